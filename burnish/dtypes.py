@@ -1,0 +1,84 @@
+"""Element types: one short name each (f32, bf16, i64, u8, bool ...), numpy's and ONNX's beside it."""
+
+from __future__ import annotations
+
+import enum
+from functools import cached_property
+
+import ml_dtypes
+import numpy as np
+
+
+class DType(enum.Enum):
+    """An element type. The value is its name in messages, manifests and keys."""
+
+    F64 = "f64"
+    F32 = "f32"
+    F16 = "f16"
+    BF16 = "bf16"
+    F8E4M3 = "f8e4m3"
+    F8E5M2 = "f8e5m2"
+    I64 = "i64"
+    I32 = "i32"
+    I16 = "i16"
+    I8 = "i8"
+    U64 = "u64"
+    U32 = "u32"
+    U16 = "u16"
+    U8 = "u8"
+    BOOL = "bool"
+    STRING = "string"
+
+    @cached_property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The numpy type of the same bytes (object for strings)."""
+        return np.dtype(_NUMPY[self.value])
+
+    @property
+    def onnx(self) -> int:
+        """ONNX's TensorProto.DataType number."""
+        return _ONNX[self.value]
+
+    @cached_property
+    def size_bytes(self) -> int:
+        return self.numpy.itemsize
+
+    @property
+    def is_float(self) -> bool:
+        return self.value.startswith(("f", "bf"))
+
+    @property
+    def is_signed(self) -> bool:
+        return self.value.startswith("i")
+
+    @property
+    def is_integer(self) -> bool:
+        """Signed or unsigned; bool is not an integer."""
+        return self.value[0] in "iu"
+
+    def __repr__(self) -> str:
+        return f"DType.{self.name}"
+
+    @staticmethod
+    def of(dtype: object) -> DType:
+        """From a numpy dtype or anything numpy accepts as one; KeyError if there is none."""
+        return _FROM_NUMPY[np.dtype(dtype)]  # type: ignore[call-overload]
+
+    @staticmethod
+    def from_onnx(number: int) -> DType:
+        return _FROM_ONNX[int(number)]
+
+
+_NUMPY: dict[str, object] = {
+    "f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16,
+    "f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m2,
+    "i64": np.int64, "i32": np.int32, "i16": np.int16, "i8": np.int8,
+    "u64": np.uint64, "u32": np.uint32, "u16": np.uint16, "u8": np.uint8,
+    "bool": np.bool_, "string": np.object_,
+}  # fmt: skip
+_ONNX = {
+    "f32": 1, "u8": 2, "i8": 3, "u16": 4, "i16": 5, "i32": 6, "i64": 7, "string": 8, "bool": 9, "f16": 10, "f64": 11,
+    "u32": 12, "u64": 13, "bf16": 16, "f8e4m3": 17, "f8e5m2": 19,
+}  # fmt: skip
+_FROM_NUMPY = {np.dtype(v): DType(k) for k, v in _NUMPY.items()}  # type: ignore[call-overload]
+_FROM_ONNX = {v: DType(k) for k, v in _ONNX.items()}

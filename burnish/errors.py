@@ -1,0 +1,65 @@
+"""Every error Burnish raises on purpose.
+
+    BurnishError
+    ├── UserError         exit code 2: the model, the options or the data must change
+    ├── EnvironmentProblem exit code 3: the machine, the disk or an installation must change
+    └── InternalError     exit code 4: our own bug; please report it
+
+An error has a code, what, where, why and a hint; the codes stand in docs/errors.md, and a test compares both ways.
+
+    E1xx import   E2xx graph and lowering   E3xx targets and memory   E4xx plan file   E5xx runtime
+    E6xx command line and API   E7xx verification   E8xx environment   E9xx our own bugs
+"""
+
+from __future__ import annotations
+
+
+class BurnishError(Exception):
+    """What happened, where, why, and what to do about it, with a code that docs/errors.md explains."""
+
+    exit_code = 4
+    kind = "error"
+
+    def __init__(self, code: str, what: str, *, where: str = "", why: str = "", hint: str = "") -> None:
+        self.code, self.what, self.where, self.why, self.hint = code, what, where, why, hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [f"{self.kind} {self.code}: {self.what}"]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.why:
+            lines.append(f"  why:   {self.why}")
+        link = f"(docs/errors.md#{self.code.lower()})"
+        lines += ["", f"hint: {self.hint}   {link}" if self.hint else f"hint: see {link}"]
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.code, self.what, self.where, self.why, self.hint))
+
+    def as_dict(self) -> dict[str, str]:
+        """The parts by name, for --json."""
+        return {"code": self.code, "what": self.what, "where": self.where, "why": self.why, "hint": self.hint}
+
+
+class UserError(BurnishError):
+    """The model, the options or the data must change."""
+
+    exit_code = 2
+
+
+class EnvironmentProblem(BurnishError):
+    """The machine, the disk or an installation must change."""
+
+    exit_code = 3
+
+
+class InternalError(BurnishError):
+    """Our own bug."""
+
+    exit_code = 4
+    kind = "internal error"
+
+
+def _rebuild(cls: type[BurnishError], code: str, what: str, where: str, why: str, hint: str) -> BurnishError:
+    return cls(code, what, where=where, why=why, hint=hint)

@@ -1,0 +1,267 @@
+"""Kernel tasks: the words that lowering, the targets and the tuner share.
+
+A *kernel* is one piece of work with one output domain, said over numbered *slots* (its parameters) and named axes; it
+knows no buffer, no node and no hardware. Two pieces of work of equal `key` share their code and their tactic.
+A *launch* is a kernel with a binding for each slot. A *program* is what one plan does: storages, constants, steps.
+
+    Loops         for every index of a domain: store expressions          pointwise, reductions, softmax, norms, pooling, gather
+    Contraction   acc[p, n] = sum_r A[p, r] * B[r, n], then an epilogue    matmul, convolution (implicit GEMM), grouped
+    AttentionTask softmax(q k^T) v, one pass
+    RecurrentTask LSTM, GRU, RNN over time
+
+Strides, offsets and sizes are in elements of the slot's dtype. Inside a kernel, `load(slot, dtype, index)` reads a slot
+at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read the symbols from the plan's dims table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import Dim, format_shape, product
+from burnish.dtypes import DType
+from burnish.ops import expr
+from burnish.ops.expr import Axis, Expr, axis, substitute_axes, text, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative."""
+
+    dtype: DType
+    shape: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """slots[slot][index] = value, for every index of the domain; `index` is affine in the domain's axes."""
+
+    slot: int
+    index: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """For every index of the domain (outer to inner, the last axis is the one to vectorise): do the stores, in order.
+
+    A `reduce` in a value is computed at the outermost loop at which its free axes are bound. No store is read by
+    the same task, except at the very index that was written (in-place update).
+    """
+
+    slots: tuple[Slot, ...]
+    domain: tuple[Axis, ...]
+    stores: tuple[Store, ...]
+
+    @property
+    def key(self) -> str:
+        axes = " ".join(f"{a.name}:{a.extent}" for a in self.domain)
+        return f"loops({_slots(self.slots)})<{axes}>{{{_stores(self.stores)}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """acc[p..., n] = sum over the reduce axes of A * B, in f32 (f64 for f64, i32 for 8-bit), then the stores.
+
+    slots[0] is A, slots[1] is B; their element offsets are linear in the axes, given by `a_strides` and `b_strides`
+    (every pixel, reduce or n axis that is not listed has stride 0), so padding must already lie in memory.
+    pixels    outer to inner; those that B depends on (batch, group) come first
+    reduce    outer to inner; A's last one has stride 1 wherever that is possible
+    packed    B is a constant, kept as [batch axes of B..., reduce axes..., n]; the schedule says how it is packed
+    stores    values may use acc(0) and loads at any affine index of (pixels, n)
+    """
+
+    slots: tuple[Slot, ...]
+    pixels: tuple[Axis, ...]
+    n: Axis
+    reduce: tuple[Axis, ...]
+    a_strides: tuple[tuple[Axis, Dim], ...]
+    b_strides: tuple[tuple[Axis, Dim], ...]
+    packed: bool
+    stores: tuple[Store, ...]
+
+    @property
+    def key(self) -> str:
+        def strides(pairs: tuple[tuple[Axis, Dim], ...]) -> str:
+            return " ".join(f"{a.name}*{s}" for a, s in pairs)
+
+        def axes(of: Sequence[Axis]) -> str:
+            return " ".join(f"{a.name}:{a.extent}" for a in of)
+
+        return (
+            f"contraction({_slots(self.slots)})<{axes(self.pixels)};{axes((self.n,))};{axes(self.reduce)}>"
+            f"A[{strides(self.a_strides)}]B[{strides(self.b_strides)}]{'packed' if self.packed else ''}"
+            f"{{{_stores(self.stores)}}}"
+        )
+
+    @property
+    def flops(self) -> Dim:
+        return 2 * product(a.extent for a in (*self.pixels, self.n, *self.reduce))
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionTask:
+    """slots: q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], (mask broadcast to [b,h,i,j] by strides 0), out[b,h,i,e]; any strides.
+
+    out = softmax_j(scale*q.k + mask) v;  h' = h // (heads of q / heads of k);  causal: j <= i + len(k) - len(q).
+    """
+
+    slots: tuple[Slot, ...]
+    scale: float
+    causal: bool
+    masked: bool
+    softcap: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"attention({_slots(self.slots)})scale={self.scale!r} causal={self.causal} mask={self.masked} cap={self.softcap!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentTask:
+    """ONNX LSTM, GRU or RNN. slots, in order; `present` says which optional ones are there.
+
+    X[t,b,i], W[d,g*h,i], R[d,g*h,h], B[d,2*g*h]?, sequence_lens[b]?, initial_h[d,b,h]?, initial_c[d,b,h]?, P[d,3*h]?,
+    then the outputs Y[t,d,b,h]?, Y_h[d,b,h]?, Y_c[d,b,h]?. Gate order and formulas as ONNX says.
+    """
+
+    slots: tuple[Slot, ...]
+    kind: str
+    present: tuple[bool, ...]
+    hidden_size: int
+    direction: str
+    attributes: tuple[tuple[str, Any], ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}({_slots(self.slots)}){self.present}h={self.hidden_size} {self.direction} {self.attributes}"
+
+
+Kernel = Loops | Contraction | AttentionTask | RecurrentTask
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where a slot's element 0 lies: a storage and an offset in elements of the slot's dtype."""
+
+    storage: int
+    offset: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A kernel on bound slots. `nodes`: the ONNX nodes it covers; `writes`: which slots it writes."""
+
+    kernel: Kernel
+    bindings: tuple[Binding, ...]
+    writes: tuple[int, ...]
+    name: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """A dense row-major tensor at the plan's surface or between steps."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Dim, ...]
+    storage: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStep:
+    """An ONNX node (a serialised ModelProto of one node) on the reference kernel; binds the dims its outputs reveal."""
+
+    name: str
+    op_type: str
+    model: bytes
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """If: a bool scalar in a storage picks one of two step lists; both write the same storages."""
+
+    name: str
+    condition: Binding
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+
+
+Step = Launch | ReferenceStep | Branch
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A run of bytes. kind: input, output, constant, arena (temporary), dynamic (sized during the run)."""
+
+    number: int
+    kind: str
+    size_bytes: Dim
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """All that one plan does for one profile."""
+
+    symbols: dict[str, tuple[int, int, int]]  # name -> min, opt, max; data-dependent ones have min 0
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+    storages: tuple[Storage, ...]
+    constants: dict[int, np.ndarray[Any, Any]]  # storage number -> content
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:
+    """Every launch, branches included, in order."""
+    for step in steps:
+        if isinstance(step, Launch):
+            yield step
+        elif isinstance(step, Branch):
+            yield from each_launch(step.then)
+            yield from each_launch(step.otherwise)
+
+
+def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Axis, ...], tuple[Store, ...], dict[Axis, Axis]]:
+    """Rename axes i0, i1 ... (domain) and r0, r1 ... (reductions, in order of appearance), so that equal work has equal keys."""
+    names: dict[Axis, Axis] = {a: Axis(f"i{n}", a.extent) for n, a in enumerate(domain)}
+    for store in stores:
+        for node in walk(store.value):
+            if node.op == "reduce":
+                for a in node.attr[1]:
+                    names.setdefault(a, Axis(f"r{len(names) - len(domain)}", a.extent))
+    renamed = tuple(
+        Store(s.slot, tuple(_rename(i, names) for i in s.index), _rename(s.value, names)) for s in stores
+    )
+    return tuple(names[a] for a in domain), renamed, names
+
+
+def _rename(root: Expr, names: dict[Axis, Axis]) -> Expr:
+    root = substitute_axes(root, {old: axis(new) for old, new in names.items()})
+
+    def reductions(e: Expr) -> Expr | None:
+        if e.op != "reduce":
+            return None
+        kind, axes = e.attr
+        return expr.reduce(kind, tuple(names.get(a, a) for a in axes), e.args[0])
+
+    return expr.substitute(root, reductions)
+
+
+def _slots(slots: Sequence[Slot]) -> str:
+    return " ".join(map(str, slots))
+
+
+def _stores(stores: Sequence[Store]) -> str:
+    return "; ".join(f"{s.slot}[{','.join(text(i) for i in s.index)}]={text(s.value)}" for s in stores)

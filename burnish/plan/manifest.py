@@ -1,0 +1,136 @@
+"""What a plan's manifest says, as dataclasses; `plan.format` turns them into canonical JSON and back.
+
+The manifest is the contract between the build (which writes it) and the runtime (which reads it and nothing else).
+Nothing here names a host, a path or a time. Shapes and sizes are dims, so that one plan serves a whole profile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRange:
+    """A named dimension and the profile's range for it. `from_data`: its value is found during the run, not from an input's shape."""
+
+    name: str
+    min: int
+    opt: int
+    max: int
+    from_data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A dense row-major tensor in a storage: an input, an output, or what a reference step reads and writes."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Dim, ...]
+    storage: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSpec:
+    """A run of bytes, bound to entry `number` of the buffer table.
+
+    kind      input | output  the caller's (or the context's) array
+              constant        `blob` names its bytes in the plan
+              arena           at `offset` in the context's arena; `size` is its size at the profile's maximum
+              dynamic         allocated during the run, when the symbols of `size` are known
+    """
+
+    number: int
+    kind: str
+    size: Dim
+    offset: int = 0
+    blob: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """One kernel launch, for profiles and inspection. Index in `Variant.launches` = its place in the profile array."""
+
+    name: str
+    kernel: str  # Loops, Contraction ...
+    nodes: tuple[str, ...]
+    tactic: str
+    flops: Dim = 0
+    bytes: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NativeStep:
+    """Call native segment `segment`; it does launches [first, first + count)."""
+
+    segment: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStepSpec:
+    """Run the one-node ONNX model in `blob` on the reference kernel. Output shapes bind the from_data symbols they name."""
+
+    name: str
+    op_type: str
+    blob: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    launch: int  # its place in the profile array
+
+
+@dataclass(frozen=True, slots=True)
+class BranchStep:
+    """If the bool at byte 0 of `condition` is true, do `then`, else `otherwise` (only where a branch is not native)."""
+
+    condition: int
+    then: tuple[StepSpec, ...]
+    otherwise: tuple[StepSpec, ...]
+
+
+StepSpec = NativeStep | ReferenceStepSpec | BranchStep
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The plan for one target."""
+
+    target: str  # str(burnish.target.Target)
+    code: str  # blob: object code with the entry points of docs/native-abi.md
+    storages: tuple[StorageSpec, ...]
+    arena_bytes: int
+    scratch_bytes: int  # per thread
+    steps: tuple[StepSpec, ...]
+    launches: tuple[LaunchSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything but the blobs. Symbols stand in the order of the native dims table."""
+
+    producer: str  # "burnish 0.1.0"
+    model_name: str
+    model_sha256: str
+    options: dict[str, Any]
+    symbols: tuple[SymbolRange, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    variants: tuple[Variant, ...]
+    notes: tuple[str, ...] = ()  # what a reader should know: reference fallbacks with their node names ...
+    accuracy: dict[str, Any] = field(default_factory=dict)
+    graph: str = ""  # blob: the optimised graph as ONNX, without its weights
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A manifest and its blobs, by name. Blobs are bytes-like (bytes when built, memory-mapped views when loaded)."""
+
+    manifest: Manifest
+    blobs: dict[str, Any]

@@ -1,0 +1,60 @@
+"""Targets: what a plan is compiled for. `cpu:x86-64-v4`, `cpu:x86-64-v4+vnni+bf16`, `cuda:sm_90a`.
+
+A CPU target is a feature level (the x86-64 psABI's v2, v3, v4) and extensions, never a host's name, so that
+the same command gives the same code on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.errors import UserError
+
+LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
+EXTENSIONS = ("vnni", "bf16", "amx")
+VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "x86-64-v4": 64}
+# LLVM's features beyond those its own "x86-64-vN" processor implies; Linux's names of what a level needs (/proc/cpuinfo)
+LEVEL_FLAGS = {
+    "x86-64-v2": ("cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"),
+    "x86-64-v3": ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"),
+    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
+EXTENSION_FLAGS = {"vnni": ("avx512_vnni",), "bf16": ("avx512_bf16",), "amx": ("amx_tile", "amx_int8", "amx_bf16")}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Target:
+    """A device kind, a level (or architecture) and extensions."""
+
+    kind: str
+    level: str
+    extensions: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "+".join((f"{self.kind}:{self.level}", *self.extensions))
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of a SIMD register (cpu)."""
+        return VECTOR_BYTES[self.level]
+
+    @property
+    def needed_flags(self) -> tuple[str, ...]:
+        """The processor flags, by Linux's names, that code for this target may use (cpu)."""
+        levels = LEVELS[: LEVELS.index(self.level) + 1]
+        flags = [f for lv in levels for f in LEVEL_FLAGS[lv]]
+        return tuple(flags + [f for e in self.extensions for f in EXTENSION_FLAGS[e]])
+
+
+def parse_target(text: str) -> Target:
+    """From `cpu:x86-64-v3`, `cpu:x86-64-v4+vnni`. E301 for anything else. (`cpu` alone is resolved by devices.cpu.)"""
+    kind, _, rest = text.partition(":")
+    level, *extensions = rest.split("+")
+    if kind != "cpu" or level not in LEVELS or any(e not in EXTENSIONS for e in extensions):
+        raise UserError(
+            "E301",
+            f"target '{text}' is not one Burnish can build for",
+            why=f"targets are cpu, or cpu:LEVEL with LEVEL one of {', '.join(LEVELS)} and any of {', '.join('+' + e for e in EXTENSIONS)}",
+            hint="use --target cpu for the machine at hand",
+        )
+    return Target("cpu", level, tuple(sorted(extensions)))

@@ -129,9 +129,8 @@ def main() -> None:
         right = model(torch.from_numpy(test_x)).argmax(1).numpy() == test_y
     print(f"accuracy on the {len(test_y)} held-out images: {right.mean():.2%} ({int((~right).sum())} wrong)")
     export(model, FOLDER / "digits.onnx")
-    np.savez_compressed(
-        FOLDER / "digits_samples.npz", images=test_x[:SAMPLES], labels=test_y[:SAMPLES].astype(np.int64)
-    )
+    labels = test_y[:SAMPLES].astype(np.int64)
+    np.savez_compressed(FOLDER / "digits_samples.npz", images=test_x[:SAMPLES], labels=labels)
 
 
 if __name__ == "__main__":

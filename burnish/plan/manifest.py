@@ -106,6 +106,7 @@ class Variant:
     code: str  # blob: object code with the entry points of docs/native-abi.md
     storages: tuple[StorageSpec, ...]
     arena_bytes: int
+    zero_bytes: int  # of the arena, from its start: zeroed when shapes are bound (halos)
     scratch_bytes: int  # per thread
     steps: tuple[StepSpec, ...]
     launches: tuple[LaunchSpec, ...]

@@ -1,1 +1,1 @@
-
+"""Better graph, same answer: one transformation a file."""

@@ -1,0 +1,64 @@
+"""What the passes of one run share: options, and the log of what each did and why a rule declined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A rule looked at a node and left it alone."""
+
+    rule: str
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassRow:
+    """One pass in the report of --explain."""
+
+    name: str
+    reason: str
+    changes: int
+    nodes_before: int
+    nodes_after: int
+    time_ns: int
+
+
+@dataclass
+class PassReport:
+    """What `optimize` did. `declined` answers `burnish inspect --why RULE NODE`."""
+
+    rows: list[PassRow] = field(default_factory=list)
+    declined: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def decline(self, rule: str, node: str, reason: str) -> None:
+        """Note (or replace) the reason why a rule left a node alone."""
+        self.declined[rule, node] = reason
+
+    def why(self, rule: str = "", node: str = "") -> list[Declined]:
+        """Every refusal of a rule and/or at a node; all of them if neither is given."""
+        return [
+            Declined(r, n, reason)
+            for (r, n), reason in self.declined.items()
+            if (not rule or r == rule) and (not node or n == node)
+        ]
+
+
+@dataclass(frozen=True)
+class PassContext:
+    """Options of one run.
+
+    input_shapes       ints (or None: leave as it is) for the inputs to specialise
+    fold_limit_bytes   a folded value above this size is left to the run ...
+    fold_growth        ... unless it is at most this many times as large as what it is folded from
+    """
+
+    input_shapes: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
+    fold_limit_bytes: int = 16 * MEBIBYTE
+    fold_growth: int = 10
+    report: PassReport = field(default_factory=PassReport)

@@ -1,0 +1,64 @@
+"""LLVM IR -> object code for a target level: same module, same target, same bytes, on whatever machine it is built.
+
+The object is position independent and has no external symbol, so that llvmlite's object loader (or any other) can map
+it anywhere. Vectorisation is the templates' work: LLVM's own vectorisers are off.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from burnish.target import Target
+
+TRIPLE = "x86_64-unknown-linux-gnu"
+_EXTENSION_FEATURES = {"vnni": "+avx512vnni", "bf16": "+avx512bf16", "amx": "+amx-tile,+amx-int8,+amx-bf16"}
+
+
+def features(target: Target) -> str:
+    """LLVM's feature list beyond what the processor named after the level implies."""
+    extensions = [_EXTENSION_FEATURES[e] for e in target.extensions]
+    return ",".join(["-prefer-256-bit", *extensions])
+
+
+@functools.cache
+def _initialize() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    llvm.initialize_native_asmparser()  # for the inline assembly of team.py (pause, futex)
+
+
+def target_machine(target: Target) -> llvm.TargetMachine:
+    """A machine of the target's level; nothing of the host is asked."""
+    _initialize()
+    return llvm.Target.from_triple(TRIPLE).create_target_machine(
+        cpu=target.level, features=features(target), opt=3, reloc="pic", codemodel="small"
+    )
+
+
+def optimize(module: ir.Module, target: Target) -> llvm.ModuleRef:
+    """Parse, verify and run LLVM's O2 pipeline without its vectorisers and unroller."""
+    machine = target_machine(target)
+    module.triple, module.data_layout = TRIPLE, str(machine.target_data)
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = False
+    passes = llvm.create_pass_builder(machine, tuning)
+    passes.getModulePassManager().run(parsed, passes)
+    return parsed
+
+
+def compile_module(module: ir.Module, target: Target) -> bytes:
+    """Object code (ELF, relocatable) of a module.
+
+    cost: 1 to 20 ms a kernel, most of it LLVM's instruction selection
+    """
+    return bytes(target_machine(target).emit_object(optimize(module, target)))
+
+
+def assembly(module: ir.Module, target: Target) -> str:
+    """The same code as text (BURNISH_DEBUG=6)."""
+    return str(target_machine(target).emit_assembly(optimize(module, target)))

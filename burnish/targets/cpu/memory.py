@@ -1,0 +1,225 @@
+"""Loads and stores of `Values`: contiguous, repeated, gathered; masked tails; guarded against leaving the slot.
+
+    step of the flat offset from lane to lane     load                      store
+    0, index the same in all lanes                scalar, splatted later    -
+    1                                             (masked) vector           (masked) vector
+    anything else                                 (masked) gather           (masked) scatter
+
+An index that comes from data is clamped into its axis, so that no input can make a kernel read foreign memory.
+A guarded load (under a `where`) reads 64 lanes of zeros instead of an address that the condition forbids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llvmlite import ir
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.lower.task import Slot
+from burnish.ops.expr import Axis, Expr, Linear, linear, walk
+from burnish.targets.cpu import storage
+from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, type_suffix, vector_type
+
+if TYPE_CHECKING:
+    from burnish.targets.cpu.values import Values
+
+_ZERO_BYTES = 512
+
+
+@dataclass(frozen=True)
+class Address:
+    """A flat element offset: a linear form, plus indexes that are not linear, each times its stride."""
+
+    form: Linear
+    others: tuple[tuple[Expr, Dim, Dim], ...]  # index, stride, extent of its axis
+
+
+def flatten(slot: Slot, index: Sequence[Expr]) -> Address:
+    """The flat offset of a logical index."""
+    total: dict[Axis, Dim] = {}
+    constant: Dim = 0
+    others: list[tuple[Expr, Dim, Dim]] = []
+    for e, stride, extent in zip(index, slot.strides, slot.shape):
+        if stride == 0:
+            continue
+        form = linear(e)
+        if form is None:
+            others.append((e, stride, extent))
+            continue
+        constant = constant + form.constant * stride
+        for a, c in form.coefficients.items():
+            total[a] = total.get(a, 0) + c * stride
+    return Address(Linear({a: c for a, c in total.items() if c != 0}, constant), tuple(others))
+
+
+def is_inside(slot: Slot, index: Sequence[Expr]) -> bool:
+    """Is the index provably within the slot's shape, whatever the axes' values?"""
+    for e, extent in zip(index, slot.shape):
+        form = linear(e)
+        if form is None:
+            return False
+        if form.constant == 0 and len(form.coefficients) == 1:
+            ((variable, coefficient),) = form.coefficients.items()
+            if coefficient == 1 and variable.extent == extent:
+                continue
+        low = high = form.constant
+        for a, c in form.coefficients.items():
+            if not isinstance(c, int) or not isinstance(a.extent, int):
+                return False
+            low, high = low + min(0, c * (a.extent - 1)), high + max(0, c * (a.extent - 1))
+        if not (isinstance(low, int) and isinstance(high, int) and isinstance(extent, int)):
+            return False
+        if low < 0 or high >= extent:
+            return False
+    return True
+
+
+def has_unsafe_loads(expr: Expr, slots: Sequence[Slot]) -> bool:
+    """Is there a load that might leave its slot if a condition around it were ignored?"""
+    return any(e.op == "load" and not is_inside(slots[e.attr], e.args) for e in walk(expr))
+
+
+def load(values: Values, expr: Expr) -> ir.Value:
+    """The value of a load, in register form."""
+    b, slot = values.builder, values.slots[expr.attr]
+    address = flatten(slot, expr.args)
+    guard = None if values.guard is None or is_inside(slot, expr.args) else values.guard
+    element = storage.storage_type(slot.dtype)
+    step, gathered = _steps(values, address)
+    offset = _offset(values, address, gathered)
+    pointer = values.pointers[expr.attr]
+    if gathered or step not in (0, 1):
+        raw = _gather(values, pointer, offset, element, guard)
+        return storage.to_register(b, slot.dtype, raw)
+    place = b.address(pointer, offset, element)
+    lanes = values.width if step == 1 else 1
+    mask = values.mask if step == 1 else None
+    if guard is not None:
+        if not isinstance(guard.type, ir.VectorType):
+            place = b.ir.select(guard, place, _zeros(b))
+        elif step == 1:
+            mask = guard if mask is None else b.ir.and_(mask, guard)
+        else:
+            some = b.call(f"llvm.vector.reduce.or.{type_suffix(guard.type)}", I1, [guard])
+            place = b.ir.select(some, place, _zeros(b))
+    if mask is not None:
+        raw = masked_load(b, place, vector_type(element, lanes), mask, slot.dtype.size_bytes)
+    else:
+        raw = b.load(place, vector_type(element, lanes), slot.dtype.size_bytes)
+    return storage.to_register(b, slot.dtype, raw)
+
+
+def store(values: Values, number: int, index: Sequence[Expr], value: ir.Value) -> None:
+    """Write a register value to a slot at an index."""
+    b, slot = values.builder, values.slots[number]
+    address = flatten(slot, index)
+    raw = storage.to_storage(b, slot.dtype, value)
+    element = storage.storage_type(slot.dtype)
+    step, scattered = _steps(values, address)
+    offset = _offset(values, address, scattered)
+    pointer = values.pointers[number]
+    if scattered or step not in (0, 1):
+        _scatter(values, pointer, offset, element, b.splat(raw, values.width))
+        return
+    place = b.address(pointer, offset, element)
+    if step == 0:
+        b.ir.store(raw, place, align=slot.dtype.size_bytes)
+        return
+    raw = b.splat(raw, values.width)
+    if values.mask is None:
+        b.ir.store(raw, place, align=slot.dtype.size_bytes)
+    else:
+        masked_store(b, raw, place, values.mask, slot.dtype.size_bytes)
+
+
+def masked_load(b: KernelBuilder, place: ir.Value, kind: ir.Type, mask: ir.Value, align: int) -> ir.Value:
+    """The lanes of the mask; zero in the others, which are not touched."""
+    arguments = [place, ir.Constant(I32, align), mask, ir.Constant(kind, None)]
+    return b.call(f"llvm.masked.load.{type_suffix(kind)}.p0", kind, arguments)
+
+
+def masked_store(b: KernelBuilder, value: ir.Value, place: ir.Value, mask: ir.Value, align: int) -> None:
+    """Write the lanes of the mask; the others' bytes are not touched."""
+    arguments = [value, place, ir.Constant(I32, align), mask]
+    b.call(f"llvm.masked.store.{type_suffix(value.type)}.p0", ir.VoidType(), arguments)
+
+
+def _steps(values: Values, address: Address) -> tuple[Dim, bool]:
+    """The flat offset's step from lane to lane, and whether an index that is not linear varies too."""
+    step = address.form.coefficients.get(values.vector, 0) if values.vector is not None else 0
+    return step, any(values.varies(e) for e, _, _ in address.others)
+
+
+def _offset(values: Values, address: Address, per_lane: bool) -> ir.Value:
+    """The flat offset: of lane 0 if lanes are neighbours or equal, else of every lane."""
+    b = values.builder
+    step = address.form.coefficients.get(values.vector, 0) if values.vector is not None else 0
+    per_lane = per_lane or step not in (0, 1)
+    total = values.linear_value(address.form) if per_lane else values.linear_base(address.form)
+    for e, stride, extent in address.others:
+        part = values.value(e)
+        if any(n.op == "load" for n in walk(e)):
+            part = _clamp(b, part, b.dim(extent))
+        if stride != 1:
+            part, factor = values.together([part, b.dim(stride)])
+            part = b.ir.mul(part, factor)
+        total = b.ir.add(*values.together([total, part]))
+    return b.splat(total, values.width) if per_lane else total
+
+
+def _clamp(b: KernelBuilder, index: ir.Value, extent: ir.Value) -> ir.Value:
+    lanes = index.type.count if isinstance(index.type, ir.VectorType) else 1
+    last = b.splat(b.ir.sub(extent, b.i64(1)), lanes)
+    index = b.ir.select(b.ir.icmp_signed("<", index, last), index, last)
+    zero = b.splat(b.i64(0), lanes)
+    return b.ir.select(b.ir.icmp_signed(">", index, zero), index, zero)
+
+
+def _lane_pointers(b: KernelBuilder, pointer: ir.Value, offset: ir.Value, element: ir.Type, lanes: int) -> ir.Value:
+    places = b.ir.gep(pointer, [offset], source_etype=element)
+    places.type = ir.VectorType(POINTER, lanes)  # llvmlite types a gep by its base only
+    return places
+
+
+def _gather(values: Values, pointer: ir.Value, offset: ir.Value, element: ir.Type, guard: ir.Value | None) -> ir.Value:
+    b, lanes = values.builder, values.width
+    mask = values.mask
+    if guard is not None:
+        guard = b.splat(guard, lanes)
+        mask = guard if mask is None else b.ir.and_(mask, guard)
+    mask = ir.Constant(ir.VectorType(I1, lanes), [1] * lanes) if mask is None else mask
+    kind = ir.VectorType(element, lanes)
+    places = _lane_pointers(b, pointer, offset, element, lanes)
+    arguments = [places, ir.Constant(I32, _align(element)), mask, ir.Constant(kind, None)]
+    return b.call(f"llvm.masked.gather.{type_suffix(kind)}.v{lanes}p0", kind, arguments)
+
+
+def _scatter(values: Values, pointer: ir.Value, offset: ir.Value, element: ir.Type, raw: ir.Value) -> None:
+    b, lanes = values.builder, values.width
+    mask = ir.Constant(ir.VectorType(I1, lanes), [1] * lanes) if values.mask is None else values.mask
+    places = _lane_pointers(b, pointer, offset, element, lanes)
+    arguments = [raw, places, ir.Constant(I32, _align(element)), mask]
+    b.call(f"llvm.masked.scatter.{type_suffix(raw.type)}.v{lanes}p0", ir.VoidType(), arguments)
+
+
+def _align(element: ir.Type) -> int:
+    if isinstance(element, ir.IntType):
+        return int(element.width) // 8
+    return 4 if isinstance(element, ir.FloatType) else 8
+
+
+def _zeros(b: KernelBuilder) -> ir.Value:
+    found = b.module.globals.get("burnish.zeros")
+    if found is None:
+        kind = ir.ArrayType(I8, _ZERO_BYTES)
+        found = ir.GlobalVariable(b.module, kind, "burnish.zeros")
+        found.linkage, found.global_constant, found.initializer = "internal", True, ir.Constant(kind, None)
+        found.align = 64
+    return found
+
+
+__all__ = ["I64", "DType", "flatten", "is_inside", "load", "store"]

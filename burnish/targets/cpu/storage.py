@@ -1,0 +1,120 @@
+"""How a dtype lies in memory and how it is held in registers, and the conversions between the two.
+
+    dtype        memory   register
+    f64, f32     same     same
+    f16, bf16    i16      float (arithmetic in f32, rounded to nearest even here)
+    f8           i8       float
+    integers     same     same (LLVM's integers have no sign; operations choose it)
+    bool         i8       i1; 0 is false, anything else true; 1 is written
+
+Conversions are integer operations where the level has no instruction, so that no library is ever called.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from burnish.dtypes import DType
+from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, vector_type
+
+
+def storage_type(dtype: DType) -> ir.Type:
+    """The LLVM type of an element in memory."""
+    if dtype is DType.F64:
+        return F64
+    if dtype is DType.F32:
+        return F32
+    return ir.IntType(dtype.size_bytes * 8)
+
+
+def register_type(dtype: DType) -> ir.Type:
+    """The LLVM type of an element in a register."""
+    if dtype is DType.F64:
+        return F64
+    if dtype.is_float:
+        return F32
+    return I1 if dtype is DType.BOOL else ir.IntType(dtype.size_bytes * 8)
+
+
+def to_register(b: KernelBuilder, dtype: DType, raw: ir.Value) -> ir.Value:
+    """From memory's form."""
+    if dtype is DType.BOOL:
+        return b.ir.icmp_unsigned("!=", raw, ir.Constant(raw.type, None))
+    if dtype is DType.BF16:
+        return b.ir.bitcast(b.ir.shl(b.ir.zext(raw, _like(raw, I32)), fill(raw, I32, 16)), _like(raw, F32))
+    if dtype is DType.F16:
+        return half_to_float(b, raw)
+    return raw
+
+
+def to_storage(b: KernelBuilder, dtype: DType, value: ir.Value) -> ir.Value:
+    """To memory's form; floats are rounded to nearest even."""
+    if dtype is DType.BOOL:
+        return b.ir.zext(value, _like(value, I8))
+    if dtype is DType.BF16:
+        return b.ir.trunc(b.ir.lshr(_round_to_bf16(b, value), fill(value, I32, 16)), _like(value, I16))
+    if dtype is DType.F16:
+        return float_to_half(b, value)
+    return value
+
+
+def rounded(b: KernelBuilder, dtype: DType, value: ir.Value) -> ir.Value:
+    """An f32 value rounded to f16 or bf16, kept as f32."""
+    if dtype is DType.BF16:
+        return b.ir.bitcast(_round_to_bf16(b, value), value.type)
+    return half_to_float(b, float_to_half(b, value))
+
+
+def half_to_float(b: KernelBuilder, raw: ir.Value) -> ir.Value:
+    """f16 bits -> f32, exactly (subnormals, infinities and NaN too)."""
+    if b.at_least("x86-64-v3"):
+        return b.ir.fpext(b.ir.bitcast(raw, _like(raw, F16)), _like(raw, F32))
+    wide = b.ir.zext(raw, _like(raw, I32))
+    sign = b.ir.shl(b.ir.and_(wide, fill(raw, I32, 0x8000)), fill(raw, I32, 16))
+    bits = b.ir.shl(b.ir.and_(wide, fill(raw, I32, 0x7FFF)), fill(raw, I32, 13))
+    # scale the exponent's bias from 15 to 127 by a product, which also normalises subnormals
+    scaled = b.ir.fmul(b.ir.bitcast(bits, _like(raw, F32)), fill(raw, F32, 2.0**112))
+    special = b.ir.icmp_unsigned(">=", bits, fill(raw, I32, 0x7C00 << 13))
+    scaled_bits = b.ir.bitcast(scaled, _like(raw, I32))
+    scaled_bits = b.ir.select(special, b.ir.or_(bits, fill(raw, I32, 0x7F800000)), scaled_bits)
+    return b.ir.bitcast(b.ir.or_(scaled_bits, sign), _like(raw, F32))
+
+
+def float_to_half(b: KernelBuilder, value: ir.Value) -> ir.Value:
+    """f32 -> f16 bits, to nearest even; overflow gives infinity, NaN stays NaN."""
+    if b.at_least("x86-64-v3"):
+        return b.ir.bitcast(b.ir.fptrunc(value, _like(value, F16)), _like(value, I16))
+    bits = b.ir.bitcast(value, _like(value, I32))
+    magnitude = b.ir.and_(bits, fill(value, I32, 0x7FFFFFFF))
+    sign = b.ir.lshr(b.ir.and_(bits, fill(value, I32, 0x80000000)), fill(value, I32, 16))
+    odd = b.ir.and_(b.ir.lshr(magnitude, fill(value, I32, 13)), fill(value, I32, 1))
+    rounded_up = b.ir.add(magnitude, b.ir.add(fill(value, I32, 0xFFF - (112 << 23)), odd))
+    normal = b.ir.lshr(rounded_up, fill(value, I32, 13))
+    # below 2^-14: adding 0.5 puts the f16 subnormal's unit at the f32's last bit, rounded by the hardware
+    shifted = b.ir.fadd(b.ir.bitcast(magnitude, value.type), fill(value, F32, 0.5))
+    subnormal = b.ir.sub(b.ir.bitcast(shifted, _like(value, I32)), fill(value, I32, 0x3F000000))
+    half = b.ir.select(b.ir.icmp_unsigned("<", magnitude, fill(value, I32, 113 << 23)), subnormal, normal)
+    overflows = b.ir.icmp_unsigned(">=", magnitude, fill(value, I32, 0x477FF000))
+    half = b.ir.select(overflows, fill(value, I32, 0x7C00), half)
+    is_nan = b.ir.icmp_unsigned(">", magnitude, fill(value, I32, 0x7F800000))
+    half = b.ir.select(is_nan, fill(value, I32, 0x7E00), half)
+    return b.ir.trunc(b.ir.or_(half, sign), _like(value, I16))
+
+
+def fill(like: ir.Value, element: ir.Type, value: float | int) -> ir.Constant:
+    """A constant in as many lanes as `like` has."""
+    if isinstance(like.type, ir.VectorType):
+        return ir.Constant(ir.VectorType(element, like.type.count), [value] * like.type.count)
+    return ir.Constant(element, value)
+
+
+def _round_to_bf16(b: KernelBuilder, value: ir.Value) -> ir.Value:
+    bits = b.ir.bitcast(value, _like(value, I32))
+    odd = b.ir.and_(b.ir.lshr(bits, fill(value, I32, 16)), fill(value, I32, 1))
+    nearest = b.ir.and_(b.ir.add(bits, b.ir.add(fill(value, I32, 0x7FFF), odd)), fill(value, I32, 0xFFFF0000))
+    quiet = b.ir.or_(b.ir.and_(bits, fill(value, I32, 0xFFFF0000)), fill(value, I32, 0x00400000))
+    return b.ir.select(b.ir.fcmp_unordered("uno", value, value), quiet, nearest)
+
+
+def _like(value: ir.Value, element: ir.Type) -> ir.Type:
+    return vector_type(element, value.type.count if isinstance(value.type, ir.VectorType) else 1)

@@ -122,9 +122,9 @@ class MatMul:
 
 @dataclass(frozen=True)
 class Conv:
-    """out[n, o, y...] = bias[o] + sum_{c, r...} x[n, c, y*stride + r*dilation - pad] * weight[o, c, r...]; 1 to 3 spatial axes.
+    """out[n, o, y...] = bias[o] + sum_{c, r...} x[n, c, y*stride + r*dilation - pad] * weight[o, c, r...]
 
-    transposed: ConvTranspose's semantics (weight is [C, O/groups, r...]); pads are then cut from the output.
+    1 to 3 spatial axes.     transposed: ConvTranspose's semantics (weight is [C, O/groups, r...]); pads are then cut from the output.
     """
 
     x: Tensor
@@ -142,9 +142,9 @@ class Conv:
 
 @dataclass(frozen=True)
 class Attention:
-    """out[b, h, i, :] = sum_j softmax_j(scale * q[b,h,i,:].k[b,h//g,j,:] + mask[b,h,i,j]) * v[b,h//g,j,:]    (4-D q, k, v)
+    """out[b,h,i,:] = sum_j softmax_j(scale * q[b,h,i,:].k[b,h//g,j,:] + mask[b,h,i,j]) * v[b,h//g,j,:]
 
-    causal: j <= i + past, past = len(k) - len(q). A bool mask keeps True; a float mask is added.
+    q, k, v are 4-D.     causal: j <= i + past, past = len(k) - len(q). A bool mask keeps True; a float mask is added.
     """
 
     q: Tensor
@@ -181,8 +181,9 @@ class NodeView:
     name: str
     inputs: tuple[Tensor | None, ...]
     attributes: dict[str, Any]
-    output_names: tuple[str, ...]
+    output_names: tuple[str, ...]  # "" for an output left out
     opset: int
+    domain: str = ""
 
     def tensor(self, i: int) -> Tensor:
         """Input i, which must be there."""

@@ -189,7 +189,7 @@ def substitute(root: Expr, replace: Callable[[Expr], Expr | None]) -> Expr:
         found = done.get(id(node))
         if found is None:
             args = tuple(visit(a) for a in node.args)
-            rebuilt = node if all(a is b for a, b in zip(args, node.args)) else _rebuild(node, args)
+            rebuilt = node if all(a is b for a, b in zip(args, node.args)) else rebuild(node, args)
             found = replace(rebuilt) or rebuilt
             done[id(node)] = found
         return found
@@ -284,7 +284,8 @@ def text(root: Expr) -> str:
     return done[id(root)]
 
 
-def _rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
+def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    """The same operation on other arguments, folded again."""
     if node.op in BINARY:
         return binary(node.op, *args)
     if node.op == "cast":

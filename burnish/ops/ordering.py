@@ -1,0 +1,68 @@
+"""What can be said about the order of dimensions when every symbol is at least 0.
+
+Symbols are sizes, so they are never negative (an axis may be empty). `smaller` and `larger` are min and max, simplified
+wherever one side is known to win.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from burnish.dims import Dim, bounds, maximum, minimum
+
+LARGEST = 1 << 40  # no axis is longer
+Sign = int | None
+
+
+def limits(dim: Dim) -> tuple[int, int]:
+    """(low, high) for every value of the symbols."""
+    return bounds(dim, _EVERY_SIZE)
+
+
+def is_at_least(left: Dim, right: Dim) -> bool:
+    """Whether left >= right for every value of the symbols (False also where it depends)."""
+    return limits(left - right)[0] >= 0
+
+
+def are_different(left: Dim, right: Dim) -> bool:
+    """Whether left != right for every value of the symbols."""
+    low, high = limits(left - right)
+    return low > 0 or high < 0
+
+
+def larger(left: Dim, right: Dim) -> Dim:
+    """max(left, right)"""
+    if is_at_least(left, right):
+        return left
+    return right if is_at_least(right, left) else maximum(left, right)
+
+
+def smaller(left: Dim, right: Dim) -> Dim:
+    """min(left, right)"""
+    if is_at_least(left, right):
+        return right
+    return left if is_at_least(right, left) else minimum(left, right)
+
+
+def clamp(value: Dim, low: Dim, high: Dim) -> Dim:
+    """value, moved into low..high"""
+    return smaller(larger(value, low), high)
+
+
+def from_end(position: Dim, length: Dim) -> Dim:
+    """A position that counts from the end where it is negative, as ONNX and Python count: -1 -> length - 1."""
+    low, high = limits(position)
+    if low >= 0:
+        return position
+    if high < 0:
+        return position + length
+    is_negative = minimum(1, larger(0, position * -1))
+    return position + length * is_negative
+
+
+class _EverySize(defaultdict[str, tuple[int, int]]):
+    def __missing__(self, key: str) -> tuple[int, int]:
+        return 0, LARGEST
+
+
+_EVERY_SIZE = _EverySize()

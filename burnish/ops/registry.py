@@ -1,0 +1,80 @@
+"""The table of definitions: (domain, operator) -> what it computes.
+
+    @operator("Relu")
+    def relu(node: NodeView) -> Result: ...
+
+A definition raises `Undefined` for a form of its operator that it does not say (Resize with mode cubic, say); that node
+then runs on the reference kernel, and the reason is reported.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+
+from burnish.ops.definition import Definition, NodeView, Recurrent
+
+Result = Definition | Recurrent | None
+Results = Result | tuple[Result, ...]
+Define = Callable[[NodeView], Results]
+
+FAMILIES = (
+    "pointwise", "activation", "quantize", "movement", "indexing", "generate", "scatter", "reduction",
+    "normalization", "pooling", "resize", "contraction", "convolution", "attention", "recurrent",
+)  # fmt: skip
+_table: dict[tuple[str, str], Define] = {}
+
+
+class Undefined(Exception):
+    """This form of the operator has no definition here; the text says which form, for the build report."""
+
+
+class Misfit(Exception):
+    """The inputs do not fit the operator, so the model is not valid; `infer` says at which node (E203)."""
+
+
+def operator(op_type: str, domain: str = "") -> Callable[[Define], Define]:
+    """Enter the decorated function into the table."""
+
+    def enter(function: Define) -> Define:
+        assert (domain, op_type) not in _table, f"{domain}:{op_type} is defined twice"
+        _table[domain, op_type] = function
+        return function
+
+    return enter
+
+
+def is_defined(domain: str, op_type: str) -> bool:
+    """Whether some form of the operator has a definition."""
+    return (_domain(domain), op_type) in _definitions()
+
+
+def define(node: NodeView) -> tuple[Result, ...]:
+    """What each output of the node is, in order; None for an output left out.
+
+    Recurrent operators give one `Recurrent` for the node (it lists its outputs itself), followed by None.
+    raises: Undefined, with the reason
+    """
+    function = _definitions().get((_domain(node.domain), node.op_type))
+    if function is None:
+        raise Undefined(f"{node.op_type} has no definition")
+    results = function(node)
+    results = results if isinstance(results, tuple) else (results,)
+    return results + (None,) * (len(node.output_names) - len(results))
+
+
+def defined_operators() -> tuple[tuple[str, str], ...]:
+    """Every (domain, operator) with a definition, sorted."""
+    return tuple(sorted(_definitions()))
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain
+
+
+@functools.cache
+def _definitions() -> dict[tuple[str, str], Define]:
+    for family in FAMILIES:
+        importlib.import_module(f"burnish.ops.{family}")
+    return _table

@@ -1,1 +1,29 @@
+"""The plan file: what a build writes, and all that a runtime reads."""
 
+from __future__ import annotations
+
+import os
+
+from burnish.plan.atomic import write_atomically
+from burnish.plan.format import chunks, to_bytes
+from burnish.plan.manifest import Manifest, Plan
+from burnish.plan.reader import Contents, open_plan, read
+from burnish.plan.signature import KeySource
+
+__all__ = ["Contents", "Manifest", "Plan", "open_plan", "read", "sign", "to_bytes", "write"]
+
+
+def write(plan: Plan, path: str | os.PathLike[str], key: KeySource | None = None) -> None:
+    """Save a plan: whole, or not at all. `key`: sign it with this Ed25519 key.
+
+    raises: E403 if the place cannot be written; E414 if the key is none
+    """
+    write_atomically(path, chunks(plan, key))
+
+
+def sign(path: str | os.PathLike[str], key: KeySource) -> None:
+    """Sign a plan file, in place of its signature if it has one.
+
+    raises: E401 .. E412 if it is no sound plan; E403, E414 as `write`
+    """
+    write(read(path, verify="full"), path, key)

@@ -6,18 +6,22 @@ Nothing here names a host, a path or a time. Shapes and sizes are dims, so that 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+
+if TYPE_CHECKING:
+    from burnish.plan.signature import KeySource
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolRange:
-    """A named dimension and the profile's range for it. `from_data`: its value is found during the run, not from an input's shape."""
+    """A named dimension and the profile's range for it. `from_data`: found during the run, not from inputs' shapes."""
 
     name: str
     min: int
@@ -76,7 +80,7 @@ class NativeStep:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceStepSpec:
-    """Run the one-node ONNX model in `blob` on the reference kernel. Output shapes bind the from_data symbols they name."""
+    """Run the one-node ONNX model in `blob` on the reference kernel. Output shapes bind the from_data symbols."""
 
     name: str
     op_type: str
@@ -135,3 +139,15 @@ class Plan:
 
     manifest: Manifest
     blobs: dict[str, Any]
+
+    def save(self, path: str | os.PathLike[str], key: KeySource | None = None) -> None:
+        """Write the file, whole or not at all (E403). `key`: sign it with this Ed25519 key (a PEM file)."""
+        from burnish.plan import write  # the format knows the manifest, not the other way round
+
+        write(self, path, key)
+
+    def to_bytes(self) -> bytes:
+        """The file's content; equal plans give equal bytes."""
+        from burnish.plan import to_bytes
+
+        return to_bytes(self)

@@ -1,0 +1,40 @@
+"""Write a file whole or not at all: to a new name beside it, flushed to the disk, then renamed over the old one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from burnish.errors import EnvironmentProblem
+
+
+def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:
+    """The chunks, in order, become the file. A reader (or a mapping) of the old file keeps the old content.
+
+    raises: E403 if the disk is full or the place is not writable; what stood at `path` is then untouched
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise EnvironmentProblem(
+            "E403",
+            f"{target} cannot be written",
+            why=f"{error.strerror or error}; nothing at that place was changed",
+            hint="free space, or choose another place: the folder must exist and be writable",
+        ) from error

@@ -1,0 +1,119 @@
+"""Does a manifest agree with itself? Every number that points at something is followed before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from burnish.dims import Dim, evaluate, symbols
+from burnish.plan.manifest import (
+    BranchStep,
+    Manifest,
+    NativeStep,
+    StepSpec,
+    StorageSpec,
+    TensorSpec,
+    Variant,
+)
+
+KINDS = ("input", "output", "constant", "arena", "dynamic")
+ALIGN_BYTES = 64
+
+
+def contradictions(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterator[str]:
+    """Each thing that cannot be as the manifest says, in words; nothing for a sound one.
+
+    blob_bytes: the size of every blob in the file
+    """
+    largest = {s.name: s.max for s in manifest.symbols}
+    yield from _repeated("symbol", (s.name for s in manifest.symbols))
+    yield from _repeated("input", (t.name for t in manifest.inputs))
+    yield from _repeated("output", (t.name for t in manifest.outputs))
+    yield from _repeated("target", (v.target for v in manifest.variants))
+    for s in manifest.symbols:
+        if not s.from_data and not s.min <= s.opt <= s.max:
+            yield f"symbol '{s.name}' has min {s.min}, opt {s.opt}, max {s.max}"
+    if manifest.graph and manifest.graph not in blob_bytes:
+        yield f"the graph's blob '{manifest.graph}' is missing"
+    for variant in manifest.variants:
+        for problem in _of_variant(variant, manifest, blob_bytes, largest):
+            yield f"variant {variant.target}: {problem}"
+
+
+def _of_variant(
+    variant: Variant, manifest: Manifest, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
+) -> Iterator[str]:
+    if variant.code not in blob_bytes:
+        yield f"its code blob '{variant.code}' is missing"
+    for place, storage in enumerate(variant.storages):
+        if storage.number != place:
+            yield f"storage {storage.number} stands in place {place}"
+        for problem in _of_storage(storage, variant, blob_bytes, largest):
+            yield f"storage {storage.number}: {problem}"
+    for tensor in (*manifest.inputs, *manifest.outputs):
+        yield from _of_tensor(tensor, variant, largest)
+    for launch in variant.launches:
+        yield from _unknown_symbols(f"launch '{launch.name}'", (launch.flops, launch.bytes), largest)
+    yield from _of_steps(variant.steps, variant, blob_bytes, largest)
+
+
+def _of_storage(
+    storage: StorageSpec, variant: Variant, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
+) -> Iterator[str]:
+    if storage.kind not in KINDS:
+        yield f"kind '{storage.kind}' is none of {', '.join(KINDS)}"
+    if unknown := list(_unknown_symbols("its size", (storage.size,), largest)):
+        yield from unknown
+        return
+    if (storage.kind == "constant") != (storage.blob != ""):
+        yield f"kind '{storage.kind}' with blob '{storage.blob}'"
+    if storage.kind not in ("constant", "arena"):
+        return
+    try:
+        size_bytes = evaluate(storage.size, largest)
+    except ZeroDivisionError:
+        yield "its size divides by zero"
+        return
+    if storage.kind == "constant":
+        if blob_bytes.get(storage.blob, -1) < size_bytes:
+            yield f"needs {size_bytes} bytes of blob '{storage.blob}', which has {blob_bytes.get(storage.blob, 0)}"
+    elif storage.offset % ALIGN_BYTES or size_bytes < 0 or storage.offset + size_bytes > variant.arena_bytes:
+        yield f"bytes {storage.offset} to {storage.offset + size_bytes} of an arena of {variant.arena_bytes}"
+
+
+def _of_tensor(tensor: TensorSpec, variant: Variant, largest: Mapping[str, int]) -> Iterator[str]:
+    if tensor.storage >= len(variant.storages):
+        yield f"tensor '{tensor.name}' lies in storage {tensor.storage} of {len(variant.storages)}"
+    yield from _unknown_symbols(f"tensor '{tensor.name}'", tensor.shape, largest)
+
+
+def _of_steps(
+    steps: Iterable[StepSpec], variant: Variant, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
+) -> Iterator[str]:
+    for step in steps:
+        if isinstance(step, NativeStep):
+            if step.first + step.count > len(variant.launches):
+                yield f"a step does launches {step.first} to {step.first + step.count} of {len(variant.launches)}"
+        elif isinstance(step, BranchStep):
+            if step.condition >= len(variant.storages):
+                yield f"a branch asks storage {step.condition} of {len(variant.storages)}"
+            yield from _of_steps((*step.then, *step.otherwise), variant, blob_bytes, largest)
+        else:
+            if step.blob not in blob_bytes:
+                yield f"reference step '{step.name}': its blob '{step.blob}' is missing"
+            if step.launch >= len(variant.launches):
+                yield f"reference step '{step.name}' is launch {step.launch} of {len(variant.launches)}"
+            for tensor in (*step.inputs, *step.outputs):
+                yield from _of_tensor(tensor, variant, largest)
+
+
+def _unknown_symbols(whose: str, values: Iterable[Dim], largest: Mapping[str, int]) -> Iterator[str]:
+    for value in values:
+        for name in sorted(symbols(value) - largest.keys()):
+            yield f"{whose}: symbol '{name}' of {value} is not declared"
+
+
+def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{what} '{name}' is there {count} times"

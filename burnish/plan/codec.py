@@ -1,0 +1,193 @@
+"""Manifest <-> JSON values: one strict codec a dataclass, spelled out, so that this file is the manifest's grammar.
+
+Every field is always written, and every field is demanded when reading: a missing, unknown or mistyped one is refused
+with its path (`variants[0].storages[3].size`). JSON has no tuples, dims or dtypes; these travel as lists,
+`dims.to_json` and names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from burnish import dims
+from burnish.dtypes import DType
+from burnish.plan import manifest as m
+
+
+class Mismatch(ValueError):
+    """A JSON value that is not what the grammar wants; says where."""
+
+    def __init__(self, what: str, path: str = "") -> None:
+        super().__init__(what)
+        self.what, self.path = what, path
+
+    def inside(self, step: str) -> Mismatch:
+        """The same, seen from one level up."""
+        return Mismatch(self.what, f"{step}{'' if self.path[:1] in ('', '[') else '.'}{self.path}")
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """encode: a manifest's value to a JSON value. decode: back; Mismatch for anything `encode` would not have given."""
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def _exactly(kind: type, check: Callable[[Any], bool] = lambda value: True, what: str = "") -> Codec:
+    def decode(value: Any) -> Any:
+        if type(value) is not kind or not check(value):
+            raise Mismatch(f"expected {what or kind.__name__}, found {_show(value)}")
+        return value
+
+    return Codec(decode, decode)
+
+
+def _show(value: object) -> str:
+    printed = repr(value)
+    return printed if len(printed) <= 40 else printed[:37] + "..."
+
+
+def _decode_dim(value: Any) -> dims.Dim:
+    try:
+        return dims.from_json(value)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise Mismatch(f"not a dimension ({error})") from error
+
+
+def _decode_dtype(value: Any) -> DType:
+    try:
+        return DType(value)
+    except ValueError as error:
+        raise Mismatch(f"{_show(value)} is not an element type") from error
+
+
+def each(item: Codec) -> Codec:
+    """A tuple of items; a list in JSON."""
+
+    def decode(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise Mismatch(f"expected a list, found {_show(value)}")
+        done: list[Any] = []
+        try:
+            for entry in value:
+                done.append(item.decode(entry))  # noqa: PERF401  (its length is the place of a mismatch)
+        except Mismatch as error:
+            raise error.inside(f"[{len(done)}]") from error
+        return tuple(done)
+
+    return Codec(lambda values: [item.encode(v) for v in values], decode)
+
+
+def record(kind: type, /, **fields: Codec) -> Codec:
+    """A dataclass; an object with exactly these keys in JSON."""
+
+    def encode(value: Any) -> dict[str, Any]:
+        done = {}
+        for name, codec in fields.items():
+            try:
+                done[name] = codec.encode(getattr(value, name))
+            except Mismatch as error:
+                raise error.inside(name) from error
+        return done
+
+    def decode(value: Any) -> Any:
+        if type(value) is not dict or value.keys() != fields.keys():
+            found = sorted(value) if type(value) is dict else _show(value)
+            raise Mismatch(f"{kind.__name__} has the fields {sorted(fields)}, found {found}")
+        name = ""
+        try:
+            done = {}
+            for name, codec in fields.items():
+                done[name] = codec.decode(value[name])
+        except Mismatch as error:
+            raise error.inside(name) from error
+        return kind(**done)
+
+    return Codec(encode, decode)
+
+
+def one_of(**kinds: tuple[type, Codec]) -> Codec:
+    """A union; in JSON the record's object with one key more, `step`, that says which."""
+
+    def encode(value: Any) -> dict[str, Any]:
+        tag = next(tag for tag, (kind, _) in kinds.items() if type(value) is kind)
+        return {"step": tag, **kinds[tag][1].encode(value)}
+
+    def decode(value: Any) -> Any:
+        if type(value) is not dict or not isinstance(tag := value.get("step"), str) or tag not in kinds:
+            raise Mismatch(f"expected a step, one of {', '.join(kinds)}, found {_show(value)}")
+        return kinds[tag][1].decode({key: v for key, v in value.items() if key != "step"})
+
+    return Codec(encode, decode)
+
+
+def _check_json(value: Any) -> Any:
+    """Free-form values (options, accuracy): what JSON can say, without nan and without keys that are no strings."""
+    if value is None or type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value)):
+        return value
+    if isinstance(value, list | tuple):
+        return [_check_json(v) for v in value]
+    if isinstance(value, Mapping) and all(type(key) is str for key in value):
+        return {key: _check_json(v) for key, v in value.items()}
+    raise Mismatch(f"{_show(value)} has no place in a manifest: JSON values only, floats finite")
+
+
+def _check_json_object(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise Mismatch(f"expected an object, found {_show(value)}")
+    return _check_json(value)
+
+
+text = _exactly(str)
+natural = _exactly(int, lambda value: 0 <= value < 1 << 62, "an integer >= 0")
+flag = _exactly(bool)
+dim = Codec(dims.to_json, _decode_dim)
+dtype = Codec(lambda value: value.value, _decode_dtype)
+json_object = Codec(_check_json_object, _check_json_object)
+
+symbol = record(m.SymbolRange, name=text, min=natural, opt=natural, max=natural, from_data=flag)
+tensor = record(m.TensorSpec, name=text, dtype=dtype, shape=each(dim), storage=natural)
+storage = record(m.StorageSpec, number=natural, kind=text, size=dim, offset=natural, blob=text)
+launch = record(m.LaunchSpec, name=text, kernel=text, nodes=each(text), tactic=text, flops=dim, bytes=dim)
+_steps: Codec = Codec(lambda values: steps.encode(values), lambda value: steps.decode(value))  # a branch holds steps
+step = one_of(
+    native=(m.NativeStep, record(m.NativeStep, segment=natural, first=natural, count=natural)),
+    reference=(
+        m.ReferenceStepSpec,
+        record(
+            m.ReferenceStepSpec,
+            name=text, op_type=text, blob=text, inputs=each(tensor), outputs=each(tensor), launch=natural,
+        ),
+    ),
+    branch=(m.BranchStep, record(m.BranchStep, condition=natural, then=_steps, otherwise=_steps)),
+)  # fmt: skip
+steps: Codec = each(step)
+variant = record(
+    m.Variant,
+    target=text,
+    code=text,
+    storages=each(storage),
+    arena_bytes=natural,
+    zero_bytes=natural,
+    scratch_bytes=natural,
+    steps=steps,
+    launches=each(launch),
+)
+manifest = record(
+    m.Manifest,
+    producer=text,
+    model_name=text,
+    model_sha256=text,
+    options=json_object,
+    symbols=each(symbol),
+    inputs=each(tensor),
+    outputs=each(tensor),
+    variants=each(variant),
+    notes=each(text),
+    accuracy=json_object,
+    graph=text,
+)

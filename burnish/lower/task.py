@@ -221,6 +221,7 @@ class Program:
     constants: dict[int, np.ndarray[Any, Any]]  # storage number -> content
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = field(default_factory=tuple)
+    geometry: dict[int, str] = field(default_factory=dict)  # storages that keep zeros around them, see arena.py
 
 
 def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:

@@ -1,0 +1,116 @@
+"""Storages and placements: hands out memory for tensors while a graph is lowered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import Dim, product, symbols
+from burnish.dtypes import DType
+from burnish.lower.placement import Placement, dense_strides
+from burnish.lower.task import Storage
+from burnish.ops.definition import Tensor
+
+Halo = tuple[tuple[int, int], ...]  # zeros kept before and after each axis
+CACHE_LINE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a new buffer is laid out: axes from outer to inner, zeros around it, and a gap that keeps rows apart in the cache."""
+
+    order: tuple[int, ...]
+    halo: Halo = ()
+    spread: bool = False
+
+
+@dataclass(eq=False)
+class Buffers:
+    """All storages of a program. `from_data`: symbols that only the run can tell; storages sized by them are dynamic."""
+
+    from_data: frozenset[str]
+    storages: list[Storage] = field(default_factory=list)
+    constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
+    geometry: dict[int, str] = field(default_factory=dict)  # storages with a halo
+    halos: dict[int, Halo] = field(default_factory=dict)
+    _constant_of: dict[Any, Placement] = field(default_factory=dict)
+
+    def new_storage(self, kind: str, size_bytes: Dim, name: str) -> int:
+        if kind == "arena" and symbols(size_bytes) & self.from_data:
+            kind = "dynamic"
+        self.storages.append(Storage(len(self.storages), kind, size_bytes, name))
+        return len(self.storages) - 1
+
+    def dense(self, kind: str, tensor: Tensor) -> Placement:
+        """A row-major buffer of its own."""
+        storage = self.new_storage(kind, product(tensor.shape) * tensor.dtype.size_bytes, tensor.name)
+        return Placement(storage, tensor.dtype, tensor.shape, dense_strides(tensor.shape))
+
+    def temporary(self, name: str, dtype: DType, shape: Sequence[Dim], layout: Layout) -> Placement:
+        """A buffer in the arena under a layout."""
+        halo = layout.halo or ((0, 0),) * len(shape)
+        padded = [n + lo + hi for n, (lo, hi) in zip(shape, halo)]
+        strides = list(dense_strides(padded, layout.order))
+        total = product(padded)
+        if layout.spread and (gap := _gap(padded, layout.order, dtype)):
+            inner = layout.order[-1]
+            spaced = list(padded)
+            spaced[inner] = spaced[inner] + gap
+            strides = list(dense_strides(spaced, layout.order))
+            total = product(spaced)
+        storage = self.new_storage("arena", total * dtype.size_bytes, name)
+        offset: Dim = 0
+        for (lo, _), stride in zip(halo, strides):
+            offset = offset + lo * stride
+        if layout.halo:
+            self.halos[storage] = halo
+            self.geometry[storage] = f"{dtype.value}{padded}{strides}{halo}"
+        return Placement(storage, dtype, tuple(shape), tuple(strides), offset)
+
+    def constant(self, key: Any, array: np.ndarray[Any, Any], name: str) -> Placement:
+        """A constant, stored once for a key."""
+        if key not in self._constant_of:
+            dtype = DType.of(array.dtype)
+            storage = self.new_storage("constant", array.nbytes, name)
+            self.constants[storage] = np.ascontiguousarray(array).reshape(array.shape)
+            self._constant_of[key] = Placement(storage, dtype, array.shape, dense_strides(array.shape))
+        return self._constant_of[key]
+
+    def constant_tensor(self, tensor: Tensor) -> Placement:
+        return self.constant(tensor, content(tensor), tensor.name)
+
+    def rebind(self, placement: Placement, kind: str) -> None:
+        """Give a storage another kind (a temporary that turns out to be an output)."""
+        self.storages[placement.storage] = replace(self.storages[placement.storage], kind=kind)
+
+
+def content(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A constant tensor's array."""
+    if tensor.array is not None:
+        return np.asarray(tensor.array)
+    shape = [int(n) for n in tensor.shape]  # type: ignore[arg-type]
+    return np.array(tensor.elements, dtype=tensor.dtype.numpy).reshape(shape)
+
+
+def zero_halo(shape: Sequence[Dim], pads: Mapping[int, tuple[int, int]]) -> Halo:
+    """The halo that holds `pads` (axis -> before, after)."""
+    return tuple(pads.get(a, (0, 0)) for a in range(len(shape)))
+
+
+def _gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:
+    """Elements to add to the innermost axis, so that neighbouring rows do not fall into few sets of the L1 cache.
+
+    A row of L lines makes rows meet again after 64 / gcd(L, 64) sets; with fewer than 8 sets, 14 to 28 rows of a register
+    tile evict one another (measured: up to 3.9x, see benchmarks/README.md).
+    """
+    inner = padded[order[-1]]
+    if not isinstance(inner, int):
+        return 0
+    row_bytes = inner * dtype.size_bytes
+    if row_bytes % CACHE_LINE_BYTES:
+        return 0
+    return CACHE_LINE_BYTES // dtype.size_bytes if math.gcd(row_bytes // CACHE_LINE_BYTES, 64) >= 16 else 0

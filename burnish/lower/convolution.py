@@ -1,0 +1,213 @@
+"""Convolutions: implicit GEMM (a Contraction over pixels), or plain loops where channels do not mix.
+
+    contraction   A = the input in place, each pixel and tap an offset;  B = weights as [group, taps and channels, out channel]
+    transposed    one contraction a phase: output y = stride*u + phase - pad takes the taps r = phase (mod stride)
+    loops         depthwise, and forms whose zeros cannot lie in memory: an expression with bounds tests
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.lower.buffers import Buffers, content
+from burnish.lower.epilogue import Place, store_of
+from burnish.lower.kernels import Slots
+from burnish.lower.matmul import accumulator
+from burnish.lower.placement import Placement
+from burnish.lower.scope import Body, is_constant
+from burnish.lower.task import Contraction
+from burnish.ops import expr as ex
+from burnish.ops.definition import Conv, Tensor
+from burnish.ops.expr import Axis, Expr, axis, fresh_axis
+
+
+def is_depthwise(form: Conv) -> bool:
+    """One input and one output channel a group."""
+    return form.groups > 1 and form.weight.shape[1] == 1 and form.x.shape[1] == form.shape[1] == form.groups
+
+
+def has_template(form: Conv, can_pad: bool) -> bool:
+    """Whether the contraction template takes it; otherwise loops do."""
+    if is_depthwise(form) or not can_pad or not is_constant(form.weight):
+        return False
+    if any(p < 0 for p in (*form.pads_begin, *form.pads_end)):
+        return False
+    if not form.transposed:
+        return True
+    taps = [int(n) for n in form.weight.shape[2:]]  # type: ignore[arg-type]
+    return all(d == 1 for d in form.dilations) and all(k >= s for k, s in zip(taps, form.strides))
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One spatial axis of one phase: output = step*u + first, input = u + begin - tap (transposed), or u*stride + tap*dilation."""
+
+    count: Dim
+    taps: tuple[int, ...]
+    out_step: int
+    out_first: Dim
+    in_step: int
+    in_first: int
+    tap_step: int
+
+
+def phases(form: Conv) -> list[tuple[Phase, ...]]:
+    """All combinations of phases of the spatial axes; a plain convolution has one."""
+    each: list[list[Phase]] = []
+    for a in range(len(form.strides)):
+        taps, stride, pad, out = int(form.weight.shape[2 + a]), form.strides[a], form.pads_begin[a], form.shape[2 + a]  # type: ignore[arg-type]
+        if not form.transposed:
+            each.append([Phase(out, tuple(range(taps)), 1, 0, stride, -pad, form.dilations[a])])
+            continue
+        options = []
+        for rest in range(stride):
+            first = -(-(pad - rest) // stride)  # the smallest u with stride*u + rest - pad >= 0
+            count = (out - 1 + pad - rest) // stride - first + 1
+            chosen = tuple(range(rest, taps, stride))
+            options.append(Phase(count, chosen, stride, stride * first + rest - pad, 1, first, -1))
+        each.append(options)
+    return [tuple(p) for p in itertools.product(*each) if all(x.count != 0 for x in p)]
+
+
+def lower_convolution(
+    tensor: Tensor, form: Conv, phase: tuple[Phase, ...], body: Body, x: Placement, into: Placement, buffers: Buffers, place: Place
+) -> tuple[Contraction, Slots]:
+    """One phase. x: the padded input."""
+    spatial = len(phase)
+    per_group_in, per_group_out = int(form.x.shape[1]) // form.groups, int(form.shape[1]) // form.groups  # type: ignore[arg-type]
+    image, group = Axis("p0", form.shape[0]), Axis("p1", form.groups)
+    pixels = [Axis(f"p{2 + a}", phase[a].count) for a in range(spatial)]
+    taps = [Axis(f"k{a}", len(phase[a].taps)) for a in range(spatial)]
+    channel, n = Axis(f"k{spatial}", per_group_in), Axis("n", per_group_out)
+    steps = x.strides[2:]
+    reduce = _by_stride([(t, p.tap_step * s) for t, p, s in zip(taps, phase, steps)] + [(channel, x.strides[1])])
+    a_strides = [(image, x.strides[0]), (group, per_group_in * x.strides[1])]
+    a_strides += [(q, p.in_step * s) for q, p, s in zip(pixels, phase, steps)] + reduce
+    offset = x.offset
+    for p, s in zip(phase, steps):
+        offset = offset + p.in_first * s
+    a = Placement(x.storage, x.dtype, x.shape, x.strides, offset)
+    order = [r for r, _ in reduce]
+    weights = _weights(form, phase, [*taps, channel], order)
+    b = buffers.constant((form.weight, "conv", tuple(r.name for r in order), tuple(p.taps for p in phase)), weights, form.weight.name)
+    slots = Slots([a, b])
+    b_strides = list(zip([group, *order, n], b.strides))
+    index = [axis(image), axis(group) * per_group_out + axis(n)]
+    index += [axis(q) * p.out_step + ex.dim(p.out_first) for q, p in zip(pixels, phase)]
+    store = store_of(tensor, body, index, _result(form, index), into, place, slots)
+    lead = (group, image) if form.groups > 1 else (image,)
+    axes = tuple(a for a in (*lead, *pixels) if a.extent != 1) or (image,)
+    kept = [(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:]
+    kernel = Contraction(
+        slots.flat,
+        axes,
+        n,
+        tuple(r for r, _ in kept),
+        _strides(a_strides, (*axes, *(r for r, _ in kept))),
+        _strides(b_strides, (*axes, *(r for r, _ in kept), n)),
+        True,
+        (_drop_units(store, (image, group, *pixels)),),
+    )
+    return kernel, slots
+
+
+def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_axes: Sequence[Expr]) -> Expr:
+    """The value at an output index, as loops: reads a padded Placement in place, or a Tensor behind bounds tests."""
+    n, o, *at = body_axes
+    groups = form.groups
+    per_in, per_out = form.weight.shape[0 if form.transposed else 1], form.shape[1] // groups  # type: ignore[operator]
+    per_in = per_in // groups if form.transposed else per_in  # type: ignore[operator]
+    channel = fresh_axis(per_in, "r")
+    taps = [fresh_axis(k, "r") for k in form.weight.shape[2:]]
+    group = o if per_out == 1 else ex.binary("floordiv", o, per_out)
+    places: list[Expr] = []
+    inside: list[Expr] = []
+    for y, t, a in zip(at, taps, range(len(taps))):
+        extent, stride, pad, step = form.x.shape[2 + a], form.strides[a], form.pads_begin[a], form.dilations[a]
+        if form.transposed:
+            raw = y + pad - axis(t) * step
+            where = ex.binary("floordiv", raw, stride)
+            if stride > 1:
+                inside.append(ex.binary("eq", raw - where * stride, 0))
+        else:
+            where = y * stride + axis(t) * step - pad
+        if isinstance(x, Tensor):
+            inside += [ex.binary("ge", where, 0), ex.binary("lt", where, extent)]
+            where = ex.binary("max", ex.binary("min", where, ex.dim(extent - 1)), 0)
+        places.append(where)
+    total = accumulator(form.x.dtype)
+    source = [n, group * per_in + axis(channel) if per_in != 1 else group, *places]
+    value = ex.cast(x[source] if isinstance(x, Tensor) else ex.load(x, x.dtype, source), total)
+    taps_at = [axis(t) for t in taps]
+    lead = [group * per_in + axis(channel), o - group * per_out] if form.transposed else [o, axis(channel)]
+    product = value * ex.cast(_weight_load(form, buffers, [*lead, *taps_at]), total)
+    for test in inside:
+        product = ex.where(test, product, ex.const(0, total))
+    axes = [a for a in (channel, *taps) if a.extent != 1]
+    axes = axes or [channel]
+    acc = ex.reduce("sum", axes, product)
+    return _with_bias(form, acc, o, total)
+
+
+def _weight_load(form: Conv, buffers: Buffers, index: list[Expr]) -> Expr:
+    """Depthwise weights are kept with the channel innermost, so that channels are one vector."""
+    if not is_constant(form.weight) or not is_depthwise(form):
+        return form.weight[index]
+    array = np.moveaxis(content(form.weight), 0, -1)  # [1, r..., c]
+    kept = buffers.constant((form.weight, "depthwise"), array, form.weight.name)
+    moved = Placement(kept.storage, kept.dtype, form.weight.shape, (kept.strides[-1], *kept.strides[:-1]))
+    return ex.load(moved, moved.dtype, index)
+
+
+def _weights(form: Conv, phase: tuple[Phase, ...], canonical_axes: list[Axis], order: list[Axis]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    """[group, reduce axes in `order`, out channel of the group]"""
+    array = content(form.weight)
+    for a, p in enumerate(phase):
+        array = np.take(array, p.taps, axis=2 + a)
+    groups = form.groups
+    if form.transposed:  # [g*ci, co, r...] -> [g, r..., ci, co]
+        array = array.reshape(groups, array.shape[0] // groups, *array.shape[1:])
+        array = np.moveaxis(array, (1, 2), (-2, -1))
+    else:  # [g*co, ci, r...] -> [g, r..., ci, co]
+        array = array.reshape(groups, array.shape[0] // groups, *array.shape[1:])
+        array = np.moveaxis(array, (2, 1), (-2, -1))
+    positions = [1 + canonical_axes.index(r) for r in order]
+    return np.ascontiguousarray(array.transpose(0, *positions, array.ndim - 1))
+
+
+def _by_stride(axes: list[tuple[Axis, Dim]]) -> list[tuple[Axis, Dim]]:
+    """Largest steps outside, so that the innermost walks memory; the given order where strides cannot be compared."""
+    if all(isinstance(s, int) for _, s in axes):
+        return sorted(axes, key=lambda p: -abs(int(p[1])))  # type: ignore[arg-type]
+    return axes
+
+
+def _strides(pairs: Sequence[tuple[Axis, Dim]], kept: Sequence[Axis]) -> tuple[tuple[Axis, Dim], ...]:
+    return tuple((a, s) for a, s in pairs if a in kept and s != 0)
+
+
+def _drop_units(store: object, axes: Sequence[Axis]) -> object:
+    from burnish.lower.task import Store
+
+    assert isinstance(store, Store)
+    zero = {a: ex.const(0, DType.I64) for a in axes if a.extent == 1 and a.name != "n"}
+    return Store(
+        store.slot, tuple(ex.substitute_axes(i, zero) for i in store.index), ex.substitute_axes(store.value, zero)
+    )
+
+
+def _result(form: Conv, index: list[Expr]) -> Expr:
+    total = accumulator(form.x.dtype)
+    return _with_bias(form, ex.acc(0, total), index[1], total)
+
+
+def _with_bias(form: Conv, value: Expr, channel: Expr, total: DType) -> Expr:
+    if form.bias is not None:
+        value = value + ex.cast(form.bias[[channel]], total)
+    return ex.cast(value, form.dtype)

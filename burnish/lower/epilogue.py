@@ -1,0 +1,43 @@
+"""The expression that a template applies to its accumulators before it stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from burnish.lower.fuse import epilogue_index
+from burnish.lower.kernels import Slots, bind_loads, flat_index
+from burnish.lower.placement import Placement
+from burnish.lower.scope import Body
+from burnish.lower.task import Store
+from burnish.ops import expr as ex
+from burnish.ops.definition import Tensor
+from burnish.ops.expr import Expr, substitute, substitute_axes
+
+Place = Callable[[Expr], Placement | Expr]
+
+
+def store_of(
+    template: Tensor, body: Body, index: Sequence[Expr], result: Expr, into: Placement, place: Place, slots: Slots
+) -> Store:
+    """The root's expression with the template's result in place of its load.
+
+    index:  the template's output index in the kernel's own axes
+    result: the value at that index, made of acc(0) and loads (bias)
+    into:   where the root lies
+    """
+    positions, reason = epilogue_index(body, template)
+    assert not reason, reason
+    zero = ex.const(0, ex.DType.I64)
+    values = {a: index[positions[a]] if a in positions else zero for a in body.axes}
+    expr = substitute(body.expr, lambda e: result if e.op == "load" and e.attr is template else None)
+    # `result` speaks of the kernel's axes already; the root's axes are others, so one substitution does both
+    value = bind_loads(substitute_axes(expr, values), place, slots)
+    slot = slots.number(into)
+    slots.written.add(slot)
+    return Store(slot, (flat_index([values[a] for a in body.axes], into),), value)
+
+
+def plain_body(tensor: Tensor) -> Body:
+    """A template without consumers in its kernel: out = acc."""
+    axes = tuple(ex.fresh_axis(n, "a") for n in tensor.shape)
+    return Body(axes, tensor[[ex.axis(a) for a in axes]], True)

@@ -1,0 +1,232 @@
+"""Decide which tensors get memory of their own (roots), and which live inside the kernel of their one consumer.
+
+Walked from the outputs back, so that whole chains end up in one kernel:
+
+    pointwise -> any expression      where each element is read once (or is nearly free to compute again)
+    template  -> pointwise chain     the chain becomes the epilogue of the matmul or convolution
+    view      -> anything            a view is an index, never a copy
+
+A tensor that could have been fused and was not has its reason in `declined`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from burnish.dims import Dim, evaluate
+from burnish.lower.scope import Body, Concat, Scope, StepForm, is_constant, placed_sources, sources
+from burnish.ops.definition import Attention, Conv, MatMul, Reshape, Tensor
+from burnish.ops.expr import Axis, Expr, axis, free_axes, linear, substitute, substitute_axes, walk
+
+MAX_NODES = 400  # of one expression: bounds compile time
+MAX_LOADS = 16  # distinct tensors in one kernel
+COSTLY = frozenset("exp log tanh erf sigmoid sin cos tan pow asin acos atan sinh cosh asinh acosh atanh log1p expm1".split())
+TEMPLATES = (MatMul, Conv)
+
+
+@dataclass(eq=False)
+class Fusion:
+    """roots in launch order; `epilogue[root]` is the template computed by the root's kernel; expressions already expanded."""
+
+    roots: list[Tensor] = field(default_factory=list)
+    bodies: dict[Tensor, Body] = field(default_factory=dict)
+    epilogue: dict[Tensor, Tensor] = field(default_factory=dict)
+    covers: dict[Tensor, list[Tensor]] = field(default_factory=dict)
+    declined: dict[Tensor, str] = field(default_factory=dict)
+
+
+class _Fuser:
+    def __init__(self, scope: Scope, opt: Mapping[str, int]) -> None:
+        self.scope, self.opt = scope, opt
+        self.result = Fusion()
+        self.placed = self._must_lie_in_memory()
+        self.expanded: dict[Tensor, Expr] = {}  # root -> expression so far
+        self.users: dict[Tensor, set[Tensor]] = {}  # tensor -> roots whose expression loads it
+
+    def run(self) -> Fusion:
+        for tensor in reversed(self.scope.order):
+            form = self.scope.forms[tensor]
+            if isinstance(form, StepForm | Attention | Concat):
+                self._root(tensor)
+            elif isinstance(form, Reshape):
+                self._root(tensor)
+            elif isinstance(form, MatMul | Conv):
+                self._template(tensor)
+            else:
+                self._body(tensor, form)
+        self.result.roots.sort(key={t: i for i, t in enumerate(self.scope.order)}.__getitem__)
+        return self.result
+
+    def _must_lie_in_memory(self) -> set[Tensor]:
+        placed: set[Tensor] = set(self.scope.outputs)
+        for tensor in reversed(self.scope.order):
+            form = self.scope.forms[tensor]
+            placed.update(placed_sources(form))
+            if isinstance(form, Body) and form.is_view and tensor in placed and tensor not in self.scope.outputs:
+                placed.update(sources(form))
+        return placed
+
+    def _root(self, tensor: Tensor, expr: Expr | None = None) -> None:
+        self.result.roots.append(tensor)
+        self.result.covers.setdefault(tensor, []).append(tensor)
+        if expr is not None:
+            form = self.scope.forms[tensor]
+            assert isinstance(form, Body)
+            self.expanded[tensor] = expr
+            self.result.bodies[tensor] = Body(form.axes, expr, form.is_view)
+            for source in _loaded(expr):
+                self.users.setdefault(source, set()).add(tensor)
+        else:
+            for source in sources(self.scope.forms[tensor]):
+                self.users.setdefault(source, set()).add(tensor)
+
+    def _body(self, tensor: Tensor, form: Body) -> None:
+        users = self.users.get(tensor, set())
+        if form.is_view and tensor not in self.scope.outputs:
+            if tensor in self.placed:  # a view of memory: its source is a root too
+                self._root(tensor, form.expr)
+                self.result.bodies[tensor] = form
+            for root in [u for u in users if u in self.expanded]:
+                self._inline(tensor, form, root)
+            return
+        reason = self._why_not_inline(tensor, form, users)
+        if reason:
+            if users:
+                self.result.declined[tensor] = reason
+            self._root(tensor, form.expr)
+            return
+        for root in users:
+            self._inline(tensor, form, root)
+
+    def _why_not_inline(self, tensor: Tensor, form: Body, users: set[Tensor]) -> str:
+        if tensor in self.placed:
+            return "its consumer needs it in memory"
+        if any(u not in self.expanded for u in users):
+            return "its consumer is no expression"
+        free = not _loaded(form.expr) and not _has_reduce(form.expr)
+        if len(users) > 1 and not free:
+            return f"{len(users)} kernels read it"
+        for root in users:
+            expr = self.expanded[root]
+            times = self._times_read(tensor, expr)
+            if times > 1.0 and not free and (times > 4 or not self._is_cheap(form.expr)):
+                return f"{self.scope.node_name(root)} would compute each element {times:.1f} times"
+            merged = len(walk(expr)) + len(walk(form.expr))
+            if merged > MAX_NODES or len(_loaded(expr) | _loaded(form.expr)) > MAX_LOADS:
+                return "the kernel would become too large"
+        return ""
+
+    def _is_cheap(self, expr: Expr) -> bool:
+        nodes = walk(expr)
+        if any(e.op in COSTLY or e.op == "reduce" for e in nodes):
+            return False
+        loaded = [t for t in _loaded(expr) if not is_constant(t)]
+        return len(loaded) <= 1 and not any(isinstance(self.scope.forms.get(t), TEMPLATES) for t in loaded)
+
+    def _times_read(self, tensor: Tensor, expr: Expr) -> float:
+        """How often each element would be computed inside the kernel."""
+        total = 0.0
+        for load in walk(expr):
+            if load.op == "load" and load.attr is tensor:
+                axes = set().union(*(free_axes(i) for i in load.args)) if load.args else set()
+                total += self._size([a.extent for a in axes])
+        return total / max(self._size(tensor.shape), 1.0)
+
+    def _size(self, extents: list[Dim] | tuple[Dim, ...]) -> float:
+        size = 1.0
+        for n in extents:
+            size *= max(evaluate(n, self.opt), 1)
+        return size
+
+    def _inline(self, tensor: Tensor, form: Body, root: Tensor) -> None:
+        expr = inline(self.expanded[root], tensor, form)
+        self.expanded[root] = expr
+        old = self.result.bodies[root]
+        self.result.bodies[root] = Body(old.axes, expr, False)
+        self.users[tensor].discard(root)
+        for source in _loaded(expr):
+            self.users.setdefault(source, set()).add(root)
+        if tensor not in self.result.covers[root] and not form.is_view:
+            self.result.covers[root].append(tensor)
+
+    def _template(self, tensor: Tensor) -> None:
+        users = self.users.get(tensor, set())
+        reason = self._why_no_epilogue(tensor, users)
+        if reason:
+            if users:
+                self.result.declined[tensor] = reason
+            self._root(tensor)
+            return
+        (root,) = users
+        self.result.epilogue[root] = tensor
+        self.result.covers[root].append(tensor)
+        for source in sources(self.scope.forms[tensor]):
+            self.users.setdefault(source, set()).add(root)
+
+    def _why_no_epilogue(self, tensor: Tensor, users: set[Tensor]) -> str:
+        if tensor in self.placed:
+            return "its consumer needs it in memory"
+        if len(users) != 1:
+            return f"{len(users)} kernels read it"
+        (root,) = users
+        if root not in self.expanded:
+            return "its consumer is no expression"
+        if root in self.result.epilogue:
+            return f"{self.scope.node_name(root)} is already the epilogue of another kernel"
+        if root.shape != tensor.shape and self._size(root.shape) != self._size(tensor.shape):
+            return f"{self.scope.node_name(root)} has another shape"
+        return epilogue_index(self.result.bodies[root], tensor)[1]
+
+
+def fuse(scope: Scope, opt: Mapping[str, int]) -> Fusion:
+    """Roots and their expressions. opt: the profile's opt value of every symbol, to weigh sizes with."""
+    return _Fuser(scope, opt).run()
+
+
+def inline(expr: Expr, tensor: Tensor, form: Body) -> Expr:
+    """Put the tensor's own expression where `expr` loads it."""
+
+    def replace(e: Expr) -> Expr | None:
+        if e.op == "load" and e.attr is tensor:
+            return substitute_axes(form.expr, dict(zip(form.axes, e.args)))
+        return None
+
+    return substitute(expr, replace)
+
+
+def epilogue_index(body: Body, template: Tensor) -> tuple[dict[Axis, int], str]:
+    """Which axis of the template's output each axis of the root is, or why the root is no epilogue of it."""
+    loads = [e for e in walk(body.expr) if e.op == "load" and e.attr is template]
+    if len(loads) != 1:
+        return {}, f"it is read at {len(loads)} places"
+    (load,) = loads
+    if any(e.op == "reduce" and load in walk(e.args[0]) for e in walk(body.expr)):
+        return {}, "its consumer reduces over it"
+    found: dict[Axis, int] = {}
+    for position, (index, extent) in enumerate(zip(load.args, template.shape)):
+        form = linear(index)
+        if extent == 1:
+            continue
+        if form is None or form.constant != 0 or list(form.coefficients.values()) != [1]:
+            return {}, f"its consumer reads it at {index}"
+        (a,) = form.coefficients
+        if a in found or a not in body.axes or a.extent != extent:
+            return {}, f"its consumer reads it at {index}"
+        found[a] = position
+    if any(a.extent != 1 and a not in found for a in body.axes):
+        return {}, "its consumer repeats it"
+    return found, ""
+
+
+def _loaded(expr: Expr) -> set[Tensor]:
+    return {e.attr for e in walk(expr) if e.op == "load"}
+
+
+def _has_reduce(expr: Expr) -> bool:
+    return any(e.op == "reduce" for e in walk(expr))
+
+
+def identity_index(axes: tuple[Axis, ...]) -> tuple[Expr, ...]:
+    """The index that reads an output at its own place."""
+    return tuple(axis(a) for a in axes)

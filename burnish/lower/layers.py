@@ -1,0 +1,85 @@
+"""Attention and recurrent layers to their tasks: nothing but views of the operands in the order the task wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from burnish.dims import Dim
+from burnish.lower.kernels import Slots
+from burnish.lower.placement import Placement
+from burnish.lower.task import AttentionTask, RecurrentTask, Slot
+from burnish.ops.definition import Attention, Recurrent, Tensor
+
+Placed = Callable[[Tensor], Placement]
+
+
+def lower_attention(form: Attention, into: Placement, placed: Placed) -> tuple[AttentionTask, Slots]:
+    """q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], mask, out[b,h,i,e], each at its own strides."""
+    operands = [placed(form.q), placed(form.k), placed(form.v)]
+    if form.mask is not None:
+        operands.append(_broadcast(placed(form.mask), (*into.shape[:3], operands[1].shape[2])))
+    operands.append(into)
+    slots = _in_order(operands, {len(operands) - 1})
+    shapes = tuple(_slot(p) for p in operands)
+    return AttentionTask(shapes, form.scale, form.causal, form.mask is not None, form.softcap), slots
+
+
+def lower_recurrent(
+    form: Recurrent, outputs: Sequence[Placement | None], placed: Placed
+) -> tuple[RecurrentTask, Slots]:
+    """Inputs and outputs in ONNX's order; layout=1 (batch first) is only another view."""
+    batch_first = form.attributes.get("layout", 0) == 1
+    inputs = [None if t is None else placed(t) for t in form.inputs]
+    wanted_inputs = 8 if form.kind == "LSTM" else 6
+    wanted_outputs = 3 if form.kind == "LSTM" else 2
+    inputs += [None] * (wanted_inputs - len(inputs))
+    results: list[Placement | None] = [*outputs, *[None] * (wanted_outputs - len(outputs))]
+    if batch_first:
+        inputs = [_moved(p, _FIRST.get(i)) for i, p in enumerate(inputs)]
+        results = [_moved(p, (1, 2, 0, 3) if i == 0 else (1, 0, 2)) for i, p in enumerate(results)]
+    every = [*inputs, *results]
+    operands = [p for p in every if p is not None]
+    written = {i for i, p in enumerate(operands) if any(p is r for r in results)}
+    attributes = tuple(
+        sorted((k, tuple(v) if isinstance(v, list | tuple) else v) for k, v in form.attributes.items() if k != "layout")
+    )
+    task = RecurrentTask(
+        tuple(_slot(p) for p in operands),
+        form.kind,
+        tuple(p is not None for p in every),
+        form.hidden_size,
+        form.direction,
+        attributes,
+    )
+    return task, _in_order(operands, written)
+
+
+_FIRST = {0: (1, 0, 2), 5: (1, 0, 2), 6: (1, 0, 2)}  # X[b,t,i]; initial_h and initial_c [b,d,h]
+
+
+def _moved(placement: Placement | None, axes: tuple[int, ...] | None) -> Placement | None:
+    if placement is None or axes is None:
+        return placement
+    return Placement(
+        placement.storage,
+        placement.dtype,
+        tuple(placement.shape[a] for a in axes),
+        tuple(placement.strides[a] for a in axes),
+        placement.offset,
+    )
+
+
+def _broadcast(placement: Placement, shape: tuple[Dim, ...]) -> Placement:
+    lead = len(shape) - len(placement.shape)
+    strides = (0,) * lead + tuple(s if n != 1 else 0 for n, s in zip(placement.shape, placement.strides))
+    return Placement(placement.storage, placement.dtype, shape, strides, placement.offset)
+
+
+def _slot(placement: Placement) -> Slot:
+    return Slot(placement.dtype, placement.shape, placement.strides)
+
+
+def _in_order(operands: Sequence[Placement], written: set[int]) -> Slots:
+    return Slots(list(operands), set(written))
+
+

@@ -1,0 +1,393 @@
+"""Graph to program: every root of the fusion becomes a launch, a step, or another placement of the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from burnish.dims import Dim, evaluate, symbols
+from burnish.lower.buffers import Buffers, Layout
+from burnish.lower.convolution import convolution_body, has_template, lower_convolution, needed_zeros, phases
+from burnish.lower.epilogue import plain_body
+from burnish.lower.fuse import Fusion, fuse
+from burnish.lower.kernels import Slots, bind_loads, canonical, collapse, collapse_reductions, flat_index
+from burnish.lower.layers import lower_attention, lower_recurrent
+from burnish.lower.matmul import lower_matmul
+from burnish.lower.placement import Placement, dense_strides, reshape, view
+from burnish.lower.reference import lower_reference
+from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
+from burnish.lower.task import Branch, Kernel, Launch, Loops, Step, Store
+from burnish.lower.wants import Wants, collect_wants
+from burnish.ops import expr as ex
+from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute, walk
+from burnish.ops.infer import Inferred
+
+
+@dataclass(eq=False)
+class Lowering:
+    """What all scopes of one program share."""
+
+    inferred: Inferred
+    buffers: Buffers
+    opt: Mapping[str, int]
+    placements: dict[Tensor, Placement] = field(default_factory=dict)
+    declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused
+
+
+class ScopeLowering:
+    """One graph: fills `steps`. `outputs` are where its results must lie (row-major)."""
+
+    def __init__(self, shared: Lowering, graph: ir.Graph, outputs: Mapping[Tensor, Placement]) -> None:
+        self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
+        self.scope: Scope = build_scope(graph, shared.inferred)
+        self.fusion: Fusion = fuse(self.scope, shared.opt)
+        self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
+        self.outputs = outputs
+        self.orders: dict[int, tuple[int, ...]] = {}  # storage -> order of axes
+        self.padded: dict[tuple[Tensor, object], Placement] = {}
+        self.steps: list[Step] = []
+        for tensor, reason in self.fusion.declined.items():
+            shared.declined[self.scope.node_name(tensor)] = reason
+
+    def run(self) -> list[Step]:
+        done: set[Tensor] = set()
+        for root in self.fusion.roots:
+            if root not in done:
+                self.root(root)
+                form = self.scope.forms[root]
+                done |= {t for t in form.outputs if t is not None} if isinstance(form, StepForm) else {root}
+        for tensor, into in self.outputs.items():
+            if tensor not in self.scope.forms:  # a constant, an input or an outer value that is also an output
+                self.copy(tensor, self.placed(tensor), into, "output " + tensor.name)
+            elif self.placements[tensor] != into:
+                self.copy(tensor, self.placements[tensor], into, self.scope.node_name(tensor))
+        return self.steps
+
+    # ---- where things lie -------------------------------------------------------------------------------------
+
+    def place(self, load: Expr) -> Placement | Expr:
+        """For an expression: a scalar that is known becomes a constant, everything else is read from memory."""
+        tensor: Tensor = load.attr
+        if tensor.elements is not None and len(tensor.elements) == 1:
+            (value,) = tensor.elements
+            if isinstance(value, int | float | bool):
+                return ex.const(value, tensor.dtype)
+            return ex.cast(ex.dim(value), tensor.dtype)
+        if is_constant(tensor) and tensor.array is not None and tensor.array.size == 1:
+            return ex.const(tensor.array.reshape(-1)[0].item(), tensor.dtype)
+        return self.placed(tensor)
+
+    def placed(self, tensor: Tensor) -> Placement:
+        if tensor not in self.placements:
+            assert is_constant(tensor), f"{tensor.name} has no memory"
+            return self.buffers.constant_tensor(tensor)
+        return self.placements[tensor]
+
+    def placed_load(self, load: Expr) -> Placement | Expr:
+        return self.placed(load.attr)
+
+    def destination(self, root: Tensor) -> Placement:
+        """Memory for a root: the plan's output, a slice of a Concat, or a new buffer laid out as its users want it."""
+        if root in self.outputs:
+            return self.outputs[root]
+        if root in self.wants.slices:
+            concat, part = self.wants.slices[root]
+            return self.part_of(concat, part)
+        return self.allocate(root, self.order_of(root))
+
+    def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
+        halo = self.wants.halos.get(root, ())
+        spread = root in self.wants.operands and root not in self.wants.orders
+        into = self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
+        self.orders[into.storage] = order
+        return into
+
+    def order_of(self, root: Tensor) -> tuple[int, ...]:
+        if root in self.wants.orders:
+            return self.wants.orders[root]
+        form = self.scope.forms[root]
+        template = self.scope.forms.get(self.fusion.epilogue.get(root, root))
+        if isinstance(template, Conv) or isinstance(form, Conv):
+            return (0, *range(2, root.rank), 1)
+        if isinstance(form, Concat):
+            return self.order_of_concat(form)
+        body = self.fusion.bodies.get(root)
+        return self.order_from_sources(body) if body is not None else tuple(range(root.rank))
+
+    def order_of_concat(self, form: Concat) -> tuple[int, ...]:
+        for part in form.parts:
+            if part in self.placements and self.placements[part].storage in self.orders:
+                return self.orders[self.placements[part].storage]
+        first = form.parts[0]
+        return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
+
+    def order_from_sources(self, body: Body) -> tuple[int, ...]:
+        """Follow the largest tensor read: axes it walks with the largest steps outside."""
+        best: tuple[float, tuple[int, ...]] = (0.0, tuple(range(len(body.axes))))
+        for load in walk(body.expr):
+            if load.op != "load" or not isinstance(load.attr, Tensor):
+                continue
+            placement = self.placements.get(load.attr)
+            if placement is None or placement.storage not in self.orders:
+                continue
+            size = self.size(placement.shape)
+            if size > best[0]:
+                best = (size, _follow(body.axes, load, placement))
+        return best[1]
+
+    def size(self, extents: Sequence[Dim]) -> float:
+        total = 1.0
+        for n in extents:
+            total *= max(evaluate(n, self.shared.opt), 1)
+        return total
+
+    def part_of(self, concat: Tensor, part: int) -> Placement:
+        """The slice of a Concat's buffer that belongs to one part."""
+        if concat not in self.placements:
+            self.placements[concat] = self.destination(concat)
+        whole = self.placements[concat]
+        form = self.scope.forms[concat]
+        assert isinstance(form, Concat)
+        start: Dim = 0
+        for p in form.parts[:part]:
+            start = start + p.shape[form.axis]
+        return Placement(
+            whole.storage, whole.dtype, form.parts[part].shape, whole.strides, whole.offset + start * whole.strides[form.axis]
+        )
+
+    # ---- roots ------------------------------------------------------------------------------------------------
+
+    def root(self, root: Tensor) -> None:
+        form = self.scope.forms[root]
+        if isinstance(form, StepForm):
+            self.step(root, form)
+        elif isinstance(form, Reshape):
+            self.reshape(root, form)
+        elif isinstance(form, Concat):
+            self.concat(root, form)
+        elif isinstance(form, Attention):
+            into = self.placements[root] = self.destination(root)
+            kernel, slots = lower_attention(form, into, self.placed)
+            self.launch(root, kernel, slots)
+        elif isinstance(form, Body) and form.is_view and root not in self.scope.outputs:
+            self.view(root, form)
+        else:
+            self.compute(root)
+
+    def view(self, root: Tensor, form: Body) -> None:
+        load = form.expr
+        found = None
+        if isinstance(load.attr, Tensor):
+            found = view(
+                self.placed(load.attr),
+                root.shape,
+                lambda index: [ex.substitute_axes(a, dict(zip(form.axes, index))) for a in load.args],
+            )
+        if found is not None:
+            self.placements[root] = found
+        else:
+            self.compute(root)
+
+    def reshape(self, root: Tensor, form: Reshape) -> None:
+        source = self.placed(form.source)
+        found = reshape(source, root.shape)
+        if found is None:
+            packed = self.buffers.temporary(
+                form.source.name, source.dtype, source.shape, Layout(tuple(range(len(source.shape))))
+            )
+            self.copy(form.source, source, packed, self.scope.node_name(root))
+            found = Placement(packed.storage, packed.dtype, root.shape, dense_strides(root.shape))
+        self.placements[root] = found
+
+    def concat(self, root: Tensor, form: Concat) -> None:
+        if root not in self.placements:
+            self.placements[root] = self.destination(root)
+        for i, part in enumerate(form.parts):
+            if self.wants.slices.get(part) != (root, i):
+                self.copy(part, self.placed(part), self.part_of(root, i), self.scope.node_name(root))
+
+    def compute(self, root: Tensor) -> None:
+        template = self.fusion.epilogue.get(root)
+        if template is None and isinstance(self.scope.forms[root], MatMul | Conv):
+            template = root
+        into = self.destination(root)
+        if template is None:
+            self.loops(root, self.fusion.bodies[root], into)
+        else:
+            body = plain_body(root) if template is root else self.fusion.bodies[root]
+            form = self.scope.forms[template]
+            if isinstance(form, MatMul):
+                kernel, slots = lower_matmul(template, form, body, into, self.buffers, self.place, self.placed_load)
+                self.launch(root, kernel, slots)
+            else:
+                assert isinstance(form, Conv)
+                self.convolution(root, template, form, body, into)
+        self.placements[root] = into
+
+    def convolution(self, root: Tensor, template: Tensor, form: Conv, body: Body, into: Placement) -> None:
+        can_pad = not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
+        if has_template(form, can_pad):
+            x = self.padded_input(form, channels_last=int(form.x.shape[1]) > 4)  # type: ignore[arg-type]
+            for phase in phases(form):
+                kernel, slots = lower_convolution(template, form, phase, body, x, into, self.buffers, self.place)
+                self.launch(root, kernel, slots)
+            return
+        in_place = can_pad and not form.transposed and min((*form.pads_begin, *form.pads_end), default=0) >= 0
+        source = self.padded_input(form, channels_last=True) if in_place else form.x
+        axes = tuple(fresh_axis(n, "a") for n in template.shape)
+        value = convolution_body(form, source, self.buffers, [axis(a) for a in axes])
+
+        def replace(e: Expr) -> Expr | None:
+            if e.op == "load" and e.attr is template:
+                return ex.substitute_axes(value, dict(zip(axes, e.args)))
+            return None
+
+        self.loops(root, Body(body.axes, substitute(body.expr, replace), False), into)
+
+    def padded_input(self, form: Conv, channels_last: bool) -> Placement:
+        """The input with the zeros that the convolution reads around it: its own halo, or a copy that has one."""
+        x = self.placed(form.x)
+        needs = [(0, 0), (0, 0), *needed_zeros(form)]
+        has = self.buffers.halos.get(x.storage) if form.x in self.wants.halos else None
+        none = all(n == (0, 0) for n in needs)
+        if none or (has and all(h[0] >= n[0] and h[1] >= n[1] for h, n in zip(has, needs))):
+            return x
+        key = (form.x, (tuple(needs), channels_last))
+        if key not in self.padded:
+            order = (0, *range(2, form.x.rank), 1) if channels_last else tuple(range(form.x.rank))
+            self.padded[key] = self.buffers.temporary(
+                form.x.name + "/padded", x.dtype, x.shape, Layout(order, tuple(needs), channels_last)
+            )
+            self.orders[self.padded[key].storage] = order
+            self.copy(form.x, x, self.padded[key], form.x.name + "/pad")
+        return self.padded[key]
+
+    # ---- loops ------------------------------------------------------------------------------------------------
+
+    def copy(self, tensor: Tensor, source: Placement, into: Placement, name: str) -> None:
+        """into = source, element by element."""
+        axes = tuple(fresh_axis(n, "a") for n in source.shape)
+        body = Body(axes, ex.load(source, source.dtype, [axis(a) for a in axes]), True)
+        self.loops(tensor, body, into, f"{name}/copy")
+
+    def loops(self, root: Tensor, body: Body, into: Placement, name: str = "") -> None:
+        order = self.orders.get(into.storage, tuple(range(len(body.axes))))
+        domain = [body.axes[a] for a in order] if len(order) == len(body.axes) else list(body.axes)
+        value = self.extract_reductions(root, body.expr, domain)
+        slots = Slots()
+        value = bind_loads(value, self.place, slots)
+        slot = slots.number(into)
+        slots.written.add(slot)
+        index = flat_index([axis(a) for a in body.axes], into)
+        axes, stores = collapse(domain, [Store(slot, (index,), value)])
+        axes, stores, _ = canonical(axes or [Axis("i0", 1)], collapse_reductions(stores))  # type: ignore[assignment]
+        self.launch(root, Loops(slots.flat, tuple(axes), tuple(stores)), slots, name)
+
+    def extract_reductions(self, root: Tensor, value: Expr, domain: Sequence[Axis]) -> Expr:
+        """A reduction that depends on inner axes but not on all outer ones would be computed again and again: give it memory."""
+        real = [a for a in domain if a.extent != 1]
+
+        def replace(e: Expr) -> Expr | None:
+            if e.op != "reduce":
+                return None
+            free = {a for a in free_axes(e) if a.extent != 1}
+            if not free <= set(real) or free == set(real[: len(free)]):
+                return None
+            axes = [a for a in real if a in free]
+            partial = Tensor(f"{root.name}/reduced", e.dtype, tuple(a.extent for a in axes))
+            inner = [fresh_axis(a.extent, "a") for a in axes]
+            body = Body(tuple(inner), ex.substitute_axes(e, {a: axis(i) for a, i in zip(axes, inner)}), False)
+            into = self.buffers.temporary(partial.name, e.dtype, partial.shape, Layout(tuple(range(len(axes)))))
+            self.loops(partial, body, into, self.scope.node_name(root) + "/reduce")
+            return ex.load(into, into.dtype, [axis(a) for a in axes])
+
+        return substitute(value, replace)
+
+    def launch(self, root: Tensor, kernel: Kernel, slots: Slots, name: str = "") -> None:
+        covers = [self.scope.node_name(t) for t in self.fusion.covers.get(root, [])]
+        nodes = tuple(dict.fromkeys(reversed(covers)))
+        title = name or (nodes[-1] if nodes else root.name)
+        self.steps.append(Launch(kernel, slots.bindings, tuple(sorted(slots.written)), title, nodes))
+
+    # ---- steps of several outputs -----------------------------------------------------------------------------
+
+    def step(self, root: Tensor, form: StepForm) -> None:
+        if form.recurrent is not None:
+            outputs: list[Placement | None] = []
+            for spec, tensor in zip(form.recurrent.outputs, form.outputs):
+                if spec is None or tensor is None:
+                    outputs.append(None)
+                    continue
+                into = self.placements[tensor] = self.destination(tensor)
+                outputs.append(into)
+            kernel, slots = lower_recurrent(form.recurrent, outputs, self.placed)
+            self.launch(root, kernel, slots)
+        elif form.node.op_type == "If" and self.branches_fit(form):
+            self.steps.append(self.branch(form))
+        else:
+            for tensor in form.outputs:
+                if tensor is not None:
+                    self.placements[tensor] = self.outputs.get(tensor) or self.buffers.dense("arena", tensor)
+            self.steps.append(lower_reference(form, self.dense_source, self.placements, self.scope.node_name(root)))
+
+    def dense_source(self, tensor: Tensor) -> Placement:
+        """A row-major copy where the tensor is not row-major already."""
+        source = self.placed(tensor)
+        if source.is_dense:
+            return source
+        into = self.buffers.dense("arena", tensor)
+        self.copy(tensor, source, into, tensor.name)
+        return into
+
+    def branches_fit(self, form: StepForm) -> bool:
+        """Both branches give every output its own shape and dtype, so that either can write it in place."""
+        tensors = self.shared.inferred.tensors
+        for name in ("then_branch", "else_branch"):
+            graph = form.node.attributes[name].as_graph()
+            for value, out in zip(graph.outputs, form.outputs):
+                inner = tensors.get(value)
+                if inner is None or out is None or inner.shape != out.shape or inner.dtype is not out.dtype:
+                    return False
+        return True
+
+    def branch(self, form: StepForm) -> Branch:
+        for tensor in form.outputs:
+            assert tensor is not None
+            self.placements[tensor] = self.outputs.get(tensor) or self.buffers.dense("arena", tensor)
+        for value in captured(form.node):
+            self.placed_or_constant(value)
+        sides: list[tuple[Step, ...]] = []
+        for name in ("then_branch", "else_branch"):
+            graph = form.node.attributes[name].as_graph()
+            inner = [self.shared.inferred.tensors[v] for v in graph.outputs]
+            into = {t: self.placements[o] for t, o in zip(inner, form.outputs) if o is not None}
+            sides.append(tuple(ScopeLowering(self.shared, graph, into).run()))
+        condition = form.inputs[0]
+        assert condition is not None
+        return Branch(form.node.name or "If", self.placed(condition).binding, sides[0], sides[1])
+
+    def placed_or_constant(self, value: ir.Value) -> None:
+        tensor = self.shared.inferred.tensors[value]
+        if tensor not in self.placements and is_constant(tensor):
+            self.placements[tensor] = self.buffers.constant_tensor(tensor)
+
+
+def _follow(axes: Sequence[Axis], load: Expr, placement: Placement) -> tuple[int, ...]:
+    """The order of `axes` in which a load walks its source from large steps to small ones; axes it does not use go outside."""
+    rank: dict[int, int] = {}
+    order = sorted(range(len(placement.shape)), key=lambda a: _step_key(placement.strides[a]), reverse=True)
+    for position, source_axis in enumerate(order):
+        form = ex.linear(load.args[source_axis])
+        if form is None:
+            continue
+        for a in form.coefficients:
+            if a in axes and a.extent != 1:
+                rank.setdefault(axes.index(a), position)
+    return tuple(sorted(range(len(axes)), key=lambda i: (rank.get(i, -1), i)))
+
+
+def _step_key(stride: Dim) -> float:
+    return float(abs(stride)) if isinstance(stride, int) else float(10 + len(str(stride)))

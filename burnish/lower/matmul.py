@@ -1,0 +1,94 @@
+"""MatMul and Gemm to a Contraction."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.lower.buffers import Buffers, content
+from burnish.lower.epilogue import Place, store_of
+from burnish.lower.kernels import Slots
+from burnish.lower.placement import Placement
+from burnish.lower.scope import Body, is_constant
+from burnish.lower.task import Contraction
+from burnish.ops import expr as ex
+from burnish.ops.definition import MatMul, Tensor
+from burnish.ops.expr import Axis, Expr, axis
+
+
+def accumulator(dtype: DType) -> DType:
+    """What sums of products of a dtype are kept in."""
+    if dtype in (DType.F64, DType.I64, DType.U64):
+        return dtype
+    return DType.F32 if dtype.is_float else DType.I32
+
+
+def lower_matmul(
+    tensor: Tensor, form: MatMul, body: Body, into: Placement, buffers: Buffers, place: Place, placed: Place
+) -> tuple[Contraction, Slots]:
+    """out[batch..., m, n]; batch axes of B that are real come first among the pixels."""
+    batch = [Axis(f"p{i}", n) for i, n in enumerate(tensor.shape[:-2])]
+    m, n = Axis(f"p{len(batch)}", tensor.shape[-2]), Axis("n", tensor.shape[-1])
+    a_shape = form.a.shape
+    k = Axis("k0", a_shape[-2] if form.transpose_a else a_shape[-1])
+    slots = Slots()
+    a = placed_tensor(form.a, placed)
+    rows, columns = (a.strides[-1], a.strides[-2]) if form.transpose_a else (a.strides[-2], a.strides[-1])
+    a_strides = [*_batch_strides(a, batch), (m, rows), (k, columns)]
+    b, b_strides, packed = _operand_b(form, batch, k, n, buffers, placed)
+    slots.placements += [a, b]
+    depends = {x for x, s in b_strides if x in batch and s != 0}
+    pixels = (*[x for x in batch if x in depends], *[x for x in batch if x not in depends], m)
+    index = [*(axis(x) for x in batch), axis(m), axis(n)]
+    store = store_of(tensor, body, index, _result(form, tensor, index), into, place, slots)
+    kernel = Contraction(
+        slots.flat, pixels, n, (k,), _nonzero(a_strides), _nonzero(b_strides), packed, (store,)
+    )
+    return kernel, slots
+
+
+def placed_tensor(tensor: Tensor, placed: Place) -> Placement:
+    """A tensor's placement; it must have memory."""
+    found = placed(tensor[[ex.const(0, DType.I64)] * tensor.rank])
+    assert isinstance(found, Placement), tensor.name
+    return found
+
+
+def _operand_b(
+    form: MatMul, batch: list[Axis], k: Axis, n: Axis, buffers: Buffers, placed: Place
+) -> tuple[Placement, list[tuple[Axis, Dim]], bool]:
+    if is_constant(form.b):
+        array = content(form.b)
+        if form.transpose_b:
+            array = np.ascontiguousarray(np.swapaxes(array, -1, -2))
+        while array.ndim > 2 and array.shape[0] == 1:
+            array = array[0]
+        b = buffers.constant((form.b, "matmul", form.transpose_b), array, form.b.name)
+        return b, [*_batch_strides(b, batch), (k, b.strides[-2]), (n, b.strides[-1])], True
+    b = placed_tensor(form.b, placed)
+    rows, columns = (b.strides[-1], b.strides[-2]) if form.transpose_b else (b.strides[-2], b.strides[-1])
+    return b, [*_batch_strides(b, batch), (k, rows), (n, columns)], False
+
+
+def _batch_strides(operand: Placement, batch: list[Axis]) -> list[tuple[Axis, Dim]]:
+    lead = list(zip(operand.shape[:-2], operand.strides[:-2]))
+    used = batch[len(batch) - len(lead) :]
+    return [(x, stride if extent != 1 else 0) for x, (extent, stride) in zip(used, lead)]
+
+
+def _nonzero(strides: list[tuple[Axis, Dim]]) -> tuple[tuple[Axis, Dim], ...]:
+    return tuple((a, s) for a, s in strides if s != 0)
+
+
+def _result(form: MatMul, tensor: Tensor, index: list[Expr]) -> Expr:
+    total = accumulator(form.a.dtype)
+    value = ex.acc(0, total)
+    if form.alpha != 1.0:
+        value = value * ex.const(form.alpha, total)
+    if form.bias is not None:
+        shift = tensor.rank - form.bias.rank
+        at = [ex.const(0, DType.I64) if d == 1 else index[shift + i] for i, d in enumerate(form.bias.shape)]
+        bias = ex.cast(form.bias[at], total)
+        value = value + (bias if form.beta == 1.0 else bias * ex.const(form.beta, total))
+    return ex.cast(value, form.dtype)

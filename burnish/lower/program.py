@@ -1,0 +1,87 @@
+"""`lower`: an optimised graph and its profile become a Program, and a Program an arena."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx_ir as ir
+
+from burnish.dims import bounds, symbols
+from burnish.lower.arena import Arena, Lifetime, plan_arena
+from burnish.lower.buffers import Buffers
+from burnish.lower.lowering import Lowering, ScopeLowering
+from burnish.lower.placement import Placement, dense_strides
+from burnish.lower.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef
+from burnish.ops.definition import Tensor
+from burnish.ops.infer import Inferred
+
+
+def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, int, int]]) -> Program:
+    """Kernel launches and steps for the whole graph.
+
+    ranges: min, opt, max of every symbol of the inputs' shapes
+    raises: E210 for a value that is no numeric tensor
+    """
+    opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
+    buffers = Buffers(frozenset(inferred.from_data))
+    shared = Lowering(inferred, buffers, opt)
+    inputs: list[TensorRef] = []
+    for value in graph.inputs:
+        if value.name in graph.initializers:
+            continue
+        tensor = inferred.tensors[value]
+        at = shared.placements[tensor] = buffers.dense("input", tensor)
+        inputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage))
+    outputs: list[TensorRef] = []
+    into: dict[Tensor, Placement] = {}
+    for value in graph.outputs:
+        tensor = inferred.tensors[value]
+        if tensor not in into:
+            kind = "output" if not any(symbols(n) & buffers.from_data for n in tensor.shape) else "dynamic"
+            at = buffers.dense(kind, tensor)
+            into[tensor] = Placement(at.storage, tensor.dtype, tensor.shape, dense_strides(tensor.shape))
+        outputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
+    steps = ScopeLowering(shared, graph, into).run()
+    table = {name: ranges[name] for name in ranges}
+    table |= {name: (0, 1, 0) for name in sorted(inferred.from_data)}
+    notes = tuple(f"{node}: not fused, {reason}" for node, reason in shared.declined.items())
+    return Program(
+        table, tuple(inputs), tuple(outputs), tuple(buffers.storages), buffers.constants, tuple(steps), notes, buffers.geometry
+    )
+
+
+def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
+    """Arena offsets from the lifetimes of the temporaries, at the profile's maximum.
+
+    raises: E320 past the workspace limit
+    """
+    ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for time, used in enumerate(_uses(program.steps)):
+        for storage in used:
+            first.setdefault(storage, time)
+            last[storage] = time
+    lifetimes = [
+        Lifetime(s.number, bounds(s.size_bytes, ranges)[1], first[s.number], last[s.number], program.geometry.get(s.number, ""))
+        for s in program.storages
+        if s.kind == "arena" and s.number in first
+    ]
+    return plan_arena(lifetimes, limit_bytes)
+
+
+def _uses(steps: Sequence[Step]) -> list[set[int]]:
+    """The storages each step touches, in execution order; a branch's condition counts as a step of its own."""
+    found: list[set[int]] = []
+    for step in steps:
+        if isinstance(step, Launch):
+            found.append({b.storage for b in step.bindings})
+        elif isinstance(step, ReferenceStep):
+            found.append({t.storage for t in (*step.inputs, *step.outputs)})
+        else:
+            assert isinstance(step, Branch)
+            found.append({step.condition.storage})
+            found += [*_uses(step.then), *_uses(step.otherwise)]
+    return found
+
+

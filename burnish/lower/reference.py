@@ -1,0 +1,71 @@
+"""An ONNX node on the reference kernel: the node alone, as a model of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import onnx
+import onnx_ir as ir
+
+from burnish.errors import UserError
+from burnish.lower.placement import Placement
+from burnish.lower.scope import StepForm, captured
+from burnish.lower.task import ReferenceStep, TensorRef
+from burnish.ops.definition import Tensor
+from burnish.dtypes import DType
+
+
+def lower_reference(
+    form: StepForm,
+    dense: Callable[[Tensor], Placement],
+    placements: Mapping[Tensor, Placement],
+    name: str,
+) -> ReferenceStep:
+    """Inputs are made dense first.
+
+    raises: E210 if an input or output is no tensor (a sequence, an optional, strings)
+    """
+    node = form.node
+    values = [*node.inputs, *captured(node)]
+    inputs: list[TensorRef] = []
+    for value, tensor in zip(values, form.inputs):
+        if value is None or any(r.name == value.name for r in inputs):
+            continue
+        if tensor is None or tensor.dtype is DType.STRING:
+            raise _not_a_tensor(node, name, value.name or "")
+        at = dense(tensor)
+        inputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage))
+    outputs: list[TensorRef] = []
+    for value, tensor in zip(node.outputs, form.outputs):
+        if not value.name:
+            continue
+        if tensor is None or tensor.dtype is DType.STRING:
+            raise _not_a_tensor(node, name, value.name)
+        outputs.append(TensorRef(value.name, tensor.dtype, tensor.shape, placements[tensor].storage))
+    return ReferenceStep(name, node.op_type, _model_of(node, inputs, outputs), tuple(inputs), tuple(outputs))
+
+
+def _model_of(node: ir.Node, inputs: list[TensorRef], outputs: list[TensorRef]) -> bytes:
+    def info(ref: TensorRef) -> onnx.ValueInfoProto:
+        shape = [n if isinstance(n, int) else str(n) for n in ref.shape]
+        return onnx.helper.make_tensor_value_info(ref.name, ref.dtype.onnx, shape)
+
+    proto = ir.to_proto(node)
+    graph = onnx.helper.make_graph([proto], "step", [info(r) for r in inputs], [info(r) for r in outputs])
+    owner = node.graph
+    while owner is not None and not owner.opset_imports and owner.parent_node is not None:
+        owner = owner.parent_node.graph
+    versions = dict(owner.opset_imports) if owner is not None else {}
+    opsets = [onnx.helper.make_opsetid(d, v) for d, v in sorted(versions.items())]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="burnish")
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _not_a_tensor(node: ir.Node, name: str, value: str) -> UserError:
+    return UserError(
+        "E210",
+        f"{node.op_type} works on a value that is no numeric tensor",
+        where=f"node '{name}', value '{value}'",
+        why="sequences, optionals and strings have no place in a plan's memory",
+        hint="move that part of the model into pre- or post-processing",
+    )

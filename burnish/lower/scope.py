@@ -1,0 +1,192 @@
+"""A graph as lowering sees it: for each tensor that the outputs need, how it comes to be.
+
+A Compute, a View and a reshape that only splits axes all become a `Body`: one expression over fresh axes, whose loads name
+tensors. So a transpose is a load at permuted axes, and fusing is substitution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from burnish.ops.definition import Attention, Compute, Concat, Conv, MatMul, Recurrent, Reshape, Tensor, View
+from burnish.ops.expr import Axis, Expr, axis, fresh_axis, walk
+from burnish.ops.infer import Inferred
+from burnish.lower.placement import splitting_index
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Body:
+    """out[axes] = expr. `is_view`: nothing but one load."""
+
+    axes: tuple[Axis, ...]
+    expr: Expr
+    is_view: bool
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StepForm:
+    """What is one step with several outputs: a recurrent layer, an If, or an operator without definition.
+
+    `inputs` are dense tensors it reads, outer tensors that its subgraphs capture included (for an If: the condition first).
+    """
+
+    node: ir.Node
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor | None, ...]
+    recurrent: Recurrent | None = None
+
+
+Form = Body | Reshape | Concat | MatMul | Conv | Attention | StepForm
+Template = MatMul | Conv
+
+
+@dataclass(eq=False)
+class Scope:
+    """One graph or subgraph. Tensors that have no form here are constants, inputs, or belong to an outer scope."""
+
+    order: list[Tensor] = field(default_factory=list)  # what the outputs need, in execution order
+    forms: dict[Tensor, Form] = field(default_factory=dict)
+    nodes: dict[Tensor, ir.Node] = field(default_factory=dict)
+    outputs: list[Tensor] = field(default_factory=list)
+
+    def node_name(self, tensor: Tensor) -> str:
+        node = self.nodes.get(tensor)
+        return (node.name or tensor.name) if node is not None else tensor.name
+
+
+def build_scope(graph: ir.Graph, inferred: Inferred) -> Scope:
+    """Forms of all values, then only what the outputs reach."""
+    scope = Scope(outputs=[inferred.tensors[v] for v in graph.outputs])
+    for node in graph:
+        outputs = [inferred.tensors.get(v) for v in node.outputs]
+        results = inferred.definitions.get(node)
+        if results is None or (results and isinstance(results[0], Recurrent)):
+            recurrent = results[0] if results else None
+            assert recurrent is None or isinstance(recurrent, Recurrent)
+            step = StepForm(node, tuple(_step_inputs(node, inferred)), tuple(outputs), recurrent)
+            pairs = [(t, step) for t in outputs if t is not None]
+        else:
+            pairs = [(t, _form(r)) for t, r in zip(outputs, results) if t is not None and r is not None]  # type: ignore[misc]
+        for tensor, form in pairs:
+            if not is_constant(tensor):
+                scope.forms[tensor] = form
+                scope.nodes[tensor] = node
+    scope.order = list(_reachable(scope))
+    return scope
+
+
+def is_constant(tensor: Tensor) -> bool:
+    """Its content is known now, in numbers."""
+    return tensor.array is not None or (
+        tensor.elements is not None and all(isinstance(e, int | float | bool) for e in tensor.elements)
+    )
+
+
+def sources(form: Form) -> list[Tensor]:
+    """The tensors a form reads, each once."""
+    found: Iterable[Tensor | None]
+    if isinstance(form, Body):
+        found = [e.attr for e in walk(form.expr) if e.op == "load"]
+    elif isinstance(form, Reshape):
+        found = [form.source]
+    elif isinstance(form, Concat):
+        found = form.parts
+    elif isinstance(form, MatMul):
+        found = [form.a, form.b, form.bias]
+    elif isinstance(form, Conv):
+        found = [form.x, form.weight, form.bias]
+    elif isinstance(form, Attention):
+        found = [form.q, form.k, form.v, form.mask]
+    else:
+        found = form.inputs
+    return list(dict.fromkeys(t for t in found if t is not None))
+
+
+def placed_sources(form: Form) -> list[Tensor]:
+    """Those of them that must lie in memory, since the form is no expression over them."""
+    if isinstance(form, Body):
+        return []
+    if isinstance(form, MatMul):
+        return [form.a, form.b]
+    if isinstance(form, Conv):
+        return [form.x, form.weight]
+    return sources(form)
+
+
+def _form(result: object) -> Form:
+    if isinstance(result, Compute):
+        axes = tuple(fresh_axis(n, "a") for n in result.shape)
+        return Body(axes, result.body([axis(a) for a in axes]), False)
+    if isinstance(result, View):
+        axes = tuple(fresh_axis(n, "a") for n in result.shape)
+        return Body(axes, result.source[list(result.where([axis(a) for a in axes]))], True)
+    if isinstance(result, Reshape):
+        where = splitting_index(result.source.shape, result.shape)
+        if where is None:
+            return result
+        axes = tuple(fresh_axis(n, "a") for n in result.shape)
+        return Body(axes, result.source[where([axis(a) for a in axes])], True)
+    assert isinstance(result, Concat | MatMul | Conv | Attention)
+    return result
+
+
+def _step_inputs(node: ir.Node, inferred: Inferred) -> Iterator[Tensor | None]:
+    for value in node.inputs:
+        yield None if value is None else inferred.tensors.get(value)
+    for value in captured(node):
+        yield inferred.tensors.get(value)
+
+
+def captured(node: ir.Node) -> list[ir.Value]:
+    """Outer values that a node's subgraphs use, in order of first use."""
+    found: dict[ir.Value, None] = {}
+
+    def visit(graph: ir.Graph, local: set[ir.Value]) -> None:
+        local = local | set(graph.inputs) | set(graph.initializers.values())
+        for inner in graph:
+            for value in inner.inputs:
+                if value is not None and value not in local:
+                    found.setdefault(value)
+            for sub in subgraphs(inner):
+                visit(sub, local)
+            local |= set(inner.outputs)
+        for value in graph.outputs:
+            if value not in local:
+                found.setdefault(value)
+
+    for graph in subgraphs(node):
+        visit(graph, set())
+    return list(found)
+
+
+def subgraphs(node: ir.Node) -> list[ir.Graph]:
+    graphs: list[ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            graphs.append(attribute.as_graph())
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            graphs.extend(attribute.as_graphs())
+    return graphs
+
+
+def _reachable(scope: Scope) -> Iterator[Tensor]:
+    needed: set[Tensor] = set()
+    stack = list(scope.outputs)
+    while stack:
+        tensor = stack.pop()
+        if tensor in needed or tensor not in scope.forms:
+            continue
+        needed.add(tensor)
+        form = scope.forms[tensor]
+        stack.extend(sources(form))
+        if isinstance(form, StepForm):
+            stack.extend(t for t in form.outputs if t is not None)
+    return (t for t in scope.forms if t in needed)
+
+
+def position(scope: Scope) -> Mapping[Tensor, int]:
+    """Execution order as a number."""
+    return {t: i for i, t in enumerate(scope.order)}

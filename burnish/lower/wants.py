@@ -1,0 +1,91 @@
+"""What consumers would like of a buffer before it is laid out: an order of axes, zeros around it, gaps between rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from burnish.dims import symbols
+from burnish.lower.buffers import Halo
+from burnish.lower.fuse import Fusion
+from burnish.lower.scope import Body, Scope, StepForm
+from burnish.ops.definition import Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.expr import Axis
+
+
+@dataclass(eq=False)
+class Wants:
+    """orders: row-major through a permutation (a Reshape or a reference step reads it); halos: a convolution pads it;
+    operands: rows of a register tile are read from it; slices: a Concat wants it written in place."""
+
+    orders: dict[Tensor, tuple[int, ...]] = field(default_factory=dict)
+    halos: dict[Tensor, Halo] = field(default_factory=dict)
+    operands: set[Tensor] = field(default_factory=set)
+    slices: dict[Tensor, tuple[Tensor, int]] = field(default_factory=dict)  # part -> (concat, which part)
+
+
+def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wants:
+    """Read every root's form once; a later want never overrides an earlier dense one."""
+    wants = Wants()
+    for root in fusion.roots:
+        for tensor in [root, *([fusion.epilogue[root]] if root in fusion.epilogue else [])]:
+            form = scope.forms[tensor]
+            if isinstance(form, Reshape):
+                _want_order(scope, form.source, wants)
+            elif isinstance(form, StepForm) and form.recurrent is None:
+                for source in form.inputs:
+                    if source is not None:
+                        _want_order(scope, source, wants)
+            elif isinstance(form, Conv):
+                _want_halo(form, wants, from_data)
+                wants.operands.add(form.x)
+            elif isinstance(form, MatMul):
+                wants.operands.add(form.a)
+            elif isinstance(form, Concat):
+                _want_slices(scope, root, form, wants)
+    for tensor in wants.orders:
+        wants.halos.pop(tensor, None)
+    return wants
+
+
+def _want_order(scope: Scope, tensor: Tensor, wants: Wants) -> None:
+    """Follow pure permutations to the tensor that has memory; it should be row-major as seen from here."""
+    order = list(range(tensor.rank))  # order[i]: which axis of `tensor` comes i-th from outside
+    while isinstance(form := scope.forms.get(tensor), Body) and form.is_view and tensor not in scope.outputs:
+        load = form.expr
+        if len(load.args) != len(form.axes) or any(a.op != "axis" for a in load.args):
+            return
+        position: dict[Axis, int] = {a.attr: i for i, a in enumerate(load.args)}
+        if len(position) != len(form.axes):
+            return
+        order = [position[form.axes[a]] for a in order]
+        tensor = load.attr
+    wants.orders.setdefault(tensor, tuple(order))
+
+
+def _want_halo(form: Conv, wants: Wants, from_data: frozenset[str]) -> None:
+    if any(symbols(n) & from_data for n in form.x.shape):
+        return
+    pads = [(0, 0), (0, 0), *needed_zeros(form)]
+    old = wants.halos.get(form.x, ((0, 0),) * form.x.rank)
+    halo = tuple((max(a, c), max(b, d)) for (a, b), (c, d) in zip(pads, old))
+    if any(h != (0, 0) for h in halo):
+        wants.halos[form.x] = halo
+
+
+def needed_zeros(form: Conv) -> list[tuple[int, int]]:
+    """Zeros a convolution reads before and after each spatial axis of its input."""
+    if not form.transposed:
+        return [(max(lo, 0), max(hi, 0)) for lo, hi in zip(form.pads_begin, form.pads_end)]
+    kernel = [int(n) for n in form.weight.shape[2:]]  # type: ignore[arg-type]
+    reach = [-(-((k - 1) * d) // s) for k, s, d in zip(kernel, form.strides, form.dilations)]
+    return [(r, r) for r in reach]
+
+
+def _want_slices(scope: Scope, concat: Tensor, form: Concat, wants: Wants) -> None:
+    for i, part in enumerate(form.parts):
+        made = scope.forms.get(part)
+        in_place = made is not None and not isinstance(made, Reshape | StepForm) and part not in scope.outputs
+        if in_place and not (isinstance(made, Body) and made.is_view) and part not in wants.slices:
+            if part in wants.orders or part in wants.halos or form.parts.count(part) > 1:
+                continue
+            wants.slices[part] = (concat, i)

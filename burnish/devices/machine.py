@@ -1,0 +1,71 @@
+"""What this machine is: processor level, extensions, cores, memory.
+
+A level (x86-64-v2, v3, v4) and extensions are read from the processor's flags, never from its name.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+from burnish.errors import EnvironmentProblem
+from burnish.target import EXTENSION_FLAGS, EXTENSIONS, LEVELS, Target
+
+_V1_FLAGS = frozenset({"fxsr", "mmx", "sse", "sse2"})
+
+
+def best_target() -> Target:
+    """The highest level this machine has, with its extensions. E831 below x86-64-v2."""
+    levels = [level for level in LEVELS if not supports(Target("cpu", level))]
+    if not levels:
+        raise EnvironmentProblem(
+            "E831",
+            "this processor is older than any Burnish has code for",
+            why=f"x86-64-v2 needs {', '.join(supports(Target('cpu', LEVELS[0])))}",
+            hint="run on a 64-bit x86 processor of 2009 or later, under Linux",
+        )
+    found = [e for e in EXTENSIONS if levels[-1] == LEVELS[-1] and set(EXTENSION_FLAGS[e]) <= flags()]
+    return Target("cpu", levels[-1], tuple(sorted(found)))
+
+
+def supports(target: Target) -> list[str]:
+    """The processor flags that code for the target may use and this machine lacks; empty: it runs here."""
+    if target.kind != "cpu":
+        return [f"a {target.kind} device"]
+    return [flag for flag in target.needed_flags if flag not in flags()]
+
+
+@functools.cache
+def flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
+    """The processor's flags by Linux's names; none on another architecture, the first ones where nothing is known."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return frozenset()
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return _V1_FLAGS
+    lines = (line.partition(":")[2] for line in text.splitlines() if line.startswith("flags"))
+    return frozenset(next(lines, "").split()) | _V1_FLAGS
+
+
+def core_count() -> int:
+    """Cores this process may use: its affinity, bounded by the container's quota."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _container_quota()
+    return max(1, min(available, quota) if quota else available)
+
+
+def memory_bytes() -> int:
+    """Physical memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _container_quota(path: str = "/sys/fs/cgroup/cpu.max") -> int:
+    """Whole cores a control group grants, rounded up; 0 if it sets no limit."""
+    try:
+        granted, period = Path(path).read_text(encoding="utf-8").split()
+        return 0 if granted == "max" else -(-int(granted) // int(period))
+    except (OSError, ValueError):
+        return 0

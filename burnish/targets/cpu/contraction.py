@@ -1,0 +1,121 @@
+"""Matrix products and convolutions (implicit GEMM) with a fused epilogue, cpu.
+
+    acc[p, n] = sum_r A[p, r] * B[r, n]      for every pixel p and column n, then the kernel's stores
+
+layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes * vectors
+forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
+dtypes   f32, f64; f16, bf16 -> f32; u8, i8 -> i32; wider integers in their own type
+work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
+limits   any extents >= 0, static or symbolic, any strides
+measured see benchmarks/README.md; `python benchmarks/cpu_kernels.py`
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from burnish.dims import Dim, symbols
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Contraction
+from burnish.target import Target
+from burnish.targets.cpu import contraction_cost as cost
+from burnish.targets.cpu.builder import KernelContext
+from burnish.targets.cpu.contraction_cost import Tiling
+from burnish.targets.cpu.contraction_emit import TileWriter
+from burnish.targets.cpu.contraction_pack import pack
+from burnish.targets.cpu.contraction_shape import Shape, analyse, tiled_run
+
+SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
+_CANDIDATES = 12
+
+
+def schedules(kernel: Contraction, target: Target) -> list[Schedule]:
+    """Legal schedules, the one expected to be fastest first."""
+    shape = analyse(kernel)
+    ranked = sorted(
+        ((cost.cycles(kernel, shape, t), i, t) for i, t in enumerate(_tilings(kernel, shape, target))),
+        key=lambda entry: entry[:2],
+    )
+    found = [_schedule(kernel, shape, cycles, tiling) for cycles, _, tiling in ranked]
+    return list(dict.fromkeys(found))[:_CANDIDATES]
+
+
+def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
+    """Can this kernel be written with this schedule?"""
+    shape = analyse(kernel)
+    sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
+    if schedule.template != "contraction" or min(sizes) < 1 or schedule.integer("block") < 0:
+        return False
+    return schedule.integer("axis") < max(1, len(shape.pixels)) and schedule.integer("lanes") <= _lanes(shape, target)
+
+
+def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
+    """Scratch memory of one thread."""
+    return 0
+
+
+def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
+    """Write the kernel."""
+    return TileWriter(context, kernel, schedule, name).write()
+
+
+def _tilings(kernel: Contraction, shape: Shape, target: Target) -> list[Tiling]:
+    full = _lanes(shape, target)
+    n = shape.n.extent
+    lanes = full if not isinstance(n, int) else min(full, 1 << max(0, n - 1).bit_length())
+    most = 12 if not isinstance(n, int) else max(1, min(12, -(-n // lanes)))
+    found = []
+    for axis in range(max(1, min(2, len(shape.pixels)))):
+        tiled, _ = tiled_run(shape, axis)
+        for vectors in range(1, most + 1):
+            rows = cost.rows_at_most(target, vectors)
+            if vectors > 4 and not (isinstance(tiled.extent, int) and tiled.extent <= rows):
+                continue
+            found += [Tiling(r, vectors, lanes, axis) for r in _row_choices(tiled.extent, rows)]
+    return found
+
+
+def _row_choices(extent: Dim, rows: int) -> list[int]:
+    if isinstance(extent, int):
+        rows = min(rows, max(1, extent))
+        exact = [r for r in range(rows, rows // 2, -1) if extent % r == 0][:1]
+        return list(dict.fromkeys([rows, *exact]))
+    return [rows]
+
+
+def _schedule(kernel: Contraction, shape: Shape, cycles: float, tiling: Tiling) -> Schedule:
+    dynamic = any(symbols(r.extent) for r in (*shape.groups, *shape.pixels, *shape.reduce)) or bool(
+        symbols(shape.n.extent)
+    )
+    return Schedule.of(
+        "contraction",
+        form="tile",
+        rows=tiling.rows,
+        vectors=tiling.vectors,
+        lanes=tiling.lanes,
+        unroll=_unroll(shape, tiling),
+        axis=tiling.axis,
+        block=cost.block_of(kernel, shape, tiling),
+        serial=not dynamic and cycles < SERIAL_CYCLES,
+    )
+
+
+def _lanes(shape: Shape, target: Target) -> int:
+    """Elements of the accumulators' type in a register."""
+    return target.vector_bytes // shape.accumulator.size_bytes
+
+
+def _unroll(shape: Shape, tiling: Tiling) -> int:
+    """Steps of the innermost loop written out; never so many that a row's A meets the next row's (LLVM would keep them all)."""
+    if not shape.reduce:
+        return 1
+    tiled, _ = tiled_run(shape, tiling.axis)
+    extent, limit = shape.reduce[-1].extent, 4
+    if shape.reduce[-1].a_stride == 1 and isinstance(tiled.a_stride, int) and tiled.a_stride > 0:
+        limit = min(limit, tiled.a_stride)
+    if isinstance(extent, int):
+        return next(u for u in range(min(limit, extent), 0, -1) if extent % u == 0 or u == 1) if extent < 16 else limit
+    return 1 << (limit.bit_length() - 1)
+
+
+__all__ = ["emit", "legal", "pack", "schedules", "scratch_bytes"]

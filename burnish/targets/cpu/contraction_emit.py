@@ -1,0 +1,205 @@
+"""Writes a contraction of form `tile`: its loops, its thread split, and the epilogue of each register tile.
+
+    for group, for block of row tiles, for panel of n, for row tile in block:   accumulate, then store
+
+One row tile of one panel is a unit of work. Threads take equal runs of units in just this order, so that any number of
+threads is balanced to one tile, and neighbours in time share a panel of B (from cache) and rows of A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from burnish.dims import Dim, ceildiv, product
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Contraction
+from burnish.ops.expr import Axis
+from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
+from burnish.targets.cpu.contraction_load import lanes_below, scaled
+from burnish.targets.cpu.contraction_pack import storage_dtype
+from burnish.targets.cpu.contraction_rows import RowCase, Rows
+from burnish.targets.cpu.contraction_shape import Run, analyse, tiled_run
+from burnish.targets.cpu.contraction_tile import Level, Tile, accumulate
+from burnish.targets.cpu.storage import storage_type
+from burnish.targets.cpu.values import Values
+
+Bound = Mapping[Axis, ir.Value]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A strip of n: its first column, the address of its B, and per vector which lanes exist (None: all)."""
+
+    column: ir.Value
+    b: ir.Value
+    masks: tuple[ir.Value | None, ...]
+
+
+class TileWriter:
+    """One kernel being written; `write` is the only thing to call."""
+
+    def __init__(self, context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> None:
+        self.kernel, self.schedule, self.shape = kernel, schedule, analyse(kernel)
+        self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
+        self.lanes, self.vectors = schedule.integer("lanes"), schedule.integer("vectors")
+        self.width = self.lanes * self.vectors
+        self.tiled, self.outer = tiled_run(self.shape, schedule.integer("axis"))
+        self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
+        if kernel.packed:
+            self.b_dtype = storage_dtype(self.b_dtype)
+
+    def write(self) -> ir.Function:
+        """The whole kernel."""
+        k, serial = self.k, bool(self.schedule["serial"])
+        if serial:
+            k.only_thread_zero()
+        self.rows = Rows(k, self.tiled.extent, self.schedule.integer("rows"))
+        self.row_tiles = k.ir.mul(k.index(self.rows.count), k.dim(product(r.extent for r in self.outer)))
+        self.panels = ceildiv(self.kernel.n.extent, self.width)
+        per_group = k.ir.mul(self.row_tiles, k.dim(self.panels))
+        total = k.ir.mul(per_group, k.dim(self.shape.group_count))
+        lo, hi = (k.i64(0), total) if serial else k.share(total)
+        bound: dict[Axis, ir.Value] = {a: k.i64(0) for a in self.shape.ones}
+        if self.shape.group_count == 1:
+            self._blocks(k.i64(0), bound, lo, hi)
+        else:
+            with pieces(k, lo, hi, per_group) as (group, first, last):
+                self._blocks(group, bound | bind(k, self.shape.groups, group), first, last)
+        return k.finish()
+
+    def _blocks(self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value) -> None:
+        k, block = self.k, self.schedule.integer("block")
+        if block == 0:
+            self._panels(group, bound, lo, hi, k.i64(0), self.row_tiles)
+            return
+        with pieces(k, lo, hi, k.ir.mul(k.i64(block), k.dim(self.panels))) as (number, first, last):
+            base = k.ir.mul(number, k.i64(block))
+            self._panels(group, bound, first, last, base, k.minimum(k.i64(block), k.ir.sub(self.row_tiles, base)))
+
+    def _panels(
+        self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value, base: ir.Value, tiles: ir.Value
+    ) -> None:
+        k = self.k
+        with pieces(k, lo, hi, tiles) as (number, first, last):
+            for condition, masks in self._panel_cases(number):
+                with k.when(condition) if condition is not None else nullcontext():
+                    panel = self._panel(group, bound, number, masks)
+                    with k.loop(k.ir.add(base, first), k.ir.add(base, last)) as loop:
+                        self._row_tile(loop.index, bound, panel)
+
+    def _panel_cases(self, number: ir.Value) -> list[tuple[ir.Value | None, tuple[ir.Value | None, ...]]]:
+        """A full panel, and the tail: condition and masks of each."""
+        k, n, full = self.k, self.kernel.n.extent, (None,) * self.vectors
+        if isinstance(n, int):
+            whole, tail = divmod(n, self.width)
+            masks = tuple(_static_mask(tail - v * self.lanes, self.lanes) for v in range(-(-tail // self.lanes)))
+            if not tail or not whole:
+                return [(None, masks if tail else full)]
+            is_whole = k.ir.icmp_signed("<", number, k.i64(whole))
+            return [(is_whole, full), (k.ir.not_(is_whole), masks)]
+        end = k.ir.mul(k.ir.add(number, k.i64(1)), k.i64(self.width))
+        is_whole = k.ir.icmp_signed("<=", end, k.dim(n))
+        column = k.ir.sub(end, k.i64(self.width))
+        starts = [k.ir.add(column, k.i64(v * self.lanes)) for v in range(self.vectors)]
+        return [
+            (is_whole, full),
+            (k.ir.not_(is_whole), tuple(lanes_below(k, s, k.dim(n), self.lanes) for s in starts)),
+        ]
+
+    def _panel(self, group: ir.Value, bound: Bound, number: ir.Value, masks: tuple[ir.Value | None, ...]) -> Panel:
+        k, shape = self.k, self.shape
+        column = k.ir.mul(number, k.i64(self.width))
+        if self.kernel.packed:
+            place = k.ir.add(k.ir.mul(group, k.dim(self.panels)), number)
+            offset = k.ir.mul(place, k.dim(shape.depth * self.width))
+        else:
+            offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
+        return Panel(column, k.address(k.slots[1], offset, storage_type(self.b_dtype)), masks)
+
+    def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
+        k = self.k
+        outer, tile = number, number
+        if self.outer:
+            outer = k.ir.udiv(number, k.index(self.rows.count))
+            tile = k.ir.urem(number, k.index(self.rows.count))
+        bound = {**bound, **bind(k, self.outer, outer)}
+        for case in self.rows.cases(tile):
+            with k.when(case.condition) if case.condition is not None else nullcontext():
+                self._tile(case, bound, panel)
+
+    def _tile(self, case: RowCase, bound: Bound, panel: Panel) -> None:
+        k = self.k
+        offset = _offset(k, (*self.shape.groups, *self.outer), bound, "a_stride")
+        offset = k.ir.add(offset, scaled(k, case.start, self.tiled.a_stride))
+        a = k.address(k.slots[0], offset, storage_type(self.a_dtype))
+        tile = self._describe(case.size, len(panel.masks))
+        b_masks = (None,) * tile.vectors if self.kernel.packed else panel.masks
+        self._store(case, bound, panel, accumulate(k, tile, a, panel.b, b_masks))
+
+    def _describe(self, rows: int, vectors: int) -> Tile:
+        packed, reduce = self.kernel.packed, self.shape.reduce
+        steps = [self.width * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
+        levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, steps))
+        return Tile(
+            rows, vectors, self.lanes, self.schedule.integer("unroll"), self.tiled.a_stride,
+            1 if packed else self.shape.n_stride, levels, self.a_dtype, self.b_dtype, self.shape.accumulator,
+        )  # fmt: skip
+
+    def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:
+        """The epilogue, row by row: rows below `first` belong to the tile before."""
+        k = self.k
+        columns = [k.ir.add(panel.column, k.i64(v * self.lanes)) for v in range(len(panel.masks))]
+        for i in range(case.size):
+            row = k.ir.add(case.start, k.i64(i))
+            axes = {**bound, **bind(k, (self.tiled,), row)}
+            guard = case.first is not None and i < case.size - 1
+            with k.when(k.ir.icmp_signed("<=", case.first, k.i64(i))) if guard else nullcontext():
+                for v, mask in enumerate(panel.masks):
+                    values = Values(
+                        k, self.kernel.slots, {**axes, self.kernel.n: columns[v]}, vector=self.kernel.n,
+                        width=self.lanes, mask=mask, accumulators=(sums[i * len(panel.masks) + v],),
+                    )  # fmt: skip
+                    for store in self.kernel.stores:
+                        values.store(store)
+
+
+@contextmanager
+def pieces(
+    k: KernelBuilder, lo: ir.Value, hi: ir.Value, size: ir.Value
+) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
+    """Cut [lo, hi) at the multiples of size: for each piece its number, and its part [first, last) counted from its start."""
+    end = k.ir.udiv(k.ir.add(hi, k.ir.sub(size, k.i64(1))), size)
+    with k.loop(k.ir.udiv(lo, size), k.ir.select(k.ir.icmp_signed("<", lo, hi), end, k.i64(0))) as loop:
+        start = k.ir.mul(loop.index, size)
+        before = k.ir.sub(lo, start)
+        first = k.ir.select(k.ir.icmp_signed(">", before, k.i64(0)), before, k.i64(0))
+        yield loop.index, first, k.minimum(k.ir.sub(hi, start), size)
+
+
+def bind(k: KernelBuilder, runs: Sequence[Run], flat: ir.Value) -> dict[Axis, ir.Value]:
+    """The axes of nested runs at a flat index over them all."""
+    bound: dict[Axis, ir.Value] = {}
+    for i, run in reversed(list(enumerate(runs))):
+        counter = flat
+        if i:
+            counter, flat = k.ir.urem(flat, k.dim(run.extent)), k.ir.udiv(flat, k.dim(run.extent))
+        bound |= {a: k.i64(0) for a in run.axes[:-1]}
+        bound[run.axes[-1]] = counter
+    return bound
+
+
+def _offset(k: KernelBuilder, runs: Sequence[Run], bound: Bound, stride: str) -> ir.Value:
+    total: ir.Value = k.i64(0)
+    for run in runs:
+        total = k.ir.add(total, scaled(k, bound[run.axes[-1]], getattr(run, stride)))
+    return total
+
+
+def _static_mask(left: int, lanes: int) -> ir.Value | None:
+    if left >= lanes:
+        return None
+    return ir.Constant(ir.VectorType(I1, lanes), [int(i < left) for i in range(lanes)])

@@ -1,0 +1,128 @@
+"""The register tile: rows x vectors accumulators that stay in registers over the whole reduction.
+
+    for every reduce index k:   B[0..vectors) = load;   for each row: acc[row, v] += splat(A[row, k]) * B[v]
+
+One load serves several multiply-adds, so that a core's multiply-add units are the limit: 14 rows x 2 vectors need 16
+loads for 28 of them. The innermost reduce axis is unrolled, the others are loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.targets.cpu.builder import KernelBuilder, vector_type
+from burnish.targets.cpu.contraction_load import load_operand, scaled
+from burnish.targets.cpu.storage import register_type, storage_type
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One loop of the reduction, and how far A and B move in a step of it (elements)."""
+
+    extent: Dim
+    a_step: Dim
+    b_step: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What a tile computes. `row_step`: A's distance from row to row; lanes of one B vector lie `lane_step` apart."""
+
+    rows: int
+    vectors: int
+    lanes: int
+    unroll: int
+    row_step: Dim
+    lane_step: Dim
+    levels: tuple[Level, ...]
+    a_dtype: DType
+    b_dtype: DType
+    accumulator: DType
+
+
+Sums = list[ir.Value]
+
+
+def accumulate(
+    k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequence[ir.Value | None], start: Sums | None = None
+) -> Sums:
+    """The sums of one tile, rows * vectors values, row by row, from `start` or zero.
+
+    a, b:  addresses of A at the tile's first row and of B at its first column, reduce index 0
+    masks: per vector, which of its lanes exist in B (None: all)
+    """
+    kind = vector_type(register_type(tile.accumulator), tile.lanes)
+    zero = ir.Constant(kind, None) if tile.lanes > 1 else ir.Constant(kind, 0)
+    return _nest(k, tile, tile.levels, a, b, masks, start or [zero] * (tile.rows * tile.vectors))
+
+
+def _nest(
+    k: KernelBuilder, tile: Tile, levels: Sequence[Level], a: ir.Value, b: ir.Value,
+    masks: Sequence[ir.Value | None], sums: Sums,
+) -> Sums:  # fmt: skip
+    if not levels:
+        return _step(k, tile, a, b, masks, sums)
+    level, inner = levels[0], levels[1:]
+    unroll = 1 if inner else tile.unroll
+    whole, rest = _split(k, level.extent, unroll)
+    if whole != 0:
+        with k.loop(0, whole, unroll, carried=sums) as loop:
+            a_at, b_at = _advance(k, tile, level, a, b, loop.index)
+            loop.next = loop.carried
+            for u in range(unroll):
+                a_u, b_u = _advance(k, tile, level, a_at, b_at, k.i64(u))
+                loop.next = _nest(k, tile, inner, a_u, b_u, masks, loop.next)
+        sums = loop.results
+    if isinstance(rest, int):
+        for u in range(rest):
+            a_u, b_u = _advance(k, tile, level, a, b, k.ir.add(k.index(whole), k.i64(u)))
+            sums = _nest(k, tile, inner, a_u, b_u, masks, sums)
+        return sums
+    with k.loop(whole, level.extent, carried=sums) as loop:
+        a_at, b_at = _advance(k, tile, level, a, b, loop.index)
+        loop.next = _nest(k, tile, inner, a_at, b_at, masks, loop.carried)
+    return loop.results
+
+
+def _split(k: KernelBuilder, extent: Dim, unroll: int) -> tuple[Dim | ir.Value, int | None]:
+    """What the unrolled loop does, and the static rest after it (None: not known before the run)."""
+    if isinstance(extent, int):
+        return extent // unroll * unroll, extent % unroll
+    if unroll == 1:
+        return extent, 0
+    return k.ir.and_(k.dim(extent), k.i64(-unroll)), None
+
+
+def _step(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequence[ir.Value | None], sums: Sums) -> Sums:
+    columns = []
+    for v in range(tile.vectors):
+        at = k.address(b, k.dim(tile.lane_step * (v * tile.lanes)), storage_type(tile.b_dtype))
+        columns.append(load_operand(k, at, tile.b_dtype, tile.accumulator, tile.lanes, tile.lane_step, masks[v]))
+    total = list(sums)
+    for i in range(tile.rows):
+        at = k.address(a, k.dim(tile.row_step * i), storage_type(tile.a_dtype))
+        factor = k.splat(load_operand(k, at, tile.a_dtype, tile.accumulator), tile.lanes)
+        for v, column in enumerate(columns):
+            total[i * tile.vectors + v] = multiply_add(k, factor, column, total[i * tile.vectors + v])
+    return total
+
+
+def _advance(
+    k: KernelBuilder, tile: Tile, level: Level, a: ir.Value, b: ir.Value, count: ir.Value
+) -> tuple[ir.Value, ir.Value]:
+    a_offset = scaled(k, count, level.a_step)
+    b_offset = scaled(k, count, level.b_step)
+    return k.address(a, a_offset, storage_type(tile.a_dtype)), k.address(b, b_offset, storage_type(tile.b_dtype))
+
+
+def multiply_add(k: KernelBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """a * b + c of floats, or of (wrapping) integers."""
+    element = a.type.element if isinstance(a.type, ir.VectorType) else a.type
+    if isinstance(element, ir.IntType):
+        return k.ir.add(k.ir.mul(a, b), c)
+    return k.multiply_add(a, b, c)

@@ -60,6 +60,19 @@ def integer_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     return tuple(int(d) for d in value.shape)  # type: ignore[arg-type]
 
 
+def new_initializer(graph: ir.Graph, array: Array, name: str) -> ir.Value:
+    """Register a constant under a name that is not taken yet in this graph."""
+    unique, n = name, 0
+    taken = graph.initializers
+    while unique in taken or any(v.name == unique for v in graph.inputs):
+        n += 1
+        unique = f"{name}_{n}"
+    tensor = ir.tensor(array, name=unique)
+    value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """float64 for ml_dtypes' small floats, whose `item` is no Python number; else the dtype itself."""
     return dtype if dtype.kind in "biuf" else np.dtype(np.float64)

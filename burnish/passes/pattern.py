@@ -31,7 +31,7 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Number:
-    """A constant of one element, equal to `value` up to `tolerance` (relative; default 4 ulp of the constant's dtype)."""
+    """A constant of one element, equal to `value` up to `tolerance` (relative; default 4 ulp of its dtype)."""
 
     value: float
     tolerance: float | None = None
@@ -93,10 +93,11 @@ class Misses:
 
 
 class PatternBuilder:
-    """`op` inside `Rule.pattern`: op.Conv(x, W), op.Mul(x, 0.5), op.Cast(x, to=1), op.any_of(a, b), op.constant("W") ...
+    """`op` inside `Rule.pattern`: op.Conv(x, W), op.Mul(x, 0.5), op.any_of(a, b), op.constant("W") ...
 
     op.X(inputs..., attributes..., _name="conv", _outputs=2, _domain="ai.burnish", _more_inputs=True)
-    A number stands for a constant of one element; None for an input that is left out. `_name` makes the node `match.conv`.
+    A number stands for a constant of one element, None for an input that is left out.
+    `_name` makes the node `match.conv`.
     op.one_of(("Relu", "Clip"), x) matches any of several operators.
     """
 

@@ -26,7 +26,7 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.errors import InternalError
-from burnish.passes.constants import Array, constant_array
+from burnish.passes.constants import Array, constant_array, new_initializer
 from burnish.passes.context import PassReport
 from burnish.passes.pattern import Bindings, Misses, Operator, Output, PatternBuilder, Variable, solve_node
 
@@ -61,7 +61,7 @@ class Match:
 
 
 class Builder:
-    """`op` inside `Rule.rewrite`: op.Conv(x, W, strides=[1, 1]) makes a node and returns its value (or a tuple of them)."""
+    """`op` inside `Rule.rewrite`: op.Conv(x, W, strides=[1, 1]) makes a node and returns its value or values."""
 
     def __init__(self, match: Match) -> None:
         self._match = match
@@ -129,7 +129,7 @@ class Rule:
         refused: Skip | None = None
         for bound in solve_node(self.root, node, Bindings(), misses):
             match = _as_match(node, bound)
-            refused = None if self.may_duplicate else _shared_inner_value(match)
+            refused = None if self.may_duplicate else shared_inner_value(match)
             if refused is None:
                 return match
         return refused or Skip(misses.reason)
@@ -161,19 +161,6 @@ def sources(node: ir.Node) -> tuple[str, ...]:
     return tuple(json.loads(written)) if written else (node.name or node.op_type,)
 
 
-def new_initializer(graph: ir.Graph, array: Array, name: str) -> ir.Value:
-    """Register a constant under a name that is not taken yet in this graph."""
-    unique, n = name, 0
-    taken = graph.initializers
-    while unique in taken or any(v.name == unique for v in graph.inputs):
-        n += 1
-        unique = f"{name}_{n}"
-    tensor = ir.tensor(array, name=unique)
-    value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(value)
-    return value
-
-
 def _apply_once(graph: ir.Graph, by_type: dict[tuple[str, str], list[Rule]], report: PassReport) -> int:
     changes = 0
     for node in graph:
@@ -200,7 +187,7 @@ def _rewrite_at(node: ir.Node, rule: Rule, report: PassReport) -> bool:
 
 
 def replace_node(match: Match, new_nodes: Sequence[ir.Node], new_values: Sequence[ir.Value]) -> None:
-    """Put `new_nodes` before the match's last node and `new_values` in the place of its outputs; drop what is unused."""
+    """Put `new_nodes` before the match's last node, `new_values` in place of its outputs; drop what is unused."""
     root, graph = match.root, match.root.graph
     assert graph is not None and len(new_values) == len(root.outputs), f"{root.name}: outputs do not pair up"
     covered = json.dumps(list(dict.fromkeys(name for node in match.nodes for name in sources(node))))
@@ -248,7 +235,7 @@ def _name_nodes(root: ir.Node, new_nodes: Sequence[ir.Node]) -> None:
                 n += 1
                 name = f"{base}_{n}"
             node.name = name
-        taken.add(node.name)
+        taken.add(str(node.name))
 
 
 def _as_match(root: ir.Node, bound: Bindings) -> Match:
@@ -258,7 +245,7 @@ def _as_match(root: ir.Node, bound: Bindings) -> Match:
     return Match(root, (*reversed(inner), root), names)
 
 
-def _shared_inner_value(match: Match) -> Skip | None:
+def shared_inner_value(match: Match) -> Skip | None:
     inside = set(match.nodes)
     for node in match.nodes:
         if node is match.root:

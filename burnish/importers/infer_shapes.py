@@ -1,0 +1,50 @@
+"""Shapes and dtypes by ONNX's own inference; symbolic dimensions are kept.
+
+Big weights stay out of it (only their shapes count), so a model of any size is inferred without copying it.
+"""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import _c_api_utils
+
+from burnish.errors import UserError
+from burnish.importers.check_operators import BURNISH_DOMAIN
+
+
+def infer_shapes(model: ir.Model, name: str) -> None:
+    """Fill in what ONNX can tell of every value's dtype and shape; what it cannot tell stays unknown.
+
+    raises:  E131 where the model contradicts itself
+    """
+    model.graph.opset_imports.pop("ai.onnx", None)
+
+    def infer(proto: onnx.ModelProto) -> onnx.ModelProto:
+        inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(proto, check_type=True, data_prop=True)
+        return inferred
+
+    try:
+        inferred = _c_api_utils.call_onnx_api(infer, model)
+    except onnx.shape_inference.InferenceError as error:
+        raise UserError(
+            "E131",
+            "the model's shapes or types contradict each other",
+            where=name,
+            why=" ".join(str(error).split()),
+            hint="export the model again; check it with onnx.checker",
+        ) from None
+    _take_over(model.graph, ir.from_proto(inferred).graph)
+    model.graph.opset_imports.setdefault(BURNISH_DOMAIN, 1)
+
+
+def _take_over(graph: ir.Graph, inferred: ir.Graph) -> None:
+    """Copy shapes and types by name; node by node, so that subgraphs pair up."""
+    for node, twin in zip(graph, inferred, strict=True):
+        for value, found in zip(node.outputs, twin.outputs, strict=True):
+            value.type = found.type or value.type
+            if found.shape is not None and (value.shape is None or len(value.shape) == len(found.shape)):
+                value.shape = found.shape
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                _take_over(attribute.as_graph(), twin.attributes[attribute.name].as_graph())

@@ -1,0 +1,133 @@
+"""Load an ONNX model: read, check, upgrade, inline, name, infer shapes.
+
+The result is in one form, whatever the file's age: opset `upgrade.TARGET_OPSET`, no functions, no initializer that is
+also an input, every node named, every node's domain imported, nodes in topological order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import DecodeError
+
+from burnish.errors import UserError
+from burnish.importers.check_operators import check_operators
+from burnish.importers.check_structure import check_structure
+from burnish.importers.densify import densify
+from burnish.importers.external import hash_external_files, resolve_external_data
+from burnish.importers.infer_shapes import infer_shapes
+from burnish.importers.inline_functions import inline_defined_functions, inline_model_functions
+from burnish.importers.name_nodes import name_nodes
+from burnish.importers.raise_to_minimum import raise_to_minimum
+from burnish.importers.upgrade import upgrade
+
+Source = str | os.PathLike[str] | bytes | onnx.ModelProto | ir.Model
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A model ready for the passes. `sha256`: of the bytes that were given, external data included."""
+
+    model: ir.Model
+    sha256: str
+    name: str
+
+
+def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -> Imported:
+    """Load a model from a path, bytes, a ModelProto or an onnx_ir.Model; external data stays memory-mapped.
+
+    keep:    says of a domain and operator that it needs no inlining though ONNX defines it by a function body
+    raises:  E101 to E149, each naming the file and the node
+    """
+    proto, content, name, path = _read(source)
+    digest = hashlib.sha256(content)
+    files = resolve_external_data(proto, path, name)
+    hash_external_files(digest, files)
+    check_structure(proto, name)
+    proto = raise_to_minimum(proto, name)
+    densify(proto)
+    model = ir.from_proto(proto)
+    _initializers_are_constants(model)
+    check_operators(model, name, keep)
+    name_nodes(model)
+    inline_model_functions(model, name)
+    upgrade(model, name)
+    if keep is not None:
+        inline_defined_functions(model, keep)
+    name_nodes(model)
+    infer_shapes(model, name)
+    return Imported(model, digest.hexdigest(), name)
+
+
+def _read(source: Source) -> tuple[onnx.ModelProto, bytes, str, Path | None]:
+    """The proto, the bytes it stands for, the name for messages, and the path whose folder holds external data."""
+    if isinstance(source, onnx.ModelProto):
+        content = source.SerializeToString(deterministic=True)
+        return onnx.ModelProto.FromString(content), content, source.graph.name or "model", None
+    if isinstance(source, ir.Model):
+        proto = ir.to_proto(source)
+        return proto, proto.SerializeToString(deterministic=True), source.graph.name or "model", _base_path(source)
+    if isinstance(source, bytes):
+        return _parse(source, "model bytes"), source, "model", None
+    path = Path(source)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            "E104",
+            f"the model file cannot be read: {path.name}",
+            where=str(path),
+            why=(error.strerror or str(error)).lower(),
+            hint="give the path of an .onnx file",
+        ) from None
+    return _parse(content, str(path)), content, path.stem, path
+
+
+def _parse(content: bytes, where: str) -> onnx.ModelProto:
+    if not content:
+        raise UserError("E102", "the model is empty", where=where, why="0 bytes", hint="export the model again")
+    try:
+        proto = onnx.ModelProto.FromString(content)
+    except DecodeError:
+        looks_right = content[0] == 0x08 and b"\x12" in content[2:16]  # ir_version, then producer or graph
+        raise UserError(
+            "E103" if looks_right else "E101",
+            "the model file is truncated or damaged" if looks_right else "this is not an ONNX model",
+            where=where,
+            why=f"{len(content)} bytes that do not parse as a ModelProto to the end",
+            hint="copy or download it again" if looks_right else "give the path of an .onnx file",
+        ) from None
+    if not proto.HasField("graph"):
+        damaged = proto.ir_version > 0
+        raise UserError(
+            "E103" if damaged else "E101",
+            "the model file is truncated: it has no graph" if damaged else "this is not an ONNX model",
+            where=where,
+            why="the ModelProto has no graph",
+            hint="copy or download it again",
+        )
+    return proto
+
+
+def _base_path(model: ir.Model) -> Path | None:
+    """A path in the folder that the model's external tensors lie in; None if it has none."""
+    for value in model.graph.initializers.values():
+        if isinstance(value.const_value, ir.ExternalTensor):
+            return Path(value.const_value.base_dir) / "model.onnx"
+    return None
+
+
+def _initializers_are_constants(model: ir.Model) -> None:
+    """Before IR version 4, initializers were listed among the inputs too; here none is an input."""
+    for graph in model.graphs():
+        constants = set(graph.initializers)
+        kept = [v for v in graph.inputs if v.name not in constants]
+        if len(kept) != len(graph.inputs):
+            graph.inputs.clear()
+            graph.inputs.extend(kept)

@@ -1,0 +1,28 @@
+"""Recognise RMSNorm.
+
+    x / sqrt(mean(x**2, axes) + eps) * w   ->  RMSNormalization(x, w)
+
+In the spellings of normalization.py. Exact in real arithmetic. After LayerNorm is recognised.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from burnish.passes.normalization import emit, find_normalization
+from burnish.passes.products import matched
+from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+
+
+class FuseRmsNorm(Rule):
+    op_types = ("Mul", "Div")
+
+    def find(self, node: ir.Node) -> Match | Skip:
+        found = find_normalization(node, with_bias=False)
+        if isinstance(found, Skip):
+            return found
+        match = matched(found.root, found.nodes, x=found.d, norm=found)
+        return shared_inner_value(match) or match
+
+    def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
+        return emit(op, match.norm, match.x, "RMSNormalization")

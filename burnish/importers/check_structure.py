@@ -1,4 +1,4 @@
-"""Check a model's wiring before a graph is made of it: names, order, opset imports, sizes of tensors.
+"""Check a model's wiring before a graph is made of it: names, order, opset imports.
 
 Every message names the node. Nodes out of order are sorted; a cycle is refused.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import onnx
-import onnx_ir as ir
 
 from burnish.errors import UserError
 
@@ -19,7 +18,7 @@ def check_structure(proto: onnx.ModelProto, name: str) -> None:
     """Check the whole model, subgraphs and functions included.
 
     raises:  E105 missing opset import, E106 opset too old or new, E110 dangling input, E111 duplicate name,
-             E112 cycle, E116 no outputs, E124 a tensor whose data does not fill its shape
+             E112 cycle, E116 no outputs
     """
     _check_opset(proto.opset_import, name)
     if not proto.graph.output:
@@ -67,8 +66,6 @@ def _check_graph(graph: onnx.GraphProto, outer: set[str], where: str) -> None:
     inputs = [v.name for v in graph.input]
     _refuse_twice([t.name for t in graph.initializer], where, "initializer")
     _refuse_twice(inputs, where, "input")
-    for tensor in graph.initializer:
-        _check_tensor(tensor, where)
     local = constants | set(inputs)
     inner = _check_nodes(graph.node, outer | local, where, local)
     if inner is not None:
@@ -113,8 +110,6 @@ def _check_nodes(
             graphs = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
             for graph in graphs:
                 _check_graph(graph, known | set(produced), f"{where}: {describe(node)}")
-            if attribute.HasField("t"):
-                _check_tensor(attribute.t, f"{where}: {describe(node)}")
     if local is None:
         known |= set(produced)
     return order if order != list(range(len(nodes))) else None
@@ -184,38 +179,3 @@ def _refuse_twice(names: list[str], where: str, kind: str) -> None:
     if len(set(names)) != len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise UserError("E111", f"{kind} {twice!r} is defined twice", where=where, hint="rename one of them")
-
-
-def _check_tensor(tensor: onnx.TensorProto, where: str) -> None:
-    """The data must fill the shape exactly (external data is checked by `external`)."""
-    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.data_type == onnx.TensorProto.STRING:
-        return
-    elements = 1
-    for d in tensor.dims:
-        elements *= d
-    try:
-        bits = ir.DataType(tensor.data_type).bitwidth
-    except (ValueError, TypeError):
-        bits = 0
-    wanted, found = (elements * bits + 7) // 8, len(tensor.raw_data)
-    if tensor.HasField("raw_data"):
-        fits = wanted == found
-    else:
-        fits = elements == 0 or any(
-            len(data)
-            for data in (
-                tensor.float_data,
-                tensor.int32_data,
-                tensor.int64_data,
-                tensor.double_data,
-                tensor.uint64_data,
-            )
-        )
-    if not fits or bits == 0:
-        raise UserError(
-            "E124",
-            f"the data of tensor {tensor.name!r} does not fill its shape",
-            where=where,
-            why=f"shape {list(tensor.dims)}, data type {tensor.data_type}: wants {wanted} bytes, has {found}",
-            hint="copy or export the model again",
-        )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -25,9 +26,10 @@ from burnish.importers.infer_shapes import infer_shapes
 from burnish.importers.inline_functions import inline_defined_functions, inline_model_functions
 from burnish.importers.name_nodes import name_nodes
 from burnish.importers.raise_to_minimum import raise_to_minimum
+from burnish.importers.tensors import take_tensors
 from burnish.importers.upgrade import upgrade
 
-Source = str | os.PathLike[str] | bytes | onnx.ModelProto | ir.Model
+Source: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto | ir.Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -
     proto = raise_to_minimum(proto, name)
     densify(proto)
     model = ir.from_proto(proto)
+    take_tensors(model, name)
     _initializers_are_constants(model)
     check_operators(model, name, keep)
     name_nodes(model)

@@ -210,8 +210,8 @@ def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool
     if not old.is_graph_output():
         old.replace_all_uses_with(new)
         if made_here and old.name is not None:
-            name, old.name = old.name, f"{old.name}.replaced"
-            new.name = name
+            kept, old.name = old.name, f"{old.name}.replaced"
+            new.name = kept
         return
     producer = old.producer()
     assert producer is not None
@@ -229,7 +229,7 @@ def _name_nodes(root: ir.Node, new_nodes: Sequence[ir.Node]) -> None:
     taken: set[str] = set()
     for node in reversed(new_nodes):
         if node.name is None:
-            base = str(root.name) if not taken else f"{root.name}/{node.op_type}"
+            base = f"{root.name}/{node.op_type}" if taken else str(root.name)
             name, n = base, 0
             while name in taken:
                 n += 1

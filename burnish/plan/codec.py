@@ -52,6 +52,8 @@ def _show(value: object) -> str:
 
 
 def _decode_dim(value: Any) -> dims.Dim:
+    if type(value) is int:
+        return value
     try:
         return dims.from_json(value)
     except (ValueError, TypeError, ZeroDivisionError) as error:

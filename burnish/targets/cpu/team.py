@@ -29,6 +29,7 @@ from burnish.targets.cpu.builder import I1, I32, I64, POINTER, protect
 VOID = ir.VoidType()
 
 TEAM_BYTES = 4096
+HEADER_BYTES = 64  # before each thread's scratch memory; holds the team's address
 THREADS, SPINS = 0, 1
 LAUNCHED, SEGMENT, BUFFERS, DIMS, PROFILE, STOP = 16, 17, 18, 19, 20, 21
 ARRIVALS, PASSED = 32, 48
@@ -41,6 +42,12 @@ _RUN_TYPE = ir.FunctionType(VOID, [POINTER, I64, POINTER, POINTER, POINTER, I64,
 def emit_barrier(builder: ir.IRBuilder, team: ir.Value, threads: ir.Value) -> None:
     """No thread passes before all have come; what they wrote before it is seen by all after it."""
     builder.call(_function(builder.module, "burnish.barrier", _emit_barrier), [team, threads])
+
+
+def team_of(builder: ir.IRBuilder, scratch: ir.Value) -> ir.Value:
+    """Inside a kernel: the team, for barriers of the kernel's own (never in a serial schedule)."""
+    header = builder.gep(scratch, [I64(-HEADER_BYTES)], source_etype=ir.IntType(8))
+    return builder.load(header, align=8, typ=POINTER)
 
 
 def emit_team(module: ir.Module, run: ir.Function) -> None:

@@ -1,0 +1,105 @@
+"""Constants: packed as each tactic wants them, stored once per content.
+
+A slot that reads a constant gets either the constant's own storage, or, where the template packs it, a storage with the
+packed bytes. Blobs are named by their content (`weights/<sha256>`), so equal bytes are stored once, whoever made them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Binding, Launch, Program, ReferenceStep, Slot
+from burnish.plan.manifest import StorageSpec
+from burnish.targets.cpu.templates import pack_constant
+
+Array = np.ndarray[Any, Any]
+ALIGN_BYTES = 64
+
+
+@dataclass
+class Constants:
+    """Grows while launches are bound; `storages()` says what they came to need."""
+
+    program: Program
+    blobs: dict[str, memoryview] = field(default_factory=dict)
+    _used: dict[int, str] = field(default_factory=dict)  # storage number -> blob
+    _packed: dict[tuple[int, str, str, int], int] = field(default_factory=dict)  # what was packed -> storage number
+    _numbers: dict[str, int] = field(default_factory=dict)  # packed blob -> storage number
+
+    def bind(self, launch: Launch, schedule: Schedule) -> tuple[Binding, ...]:
+        """The launch's bindings, with packed constants in place of those that the schedule wants packed."""
+        bindings = []
+        for n, (slot, binding) in enumerate(zip(launch.kernel.slots, launch.bindings)):
+            if binding.storage in self.program.constants:
+                binding = self._bind_constant(launch, schedule, n, slot, binding)
+            bindings.append(binding)
+        return tuple(bindings)
+
+    def use(self, step: ReferenceStep) -> None:
+        """A reference step reads constants as they are."""
+        for tensor in step.inputs:
+            if tensor.storage in self.program.constants:
+                self._keep(tensor.storage)
+
+    def keep_outputs(self) -> None:
+        """A constant may also be an output of the plan."""
+        for tensor in self.program.outputs:
+            if tensor.storage in self.program.constants:
+                self._keep(tensor.storage)
+
+    def storages(self) -> dict[int, StorageSpec]:
+        """One for each constant that is used, by number; packed ones come after the program's own."""
+        sizes = {name: len(blob) for name, blob in self.blobs.items()}
+        return {n: StorageSpec(n, "constant", sizes[blob], blob=blob) for n, blob in sorted(self._used.items())}
+
+    def _bind_constant(self, launch: Launch, schedule: Schedule, n: int, slot: Slot, binding: Binding) -> Binding:
+        key = (binding.storage, f"{slot}+{binding.offset}", f"{launch.kernel.key} {schedule}", n)
+        if key in self._packed:
+            return Binding(self._packed[key])
+        content = _view(self.program.constants[binding.storage], slot, binding)
+        packed = content if content is None else pack_constant(launch.kernel, schedule, n, content)
+        if packed is content or packed is None:
+            self._keep(binding.storage)
+            return binding
+        blob = self._add(packed)
+        number = self._numbers.setdefault(blob, len(self.program.storages) + len(self._numbers))
+        self._used[number] = blob
+        self._packed[key] = number
+        return Binding(number)
+
+    def _keep(self, storage: int) -> None:
+        if storage not in self._used:
+            self._used[storage] = self._add(self.program.constants[storage])
+
+    def _add(self, array: Array) -> str:
+        content = _aligned_bytes(array)
+        name = f"weights/{hashlib.sha256(content).hexdigest()}"
+        self.blobs.setdefault(name, content)
+        return name
+
+
+def _view(constant: Array, slot: Slot, binding: Binding) -> Array | None:
+    """The slot's elements as an array of the slot's shape; None while the shape is symbolic (then nothing packs it)."""
+    shape = [n for n in slot.shape if isinstance(n, int)]
+    strides = [n * slot.dtype.size_bytes for n in slot.strides if isinstance(n, int)]
+    if len(shape) + len(strides) < 2 * len(slot.shape) or not isinstance(binding.offset, int):
+        return None
+    flat = np.ascontiguousarray(constant).reshape(-1).view(slot.dtype.numpy)[binding.offset :]
+    return np.lib.stride_tricks.as_strided(flat, shape, strides, writeable=False)
+
+
+def _aligned_bytes(array: Array) -> memoryview:
+    """The array's bytes on a 64-byte boundary, so that a plan can run from memory without another copy."""
+    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    if content.ctypes.data % ALIGN_BYTES:
+        space = np.empty(content.nbytes + ALIGN_BYTES, np.uint8)
+        skip = -space.ctypes.data % ALIGN_BYTES
+        space[skip : skip + content.nbytes] = content
+        content = space[skip : skip + content.nbytes]
+    content.flags.writeable = False
+    return content.data

@@ -1,0 +1,107 @@
+"""Which launches must a barrier keep apart?
+
+Between two barriers threads drift: one may be at the next launch while another is still at the last. That is harmless
+unless the two touch the same bytes and one of them writes: read after write, write after read, write after write.
+Launches that thread 0 does alone follow each other in order anyway.
+
+Bytes are (space, low, high). The arena is one space, so that storages that share its bytes conflict; every other
+storage is its own. Constants are never written, so they do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from burnish.dims import Dim, bounds, maximum, minimum
+from burnish.lower.task import Binding, Launch, Program, Slot, Storage
+
+ARENA = -1
+_UNBOUNDED = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Bytes [low, high) of a space, read or written, by all threads or by thread 0 alone (`is_serial`)."""
+
+    space: int
+    low: int
+    high: int
+    is_write: bool
+    is_serial: bool
+
+    def conflicts(self, other: Access) -> bool:
+        if not (self.is_write or other.is_write) or (self.is_serial and other.is_serial):
+            return False
+        return self.space == other.space and self.low < other.high and other.low < self.high
+
+
+@dataclass
+class Pending:
+    """What has been touched since the last barrier."""
+
+    accesses: set[Access] = field(default_factory=set)
+
+    def conflict(self, wanted: Sequence[Access]) -> bool:
+        return any(old.conflicts(new) for old in self.accesses for new in wanted)
+
+    def copy(self) -> Pending:
+        return Pending(set(self.accesses))
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Where storages lie: a place in the arena, or a space of their own."""
+
+    storages: Mapping[int, Storage]
+    ranges: Mapping[str, tuple[int, int]]
+    offsets: Mapping[int, int]
+
+    @staticmethod
+    def of(program: Program, offsets: Mapping[int, int]) -> Bytes:
+        ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+        return Bytes({s.number: s for s in program.storages}, ranges, offsets)
+
+    def launch(self, launch: Launch, is_serial: bool) -> list[Access]:
+        """Reads take the whole storage (a window may reach into its halo), writes the bytes of their slot."""
+        found = []
+        for n, (slot, binding) in enumerate(zip(launch.kernel.slots, launch.bindings)):
+            if n in launch.writes:
+                found.append(self.written(slot, binding, is_serial))
+            elif self.storages[binding.storage].kind != "constant":
+                found.append(self.whole(binding.storage, False, is_serial))
+        return found
+
+    def written(self, slot: Slot, binding: Binding, is_serial: bool) -> Access:
+        """The bytes from a slot's lowest element to its highest; the whole storage while they are symbolic."""
+        lows: Dim = binding.offset
+        highs: Dim = binding.offset
+        for extent, stride in zip(slot.shape, slot.strides):
+            reach = (extent - 1) * stride
+            lows, highs = lows + minimum(reach, 0), highs + maximum(reach, 0)
+        if not (isinstance(lows, int) and isinstance(highs, int)):
+            return self.whole(binding.storage, True, is_serial)
+        space, start = self._start(binding.storage)
+        size = slot.dtype.size_bytes
+        return Access(space, start + lows * size, start + (highs + 1) * size, True, is_serial)
+
+    def whole(self, storage: int, is_write: bool, is_serial: bool = False) -> Access:
+        space, start = self._start(storage)
+        size = bounds(self.storages[storage].size_bytes, self.ranges)[1] if space == ARENA else _UNBOUNDED
+        return Access(space, start, start + size, is_write, is_serial)
+
+    def _start(self, storage: int) -> tuple[int, int]:
+        if self.storages[storage].kind == "arena":
+            return ARENA, self.offsets[storage]
+        return storage, 0
+
+
+def private_slots(launch: Launch, memory: Bytes) -> frozenset[int]:
+    """Slots whose bytes no other slot of the launch writes, nor reads if they are written: `noalias` holds for them."""
+    touched = [
+        memory.written(slot, binding, False) if n in launch.writes else memory.whole(binding.storage, False)
+        for n, (slot, binding) in enumerate(zip(launch.kernel.slots, launch.bindings))
+    ]
+    return frozenset(
+        n for n, mine in enumerate(touched) if not any(mine.conflicts(o) for m, o in enumerate(touched) if m != n)
+    )

@@ -1,0 +1,229 @@
+"""A program and its tactics become one object and one Variant of the plan.
+
+Consecutive launches (and Ifs whose sides are all native) form a segment; a reference step, or an If that holds one,
+is left to the runtime and splits them. Each distinct (kernel, schedule) is emitted once. Every thread of the team calls
+`burnish.run`, which calls the segment's function:
+
+    scratch of thread t = buffers[last] + t * scratch_bytes;  its first 64 bytes hold the team's address (team.team_of)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llvmlite import ir
+
+from burnish.dims import bounds
+from burnish.errors import InternalError
+from burnish.lower.arena import Arena
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Branch, Kernel, Launch, Program, ReferenceStep, Step, TensorRef
+from burnish.plan.manifest import (
+    BranchStep,
+    LaunchSpec,
+    NativeStep,
+    ReferenceStepSpec,
+    StepSpec,
+    StorageSpec,
+    TensorSpec,
+    Variant,
+)
+from burnish.target import Target
+from burnish.targets.cpu.builder import I8, POINTER, KernelContext
+from burnish.targets.cpu.codegen import compile_module
+from burnish.targets.cpu.constants import Constants
+from burnish.targets.cpu.hazards import Bytes, private_slots
+from burnish.targets.cpu.segment import Call, Segment
+from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
+from burnish.targets.cpu.templates import schedules, scratch_bytes, template_of
+from burnish.targets.cpu.work import bytes_touched, flops
+
+
+def emit_program(
+    program: Program, arena: Arena, target: Target, schedules: Mapping[str, Schedule]
+) -> tuple[Variant, dict[str, bytes | memoryview]]:
+    """Machine code, packed constants and steps.
+
+    schedules: tactic by kernel key; a kernel without one gets its template's first choice
+    returns: the variant, and its blobs by name (code/<target>, weights/<sha256>, reference/<sha256>)
+    """
+    emission = Emission(program, arena, target, schedules)
+    return emission.variant(), emission.blobs
+
+
+@dataclass
+class Emission:
+    """One variant being made."""
+
+    program: Program
+    arena: Arena
+    target: Target
+    schedules: Mapping[str, Schedule]
+    blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        symbols = {name: n for n, name in enumerate(self.program.symbols)}
+        self.context = KernelContext(ir.Module("burnish"), self.target, symbols)
+        self.memory = Bytes.of(self.program, self.arena.offsets)
+        self.constants = Constants(self.program)
+        self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
+        self.functions: dict[tuple[str, Schedule], ir.Function] = {}
+        self.shared_slots: dict[tuple[str, Schedule], frozenset[int]] = {}
+        self.scratch_bytes = 0
+        self.launches: list[LaunchSpec] = []
+        self.segments: list[ir.Function] = []
+
+    def variant(self) -> Variant:
+        steps = self._steps(self.program.steps)
+        self.constants.keep_outputs()
+        storages = self._storages()
+        per_thread = HEADER_BYTES + -(-self.scratch_bytes // 64) * 64
+        for key, function in self.functions.items():
+            private = set(range(len(function.args) - 4)) - self.shared_slots[key]
+            for n in sorted(private):
+                function.args[n].add_attribute("noalias")
+        _emit_run(self.context.module, self.segments, len(storages), per_thread)
+        code = f"code/{self.target}"
+        self.blobs = {code: compile_module(self.context.module, self.target), **self.blobs, **self.constants.blobs}
+        return Variant(
+            target=str(self.target),
+            code=code,
+            storages=storages,
+            arena_bytes=self.arena.size_bytes,
+            zero_bytes=self.arena.zero_bytes,
+            scratch_bytes=per_thread,
+            steps=tuple(steps),
+            launches=tuple(self.launches),
+        )
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def _steps(self, steps: Sequence[Step]) -> list[StepSpec]:
+        found: list[StepSpec] = []
+        native: list[Step] = []
+        for step in steps:
+            if _is_native(step):
+                native.append(step)
+                continue
+            found += self._segment(native)
+            native = []
+            found.append(self._reference(step) if isinstance(step, ReferenceStep) else self._branch(step))
+        return found + self._segment(native)
+
+    def _segment(self, steps: Sequence[Step]) -> list[StepSpec]:
+        """The segment's function; nothing if there is nothing to do."""
+        calls: dict[int, Call] = {}
+        first = len(self.launches)
+        self._collect(steps, calls)
+        if not calls:
+            return []
+        number = len(self.segments)
+        self.segments.append(Segment(self.context, f"segment{number}", calls, self.memory).emit(steps))
+        return [NativeStep(number, first, len(calls))]
+
+    def _collect(self, steps: Sequence[Step], calls: dict[int, Call]) -> None:
+        for step in steps:
+            if isinstance(step, Launch):
+                calls[id(step)] = self._call(step)
+            elif isinstance(step, Branch):
+                self._collect(step.then, calls)
+                self._collect(step.otherwise, calls)
+
+    def _call(self, launch: Launch) -> Call:
+        kernel = launch.kernel
+        schedule = self.schedules.get(kernel.key) or schedules(kernel, self.target, self.sizes)[0]
+        key = (kernel.key, schedule)
+        if key not in self.functions:
+            self.functions[key] = self._kernel(kernel, schedule)
+            self.shared_slots[key] = frozenset()
+            self.scratch_bytes = max(self.scratch_bytes, scratch_bytes(kernel, schedule))
+        self.shared_slots[key] |= frozenset(range(len(kernel.slots))) - private_slots(launch, self.memory)
+        number = len(self.launches)
+        kind = type(kernel).__name__
+        work = (flops(kernel), bytes_touched(kernel))
+        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work))
+        return Call(launch, self.functions[key], self.constants.bind(launch, schedule), schedule, number)
+
+    def _kernel(self, kernel: Kernel, schedule: Schedule) -> ir.Function:
+        name = f"kernel{len(self.functions)}"
+        function: ir.Function = template_of(kernel).emit(self.context, kernel, schedule, name)
+        function.attributes.add("noinline")
+        if len(function.args) != len(kernel.slots) + 4:
+            raise InternalError(
+                "E310",
+                f"template {schedule.template} made a kernel with {len(function.args)} parameters",
+                why=f"the kernel has {len(kernel.slots)} slots, and 4 parameters follow them",
+            )
+        return function
+
+    def _reference(self, step: ReferenceStep) -> ReferenceStepSpec:
+        self.constants.use(step)
+        blob = f"reference/{hashlib.sha256(step.model).hexdigest()}"
+        self.blobs[blob] = step.model
+        number = len(self.launches)
+        self.launches.append(LaunchSpec(step.name, "Reference", (step.name,), step.op_type))
+        inputs, outputs = (tuple(map(tensor_spec, refs)) for refs in (step.inputs, step.outputs))
+        return ReferenceStepSpec(step.name, step.op_type, blob, inputs, outputs, number)
+
+    def _branch(self, step: Step) -> BranchStep:
+        assert isinstance(step, Branch) and step.condition.offset == 0, step
+        then, otherwise = self._steps(step.then), self._steps(step.otherwise)
+        return BranchStep(step.condition.storage, tuple(then), tuple(otherwise))
+
+    # -- storages -------------------------------------------------------------------------------------------------
+
+    def _storages(self) -> tuple[StorageSpec, ...]:
+        """Every storage in its place; constants that nothing reads any more shrink to nothing."""
+        constants = self.constants.storages()
+        found: list[StorageSpec] = []
+        for storage in self.program.storages:
+            assert storage.number == len(found), "storages are numbered in order"
+            if storage.kind == "constant":
+                found.append(constants.get(storage.number) or StorageSpec(storage.number, "arena", 0))
+            elif storage.kind == "arena":
+                found.append(self._in_arena(storage.number))
+            else:
+                found.append(StorageSpec(storage.number, storage.kind, storage.size_bytes))
+        return (*found, *(s for n, s in constants.items() if n >= len(found)))
+
+    def _in_arena(self, number: int) -> StorageSpec:
+        if number not in self.arena.offsets:  # nothing touches it
+            return StorageSpec(number, "arena", 0)
+        size = bounds(self.memory.storages[number].size_bytes, self.memory.ranges)[1]
+        return StorageSpec(number, "arena", size, self.arena.offsets[number])
+
+
+def tensor_spec(tensor: TensorRef) -> TensorSpec:
+    """The manifest's word for a tensor of the program."""
+    return TensorSpec(tensor.name, tensor.dtype, tensor.shape, tensor.storage)
+
+
+def _is_native(step: Step) -> bool:
+    if isinstance(step, Branch):
+        return all(map(_is_native, (*step.then, *step.otherwise)))
+    return isinstance(step, Launch)
+
+
+def _emit_run(module: ir.Module, segments: Sequence[ir.Function], storages: int, per_thread: int) -> None:
+    """One thread's part of any segment, and the exported functions around it."""
+    run = declare_run(module)
+    team, number, buffers, dims, profile, thread, threads = run.args
+    builder = ir.IRBuilder(run.append_basic_block("entry"))
+    entry = builder.gep(buffers, [ir.Constant(thread.type, storages)], source_etype=POINTER)
+    base = builder.load(entry, align=8, typ=POINTER)
+    mine = builder.gep(base, [builder.mul(thread, ir.Constant(thread.type, per_thread))], source_etype=I8)
+    builder.store(team, mine, align=8)
+    scratch = builder.gep(mine, [ir.Constant(thread.type, HEADER_BYTES)], source_etype=I8)
+    done = run.append_basic_block("done")
+    choice = builder.switch(number, done)
+    for n, function in enumerate(segments):
+        block = run.append_basic_block(f"segment{n}")
+        choice.add_case(ir.Constant(thread.type, n), block)
+        builder.position_at_end(block)
+        builder.call(function, [team, buffers, profile, dims, scratch, thread, threads])
+        builder.branch(done)
+    builder.position_at_end(done)
+    builder.ret_void()
+    emit_team(module, run)

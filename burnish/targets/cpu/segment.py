@@ -1,0 +1,116 @@
+"""One native function per segment: the launches between two things that the native program cannot do.
+
+    void segment(i8 *team, i8 **buffers, i64 *profile, i64 *dims, i8 *scratch, i64 thread, i64 threads)
+
+Every thread runs the whole of it: slot addresses from the buffer table, the kernel's share, a barrier where the next
+launch touches what this one does (hazards.py). A native If is a branch that all threads take alike.
+The time stamp of a launch is taken when its barrier has been passed, that is, before the next launch begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Binding, Branch, Launch, Step
+from burnish.targets.cpu.builder import I8, I64, POINTER, KernelBuilder, KernelContext
+from burnish.targets.cpu.hazards import Access, Bytes, Pending
+from burnish.targets.cpu.team import emit_barrier, emit_time_stamp
+from burnish.targets.cpu.templates import is_serial
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A launch, ready to be emitted: its function, where its slots lie, its place in the profile."""
+
+    launch: Launch
+    function: ir.Function
+    bindings: tuple[Binding, ...]
+    schedule: Schedule
+    number: int
+
+    @property
+    def is_serial(self) -> bool:
+        return is_serial(self.schedule)
+
+
+class Segment:
+    """Emits one segment. `calls` maps the identity of each launch to its call."""
+
+    def __init__(self, context: KernelContext, name: str, calls: Mapping[int, Call], memory: Bytes) -> None:
+        self._k = KernelBuilder(context, name, 3)
+        self._team, self._buffers, self._profile = self._k.slots
+        self._calls, self._memory = calls, memory
+        self._is_profiled = self._k.ir.icmp_unsigned("!=", self._profile, POINTER(None))
+        is_first = self._k.ir.icmp_unsigned("==", self._k.thread, I64(0))
+        self._is_timed = self._k.ir.and_(self._is_profiled, is_first)
+        self._pending = Pending()
+        self._unstamped: int | None = None
+
+    def emit(self, steps: Sequence[Step]) -> ir.Function:
+        self._steps(steps)
+        if self._unstamped is not None:
+            with self._k.when(self._is_profiled):
+                self._barrier()
+                self._stamp()
+        return self._k.finish()
+
+    def _steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Launch):
+                self._launch(self._calls[id(step)])
+            else:
+                assert isinstance(step, Branch), step
+                self._branch(step)
+
+    def _launch(self, call: Call) -> None:
+        self._keep_apart(self._memory.launch(call.launch, call.is_serial))
+        self._stamp()
+        pairs = zip(call.launch.kernel.slots, call.bindings)
+        slots = [self._address(binding, slot.dtype.size_bytes) for slot, binding in pairs]
+        k = self._k
+        k.ir.call(call.function, [*slots, k.dims, k.scratch, k.thread, k.threads])
+        self._unstamped = call.number
+
+    def _branch(self, step: Branch) -> None:
+        """Each side starts from what is pending before it; after it, what either side left pending is."""
+        k = self._k
+        self._keep_apart([self._memory.whole(step.condition.storage, False)])
+        self._stamp()
+        truth = k.ir.load(self._address(step.condition, 1), align=1, typ=I8)
+        before = self._pending
+        ends = []
+        with k.ir.if_else(k.ir.icmp_unsigned("!=", truth, I8(0))) as sides:
+            for side, chosen in zip(sides, (step.then, step.otherwise)):
+                with side:
+                    self._pending = before.copy()
+                    self._steps(chosen)
+                    self._stamp()
+                    ends.append(self._pending)
+        self._pending = Pending(ends[0].accesses | ends[1].accesses)
+
+    def _keep_apart(self, wanted: Sequence[Access]) -> None:
+        """A barrier if what comes next may not overlap with what is pending."""
+        if self._pending.conflict(wanted):
+            self._barrier()
+            self._pending = Pending()
+        self._pending.accesses.update(wanted)
+
+    def _barrier(self) -> None:
+        emit_barrier(self._k.ir, self._team, self._k.threads)
+
+    def _stamp(self) -> None:
+        if self._unstamped is not None:
+            with self._k.when(self._is_timed):
+                emit_time_stamp(self._k.ir, self._profile, 1 + self._unstamped)
+            self._unstamped = None
+
+    def _address(self, binding: Binding, element_bytes: int) -> ir.Value:
+        k = self._k
+        entry = k.address(self._buffers, binding.storage, POINTER)
+        base = k.ir.load(entry, align=8, typ=POINTER)
+        offset = k.dim(binding.offset * element_bytes)
+        return k.address(base, offset, I8)

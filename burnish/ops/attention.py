@@ -1,1 +1,34 @@
-"""To come."""
+"""Attention over heads: ONNX's own operator, in the forms the attention template says."""
+
+from __future__ import annotations
+
+import math
+
+from burnish.ops.definition import Attention, NodeView
+from burnish.ops.registry import Misfit, Undefined, operator
+
+
+@operator("Attention")
+def attention(node: NodeView) -> Attention:
+    """4-D queries, keys and values, without a key-value cache. ONNX aligns a causal mask at the first query."""
+    q, k, v, mask = node.tensor(0), node.tensor(1), node.tensor(2), node.optional(3)
+    if q.rank != 4:
+        raise Undefined(f"Attention of rank {q.rank}")
+    if any(map(node.optional, (4, 5, 6))) or sum(map(bool, node.output_names)) > 1:
+        raise Undefined("Attention with a key-value cache, or with its scores as an output")
+    causal, softcap = bool(node.attr("is_causal", 0)), float(node.attr("softcap", 0.0))
+    if causal and q.shape[2] != k.shape[2]:
+        raise Undefined("causal Attention over keys of another length")
+    if softcap and (causal or mask is not None):
+        raise Undefined("Attention with a softcap and a mask")
+    if mask is not None and mask.shape[-1] != k.shape[2]:
+        raise Undefined("Attention with a mask shorter than its keys")
+    if q.shape[3] != k.shape[3]:
+        raise Misfit("queries and keys differ in size")
+    head_size = q.shape[3]
+    scale = node.attr("scale")
+    if scale is None:
+        if not isinstance(head_size, int):
+            raise Undefined("Attention with a symbolic head size")
+        scale = 1 / math.sqrt(head_size)
+    return Attention(q, k, v, mask, (*q.shape[:3], v.shape[3]), q.dtype, float(scale), causal, softcap)

@@ -156,8 +156,8 @@ def _rounded(value: Any, dtype: DType) -> Value:
         with np.errstate(over="ignore"):
             return float(np.asarray(value, np.float64).astype(dtype.numpy))
     bits = dtype.size_bytes * 8
-    value = int(value) & ((1 << bits) - 1)
-    return value - (1 << bits) if dtype.is_signed and value >> (bits - 1) else value
+    whole = int(value) & ((1 << bits) - 1)
+    return whole - (1 << bits) if dtype.is_signed and whole >> (bits - 1) else whole
 
 
 def _truncated_division(left: int, right: int) -> int:

@@ -1,1 +1,134 @@
-"""To come."""
+"""Elements chosen by an index that is itself data: Gather and its kin.
+
+An index out of range is not valid ONNX; it is moved to the nearest valid one, so that no kernel reads outside a tensor.
+Where the indexes are known and evenly spaced, Gather is a View.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from burnish.dims import Dim, DimExpr
+from burnish.dtypes import DType
+from burnish.ops.arguments import axis_in, elements_of
+from burnish.ops.definition import Compute, Index, NodeView, Tensor, View
+from burnish.ops.expr import Expr, binary, cast, where
+from burnish.ops.ordering import from_end, is_at_least
+from burnish.ops.registry import Misfit, operator
+
+
+def position(index: Expr, extent: Dim) -> Expr:
+    """An index that counts from the end where it is negative, as a position inside the axis."""
+    i = cast(index, DType.I64)
+    i = where(binary("lt", i, 0), i + extent, i) if i.op != "const" or i.attr < 0 else i
+    return binary("max", binary("min", i, extent - 1), 0)
+
+
+@operator("Gather")
+def gather(node: NodeView) -> View | Compute:
+    """out[a..., j..., b...] = x[a..., indices[j...], b...]"""
+    x, indices = node.tensor(0), node.tensor(1)
+    axis = axis_in(node.attr("axis", 0), x.rank)
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    after = axis + indices.rank
+    even = _evenly_spaced(indices, x.shape[axis])
+    if even is not None:
+        start, step = even
+
+        def affine(i: Index) -> list[Expr | Dim]:
+            chosen = i[axis] * step + start if indices.rank else start
+            return [*i[:axis], chosen, *i[after:]]
+
+        return View(x, shape, affine)
+
+    def body(i: Index) -> Expr:
+        chosen = position(indices[i[axis:after]], x.shape[axis])
+        return x[[*i[:axis], chosen, *i[after:]]]
+
+    return Compute(x.dtype, shape, body)
+
+
+def _evenly_spaced(indices: Tensor, extent: Dim) -> tuple[Dim, int] | None:
+    """(start, step) of known indexes that all lie inside the axis."""
+    if indices.rank > 1 or not indices.elements or not all(isinstance(e, int | DimExpr) for e in indices.elements):
+        return None
+    elements = [from_end(e, extent) for e in indices.elements]
+    if isinstance(extent, int) and not all(isinstance(e, int) and 0 <= e < extent for e in elements):
+        return None
+    if not all(is_at_least(extent, e) and is_at_least(e, -1) for e in elements):
+        return None
+    step = elements[1] - elements[0] if len(elements) > 1 else 1
+    if not isinstance(step, int) or any(b - a != step for a, b in itertools.pairwise(elements)):
+        return None
+    return elements[0], step
+
+
+@operator("GatherElements")
+def gather_elements(node: NodeView) -> Compute:
+    x, indices = node.tensor(0), node.tensor(1)
+    axis = axis_in(node.attr("axis", 0), x.rank)
+
+    def body(i: Index) -> Expr:
+        chosen = position(indices[i], x.shape[axis])
+        return x[[*i[:axis], chosen, *i[axis + 1 :]]]
+
+    return Compute(x.dtype, indices.shape, body)
+
+
+@operator("GatherND")
+def gather_nd(node: NodeView) -> Compute:
+    """The last axis of the indexes is a point in the axes of x that follow the batch axes."""
+    x, indices = node.tensor(0), node.tensor(1)
+    batch, depth = node.attr("batch_dims", 0), indices.shape[-1]
+    if not isinstance(depth, int) or batch + depth > x.rank:
+        raise Misfit(f"points of {depth} coordinates in a tensor of rank {x.rank}")
+    outer = indices.rank - 1
+
+    def body(i: Index) -> Expr:
+        point = [position(indices[[*i[:outer], n]], x.shape[batch + n]) for n in range(depth)]
+        return x[[*i[:batch], *point, *i[outer:]]]
+
+    return Compute(x.dtype, (*indices.shape[:-1], *x.shape[batch + depth :]), body)
+
+
+@operator("OneHot")
+def one_hot(node: NodeView) -> Compute:
+    """on where the new axis equals the index, off elsewhere (everywhere, for an index out of range)."""
+    indices, depth, values = (node.tensor(i) for i in range(3))
+    extent = elements_of(depth, "OneHot")[0]
+    extent = int(extent) if isinstance(extent, float) else extent
+    axis = axis_in(node.attr("axis", -1), indices.rank + 1)
+
+    def body(i: Index) -> Expr:
+        index = cast(indices[[*i[:axis], *i[axis + 1 :]]], DType.I64)
+        wrapped = where(binary("lt", index, 0), index + extent, index)
+        return where(binary("eq", wrapped, i[axis]), values[(1,)], values[(0,)])
+
+    return Compute(values.dtype, (*indices.shape[:axis], extent, *indices.shape[axis:]), body)
+
+
+@operator("ReverseSequence")
+def reverse_sequence(node: NodeView) -> Compute:
+    x, lengths = node.tensor(0), node.tensor(1)
+    batch, time = node.attr("batch_axis", 1), node.attr("time_axis", 0)
+
+    def body(i: Index) -> Expr:
+        length = cast(lengths[(i[batch],)], DType.I64)
+        mirrored = binary("max", length - 1 - i[time], 0)
+        chosen = where(binary("lt", i[time], length), mirrored, i[time])
+        return x[[chosen if a == time else v for a, v in enumerate(i)]]
+
+    return Compute(x.dtype, x.shape, body)
+
+
+@operator("Trilu")
+def trilu(node: NodeView) -> Compute:
+    """Keep j - i >= k (upper) or <= k of every matrix; zeros elsewhere."""
+    x, k = node.tensor(0), node.optional(1)
+    comparison = "ge" if node.attr("upper", 1) else "le"
+
+    def body(i: Index) -> Expr:
+        diagonal = 0 if k is None else k[(0,) * k.rank]
+        return where(binary(comparison, i[-1] - i[-2], diagonal), x[i], 0)
+
+    return Compute(x.dtype, x.shape, body)

@@ -1,1 +1,315 @@
-"""To come."""
+"""The same elements elsewhere: transpose, reshape, slice, split, concat, expand, tile, pad, blocks of depth and space.
+
+Where each index is affine, the definition is a View (or Reshape, or Concat), and lowering can place it without a copy.
+"""
+
+from __future__ import annotations
+
+from burnish.dims import Dim, ceildiv, floordiv, product
+from burnish.dtypes import DType
+from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, ints_content
+from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
+from burnish.ops.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
+from burnish.ops.expr import Expr, binary, const, where
+from burnish.ops.ordering import clamp, from_end, is_at_least, larger
+from burnish.ops.registry import Misfit, Undefined, operator
+
+
+@operator("Identity")
+def identity(node: NodeView) -> View:
+    x = node.tensor(0)
+    return View(x, x.shape, lambda i: i)
+
+
+@operator("Dropout")
+def dropout(node: NodeView) -> tuple[View, Compute | None]:
+    """Inference: the input itself, and a mask that keeps everything."""
+    training = node.optional(2)
+    if training is not None and elements_of(training, "Dropout")[0]:
+        raise Undefined("Dropout in training mode")
+    x = node.tensor(0)
+    has_mask = len(node.output_names) > 1 and node.output_names[1]
+    return identity(node), Compute(DType.BOOL, x.shape, lambda i: const(True, DType.BOOL)) if has_mask else None
+
+
+@operator("Transpose")
+def transpose(node: NodeView) -> View:
+    x = node.tensor(0)
+    order = [axis_in(a, x.rank) for a in node.attr("perm", tuple(reversed(range(x.rank))))]
+    if sorted(order) != list(range(x.rank)):
+        raise Misfit(f"perm {order} of a tensor of rank {x.rank}")
+    return View(x, tuple(x.shape[a] for a in order), lambda i: [i[order.index(a)] for a in range(x.rank)])
+
+
+@operator("Reshape")
+def reshape(node: NodeView) -> Reshape:
+    """0 keeps the axis (unless allowzero), -1 is what remains."""
+    x, target = node.tensor(0), dims_content(node, 1, "shape")
+    if target is None:
+        raise Misfit("no shape is given")
+    if not node.attr("allowzero", 0):
+        if any(d == 0 and n >= x.rank for n, d in enumerate(target)):
+            raise Misfit(f"0 in the shape beyond the input's {x.rank} axes")
+        target = tuple(x.shape[n] if d == 0 else d for n, d in enumerate(target))
+    return Reshape(x, resolve_shape(x.shape, target))
+
+
+def resolve_shape(source: Shape, target: Shape) -> Shape:
+    """Put what remains of the source's elements in place of -1. Equal dims cancel first, so that symbols divide."""
+    given, rest = list(source), []
+    for d in target:
+        if d in given and d != -1:
+            given.remove(d)
+        elif d != -1:
+            rest.append(d)
+    above, below = product(given), product(rest)
+    if target.count(-1) > 1:
+        raise Misfit("two axes of the shape are -1")
+    if -1 not in target:
+        if isinstance(above, int) and isinstance(below, int) and above != below and 0 not in source:
+            raise Misfit(f"{above} elements do not fit into {below}")
+        return target
+    if below == 0:
+        raise Misfit("-1 beside an axis of size 0")
+    if isinstance(above, int) and isinstance(below, int) and above % below:
+        raise Misfit(f"{above} elements do not divide by {below}")
+    return tuple(floordiv(above, below) if d == -1 else d for d in target)
+
+
+@operator("Flatten")
+def flatten(node: NodeView) -> Reshape:
+    x = node.tensor(0)
+    axis = node.attr("axis", 1)
+    axis = axis + x.rank if axis < 0 else axis
+    return Reshape(x, (product(x.shape[:axis]), product(x.shape[axis:])))
+
+
+@operator("Squeeze")
+def squeeze(node: NodeView) -> View:
+    x = node.tensor(0)
+    axes = ints_content(node, 1, "axes")
+    dropped = tuple(a for a in range(x.rank) if x.shape[a] == 1) if axes is None else axes_in(axes, x.rank)
+    if any(isinstance(x.shape[a], int) and x.shape[a] != 1 for a in dropped):
+        raise Misfit(f"axes {list(dropped)} are not all of size 1")
+    kept = [a for a in range(x.rank) if a not in dropped]
+    return View(x, tuple(x.shape[a] for a in kept), lambda i: _scatter_axes(x.rank, kept, i))
+
+
+@operator("Unsqueeze")
+def unsqueeze(node: NodeView) -> View:
+    x = node.tensor(0)
+    axes = ints_content(node, 1, "axes") or ()
+    rank = x.rank + len(axes)
+    added = axes_in(axes, rank)
+    if len(added) != len(axes):
+        raise Misfit(f"axes {list(axes)} name one axis twice")
+    kept = [a for a in range(rank) if a not in added]
+    shape: list[Dim] = [1] * rank
+    for source_axis, a in enumerate(kept):
+        shape[a] = x.shape[source_axis]
+    return View(x, tuple(shape), lambda i: [i[a] for a in kept])
+
+
+def _scatter_axes(rank: int, kept: list[int], index: Index) -> list[Expr]:
+    return [index[kept.index(a)] if a in kept else ZERO for a in range(rank)]
+
+
+@operator("Slice")
+def slice_(node: NodeView) -> View:
+    x = node.tensor(0)
+    starts, ends = dims_content(node, 1, "starts"), dims_content(node, 2, "ends")
+    if starts is None or ends is None or len(starts) != len(ends):
+        raise Misfit("starts and ends are not of one length")
+    axes = [axis_in(a, x.rank) for a in ints_content(node, 3, "axes") or range(len(starts))]
+    steps = ints_content(node, 4) or (1,) * len(starts)
+    first: list[Dim] = [0] * x.rank
+    step = [1] * x.rank
+    shape = list(x.shape)
+    for a, start, end, s in zip(axes, starts, ends, steps):
+        first[a], shape[a] = _slice_range(x.shape[a], start, end, s)
+        step[a] = s
+    return View(x, tuple(shape), lambda i: [i[a] * step[a] + first[a] for a in range(x.rank)])
+
+
+def _slice_range(extent: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
+    """First position and number of elements, by numpy's rules."""
+    if step == 0:
+        raise Misfit("a step of 0")
+    start, end = from_end(start, extent), from_end(end, extent)
+    if step > 0:
+        start, end = clamp(start, 0, extent), clamp(end, 0, extent)
+        return start, larger(ceildiv(end - start, step), 0)
+    last = extent - 1
+    start, end = clamp(start, 0, last), clamp(end, -1, last)
+    return start, larger(ceildiv(start - end, -step), 0)
+
+
+@operator("Split")
+def split(node: NodeView) -> tuple[View, ...]:
+    """By given sizes, or into equal parts of which the last may be smaller."""
+    x = node.tensor(0)
+    axis = axis_in(node.attr("axis", 0), x.rank)
+    extent, count = x.shape[axis], len(node.output_names)
+    sizes = dims_content(node, 1, "split")
+    begin: Dim = 0
+    if sizes is None:
+        part = ceildiv(extent, count)
+        last = extent - part * (count - 1)
+        sizes = (part,) * (count - 1) + (last,)
+    if len(sizes) != count or ((sum_ := sum(sizes[1:], start=sizes[0])) != extent and isinstance(sum_ - extent, int)):
+        raise Misfit(f"parts {[str(s) for s in sizes]} of an axis of size {extent}")
+    parts = []
+    for part_size in sizes:
+        parts.append(_part(x, axis, begin, part_size))
+        begin = begin + part_size
+    return tuple(parts)
+
+
+def _part(x: Tensor, axis: int, begin: Dim, extent: Dim) -> View:
+    shape = (*x.shape[:axis], extent, *x.shape[axis + 1 :])
+    return View(x, shape, lambda i: [v + begin if a == axis else v for a, v in enumerate(i)])
+
+
+@operator("Concat")
+def concat(node: NodeView) -> Concat:
+    parts = tuple(t for t in node.inputs if t is not None)
+    rank = parts[0].rank
+    axis = axis_in(node.attr("axis"), rank)
+    for part in parts:
+        if part.rank != rank or part.dtype is not parts[0].dtype:
+            raise Misfit("parts of different ranks or element types")
+        if any(_clash(a, b) for n, (a, b) in enumerate(zip(part.shape, parts[0].shape)) if n != axis):
+            raise Misfit(f"parts that differ on another axis than {axis}")
+    total: Dim = 0
+    for part in parts:
+        total = total + part.shape[axis]
+    shape = tuple(_known_of([p.shape[a] for p in parts]) for a in range(rank))
+    return Concat(parts, axis, (*shape[:axis], total, *shape[axis + 1 :]))
+
+
+def _clash(one: Dim, other: Dim) -> bool:
+    return isinstance(one, int) and isinstance(other, int) and one != other
+
+
+def _known_of(extents: list[Dim]) -> Dim:
+    return next((d for d in extents if isinstance(d, int)), extents[0])
+
+
+@operator("Expand")
+def expand(node: NodeView) -> View | Compute:
+    x, target = node.tensor(0), dims_content(node, 1)
+    if target is None:
+        raise Misfit("no shape is given")
+    shape = broadcast_shapes(x.shape, target)
+    if is_affine_broadcast(x.shape, shape):
+        return View(x, shape, lambda i: broadcast_index(x.shape, i, shape))
+    return Compute(x.dtype, shape, lambda i: broadcast_load(x, i, shape))
+
+
+@operator("Tile")
+def tile(node: NodeView) -> View | Compute:
+    x, repeats = node.tensor(0), dims_content(node, 1)
+    if repeats is None or len(repeats) != x.rank:
+        raise Misfit(f"repeats do not fit rank {x.rank}")
+    shape = tuple(d * r for d, r in zip(x.shape, repeats))
+
+    def position(a: int, i: Expr) -> Expr:
+        if x.shape[a] == 1:
+            return ZERO
+        return i if repeats[a] == 1 else binary("mod", i, x.shape[a])
+
+    if all(1 in (d, r) for d, r in zip(x.shape, repeats)):
+        return View(x, shape, lambda i: [position(a, v) for a, v in enumerate(i)])
+    return Compute(x.dtype, shape, lambda i: x[[position(a, v) for a, v in enumerate(i)]])
+
+
+@operator("Pad")
+def pad(node: NodeView) -> View | Compute:
+    """mode constant, edge, reflect or wrap; negative pads cut."""
+    x = node.tensor(0)
+    pads = dims_content(node, 1, "pads") or ()
+    axes = [axis_in(a, x.rank) for a in ints_content(node, 3) or range(x.rank)]
+    if len(pads) != 2 * len(axes):
+        raise Misfit(f"{len(pads)} pads for {len(axes)} axes")
+    begin: list[Dim] = [0] * x.rank
+    end: list[Dim] = [0] * x.rank
+    for n, a in enumerate(axes):
+        begin[a], end[a] = pads[n], pads[len(axes) + n]
+    shape = tuple(d + b + e for d, b, e in zip(x.shape, begin, end))
+    padded = [a for a in range(x.rank) if not (is_at_least(0, begin[a]) and is_at_least(0, end[a]))]
+    if not padded:
+        return View(x, shape, lambda i: [v - b for v, b in zip(i, begin)])
+    mode = node.attr("mode", "constant")
+    if mode == "constant":
+        return Compute(x.dtype, shape, lambda i: _constant_pad(node, x, [v - b for v, b in zip(i, begin)], padded))
+    if mode not in _OUTSIDE:
+        raise Undefined(f"Pad(mode='{mode}')")
+
+    def inside(i: Index) -> list[Expr]:
+        return [_OUTSIDE[mode](v - begin[a], x.shape[a]) if a in padded else v - begin[a] for a, v in enumerate(i)]
+
+    return Compute(x.dtype, shape, lambda i: x[inside(i)])
+
+
+def _constant_pad(node: NodeView, x: Tensor, position: list[Expr], padded: list[int]) -> Expr:
+    fill = node.optional(2)
+    value = const(node.attr("value", 0), x.dtype) if fill is None else fill[(0,) * fill.rank]
+    return load_or(x, position, padded, value)
+
+
+def load_or(x: Tensor, position: list[Expr], guarded: list[int], otherwise: Expr) -> Expr:
+    """x[position] where the guarded axes are inside the tensor, else the other value; never reads outside."""
+    inside = None
+    clamped = list(position)
+    for a in guarded:
+        last = x.shape[a] - 1
+        check = binary("and", binary("ge", position[a], 0), binary("le", position[a], last))
+        inside = check if inside is None else binary("and", inside, check)
+        clamped[a] = binary("max", binary("min", position[a], last), 0)
+    return x[clamped] if inside is None else where(inside, x[clamped], otherwise)
+
+
+def _edge(position: Expr, extent: Dim) -> Expr:
+    return binary("max", binary("min", position, extent - 1), 0)
+
+
+def _reflect(position: Expr, extent: Dim) -> Expr:
+    """Mirrored at the first and last element, as often as needed: period 2 * (extent - 1)."""
+    if extent == 1:
+        return ZERO
+    folded = binary("mod", position, 2 * (extent - 1))
+    return binary("min", folded, 2 * (extent - 1) - folded)
+
+
+def _wrap(position: Expr, extent: Dim) -> Expr:
+    return binary("mod", position, extent)
+
+
+_OUTSIDE = {"edge": _edge, "reflect": _reflect, "wrap": _wrap}
+
+
+@operator("DepthToSpace")
+def depth_to_space(node: NodeView) -> Compute:
+    x, block = node.tensor(0), node.attr("blocksize")
+    n, c, h, w = x.shape
+    depth = floordiv(c, block * block)
+
+    def body(i: Index) -> Expr:
+        row, column = i[2] // block, i[3] // block
+        within = (i[2] % block) * block + i[3] % block
+        channel = within * depth + i[1] if node.attr("mode", "DCR") == "DCR" else i[1] * (block * block) + within
+        return x[i[0], channel, row, column]
+
+    return Compute(x.dtype, (n, depth, h * block, w * block), body)
+
+
+@operator("SpaceToDepth")
+def space_to_depth(node: NodeView) -> Compute:
+    x, block = node.tensor(0), node.attr("blocksize")
+    n, c, h, w = x.shape
+
+    def body(i: Index) -> Expr:
+        within = i[1] // c
+        return x[i[0], i[1] % c, i[2] * block + within // block, i[3] * block + within % block]
+
+    return Compute(x.dtype, (n, c * (block * block), floordiv(h, block), floordiv(w, block)), body)

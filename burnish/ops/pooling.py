@@ -1,1 +1,123 @@
-"""To come."""
+"""Pooling over windows, and over whole planes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from burnish.dims import product
+from burnish.dtypes import DType
+from burnish.ops.arguments import size
+from burnish.ops.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.expr import Expr, binary, cast, const, dim, reduce, unary
+from burnish.ops.movement import load_or
+from burnish.ops.reduction import reduce_over
+from burnish.ops.registry import Undefined, operator
+from burnish.ops.windows import Window, guarded_axes, outputs_of, positions, windows_of
+
+Body = Callable[[Index], Expr]
+
+
+def lowest(dtype: DType) -> Expr:
+    """What no element is below."""
+    if dtype.is_float:
+        return const(-math.inf, dtype)
+    return const(-(1 << (dtype.size_bytes * 8 - 1)) if dtype.is_signed else 0, dtype)
+
+
+def pooled(x: Tensor, windows: list[Window], index: Index, kind: str, fill: Expr, map_: Callable[[Expr], Expr]) -> Expr:
+    """kind over the taps of map_(x at the tap); `fill` where a tap is outside."""
+    taps = [w.tap() for w in windows]
+    position = [*index[:2], *positions(windows, index[2:], taps)]
+    return reduce(kind, taps, map_(load_or(x, position, guarded_axes(windows), fill)))
+
+
+@operator("MaxPool")
+def max_pool(node: NodeView) -> Compute:
+    if len(node.output_names) > 1 and node.output_names[1]:
+        raise Undefined("MaxPool with Indices")
+    x = node.tensor(0)
+    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"))
+    shape = (*x.shape[:2], *outputs_of(windows))
+    return Compute(x.dtype, shape, lambda i: pooled(x, windows, i, "max", lowest(x.dtype), lambda v: v))
+
+
+@operator("AveragePool")
+def average_pool(node: NodeView) -> Compute:
+    """The mean of the taps inside the tensor, or inside the padded tensor with count_include_pad."""
+    x = node.tensor(0)
+    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"))
+    padded = bool(node.attr("count_include_pad", 0))
+
+    def body(i: Index) -> Expr:
+        count: Expr = const(1, DType.I64)
+        for w, v in zip(windows, i[2:]):
+            count = count * _taps_inside(w, v, padded)
+        return pooled(x, windows, i, "sum", const(0, x.dtype), lambda v: v) / cast(count, x.dtype)
+
+    return Compute(x.dtype, (*x.shape[:2], *outputs_of(windows)), body)
+
+
+def _taps_inside(w: Window, index: Expr, padded: bool) -> Expr:
+    """How many taps of the window lie inside (with the pads, if they count)."""
+    if w.is_inside:
+        return const(w.kernel, DType.I64)
+    start = index * w.stride - w.pad_begin
+    low, high = (w.pad_begin * -1, w.extent + w.pad_end) if padded else (0, w.extent)
+    first = _ceildiv(low - start, w.dilation)
+    end = _ceildiv(high - start, w.dilation)
+    return binary("min", end, w.kernel) - binary("max", first, 0)
+
+
+def _ceildiv(value: Expr, divisor: int) -> Expr:
+    return value if divisor == 1 else (value + (divisor - 1)) // dim(divisor)
+
+
+@operator("LpPool")
+def lp_pool(node: NodeView) -> Compute:
+    """sum(|x|**p) ** (1 / p)"""
+    x, p = node.tensor(0), node.attr("p", 2)
+    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"))
+
+    def body(i: Index) -> Expr:
+        return _root(pooled(x, windows, i, "sum", const(0, x.dtype), lambda v: _power(v, p)), p)
+
+    return Compute(x.dtype, (*x.shape[:2], *outputs_of(windows)), body)
+
+
+def _power(value: Expr, p: int) -> Expr:
+    if p == 1:
+        return unary("abs", value)
+    return value * value if p == 2 else binary("pow", unary("abs", value), p)
+
+
+def _root(value: Expr, p: int) -> Expr:
+    if p == 1:
+        return value
+    return unary("sqrt", value) if p == 2 else binary("pow", value, 1 / p)
+
+
+def _global(node: NodeView, finish: Callable[[Tensor, Index, tuple[int, ...]], Expr]) -> Compute:
+    x = node.tensor(0)
+    axes = tuple(range(2, x.rank))
+    return Compute(x.dtype, (*x.shape[:2], *(1,) * (x.rank - 2)), lambda i: finish(x, i, axes))
+
+
+@operator("GlobalAveragePool")
+def global_average_pool(node: NodeView) -> Compute:
+    def mean(x: Tensor, i: Index, axes: tuple[int, ...]) -> Expr:
+        count = size(product(x.shape[2:]), x.dtype)
+        return reduce_over(x, axes, i, "sum", lambda v: v) / count
+
+    return _global(node, mean)
+
+
+@operator("GlobalMaxPool")
+def global_max_pool(node: NodeView) -> Compute:
+    return _global(node, lambda x, i, axes: reduce_over(x, axes, i, "max", lambda v: v))
+
+
+@operator("GlobalLpPool")
+def global_lp_pool(node: NodeView) -> Compute:
+    p = node.attr("p", 2)
+    return _global(node, lambda x, i, axes: _root(reduce_over(x, axes, i, "sum", lambda v: _power(v, p)), p))

@@ -1,1 +1,115 @@
-"""To come."""
+"""Between floats and the integers that stand for them.    x = (q - zero_point) * scale
+
+Scales are per tensor, per axis, or per block of an axis. Rounding is half to even; what does not fit saturates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from burnish.dtypes import DType
+from burnish.ops.arguments import axis_in
+from burnish.ops.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.expr import Expr, axis, binary, cast, const, dim, fresh_axis, reduce, unary, where
+from burnish.ops.registry import Undefined, operator
+
+
+def limits(dtype: DType) -> tuple[int, int]:
+    """The smallest and the largest integer of the dtype."""
+    bits = dtype.size_bytes * 8
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dtype.is_signed else (0, (1 << bits) - 1)
+
+
+def requantize(value: Expr, zero_point: Expr | None, dtype: DType) -> Expr:
+    """saturate(round(value) + zero_point)"""
+    low, high = limits(dtype)
+    rounded = unary("round", value)
+    if zero_point is not None:
+        rounded = rounded + cast(zero_point, value.dtype)
+    return cast(binary("min", binary("max", rounded, low), high), dtype)
+
+
+def parameter(node: NodeView, x: Tensor, tensor: Tensor, default_axis: int = 1) -> Callable[[Index], Expr]:
+    """A scale or zero point at the index of x: one element, one per `axis`, or one per block of it."""
+    if tensor.rank == 0 or (tensor.rank == 1 and tensor.shape[0] == 1):
+        return lambda i: tensor[(0,) * tensor.rank]
+    a = axis_in(node.attr("axis", default_axis), x.rank)
+    block = node.attr("block_size", 0)
+    if tensor.rank == 1 and not block:
+        return lambda i: tensor[(i[a],)]
+    if tensor.rank != x.rank or not block:
+        raise Undefined(f"{node.op_type} with a scale of rank {tensor.rank} for a tensor of rank {x.rank}")
+    return lambda i: tensor[[v // dim(block) if n == a else v for n, v in enumerate(i)]]
+
+
+def supported(node: NodeView, *dtypes: DType) -> None:
+    """Undefined unless every dtype is an integer of at most 32 bits."""
+    for dtype in dtypes:
+        if not dtype.is_integer or dtype.size_bytes > 4:
+            raise Undefined(f"{node.op_type} of {dtype.value}")
+
+
+@operator("QuantizeLinear")
+def quantize_linear(node: NodeView) -> Compute:
+    x, scale, zero_point = node.tensor(0), node.tensor(1), node.optional(2)
+    number = node.attr("output_dtype", 0)
+    if zero_point is None and number:
+        try:
+            dtype = DType.from_onnx(number)
+        except KeyError:
+            raise Undefined(f"QuantizeLinear to ONNX's element type {number}") from None
+    else:
+        dtype = DType.U8 if zero_point is None else zero_point.dtype
+    supported(node, dtype)
+    wide = DType.F64 if x.dtype is DType.F64 else DType.F32
+    scale_at = parameter(node, x, scale)
+    zero_at = None if zero_point is None else parameter(node, x, zero_point)
+
+    def body(i: Index) -> Expr:
+        quotient = cast(x[i], wide) / cast(scale_at(i), wide)
+        return requantize(quotient, None if zero_at is None else zero_at(i), dtype)
+
+    return Compute(dtype, x.shape, body)
+
+
+@operator("DequantizeLinear")
+def dequantize_linear(node: NodeView) -> Compute:
+    x, scale, zero_point = node.tensor(0), node.tensor(1), node.optional(2)
+    supported(node, x.dtype)
+    number = node.attr("output_dtype", 0)
+    dtype = DType.from_onnx(number) if number else scale.dtype
+    wide = DType.F64 if dtype is DType.F64 else DType.F32
+    scale_at = parameter(node, x, scale)
+    zero_at = None if zero_point is None else parameter(node, x, zero_point)
+
+    def body(i: Index) -> Expr:
+        value = cast(x[i], DType.I32)
+        if zero_at is not None:
+            value = value - cast(zero_at(i), DType.I32)
+        return cast(cast(value, wide) * cast(scale_at(i), wide), dtype)
+
+    return Compute(dtype, x.shape, body)
+
+
+@operator("DynamicQuantizeLinear")
+def dynamic_quantize_linear(node: NodeView) -> tuple[Compute, Compute, Compute]:
+    """u8 over the range of x, widened to hold 0; also its scale and zero point."""
+    x = node.tensor(0)
+
+    def extreme(kind: str) -> Expr:
+        run = tuple(fresh_axis(d) for d in x.shape)
+        return binary(kind, reduce(kind, run, x[[axis(r) for r in run]]), 0)
+
+    def scale() -> Expr:
+        return (extreme("max") - extreme("min")) / 255
+
+    def zero_point() -> Expr:
+        safe = where(binary("eq", scale(), 0), const(1, x.dtype), scale())
+        return requantize(-(extreme("min") / safe), None, DType.U8)
+
+    def body(i: Index) -> Expr:
+        safe = where(binary("eq", scale(), 0), const(1, x.dtype), scale())
+        return requantize(x[i] / safe, zero_point(), DType.U8)
+
+    y = Compute(DType.U8, x.shape, body)
+    return y, Compute(x.dtype, (), lambda i: scale()), Compute(DType.U8, (), lambda i: zero_point())

@@ -1,1 +1,55 @@
-"""To come."""
+"""LSTM, GRU, RNN: shapes of their outputs; the recurrent template says the arithmetic."""
+
+from __future__ import annotations
+
+from burnish.ops.definition import NodeView, Recurrent, Shape
+from burnish.ops.registry import Undefined, operator
+
+ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
+INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
+OPTIONS = {"LSTM": ("input_forget",), "GRU": ("linear_before_reset",), "RNN": ()}
+
+
+@operator("LSTM")
+def lstm(node: NodeView) -> Recurrent:
+    return _recurrent(node, outputs=3)
+
+
+@operator("GRU")
+def gru(node: NodeView) -> Recurrent:
+    return _recurrent(node, outputs=2)
+
+
+@operator("RNN")
+def rnn(node: NodeView) -> Recurrent:
+    return _recurrent(node, outputs=2)
+
+
+def _recurrent(node: NodeView, outputs: int) -> Recurrent:
+    """Y[time, directions, batch, hidden], then the last Y_h (and Y_c)[directions, batch, hidden]"""
+    if node.attr("layout", 0):
+        raise Undefined(f"{node.op_type} with layout=1")
+    x, weight, recurrence = node.tensor(0), node.tensor(1), node.tensor(2)
+    hidden = node.attr("hidden_size", recurrence.shape[-1])
+    if not isinstance(hidden, int):
+        raise Undefined(f"{node.op_type} with a symbolic hidden size")
+    time, batch = x.shape[:2]
+    last: Shape = (weight.shape[0], batch, hidden)
+    shapes = ((time, *last), last, last)[:outputs]
+    wanted = (*map(bool, node.output_names), False, False, False)
+    directions = 2 if node.attr("direction", "forward") == "bidirectional" else 1
+    attributes = {
+        "activations": tuple(node.attr("activations", ACTIVATIONS[node.op_type] * directions)),
+        "activation_alpha": tuple(node.attr("activation_alpha", ())),
+        "activation_beta": tuple(node.attr("activation_beta", ())),
+        "clip": node.attr("clip", 0.0),
+        **{name: node.attr(name, 0) for name in OPTIONS[node.op_type]},
+    }
+    return Recurrent(
+        kind=node.op_type,
+        inputs=tuple(node.optional(i) for i in range(INPUTS[node.op_type])),
+        outputs=tuple((shape, x.dtype) if want else None for shape, want in zip(shapes, wanted)),
+        hidden_size=hidden,
+        direction=node.attr("direction", "forward"),
+        attributes=attributes,
+    )

@@ -12,12 +12,14 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
+from typing import TypeVar
 
 from burnish.ops.definition import Definition, NodeView, Recurrent
 
 Result = Definition | Recurrent | None
 Results = Result | tuple[Result, ...]
 Define = Callable[[NodeView], Results]
+Function = TypeVar("Function", bound=Define)
 
 FAMILIES = (
     "pointwise", "activation", "quantize", "movement", "indexing", "generate", "scatter", "reduction",
@@ -34,10 +36,10 @@ class Misfit(Exception):
     """The inputs do not fit the operator, so the model is not valid; `infer` says at which node (E203)."""
 
 
-def operator(op_type: str, domain: str = "") -> Callable[[Define], Define]:
+def operator(op_type: str, domain: str = "") -> Callable[[Function], Function]:
     """Enter the decorated function into the table."""
 
-    def enter(function: Define) -> Define:
+    def enter(function: Function) -> Function:
         assert (domain, op_type) not in _table, f"{domain}:{op_type} is defined twice"
         _table[domain, op_type] = function
         return function

@@ -1,0 +1,63 @@
+"""ONNX's (numpy's) broadcasting: shapes aligned at their last axis, where 1 fits anything.
+
+Two dims that may differ before the run: the result is the larger, and the smaller side is read at min(index, extent - 1),
+which is 0 where its extent turns out to be 1 and the index itself where the extents turn out to be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from burnish.dims import Dim, format_shape
+from burnish.dtypes import DType
+from burnish.ops.definition import Index, Shape, Tensor
+from burnish.ops.expr import Expr, binary, const
+from burnish.ops.ordering import larger
+from burnish.ops.registry import Misfit
+
+ZERO = const(0, DType.I64)
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The shape that all of them broadcast to. Misfit where two known extents differ and neither is 1."""
+    rank = max((len(s) for s in shapes), default=0)
+    result: list[Dim] = [1] * rank
+    for shape in shapes:
+        for axis, extent in enumerate(shape, start=rank - len(shape)):
+            result[axis] = _broadcast_dims(result[axis], extent, shapes)
+    return tuple(result)
+
+
+def broadcast_index(shape: Shape, index: Index, to: Shape) -> list[Expr]:
+    """Where a tensor of `shape` is read for the element `index` of the result of shape `to`."""
+    skipped = len(to) - len(shape)
+    return [_position(shape[axis], index[skipped + axis], to[skipped + axis]) for axis in range(len(shape))]
+
+
+def broadcast_load(tensor: Tensor, index: Index, to: Shape) -> Expr:
+    """The element of `tensor` that belongs to the element `index` of the result of shape `to`."""
+    return tensor[broadcast_index(tensor.shape, index, to)]
+
+
+def is_affine_broadcast(shape: Shape, to: Shape) -> bool:
+    """Whether every axis is read at its index or at 0, whatever the symbols turn out to be."""
+    aligned = to[len(to) - len(shape) :]
+    return all(extent in (1, target) for extent, target in zip(shape, aligned))
+
+
+def _broadcast_dims(one: Dim, other: Dim, shapes: Sequence[Shape]) -> Dim:
+    if one == other or other == 1:
+        return one
+    if one == 1:
+        return other
+    if isinstance(one, int) and isinstance(other, int):
+        raise Misfit("shapes " + " and ".join(map(format_shape, shapes)) + " do not broadcast")
+    if isinstance(one, int):
+        return one  # the symbol must turn out to be 1 or this number
+    return other if isinstance(other, int) else larger(one, other)
+
+
+def _position(extent: Dim, index: Expr, target: Dim) -> Expr:
+    if extent == 1:
+        return ZERO
+    return index if extent == target else binary("min", index, extent - 1)

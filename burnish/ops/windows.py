@@ -1,0 +1,90 @@
+"""Windows that slide over spatial axes: what pooling and convolution share.
+
+output y, tap r  ->  input y * stride + r * dilation - pad_begin
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.dims import Dim, ceildiv, floordiv
+from burnish.ops.definition import Index, NodeView, Shape
+from burnish.ops.expr import Axis, Expr, axis, fresh_axis
+from burnish.ops.ordering import is_at_least, larger, smaller
+from burnish.ops.registry import Misfit
+
+
+@dataclass(frozen=True)
+class Window:
+    """One spatial axis. `output`: number of windows."""
+
+    extent: Dim
+    kernel: int
+    stride: int
+    dilation: int
+    pad_begin: Dim
+    pad_end: Dim
+    output: Dim
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether no window ever leaves the tensor."""
+        last = (self.output - 1) * self.stride + (self.kernel - 1) * self.dilation - self.pad_begin
+        return self.pad_begin == 0 and is_at_least(self.extent - 1, last)
+
+    def tap(self) -> Axis:
+        """A fresh axis over the taps."""
+        return fresh_axis(self.kernel)
+
+    def position(self, index: Expr, tap: Axis) -> Expr:
+        """Where the tap reads for the window `index`."""
+        return index * self.stride + axis(tap) * self.dilation - self.pad_begin
+
+
+def windows_of(node: NodeView, spatial: Shape, kernel: tuple[int, ...]) -> list[Window]:
+    """From kernel, strides, dilations, pads, auto_pad and ceil_mode."""
+    rank = len(spatial)
+    if len(kernel) != rank:
+        raise Misfit(f"a kernel of {len(kernel)} axes over {rank} spatial axes")
+    strides, dilations = node.attr("strides", (1,) * rank), node.attr("dilations", (1,) * rank)
+    pads, auto = node.attr("pads", (0,) * (2 * rank)), node.attr("auto_pad", "NOTSET")
+    round_up = bool(node.attr("ceil_mode", 0))
+    found = []
+    for a in range(rank):
+        span = (kernel[a] - 1) * dilations[a] + 1
+        if auto in ("SAME_UPPER", "SAME_LOWER"):
+            begin, end, output = _same(spatial[a], span, strides[a], auto == "SAME_UPPER")
+        else:
+            begin, end = (0, 0) if auto == "VALID" else (pads[a], pads[rank + a])
+            output = _count(spatial[a], span, strides[a], begin, end, round_up and auto == "NOTSET")
+        found.append(Window(spatial[a], kernel[a], strides[a], dilations[a], begin, end, output))
+    return found
+
+
+def _same(extent: Dim, span: int, stride: int, extra_at_end: bool) -> tuple[Dim, Dim, Dim]:
+    """ceil(extent / stride) windows; an odd pad goes to the end (SAME_UPPER) or to the begin."""
+    output = ceildiv(extent, stride)
+    total: Dim = span - 1 if stride == 1 else larger((output - 1) * stride + span - extent, 0)
+    half = floordiv(total, 2)
+    return (half, total - half, output) if extra_at_end else (total - half, half, output)
+
+
+def _count(extent: Dim, span: int, stride: int, begin: int, end: int, round_up: bool) -> Dim:
+    room = extent + (begin + end - span)
+    if not round_up:
+        return floordiv(room, stride) + 1
+    return smaller(ceildiv(room, stride) + 1, ceildiv(extent + begin, stride))  # a window must start before the end
+
+
+def outputs_of(windows: list[Window]) -> Shape:
+    return tuple(w.output for w in windows)
+
+
+def positions(windows: list[Window], index: Index, taps: list[Axis]) -> list[Expr]:
+    """Input positions on all spatial axes; `index` holds the spatial part of the output's index."""
+    return [w.position(i, t) for w, i, t in zip(windows, index, taps)]
+
+
+def guarded_axes(windows: list[Window], first: int = 2) -> list[int]:
+    """The tensor axes on which some window leaves the tensor."""
+    return [first + n for n, w in enumerate(windows) if not w.is_inside]

@@ -1,9 +1,9 @@
 """What goes into the softmax of an attention: scale * q @ k.T, capped, plus masks.
 
     scores = softcap * tanh(scale / softcap * (q @ k.T)) + mask1 + mask2 ...
-    scores = where(keep, scores, -inf)                                  the numbers may stand on q, k, k.T or the product
+    scores = where(keep, scores, -inf)
 
-`find_scores` starts at the softmax's input and gives q, k, the scale, the masks and the nodes in between.
+The numbers may stand on q, k, k.T or the product. `find_scores` starts at the softmax's input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Scores:
-    """softcap and scale as in the formula (softcap 0: none); `key_order`: k is `key` transposed by it; None: as it is."""
+    """The parts of the formula; softcap 0: none.
+
+    key_order: k is `key` transposed by it; None: `key` is k.T as it is
+    nodes:     what computes the scores, users before what they use
+    """
 
     q: ir.Value
     key: ir.Value
@@ -118,7 +122,7 @@ def _without_number(value: ir.Value) -> tuple[ir.Value, float, tuple[ir.Node, ..
 
 
 def _untransposed(value: ir.Value) -> tuple[ir.Value, tuple[int, ...] | None, tuple[ir.Node, ...]]:
-    """(y, order, nodes): the value with its last two axes swapped is y transposed by `order` (None: no Transpose is there)."""
+    """(y, order, nodes): the value, last two axes swapped, is y transposed by `order`; None if there is no Transpose."""
     node = value.producer()
     if node is None or node.op_type != "Transpose" or node.domain or node.inputs[0] is None:
         return value, None, ()

@@ -5,7 +5,7 @@
     Min(x, c), Max(x, c)            ->  Clip(x, max=c), Clip(x, min=c)
     Clip(Clip(x, a, b), c, d)       ->  Clip(x, lo, hi)          lo = min(max(a, c), d), hi = min(max(b, c), d)
 
-Relu counts as Clip(x, 0, inf); a bound at the dtype's largest number counts as none. Exact for numbers. Float tensors only. Before the gates of mobile networks are recognised.
+Relu counts as Clip(x, 0, inf); a bound at the dtype's largest number counts as none. Exact for numbers; floats only. Before the gates of mobile networks are recognised.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import onnx_ir as ir
 from burnish.passes.constants import constant_number
 from burnish.passes.products import FLOATS, rank_of
 from burnish.passes.rule import Builder, Match, Rule, Skip
-
 
 UNBOUNDED = (float("-inf"), float("inf"))
 

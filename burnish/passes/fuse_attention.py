@@ -76,7 +76,7 @@ class FuseAttention(Rule):
 
 
 def _weighted_sum(softmax: ir.Node) -> tuple[ir.Node, tuple[ir.Node, ...]] | Skip:
-    """The MatMul that multiplies the probabilities with v, and the nodes between (users first) that replace NaN by 0."""
+    """The MatMul of the probabilities with v, and the nodes between, users first, that replace NaN by 0."""
     value = softmax.outputs[0]
     between: tuple[ir.Node, ...] = ()
     users = list(value.consumers())
@@ -107,7 +107,7 @@ def _heads(scores: Scores, matmul: ir.Node) -> tuple[Found, tuple[ir.Node, ...]]
     causal = scores.selection is None and len(scores.masks) == 1 and _is_triangle(scores.masks[0])
     base_value, value_count, value_nodes = without_repeat(value)
     base_key, key_count, key_nodes = without_repeat(scores.key)
-    if key_count == value_count and key_count > 1 and order[:2] == (0, 1) and order != (0, 1, 3, 2):
+    if key_count == value_count and key_count > 1 and order[:2] == (0, 1):
         return Found(scores, base_key, order, base_value, causal), (*key_nodes, *value_nodes)
     return Found(scores, scores.key, order, value, causal), ()
 

@@ -1,6 +1,6 @@
 """Recognise the piecewise linear gates of mobile networks.
 
-    clip(s * x + b, 0, m) / m    ->  HardSigmoid(x, alpha = s / m, beta = b / m)       m = 1 or divided by m, as exported
+    clip(s * x + b, 0, m) / m    ->  HardSigmoid(x, alpha = s / m, beta = b / m)
     x * HardSigmoid(x, 1/6, 1/2) ->  HardSwish(x)
 
 Exact in real arithmetic; one rounding in alpha and beta. After canonicalize_clip (a clip is one Clip).

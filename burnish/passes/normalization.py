@@ -3,7 +3,7 @@
     d / sqrt(v)    d * (1 / sqrt(v))    d * reciprocal(sqrt(v))    d * v ** -0.5         v = mean(d**2, axes) + eps
     d**2 as Pow(d, 2) or d * d; w and b before, between or after, in the layout of d
 
-`find_normalization` starts at the node that multiplies d by 1 / sqrt(v) and takes the scale and the shift after it along.
+`find_normalization` starts at the node that multiplies d by 1 / sqrt(v), and takes along the scale and the shift after it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _sizes(d: ir.Value, axes: tuple[int, ...]) -> tuple[int, ...] | None:
 
 def _weights_in(
     outer: Product, d: ir.Value, inner: ir.Value, axes: tuple[int, ...], sizes: tuple[int, ...]
-) -> Array | None | Skip:
+) -> Array | Skip | None:
     """The product of the number and the constants multiplied in with 1 / sqrt(v)."""
     result: Array | None = None if outer.scale == 1 else np.full(sizes, outer.scale)
     for value, power in outer.powers.items():

@@ -23,7 +23,7 @@ FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, 
 
 @dataclass(frozen=True)
 class Product:
-    """scale * product of value**power. `nodes` compute it, the last one first; `number_rank` is the highest of a number."""
+    """scale * product of value**power; `nodes` with the last one first; `number_rank`: the highest rank of a number."""
 
     scale: float
     powers: dict[ir.Value, float]
@@ -40,7 +40,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Sum:
-    """constant + sum of sign * value. `nodes` compute it, the last one first; `number_rank` is the highest of a number."""
+    """constant + sum of sign * value; `nodes` with the last one first; `number_rank`: the highest rank of a number."""
 
     constant: float
     terms: tuple[tuple[ir.Value, int], ...]

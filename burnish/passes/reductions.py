@@ -17,7 +17,7 @@ from burnish.passes.products import is_close, is_shared, product_of
 
 @dataclass(frozen=True)
 class Reduction:
-    """`x` reduced over `axes` (sorted, counted from the front), the axes kept with size 1; `nodes` with the last one first."""
+    """`x` reduced over `axes` (sorted, from the front), which stay with size 1; `nodes` with the last one first."""
 
     x: ir.Value
     axes: tuple[int, ...]

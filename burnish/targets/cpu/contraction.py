@@ -2,7 +2,7 @@
 
     acc[p, n] = sum_r A[p, r] * B[r, n]      for every pixel p and column n, then the kernel's stores
 
-layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes * vectors
+layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes*vectors
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
 dtypes   f32, f64; f16, bf16 -> f32; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
@@ -96,6 +96,7 @@ def _schedule(kernel: Contraction, shape: Shape, cycles: float, tiling: Tiling) 
         unroll=_unroll(shape, tiling),
         axis=tiling.axis,
         block=cost.block_of(kernel, shape, tiling),
+        prefetch=cost.prefetch_of(kernel, shape, tiling),
         serial=not dynamic and cycles < SERIAL_CYCLES,
     )
 
@@ -106,7 +107,7 @@ def _lanes(shape: Shape, target: Target) -> int:
 
 
 def _unroll(shape: Shape, tiling: Tiling) -> int:
-    """Steps of the innermost loop written out; never so many that a row's A meets the next row's (LLVM would keep them all)."""
+    """Steps of the innermost loop written out; never so many that rows share an A (it would stay in a register)."""
     if not shape.reduce:
         return 1
     tiled, _ = tiled_run(shape, tiling.axis)

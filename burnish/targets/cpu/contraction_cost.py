@@ -18,9 +18,9 @@ from burnish.targets.cpu.contraction_rows import dynamic_sizes
 from burnish.targets.cpu.contraction_shape import Shape, tiled_run
 
 GUESS = 64  # what a symbolic extent is taken for
-_LATENCY = 4.0
+_LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
-_LEVEL2_BYTES_PER_CYCLE, _MEMORY_BYTES_PER_CYCLE = 24.0, 6.0
+_LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
 
 
@@ -36,7 +36,7 @@ class Tiling:
 
 def guess(dim: Dim) -> int:
     """A number for a dim that may be symbolic."""
-    values: Mapping[str, int] = {name: GUESS for name in symbols(dim)}
+    values: Mapping[str, int] = dict.fromkeys(symbols(dim), GUESS)
     return max(1, evaluate(dim, values))
 
 
@@ -81,13 +81,14 @@ def cycles(kernel: Contraction, shape: Shape, tiling: Tiling) -> float:
 def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors: int) -> float:
     """Cycles of one k on one tile."""
     item = shape.accumulator.size_bytes
-    loads = (rows + vectors) / 2
+    loads = (rows + vectors) / _LOADS_PER_CYCLE
     if not kernel.packed and shape.n_stride != 1:
         loads += vectors * tiling.lanes / 2
     loads *= _conflicts(kernel, shape, tiling, rows)
     panel_bytes = guess(shape.depth) * tiling.vectors * tiling.lanes * item
     transfer = vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if panel_bytes > _LEVEL1_BYTES else 0.0
-    return max(rows * vectors / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0, transfer)
+    busy = max(rows * vectors / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0)
+    return max(busy, transfer) + 0.15 * min(busy, transfer)
 
 
 def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> float:
@@ -103,7 +104,7 @@ def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> 
 def block_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
     """How many row tiles share a panel before the next panel comes: 0 for all of them, 1 for none.
 
-    All of them while A fits the second cache level: each thread then reads only its own panels of B. Else as many as fit.
+    All of them while A fits the second cache level: each thread then reads only its own panels of B. Else what fits.
     If B is small and A is large, one tile at a time: A is then read once, B from cache.
     """
     item = kernel.slots[0].dtype.size_bytes
@@ -125,8 +126,9 @@ def _size(kernel: Contraction) -> int:
     return guess(product(kernel.slots[0].shape))
 
 
-def traffic_cycles(kernel: Contraction, shape: Shape) -> float:
-    """Cycles to bring both operands in from memory."""
-    item = shape.accumulator.size_bytes
-    b = guess(shape.group_count) * guess(shape.depth) * guess(shape.n.extent)
-    return (b + _size(kernel)) * item / _MEMORY_BYTES_PER_CYCLE
+def prefetch_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
+    """How many k ahead B is asked for: 3 KB, where a panel is whole cache lines and outgrows the first level."""
+    row_bytes = tiling.vectors * tiling.lanes * shape.accumulator.size_bytes
+    if not kernel.packed or row_bytes % 64 or guess(shape.depth) * row_bytes <= _LEVEL1_BYTES * 3 // 4:
+        return 0
+    return max(1, 3072 // row_bytes)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.dims import Dim, ceildiv, product
+from burnish.dims import ceildiv, product
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
 from burnish.ops.expr import Axis
@@ -145,9 +145,18 @@ class TileWriter:
         steps = [self.width * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
         levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, steps))
         return Tile(
-            rows, vectors, self.lanes, self.schedule.integer("unroll"), self.tiled.a_stride,
-            1 if packed else self.shape.n_stride, levels, self.a_dtype, self.b_dtype, self.shape.accumulator,
-        )  # fmt: skip
+            rows=rows,
+            vectors=vectors,
+            lanes=self.lanes,
+            unroll=self.schedule.integer("unroll"),
+            row_step=self.tiled.a_stride,
+            lane_step=1 if packed else self.shape.n_stride,
+            levels=levels,
+            a_dtype=self.a_dtype,
+            b_dtype=self.b_dtype,
+            accumulator=self.shape.accumulator,
+            prefetch=self.schedule.integer("prefetch") * self.width,
+        )
 
     def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:
         """The epilogue, row by row: rows below `first` belong to the tile before."""
@@ -171,7 +180,8 @@ class TileWriter:
 def pieces(
     k: KernelBuilder, lo: ir.Value, hi: ir.Value, size: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
-    """Cut [lo, hi) at the multiples of size: for each piece its number, and its part [first, last) counted from its start."""
+    """Cut [lo, hi) at the multiples of size: of each piece, its number and its part [first, last)."""
+    size = k.ir.select(k.ir.icmp_signed(">", size, k.i64(0)), size, k.i64(1))
     end = k.ir.udiv(k.ir.add(hi, k.ir.sub(size, k.i64(1))), size)
     with k.loop(k.ir.udiv(lo, size), k.ir.select(k.ir.icmp_signed("<", lo, hi), end, k.i64(0))) as loop:
         start = k.ir.mul(loop.index, size)

@@ -4,9 +4,9 @@
     pixels   the other pixel axes; one of them is tiled by the rows of the register tile
     reduce   the axes summed over
 
-Axes of extent 1 vanish. Two neighbouring axes are one *run* when every address is as linear in the run's counter as in the
-axes themselves: stride(outer) == extent(inner) * stride(inner) in A, in B and in every slot the epilogue touches. A 1x1
-convolution so becomes one long run of pixels, and a 3x3 one over channels-last memory reduces over (r, s*c).
+Axes of extent 1 vanish. Two neighbouring axes are one *run* when every address is as linear in the run's counter as
+in the axes themselves: stride(outer) == extent(inner) * stride(inner) in A, in B and in every slot the epilogue
+touches. A 1x1 convolution so becomes one long run of pixels; a 3x3 one over channels-last memory reduces over (r, s*c).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The runs of a contraction. `ones`: axes of extent 1, bound to 0. `accumulator`: the dtype that sums are kept in."""
+    """The runs of a contraction. `ones`: axes of extent 1, bound to 0. `accumulator`: the dtype sums are kept in."""
 
     groups: tuple[Run, ...]
     pixels: tuple[Run, ...]
@@ -90,7 +90,7 @@ def analyse(kernel: Contraction) -> Shape:
 
 
 def tiled_run(shape: Shape, position: int) -> tuple[Run, tuple[Run, ...]]:
-    """The run of pixels that tiles cut (counted from the innermost), and the others; a run of one pixel if there is none."""
+    """The run of pixels that tiles cut (counted from the innermost) and the others; if there is none, a run of one."""
     if not shape.pixels:
         return Run((Axis("one", 1),), 1, 0, 0), ()
     at = len(shape.pixels) - 1 - position

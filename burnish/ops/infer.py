@@ -108,7 +108,8 @@ class _Walk:
     def fresh(self, value: ir.Value, axis: int) -> Dim:
         """A symbol for a dimension that only data decides."""
         base = f"{value.name}_{axis}"
-        name = next(n for n in (base, *(f"{base}_{i}" for i in itertools.count(2))) if n not in self.used)
+        names = itertools.chain([base], (f"{base}_{i}" for i in itertools.count(2)))
+        name = next(n for n in names if n not in self.used)
         self.used.add(name)
         self.found.from_data.add(name)
         return symbol(name)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from burnish.dims import Dim, bounds, maximum, minimum
+from burnish.dims import Dim, DimExpr, Operation, bounds, maximum, minimum
 
-LARGEST = 1 << 40  # no axis is longer
-Sign = int | None
+LARGEST = 1_000_000_000  # no axis that a symbol names is longer; exporters write it for "to the end"
 
 
 def limits(dim: Dim) -> tuple[int, int]:
@@ -21,7 +20,18 @@ def limits(dim: Dim) -> tuple[int, int]:
 
 def is_at_least(left: Dim, right: Dim) -> bool:
     """Whether left >= right for every value of the symbols (False also where it depends)."""
-    return limits(left - right)[0] >= 0
+    if limits(left - right)[0] >= 0:
+        return True
+    name, one, other = _extreme(left)
+    if name:
+        wins = (is_at_least(one, right), is_at_least(other, right))
+        if any(wins) if name == "max" else all(wins):
+            return True
+    name, one, other = _extreme(right)
+    if name:
+        wins = (is_at_least(left, one), is_at_least(left, other))
+        return any(wins) if name == "min" else all(wins)
+    return False
 
 
 def are_different(left: Dim, right: Dim) -> bool:
@@ -58,6 +68,17 @@ def from_end(position: Dim, length: Dim) -> Dim:
         return position + length
     is_negative = minimum(1, larger(0, position * -1))
     return position + length * is_negative
+
+
+def _extreme(dim: Dim) -> tuple[str, Dim, Dim]:
+    """("max" or "min", its two sides) if the dim is just that; else a name of ""."""
+    if isinstance(dim, DimExpr) and len(dim.terms) == 1:
+        ((monomial, coefficient),) = dim.terms
+        if len(monomial) == 1 and coefficient == 1:
+            (atom,) = monomial
+            if isinstance(atom, Operation) and atom.name in ("max", "min"):
+                return atom.name, atom.left, atom.right
+    return "", 0, 0
 
 
 class _EverySize(defaultdict[str, tuple[int, int]]):

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 from llvmlite import ir
 
 from burnish.dims import Dim
-from burnish.dtypes import DType
 from burnish.lower.task import Slot
 from burnish.ops.expr import Axis, Expr, Linear, linear, walk
 from burnish.targets.cpu import storage
-from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, type_suffix, vector_type
+from burnish.targets.cpu.builder import I1, I8, I32, POINTER, KernelBuilder, type_suffix, vector_type
 
 if TYPE_CHECKING:
     from burnish.targets.cpu.values import Values
@@ -220,6 +219,3 @@ def _zeros(b: KernelBuilder) -> ir.Value:
         found.linkage, found.global_constant, found.initializer = "internal", True, ir.Constant(kind, None)
         found.align = 64
     return found
-
-
-__all__ = ["I64", "DType", "flatten", "is_inside", "load", "store"]

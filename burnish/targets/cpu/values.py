@@ -1,8 +1,8 @@
 """Expressions as LLVM IR: `Values` emits `burnish.ops.expr` nodes at the builder's position, each once.
 
-A `Values` is a scope: axes bound to i64 values, at most one of them *vectorised* (its value is lane 0's; lane n is that + n).
-`inside` opens a deeper scope (a loop body, a tile row) that shares what is computed here. Expressions that do not depend
-on the vector axis are scalars and are splatted where they meet vectors.
+A `Values` is a scope: axes bound to i64 values, at most one of them *vectorised* (its value is lane 0's).
+`inside` opens a deeper scope (a loop body, a tile row) that shares what is computed here. What does not depend on the
+vector axis is a scalar, splatted where it meets vectors.
 
 Registers: f32 for f32, f16 and bf16 (rounded at stores and casts), f64, integers of their own width, i1 for bool.
 Loads under a `where` happen only where its condition holds, unless their index is provably inside the slot.
@@ -18,8 +18,8 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.lower.task import Slot, Store
 from burnish.ops.expr import BINARY, UNARY, Axis, Expr, Linear, free_axes, linear, walk
-from burnish.targets.cpu import arithmetic, memory, reductions
-from burnish.targets.cpu.builder import I64, KernelBuilder
+from burnish.targets.cpu import arithmetic, memory, reductions, storage
+from burnish.targets.cpu.builder import KernelBuilder
 
 
 class Values:
@@ -77,8 +77,8 @@ class Values:
         """The expression's value here: a vector of `width` lanes if it depends on the vector axis, else a scalar."""
         found = self.find(expr)
         if found is None:
-            if self.guard is not None and self._parent is not None and not _has_loads(expr):
-                return self._unguarded().value(expr)
+            if self.guard is not None and (around := self._around_guard()) is not None and not _has_loads(expr):
+                return around.value(expr)
             found = self._emit(expr)
             self.remember(expr, found)
         return found
@@ -109,12 +109,59 @@ class Values:
         value = self.value(store.value) if value is None else value
         memory.store(self, store.slot, store.index, value)
 
+    def hoist(self, exprs: Sequence[Expr], axes: Sequence[Axis]) -> None:
+        """Before loops over `axes` are opened: compute, here, what inside them does not depend on those axes."""
+        wanted: dict[Expr, None] = {}
+        for e in exprs:
+            self._invariant(e, frozenset(axes), wanted)
+        self.reduce_together([self], list(wanted))
+        for e in wanted:
+            self.value(e)
+
+    def _invariant(self, expr: Expr, axes: frozenset[Axis], wanted: dict[Expr, None]) -> None:
+        """The largest subexpressions that are free of the axes and worth a register."""
+        if expr.op in ("const", "axis", "dim", "acc") or expr in wanted:
+            return
+        if not free_axes(expr) & axes:
+            wanted[expr] = None
+        elif expr.op == "load":
+            for a in expr.args:
+                if linear(a) is None:
+                    self._invariant(a, axes, wanted)
+        elif expr.op == "where":
+            self._invariant(expr.args[0], axes, wanted)
+            for side in expr.args[1:]:
+                if not memory.has_unsafe_loads(side, self.slots):
+                    self._invariant(side, axes, wanted)
+        else:
+            inner = axes | set(expr.attr[1]) if expr.op == "reduce" else axes
+            for a in expr.args:
+                self._invariant(a, inner, wanted)
+
+    @staticmethod
+    def reduce_together(scopes: Sequence[Values], exprs: Sequence[Expr]) -> None:
+        """Emit the expressions' reductions for every scope, those over the same axes in one loop; then they are known."""
+        found: dict[tuple[int, tuple[Axis, ...]], list[Expr]] = {}
+        depth: dict[Expr, int] = {}
+        guarded = {r for e in exprs for r in _guarded_reductions(e, scopes[0].slots)}
+        for e in exprs:
+            for node in walk(e):
+                depth[node] = max((depth[a] for a in node.args), default=0) + (node.op == "reduce")
+        bound = set(scopes[0].axes)
+        for node, level in depth.items():
+            if node.op == "reduce" and node not in guarded and free_axes(node) <= bound:
+                found.setdefault((level, node.attr[1]), []).append(node)
+        for _, nodes in sorted(found.items(), key=lambda item: item[0][0]):
+            wanted = [(s, n) for s in scopes for n in dict.fromkeys(nodes) if s.find(n) is None]
+            if wanted:
+                reductions.emit(wanted)
+
     # -- emission -------------------------------------------------------------------------------------------------
 
     def _emit(self, expr: Expr) -> ir.Value:
         b = self.builder
         if expr.op == "const":
-            return ir.Constant(arithmetic.register_type(expr.dtype), expr.attr)
+            return ir.Constant(storage.register_type(expr.dtype), expr.attr)
         if expr.op == "axis":
             base = self.axes[expr.attr]
             if expr.attr == self.vector:
@@ -176,10 +223,11 @@ class Values:
             child.guard = self.builder.ir.and_(*self.together([self.guard, condition]))
         return child
 
-    def _unguarded(self) -> Values:
-        """The scope around this one in which loads need no guard, or less of one; same position in the code."""
-        assert self._parent is not None
-        return self._parent if self._parent.axes == self.axes and self._parent.vector == self.vector else self
+    def _around_guard(self) -> Values | None:
+        """The scope at the same place in the code whose loads need no guard, or a weaker one."""
+        parent = self._parent
+        same = parent is not None and parent.axes == self.axes and parent.guard is not self.guard
+        return parent if same else None
 
     def linear_value(self, form: Linear) -> ir.Value:
         """A linear index as an i64."""
@@ -215,8 +263,17 @@ def _worthwhile(expr: Expr) -> Linear | None:
     return linear(expr) if expr.op in ("add", "sub", "mul", "neg") else None
 
 
+def _guarded_reductions(expr: Expr, slots: Sequence[Slot]) -> set[Expr]:
+    """Reductions that only a `where` makes safe: they are emitted under its guard, when they are met."""
+    return {
+        r
+        for node in walk(expr)
+        if node.op == "where"
+        for side in node.args[1:]
+        if memory.has_unsafe_loads(side, slots)
+        for r in reductions.nested(side)
+    }
+
+
 def _has_loads(expr: Expr) -> bool:
     return any(e.op == "load" for e in walk(expr))
-
-
-__all__ = ["I64", "Values"]

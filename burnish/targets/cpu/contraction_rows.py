@@ -17,7 +17,7 @@ from burnish.targets.cpu.builder import KernelBuilder
 
 @dataclass(frozen=True)
 class RowCase:
-    """A size of tile, taken where `condition` holds (None: always); rows below `first` are another tile's (None: none)."""
+    """A size of tile, taken where `condition` holds (None: always); rows below `first` are not its own (None: none)."""
 
     size: int
     condition: ir.Value | None

@@ -1,0 +1,116 @@
+"""What a caller hands in, as numpy arrays: numpy and DLPack without copies, nothing cast silently."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import format_shape
+from burnish.errors import UserError
+from burnish.plan.manifest import TensorSpec
+
+Array = np.ndarray[Any, Any]
+
+
+def accept_input(value: object, spec: TensorSpec) -> Array:
+    """A C-contiguous, aligned array of the input's dtype: the caller's own memory, or one copy if it is strided.
+
+    raises: E503 for another dtype; E507 for what is no array
+    """
+    array = as_array(value, spec)
+    if array.dtype != spec.dtype.numpy:
+        raise UserError(
+            "E503",
+            f"input '{spec.name}' is {_dtype_name(array)}; the plan's is {spec.dtype.value}",
+            where=_where(spec),
+            why="Burnish casts nothing silently",
+            hint=f"convert it yourself: array.astype(numpy.{spec.dtype.numpy})",
+        )
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        array = np.require(np.array(array, order="C"), requirements=("C", "A"))
+    return array
+
+
+def accept_output(value: object, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    """The caller's buffer for an output. E508 unless it is exactly what the plan will write."""
+    array = as_array(value, spec, "output")
+    problem = ""
+    if array.dtype != spec.dtype.numpy:
+        problem = f"it is {_dtype_name(array)}; the output is {spec.dtype.value}"
+    elif array.shape != shape:
+        problem = f"it has shape {format_shape(array.shape)}; the output has {format_shape(shape)}"
+    elif not (array.flags.c_contiguous and array.flags.aligned):
+        problem = "it is strided or not aligned"
+    elif not array.flags.writeable:
+        problem = "it is read-only"
+    if problem:
+        raise UserError(
+            "E508",
+            f"the buffer given for output '{spec.name}' cannot hold it",
+            where=_where(spec, "output"),
+            why=problem,
+            hint=f"pass numpy.empty({shape}, numpy.{spec.dtype.numpy}), or leave it out",
+        )
+    return array
+
+
+def as_array(value: object, spec: TensorSpec, role: str = "input") -> Array:
+    """numpy's own, or anything that speaks DLPack and lies in host memory. E507 for the rest."""
+    if isinstance(value, np.ndarray):
+        return value
+    why = f"it is a {type(value).__name__}, which has no __dlpack__"
+    if isinstance(value, np.generic):
+        return np.asarray(value)
+    if hasattr(value, "__dlpack__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            why = f"numpy cannot take it through DLPack: {error}"
+    raise UserError(
+        "E507",
+        f"{role} '{spec.name}' is no array in this process's memory",
+        where=_where(spec, role),
+        why=why,
+        hint="pass a numpy array, or a tensor on the CPU that speaks DLPack (torch: tensor.detach().cpu())",
+    )
+
+
+def refuse_names(given: Mapping[str, object], specs: Sequence[TensorSpec], role: str) -> None:
+    """E502 if a name is missing (inputs) or unknown; does nothing if all is well."""
+    known = [s.name for s in specs]
+    for name in given:
+        if name not in known:
+            raise UserError(
+                "E502",
+                f"the plan has no {role} '{name}'{_did_you_mean(name, known)}",
+                why=f"its {role}s are {_list(known)}",
+                hint="burnish inspect plan PLAN lists them",
+            )
+    missing = [name for name in known if name not in given]
+    if role == "input" and missing:
+        raise UserError(
+            "E502",
+            f"input{'s' if len(missing) > 1 else ''} {_list(missing)} not given",
+            why=f"the plan's inputs are {_list(known)}",
+            hint="pass every input: engine(x=array), or engine({'any name': array})",
+        )
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, 1, 0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"'{n}'" for n in names) or "none"
+
+
+def _dtype_name(array: Array) -> str:
+    return str(array.dtype) if array.dtype.isnative else f"{array.dtype} (the other byte order)"
+
+
+def _where(spec: TensorSpec, role: str = "input") -> str:
+    return f"{role} '{spec.name}' {spec.dtype.value}{format_shape(spec.shape)}"

@@ -1,0 +1,192 @@
+"""An engine: a plan loaded on a device, immutable and shared; calling it runs the plan, from any number of threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from burnish import plan as plans
+from burnish.devices import Device
+from burnish.devices.cpu import Cpu, core_count
+from burnish.errors import EnvironmentProblem, UserError
+from burnish.plan.manifest import Manifest, Plan, TensorSpec, Variant
+from burnish.runtime.arrays import refuse_names
+from burnish.runtime.context import Context, closed
+from burnish.runtime.layout import make_layout
+from burnish.runtime.shapes import Bound, Shape, bind_shapes, profile_shapes
+from burnish.settings import settings
+from burnish.target import LEVELS, Target, parse_target
+
+Array = np.ndarray[Any, Any]
+MOST_BOUND = 256  # sets of input shapes an engine remembers
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | Plan,
+    threads: int | None = None,
+    *,
+    device: Device | None = None,
+    contexts: int | None = None,
+) -> Engine:
+    """A plan, ready to run. Nothing is compiled; constants are used where they lie in the mapped file.
+
+    threads:  of each context; default BURNISH_THREADS, else all cores
+    contexts: how many calls run at once; more callers wait. Default cores / threads, at least 2
+    raises:   E401 .. for a damaged plan; E501 if this machine lacks what the plan's code uses
+    """
+    plan = source if isinstance(source, Plan) else plans.read(source)
+    cores = core_count()
+    threads = threads or settings().threads or cores
+    return Engine(plan, threads, device or Cpu(), contexts or max(2, cores // threads))
+
+
+class Engine:
+    """`engine(x=array)` or `engine({"any name": array})` gives a dict by output name."""
+
+    def __init__(self, plan: Plan, threads: int, device: Device, contexts: int) -> None:
+        self.plan, self.threads, self.device = plan, threads, device
+        self.variant = choose_variant(plan.manifest, device)
+        self.code = device.load(plan.blobs[self.variant.code])
+        self.layout = make_layout(plan.manifest, self.variant, plan.blobs, device)
+        self.symbol_index = {s.name: n for n, s in enumerate(plan.manifest.symbols)}
+        self._bounds: dict[tuple[Shape, ...], Bound] = {}
+        self._idle: list[Context] = []
+        self._made, self._most, self._waiting = 0, contexts, 0
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.plan.manifest
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return self.plan.manifest.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return self.plan.manifest.outputs
+
+    def __call__(
+        self, inputs: Mapping[str, Any] | None = None, /, *, out: Mapping[str, Any] | None = None, **named: Any
+    ) -> dict[str, Array]:
+        """Run on a context of the engine's own; see Context.__call__. Callers beyond `contexts` wait their turn."""
+        try:
+            context = self._idle.pop()
+        except IndexError:
+            context = self._wait_for_context()
+        try:
+            return context(named if inputs is None else inputs, out=out)
+        finally:
+            self._put_back(context)
+
+    def create_context(self) -> Context:
+        """A context of the caller's own: its buffers, its threads. E511 if the engine is closed."""
+        if self._is_closed:
+            raise closed()
+        return Context(self)
+
+    def bind(self, shapes: tuple[Shape, ...]) -> Bound:
+        """Input shapes, in the inputs' order, checked and remembered. E504 .. E506."""
+        bound = self._bounds.get(shapes)
+        if bound is None:
+            bound = bind_shapes(self.manifest, shapes)
+            if len(self._bounds) >= MOST_BOUND:
+                self._bounds.clear()
+            self._bounds[shapes] = bound
+        return bound
+
+    def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
+        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506."""
+        refuse_names(shapes, self.inputs, "input")
+        bound = self.bind(tuple(tuple(shapes[t.name]) for t in self.inputs))
+        return {t.name: shape for t, shape in zip(self.outputs, bound.outputs)}
+
+    def profile_shapes(self, which: str = "opt") -> dict[str, Shape]:
+        """The inputs' shapes at the profile's min, opt or max."""
+        return profile_shapes(self.manifest, which)
+
+    def close(self) -> None:
+        """Stop the engine's threads; calls that are running end first. Contexts that callers made are their own."""
+        with self._changed:
+            self._is_closed = True
+            idle = self._idle
+            self._idle = []
+            self._changed.notify_all()
+        for context in idle:
+            context.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wait_for_context(self) -> Context:
+        """An idle context, a new one while fewer than `contexts` exist, or the next that is put back."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                while not self._is_closed:
+                    if self._idle:
+                        return self._idle.pop()
+                    if self._made < self._most:
+                        self._made += 1
+                        break
+                    self._changed.wait()
+            finally:
+                self._waiting -= 1
+        if self._is_closed:
+            raise closed()
+        try:
+            return Context(self)
+        except BaseException:
+            with self._changed:
+                self._made -= 1
+                self._changed.notify()
+            raise
+
+    def _put_back(self, context: Context) -> None:
+        if self._is_closed:
+            context.close()
+            return
+        self._idle.append(context)
+        if self._waiting or self._is_closed:
+            with self._changed:
+                self._changed.notify()
+                idle: list[Context] = self._idle.copy() if self._is_closed else []
+            for left in idle:
+                left.close()
+
+
+def choose_variant(manifest: Manifest, device: Device) -> Variant:
+    """The best variant that the device can run. E501, with what each one needs, if there is none."""
+    fits: list[tuple[int, int, int, Variant]] = []
+    reasons = []
+    for place, variant in enumerate(manifest.variants):
+        target = _target(variant)
+        missing = device.missing(target) if target is not None else [f"a {variant.target.partition(':')[0]} device"]
+        if missing or target is None:
+            reasons.append(f"{variant.target} needs {', '.join(missing)}")
+        else:
+            fits.append((LEVELS.index(target.level), len(target.extensions), -place, variant))
+    if not fits:
+        raise EnvironmentProblem(
+            "E501",
+            f"this machine's {device.name} cannot run the plan",
+            why="; ".join(reasons) or "it holds no code at all",
+            hint="build it here (--target cpu), or with a lower level (--target cpu:x86-64-v2 --target cpu:x86-64-v3)",
+        )
+    return max(fits, key=lambda fit: fit[:3])[3]
+
+
+def _target(variant: Variant) -> Target | None:
+    """Its target, if it is one that this version knows."""
+    try:
+        return parse_target(variant.target)
+    except UserError:
+        return None

@@ -1,0 +1,65 @@
+"""Reference steps: an ONNX node without a native kernel, on `onnx.reference`.
+
+Here, and only when such a step runs, onnx is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from burnish.errors import BurnishError, EnvironmentProblem, UserError
+from burnish.plan.manifest import ReferenceStepSpec
+
+Array = np.ndarray[Any, Any]
+
+
+class ReferenceStep:
+    """One step of one engine; the evaluator is made at its first run and kept."""
+
+    def __init__(self, spec: ReferenceStepSpec, model: Any) -> None:
+        self.spec = spec
+        self._model = model
+        self._evaluator: Any = None
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The step's outputs, dense, of the declared dtypes.
+
+        raises: E512 if the node fails on this data; E803 if onnx is not installed
+        """
+        try:
+            if self._evaluator is None:
+                self._evaluator = _evaluator(self._model)
+            names = [t.name for t in self.spec.outputs]
+            results = self._evaluator.run(names, {t.name: a for t, a in zip(self.spec.inputs, inputs)})
+        except BurnishError:
+            raise
+        except Exception as error:  # the reference kernels raise whatever they like
+            raise self._failure(f"{type(error).__name__}: {error}") from error
+        pairs = zip(results, self.spec.outputs)
+        return [np.ascontiguousarray(np.asarray(r, dtype=t.dtype.numpy)).reshape(np.shape(r)) for r, t in pairs]
+
+    def _failure(self, why: str) -> UserError:
+        return UserError(
+            "E512",
+            f"{self.spec.op_type} failed on this data",
+            where=f"node '{self.spec.name}', on the reference kernel",
+            why=why,
+            hint="check the data against what the operator accepts",
+        )
+
+
+def _evaluator(model: Any) -> Any:
+    try:
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+    except ImportError as error:
+        raise EnvironmentProblem(
+            "E803",
+            "this plan has a step on the reference kernel, which needs the package onnx",
+            why=str(error),
+            hint="pip install onnx; burnish inspect plan PLAN lists the nodes that need it",
+        ) from error
+    return ReferenceEvaluator(onnx.load_model_from_string(bytes(model)))

@@ -1,7 +1,7 @@
 """Give every value of a graph its dtype, its shape and, where it is small and known, its content.
 
 One walk in execution order. A node's definition says dtype and shape; the content of small tensors comes from
-evaluating that same definition (evaluate.py), so shape arithmetic (Shape, Gather, Concat, Mul ...) needs no second rule.
+evaluating that same definition (evaluate.py), so shape arithmetic (Shape, Gather, Concat ...) needs no second rule.
 A node without definition asks ONNX's own shape inference (infer_reference.py).
 
     symbolic dimensions of inputs      keep their name; one without a name is called `<input>_<axis>`
@@ -102,8 +102,9 @@ class _Walk:
         assert value.shape is not None
         d = value.shape[axis]
         if isinstance(d, int):
-            return d
-        return symbol(d.value or f"{value.name}_{axis}")
+            return d if d >= 0 else symbol(f"{value.name}_{axis}")  # some exporters write -1 for "any"
+        name = str(d.value or "")
+        return symbol(name if any(map(str.isalpha, name)) else f"{value.name}_{axis}")  # "?" is no name
 
     def fresh(self, value: ir.Value, axis: int) -> Dim:
         """A symbol for a dimension that only data decides."""

@@ -1,1 +1,156 @@
-"""To come."""
+"""ScatterND and ScatterElements, read backwards: which update, if any, lands on an element.
+
+Known points that fill a box (x[:, 2:5] = y, as exporters write it) make that a comparison per axis. A few points that
+are not known are searched, the last one that matches wins. Everything else is left to the reference kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from burnish.dtypes import DType
+from burnish.ops.arguments import axis_in
+from burnish.ops.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.expr import Expr, axis, binary, cast, const, fresh_axis, reduce, where
+from burnish.ops.registry import Undefined, operator
+
+SEARCHED_POINTS = 64
+
+
+@operator("ScatterND")
+def scatter_nd(node: NodeView) -> Compute:
+    x, indices, updates = (node.tensor(i) for i in range(3))
+    _only_replacing(node)
+    depth = indices.shape[-1]
+    if not isinstance(depth, int):
+        raise Undefined("ScatterND at points of symbolic length")
+    box = _box(indices, depth, x)
+    outer = indices.rank - 1
+    if box is not None:
+        return Compute(x.dtype, x.shape, lambda i: _from_box(x, updates, box, outer, i))
+    count = [d for d in indices.shape[:-1] if isinstance(d, int)]
+    if len(count) != outer or int(np.prod(count)) > SEARCHED_POINTS:
+        raise Undefined("ScatterND at many points that are no box")
+
+    def body(i: Index) -> Expr:
+        run = [fresh_axis(d) for d in count]
+        matches: Expr = const(True, DType.BOOL)
+        for n in range(depth):
+            point = _wrapped(indices[[*(axis(r) for r in run), n]], x, n)
+            matches = binary("and", matches, binary("eq", point, i[n]))
+        number: Expr = const(0, DType.I64)
+        for r, d in zip(run, count):
+            number = number * d + axis(r)
+        last = reduce("max", run, where(matches, number, -1))
+        chosen = _unflatten(binary("max", last, 0), count)
+        return where(binary("ge", last, 0), updates[[*chosen, *i[depth:]]], x[i])
+
+    return Compute(x.dtype, x.shape, body)
+
+
+def _only_replacing(node: NodeView) -> None:
+    reduction = node.attr("reduction", "none")
+    if reduction != "none":
+        raise Undefined(f"{node.op_type}(reduction='{reduction}')")
+
+
+def _wrapped(index: Expr, x: Tensor, a: int) -> Expr:
+    i = cast(index, DType.I64)
+    return where(binary("lt", i, 0), i + x.shape[a], i)
+
+
+def _unflatten(number: Expr, shape: Sequence[int]) -> list[Expr]:
+    result: list[Expr] = []
+    for d in reversed(shape):
+        result.insert(0, number % d)
+        number = number // d
+    return result
+
+
+Box = list[tuple[int, int, int, int | None]]
+
+
+def _box(indices: Tensor, depth: int, x: Tensor) -> Box | None:
+    """(start, step, count, axis of the updates) for each coordinate, if the points are evenly spaced in each."""
+    points = _known_points(indices)
+    if points is None or points.size == 0 or not all(isinstance(d, int) for d in x.shape[:depth]):
+        return None
+    extents = np.asarray([int(str(d)) for d in x.shape[:depth]])
+    points = np.where(points < 0, points + extents, points)
+    if (points < 0).any() or (points >= extents).any():
+        return None
+    box: Box = []
+    free = list(range(points.ndim - 1))
+    for n in range(depth):
+        along = [a for a in free if points.shape[a] > 1 and np.ptp(points[..., n], axis=a).any()]
+        if len(along) > 1:
+            return None
+        first = int(points[(0,) * (points.ndim - 1) + (n,)])
+        if not along:
+            box.append((first, 1, 1, None))
+            continue
+        (a,) = along
+        line = points[(*(slice(None) if b == a else 0 for b in range(points.ndim - 1)), n)]
+        step = int(line[1] - line[0])
+        if (np.diff(line) != step).any():
+            return None
+        free.remove(a)
+        box.append((first, step, len(line), a))
+    if any(points.shape[a] > 1 for a in free):
+        return None  # one element is written several times
+    return box
+
+
+def _known_points(indices: Tensor) -> np.ndarray | None:
+    if indices.array is not None:
+        return indices.array
+    if indices.elements is None or not all(isinstance(e, int) for e in (*indices.elements, *indices.shape)):
+        return None
+    return np.asarray(indices.elements, np.int64).reshape([int(str(d)) for d in indices.shape])
+
+
+def _from_box(x: Tensor, updates: Tensor, box: Box, outer: int, i: Index) -> Expr:
+    at: list[Expr] = [const(0, DType.I64)] * outer
+    inside: Expr = const(True, DType.BOOL)
+    for n, (first, step, count, along) in enumerate(box):
+        offset = i[n] - first if step > 0 else first - i[n]
+        stride = abs(step)
+        within = binary("and", binary("ge", offset, 0), binary("le", offset, (count - 1) * stride))
+        if stride > 1:
+            within = binary("and", within, binary("eq", offset % stride, 0))
+        inside = within if inside.op == "const" else binary("and", inside, within)
+        if along is not None:
+            at[along] = binary("max", binary("min", offset // stride, count - 1), 0)
+    return where(inside, updates[[*at, *i[len(box) :]]], x[i])
+
+
+@operator("ScatterElements")
+def scatter_elements(node: NodeView) -> Compute:
+    """out[..., indices[j], ...] = updates[j]: for each line along the axis, the last match wins"""
+    x, indices, updates = (node.tensor(i) for i in range(3))
+    _only_replacing(node)
+    a = axis_in(node.attr("axis", 0), x.rank)
+    count = indices.shape[a]
+    if not isinstance(count, int) or count > SEARCHED_POINTS:
+        raise Undefined("ScatterElements with many updates along its axis")
+
+    def body(i: Index) -> Expr:
+        run = fresh_axis(count)
+        covered: Expr = const(True, DType.BOOL)
+        line = list(i)
+        for n in range(x.rank):
+            if n != a and indices.shape[n] != x.shape[n]:
+                check = binary("lt", i[n], indices.shape[n])
+                covered = check if covered.op == "const" else binary("and", covered, check)
+                line[n] = binary("min", i[n], indices.shape[n] - 1)
+        line[a] = axis(run)
+        matches = binary("eq", _wrapped(indices[line], x, a), i[a])
+        last = reduce("max", (run,), where(matches, axis(run), -1))
+        line[a] = binary("max", last, 0)
+        found = binary("ge", last, 0)
+        found = found if covered.op == "const" else binary("and", covered, found)
+        return where(found, updates[line], x[i])
+
+    return Compute(x.dtype, x.shape, body)

@@ -122,7 +122,7 @@ def _without_number(value: ir.Value) -> tuple[ir.Value, float, tuple[ir.Node, ..
 
 
 def _untransposed(value: ir.Value) -> tuple[ir.Value, tuple[int, ...] | None, tuple[ir.Node, ...]]:
-    """(y, order, nodes): the value, last two axes swapped, is y transposed by `order`; None if there is no Transpose."""
+    """(y, order, nodes): the value, last two axes swapped, is y transposed by `order`; None: it is no Transpose."""
     node = value.producer()
     if node is None or node.op_type != "Transpose" or node.domain or node.inputs[0] is None:
         return value, None, ()

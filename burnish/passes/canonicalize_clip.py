@@ -5,7 +5,8 @@
     Min(x, c), Max(x, c)            ->  Clip(x, max=c), Clip(x, min=c)
     Clip(Clip(x, a, b), c, d)       ->  Clip(x, lo, hi)          lo = min(max(a, c), d), hi = min(max(b, c), d)
 
-Relu counts as Clip(x, 0, inf); a bound at the dtype's largest number counts as none. Exact for numbers; floats only. Before the gates of mobile networks are recognised.
+Relu counts as Clip(x, 0, inf); a bound at the dtype's largest number counts as none. Exact for numbers; floats only.
+Before the gates of mobile networks are recognised.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     d / sqrt(v)    d * (1 / sqrt(v))    d * reciprocal(sqrt(v))    d * v ** -0.5         v = mean(d**2, axes) + eps
     d**2 as Pow(d, 2) or d * d; w and b before, between or after, in the layout of d
 
-`find_normalization` starts at the node that multiplies d by 1 / sqrt(v), and takes along the scale and the shift after it.
+`find_normalization` starts at the node that multiplies d by 1 / sqrt(v), and takes along what follows.
 """
 
 from __future__ import annotations

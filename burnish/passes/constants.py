@@ -60,6 +60,18 @@ def integer_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     return tuple(int(d) for d in value.shape)  # type: ignore[arg-type]
 
 
+def has_same_shape(left: ir.Value | None, right: ir.Value | None) -> bool:
+    """True if both shapes are known and equal in every run: equal ints, or the same named dimension."""
+    if left is None or right is None or left.shape is None or right.shape is None:
+        return False
+    if len(left.shape) != len(right.shape):
+        return False
+    return all(
+        a == b if isinstance(a, int) or isinstance(b, int) else a.value is not None and a.value == b.value
+        for a, b in zip(left.shape, right.shape, strict=True)
+    )
+
+
 def new_initializer(graph: ir.Graph, array: Array, name: str) -> ir.Value:
     """Register a constant under a name that is not taken yet in this graph."""
     unique, n = name, 0

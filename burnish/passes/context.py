@@ -54,11 +54,9 @@ class PassContext:
     """Options of one run.
 
     input_shapes       ints (or None: leave as it is) for the inputs to specialise
-    fold_limit_bytes   a folded value above this size is left to the run ...
-    fold_growth        ... unless it is at most this many times as large as what it is folded from
+    fold_limit_bytes   a constant that is larger than this, and larger than what it is made from, is left to the run
     """
 
     input_shapes: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
     fold_limit_bytes: int = 16 * MEBIBYTE
-    fold_growth: int = 10
     report: PassReport = field(default_factory=PassReport)

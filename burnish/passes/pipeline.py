@@ -8,8 +8,16 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from burnish.passes import cancel_reshapes, cancel_transposes, canonicalize, remove_no_ops
 from burnish.passes.context import PassContext, PassReport, PassRow
+from burnish.passes.fold_branches import fold_branches
+from burnish.passes.fold_constants import fold_constants
+from burnish.passes.fold_shapes import fold_shapes
+from burnish.passes.lift_constants import lift_constants
+from burnish.passes.merge_equal import merge_equal
+from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rule import Rule, apply_rules
+from burnish.passes.specialize import specialize
 
 MAX_REPEATS = 8
 
@@ -40,9 +48,24 @@ def rules(name: str, reason: str, *members: Rule) -> Pass:
     return Pass(name, reason, run)
 
 
-CLEAN = Repeat("clean", ())
+CLEAN = Repeat(
+    "clean",
+    (
+        Pass("lift_constants", "one form of a constant for all passes", lift_constants),
+        Pass("fold_branches", "an If that is decided is not an If", fold_branches),
+        Pass("fold_shapes", "shapes for all passes; shape arithmetic that is known is done here", fold_shapes),
+        Pass("fold_constants", "what depends on constants alone is computed once, here", fold_constants),
+        rules("remove_no_ops", "identities, dropout, casts and views that change nothing", *remove_no_ops.RULES),
+        rules("canonicalize", "one form for what can be said in several, for the patterns below", *canonicalize.RULES),
+        rules("cancel_transposes", "exporters change layout back and forth", *cancel_transposes.RULES),
+        rules("cancel_reshapes", "and flatten what they unflatten", *cancel_reshapes.RULES),
+        Pass("merge_equal", "exporters repeat subexpressions", merge_equal),
+        Pass("remove_unused", "what nothing reads is not computed", remove_unused),
+    ),
+)
 
 PIPELINE: tuple[Pass | Repeat, ...] = (
+    Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
     # norms, activations, attention and folding into weights: their rules go here, most specific first
     CLEAN,

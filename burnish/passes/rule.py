@@ -29,6 +29,7 @@ from burnish.errors import InternalError
 from burnish.passes.constants import Array, constant_array, new_initializer
 from burnish.passes.context import PassReport
 from burnish.passes.pattern import Bindings, Misses, Operator, Output, PatternBuilder, Variable, solve_node
+from burnish.passes.rewire import is_used, replace_value
 
 SOURCES = "burnish.sources"
 MAX_ROUNDS = 20
@@ -199,29 +200,8 @@ def replace_node(match: Match, new_nodes: Sequence[ir.Node], new_values: Sequenc
         replace_value(graph, old, new, made_here=new.producer() in new_nodes)
     for node in [root, *(n for n in reversed(match.nodes) if n is not root)]:
         owner = node.graph
-        if owner is not None and not any(o.uses() or o.is_graph_output() for o in node.outputs):
+        if owner is not None and not is_used(node):
             owner.remove(node, safe=True)
-
-
-def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool) -> None:
-    """All uses of `old` read `new`; a graph output keeps its name (through an Identity where `new` cannot take it)."""
-    if made_here:
-        new.shape, new.type = old.shape or new.shape, old.type or new.type
-    if not old.is_graph_output():
-        old.replace_all_uses_with(new)
-        if made_here and old.name is not None:
-            kept, old.name = old.name, f"{old.name}.replaced"
-            new.name = kept
-        return
-    producer = old.producer()
-    assert producer is not None
-    if not made_here or new.is_graph_output():
-        identity = ir.Node("", "Identity", [new], name=f"{producer.name}/output")
-        graph.insert_before(producer, identity)
-        new, identity.outputs[0].shape, identity.outputs[0].type = identity.outputs[0], old.shape, old.type
-    name, old.name = old.name, f"{old.name}.replaced"
-    new.name = name
-    old.replace_all_uses_with(new, replace_graph_outputs=True)
 
 
 def _name_nodes(root: ir.Node, new_nodes: Sequence[ir.Node]) -> None:

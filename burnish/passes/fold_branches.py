@@ -1,0 +1,63 @@
+"""An If whose condition is known becomes the branch that it picks."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from burnish.passes.constants import constant_number
+from burnish.passes.context import PassContext
+from burnish.passes.rewire import each_graph, replace_value
+
+
+def fold_branches(model: ir.Model, context: PassContext) -> int:
+    """Innermost branches come along with the branch that holds them; a second round folds what opened up."""
+    taken: set[str] = {str(v.name) for g in each_graph(model) for v in (*g.inputs, *g.initializers.values())}
+    taken |= {str(v.name) for node in model.graph.all_nodes() for v in node.outputs}
+    return _fold_graph(model.graph, taken, context)
+
+
+def _fold_graph(graph: ir.Graph, taken: set[str], context: PassContext) -> int:
+    changes = 0
+    for node in graph:
+        if node.op_type == "If" and node.domain == "":
+            condition = constant_number(node.inputs[0])
+            if condition is not None:
+                _inline(graph, node, node.attributes["then_branch" if condition else "else_branch"].as_graph(), taken)
+                changes += 1
+                continue
+            context.report.decline("fold_branches", str(node.name), "the condition is known only during the run")
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                changes += _fold_graph(attribute.as_graph(), taken, context)
+    return changes
+
+
+def _inline(graph: ir.Graph, node: ir.Node, branch: ir.Graph, taken: set[str]) -> None:
+    """Move the branch's constants and nodes before the If; names that would clash get the If's name in front."""
+    constants = list(branch.initializers.values())
+    results = list(branch.outputs)
+    branch.outputs.clear()
+    for value in constants:
+        name = _free_name(str(value.name), str(node.name), taken)
+        branch.initializers.pop(str(value.name))
+        value.name = name
+        graph.register_initializer(value)
+    nodes = list(branch)
+    branch.remove(nodes)
+    for inner in nodes:
+        for output in inner.outputs:
+            output.name = _free_name(str(output.name), str(node.name), taken)
+    graph.insert_before(node, nodes)
+    for old, new in zip(node.outputs, results, strict=True):
+        replace_value(graph, old, new)
+    graph.remove(node, safe=True)
+
+
+def _free_name(name: str, prefix: str, taken: set[str]) -> str:
+    """Names of a branch stand in `taken` once for the branch itself: only a second holder makes a clash."""
+    candidate, n = f"{prefix}/{name}", 0
+    while candidate in taken:
+        n += 1
+        candidate = f"{prefix}/{name}_{n}"
+    taken.add(candidate)
+    return candidate

@@ -1,0 +1,117 @@
+"""Compute at build time what depends on constants alone, with ONNX's reference evaluator.
+
+A constant that is larger than the limit of the context, and larger than all it is made from, is left to the run.
+Dequantised weights stay quantised; what is random stays random.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+
+from burnish.passes.constants import Array, constant_array, is_constant
+from burnish.passes.context import PassContext
+from burnish.passes.rewire import replace_by_constant
+
+NEVER = frozenset({
+    "Bernoulli", "Constant", "DequantizeLinear", "Identity", "Multinomial",
+    "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+})  # fmt: skip
+
+
+def fold_constants(model: ir.Model, context: PassContext) -> int:
+    """One walk in order, subgraphs included, so that whole chains fold."""
+    return _fold_graph(model.graph, model.graph.opset_imports, context)
+
+
+def _fold_graph(graph: ir.Graph, opsets: dict[str, int], context: PassContext) -> int:
+    changes = 0
+    for node in graph:
+        if _is_foldable(node):
+            arrays = _evaluate(node, opsets, context)
+            if arrays is not None:
+                for value, array in zip(node.outputs, arrays, strict=True):
+                    replace_by_constant(value, array)
+                graph.remove(node, safe=True)
+                changes += 1
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                changes += _fold_graph(attribute.as_graph(), opsets, context)
+    return changes
+
+
+def _is_foldable(node: ir.Node) -> bool:
+    return (
+        node.domain in ("", "ai.onnx.ml")
+        and node.op_type not in NEVER
+        and all(v is None or is_constant(v) for v in node.inputs)
+        and not any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
+        and not (node.op_type == "Dropout" and len(node.inputs) > 2)
+    )
+
+
+def _evaluate(node: ir.Node, opsets: dict[str, int], context: PassContext) -> list[Array] | None:
+    """The outputs, or None with the reason noted."""
+    limit = max(context.fold_limit_bytes, sum(v.const_value.nbytes for v in node.inputs if v and v.const_value))
+    expected = sum(_size_bytes(v) for v in node.outputs)
+    if expected > limit:
+        _decline(node, context, f"the result of {expected} bytes is larger than {limit}")
+        return None
+    try:
+        arrays = run_reference(node, opsets)
+    except (
+        Exception
+    ) as error:  # any failure of the evaluator leaves the node to the run, which reports it if it is real
+        _decline(node, context, f"the reference evaluator says: {' '.join(str(error).split())[:200]}")
+        return None
+    if any(not isinstance(a, np.ndarray | np.generic) for a in arrays):
+        _decline(node, context, "the result is no tensor")
+        return None
+    if sum(a.nbytes for a in arrays) > limit:
+        _decline(node, context, f"the result is larger than {limit} bytes")
+        return None
+    return [_in_declared_dtype(value, np.asarray(a)) for value, a in zip(node.outputs, arrays, strict=True)]
+
+
+def run_reference(node: ir.Node, opsets: dict[str, int]) -> list[Array]:
+    """Evaluate one node whose inputs are all constants."""
+    feeds = {f"i{i}": constant_array(v) for i, v in enumerate(node.inputs) if v is not None}
+    proto = ir.to_proto(node)
+    del proto.input[:], proto.output[:]
+    proto.input.extend(f"i{i}" if v is not None else "" for i, v in enumerate(node.inputs))
+    proto.output.extend(f"o{i}" for i in range(len(node.outputs)))
+    unknown = onnx.TypeProto()
+    graph = onnx.helper.make_graph(
+        [proto],
+        "constant",
+        [onnx.helper.make_value_info(name, unknown) for name in feeds],
+        [onnx.helper.make_value_info(name, unknown) for name in proto.output],
+    )
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return list(ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=imports)).run(None, feeds))
+
+
+def _in_declared_dtype(value: ir.Value, array: Array) -> Array:
+    """The evaluator computes a few operators in float64; the model's dtype counts."""
+    if value.dtype is None or array.dtype == object or array.dtype.kind in "SU":
+        return array
+    return array.astype(value.dtype.numpy(), copy=False)
+
+
+def _size_bytes(value: ir.Value) -> int:
+    if value.shape is None or value.dtype is None or not all(isinstance(d, int) for d in value.shape):
+        return 0
+    count = 1
+    for d in value.shape:
+        count *= int(d)  # type: ignore[arg-type]
+    return (count * value.dtype.bitwidth + 7) // 8 if value.dtype != ir.DataType.STRING else 0
+
+
+def _decline(node: ir.Node, context: PassContext, reason: str) -> None:
+    context.report.decline("fold_constants", str(node.name), reason)

@@ -1,0 +1,72 @@
+"""A device without hardware: the whole flow of loading and calling, with faults on request.
+
+Memory is the host's; launching runs `on_launch(segment, buffers, dims)`, or nothing: outputs then hold what they held.
+`faults={"allocate": 3}` makes the third allocation fail, as the real one would; `load` and `launch` likewise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from burnish.devices.cpu import Cpu, CpuMemory
+from burnish.errors import BurnishError, EnvironmentProblem
+from burnish.target import Target
+
+_HINT = "this is the null device's doing; a test asked for it"
+
+
+@dataclass
+class Null:
+    """The device `null`. `calls` counts what was asked of it; `open_teams` the teams not closed yet."""
+
+    faults: Mapping[str, int] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+    on_launch: Callable[[int, int, int], None] | None = None
+    name: str = "null"
+    calls: Counter[str] = field(default_factory=Counter)
+    open_teams: int = 0
+
+    def missing(self, target: Target) -> list[str]:
+        return [flag for flag in self.lacks if flag in target.needed_flags]
+
+    def allocate(self, size_bytes: int) -> CpuMemory:
+        self.count("allocate", EnvironmentProblem("E520", f"cannot allocate {size_bytes} bytes", hint=_HINT))
+        return Cpu().allocate(size_bytes)
+
+    def constant(self, blob: Any) -> CpuMemory:
+        return Cpu().constant(blob)
+
+    def load(self, code: Any) -> bytes:
+        self.count("load", EnvironmentProblem("E830", "the code cannot be loaded", hint=_HINT))
+        return bytes(code)
+
+    def team(self, code: Any, threads: int) -> NullTeam:
+        self.open_teams += 1
+        return NullTeam(self)
+
+    def count(self, what: str, error: BurnishError) -> None:
+        """One more of these; the n-th fails if it was told to."""
+        self.calls[what] += 1
+        if self.calls[what] == self.faults.get(what):
+            raise error
+
+
+class NullTeam:
+    """Launches that do what the device was told to do."""
+
+    def __init__(self, device: Null) -> None:
+        self._device = device
+        self._is_closed = False
+
+    def launch(self, segment: int, buffers: int, dims: int, profile: int) -> None:
+        self._device.count("launch", EnvironmentProblem("E523", "the device failed during a launch", hint=_HINT))
+        if self._device.on_launch is not None:
+            self._device.on_launch(segment, buffers, dims)
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._device.open_teams -= 1
+        self._is_closed = True

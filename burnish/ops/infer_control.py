@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.errors import UserError
 from burnish.ops.definition import Shape, Tensor
 
 Tensors = MutableMapping[ir.Value, Tensor]
@@ -20,13 +21,28 @@ Outputs = list[Tensor | None]
 
 
 def infer_if(node: ir.Node, tensors: Tensors, walk: Walk, fresh: Fresh) -> Outputs:
-    """Both branches; where the condition is known, the branch that it picks."""
+    """Both branches; where the condition is known, the branch that it picks.
+
+    A branch that does not fit these shapes cannot run: its misfit node is left without an entry, and the other branch
+    says what the outputs are. If neither fits, the model does not.
+    """
     branches = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
+    misfits: dict[ir.Graph, UserError] = {}
     for branch in branches:
-        walk(branch)
+        try:
+            walk(branch)
+        except UserError as error:
+            if error.code != "E203":
+                raise
+            misfits[branch] = error
     condition = tensors.get(node.inputs[0]) if node.inputs[0] is not None else None
-    if condition is not None and condition.elements is not None:
+    if condition is not None and condition.elements is not None and condition.elements[0] is not None:
         taken = branches[0 if condition.elements[0] else 1]
+    else:
+        taken = next((b for b in branches if b not in misfits), branches[0]) if misfits else None
+    if taken is not None:
+        if taken in misfits:
+            raise misfits[taken]
         return [_renamed(value, tensors.get(inner)) for value, inner in zip(node.outputs, taken.outputs)]
     results: Outputs = []
     for value, then, otherwise in zip(node.outputs, branches[0].outputs, branches[1].outputs):

@@ -23,7 +23,7 @@ from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction_cost import Tiling
 from burnish.targets.cpu.contraction_emit import TileWriter
 from burnish.targets.cpu.contraction_pack import pack
-from burnish.targets.cpu.contraction_shape import Shape, analyse, tiled_run
+from burnish.targets.cpu.contraction_shape import Shape, analyse, register_lanes, tiled_run
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
 _CANDIDATES = 12
@@ -33,7 +33,7 @@ def schedules(kernel: Contraction, target: Target) -> list[Schedule]:
     """Legal schedules, the one expected to be fastest first."""
     shape = analyse(kernel)
     ranked = sorted(
-        ((cost.cycles(kernel, shape, t), i, t) for i, t in enumerate(_tilings(kernel, shape, target))),
+        ((cost.cycles(kernel, shape, t, target), i, t) for i, t in enumerate(_tilings(kernel, shape, target))),
         key=lambda entry: entry[:2],
     )
     found = [_schedule(kernel, shape, cycles, tiling) for cycles, _, tiling in ranked]
@@ -46,7 +46,11 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
     if schedule.template != "contraction" or min(sizes) < 1 or schedule.integer("block") < 0:
         return False
-    return schedule.integer("axis") < max(1, len(shape.pixels)) and schedule.integer("lanes") <= _lanes(shape, target)
+    if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
+        return False
+    return schedule.integer("axis") < max(1, len(shape.pixels)) and schedule.integer("lanes") <= register_lanes(
+        shape, target
+    )
 
 
 def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
@@ -60,19 +64,32 @@ def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: 
 
 
 def _tilings(kernel: Contraction, shape: Shape, target: Target) -> list[Tiling]:
-    full = _lanes(shape, target)
-    n = shape.n.extent
-    lanes = full if not isinstance(n, int) else min(full, 1 << max(0, n - 1).bit_length())
-    most = 12 if not isinstance(n, int) else max(1, min(12, -(-n // lanes)))
     found = []
     for axis in range(max(1, min(2, len(shape.pixels)))):
         tiled, _ = tiled_run(shape, axis)
-        for vectors in range(1, most + 1):
+        for vectors, lanes in _widths(shape, target):
             rows = cost.rows_at_most(target, vectors)
-            if vectors > 4 and not (isinstance(tiled.extent, int) and tiled.extent <= rows):
-                continue
-            found += [Tiling(r, vectors, lanes, axis) for r in _row_choices(tiled.extent, rows)]
+            if vectors <= 4 or (isinstance(tiled.extent, int) and tiled.extent <= rows):
+                found += [Tiling(r, vectors, lanes, axis) for r in _row_choices(tiled.extent, rows)]
+        for columns in (1, 2, 4) if can_dot(kernel, shape) else ():
+            if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
+                rows = min(8, cost.rows_at_most(target, columns))
+                found += [Tiling(r, 1, columns, axis, "dot") for r in _row_choices(tiled.extent, rows)]
     return found
+
+
+def can_dot(kernel: Contraction, shape: Shape) -> bool:
+    """Are both operands contiguous along the innermost reduce axis (a packed one is if we want it)?"""
+    return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
+
+
+def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:
+    """(vectors, lanes) of a panel: up to four registers, or up to twelve for products of few rows."""
+    n, full = shape.n.extent, register_lanes(shape, target)
+    if not isinstance(n, int):
+        return [(v, full) for v in range(1, 5)]
+    lanes = min(full, 1 << max(0, n - 1).bit_length())
+    return [(v, lanes) for v in range(1, 1 + max(1, min(12, -(-n // lanes))))]
 
 
 def _row_choices(extent: Dim, rows: int) -> list[int]:
@@ -89,7 +106,7 @@ def _schedule(kernel: Contraction, shape: Shape, cycles: float, tiling: Tiling) 
     )
     return Schedule.of(
         "contraction",
-        form="tile",
+        form=tiling.form,
         rows=tiling.rows,
         vectors=tiling.vectors,
         lanes=tiling.lanes,
@@ -99,11 +116,6 @@ def _schedule(kernel: Contraction, shape: Shape, cycles: float, tiling: Tiling) 
         prefetch=cost.prefetch_of(kernel, shape, tiling),
         serial=not dynamic and cycles < SERIAL_CYCLES,
     )
-
-
-def _lanes(shape: Shape, target: Target) -> int:
-    """Elements of the accumulators' type in a register."""
-    return target.vector_bytes // shape.accumulator.size_bytes
 
 
 def _unroll(shape: Shape, tiling: Tiling) -> int:

@@ -15,7 +15,7 @@ from burnish.dims import Dim, evaluate, product, symbols
 from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.contraction_rows import dynamic_sizes
-from burnish.targets.cpu.contraction_shape import Shape, tiled_run
+from burnish.targets.cpu.contraction_shape import Shape, dot_lanes, tiled_run
 
 GUESS = 64  # what a symbolic extent is taken for
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
@@ -32,6 +32,7 @@ class Tiling:
     vectors: int
     lanes: int
     axis: int
+    form: str = "tile"
 
 
 def guess(dim: Dim) -> int:
@@ -62,7 +63,7 @@ def row_sizes(extent: Dim, rows: int) -> list[tuple[int, int]]:
     return [(size, -(-total // size))]
 
 
-def cycles(kernel: Contraction, shape: Shape, tiling: Tiling) -> float:
+def cycles(kernel: Contraction, shape: Shape, tiling: Tiling, target: Target) -> float:
     """Cycles of the whole kernel on one core, data in the second cache level."""
     tiled, outer = tiled_run(shape, tiling.axis)
     columns, depth = guess(shape.n.extent), guess(shape.depth)
@@ -71,11 +72,22 @@ def cycles(kernel: Contraction, shape: Shape, tiling: Tiling) -> float:
     total = 0.0
     for size, count in row_sizes(tiled.extent, tiling.rows):
         for vectors, repeats in panels:
-            if vectors and size:
-                total += (
-                    count * repeats * (depth * _step(kernel, shape, tiling, size, vectors) + 30 + size * vectors * 3)
-                )
+            if not vectors or not size:
+                continue
+            if tiling.form == "dot":
+                one = _dot_cycles(shape, target, size, min(tiling.lanes, columns))
+            else:
+                one = depth * _step(kernel, shape, tiling, size, vectors)
+            total += count * repeats * (one + 30 + size * vectors * 3)
     return total * guess(shape.group_count) * guess(product(r.extent for r in outer))
+
+
+def _dot_cycles(shape: Shape, target: Target, rows: int, columns: int) -> float:
+    """Cycles of one dot tile: its vectors of k, then folding their lanes."""
+    busy = max(rows * columns / 2, (rows + columns) / _LOADS_PER_CYCLE, _LATENCY if rows * columns < 8 else 0.0)
+    lanes, inner = dot_lanes(shape, target), guess(shape.reduce[-1].extent)
+    vectors = -(-inner // lanes) * guess(shape.depth) // inner
+    return vectors * busy + rows * columns * 6
 
 
 def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors: int) -> float:
@@ -129,6 +141,11 @@ def _size(kernel: Contraction) -> int:
 def prefetch_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
     """How many k ahead B is asked for: 3 KB, where a panel is whole cache lines and outgrows the first level."""
     row_bytes = tiling.vectors * tiling.lanes * shape.accumulator.size_bytes
-    if not kernel.packed or row_bytes % 64 or guess(shape.depth) * row_bytes <= _LEVEL1_BYTES * 3 // 4:
+    if (
+        not kernel.packed
+        or tiling.form == "dot"
+        or row_bytes % 64
+        or guess(shape.depth) * row_bytes <= _LEVEL1_BYTES * 3 // 4
+    ):
         return 0
     return max(1, 3072 // row_bytes)

@@ -1,4 +1,4 @@
-"""Writes a contraction of form `tile`: its loops, its thread split, and the epilogue of each register tile.
+"""Writes a contraction: its loops, its thread split, and the epilogue of each tile.
 
     for group, for block of row tiles, for panel of n, for row tile in block:   accumulate, then store
 
@@ -14,15 +14,16 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.dims import ceildiv, product
+from burnish.dims import Dim, ceildiv, product
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
 from burnish.ops.expr import Axis
 from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
+from burnish.targets.cpu.contraction_dot import accumulate_dots
 from burnish.targets.cpu.contraction_load import lanes_below, scaled
 from burnish.targets.cpu.contraction_pack import storage_dtype
 from burnish.targets.cpu.contraction_rows import RowCase, Rows
-from burnish.targets.cpu.contraction_shape import Run, analyse, tiled_run
+from burnish.targets.cpu.contraction_shape import Run, analyse, dot_lanes, tiled_run
 from burnish.targets.cpu.contraction_tile import Level, Tile, accumulate
 from burnish.targets.cpu.storage import storage_type
 from burnish.targets.cpu.values import Values
@@ -47,6 +48,7 @@ class TileWriter:
         self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
         self.lanes, self.vectors = schedule.integer("lanes"), schedule.integer("vectors")
         self.width = self.lanes * self.vectors
+        self.is_dot = schedule["form"] == "dot"
         self.tiled, self.outer = tiled_run(self.shape, schedule.integer("axis"))
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
@@ -114,8 +116,8 @@ class TileWriter:
         k, shape = self.k, self.shape
         column = k.ir.mul(number, k.i64(self.width))
         if self.kernel.packed:
-            place = k.ir.add(k.ir.mul(group, k.dim(self.panels)), number)
-            offset = k.ir.mul(place, k.dim(shape.depth * self.width))
+            columns = shape.n.extent if self.is_dot else self.panels * self.width
+            offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(shape.depth))
         else:
             offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
         return Panel(column, k.address(k.slots[1], offset, storage_type(self.b_dtype)), masks)
@@ -137,12 +139,27 @@ class TileWriter:
         offset = k.ir.add(offset, scaled(k, case.start, self.tiled.a_stride))
         a = k.address(k.slots[0], offset, storage_type(self.a_dtype))
         tile = self._describe(case.size, len(panel.masks))
-        b_masks = (None,) * tile.vectors if self.kernel.packed else panel.masks
-        self._store(case, bound, panel, accumulate(k, tile, a, panel.b, b_masks))
+        if self.is_dot:
+            k_lanes = dot_lanes(self.shape, k.target)
+            sums = accumulate_dots(k, tile, a, panel.b, self._columns(panel, tile.lane_step), k_lanes)
+        else:
+            sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.kernel.packed else panel.masks)
+        self._store(case, bound, panel, sums)
+
+    def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
+        """How far a dot tile's columns lie from the first; the last one stands in for those that do not exist."""
+        k, n = self.k, self.shape.n.extent
+        if isinstance(n, int):
+            mask = panel.masks[0]
+            exist = self.lanes if mask is None else n % self.lanes
+            return [k.dim(step * c) for c in range(exist)]
+        last = k.ir.sub(k.ir.sub(k.dim(n), k.i64(1)), panel.column)
+        return [scaled(k, k.minimum(k.i64(c), last), step) for c in range(self.lanes)]
 
     def _describe(self, rows: int, vectors: int) -> Tile:
         packed, reduce = self.kernel.packed, self.shape.reduce
-        steps = [self.width * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
+        between_k, between_columns = (1, self.shape.depth) if self.is_dot else (self.width, 1)
+        steps = [between_k * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
         levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, steps))
         return Tile(
             rows=rows,
@@ -150,7 +167,7 @@ class TileWriter:
             lanes=self.lanes,
             unroll=self.schedule.integer("unroll"),
             row_step=self.tiled.a_stride,
-            lane_step=1 if packed else self.shape.n_stride,
+            lane_step=between_columns if packed else self.shape.n_stride,
             levels=levels,
             a_dtype=self.a_dtype,
             b_dtype=self.b_dtype,

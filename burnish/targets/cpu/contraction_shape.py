@@ -18,6 +18,7 @@ from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.lower.task import Contraction, Slot
 from burnish.ops.expr import Axis, Expr, free_axes, linear, walk
+from burnish.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,18 @@ def tiled_run(shape: Shape, position: int) -> tuple[Run, tuple[Run, ...]]:
         return Run((Axis("one", 1),), 1, 0, 0), ()
     at = len(shape.pixels) - 1 - position
     return shape.pixels[at], shape.pixels[:at] + shape.pixels[at + 1 :]
+
+
+def register_lanes(shape: Shape, target: Target) -> int:
+    """Elements of the accumulators' type in a register."""
+    return target.vector_bytes // shape.accumulator.size_bytes
+
+
+def dot_lanes(shape: Shape, target: Target) -> int:
+    """Elements of k that a dot tile takes at once: a register, or less where k is shorter."""
+    extent = shape.reduce[-1].extent
+    full = register_lanes(shape, target)
+    return full if not isinstance(extent, int) else min(full, 1 << max(0, extent.bit_length() - 1))
 
 
 def accumulator_dtype(kernel: Contraction) -> DType:

@@ -37,7 +37,7 @@ def infer_if(node: ir.Node, tensors: Tensors, walk: Walk, fresh: Fresh) -> Outpu
             misfits[branch] = error
     condition = tensors.get(node.inputs[0]) if node.inputs[0] is not None else None
     if condition is not None and condition.elements is not None and condition.elements[0] is not None:
-        taken = branches[0 if condition.elements[0] else 1]
+        taken: ir.Graph | None = branches[0 if condition.elements[0] else 1]
     else:
         taken = next((b for b in branches if b not in misfits), branches[0]) if misfits else None
     if taken is not None:

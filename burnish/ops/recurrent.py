@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.ops.definition import NodeView, Recurrent, Shape
-from burnish.ops.registry import Undefined, operator
+from burnish.ops.registry import Misfit, Undefined, operator
 
 ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
@@ -30,6 +30,9 @@ def _recurrent(node: NodeView, outputs: int) -> Recurrent:
     if node.attr("layout", 0):
         raise Undefined(f"{node.op_type} with layout=1")
     x, weight, recurrence = node.tensor(0), node.tensor(1), node.tensor(2)
+    for name, tensor in (("X", x), ("W", weight), ("R", recurrence)):
+        if tensor.rank != 3:
+            raise Misfit(f"{name} has rank {tensor.rank}, not 3")
     hidden = node.attr("hidden_size", recurrence.shape[-1])
     if not isinstance(hidden, int):
         raise Undefined(f"{node.op_type} with a symbolic hidden size")

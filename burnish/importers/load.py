@@ -1,7 +1,7 @@
 """Load an ONNX model: read, check, upgrade, inline, name, infer shapes.
 
 The result is in one form, whatever the file's age: opset `upgrade.TARGET_OPSET`, no functions, no initializer that is
-also an input, every node named, every node's domain imported, nodes in topological order.
+also an input, every node and open dimension named, every node's domain imported, nodes in topological order.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from burnish.importers.densify import densify
 from burnish.importers.external import hash_external_files, resolve_external_data
 from burnish.importers.infer_shapes import infer_shapes
 from burnish.importers.inline_functions import inline_defined_functions, inline_model_functions
+from burnish.importers.name_dims import name_dims
 from burnish.importers.name_nodes import name_nodes
 from burnish.importers.raise_to_minimum import raise_to_minimum
 from burnish.importers.tensors import take_tensors
@@ -58,6 +59,7 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -
     take_tensors(model, name)
     _initializers_are_constants(model)
     check_operators(model, name, keep)
+    name_dims(model)
     name_nodes(model)
     inline_model_functions(model, name)
     upgrade(model, name)

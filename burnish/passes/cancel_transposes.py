@@ -3,8 +3,8 @@
     T2(T1(x))                 ->  T(x), or x where they undo each other
     T2(f(T1(x), T1'(y), c))   ->  f(T(x), T'(y), T2(c))          f pointwise, c constants
 
-A transpose sinks through pointwise operators only where every way up ends in a transpose or a constant, so the number of
-transposes never grows. Exact: elements move, none changes.
+A transpose moves up through pointwise operators only where every way ends in a transpose or a constant, so the number
+of transposes never grows. Exact: elements move, none changes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MergeTransposes(Rule):
         return result
 
 
-class SinkTranspose(Rule):
+class LiftTranspose(Rule):
     """A transpose behind pointwise operators that all its inputs reach transposed."""
 
     op_types = ("Transpose",)
@@ -147,4 +147,4 @@ def _moved(op: Builder, value: ir.Value | None, moved: dict[ir.Value, ir.Value],
     return result
 
 
-RULES = (MergeTransposes(), SinkTranspose())
+RULES = (MergeTransposes(), LiftTranspose())

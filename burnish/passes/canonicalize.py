@@ -111,8 +111,8 @@ class SimplePower(Rule):
         result: ir.Value
         if found == 2:
             result = op.Mul(match.x, match.x)
-        else:
-            result = op.Reciprocal(match.x) if found == -1 else op.Sqrt(match.x)
+            return result
+        result = op.Reciprocal(match.x) if found == -1 else op.Sqrt(match.x)
         return result
 
 
@@ -144,4 +144,4 @@ RULES = (
 
 
 def _is_float(array: Array) -> bool:
-    return array.dtype.kind == "f" or array.dtype == ml_dtypes.bfloat16
+    return array.dtype.kind == "f" or bool(array.dtype == ml_dtypes.bfloat16)

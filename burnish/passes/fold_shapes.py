@@ -1,7 +1,7 @@
 """Infer all shapes, write them back, and fold the shape arithmetic whose result is known.
 
     Shape(x) with x f32[1,64,H,W], Gather 1      ->  64
-    Reshape(x, Concat(Shape(x)[0], 768))         ->  Reshape(x, [0, 768])      a dimension that is not known: copied or -1
+    Reshape(x, Concat(Shape(x)[0], 768))         ->  Reshape(x, [0, 768])      what is not known is copied or -1
 
 Only integers and bools are folded here; what computes with floats is for `fold_constants`.
 """

@@ -1,6 +1,6 @@
 """Remove nodes that give back what they are given, where types and shapes prove it.
 
-    Identity, Dropout (inference), Cast to the same type, Reshape / Expand / Tile / Slice / Pad / Resize to the same shape,
+    Identity, Dropout (inference), Cast to the same type, Reshape, Expand, Tile, Slice, Pad, Resize to the same shape,
     Transpose that keeps the order, Concat / Sum / Max of one, x + 0, x - 0, x * 1, x / 1, x ** 1, -(-x), not not x,
     reductions and pooling over nothing, Gather of everything in order
 
@@ -195,7 +195,7 @@ def _reduce(node: ir.Node) -> str:
     if not node.attributes.get_int("keepdims", 1) or axes is None or node.inputs[0] is None:
         return "it drops axes"
     known = node.inputs[0].shape
-    if known is None or not axes and shape is None:
+    if known is None or (not axes and shape is None):
         return "its shape is not known"
     if all(known[a] == 1 for a in axes or range(len(known))):
         return ""

@@ -18,8 +18,8 @@ def each_graph(model: ir.Model) -> Iterator[ir.Graph]:
 def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool = False) -> None:
     """All uses of `old` read `new`; an output of the graph keeps its name.
 
-    made_here: `new` is fresh: it takes over the name, shape and type of `old`. Else, where `old` is an output of the graph,
-    `new` takes its name if it can (computed in this graph, no output itself), or an Identity stands between.
+    made_here: `new` is fresh, and takes over the name, shape and type of `old`. Else, where `old` is an output of the
+    graph, `new` takes its name if it can (computed in this graph, no output itself), or an Identity stands between.
     """
     if made_here:
         new.shape, new.type = old.shape or new.shape, old.type or new.type

@@ -9,7 +9,7 @@ from burnish.importers.upgrade.convert import constant, insert, refuse, replace_
 
 
 def batch_normalization_9(node: ir.Node, name: str) -> None:
-    """spatial=0: statistics per activation, which broadcasting expresses.    scale * (x - mean) / sqrt(var + eps) + b"""
+    """spatial=0: statistics per activation, by broadcasting.    scale * (x - mean) / sqrt(var + eps) + b"""
     if take(node, "spatial", 1):
         return
     x, scale, bias, mean, variance = node.inputs

@@ -142,16 +142,14 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
             where = ex.binary("max", ex.binary("min", where, ex.dim(extent - 1)), 0)
         places.append(where)
     total = accumulator(form.x.dtype)
-    source = [n, group * per_in + axis(channel) if per_in != 1 else group, *places]
+    source = [n, group * per_in + axis(channel), *places]
     value = ex.cast(x[source] if isinstance(x, Tensor) else ex.load(x, x.dtype, source), total)
     taps_at = [axis(t) for t in taps]
     lead = [group * per_in + axis(channel), o - group * per_out] if form.transposed else [o, axis(channel)]
     product = value * ex.cast(_weight_load(form, buffers, [*lead, *taps_at]), total)
     for test in inside:
         product = ex.where(test, product, ex.const(0, total))
-    axes = [a for a in (channel, *taps) if a.extent != 1]
-    axes = axes or [channel]
-    acc = ex.reduce("sum", axes, product)
+    acc = ex.reduce("sum", (channel, *taps), product)
     return _with_bias(form, acc, o, total)
 
 

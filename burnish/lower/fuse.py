@@ -43,6 +43,7 @@ class _Fuser:
         self.placed = self._must_lie_in_memory()
         self.expanded: dict[Tensor, Expr] = {}  # root -> expression so far
         self.users: dict[Tensor, set[Tensor]] = {}  # tensor -> roots whose expression loads it
+        self.when = {t: i for i, t in enumerate(scope.order)}
 
     def run(self) -> Fusion:
         for tensor in reversed(self.scope.order):
@@ -55,8 +56,11 @@ class _Fuser:
                 self._template(tensor)
             else:
                 self._body(tensor, form)
-        self.result.roots.sort(key={t: i for i, t in enumerate(self.scope.order)}.__getitem__)
+        self.result.roots.sort(key=self._when)
         return self.result
+
+    def _when(self, tensor: Tensor) -> int:
+        return self.when[tensor]
 
     def _must_lie_in_memory(self) -> set[Tensor]:
         placed: set[Tensor] = set(self.scope.outputs)
@@ -87,7 +91,7 @@ class _Fuser:
             if tensor in self.placed:  # a view of memory: its source is a root too
                 self._root(tensor, form.expr)
                 self.result.bodies[tensor] = form
-            for root in [u for u in users if u in self.expanded]:
+            for root in sorted((u for u in users if u in self.expanded), key=self._when):
                 self._inline(tensor, form, root)
             return
         reason = self._why_not_inline(tensor, form, users)
@@ -96,7 +100,7 @@ class _Fuser:
                 self.result.declined[tensor] = reason
             self._root(tensor, form.expr)
             return
-        for root in users:
+        for root in sorted(users, key=self._when):
             self._inline(tensor, form, root)
 
     def _why_not_inline(self, tensor: Tensor, form: Body, users: set[Tensor]) -> str:
@@ -107,7 +111,7 @@ class _Fuser:
         free = not _loaded(form.expr) and not _has_reduce(form.expr)
         if len(users) > 1 and not free:
             return f"{len(users)} kernels read it"
-        for root in users:
+        for root in sorted(users, key=self._when):
             expr = self.expanded[root]
             times = self._times_read(tensor, expr)
             if times > 1.0 and not free and (times > 4 or not self._is_cheap(form.expr)):

@@ -64,7 +64,7 @@ def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:
         for a, c in form.coefficients.items():
             coefficients[a] = coefficients.get(a, 0) + c * stride
     total = ex.dim(constant)
-    for a, c in sorted(coefficients.items(), key=lambda p: p[0].name):
+    for a, c in coefficients.items():
         if c != 0:
             total = total + axis(a) * ex.dim(c)
     for e in rest:
@@ -72,13 +72,13 @@ def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:
     return total
 
 
-def bind_loads(root: Expr, place: Callable[[object], Placement | Expr], slots: Slots) -> Expr:
-    """Loads of tensors become loads of flat slots. `place` may also give a constant expression (a scalar)."""
+def bind_loads(root: Expr, place: Callable[[Expr], Placement | Expr], slots: Slots) -> Expr:
+    """Loads of tensors become loads of flat slots. `place` sees the load; it may also give a constant expression (a scalar)."""
 
     def replace(e: Expr) -> Expr | None:
         if e.op != "load" or isinstance(e.attr, int):
             return None
-        placed = e.attr if isinstance(e.attr, Placement) else place(e.attr)
+        placed = e.attr if isinstance(e.attr, Placement) else place(e)
         if isinstance(placed, Expr):
             return placed
         return load(slots.number(placed), placed.dtype, [flat_index(e.args, placed)])
@@ -193,7 +193,7 @@ def _from_linear(form: Linear, outer: Axis, inner: Axis, merged: Axis, stride: D
     terms = {a: c for a, c in form.coefficients.items() if a not in (outer, inner)}
     if stride != 0:
         terms[merged] = stride
-    for a, c in sorted(terms.items(), key=lambda p: p[0].name):
+    for a, c in terms.items():
         total = total + axis(a) * ex.dim(c)
     return total
 

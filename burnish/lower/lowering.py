@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from burnish.dims import Dim, evaluate, symbols
 from burnish.lower.buffers import Buffers, Layout
-from burnish.lower.convolution import convolution_body, has_template, lower_convolution, needed_zeros, phases
+from burnish.lower.convolution import convolution_body, has_template, lower_convolution, phases
 from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.kernels import Slots, bind_loads, canonical, collapse, collapse_reductions, flat_index
@@ -19,7 +19,7 @@ from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
 from burnish.lower.task import Branch, Kernel, Launch, Loops, Step, Store
-from burnish.lower.wants import Wants, collect_wants
+from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.ops import expr as ex
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute, walk
@@ -46,7 +46,6 @@ class ScopeLowering:
         self.fusion: Fusion = fuse(self.scope, shared.opt)
         self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
         self.outputs = outputs
-        self.orders: dict[int, tuple[int, ...]] = {}  # storage -> order of axes
         self.padded: dict[tuple[Tensor, object], Placement] = {}
         self.steps: list[Step] = []
         for tensor, reason in self.fusion.declined.items():
@@ -101,9 +100,7 @@ class ScopeLowering:
     def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
         halo = self.wants.halos.get(root, ())
         spread = root in self.wants.operands and root not in self.wants.orders
-        into = self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
-        self.orders[into.storage] = order
-        return into
+        return self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
 
     def order_of(self, root: Tensor) -> tuple[int, ...]:
         if root in self.wants.orders:
@@ -119,8 +116,8 @@ class ScopeLowering:
 
     def order_of_concat(self, form: Concat) -> tuple[int, ...]:
         for part in form.parts:
-            if part in self.placements and self.placements[part].storage in self.orders:
-                return self.orders[self.placements[part].storage]
+            if part in self.placements:
+                return self.order_in(self.placements[part])
         first = form.parts[0]
         return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
 
@@ -131,12 +128,17 @@ class ScopeLowering:
             if load.op != "load" or not isinstance(load.attr, Tensor):
                 continue
             placement = self.placements.get(load.attr)
-            if placement is None or placement.storage not in self.orders:
-                continue
-            size = self.size(placement.shape)
-            if size > best[0]:
-                best = (size, _follow(body.axes, load, placement))
+            if placement is not None and (size := self.size(placement.shape)) > best[0]:
+                best = (size, _follow(body.axes, load, self.order_in(placement)))
         return best[1]
+
+    def order_in(self, placement: Placement) -> tuple[int, ...]:
+        """A placement's axes from the largest step to the smallest; those that make no step keep their place."""
+        values = {name: max(n, 1) for name, n in self.shared.opt.items()}
+        steps = [abs(evaluate(s, values)) for s in placement.strides]
+        real = sorted((a for a, n in enumerate(placement.shape) if n != 1), key=lambda a: (-steps[a], a))
+        it = iter(real)
+        return tuple(a if n == 1 else next(it) for a, n in enumerate(placement.shape))
 
     def size(self, extents: Sequence[Dim]) -> float:
         total = 1.0
@@ -261,7 +263,6 @@ class ScopeLowering:
             self.padded[key] = self.buffers.temporary(
                 form.x.name + "/padded", x.dtype, x.shape, Layout(order, tuple(needs), channels_last)
             )
-            self.orders[self.padded[key].storage] = order
             self.copy(form.x, x, self.padded[key], form.x.name + "/pad")
         return self.padded[key]
 
@@ -274,8 +275,7 @@ class ScopeLowering:
         self.loops(tensor, body, into, f"{name}/copy")
 
     def loops(self, root: Tensor, body: Body, into: Placement, name: str = "") -> None:
-        order = self.orders.get(into.storage, tuple(range(len(body.axes))))
-        domain = [body.axes[a] for a in order] if len(order) == len(body.axes) else list(body.axes)
+        domain = [body.axes[a] for a in self.order_in(into)]
         value = self.extract_reductions(root, body.expr, domain)
         slots = Slots()
         value = bind_loads(value, self.place, slots)
@@ -375,10 +375,9 @@ class ScopeLowering:
             self.placements[tensor] = self.buffers.constant_tensor(tensor)
 
 
-def _follow(axes: Sequence[Axis], load: Expr, placement: Placement) -> tuple[int, ...]:
+def _follow(axes: Sequence[Axis], load: Expr, order: Sequence[int]) -> tuple[int, ...]:
     """The order of `axes` in which a load walks its source from large steps to small ones; axes it does not use go outside."""
     rank: dict[int, int] = {}
-    order = sorted(range(len(placement.shape)), key=lambda a: _step_key(placement.strides[a]), reverse=True)
     for position, source_axis in enumerate(order):
         form = ex.linear(load.args[source_axis])
         if form is None:
@@ -387,7 +386,3 @@ def _follow(axes: Sequence[Axis], load: Expr, placement: Placement) -> tuple[int
             if a in axes and a.extent != 1:
                 rank.setdefault(axes.index(a), position)
     return tuple(sorted(range(len(axes)), key=lambda i: (rank.get(i, -1), i)))
-
-
-def _step_key(stride: Dim) -> float:
-    return float(abs(stride)) if isinstance(stride, int) else float(10 + len(str(stride)))

@@ -106,14 +106,8 @@ def sources(form: Form) -> list[Tensor]:
 
 
 def placed_sources(form: Form) -> list[Tensor]:
-    """Those of them that must lie in memory, since the form is no expression over them."""
-    if isinstance(form, Body):
-        return []
-    if isinstance(form, MatMul):
-        return [form.a, form.b]
-    if isinstance(form, Conv):
-        return [form.x, form.weight]
-    return sources(form)
+    """Those of them that must lie in memory: all, unless the form is an expression over them."""
+    return [] if isinstance(form, Body) else sources(form)
 
 
 def _form(result: object) -> Form:

@@ -78,7 +78,7 @@ def optimize(
     """Run the pipeline on a model, in place; the answers stay the same.
 
     returns: the report: a row per pass that ran, and why rules declined
-    raises:  E901 if rules never come to rest (a bug in a rule)
+    raises:  E910 if rules never come to rest (a bug in a rule)
     """
     context = context or PassContext()
     for entry in pipeline:

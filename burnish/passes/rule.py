@@ -149,7 +149,7 @@ def apply_rules(graph: ir.Graph, rules: Iterable[Rule], report: PassReport) -> i
         if not changes:
             return total
     raise InternalError(
-        "E901",
+        "E910",
         f"rules keep rewriting: {', '.join(sorted({r.name for rs in by_type.values() for r in rs}))}",
         where=f"graph {graph.name!r}",
         why=f"no fixpoint after {MAX_ROUNDS} rounds; a rule must not match its own result",

@@ -112,7 +112,7 @@ def test_a_rule_that_matches_its_own_result_is_reported_as_our_bug():
             return op.Relu(match.root.inputs[0])
 
     model = parse("agraph (float[2] x) => (float[2] y) { y = Relu(x) }")
-    with pytest.raises(InternalError, match=r"E901.*Forever"):
+    with pytest.raises(InternalError, match=r"E910.*Forever"):
         apply(model, Forever())
 
 

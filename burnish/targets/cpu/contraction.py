@@ -42,9 +42,11 @@ def schedules(kernel: Contraction, target: Target) -> list[Schedule]:
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     """Can this kernel be written with this schedule?"""
+    if schedule.template != "contraction":
+        return False
     shape = analyse(kernel)
     sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
-    if schedule.template != "contraction" or min(sizes) < 1 or schedule.integer("block") < 0:
+    if min(sizes) < 1 or min(schedule.integer(name) for name in ("block", "prefetch", "axis")) < 0:
         return False
     if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
         return False

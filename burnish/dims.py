@@ -112,6 +112,12 @@ def floordiv(left: Dim, right: Dim) -> Dim:
             rest = [(m, c) for m, c in left.terms if c % right]
             if whole:
                 return _from_terms({m: c // right for m, c in whole}) + floordiv(_from_terms(dict(rest)), right)
+        if isinstance(right, int) and right > 0 and len(left.terms) == 1:  # (a // b) // right == a // (b * right)
+            (monomial, coefficient), *_ = left.terms
+            inner = monomial[0]
+            if len(monomial) == 1 and coefficient == 1 and isinstance(inner, Operation) and inner.name == "floordiv":
+                if isinstance(inner.right, int) and inner.right > 0:
+                    return floordiv(inner.left, inner.right * right)
     return _atom(Operation("floordiv", left, right))
 
 

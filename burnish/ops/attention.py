@@ -16,6 +16,8 @@ def attention(node: NodeView) -> Attention:
         raise Undefined(f"Attention of rank {q.rank}")
     if any(map(node.optional, (4, 5, 6))) or sum(map(bool, node.output_names)) > 1:
         raise Undefined("Attention with a key-value cache, or with its scores as an output")
+    if any(node.attr(side, -1) >= 0 for side in ("left_window_size", "right_window_size")):
+        raise Undefined("Attention in a sliding window")
     causal, softcap = bool(node.attr("is_causal", 0)), float(node.attr("softcap", 0.0))
     if causal and q.shape[2] != k.shape[2]:
         raise Undefined("causal Attention over keys of another length")

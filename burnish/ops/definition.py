@@ -124,7 +124,8 @@ class MatMul:
 class Conv:
     """out[n, o, y...] = bias[o] + sum_{c, r...} x[n, c, y*stride + r*dilation - pad] * weight[o, c, r...]
 
-    1 to 3 spatial axes.     transposed: ConvTranspose's semantics (weight is [C, O/groups, r...]); pads are then cut from the output.
+    1 to 3 spatial axes. transposed: ConvTranspose's semantics (weight is [C, O/groups, r...]); pads are then cut from
+    the output.
     """
 
     x: Tensor
@@ -144,7 +145,8 @@ class Conv:
 class Attention:
     """out[b,h,i,:] = sum_j softmax_j(scale * q[b,h,i,:].k[b,h//g,j,:] + mask[b,h,i,j]) * v[b,h//g,j,:]
 
-    q, k, v are 4-D.     causal: j <= i + past, past = len(k) - len(q). A bool mask keeps True; a float mask is added.
+    q, k, v are 4-D. causal: j <= i + past, past = len(k) - len(q). A bool mask keeps True; a float mask is added.
+    A row that may attend no key at all is 0.
     """
 
     q: Tensor

@@ -309,7 +309,9 @@ def space_to_depth(node: NodeView) -> Compute:
     n, c, h, w = x.shape
 
     def body(i: Index) -> Expr:
-        within = i[1] // c
-        return x[i[0], i[1] % c, i[2] * block + within // block, i[3] * block + within % block]
+        within, channel = i[1] // c, i[1] % c
+        if node.attr("mode", "DCR") == "CRD":
+            within, channel = i[1] % (block * block), i[1] // (block * block)
+        return x[i[0], channel, i[2] * block + within // block, i[3] * block + within % block]
 
     return Compute(x.dtype, (n, c * (block * block), floordiv(h, block), floordiv(w, block)), body)

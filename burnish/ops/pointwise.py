@@ -119,13 +119,16 @@ def power(node: NodeView) -> Compute:
 
 @operator("BitShift")
 def bit_shift(node: NodeView) -> Compute:
-    """Shifting by the width or more gives 0."""
+    """Shifting by the width or more leaves nothing: 0, or -1 to the right of a negative number."""
     a, b = present(node)
     name = "shl" if node.attr("direction") == "LEFT" else "shr"
     last = a.dtype.size_bytes * 8 - 1
 
     def shift(x: Expr, y: Expr) -> Expr:
-        return where(binary("gt", y, last), 0, binary(name, x, binary("min", y, last)))
+        shifted = binary(name, x, binary("min", y, last))
+        if name == "shr" and a.dtype.is_signed:
+            return shifted  # by the last bit: all sign
+        return where(binary("gt", y, last), 0, shifted)
 
     return elementwise(shift, a.dtype, a, b)
 

@@ -1,1 +1,42 @@
+"""TensorRT's Python API on Burnish: `import burnish.tensorrt as trt`.
 
+A script written for `import tensorrt as trt` (TensorRT 8 to 10) runs after that line is changed: it parses ONNX or adds
+layers, builds, serializes, deserializes and executes. What is different, and how much of the API there is, stands in
+README.md beside this file; a name that is not there says so with a code (E650) and what to use instead.
+
+On the CPU target an address is a host pointer. For scripts that allocate with cuda-python or pycuda,
+`burnish.tensorrt.cudart` and `burnish.tensorrt.pycuda` offer those calls on host memory.
+"""
+# ruff: noqa: F403  each file says in __all__ what it adds to TensorRT's one flat namespace
+
+from __future__ import annotations
+
+from burnish.tensorrt.builder import *
+from burnish.tensorrt.builder import init_libnvinfer_plugins as init_libnvinfer_plugins
+from burnish.tensorrt.config import *
+from burnish.tensorrt.context import *
+from burnish.tensorrt.datatype import *
+from burnish.tensorrt.dims import *
+from burnish.tensorrt.engine import *
+from burnish.tensorrt.enums import *
+from burnish.tensorrt.inspector import *
+from burnish.tensorrt.interfaces import *
+from burnish.tensorrt.layer import *
+from burnish.tensorrt.layers_pointwise import *
+from burnish.tensorrt.layers_reduction import *
+from burnish.tensorrt.layers_sampling import *
+from burnish.tensorrt.layers_shape import *
+from burnish.tensorrt.layers_window import *
+from burnish.tensorrt.memory import *
+from burnish.tensorrt.missing import MissingName
+from burnish.tensorrt.network import *
+from burnish.tensorrt.parser import *
+from burnish.tensorrt.profile import *
+from burnish.tensorrt.runtime import *
+from burnish.tensorrt.tensor import *
+
+__version__ = "10.13.0"  # the API that scripts see; Burnish's own version is burnish.__version__
+
+
+def __getattr__(name: str) -> object:
+    raise MissingName(name)

@@ -1,0 +1,183 @@
+"""IBuilderConfig and ITimingCache: how a network is to be built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from burnish.tensorrt.enums import (
+    BuilderFlag,
+    DeviceType,
+    EngineCapability,
+    HardwareCompatibilityLevel,
+    MemoryPoolType,
+    PreviewFeature,
+    ProfilingVerbosity,
+    QuantizationFlag,
+    RuntimePlatform,
+    TilingOptimizationLevel,
+)
+from burnish.tensorrt.interfaces import IInt8Calibrator, IProgressMonitor
+from burnish.tensorrt.layer import ILayer
+from burnish.tensorrt.managed import Managed
+from burnish.tensorrt.memory import IHostMemory
+from burnish.tensorrt.profile import IOptimizationProfile
+
+__all__ = ["IBuilderConfig", "ITimingCache"]
+
+NOT_THERE_YET = (
+    BuilderFlag.FP16, BuilderFlag.BF16, BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4,
+    BuilderFlag.SPARSE_WEIGHTS, BuilderFlag.REFIT, BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING,
+)  # fmt: skip
+
+
+class ITimingCache:
+    """Measured tactics, as bytes that a later build can start from."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def serialize(self) -> IHostMemory:
+        return IHostMemory(self._content)
+
+    def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        """Take over another cache's tactics where this one has none at all."""
+        self._content = self._content or input_cache._content
+        return True
+
+    def reset(self) -> bool:
+        self._content = b""
+        return True
+
+
+class IBuilderConfig(Managed):
+    """Get one from `Builder.create_builder_config`. Settings of DLA cores and plugins are kept and change nothing."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the defaults."""
+        self.flags = BuilderFlag.TF32.bit
+        self.quantization_flags = 0
+        self.builder_optimization_level = 3
+        self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
+        self.engine_capability = EngineCapability.STANDARD
+        self.hardware_compatibility_level = HardwareCompatibilityLevel.NONE
+        self.runtime_platform = RuntimePlatform.SAME_AS_BUILD
+        self.tiling_optimization_level = TilingOptimizationLevel.NONE
+        self.progress_monitor: IProgressMonitor | None = None
+        self.int8_calibrator: IInt8Calibrator | None = None
+        self.algorithm_selector: Any = None
+        self.default_device_type = DeviceType.GPU
+        self.DLA_core = -1
+        self.avg_timing_iterations = 1
+        self.min_timing_iterations = 1
+        self.max_aux_streams = -1
+        self.max_num_tactics = -1
+        self.l2_limit_for_tiling = 0
+        self.profile_stream = 0
+        self.plugins_to_serialize: list[str] = []
+        self._pools: dict[MemoryPoolType, int] = {}
+        self._profiles: list[IOptimizationProfile] = []
+        self._calibration_profile: IOptimizationProfile | None = None
+        self._timing_cache: ITimingCache | None = None
+        self._preview: dict[PreviewFeature, bool] = {}
+        self._tactic_sources = 0
+        self._devices: dict[ILayer, DeviceType] = {}
+
+    def set_flag(self, flag: BuilderFlag) -> None:
+        self.flags |= flag.bit
+
+    def clear_flag(self, flag: BuilderFlag) -> None:
+        self.flags &= ~flag.bit
+
+    def get_flag(self, flag: BuilderFlag) -> bool:
+        return bool(self.flags & flag.bit)
+
+    def set_quantization_flag(self, flag: QuantizationFlag) -> None:
+        self.quantization_flags |= flag.bit
+
+    def clear_quantization_flag(self, flag: QuantizationFlag) -> None:
+        self.quantization_flags &= ~flag.bit
+
+    def get_quantization_flag(self, flag: QuantizationFlag) -> bool:
+        return bool(self.quantization_flags & flag.bit)
+
+    def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
+        """WORKSPACE bounds the arena of a context; a plan that needs more is refused when it is built."""
+        self._pools[pool] = int(pool_size)
+
+    def get_memory_pool_limit(self, pool: MemoryPoolType) -> int:
+        """0 where no limit was set."""
+        return self._pools.get(pool, 0)
+
+    @property
+    def max_workspace_size(self) -> int:
+        """TensorRT 8's name of the WORKSPACE limit."""
+        return self.get_memory_pool_limit(MemoryPoolType.WORKSPACE)
+
+    @max_workspace_size.setter
+    def max_workspace_size(self, value: int) -> None:
+        self.set_memory_pool_limit(MemoryPoolType.WORKSPACE, value)
+
+    @property
+    def num_optimization_profiles(self) -> int:
+        return len(self._profiles)
+
+    def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
+        """The profile's index; -1 if it bounds no input."""
+        if not profile:
+            return -1
+        self._profiles.append(profile)
+        return len(self._profiles) - 1
+
+    def set_calibration_profile(self, profile: IOptimizationProfile) -> bool:
+        self._calibration_profile = profile
+        return True
+
+    def get_calibration_profile(self) -> IOptimizationProfile | None:
+        return self._calibration_profile
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+        return ITimingCache(bytes(serialized_timing_cache))
+
+    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        self._timing_cache = cache
+        return True
+
+    def get_timing_cache(self) -> ITimingCache | None:
+        return self._timing_cache
+
+    def set_preview_feature(self, feature: PreviewFeature, enable: bool) -> None:
+        self._preview[feature] = enable
+
+    def get_preview_feature(self, feature: PreviewFeature) -> bool:
+        return self._preview.get(feature, False)
+
+    def set_tactic_sources(self, tactic_sources: int) -> bool:
+        """Kept; Burnish writes its kernels itself and calls no library of kernels."""
+        self._tactic_sources = tactic_sources
+        return True
+
+    def get_tactic_sources(self) -> int:
+        return self._tactic_sources
+
+    def set_device_type(self, layer: ILayer, device_type: DeviceType) -> None:
+        self._devices[layer] = device_type
+
+    def get_device_type(self, layer: ILayer) -> DeviceType:
+        return self._devices.get(layer, self.default_device_type)
+
+    def is_device_type_set(self, layer: ILayer) -> bool:
+        return layer in self._devices
+
+    def reset_device_type(self, layer: ILayer) -> None:
+        self._devices.pop(layer, None)
+
+    def can_run_on_DLA(self, layer: ILayer) -> bool:
+        """Always False."""
+        return False
+
+    def flags_not_there_yet(self) -> list[BuilderFlag]:
+        """The flags that are set and change nothing yet, in their order."""
+        return [f for f in NOT_THERE_YET if self.get_flag(f)]

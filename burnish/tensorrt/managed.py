@@ -1,0 +1,20 @@
+"""Managed: objects that scripts use in `with` statements, as TensorRT 8 wanted."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TypeVar
+
+M = TypeVar("M", bound="Managed")
+
+
+class Managed:
+    """Entering gives the object, leaving does nothing: it lives as long as it is referred to."""
+
+    def __enter__(self: M) -> M:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None

@@ -57,7 +57,7 @@ def load_object(data: bytes | memoryview, wanted: Iterable[str]) -> LoadedObject
     view = memoryview(data).cast("B")
     try:
         return _link(view, tuple(wanted))
-    except (struct.error, IndexError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, KeyError, OverflowError, ValueError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
 
 
@@ -108,6 +108,8 @@ def _place(sections: list[_Section]) -> tuple[dict[int, int], int]:
                 raise _damaged(f"section {section.name} has size {section.size} and alignment {section.align}")
             places[number] = end = -(-end // section.align) * section.align
             end += section.size
+    if end > 1 << 31:
+        raise _damaged(f"its sections take {end} bytes")
     return places, end
 
 

@@ -17,7 +17,7 @@ import ml_dtypes
 import onnx_ir as ir
 
 from burnish.passes.constants import constant_number
-from burnish.passes.products import FLOATS, rank_of
+from burnish.passes.products import FLOATS, matched, rank_of
 from burnish.passes.rule import Builder, Match, Rule, Skip
 
 UNBOUNDED = (float("-inf"), float("inf"))
@@ -55,21 +55,21 @@ class MergeClips(Rule):
 
     op_types = ("Clip", "Relu")
 
-    def check(self, match: Match) -> Interval | Skip:
-        outer = _interval_of(match.root)
+    def find(self, node: ir.Node) -> Match | Skip:
+        outer = _interval_of(node)
         if isinstance(outer, Skip):
             return outer
         before = outer.x.producer()
-        if before is None or before.graph is not match.root.graph or before.op_type not in self.op_types:
+        if before is None or before.graph is not node.graph or before.op_type not in self.op_types:
             return Skip(f"{outer.x.name} is not clipped itself")
         inner = _interval_of(before)
         if isinstance(inner, Skip):
             return inner
         low, high = (min(max(bound, outer.low), outer.high) for bound in (inner.low, inner.high))
-        return Interval(inner.x, low, high)
+        return matched(node, (node, before), interval=Interval(inner.x, low, high))
 
-    def rewrite(self, op: Builder, match: Match, found: Interval) -> ir.Value:
-        return _clip(op, found)
+    def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
+        return _clip(op, match.interval)
 
 
 def clip_bounds(clip: ir.Node) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.linear import emit_linear, find_linear, per_channel, refuse_overflow
+from burnish.passes.linear import emit_linear, find_linear_and_constant, refuse_overflow
 from burnish.passes.products import matched
 from burnish.passes.rule import Builder, Match, Rule, Skip
 
@@ -19,23 +19,17 @@ class FoldScaleIntoWeights(Rule):
     op_types = ("Mul", "Div")
 
     def find(self, node: ir.Node) -> Match | Skip:
-        left, right = node.inputs
-        assert left is not None and right is not None, f"{node.name}: an input is missing"
-        refused = Skip(f"{node.name} scales nothing that has weights")
-        for value, other in ((left, right), (right, left))[: 2 if node.op_type == "Mul" else 1]:
-            linear = find_linear(value, node)
-            scale = per_channel(other, linear) if not isinstance(linear, Skip) else linear
-            if isinstance(linear, Skip) or isinstance(scale, Skip):
-                refused = scale if isinstance(scale, Skip) else refused
-                continue
-            if node.op_type == "Div":
-                with np.errstate(divide="ignore"):
-                    scale = 1 / scale
-            if not np.isfinite(scale).all():
-                return Skip(f"{other.name} is not finite or divides by 0")
-            overflow = refuse_overflow(linear, scale)
-            return overflow or matched(node, (node, *linear.nodes), linear=linear, scale=scale)
-        return refused
+        found = find_linear_and_constant(node, (0, 1) if node.op_type == "Mul" else (0,))
+        if isinstance(found, Skip):
+            return found
+        linear, scale = found
+        if node.op_type == "Div":
+            with np.errstate(divide="ignore"):
+                scale = 1 / scale
+        if not np.isfinite(scale).all():
+            return Skip(f"the scale of {node.name} is not finite")
+        overflow = refuse_overflow(linear, scale)
+        return overflow or matched(node, (node, *linear.nodes), linear=linear, scale=scale)
 
     def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
         return emit_linear(op, match.linear, match.scale, None)

@@ -7,6 +7,7 @@ Arithmetic in f64, one rounding per weight.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,28 @@ def per_channel(value: ir.Value | None, linear: Linear) -> Array | Skip:
     if any(size != 1 for i, size in enumerate(sizes) if i != position) or sizes[position] not in (1, linear.channels):
         return Skip(f"{value.name} of shape {list(array.shape)} varies along more than the {linear.channels} channels")
     return np.broadcast_to(array.astype(np.float64).reshape(-1), (linear.channels,))
+
+
+def find_linear_and_constant(node: ir.Node, sides: Sequence[int]) -> tuple[Linear, Array] | Skip:
+    """The linear node behind input `side` of a binary node, and the other input as numbers per channel.
+
+    sides: the inputs to try, in order; of two refusals the one that got further is returned
+    """
+    refused = Skip(f"{node.name} meets nothing that has weights")
+    for side in sides:
+        value = node.inputs[side]
+        before = value.producer() if value is not None else None
+        if value is None or before is None or before.op_type not in (*LINEAR, "Add"):
+            continue
+        linear = find_linear(value, node)
+        if isinstance(linear, Skip):
+            refused = linear
+            continue
+        numbers = per_channel(node.inputs[1 - side], linear)
+        if not isinstance(numbers, Skip):
+            return linear, numbers
+        refused = numbers
+    return refused
 
 
 def refuse_overflow(linear: Linear, scale: Array) -> Skip | None:

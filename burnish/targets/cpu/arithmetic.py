@@ -12,11 +12,12 @@ from llvmlite import ir
 
 from burnish.dtypes import DType
 from burnish.errors import InternalError
-from burnish.targets.cpu import integers, math
+from burnish.targets.cpu import exponential, integers, trigonometry
 from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, vector_type
 from burnish.targets.cpu.real import Real
 from burnish.targets.cpu.storage import fill, register_type, rounded
 
+_FUNCTIONS = {**exponential.FUNCTIONS, **trigonometry.FUNCTIONS}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
@@ -65,7 +66,7 @@ def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
         return abs(real) == float("inf")
     if op == "sign":
         return real.pick(real > 0.0, 1.0, real.pick(real < 0.0, -1.0, real)).value
-    return math.FUNCTIONS[op](real).value
+    return _FUNCTIONS[op](real).value
 
 
 def binary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
@@ -102,11 +103,11 @@ def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Val
     if op == "floordiv":
         return (left / right).intrinsic("floor").value
     if op == "pow":
-        return math.power(left, right).value
+        return exponential.power(left, right).value
     if op == "fmod":
-        return math.remainder(left, right).value
+        return exponential.remainder(left, right).value
     if op == "mod":
-        rest = math.remainder(left, right)
+        rest = exponential.remainder(left, right)
         wrong_sign = b.ir.and_(rest != 0.0, b.ir.xor(rest < 0.0, right < 0.0))
         return rest.pick(wrong_sign, rest + right, rest).value
     raise InternalError("E901", f"operator {op} on floats has no CPU code")

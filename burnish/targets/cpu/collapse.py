@@ -16,7 +16,7 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, Expr, axis, const, linear, reduce, substitute, substitute_axes, walk
-from burnish.targets.cpu.memory import flatten
+from burnish.targets.cpu.facts import flatten
 
 
 def collapse(kernel: Loops) -> Loops:
@@ -63,7 +63,7 @@ def _can_join(kernel: Loops, outer: Axis, inner: Axis) -> bool:
         steps = address.form.coefficients
         if steps.get(outer, 0) != inner.extent * steps.get(inner, 0):
             return False
-        if any(e.op == "axis" and e.attr in pair for part, _, _ in address.others for e in walk(part)):
+        if any(e.op == "axis" and e.attr in pair for part, _ in address.atoms for e in walk(part)):
             return False
     return not any(_uses_value(s.value, pair) for s in kernel.stores)
 

@@ -15,12 +15,30 @@ from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops
 from burnish.ops.expr import Axis, Expr, free_axes, walk
 from burnish.target import Target
-from burnish.targets.cpu.memory import flatten
+from burnish.targets.cpu.facts import flatten
 
 _USUAL = 64  # a dimension that nobody has told us about
 _SERIAL_NS = 3000.0
 _HEAVY = {"exp": 12, "log": 16, "tanh": 20, "erf": 30, "sigmoid": 18, "pow": 60, "div": 4, "sqrt": 4, "reciprocal": 4}
-_LONG = frozenset("sin cos tan asin acos atan sinh cosh asinh acosh atanh log1p expm1 fmod mod floordiv".split())
+_LONG = frozenset(
+    (
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "log1p",
+        "expm1",
+        "fmod",
+        "mod",
+    )
+)
 
 
 def can_mask(kernel: Loops, target: Target) -> bool:
@@ -139,7 +157,7 @@ def _node_cycles(kernel: Loops, node: Expr, axis: Axis | None, over: frozenset[A
     if node.op == "load":
         address = flatten(kernel.slots[node.attr], node.args)
         step = address.form.coefficients.get(axis, 0) if axis is not None else 0
-        gathered = any(axis in free_axes(e) for e, _, _ in address.others) if axis is not None else False
+        gathered = any(axis in free_axes(e) for e, _ in address.atoms) if axis is not None else False
         return 2.0 if gathered or step not in (0, 1) else 0.5 / lanes
     heavy = 40.0 if node.op in _LONG and node.dtype.is_float else float(_HEAVY.get(node.op, 1))
     return heavy * 0.5 / lanes

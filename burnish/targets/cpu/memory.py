@@ -12,16 +12,16 @@ A guarded load (under a `where`) reads 64 lanes of zeros instead of an address t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
 from burnish.dims import Dim
 from burnish.lower.task import Slot
-from burnish.ops.expr import Axis, Expr, Linear, linear, walk
+from burnish.ops.expr import Expr, Linear
 from burnish.targets.cpu import storage
 from burnish.targets.cpu.builder import I1, I8, I32, POINTER, KernelBuilder, type_suffix, vector_type
+from burnish.targets.cpu.facts import Address, unclamped
 
 if TYPE_CHECKING:
     from burnish.targets.cpu.values import Values
@@ -29,67 +29,17 @@ if TYPE_CHECKING:
 _ZERO_BYTES = 512
 
 
-@dataclass(frozen=True)
-class Address:
-    """A flat element offset: a linear form, plus indexes that are not linear, each times its stride."""
-
-    form: Linear
-    others: tuple[tuple[Expr, Dim, Dim], ...]  # index, stride, extent of its axis
-
-
-def flatten(slot: Slot, index: Sequence[Expr]) -> Address:
-    """The flat offset of a logical index."""
-    total: dict[Axis, Dim] = {}
-    constant: Dim = 0
-    others: list[tuple[Expr, Dim, Dim]] = []
-    for e, stride, extent in zip(index, slot.strides, slot.shape):
-        if stride == 0:
-            continue
-        form = linear(e)
-        if form is None:
-            others.append((e, stride, extent))
-            continue
-        constant = constant + form.constant * stride
-        for a, c in form.coefficients.items():
-            total[a] = total.get(a, 0) + c * stride
-    return Address(Linear({a: c for a, c in total.items() if c != 0}, constant), tuple(others))
-
-
-def is_inside(slot: Slot, index: Sequence[Expr]) -> bool:
-    """Is the index provably within the slot's shape, whatever the axes' values?"""
-    for e, extent in zip(index, slot.shape):
-        form = linear(e)
-        if form is None:
-            return False
-        if form.constant == 0 and len(form.coefficients) == 1:
-            ((variable, coefficient),) = form.coefficients.items()
-            if coefficient == 1 and variable.extent == extent:
-                continue
-        low = high = form.constant
-        for a, c in form.coefficients.items():
-            if not isinstance(c, int) or not isinstance(a.extent, int):
-                return False
-            low, high = low + min(0, c * (a.extent - 1)), high + max(0, c * (a.extent - 1))
-        if not (isinstance(low, int) and isinstance(high, int) and isinstance(extent, int)):
-            return False
-        if low < 0 or high >= extent:
-            return False
-    return True
-
-
-def has_unsafe_loads(expr: Expr, slots: Sequence[Slot]) -> bool:
-    """Is there a load that might leave its slot if a condition around it were ignored?"""
-    return any(e.op == "load" and not is_inside(slots[e.attr], e.args) for e in walk(expr))
-
-
 def load(values: Values, expr: Expr) -> ir.Value:
     """The value of a load, in register form."""
     b, slot = values.builder, values.slots[expr.attr]
-    address = flatten(slot, expr.args)
-    guard = None if values.guard is None or is_inside(slot, expr.args) else values.guard
+    address = values.facts.address(expr.attr, expr.args)
+    guard = None if values.guard is None or values.facts.is_inside(expr) else values.guard
+    if values.guard is not None and values.vector is not None:
+        address, changed = _unclamped(values, address)
+        guard = values.guard if changed else guard
     element = storage.storage_type(slot.dtype)
     step, gathered = _steps(values, address)
-    offset = _offset(values, address, gathered)
+    offset = _offset(values, address, gathered, expr)
     pointer = values.pointers[expr.attr]
     if gathered or step not in (0, 1):
         raw = _gather(values, pointer, offset, element, guard)
@@ -98,13 +48,7 @@ def load(values: Values, expr: Expr) -> ir.Value:
     lanes = values.width if step == 1 else 1
     mask = values.mask if step == 1 else None
     if guard is not None:
-        if not isinstance(guard.type, ir.VectorType):
-            place = b.ir.select(guard, place, _zeros(b))
-        elif step == 1:
-            mask = guard if mask is None else b.ir.and_(mask, guard)
-        else:
-            some = b.call(f"llvm.vector.reduce.or.{type_suffix(guard.type)}", I1, [guard])
-            place = b.ir.select(some, place, _zeros(b))
+        place, mask = _guarded(values, place, mask, guard, lanes)
     if mask is not None:
         raw = masked_load(b, place, vector_type(element, lanes), mask, slot.dtype.size_bytes)
     else:
@@ -112,10 +56,38 @@ def load(values: Values, expr: Expr) -> ir.Value:
     return storage.to_register(b, slot.dtype, raw)
 
 
+def _guarded(
+    values: Values, place: ir.Value, mask: ir.Value | None, guard: ir.Value, lanes: int
+) -> tuple[ir.Value, ir.Value | None]:
+    """A place and a mask that read nothing where the guard does not hold."""
+    b = values.builder
+    if not isinstance(guard.type, ir.VectorType):
+        return b.ir.select(guard, place, _zeros(b)), mask
+    if lanes > 1:
+        return place, guard if mask is None else b.ir.and_(mask, guard)
+    some = b.call(f"llvm.vector.reduce.or.{type_suffix(guard.type)}", I1, [guard])
+    return b.ir.select(some, place, _zeros(b)), mask
+
+
+def _unclamped(values: Values, address: Address) -> tuple[Address, bool]:
+    """Clamped indexes that the guard makes superfluous, as what they clamp: contiguous loads again."""
+    form, atoms = address.form, []
+    for atom, stride in address.atoms:
+        found = unclamped(atom, values.assumed) if values.varies(atom) else None
+        if found is None:
+            atoms.append((atom, stride))
+            continue
+        total = dict(form.coefficients)
+        for a, c in found.coefficients.items():
+            total[a] = total.get(a, 0) + c * stride
+        form = Linear({a: c for a, c in total.items() if c != 0}, form.constant + found.constant * stride)
+    return Address(form, tuple(atoms)), len(atoms) < len(address.atoms)
+
+
 def store(values: Values, number: int, index: Sequence[Expr], value: ir.Value) -> None:
     """Write a register value to a slot at an index."""
     b, slot = values.builder, values.slots[number]
-    address = flatten(slot, index)
+    address = values.facts.address(number, tuple(index))
     raw = storage.to_storage(b, slot.dtype, value)
     element = storage.storage_type(slot.dtype)
     step, scattered = _steps(values, address)
@@ -148,34 +120,41 @@ def masked_store(b: KernelBuilder, value: ir.Value, place: ir.Value, mask: ir.Va
 
 
 def _steps(values: Values, address: Address) -> tuple[Dim, bool]:
-    """The flat offset's step from lane to lane, and whether an index that is not linear varies too."""
+    """The flat offset's step from lane to lane, and whether an atom varies too."""
     step = address.form.coefficients.get(values.vector, 0) if values.vector is not None else 0
-    return step, any(values.varies(e) for e, _, _ in address.others)
+    return step, any(values.varies(e) for e, _ in address.atoms)
 
 
-def _offset(values: Values, address: Address, per_lane: bool) -> ir.Value:
+def _offset(values: Values, address: Address, per_lane: bool, load: Expr | None = None) -> ir.Value:
     """The flat offset: of lane 0 if lanes are neighbours or equal, else of every lane."""
     b = values.builder
     step = address.form.coefficients.get(values.vector, 0) if values.vector is not None else 0
     per_lane = per_lane or step not in (0, 1)
     total = values.linear_value(address.form) if per_lane else values.linear_base(address.form)
-    for e, stride, extent in address.others:
-        part = values.value(e)
-        if any(n.op == "load" for n in walk(e)):
-            part = _clamp(b, part, b.dim(extent))
+    comes_from_data = False
+    for atom, stride in address.atoms:
+        comes_from_data |= bool(values.facts.loads(atom))
+        part = values.value(atom)
         if stride != 1:
             part, factor = values.together([part, b.dim(stride)])
             part = b.ir.mul(part, factor)
         total = b.ir.add(*values.together([total, part]))
+    if comes_from_data and load is not None and not values.facts.is_inside(load):
+        total = _clamp(b, total, values.slots[load.attr])
     return b.splat(total, values.width) if per_lane else total
 
 
-def _clamp(b: KernelBuilder, index: ir.Value, extent: ir.Value) -> ir.Value:
-    lanes = index.type.count if isinstance(index.type, ir.VectorType) else 1
-    last = b.splat(b.ir.sub(extent, b.i64(1)), lanes)
-    index = b.ir.select(b.ir.icmp_signed("<", index, last), index, last)
-    zero = b.splat(b.i64(0), lanes)
-    return b.ir.select(b.ir.icmp_signed(">", index, zero), index, zero)
+def _clamp(b: KernelBuilder, offset: ir.Value, slot: Slot) -> ir.Value:
+    """Into the slot's elements, for slots that start at their first one."""
+    if any(isinstance(s, int) and s < 0 for s in slot.strides):
+        return offset
+    span: Dim = 0
+    for n, s in zip(slot.shape, slot.strides):
+        span = span + (n - 1) * s
+    lanes = offset.type.count if isinstance(offset.type, ir.VectorType) else 1
+    last, zero = b.splat(b.dim(span), lanes), b.splat(b.i64(0), lanes)
+    offset = b.ir.select(b.ir.icmp_signed("<", offset, last), offset, last)
+    return b.ir.select(b.ir.icmp_signed(">", offset, zero), offset, zero)
 
 
 def _lane_pointers(b: KernelBuilder, pointer: ir.Value, offset: ir.Value, element: ir.Type, lanes: int) -> ir.Value:

@@ -19,7 +19,6 @@ from burnish.dtypes import DType
 from burnish.ops.expr import Axis, Expr, walk
 from burnish.targets.cpu import arithmetic
 from burnish.targets.cpu.builder import I32, KernelBuilder
-from burnish.targets.cpu.memory import flatten
 from burnish.targets.cpu.storage import register_type
 
 if TYPE_CHECKING:
@@ -110,9 +109,9 @@ def _lanes_along(members: Sequence[Member], last: Axis) -> int:
     for m in members:
         for e in walk(m.body):
             if e.op == "load":
-                address = flatten(m.scope.slots[e.attr], e.args)
+                address = m.scope.facts.address(e.attr, e.args)
                 step = address.form.coefficients.get(last, 0)
-                varies = any(last in _axes(index) for index, _, _ in address.others)
+                varies = any(last in m.scope.facts.free(atom) for atom, _ in address.atoms)
                 contiguous += step == 1 and not varies
                 strided += varies or step not in (0, 1)
     if strided > contiguous:
@@ -232,7 +231,3 @@ def _rounded_down(b: KernelBuilder, extent: ir.Value, step: int) -> ir.Value:
     if isinstance(extent, ir.Constant):
         return b.i64(extent.constant // step * step)
     return b.ir.and_(extent, b.i64(-step))
-
-
-def _axes(index: Expr) -> set[Axis]:
-    return {e.attr for e in walk(index) if e.op == "axis"}

@@ -17,9 +17,10 @@ from llvmlite import ir
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.lower.task import Slot, Store
-from burnish.ops.expr import BINARY, UNARY, Axis, Expr, Linear, free_axes, linear, walk
+from burnish.ops.expr import BINARY, UNARY, Axis, Expr, Linear, linear, walk
 from burnish.targets.cpu import arithmetic, memory, reductions, storage
 from burnish.targets.cpu.builder import KernelBuilder
+from burnish.targets.cpu.facts import Facts, conjuncts
 
 
 class Values:
@@ -42,7 +43,9 @@ class Values:
         self.axes: dict[Axis, ir.Value] = dict(axes)
         self.vector, self.width, self.mask = (vector, width, mask) if width > 1 else (None, 1, None)
         self.accumulators = tuple(accumulators)
+        self.facts = Facts(slots)
         self.guard: ir.Value | None = None
+        self.assumed: frozenset[Expr] = frozenset()
         self._parent: Values | None = None
         self._known: dict[Expr, ir.Value] = {}
 
@@ -61,14 +64,14 @@ class Values:
             self.builder, self.slots, {**self.axes, **axes}, vector=vector, width=width, mask=mask,
             accumulators=self.accumulators, pointers=self.pointers,
         )  # fmt: skip
-        child.guard, child._parent = self.guard, self
+        child.guard, child.assumed, child.facts, child._parent = self.guard, self.assumed, self.facts, self
         return child
 
     def scalar(self) -> Values:
         """The same scope without its vector axis: for what does not depend on it."""
         axes = {a: v for a, v in self.axes.items() if a != self.vector}
         child = Values(self.builder, self.slots, axes, accumulators=self.accumulators, pointers=self.pointers)
-        child._parent = self
+        child.facts, child._parent = self.facts, self
         return child
 
     # -- values ---------------------------------------------------------------------------------------------------
@@ -77,7 +80,7 @@ class Values:
         """The expression's value here: a vector of `width` lanes if it depends on the vector axis, else a scalar."""
         found = self.find(expr)
         if found is None:
-            if self.guard is not None and (around := self._around_guard()) is not None and not _has_loads(expr):
+            if self.guard is not None and (around := self._around_guard()) is not None and not self.facts.loads(expr):
                 return around.value(expr)
             found = self._emit(expr)
             self.remember(expr, found)
@@ -102,7 +105,7 @@ class Values:
 
     def varies(self, expr: Expr) -> bool:
         """Does the expression differ from lane to lane?"""
-        return self.vector is not None and self.vector in free_axes(expr)
+        return self.vector is not None and self.vector in self.facts.free(expr)
 
     def store(self, store: Store, value: ir.Value | None = None) -> None:
         """Store the value (the store's own expression, or one already emitted) at the store's index."""
@@ -122,7 +125,7 @@ class Values:
         """The largest subexpressions that are free of the axes and worth a register."""
         if expr.op in ("const", "axis", "dim", "acc") or expr in wanted:
             return
-        if not free_axes(expr) & axes:
+        if not self.facts.free(expr) & axes:
             wanted[expr] = None
         elif expr.op == "load":
             for a in expr.args:
@@ -131,7 +134,7 @@ class Values:
         elif expr.op == "where":
             self._invariant(expr.args[0], axes, wanted)
             for side in expr.args[1:]:
-                if not memory.has_unsafe_loads(side, self.slots):
+                if not self.facts.unsafe(side):
                     self._invariant(side, axes, wanted)
         else:
             inner = axes | set(expr.attr[1]) if expr.op == "reduce" else axes
@@ -140,16 +143,16 @@ class Values:
 
     @staticmethod
     def reduce_together(scopes: Sequence[Values], exprs: Sequence[Expr]) -> None:
-        """Emit the expressions' reductions for every scope, those over the same axes in one loop; then they are known."""
+        """Emit the expressions' reductions for every scope, those over the same axes in one loop."""
         found: dict[tuple[int, tuple[Axis, ...]], list[Expr]] = {}
         depth: dict[Expr, int] = {}
-        guarded = {r for e in exprs for r in _guarded_reductions(e, scopes[0].slots)}
+        guarded = {r for e in exprs for r in _guarded_reductions(e, scopes[0].facts)}
         for e in exprs:
             for node in walk(e):
                 depth[node] = max((depth[a] for a in node.args), default=0) + (node.op == "reduce")
         bound = set(scopes[0].axes)
         for node, level in depth.items():
-            if node.op == "reduce" and node not in guarded and free_axes(node) <= bound:
+            if node.op == "reduce" and node not in guarded and scopes[0].facts.free(node) <= bound:
                 found.setdefault((level, node.attr[1]), []).append(node)
         for _, nodes in sorted(found.items(), key=lambda item: item[0][0]):
             wanted = [(s, n) for s in scopes for n in dict.fromkeys(nodes) if s.find(n) is None]
@@ -206,14 +209,23 @@ class Values:
         c = self.value(condition)
         sides = []
         for side, negate in ((then, False), (otherwise, True)):
-            if memory.has_unsafe_loads(side, self.slots):
-                sides.append(self._guarded(self.builder.ir.not_(c) if negate else c).value(side))
+            if self._needs_guard(side):
+                guarded = self._guarded(self.builder.ir.not_(c) if negate else c)
+                guarded.assumed |= frozenset() if negate else conjuncts(condition)
+                sides.append(guarded.value(side))
             else:
                 sides.append(self.value(side))
         if not isinstance(c.type, ir.VectorType):
             a, b = self.together(sides)
             return self.builder.ir.select(c, a, b)
         return self.builder.ir.select(*self.together([c, *sides]))
+
+    def _needs_guard(self, side: Expr) -> bool:
+        """Might a load leave its slot, or would it be contiguous if it need not care?"""
+        if self.facts.unsafe(side):
+            return True
+        loads = self.facts.loads(side) if self.vector is not None else ()
+        return any(self.varies(atom) for e in loads for atom, _ in self.facts.address(e.attr, e.args).atoms)
 
     def _guarded(self, condition: ir.Value) -> Values:
         child = self.inside({})
@@ -263,17 +275,13 @@ def _worthwhile(expr: Expr) -> Linear | None:
     return linear(expr) if expr.op in ("add", "sub", "mul", "neg") else None
 
 
-def _guarded_reductions(expr: Expr, slots: Sequence[Slot]) -> set[Expr]:
+def _guarded_reductions(expr: Expr, facts: Facts) -> set[Expr]:
     """Reductions that only a `where` makes safe: they are emitted under its guard, when they are met."""
     return {
         r
         for node in walk(expr)
         if node.op == "where"
         for side in node.args[1:]
-        if memory.has_unsafe_loads(side, slots)
+        if facts.unsafe(side)
         for r in reductions.nested(side)
     }
-
-
-def _has_loads(expr: Expr) -> bool:
-    return any(e.op == "load" for e in walk(expr))

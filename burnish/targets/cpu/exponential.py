@@ -21,7 +21,6 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from burnish.targets.cpu import trigonometry
 from burnish.targets.cpu.real import Real
 
 _LOG2_E = 1.4426950408889634
@@ -38,6 +37,18 @@ _LOG_DOUBLE = (
 _ERF_SMALL = (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
 _ERF_LARGE = (
     -1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1,
+)  # fmt: skip
+
+_ERF_NEAR = (
+    5.957176147748911e-11, -1.1372848856791674e-09, 1.4659775274047436e-08, -1.6350312701054695e-07,
+    1.6461000484121368e-06, -1.4925595266831182e-05, 0.0001205533111164271, -0.000854832698083379,
+    0.0052239776248180145, -0.026866170645076792, 0.11283791670954879, -0.3761263890318375, 0.1283791670955126,
+)  # fmt: skip
+_ERF_FAR = (
+    -1.0493756937461205e-06, 1.1470313143336516e-06, 4.038571289590004e-06, 1.3453706437753437e-06,
+    -1.401637477201188e-05, -2.7566235779257646e-05, 2.753029880298948e-05, 0.00017435955396477449,
+    4.3555337947945756e-05, -0.0009819769303504695, -0.0008471432430235564, 0.006997461736314815,
+    0.0037328924042083376, -0.07897858101569433, 0.2416581942424672, -0.42718584741395854, 0.25539567631050575,
 )  # fmt: skip
 
 
@@ -202,11 +213,14 @@ def remainder(x: Real, y: Real) -> Real:
 
 
 def _erf_double(x: Real) -> Real:
-    """Series up to 2.5, continued fraction's convergent beyond."""
-    raise NotImplementedError
+    """x * P(x**2) up to 1; 1 - e**-x**2 * Q((x - 2) / (x + 2)) beyond."""
+    t, square = abs(x).at_most(6.0), x * x
+    near = square.polynomial(_ERF_NEAR).times_plus(x, x)
+    u = (t - 2.0) / (t + 2.0)
+    far = (1.0 - exp(-(t * t)) * u.polynomial(_ERF_FAR)).with_sign_of(x)
+    return x.pick(t > 1.0, far, near)
 
 
 FUNCTIONS: dict[str, Callable[[Real], Real]] = {
-    "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sigmoid": sigmoid, "erf": erf,
-    **trigonometry.FUNCTIONS,
+    "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sigmoid": sigmoid, "erf": erf
 }  # fmt: skip

@@ -1,16 +1,13 @@
 """exp, log, tanh, erf, sigmoid, pow and their kin on `Real`s: no branch, no table, no library.
 
-    function   f32    f64    largest error seen, in ulp (tests/targets/cpu/test_math.py holds these)
-    exp        2      2      also where the result is subnormal
-    expm1      3      3
-    log        2      2
-    log1p      3      3
-    tanh       4      4
-    sigmoid    4      4
-    erf        2      8
-    pow        1      2 + |y ln x| / 2
+    function         f32    f64    largest error, in ulp (tests/targets/cpu/test_exponential.py)
+    exp, log         1      1      also where an argument or a result is subnormal
+    expm1, log1p     2      2
+    erf              2      2
+    tanh, sigmoid    3      3
+    pow              1      2 + |y ln x| / 2
 
-Infinities, NaN, zeros and subnormals are as in IEEE 754 and C. Without FMA (x86-64-v2) one ulp more.
+Infinities, NaN and zeros are as in C.
 source: reductions and coefficients after Cephes and fdlibm; erf (f32) after N. Juffa
 """
 
@@ -200,7 +197,7 @@ def _constant_power(x: Real, y: Real) -> Real | None:
 
 
 def remainder(x: Real, y: Real) -> Real:
-    """fmod: x - trunc(x / y) * y, with x's sign; exact while |x / y| < 2**53 (f32), 2**52 (f64)"""
+    """fmod: x - trunc(x / y) * y, with x's sign; exact while |x / y| < 2**52; f64 needs FMA for that"""
     if not x.is_double:
         return remainder(x.as_double(), y.as_double()).as_single()
     quotient = (x / y).intrinsic("trunc")

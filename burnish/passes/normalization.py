@@ -44,7 +44,7 @@ def find_normalization(node: ir.Node, with_bias: bool) -> Normalization | Skip:
     outer = product_of(node.outputs[0])
     inner = next((v for v, power in outer.powers.items() if power == -0.5), None)
     if inner is None:
-        return Skip(f"{node.name} does not divide by a square root")
+        return Skip(f"{node.name} does not divide by a square root used only there")
     total = sum_of(inner)
     square = total.only()
     mean = mean_of(square) if square is not None else None

@@ -18,7 +18,7 @@ from burnish.devices.machine import best_target
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.lower.program import lower, plan_memory
-from burnish.lower.task import Launch, Program, ReferenceStep, Step, TensorRef
+from burnish.lower.task import Branch, Program, ReferenceStep, Step, TensorRef
 from burnish.ops.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.context import PassContext, PassReport
@@ -150,7 +150,7 @@ def _references(steps: Sequence[Step]) -> Iterator[ReferenceStep]:
     for step in steps:
         if isinstance(step, ReferenceStep):
             yield step
-        elif not isinstance(step, Launch):
+        elif isinstance(step, Branch):
             yield from _references(step.then)
             yield from _references(step.otherwise)
 

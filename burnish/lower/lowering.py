@@ -18,7 +18,7 @@ from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
-from burnish.lower.task import Branch, Kernel, Launch, Loops, Step, Store
+from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.ops import expr as ex
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
@@ -344,9 +344,11 @@ class ScopeLowering:
 
     def branches_fit(self, form: StepForm) -> bool:
         """Both branches give every output its own shape and dtype, so that either can write it in place."""
-        tensors = self.shared.inferred.tensors
+        tensors, impossible = self.shared.inferred.tensors, self.shared.inferred.impossible
         for name in ("then_branch", "else_branch"):
             graph = form.node.attributes[name].as_graph()
+            if graph in impossible:
+                continue
             for value, out in zip(graph.outputs, form.outputs):
                 inner = tensors.get(value)
                 if inner is None or out is None or inner.shape != out.shape or inner.dtype is not out.dtype:
@@ -362,6 +364,9 @@ class ScopeLowering:
         sides: list[tuple[Step, ...]] = []
         for name in ("then_branch", "else_branch"):
             graph = form.node.attributes[name].as_graph()
+            if (reason := self.shared.inferred.impossible.get(graph)) is not None:
+                sides.append((Fail(form.node.name or "If", reason),))
+                continue
             inner = [self.shared.inferred.tensors[v] for v in graph.outputs]
             into = {t: self.placements[o] for t, o in zip(inner, form.outputs) if o is not None}
             sides.append(tuple(ScopeLowering(self.shared, graph, into).run()))

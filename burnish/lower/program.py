@@ -78,8 +78,7 @@ def _uses(steps: Sequence[Step]) -> list[set[int]]:
             found.append({b.storage for b in step.bindings})
         elif isinstance(step, ReferenceStep):
             found.append({t.storage for t in (*step.inputs, *step.outputs)})
-        else:
-            assert isinstance(step, Branch)
+        elif isinstance(step, Branch):
             found.append({step.condition.storage})
             found += [*_uses(step.then), *_uses(step.otherwise)]
     return found

@@ -197,7 +197,15 @@ class Branch:
     otherwise: tuple[Step, ...]
 
 
-Step = Launch | ReferenceStep | Branch
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The side of an If that the plan's shapes make invalid; to reach it is the caller's error."""
+
+    name: str
+    reason: str
+
+
+Step = Launch | ReferenceStep | Branch | Fail
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,12 +36,14 @@ class Inferred:
     definitions  every node that has one: what each output is, in order (see registry.define)
     undefined    every other node, and why; these run on the reference kernel (If, Loop and Scan included)
     from_data    the symbols that only the run can tell
+    impossible   branches of an If that do not fit the shapes, and why; the other branch is the one that runs
     """
 
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
     definitions: dict[ir.Node, tuple[Result, ...]] = field(default_factory=dict)
     undefined: dict[ir.Node, str] = field(default_factory=dict)
     from_data: set[str] = field(default_factory=set)
+    impossible: dict[ir.Graph, str] = field(default_factory=dict)
 
 
 def infer(graph: ir.Graph | ir.Function, known: Mapping[ir.Value, Tensor] | None = None) -> Inferred:
@@ -72,6 +74,17 @@ class _Walk:
             self.used |= {name for d in self.shape_of(value) for name in symbols(d)}
         for node in graph:
             self.node(node)
+
+    def branch(self, graph: ir.Graph) -> None:
+        """One side of an If. A side that the shapes make invalid is noted: exporters leave such dead sides behind."""
+        try:
+            self.graph(graph)
+        except UserError as error:
+            if error.code != "E203":
+                raise
+            self.found.impossible[graph] = f"{error.where}: {error.what}"
+            for value in graph.outputs:
+                self.tensors.pop(value, None)
 
     def shape_of(self, value: ir.Value) -> Shape:
         return self.tensors[value].shape if value in self.tensors else ()
@@ -151,7 +164,8 @@ class _Walk:
 
     def undefined(self, node: ir.Node) -> None:
         if node.op_type in CONTROL and node.domain in ("", "ai.onnx"):
-            outputs = CONTROL[node.op_type](node, self.tensors, self.graph, self.fresh)
+            walk = self.branch if node.op_type == "If" else self.graph
+            outputs = CONTROL[node.op_type](node, self.tensors, walk, self.fresh)
         else:
             outputs = infer_reference(node, self.tensors, self.opsets, self.fresh)
         for value, tensor in zip(node.outputs, outputs):

@@ -131,7 +131,9 @@ def _carry(
 
 
 def _either(value: ir.Value, one: Tensor | None, other: Tensor | None, fresh: Fresh) -> Tensor | None:
-    if one is None or other is None or one.rank != other.rank or one.dtype is not other.dtype:
+    if one is None or other is None:  # one side does not fit the shapes: the other side decides
+        return _renamed(value, one or other)
+    if one.rank != other.rank or one.dtype is not other.dtype:
         return None
     elements = one.elements if one.elements == other.elements else None
     return Tensor(value.name or "", one.dtype, _open(value, one.shape, other.shape, fresh), elements)

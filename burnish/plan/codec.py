@@ -165,6 +165,7 @@ step = one_of(
             name=text, op_type=text, blob=text, inputs=each(tensor), outputs=each(tensor), launch=natural,
         ),
     ),
+    fail=(m.FailStep, record(m.FailStep, name=text, reason=text)),
     branch=(m.BranchStep, record(m.BranchStep, condition=natural, then=_steps, otherwise=_steps)),
 )  # fmt: skip
 steps: Codec = each(step)

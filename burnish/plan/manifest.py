@@ -99,7 +99,15 @@ class BranchStep:
     otherwise: tuple[StepSpec, ...]
 
 
-StepSpec = NativeStep | ReferenceStepSpec | BranchStep
+@dataclass(frozen=True, slots=True)
+class FailStep:
+    """Refuse to go on (E515): this side of an If cannot run at the plan's shapes."""
+
+    name: str
+    reason: str
+
+
+StepSpec = NativeStep | ReferenceStepSpec | BranchStep | FailStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from burnish.devices import Device, Memory, Team
 from burnish.dims import evaluate, format_shape, symbols
-from burnish.errors import InternalError
-from burnish.plan.manifest import BranchStep, NativeStep, ReferenceStepSpec, StepSpec, StorageSpec, TensorSpec
+from burnish.errors import InternalError, UserError
+from burnish.plan.manifest import BranchStep, FailStep, NativeStep, ReferenceStepSpec, StepSpec, StorageSpec, TensorSpec
 from burnish.runtime.layout import Layout, revealed
 from burnish.runtime.profile import Recorder
 from burnish.runtime.shapes import known_shape
@@ -69,6 +69,8 @@ class Run:
             elif isinstance(step, BranchStep):
                 truth = ctypes.c_uint8.from_address(self._buffers[step.condition]).value
                 self._steps(step.then if truth else step.otherwise)
+            elif isinstance(step, FailStep):
+                raise _cannot_run(step)
             else:
                 self._reference(step)
 
@@ -121,6 +123,16 @@ def array_at(address: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Arra
     content = memoryview((ctypes.c_byte * size).from_address(address)).cast("B")
     found: Array = np.frombuffer(content, np.uint8).view(dtype).reshape(shape)
     return found
+
+
+def _cannot_run(step: FailStep) -> UserError:
+    return UserError(
+        "E515",
+        "the inputs chose a side of an If that cannot run at the plan's shapes",
+        where=f"node '{step.name}'",
+        why=step.reason,
+        hint="give inputs that choose the other side, or build with shapes (or a profile) that this side accepts",
+    )
 
 
 def _unexpected_shape(step: ReferenceStepSpec, spec: TensorSpec, shape: tuple[int, ...]) -> InternalError:

@@ -19,9 +19,10 @@ from burnish.dims import bounds
 from burnish.errors import InternalError
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Branch, Kernel, Launch, Program, ReferenceStep, Step, TensorRef
+from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, TensorRef
 from burnish.plan.manifest import (
     BranchStep,
+    FailStep,
     LaunchSpec,
     NativeStep,
     ReferenceStepSpec,
@@ -109,8 +110,14 @@ class Emission:
                 continue
             found += self._segment(native)
             native = []
-            found.append(self._reference(step) if isinstance(step, ReferenceStep) else self._branch(step))
+            found.append(self._other(step))
         return found + self._segment(native)
+
+    def _other(self, step: Step) -> StepSpec:
+        """What the runtime does itself."""
+        if isinstance(step, ReferenceStep):
+            return self._reference(step)
+        return FailStep(step.name, step.reason) if isinstance(step, Fail) else self._branch(step)
 
     def _segment(self, steps: Sequence[Step]) -> list[StepSpec]:
         """The segment's function; nothing if there is nothing to do."""

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from burnish.dims import evaluate
 from burnish.ops.definition import Attention, Compute, Concat, Conv, MatMul, Reshape, View
 from burnish.ops.expr import Axis, axis
 
@@ -32,16 +33,18 @@ BINARY = {
 REDUCE = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
 
 
-def interpret(definition, values):
-    """The output's array; `values` maps the name of each input to its array."""
+def interpret(definition, values, sizes=None):
+    """The output's array; `values` maps the name of each input to its array, `sizes` each symbol to a number."""
+    sizes = sizes or {}
+    shape = tuple(evaluate(d, sizes) for d in definition.shape)
     if isinstance(definition, Reshape):
-        return values[definition.source.name].reshape(definition.shape)
+        return values[definition.source.name].reshape(shape)
     if isinstance(definition, Concat):
         return np.concatenate([values[p.name] for p in definition.parts], axis=definition.axis)
     if isinstance(definition, MatMul):
         return _matmul(definition, values)
     if isinstance(definition, Conv):
-        return _conv(definition, values)
+        return _conv(definition, values, shape)
     if isinstance(definition, Attention):
         return _attention(definition, values)
     axes = tuple(Axis(f"i{n}", d) for n, d in enumerate(definition.shape))
@@ -53,15 +56,15 @@ def interpret(definition, values):
         body = definition.body(index)
     assert body.dtype is definition.dtype, f"{body.dtype} in a definition of {definition.dtype}"
     rank = len(axes)
-    grid = {a: np.arange(a.extent).reshape([-1 if n == m else 1 for m in range(rank)]) for n, a in enumerate(axes)}
+    grid = {a: np.arange(shape[n]).reshape([-1 if n == m else 1 for m in range(rank)]) for n, a in enumerate(axes)}
     with np.errstate(all="ignore"):
-        result = _Evaluation(grid, values, rank).value(body)
-    return np.broadcast_to(result, definition.shape).astype(definition.dtype.numpy)
+        result = _Evaluation(grid, values, rank, sizes).value(body)
+    return np.broadcast_to(result, shape).astype(definition.dtype.numpy)
 
 
 class _Evaluation:
-    def __init__(self, grid, values, rank):
-        self.grid, self.values, self.rank, self.done = grid, values, rank, {}
+    def __init__(self, grid, values, rank, sizes):
+        self.grid, self.values, self.rank, self.sizes, self.done = grid, values, rank, sizes, {}
 
     def value(self, node):
         if id(node) not in self.done:
@@ -69,8 +72,10 @@ class _Evaluation:
         return self.done[id(node)]
 
     def compute(self, node):
-        if node.op in ("const", "dim"):
+        if node.op == "const":
             return np.asarray(node.attr).astype(node.dtype.numpy)
+        if node.op == "dim":
+            return np.int64(evaluate(node.attr, self.sizes))
         if node.op == "axis":
             return self.grid[node.attr]
         if node.op == "reduce":
@@ -100,10 +105,10 @@ class _Evaluation:
         deeper = self.rank + len(axes)
         grid = {a: g.reshape(g.shape + (1,) * len(axes)) for a, g in self.grid.items()}
         for n, a in enumerate(axes):
-            grid[a] = np.arange(a.extent).reshape([-1 if m == self.rank + n else 1 for m in range(deeper)])
-        body = np.asarray(_Evaluation(grid, self.values, deeper).value(node.args[0]))
+            grid[a] = np.arange(evaluate(a.extent, self.sizes)).reshape([-1 if m == self.rank + n else 1 for m in range(deeper)])
+        body = np.asarray(_Evaluation(grid, self.values, deeper, self.sizes).value(node.args[0]))
         body = body.reshape((1,) * (deeper - body.ndim) + body.shape)
-        full = body.shape[: self.rank] + tuple(a.extent for a in axes)
+        full = body.shape[: self.rank] + tuple(evaluate(a.extent, self.sizes) for a in axes)
         body = np.broadcast_to(body, full)
         over = tuple(range(self.rank, deeper))
         initial = {"max": _lowest(node.dtype), "min": _highest(node.dtype)}.get(kind)
@@ -129,16 +134,16 @@ def _matmul(d, values):
     return result.astype(d.dtype.numpy)
 
 
-def _conv(d, values):
+def _conv(d, values, shape):
     x, weight = (values[t.name].astype(np.float64) for t in (d.x, d.weight))
-    out = np.zeros(d.shape)
+    out = np.zeros(shape)
     taps = itertools.product(*(range(k) for k in weight.shape[2:]))
-    per_group = d.shape[1] // d.groups
+    per_group = shape[1] // d.groups
     inputs = x.shape[1] // d.groups
     for tap in taps:
-        for y in np.ndindex(*(x.shape[2:] if d.transposed else d.shape[2:])):
+        for y in np.ndindex(*(x.shape[2:] if d.transposed else shape[2:])):
             there = [v * s + r * e - p for v, s, r, e, p in zip(y, d.strides, tap, d.dilations, d.pads_begin)]
-            limit = d.shape[2:] if d.transposed else x.shape[2:]
+            limit = shape[2:] if d.transposed else x.shape[2:]
             if not all(0 <= t < n for t, n in zip(there, limit)):
                 continue
             source, target = (y, tuple(there)) if d.transposed else (tuple(there), y)

@@ -10,8 +10,9 @@ import onnx.numpy_helper
 import onnx_ir as ir
 import pytest
 
+from burnish.dims import DimExpr, evaluate, symbol
 from burnish.dtypes import DType
-from burnish.ops.definition import Recurrent
+from burnish.ops.definition import Recurrent, Tensor
 from burnish.ops.infer import infer
 from burnish.ops.node_view import constant_tensor
 from burnish.ops.registry import is_defined
@@ -64,20 +65,49 @@ def test_definition_gives_onnx_expected_output(case):
         check(found, node, values, wanted, ROUNDED.get(case.name, 0))
 
 
-def check(found, node, values, expected, loose=0):
+@pytest.mark.parametrize("case", [c for c in CASES if c.data_sets[0][0]], ids=lambda c: c.name)
+def test_symbolic_definition_agrees_once_its_symbols_are_bound(case):
+    """The first input's dimensions are symbols; what follows for shapes and elements holds for the case's sizes."""
+    if case.name in OTHERWISE:
+        pytest.skip(OTHERWISE[case.name])
+    model = ir.from_proto(case.model)
+    inputs, expected = case.data_sets[0]
+    given = [_array(v) for v in inputs]
+    first = model.graph.inputs[0]
+    try:
+        known = {v: constant_tensor(v.name, a) for v, a in zip(model.graph.inputs, given)}
+    except KeyError:
+        pytest.skip("an element type Burnish does not hold")
+    if given[0].ndim == 0:
+        pytest.skip("no dimension to leave open")
+    sizes = {f"d{n}": size for n, size in enumerate(given[0].shape)}
+    shape = tuple(size if size == 1 else symbol(f"d{n}") for n, size in enumerate(given[0].shape))
+    known[first] = Tensor(first.name, known[first].dtype, shape)
+    found = infer(model.graph, known)
+    (node,) = model.graph
+    if node in found.undefined:
+        pytest.skip(found.undefined[node])
+    values = dict(zip((v.name for v in model.graph.inputs), given))
+    wanted = dict(zip((v.name for v in model.graph.outputs), map(_array, expected)))
+    check(found, node, values, wanted, ROUNDED.get(case.name, 0), sizes)
+
+
+def check(found, node, values, expected, loose=0, sizes=None):
     """Shapes, dtypes and elements of every output; the known elements too."""
     for value, definition in zip(node.outputs, found.definitions[node]):
         if value.name not in expected:
             continue
         want = expected[value.name]
         tensor = found.tensors[value]
-        assert tensor.shape == want.shape
+        sizes = sizes or {}
+        assert tuple(evaluate(d, sizes) for d in tensor.shape) == want.shape
         assert tensor.dtype is DType.of(want.dtype)
         if definition is None or isinstance(definition, Recurrent) or isinstance(found.definitions[node][0], Recurrent):
             continue
-        _assert_close(interpret(definition, values), want, loose)
+        _assert_close(interpret(definition, values, sizes), want, loose)
         if tensor.elements is not None:
-            array = np.asarray(tensor.elements).reshape(want.shape).astype(want.dtype)
+            elements = [evaluate(e, sizes) if isinstance(e, DimExpr) else e for e in tensor.elements]
+            array = np.asarray(elements).reshape(want.shape).astype(want.dtype)
             _assert_close(array, want, loose)
 
 

@@ -84,10 +84,16 @@ def cycles(kernel: Contraction, shape: Shape, tiling: Tiling, target: Target) ->
 
 def _dot_cycles(shape: Shape, target: Target, rows: int, columns: int) -> float:
     """Cycles of one dot tile: its vectors of k, then folding their lanes."""
+    lanes, inner, depth = dot_lanes(shape, target), guess(shape.reduce[-1].extent), guess(shape.depth)
     busy = max(rows * columns / 2, (rows + columns) / _LOADS_PER_CYCLE, _LATENCY if rows * columns < 8 else 0.0)
-    lanes, inner = dot_lanes(shape, target), guess(shape.reduce[-1].extent)
-    vectors = -(-inner // lanes) * guess(shape.depth) // inner
-    return vectors * busy + rows * columns * 6
+    step_bytes = (rows + columns) * lanes * shape.accumulator.size_bytes
+    transfer = step_bytes / _LEVEL2_BYTES_PER_CYCLE if depth * step_bytes > _LEVEL1_BYTES * lanes else 0.0
+    vectors = -(-inner // lanes) * (depth // inner)
+    return 1.15 * (vectors * _overlapped(busy, transfer) + rows * columns * 6)
+
+
+def _overlapped(busy: float, transfer: float) -> float:
+    return max(busy, transfer) + 0.15 * min(busy, transfer)
 
 
 def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors: int) -> float:
@@ -100,7 +106,7 @@ def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors:
     panel_bytes = guess(shape.depth) * tiling.vectors * tiling.lanes * item
     transfer = vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if panel_bytes > _LEVEL1_BYTES else 0.0
     busy = max(rows * vectors / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0)
-    return max(busy, transfer) + 0.15 * min(busy, transfer)
+    return _overlapped(busy, transfer)
 
 
 def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> float:
@@ -116,8 +122,9 @@ def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> 
 def block_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
     """How many row tiles share a panel before the next panel comes: 0 for all of them, 1 for none.
 
-    All of them while A fits the second cache level: each thread then reads only its own panels of B. Else what fits.
-    If B is small and A is large, one tile at a time: A is then read once, B from cache.
+    If B stays in the second cache level and A is larger, one tile at a time: A is then read once. Else all of them: each
+    thread reads its own panels once, and A's rows (a third of the traffic) from wherever they lie, as long as that is
+    a cache; beyond it, as many as fit.
     """
     item = kernel.slots[0].dtype.size_bytes
     depth, columns = guess(shape.depth), guess(shape.n.extent)
@@ -127,10 +134,10 @@ def block_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
     b_bytes = depth * columns * shape.accumulator.size_bytes
     if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes:
         return 1
-    if a_bytes <= _LEVEL2_BYTES:
+    if a_bytes <= 4 * _LEVEL2_BYTES:
         return 0
     tile_bytes = max(1, tiling.rows * a_bytes // pixels)
-    return max(1, _LEVEL2_BYTES // 2 // tile_bytes)
+    return max(1, _LEVEL2_BYTES // tile_bytes)
 
 
 def _size(kernel: Contraction) -> int:

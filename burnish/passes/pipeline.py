@@ -9,10 +9,22 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from burnish.passes import cancel_reshapes, cancel_transposes, canonicalize, remove_no_ops
+from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
 from burnish.passes.context import PassContext, PassReport, PassRow
+from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
 from burnish.passes.fold_branches import fold_branches
 from burnish.passes.fold_constants import fold_constants
+from burnish.passes.fold_pad import FoldPad
+from burnish.passes.fold_scale_into_weights import FoldScaleIntoWeights
 from burnish.passes.fold_shapes import fold_shapes
+from burnish.passes.fuse_attention import FuseAttention
+from burnish.passes.fuse_bias import FuseBias
+from burnish.passes.fuse_gelu import FuseGelu
+from burnish.passes.fuse_hard_swish import FuseHardSigmoid, FuseHardSwish
+from burnish.passes.fuse_layer_norm import FuseLayerNorm
+from burnish.passes.fuse_rms_norm import FuseRmsNorm
+from burnish.passes.fuse_silu import FuseSilu
+from burnish.passes.fuse_softmax import FuseSoftmax
 from burnish.passes.lift_constants import lift_constants
 from burnish.passes.merge_equal import merge_equal
 from burnish.passes.remove_unused import remove_unused
@@ -67,7 +79,14 @@ CLEAN = Repeat(
 PIPELINE: tuple[Pass | Repeat, ...] = (
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
-    # norms, activations, attention and folding into weights: their rules go here, most specific first
+    rules("fold_pad", "convolutions and pools pad by themselves", FoldPad()),
+    rules("fold_batch_norm", "its statistics are constants: weights take them", FoldBatchNorm(), SplitBatchNorm()),
+    rules("fold_into_weights", "so do scales and biases after a linear node", FoldScaleIntoWeights(), FuseBias()),
+    rules("canonicalize_clip", "one clip for all that clips, which the gates need", CanonicalizeClip(), MergeClips()),
+    rules("fuse_norms", "one row kernel for six to nine nodes", FuseLayerNorm(), FuseRmsNorm()),
+    rules("fuse_gates", "one expression for an activation", FuseGelu(), FuseHardSigmoid(), FuseHardSwish(), FuseSilu()),
+    rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
+    rules("fuse_attention", "scores are never stored", FuseAttention()),
     CLEAN,
 )
 

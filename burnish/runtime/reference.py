@@ -27,7 +27,7 @@ class ReferenceStep:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The step's outputs, dense, of the declared dtypes.
 
-        raises: E512 if the node fails on this data; E803 if onnx is not installed
+        raises: E512 if the node fails on this data; E832 if onnx is not installed
         """
         try:
             if self._evaluator is None:
@@ -57,7 +57,7 @@ def _evaluator(model: Any) -> Any:
         from onnx.reference import ReferenceEvaluator
     except ImportError as error:
         raise EnvironmentProblem(
-            "E803",
+            "E832",
             "this plan has a step on the reference kernel, which needs the package onnx",
             why=str(error),
             hint="pip install onnx; burnish inspect plan PLAN lists the nodes that need it",

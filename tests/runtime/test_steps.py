@@ -97,7 +97,7 @@ def test_a_tensor_whose_size_nobody_found_is_our_bug():
 
 def test_without_onnx_a_plan_with_reference_steps_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with load(failing_plan(), threads=1) as engine, pytest.raises(EnvironmentProblem, match="E803") as caught:
+    with load(failing_plan(), threads=1) as engine, pytest.raises(EnvironmentProblem, match="E832") as caught:
         engine(x=X, i=np.array([4]))
     assert "pip install onnx" in caught.value.hint
 

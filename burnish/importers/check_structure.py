@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import onnx
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from burnish.errors import UserError
 
@@ -17,9 +19,10 @@ NEWEST_OPSET = onnx.defs.onnx_opset_version()
 def check_structure(proto: onnx.ModelProto, name: str) -> None:
     """Check the whole model, subgraphs and functions included.
 
-    raises:  E105 missing opset import, E106 opset too old or new, E110 dangling input, E111 duplicate name,
+    raises:  E103 a name that is no text, E105 missing opset import, E106 opset too old or new, E110 dangling input, E111 duplicate name,
              E112 cycle, E116 no outputs
     """
+    _check_text(proto, name)
     _check_opset(proto.opset_import, name)
     if not proto.graph.output:
         raise UserError("E116", "the graph has no outputs", where=name, hint="mark what the model is to compute")
@@ -36,6 +39,24 @@ def describe(node: onnx.NodeProto) -> str:
     if node.name:
         return f"node {node.name!r}"
     return f"node {node.op_type} -> {node.output[0] if node.output else '?'!r}"
+
+
+def _check_text(message: Message, name: str) -> None:
+    """Protobuf hands out a string with damaged UTF-8 as bytes."""
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING:
+            for word in [value] if isinstance(value, str | bytes) else value:
+                if not isinstance(word, str):
+                    raise UserError(
+                        "E103",
+                        "the model file is damaged",
+                        where=name,
+                        why=f"the field {field.full_name} holds {word!r}, which is not UTF-8 text",
+                        hint="copy or download it again",
+                    )
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            for inner in [value] if isinstance(value, Message) else value:
+                _check_text(inner, name)
 
 
 def _check_opset(imports: Iterable[onnx.OperatorSetIdProto], name: str) -> None:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from burnish.errors import UserError
+from burnish.importers.upgrade import upgrade
 
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 MAX_DEPTH = 8
@@ -42,7 +43,7 @@ def inline_model_functions(model: ir.Model, name: str) -> None:
         ) from error
 
 
-def inline_defined_functions(model: ir.Model, keep: Callable[[str, str], bool]) -> None:
+def inline_defined_functions(model: ir.Model, keep: Callable[[str, str], bool], name: str) -> None:
     """Replace operators that ONNX defines by a function body by that body, unless `keep` has them.
 
     A body with control flow stays one node: nothing is won by running it in pieces.
@@ -51,6 +52,7 @@ def inline_defined_functions(model: ir.Model, keep: Callable[[str, str], bool]) 
         calls = [n for n in model.graph.all_nodes() if not keep(n.domain, n.op_type)]
         if not sum(_inline_call(model, node) for node in calls):
             return
+        upgrade(model, name)  # a body may be written in an older opset
 
 
 def _inline_call(model: ir.Model, node: ir.Node) -> bool:
@@ -58,10 +60,11 @@ def _inline_call(model: ir.Model, node: ir.Node) -> bool:
     if body is None or any(n.op_type in CONTROL_FLOW for n in body.node):
         return False
     function = ir.from_proto(body)
-    graph = node.graph
-    assert graph is not None
+    version = function.opset_imports.get("", 0)
+    function.opset_imports.update(model.graph.opset_imports)
     for inner in function.all_nodes():
-        inner.name = f"{node.name}/{inner.op_type}"
+        inner.name, inner.version = f"{node.name}/{inner.op_type}", version or None
+    node.resize_outputs(len(body.output))
     single = ir.Model(
         ir.Graph([], [], nodes=[], opset_imports=dict(model.graph.opset_imports), name="call"),
         ir_version=model.ir_version,
@@ -134,4 +137,16 @@ def _function_body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
         function.ParseFromString(content)
     else:
         function.CopyFrom(content)
+    return _without_missing_outputs(function, node)
+
+
+def _without_missing_outputs(function: onnx.FunctionProto, node: ir.Node) -> onnx.FunctionProto | None:
+    """A body that depends on the call leaves out optional outputs that the call does not use, but still lists them."""
+    produced = {name for inner in function.node for name in inner.output}
+    while function.output and function.output[-1] not in produced:
+        function.output.pop()
+    used = [i for i, value in enumerate(node.outputs) if value.uses() or value.is_graph_output()]
+    if not used or max(used) >= len(function.output) or any(o not in produced for o in function.output):
+        return None
+    del function.output[len(node.outputs) :]
     return function

@@ -55,7 +55,7 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -
     check_structure(proto, name)
     proto = raise_to_minimum(proto, name)
     densify(proto)
-    model = ir.from_proto(proto)
+    model = _as_graph(proto, name)
     take_tensors(model, name)
     _initializers_are_constants(model)
     check_operators(model, name, keep)
@@ -64,7 +64,7 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -
     inline_model_functions(model, name)
     upgrade(model, name)
     if keep is not None:
-        inline_defined_functions(model, keep)
+        inline_defined_functions(model, keep, name)
     name_nodes(model)
     infer_shapes(model, name)
     return Imported(model, digest.hexdigest(), name)
@@ -118,6 +118,19 @@ def _parse(content: bytes, where: str) -> onnx.ModelProto:
             hint="copy or download it again",
         )
     return proto
+
+
+def _as_graph(proto: onnx.ModelProto, name: str) -> ir.Model:
+    try:
+        return ir.from_proto(proto)
+    except Exception as error:  # onnx_ir raises many kinds for enumerations and types that do not exist
+        raise UserError(
+            "E103",
+            "the model file is damaged",
+            where=name,
+            why=" ".join(str(error.__cause__ or error).split())[:200],
+            hint="copy or export it again",
+        ) from error
 
 
 def _base_path(model: ir.Model) -> Path | None:

@@ -32,11 +32,12 @@ _CANDIDATES = 12
 def schedules(kernel: Contraction, target: Target) -> list[Schedule]:
     """Legal schedules, the one expected to be fastest first."""
     shape = analyse(kernel)
-    ranked = sorted(
-        ((cost.cycles(kernel, shape, t, target), i, t) for i, t in enumerate(_tilings(kernel, shape, target))),
-        key=lambda entry: entry[:2],
-    )
-    found = [_schedule(kernel, shape, cycles, tiling) for cycles, _, tiling in ranked]
+    ranked = []
+    for i, tiling in enumerate(_tilings(kernel, shape, target)):
+        cycles = cost.cycles(kernel, shape, tiling, target)
+        shared = cycles if cycles < SERIAL_CYCLES else cycles * cost.imbalance(kernel, shape, tiling)
+        ranked.append((shared, i, cycles, tiling))
+    found = [_schedule(kernel, shape, cycles, tiling) for _, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])]
     return list(dict.fromkeys(found))[:_CANDIDATES]
 
 

@@ -68,26 +68,38 @@ def cycles(kernel: Contraction, shape: Shape, tiling: Tiling, target: Target) ->
     tiled, outer = tiled_run(shape, tiling.axis)
     columns, depth = guess(shape.n.extent), guess(shape.depth)
     whole, tail = divmod(columns, tiling.vectors * tiling.lanes)
+    sizes = row_sizes(tiled.extent, tiling.rows)
     panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
     total = 0.0
-    for size, count in row_sizes(tiled.extent, tiling.rows):
+    is_single = not outer and len(sizes) == sizes[0][1] == 1
+    for size, count in sizes:
         for vectors, repeats in panels:
             if not vectors or not size:
                 continue
             if tiling.form == "dot":
-                one = _dot_cycles(shape, target, size, min(tiling.lanes, columns))
+                one = _dot_cycles(shape, target, size, min(tiling.lanes, columns), is_single)
             else:
-                one = depth * _step(kernel, shape, tiling, size, vectors)
+                one = depth * _step(kernel, shape, tiling, size, vectors, is_single)
             total += count * repeats * (one + 30 + size * vectors * 3)
     return total * guess(shape.group_count) * guess(product(r.extent for r in outer))
 
 
-def _dot_cycles(shape: Shape, target: Target, rows: int, columns: int) -> float:
-    """Cycles of one dot tile: its vectors of k, then folding their lanes."""
+def imbalance(kernel: Contraction, shape: Shape, tiling: Tiling) -> float:
+    """How much longer the busiest thread works than the average one, for two and for four threads."""
+    tiled, outer = tiled_run(shape, tiling.axis)
+    tiles = sum(count for _, count in row_sizes(tiled.extent, tiling.rows)) * guess(product(r.extent for r in outer))
+    units = tiles * guess(shape.group_count) * -(-guess(shape.n.extent) // (tiling.vectors * tiling.lanes))
+    return (-(-units // 2) * 2 + -(-units // 4) * 4) / (2 * units)
+
+
+def _dot_cycles(shape: Shape, target: Target, rows: int, columns: int, is_single: bool) -> float:
+    """Cycles of one dot tile: its vectors of k, then folding their lanes. is_single: no other tile uses its panel."""
     lanes, inner, depth = dot_lanes(shape, target), guess(shape.reduce[-1].extent), guess(shape.depth)
     busy = max(rows * columns / 2, (rows + columns) / _LOADS_PER_CYCLE, _LATENCY if rows * columns < 8 else 0.0)
     step_bytes = (rows + columns) * lanes * shape.accumulator.size_bytes
-    transfer = step_bytes / _LEVEL2_BYTES_PER_CYCLE if depth * step_bytes > _LEVEL1_BYTES * lanes else 0.0
+    panel = guess(shape.n.extent) if is_single else columns
+    streams = depth * (rows + panel) * shape.accumulator.size_bytes > _LEVEL1_BYTES
+    transfer = step_bytes / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
     vectors = -(-inner // lanes) * (depth // inner)
     return 1.15 * (vectors * _overlapped(busy, transfer) + rows * columns * 6)
 
@@ -96,14 +108,14 @@ def _overlapped(busy: float, transfer: float) -> float:
     return max(busy, transfer) + 0.15 * min(busy, transfer)
 
 
-def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors: int) -> float:
+def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors: int, is_single: bool) -> float:
     """Cycles of one k on one tile."""
     item = shape.accumulator.size_bytes
     loads = (rows + vectors) / _LOADS_PER_CYCLE
     if not kernel.packed and shape.n_stride != 1:
         loads += vectors * tiling.lanes / 2
     loads *= _conflicts(kernel, shape, tiling, rows)
-    panel_bytes = guess(shape.depth) * tiling.vectors * tiling.lanes * item
+    panel_bytes = guess(shape.depth) * (guess(shape.n.extent) if is_single else tiling.vectors * tiling.lanes) * item
     transfer = vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if panel_bytes > _LEVEL1_BYTES else 0.0
     busy = max(rows * vectors / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0)
     return _overlapped(busy, transfer)
@@ -122,9 +134,9 @@ def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> 
 def block_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
     """How many row tiles share a panel before the next panel comes: 0 for all of them, 1 for none.
 
-    If B stays in the second cache level and A is larger, one tile at a time: A is then read once. Else all of them: each
-    thread reads its own panels once, and A's rows (a third of the traffic) from wherever they lie, as long as that is
-    a cache; beyond it, as many as fit.
+    If B stays in the second cache level and A is larger, one tile at a time: A is then read once. Else all of them:
+    each thread reads its own panels once, and A's rows (a third of the traffic) from wherever they lie, as long as that
+    is a cache; beyond it, as many as fit.
     """
     item = kernel.slots[0].dtype.size_bytes
     depth, columns = guess(shape.depth), guess(shape.n.extent)

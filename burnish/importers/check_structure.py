@@ -19,8 +19,8 @@ NEWEST_OPSET = onnx.defs.onnx_opset_version()
 def check_structure(proto: onnx.ModelProto, name: str) -> None:
     """Check the whole model, subgraphs and functions included.
 
-    raises:  E103 a name that is no text, E105 missing opset import, E106 opset too old or new, E110 dangling input, E111 duplicate name,
-             E112 cycle, E116 no outputs
+    raises:  E103 a name that is no text, E105 missing opset import, E106 opset too old or new,
+             E110 dangling input, E111 duplicate name, E112 cycle, E116 no outputs
     """
     _check_text(proto, name)
     _check_opset(proto.opset_import, name)

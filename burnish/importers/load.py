@@ -122,7 +122,8 @@ def _parse(content: bytes, where: str) -> onnx.ModelProto:
 
 def _as_graph(proto: onnx.ModelProto, name: str) -> ir.Model:
     try:
-        return ir.from_proto(proto)
+        model: ir.Model = ir.from_proto(proto)
+        return model
     except Exception as error:  # onnx_ir raises many kinds for enumerations and types that do not exist
         raise UserError(
             "E103",

@@ -47,7 +47,8 @@ OLD_FORMS = {
     ),
     "upsample_linear": (
         9,
-        f'({X}) => (float[a,b,c,d] y) <float[4] s = {{1.0, 1.0, 2.0, 2.0}}> {{ y = Upsample <mode = "linear"> (x, s) }}',
+        f"({X}) => (float[a,b,c,d] y) <float[4] s = {{1.0, 1.0, 2.0, 2.0}}> "
+        '{ y = Upsample <mode = "linear"> (x, s) }',
     ),
     "resize_nearest": (
         10, f"({X}) => (float[a,b,c,d] y) <float[4] s = {{1.0, 1.0, 1.5, 2.5}}> {{ y = Resize (x, s) }}",
@@ -60,7 +61,8 @@ OLD_FORMS = {
         f'({X}) => (float[a,b,c,d] y) <float[4] s = {{1.0, 1.0, 1.5, 0.5}}> {{ y = Resize <mode = "linear"> (x, s) }}',
     ),
     "scatter": (
-        9, "(float[3,4] x, float[2,2] u) => (float[3,4] y) <int64[2,2] i = {0,1,2,3}> { y = Scatter <axis = 1> (x, i, u) }",
+        9, "(float[3,4] x, float[2,2] u) => (float[3,4] y) <int64[2,2] i = {0,1,2,3}> "
+        "{ y = Scatter <axis = 1> (x, i, u) }",
     ),
     "grid_sample": (
         16, "(float[1,2,4,4] x, float[1,3,3,2] g) => (float[a,b,c,d] y) { y = GridSample <mode = \"bicubic\"> (x, g) }",
@@ -110,7 +112,8 @@ def test_an_old_form_gives_the_same_answer_in_the_newest_opset(case: str):
 def test_batch_normalization_per_activation_becomes_arithmetic():
     text = (
         "agraph (float[2,3,2] x, float[3,2] s, float[3,2] b, float[3,2] m) => (float[2,3,2] y) "
-        "<float[3,2] v = {0.5, 1.0, 2.0, 3.0, 4.0, 5.0}> { y = BatchNormalization <spatial = 0, epsilon = 0.01> (x, s, b, m, v) }"
+        "<float[3,2] v = {0.5, 1.0, 2.0, 3.0, 4.0, 5.0}> "
+        "{ y = BatchNormalization <spatial = 0, epsilon = 0.01> (x, s, b, m, v) }"
     )
     proto = parse(7, text)
     feeds = feeds_for(proto)

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from burnish.errors import UserError
 from burnish.passes.constants import new_initializer
 
-TARGET_OPSET = onnx.defs.onnx_opset_version()
+TARGET_OPSET: int = onnx.defs.onnx_opset_version()
 
 Adapter = Callable[[ir.Node, str], None]
 

@@ -25,9 +25,9 @@ def attention(node: NodeView) -> Attention:
         raise Undefined("Attention with a softcap and a mask")
     if mask is not None and mask.shape[-1] != k.shape[2]:
         raise Undefined("Attention with a mask shorter than its keys")
-    if q.shape[3] != k.shape[3]:
+    head_size = k.shape[3] if isinstance(k.shape[3], int) else q.shape[3]
+    if isinstance(q.shape[3], int) and q.shape[3] != head_size:
         raise Misfit("queries and keys differ in size")
-    head_size = q.shape[3]
     scale = node.attr("scale")
     if scale is None:
         if not isinstance(head_size, int):

@@ -10,7 +10,7 @@ from burnish.dtypes import DType
 from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, ints_content
 from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
 from burnish.ops.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
-from burnish.ops.expr import Expr, binary, const, where
+from burnish.ops.expr import Expr, binary, const, dim, where
 from burnish.ops.ordering import clamp, from_end, is_at_least, larger
 from burnish.ops.registry import Misfit, Undefined, operator
 
@@ -277,8 +277,9 @@ def _reflect(position: Expr, extent: Dim) -> Expr:
     """Mirrored at the first and last element, as often as needed: period 2 * (extent - 1)."""
     if extent == 1:
         return ZERO
-    folded = binary("mod", position, 2 * (extent - 1))
-    return binary("min", folded, 2 * (extent - 1) - folded)
+    period = dim(2 * (extent - 1))
+    folded = binary("mod", position, period)
+    return binary("min", folded, period - folded)
 
 
 def _wrap(position: Expr, extent: Dim) -> Expr:

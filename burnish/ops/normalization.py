@@ -135,7 +135,7 @@ def group_normalization(node: NodeView) -> Compute:
         centred = value - mean
         variance = reduce("sum", axes, centred * centred) / size(count, wide)
         normal = (cast(x[i], wide) - mean) * inverse_deviation(variance, epsilon)
-        position = (i[1] if scale.shape[0] == x.shape[1] else group,)
+        position = (group if scale.shape[0] == groups else i[1],)
         return cast(normal, x.dtype) * scale[position] + bias[position]
 
     return Compute(x.dtype, x.shape, body)

@@ -64,8 +64,8 @@ def _taps_inside(w: Window, index: Expr, padded: bool) -> Expr:
         return const(w.kernel, DType.I64)
     start = index * w.stride - w.pad_begin
     low, high = (w.pad_begin * -1, w.extent + w.pad_end) if padded else (0, w.extent)
-    first = _ceildiv(low - start, w.dilation)
-    end = _ceildiv(high - start, w.dilation)
+    first = _ceildiv(dim(low) - start, w.dilation)
+    end = _ceildiv(dim(high) - start, w.dilation)
     return binary("min", end, w.kernel) - binary("max", first, 0)
 
 

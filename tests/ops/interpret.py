@@ -105,7 +105,9 @@ class _Evaluation:
         deeper = self.rank + len(axes)
         grid = {a: g.reshape(g.shape + (1,) * len(axes)) for a, g in self.grid.items()}
         for n, a in enumerate(axes):
-            grid[a] = np.arange(evaluate(a.extent, self.sizes)).reshape([-1 if m == self.rank + n else 1 for m in range(deeper)])
+            grid[a] = np.arange(evaluate(a.extent, self.sizes)).reshape(
+                [-1 if m == self.rank + n else 1 for m in range(deeper)]
+            )
         body = np.asarray(_Evaluation(grid, self.values, deeper, self.sizes).value(node.args[0]))
         body = body.reshape((1,) * (deeper - body.ndim) + body.shape)
         full = body.shape[: self.rank] + tuple(evaluate(a.extent, self.sizes) for a in axes)

@@ -123,6 +123,8 @@ def _refuse(found: Found, softmax_input: ir.Value) -> Skip | None:
     masks = list(found.scores.masks)
     if found.scores.selection is not None:
         masks.append(found.scores.selection.condition)
+    if masks and found.scores.softcap:
+        return Skip("scores are capped and masked: opset 23 masks before it caps, later ones after")
     for mask in masks:
         refused = refuse_mask(mask, dims)
         if refused is not None:

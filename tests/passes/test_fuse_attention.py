@@ -261,6 +261,11 @@ REFUSED = {
         QKV.replace("float[2,4,5,8] k", "float[2,1,5,8] k"),
         "4 heads of q cannot share 1 of k and 4 of v",
     ),
+    "capped and masked": (
+        PRODUCT + "u = Mul(s, c) d = Div(u, cap) e = Tanh(d) f = Mul(e, cap) h = Add(f, m) " + SOFTMAX,
+        QKV + ", float[3,5] m",
+        "scores are capped and masked",
+    ),
     "mask too short": (MASKED, QKV + ", float[2,1,3,1] m", "the mask m is 1 long, the keys 5"),
     "mask rank": (MASKED, QKV + ", float[5] m", "the mask m is not known to have rank 2 to 4"),
     "mask widens": (

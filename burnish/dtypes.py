@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from functools import cached_property
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -32,7 +33,7 @@ class DType(enum.Enum):
     @cached_property
     def numpy(self) -> np.dtype[np.generic]:
         """The numpy type of the same bytes (object for strings)."""
-        return np.dtype(_NUMPY[self.value])
+        return _NUMPY[self.value]
 
     @property
     def onnx(self) -> int:
@@ -69,7 +70,7 @@ class DType(enum.Enum):
         return _FROM_ONNX[int(number)]
 
 
-_NUMPY: dict[str, object] = {
+_KINDS: dict[str, Any] = {
     "f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16,
     "f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m2,
     "i64": np.int64, "i32": np.int32, "i16": np.int16, "i8": np.int8,
@@ -80,5 +81,6 @@ _ONNX = {
     "f32": 1, "u8": 2, "i8": 3, "u16": 4, "i16": 5, "i32": 6, "i64": 7, "string": 8, "bool": 9, "f16": 10, "f64": 11,
     "u32": 12, "u64": 13, "bf16": 16, "f8e4m3": 17, "f8e5m2": 19,
 }  # fmt: skip
-_FROM_NUMPY = {np.dtype(v): DType(k) for k, v in _NUMPY.items()}  # type: ignore[call-overload]
+_NUMPY: dict[str, np.dtype[np.generic]] = {name: np.dtype(kind) for name, kind in _KINDS.items()}
+_FROM_NUMPY = {v: DType(k) for k, v in _NUMPY.items()}
 _FROM_ONNX = {v: DType(k) for k, v in _ONNX.items()}

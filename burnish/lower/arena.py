@@ -1,8 +1,8 @@
 """Place every temporary in one arena; lifetimes that overlap never share bytes.
 
-Sizes are taken at the profile's maximum, so that one allocation serves every shape inside it. A storage with a halo keeps
-zeros around its interior that nobody rewrites; such storages share bytes only with others of the very same geometry,
-at the start of the arena, which the runtime zeroes when shapes are bound.
+Sizes are taken at the profile's maximum, so that one allocation serves every shape inside it. A storage with a halo
+keeps zeros around its interior that nobody rewrites; such storages share bytes only with others of the very same
+geometry, at the start of the arena, which the runtime zeroes when shapes are bound.
 
 Source: best fit by decreasing size, Pisarchyk and Lee 2020 (arXiv 2001.03288).
 """

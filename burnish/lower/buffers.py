@@ -21,7 +21,7 @@ CACHE_LINE_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a new buffer is laid out: axes from outer to inner, zeros around it, and a gap that keeps rows apart in the cache."""
+    """A new buffer: its axes from outer to inner, zeros around it, and a gap that keeps rows apart in the cache."""
 
     order: tuple[int, ...]
     halo: Halo = ()
@@ -30,7 +30,7 @@ class Layout:
 
 @dataclass(eq=False)
 class Buffers:
-    """All storages of a program. `from_data`: symbols that only the run can tell; storages sized by them are dynamic."""
+    """All storages of a program. `from_data`: symbols that only the run can tell; what they size is dynamic."""
 
     from_data: frozenset[str]
     storages: list[Storage] = field(default_factory=list)
@@ -104,8 +104,8 @@ def zero_halo(shape: Sequence[Dim], pads: Mapping[int, tuple[int, int]]) -> Halo
 def _gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:
     """Elements to add to the innermost axis, so that neighbouring rows do not fall into few sets of the L1 cache.
 
-    A row of L lines makes rows meet again after 64 / gcd(L, 64) sets; with fewer than 8 sets, 14 to 28 rows of a register
-    tile evict one another (measured: up to 3.9x, see benchmarks/README.md).
+    A row of L lines makes rows meet again after 64 / gcd(L, 64) sets; with fewer than 8 sets, 14 to 28 rows of a
+    register tile evict one another (measured: up to 3.9x, see benchmarks/README.md).
     """
     inner = padded[order[-1]]
     if not isinstance(inner, int):

@@ -1,8 +1,8 @@
 """Convolutions: implicit GEMM (a Contraction over pixels), or plain loops where channels do not mix.
 
-    contraction   A = the input in place, each pixel and tap an offset;  B = weights as [group, taps and channels, out channel]
-    transposed    one contraction a phase: output y = stride*u + phase - pad takes the taps r = phase (mod stride)
-    loops         depthwise, and forms whose zeros cannot lie in memory: an expression with bounds tests
+contraction   A = the input in place, each pixel and tap an offset;  B = weights [group, taps and channels, out channel]
+transposed    one contraction a phase: output y = stride*u + phase - pad takes the taps r = phase (mod stride)
+loops         depthwise, and forms whose zeros cannot lie in memory: an expression with bounds tests
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction
+from burnish.lower.task import Contraction, Store
 from burnish.ops import expr as ex
 from burnish.ops.definition import Conv, Tensor
 from burnish.ops.expr import Axis, Expr, axis, fresh_axis
@@ -46,7 +46,7 @@ def has_template(form: Conv, can_pad: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One spatial axis of one phase: output = step*u + first, input = u + begin - tap (transposed), or u*stride + tap*dilation."""
+    """One spatial axis: output = out_step*u + out_first reads input = in_step*u + in_first + tap_step*tap."""
 
     count: Dim
     taps: tuple[int, ...]
@@ -76,7 +76,14 @@ def phases(form: Conv) -> list[tuple[Phase, ...]]:
 
 
 def lower_convolution(
-    tensor: Tensor, form: Conv, phase: tuple[Phase, ...], body: Body, x: Placement, into: Placement, buffers: Buffers, place: Place
+    tensor: Tensor,
+    form: Conv,
+    phase: tuple[Phase, ...],
+    body: Body,
+    x: Placement,
+    into: Placement,
+    buffers: Buffers,
+    place: Place,
 ) -> tuple[Contraction, Slots]:
     """One phase. x: the padded input."""
     spatial = len(phase)
@@ -95,7 +102,9 @@ def lower_convolution(
     a = Placement(x.storage, x.dtype, x.shape, x.strides, offset)
     order = [r for r, _ in reduce]
     weights = _weights(form, phase, [*taps, channel], order)
-    b = buffers.constant((form.weight, "conv", tuple(r.name for r in order), tuple(p.taps for p in phase)), weights, form.weight.name)
+    b = buffers.constant(
+        (form.weight, "conv", tuple(r.name for r in order), tuple(p.taps for p in phase)), weights, form.weight.name
+    )
     slots = Slots([a, b])
     b_strides = list(zip([group, *order, n], b.strides))
     index = [axis(image), axis(group) * per_group_out + axis(n)]
@@ -121,8 +130,8 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
     """The value at an output index, as loops: reads a padded Placement in place, or a Tensor behind bounds tests."""
     n, o, *at = body_axes
     groups = form.groups
-    per_in, per_out = form.weight.shape[0 if form.transposed else 1], form.shape[1] // groups  # type: ignore[operator]
-    per_in = per_in // groups if form.transposed else per_in  # type: ignore[operator]
+    per_in, per_out = form.weight.shape[0 if form.transposed else 1], form.shape[1] // groups
+    per_in = per_in // groups if form.transposed else per_in
     channel = fresh_axis(per_in, "r")
     taps = [fresh_axis(k, "r") for k in form.weight.shape[2:]]
     group = o if per_out == 1 else ex.binary("floordiv", o, per_out)
@@ -163,7 +172,9 @@ def _weight_load(form: Conv, buffers: Buffers, index: list[Expr]) -> Expr:
     return ex.load(moved, moved.dtype, index)
 
 
-def _weights(form: Conv, phase: tuple[Phase, ...], canonical_axes: list[Axis], order: list[Axis]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def _weights(
+    form: Conv, phase: tuple[Phase, ...], canonical_axes: list[Axis], order: list[Axis]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     """[group, reduce axes in `order`, out channel of the group]"""
     array = content(form.weight)
     for a, p in enumerate(phase):
@@ -190,10 +201,7 @@ def _strides(pairs: Sequence[tuple[Axis, Dim]], kept: Sequence[Axis]) -> tuple[t
     return tuple((a, s) for a, s in pairs if a in kept and s != 0)
 
 
-def _drop_units(store: object, axes: Sequence[Axis]) -> object:
-    from burnish.lower.task import Store
-
-    assert isinstance(store, Store)
+def _drop_units(store: Store, axes: Sequence[Axis]) -> Store:
     zero = {a: ex.const(0, DType.I64) for a in axes if a.extent == 1 and a.name != "n"}
     return Store(
         store.slot, tuple(ex.substitute_axes(i, zero) for i in store.index), ex.substitute_axes(store.value, zero)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from burnish.dtypes import DType
 from burnish.lower.fuse import epilogue_index
 from burnish.lower.kernels import Slots, bind_loads, flat_index
 from burnish.lower.placement import Placement
@@ -27,7 +28,7 @@ def store_of(
     """
     positions, reason = epilogue_index(body, template)
     assert not reason, reason
-    zero = ex.const(0, ex.DType.I64)
+    zero = ex.const(0, DType.I64)
     values = {a: index[positions[a]] if a in positions else zero for a in body.axes}
     expr = substitute(body.expr, lambda e: result if e.op == "load" and e.attr is template else None)
     # `result` speaks of the kernel's axes already; the root's axes are others, so one substitution does both

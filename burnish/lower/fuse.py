@@ -15,19 +15,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from burnish.dims import Dim, evaluate
-from burnish.lower.scope import Body, Concat, Scope, StepForm, is_constant, placed_sources, sources
-from burnish.ops.definition import Attention, Conv, MatMul, Reshape, Tensor
+from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
+from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import Axis, Expr, axis, free_axes, linear, substitute, substitute_axes, walk
 
 MAX_NODES = 400  # of one expression: bounds compile time
 MAX_LOADS = 16  # distinct tensors in one kernel
-COSTLY = frozenset("exp log tanh erf sigmoid sin cos tan pow asin acos atan sinh cosh asinh acosh atanh log1p expm1".split())
+COSTLY = frozenset(
+    [
+        "exp",
+        "log",
+        "tanh",
+        "erf",
+        "sigmoid",
+        "sin",
+        "cos",
+        "tan",
+        "pow",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "log1p",
+        "expm1",
+    ]
+)
 TEMPLATES = (MatMul, Conv)
 
 
 @dataclass(eq=False)
 class Fusion:
-    """roots in launch order; `epilogue[root]` is the template computed by the root's kernel; expressions already expanded."""
+    """roots in launch order, their expressions expanded; `epilogue[root]` is the template in the root's kernel."""
 
     roots: list[Tensor] = field(default_factory=list)
     bodies: dict[Tensor, Body] = field(default_factory=dict)
@@ -48,9 +70,7 @@ class _Fuser:
     def run(self) -> Fusion:
         for tensor in reversed(self.scope.order):
             form = self.scope.forms[tensor]
-            if isinstance(form, StepForm | Attention | Concat):
-                self._root(tensor)
-            elif isinstance(form, Reshape):
+            if isinstance(form, StepForm | Attention | Concat | Reshape):
                 self._root(tensor)
             elif isinstance(form, MatMul | Conv):
                 self._template(tensor)

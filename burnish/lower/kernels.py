@@ -1,8 +1,7 @@
 """From expressions over tensors to kernels over slots.
 
-A load of a placed tensor becomes a load of a one-dimensional slot at a flat index, sum of axis * stride; then axes that every
-access walks together are merged (so that a dense [16, 33, 2] is one loop of 1,056), and a reduction that would be computed
-again and again inside the loops becomes a kernel of its own.
+A load of a placed tensor becomes a load of a one-dimensional slot at a flat index, sum of axis * stride; then axes that
+every access walks together are merged, so that a dense [16, 33, 2] is one loop of 1,056.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.dims import Dim
+from burnish.dtypes import DType
 from burnish.lower.placement import Placement
 from burnish.lower.task import Binding, Slot, Store, canonical
 from burnish.ops import expr as ex
@@ -73,7 +73,7 @@ def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:
 
 
 def bind_loads(root: Expr, place: Callable[[Expr], Placement | Expr], slots: Slots) -> Expr:
-    """Loads of tensors become loads of flat slots. `place` sees the load; it may also give a constant expression (a scalar)."""
+    """Loads of tensors become loads of flat slots. `place` sees the load; it may also give a constant expression."""
 
     def replace(e: Expr) -> Expr | None:
         if e.op != "load" or isinstance(e.attr, int):
@@ -89,7 +89,7 @@ def bind_loads(root: Expr, place: Callable[[Expr], Placement | Expr], slots: Slo
 def collapse(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[list[Axis], list[Store]]:
     """Merge neighbouring axes (outer, inner) of the domain that every flat index walks as outer * extent + inner."""
     axes, current = [a for a in domain if a.extent != 1], list(stores)
-    gone = {a: ex.const(0, ex.DType.I64) for a in domain if a.extent == 1}
+    gone = {a: ex.const(0, DType.I64) for a in domain if a.extent == 1}
     if gone:
         current = [_substitute_store(s, gone) for s in current]
     i = 0
@@ -111,7 +111,7 @@ def collapse_reductions(stores: Sequence[Store]) -> list[Store]:
             return None
         kind, axes = e.attr
         kept, body = [a for a in axes if a.extent != 1], e.args[0]
-        dropped = {a: ex.const(0, ex.DType.I64) for a in axes if a.extent == 1}
+        dropped = {a: ex.const(0, DType.I64) for a in axes if a.extent == 1}
         body = ex.substitute_axes(body, dropped) if dropped else body
         i = 0
         while i + 1 < len(kept):

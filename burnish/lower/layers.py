@@ -81,5 +81,3 @@ def _slot(placement: Placement) -> Slot:
 
 def _in_order(operands: Sequence[Placement], written: set[int]) -> Slots:
     return Slots(list(operands), set(written))
-
-

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from burnish.dims import Dim, evaluate, symbols
+from burnish.dims import symbols
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.convolution import convolution_body, has_template, lower_convolution, phases
 from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
+from burnish.lower.homes import Homes
 from burnish.lower.kernels import Slots, bind_loads, canonical, collapse, collapse_reductions, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent
 from burnish.lower.matmul import lower_matmul
@@ -22,7 +23,7 @@ from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.ops import expr as ex
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
-from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute, walk
+from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
 from burnish.ops.infer import Inferred
 
 
@@ -33,6 +34,7 @@ class Lowering:
     inferred: Inferred
     buffers: Buffers
     opt: Mapping[str, int]
+    opsets: Mapping[str, int]
     placements: dict[Tensor, Placement] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused
 
@@ -45,6 +47,7 @@ class ScopeLowering:
         self.scope: Scope = build_scope(graph, shared.inferred)
         self.fusion: Fusion = fuse(self.scope, shared.opt)
         self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
+        self.homes = Homes(self.scope, self.fusion, self.wants, shared.buffers, shared.opt, shared.placements, outputs)
         self.outputs = outputs
         self.padded: dict[tuple[Tensor, object], Placement] = {}
         self.steps: list[Step] = []
@@ -60,105 +63,10 @@ class ScopeLowering:
                 done |= {t for t in form.outputs if t is not None} if isinstance(form, StepForm) else {root}
         for tensor, into in self.outputs.items():
             if tensor not in self.scope.forms:  # a constant, an input or an outer value that is also an output
-                self.copy(tensor, self.placed(tensor), into, "output " + tensor.name)
+                self.copy(tensor, self.homes.placed(tensor), into, "output " + tensor.name)
             elif self.placements[tensor] != into:
                 self.copy(tensor, self.placements[tensor], into, self.scope.node_name(tensor))
         return self.steps
-
-    # ---- where things lie -------------------------------------------------------------------------------------
-
-    def place(self, load: Expr) -> Placement | Expr:
-        """For an expression: a scalar that is known becomes a constant, everything else is read from memory."""
-        tensor: Tensor = load.attr
-        if tensor.elements is not None and len(tensor.elements) == 1:
-            (value,) = tensor.elements
-            if isinstance(value, int | float | bool):
-                return ex.const(value, tensor.dtype)
-            return ex.cast(ex.dim(value), tensor.dtype)
-        if is_constant(tensor) and tensor.array is not None and tensor.array.size == 1:
-            return ex.const(tensor.array.reshape(-1)[0].item(), tensor.dtype)
-        return self.placed(tensor)
-
-    def placed(self, tensor: Tensor) -> Placement:
-        if tensor not in self.placements:
-            assert is_constant(tensor), f"{tensor.name} has no memory"
-            return self.buffers.constant_tensor(tensor)
-        return self.placements[tensor]
-
-    def placed_load(self, load: Expr) -> Placement | Expr:
-        return self.placed(load.attr)
-
-    def destination(self, root: Tensor) -> Placement:
-        """Memory for a root: the plan's output, a slice of a Concat, or a new buffer laid out as its users want it."""
-        if root in self.outputs:
-            return self.outputs[root]
-        if root in self.wants.slices:
-            concat, part = self.wants.slices[root]
-            return self.part_of(concat, part)
-        return self.allocate(root, self.order_of(root))
-
-    def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
-        halo = self.wants.halos.get(root, ())
-        spread = root in self.wants.operands and root not in self.wants.orders
-        return self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
-
-    def order_of(self, root: Tensor) -> tuple[int, ...]:
-        if root in self.wants.orders:
-            return self.wants.orders[root]
-        form = self.scope.forms[root]
-        template = self.scope.forms.get(self.fusion.epilogue.get(root, root))
-        if isinstance(template, Conv) or isinstance(form, Conv):
-            return (0, *range(2, root.rank), 1)
-        if isinstance(form, Concat):
-            return self.order_of_concat(form)
-        body = self.fusion.bodies.get(root)
-        return self.order_from_sources(body) if body is not None else tuple(range(root.rank))
-
-    def order_of_concat(self, form: Concat) -> tuple[int, ...]:
-        for part in form.parts:
-            if part in self.placements:
-                return self.order_in(self.placements[part])
-        first = form.parts[0]
-        return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
-
-    def order_from_sources(self, body: Body) -> tuple[int, ...]:
-        """Follow the largest tensor read: axes it walks with the largest steps outside."""
-        best: tuple[float, tuple[int, ...]] = (0.0, tuple(range(len(body.axes))))
-        for load in walk(body.expr):
-            if load.op != "load" or not isinstance(load.attr, Tensor):
-                continue
-            placement = self.placements.get(load.attr)
-            if placement is not None and (size := self.size(placement.shape)) > best[0]:
-                best = (size, _follow(body.axes, load, self.order_in(placement)))
-        return best[1]
-
-    def order_in(self, placement: Placement) -> tuple[int, ...]:
-        """A placement's axes from the largest step to the smallest; those that make no step keep their place."""
-        values = {name: max(n, 1) for name, n in self.shared.opt.items()}
-        steps = [abs(evaluate(s, values)) for s in placement.strides]
-        real = sorted((a for a, n in enumerate(placement.shape) if n != 1), key=lambda a: (-steps[a], a))
-        it = iter(real)
-        return tuple(a if n == 1 else next(it) for a, n in enumerate(placement.shape))
-
-    def size(self, extents: Sequence[Dim]) -> float:
-        total = 1.0
-        for n in extents:
-            total *= max(evaluate(n, self.shared.opt), 1)
-        return total
-
-    def part_of(self, concat: Tensor, part: int) -> Placement:
-        """The slice of a Concat's buffer that belongs to one part."""
-        if concat not in self.placements:
-            self.placements[concat] = self.destination(concat)
-        whole = self.placements[concat]
-        form = self.scope.forms[concat]
-        assert isinstance(form, Concat)
-        start: Dim = 0
-        for p in form.parts[:part]:
-            start = start + p.shape[form.axis]
-        return Placement(
-            whole.storage, whole.dtype, form.parts[part].shape, whole.strides, whole.offset + start * whole.strides[form.axis]
-        )
 
     # ---- roots ------------------------------------------------------------------------------------------------
 
@@ -171,8 +79,8 @@ class ScopeLowering:
         elif isinstance(form, Concat):
             self.concat(root, form)
         elif isinstance(form, Attention):
-            into = self.placements[root] = self.destination(root)
-            kernel, slots = lower_attention(form, into, self.placed)
+            into = self.placements[root] = self.homes.destination(root)
+            kernel, slots = lower_attention(form, into, self.homes.placed)
             self.launch(root, kernel, slots)
         elif isinstance(form, Body) and form.is_view and root not in self.scope.outputs:
             self.view(root, form)
@@ -184,7 +92,7 @@ class ScopeLowering:
         found = None
         if isinstance(load.attr, Tensor):
             found = view(
-                self.placed(load.attr),
+                self.homes.placed(load.attr),
                 root.shape,
                 lambda index: [ex.substitute_axes(a, dict(zip(form.axes, index))) for a in load.args],
             )
@@ -194,7 +102,7 @@ class ScopeLowering:
             self.compute(root)
 
     def reshape(self, root: Tensor, form: Reshape) -> None:
-        source = self.placed(form.source)
+        source = self.homes.placed(form.source)
         found = reshape(source, root.shape)
         if found is None:
             packed = self.buffers.temporary(
@@ -206,23 +114,25 @@ class ScopeLowering:
 
     def concat(self, root: Tensor, form: Concat) -> None:
         if root not in self.placements:
-            self.placements[root] = self.destination(root)
+            self.placements[root] = self.homes.destination(root)
         for i, part in enumerate(form.parts):
             if self.wants.slices.get(part) != (root, i):
-                self.copy(part, self.placed(part), self.part_of(root, i), self.scope.node_name(root))
+                self.copy(part, self.homes.placed(part), self.homes.part_of(root, i), self.scope.node_name(root))
 
     def compute(self, root: Tensor) -> None:
         template = self.fusion.epilogue.get(root)
         if template is None and isinstance(self.scope.forms[root], MatMul | Conv):
             template = root
-        into = self.destination(root)
+        into = self.homes.destination(root)
         if template is None:
             self.loops(root, self.fusion.bodies[root], into)
         else:
             body = plain_body(root) if template is root else self.fusion.bodies[root]
             form = self.scope.forms[template]
             if isinstance(form, MatMul):
-                kernel, slots = lower_matmul(template, form, body, into, self.buffers, self.place, self.placed_load)
+                kernel, slots = lower_matmul(
+                    template, form, body, into, self.buffers, self.homes.place, self.homes.placed_load
+                )
                 self.launch(root, kernel, slots)
             else:
                 assert isinstance(form, Conv)
@@ -234,7 +144,7 @@ class ScopeLowering:
         if has_template(form, can_pad):
             x = self.padded_input(form, channels_last=int(form.x.shape[1]) > 4)  # type: ignore[arg-type]
             for phase in phases(form):
-                kernel, slots = lower_convolution(template, form, phase, body, x, into, self.buffers, self.place)
+                kernel, slots = lower_convolution(template, form, phase, body, x, into, self.buffers, self.homes.place)
                 self.launch(root, kernel, slots)
             return
         in_place = can_pad and not form.transposed and min((*form.pads_begin, *form.pads_end), default=0) >= 0
@@ -251,7 +161,7 @@ class ScopeLowering:
 
     def padded_input(self, form: Conv, channels_last: bool) -> Placement:
         """The input with the zeros that the convolution reads around it: its own halo, or a copy that has one."""
-        x = self.placed(form.x)
+        x = self.homes.placed(form.x)
         needs = [(0, 0), (0, 0), *needed_zeros(form)]
         has = self.buffers.halos.get(x.storage) if form.x in self.wants.halos else None
         none = all(n == (0, 0) for n in needs)
@@ -275,10 +185,10 @@ class ScopeLowering:
         self.loops(tensor, body, into, f"{name}/copy")
 
     def loops(self, root: Tensor, body: Body, into: Placement, name: str = "") -> None:
-        domain = [body.axes[a] for a in self.order_in(into)]
+        domain = [body.axes[a] for a in self.homes.order_in(into)]
         value = self.extract_reductions(root, body.expr, domain)
         slots = Slots()
-        value = bind_loads(value, self.place, slots)
+        value = bind_loads(value, self.homes.place, slots)
         slot = slots.number(into)
         slots.written.add(slot)
         index = flat_index([axis(a) for a in body.axes], into)
@@ -287,7 +197,7 @@ class ScopeLowering:
         self.launch(root, Loops(slots.flat, tuple(axes), tuple(stores)), slots, name)
 
     def extract_reductions(self, root: Tensor, value: Expr, domain: Sequence[Axis]) -> Expr:
-        """A reduction that depends on inner axes but not on all outer ones would be computed again and again: give it memory."""
+        """Give memory to a reduction that the loops would compute again and again: its axes are no outermost ones."""
         real = [a for a in domain if a.extent != 1]
 
         def replace(e: Expr) -> Expr | None:
@@ -321,9 +231,9 @@ class ScopeLowering:
                 if spec is None or tensor is None:
                     outputs.append(None)
                     continue
-                into = self.placements[tensor] = self.destination(tensor)
+                into = self.placements[tensor] = self.homes.destination(tensor)
                 outputs.append(into)
-            kernel, slots = lower_recurrent(form.recurrent, outputs, self.placed)
+            kernel, slots = lower_recurrent(form.recurrent, outputs, self.homes.placed)
             self.launch(root, kernel, slots)
         elif form.node.op_type == "If" and self.branches_fit(form):
             self.steps.append(self.branch(form))
@@ -331,11 +241,15 @@ class ScopeLowering:
             for tensor in form.outputs:
                 if tensor is not None:
                     self.placements[tensor] = self.outputs.get(tensor) or self.buffers.dense("arena", tensor)
-            self.steps.append(lower_reference(form, self.dense_source, self.placements, self.scope.node_name(root)))
+            self.steps.append(
+                lower_reference(
+                    form, self.dense_source, self.placements, self.scope.node_name(root), self.shared.opsets
+                )
+            )
 
     def dense_source(self, tensor: Tensor) -> Placement:
         """A row-major copy where the tensor is not row-major already."""
-        source = self.placed(tensor)
+        source = self.homes.placed(tensor)
         if source.is_dense:
             return source
         into = self.buffers.dense("arena", tensor)
@@ -372,22 +286,9 @@ class ScopeLowering:
             sides.append(tuple(ScopeLowering(self.shared, graph, into).run()))
         condition = form.inputs[0]
         assert condition is not None
-        return Branch(form.node.name or "If", self.placed(condition).binding, sides[0], sides[1])
+        return Branch(form.node.name or "If", self.homes.placed(condition).binding, sides[0], sides[1])
 
     def placed_or_constant(self, value: ir.Value) -> None:
         tensor = self.shared.inferred.tensors[value]
         if tensor not in self.placements and is_constant(tensor):
             self.placements[tensor] = self.buffers.constant_tensor(tensor)
-
-
-def _follow(axes: Sequence[Axis], load: Expr, order: Sequence[int]) -> tuple[int, ...]:
-    """The order of `axes` in which a load walks its source from large steps to small ones; axes it does not use go outside."""
-    rank: dict[int, int] = {}
-    for position, source_axis in enumerate(order):
-        form = ex.linear(load.args[source_axis])
-        if form is None:
-            continue
-        for a in form.coefficients:
-            if a in axes and a.extent != 1:
-                rank.setdefault(axes.index(a), position)
-    return tuple(sorted(range(len(axes)), key=lambda i: (rank.get(i, -1), i)))

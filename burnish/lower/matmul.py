@@ -42,9 +42,7 @@ def lower_matmul(
     pixels = (*[x for x in batch if x in depends], *[x for x in batch if x not in depends], m)
     index = [*(axis(x) for x in batch), axis(m), axis(n)]
     store = store_of(tensor, body, index, _result(form, tensor, index), into, place, slots)
-    kernel = Contraction(
-        slots.flat, pixels, n, (k,), _nonzero(a_strides), _nonzero(b_strides), packed, (store,)
-    )
+    kernel = Contraction(slots.flat, pixels, n, (k,), _nonzero(a_strides), _nonzero(b_strides), packed, (store,))
     return kernel, slots
 
 

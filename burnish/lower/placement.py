@@ -65,12 +65,13 @@ def view(source: Placement, shape: Shape, where: Callable[[Sequence[Expr]], Sequ
     strides: list[Dim] = [0] * len(shape)
     offset = source.offset
     for index, stride in zip(where([axis(a) for a in axes]), source.strides, strict=True):
-        form = linear(index) if isinstance(index, Expr) else None
-        if form is None and isinstance(index, Expr):
-            return None
-        if form is None:
-            offset = offset + index * stride  # type: ignore[operator]
+        if not isinstance(index, Expr):
+            assert not isinstance(index, float)
+            offset = offset + index * stride
             continue
+        form = linear(index)
+        if form is None:
+            return None
         offset = offset + form.constant * stride
         for a, coefficient in form.coefficients.items():
             strides[axes.index(a)] = strides[axes.index(a)] + coefficient * stride

@@ -24,7 +24,7 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
     buffers = Buffers(frozenset(inferred.from_data))
-    shared = Lowering(inferred, buffers, opt)
+    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports))
     inputs: list[TensorRef] = []
     for value in graph.inputs:
         if value.name in graph.initializers:
@@ -43,10 +43,17 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
         outputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
     steps = ScopeLowering(shared, graph, into).run()
     table = {name: ranges[name] for name in ranges}
-    table |= {name: (0, 1, 0) for name in sorted(inferred.from_data)}
+    table |= dict.fromkeys(sorted(inferred.from_data), (0, 1, 0))
     notes = tuple(f"{node}: not fused, {reason}" for node, reason in shared.declined.items())
     return Program(
-        table, tuple(inputs), tuple(outputs), tuple(buffers.storages), buffers.constants, tuple(steps), notes, buffers.geometry
+        table,
+        tuple(inputs),
+        tuple(outputs),
+        tuple(buffers.storages),
+        buffers.constants,
+        tuple(steps),
+        notes,
+        buffers.geometry,
     )
 
 
@@ -63,7 +70,13 @@ def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
             first.setdefault(storage, time)
             last[storage] = time
     lifetimes = [
-        Lifetime(s.number, bounds(s.size_bytes, ranges)[1], first[s.number], last[s.number], program.geometry.get(s.number, ""))
+        Lifetime(
+            s.number,
+            bounds(s.size_bytes, ranges)[1],
+            first[s.number],
+            last[s.number],
+            program.geometry.get(s.number, ""),
+        )
         for s in program.storages
         if s.kind == "arena" and s.number in first
     ]
@@ -82,5 +95,3 @@ def _uses(steps: Sequence[Step]) -> list[set[int]]:
             found.append({step.condition.storage})
             found += [*_uses(step.then), *_uses(step.otherwise)]
     return found
-
-

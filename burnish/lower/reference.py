@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import onnx
 import onnx_ir as ir
 
+from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.lower.placement import Placement
 from burnish.lower.scope import StepForm, captured
 from burnish.lower.task import ReferenceStep, TensorRef
 from burnish.ops.definition import Tensor
-from burnish.dtypes import DType
 
 
 def lower_reference(
@@ -20,6 +20,7 @@ def lower_reference(
     dense: Callable[[Tensor], Placement],
     placements: Mapping[Tensor, Placement],
     name: str,
+    opsets: Mapping[str, int],
 ) -> ReferenceStep:
     """Inputs are made dense first.
 
@@ -42,20 +43,16 @@ def lower_reference(
         if tensor is None or tensor.dtype is DType.STRING:
             raise _not_a_tensor(node, name, value.name)
         outputs.append(TensorRef(value.name, tensor.dtype, tensor.shape, placements[tensor].storage))
-    return ReferenceStep(name, node.op_type, _model_of(node, inputs, outputs), tuple(inputs), tuple(outputs))
+    return ReferenceStep(name, node.op_type, _model_of(node, inputs, outputs, opsets), tuple(inputs), tuple(outputs))
 
 
-def _model_of(node: ir.Node, inputs: list[TensorRef], outputs: list[TensorRef]) -> bytes:
+def _model_of(node: ir.Node, inputs: list[TensorRef], outputs: list[TensorRef], versions: Mapping[str, int]) -> bytes:
     def info(ref: TensorRef) -> onnx.ValueInfoProto:
         shape = [n if isinstance(n, int) else str(n) for n in ref.shape]
         return onnx.helper.make_tensor_value_info(ref.name, ref.dtype.onnx, shape)
 
     proto = ir.to_proto(node)
     graph = onnx.helper.make_graph([proto], "step", [info(r) for r in inputs], [info(r) for r in outputs])
-    owner = node.graph
-    while owner is not None and not owner.opset_imports and owner.parent_node is not None:
-        owner = owner.parent_node.graph
-    versions = dict(owner.opset_imports) if owner is not None else {}
     opsets = [onnx.helper.make_opsetid(d, v) for d, v in sorted(versions.items())]
     model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="burnish")
     return bytes(model.SerializeToString(deterministic=True))

@@ -1,7 +1,7 @@
 """A graph as lowering sees it: for each tensor that the outputs need, how it comes to be.
 
-A Compute, a View and a reshape that only splits axes all become a `Body`: one expression over fresh axes, whose loads name
-tensors. So a transpose is a load at permuted axes, and fusing is substitution.
+A Compute, a View and a reshape that only splits axes all become a `Body`: one expression over fresh axes, whose loads
+name tensors. So a transpose is a load at permuted axes, and fusing is substitution.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from burnish.lower.placement import splitting_index
 from burnish.ops.definition import Attention, Compute, Concat, Conv, MatMul, Recurrent, Reshape, Tensor, View
 from burnish.ops.expr import Axis, Expr, axis, fresh_axis, walk
 from burnish.ops.infer import Inferred
-from burnish.lower.placement import splitting_index
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,7 +30,7 @@ class Body:
 class StepForm:
     """What is one step with several outputs: a recurrent layer, an If, or an operator without definition.
 
-    `inputs` are dense tensors it reads, outer tensors that its subgraphs capture included (for an If: the condition first).
+    `inputs` are the tensors it reads, outer ones that its subgraphs capture included (for an If: the condition first).
     """
 
     node: ir.Node

@@ -4,13 +4,13 @@ A *kernel* is one piece of work with one output domain, said over numbered *slot
 knows no buffer, no node and no hardware. Two pieces of work of equal `key` share their code and their tactic.
 A *launch* is a kernel with a binding for each slot. A *program* is what one plan does: storages, constants, steps.
 
-    Loops         for every index of a domain: store expressions          pointwise, reductions, softmax, norms, pooling, gather
+    Loops         for every index of a domain: store expressions          pointwise, reductions, norms, pooling, gather
     Contraction   acc[p, n] = sum_r A[p, r] * B[r, n], then an epilogue    matmul, convolution (implicit GEMM), grouped
     AttentionTask softmax(q k^T) v, one pass
     RecurrentTask LSTM, GRU, RNN over time
 
 Strides, offsets and sizes are in elements of the slot's dtype. Inside a kernel, `load(slot, dtype, index)` reads a slot
-at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read the symbols from the plan's dims table.
+at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read symbols from the plan's dims table.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Contraction:
 
 @dataclass(frozen=True, slots=True)
 class AttentionTask:
-    """slots: q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], (mask broadcast to [b,h,i,j] by strides 0), out[b,h,i,e]; any strides.
+    """slots: q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], (mask, broadcast to [b,h,i,j] by strides 0), out[b,h,i,e].
 
     out = softmax_j(scale*q.k + mask) v;  h' = h // (heads of q / heads of k);  causal: j <= i + len(k) - len(q).
     """
@@ -121,7 +121,8 @@ class AttentionTask:
 
     @property
     def key(self) -> str:
-        return f"attention({_slots(self.slots)})scale={self.scale!r} causal={self.causal} mask={self.masked} cap={self.softcap!r}"
+        options = f"scale={self.scale!r} causal={self.causal} mask={self.masked} cap={self.softcap!r}"
+        return f"attention({_slots(self.slots)}){options}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,17 +243,17 @@ def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:
             yield from each_launch(step.otherwise)
 
 
-def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Axis, ...], tuple[Store, ...], dict[Axis, Axis]]:
-    """Rename axes i0, i1 ... (domain) and r0, r1 ... (reductions, in order of appearance), so that equal work has equal keys."""
+def canonical(
+    domain: Sequence[Axis], stores: Sequence[Store]
+) -> tuple[tuple[Axis, ...], tuple[Store, ...], dict[Axis, Axis]]:
+    """Rename axes i0, i1 ... (domain) and r0, r1 ... (reductions, by appearance), so that equal work has equal keys."""
     names: dict[Axis, Axis] = {a: Axis(f"i{n}", a.extent) for n, a in enumerate(domain)}
     for store in stores:
         for node in walk(store.value):
             if node.op == "reduce":
                 for a in node.attr[1]:
                     names.setdefault(a, Axis(f"r{len(names) - len(domain)}", a.extent))
-    renamed = tuple(
-        Store(s.slot, tuple(_rename(i, names) for i in s.index), _rename(s.value, names)) for s in stores
-    )
+    renamed = tuple(Store(s.slot, tuple(_rename(i, names) for i in s.index), _rename(s.value, names)) for s in stores)
     return tuple(names[a] for a in domain), renamed, names
 
 

@@ -1,0 +1,139 @@
+"""Where the tensors of one graph lie: decides the memory of each root from what its users want."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from burnish.dims import Dim, evaluate
+from burnish.lower.buffers import Buffers, Layout
+from burnish.lower.fuse import Fusion
+from burnish.lower.placement import Placement
+from burnish.lower.scope import Body, Scope, is_constant
+from burnish.lower.wants import Wants
+from burnish.ops import expr as ex
+from burnish.ops.definition import Concat, Conv, Tensor
+from burnish.ops.expr import Axis, Expr, walk
+
+
+@dataclass(eq=False)
+class Homes:
+    """placements are shared by all scopes of a program; `outputs` are where this scope's results must lie."""
+
+    scope: Scope
+    fusion: Fusion
+    wants: Wants
+    buffers: Buffers
+    opt: Mapping[str, int]
+    placements: dict[Tensor, Placement]
+    outputs: Mapping[Tensor, Placement]
+
+    def place(self, load: Expr) -> Placement | Expr:
+        """For an expression: a scalar that is known becomes a constant, everything else is read from memory."""
+        tensor: Tensor = load.attr
+        if tensor.elements is not None and len(tensor.elements) == 1:
+            (value,) = tensor.elements
+            if isinstance(value, int | float | bool):
+                return ex.const(value, tensor.dtype)
+            return ex.cast(ex.dim(value), tensor.dtype)
+        if is_constant(tensor) and tensor.array is not None and tensor.array.size == 1:
+            return ex.const(tensor.array.reshape(-1)[0].item(), tensor.dtype)
+        return self.placed(tensor)
+
+    def placed(self, tensor: Tensor) -> Placement:
+        if tensor not in self.placements:
+            assert is_constant(tensor), f"{tensor.name} has no memory"
+            return self.buffers.constant_tensor(tensor)
+        return self.placements[tensor]
+
+    def placed_load(self, load: Expr) -> Placement | Expr:
+        return self.placed(load.attr)
+
+    def destination(self, root: Tensor) -> Placement:
+        """Memory for a root: the plan's output, a slice of a Concat, or a new buffer laid out as its users want it."""
+        if root in self.outputs:
+            return self.outputs[root]
+        if root in self.wants.slices:
+            concat, part = self.wants.slices[root]
+            return self.part_of(concat, part)
+        return self.allocate(root, self.order_of(root))
+
+    def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
+        halo = self.wants.halos.get(root, ())
+        spread = root in self.wants.operands and root not in self.wants.orders
+        return self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
+
+    def order_of(self, root: Tensor) -> tuple[int, ...]:
+        if root in self.wants.orders:
+            return self.wants.orders[root]
+        form = self.scope.forms[root]
+        template = self.scope.forms.get(self.fusion.epilogue.get(root, root))
+        if isinstance(template, Conv) or isinstance(form, Conv):
+            return (0, *range(2, root.rank), 1)
+        if isinstance(form, Concat):
+            return self.order_of_concat(form)
+        body = self.fusion.bodies.get(root)
+        return self.order_from_sources(body) if body is not None else tuple(range(root.rank))
+
+    def order_of_concat(self, form: Concat) -> tuple[int, ...]:
+        for part in form.parts:
+            if part in self.placements:
+                return self.order_in(self.placements[part])
+        first = form.parts[0]
+        return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
+
+    def order_from_sources(self, body: Body) -> tuple[int, ...]:
+        """Follow the largest tensor read: axes it walks with the largest steps outside."""
+        best: tuple[float, tuple[int, ...]] = (0.0, tuple(range(len(body.axes))))
+        for load in walk(body.expr):
+            if load.op != "load" or not isinstance(load.attr, Tensor):
+                continue
+            placement = self.placements.get(load.attr)
+            if placement is not None and (size := self.size(placement.shape)) > best[0]:
+                best = (size, _follow(body.axes, load, self.order_in(placement)))
+        return best[1]
+
+    def order_in(self, placement: Placement) -> tuple[int, ...]:
+        """A placement's axes from the largest step to the smallest; those that make no step keep their place."""
+        values = {name: max(n, 1) for name, n in self.opt.items()}
+        steps = [abs(evaluate(s, values)) for s in placement.strides]
+        real = sorted((a for a, n in enumerate(placement.shape) if n != 1), key=lambda a: (-steps[a], a))
+        it = iter(real)
+        return tuple(a if n == 1 else next(it) for a, n in enumerate(placement.shape))
+
+    def size(self, extents: Sequence[Dim]) -> float:
+        total = 1.0
+        for n in extents:
+            total *= max(evaluate(n, self.opt), 1)
+        return total
+
+    def part_of(self, concat: Tensor, part: int) -> Placement:
+        """The slice of a Concat's buffer that belongs to one part."""
+        if concat not in self.placements:
+            self.placements[concat] = self.destination(concat)
+        whole = self.placements[concat]
+        form = self.scope.forms[concat]
+        assert isinstance(form, Concat)
+        start: Dim = 0
+        for p in form.parts[:part]:
+            start = start + p.shape[form.axis]
+        return Placement(
+            whole.storage,
+            whole.dtype,
+            form.parts[part].shape,
+            whole.strides,
+            whole.offset + start * whole.strides[form.axis],
+        )
+
+
+def _follow(axes: Sequence[Axis], load: Expr, order: Sequence[int]) -> tuple[int, ...]:
+    """The order of `axes` in which a load walks its source, large steps first; axes it does not use go outside."""
+    rank: dict[int, int] = {}
+    for position, source_axis in enumerate(order):
+        form = ex.linear(load.args[source_axis])
+        if form is None:
+            continue
+        for a in form.coefficients:
+            if a in axes and a.extent != 1:
+                rank.setdefault(axes.index(a), position)
+    return tuple(sorted(range(len(axes)), key=lambda i: (rank.get(i, -1), i)))

@@ -76,7 +76,11 @@ class ITopKLayer(ILayer):
     def emit(self, graph: Emission, inputs: Sequence[str]) -> Sequence[str]:
         k = graph.integers([self.k])
         if self.has_input(1):
-            k = graph.node("Reshape", as_i64(graph, inputs[1]), graph.integers([1]))
+            known = self.input(1).facts.value
+            if known is not None:
+                k = graph.integers(known.reshape(1).tolist())
+            else:
+                k = graph.node("Reshape", as_i64(graph, self, inputs, 1), graph.integers([1]))
         attributes = {"axis": _single(self, masked_axes(self.axes)), "largest": int(self.op is TopKOperation.MAX)}
         values, indices = graph.nodes_outputs("TopK", [inputs[0], k], 2, **attributes)
         return [values, graph.node("Cast", indices, to=burnish_dtype(self.indices_type).onnx)]

@@ -38,7 +38,7 @@ class ISliceLayer(ILayer):
         self.mode = SampleMode.STRICT_BOUNDS
 
     def emit(self, graph: Emission, inputs: Sequence[str]) -> Sequence[str]:
-        axes = [as_i64(graph, inputs[5])] if self.has_input(5) else []
+        axes = [as_i64(graph, self, inputs, 5)] if self.has_input(5) else []
         if any(self.has_input(n) for n in (1, 2, 3)):
             self._require_strict_bounds("start, shape and stride")
             return [self._dynamic(graph, inputs, axes)]
@@ -53,7 +53,7 @@ class ISliceLayer(ILayer):
 
     def _dynamic(self, graph: Emission, inputs: Sequence[str], axes: list[str]) -> str:
         given = [
-            as_i64(graph, inputs[n]) if self.has_input(n) else graph.integers(value)
+            as_i64(graph, self, inputs, n) if self.has_input(n) else graph.integers(value)
             for n, value in ((1, self.start), (2, self.shape), (3, self.stride))
         ]
         start, shape, stride = given
@@ -132,7 +132,7 @@ class IResizeLayer(ILayer):
             "nearest_mode": _ROUNDING[self.nearest_rounding],
         }
         if self.has_input(1):
-            return [graph.node("Resize", inputs[0], "", "", as_i64(graph, inputs[1]), **attributes)]
+            return [graph.node("Resize", inputs[0], "", "", as_i64(graph, self, inputs, 1), **attributes)]
         if self.shape is not None:
             return [graph.node("Resize", inputs[0], "", "", graph.integers(list(self.shape)), **attributes)]
         if self.scales is None:
@@ -182,7 +182,7 @@ class INMSLayer(ILayer):
         boxes, scores = inputs[0], graph.node("Transpose", inputs[1], perm=[0, 2, 1])
         if self.input().rank == 4:  # [N,B,1,4]: one set of boxes for all classes
             boxes = graph.node("Squeeze", boxes, graph.integers([2]))
-        limits = [as_i64(graph, inputs[2])]
+        limits = [as_i64(graph, self, inputs, 2)]
         limits += [inputs[n] if self.has_input(n) else "" for n in (3, 4)]
         center = int(self.bounding_box_format is BoundingBoxFormat.CENTER_SIZES)
         found = graph.node("NonMaxSuppression", boxes, scores, *limits, center_point_box=center)

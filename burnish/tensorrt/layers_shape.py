@@ -37,7 +37,7 @@ class IShuffleLayer(ILayer):
     def emit(self, graph: Emission, inputs: Sequence[str]) -> Sequence[str]:
         value = self._transpose(graph, inputs[0], self.first_transpose)
         if self.has_input(1) or self.reshape_dims is not None:
-            shape = as_i64(graph, inputs[1]) if self.has_input(1) else graph.integers(self.reshape_dims or ())
+            shape = as_i64(graph, self, inputs, 1) if self.has_input(1) else graph.integers(self.reshape_dims or ())
             value = graph.node("Reshape", value, shape, allowzero=int(not self.zero_is_placeholder))
         value = self._transpose(graph, value, self.second_transpose)
         return [value] if value != inputs[0] else [graph.node("Identity", value)]
@@ -47,9 +47,14 @@ class IShuffleLayer(ILayer):
         return value if not order or order == sorted(order) else graph.node("Transpose", value, perm=order)
 
 
-def as_i64(graph: Emission, value: str) -> str:
-    """Shapes may be i32 in TensorRT; ONNX wants i64."""
-    return graph.node("Cast", value, to=DType.I64.onnx)
+def as_i64(graph: Emission, layer: ILayer, inputs: Sequence[str], index: int) -> str:
+    """An input that holds sizes, axes or indices, as the i64 that ONNX wants (TensorRT allows i32)."""
+    facts = layer.input(index).facts
+    if facts.elem_type == DType.I64.onnx:
+        return inputs[index]
+    if facts.value is not None:
+        return graph.constant(facts.value, np.int64)
+    return graph.node("Cast", inputs[index], to=DType.I64.onnx)
 
 
 class IConcatenationLayer(ILayer):
@@ -80,7 +85,9 @@ class IGatherLayer(ILayer):
         if self.mode is GatherMode.ELEMENT:
             return [graph.node("GatherElements", data, indices, axis=int(self.axis))]
         if self.mode is GatherMode.ND:
-            return [graph.node("GatherND", data, as_i64(graph, indices), batch_dims=int(self.num_elementwise_dims))]
+            return [
+                graph.node("GatherND", data, as_i64(graph, self, inputs, 1), batch_dims=int(self.num_elementwise_dims))
+            ]
         if self.num_elementwise_dims == 0:
             return [graph.node("Gather", data, indices, axis=int(self.axis))]
         if self.axis != self.num_elementwise_dims:
@@ -90,7 +97,7 @@ class IGatherLayer(ILayer):
                 why="only the axis just after the elementwise dimensions can be gathered so",
                 hint="move the axis there with add_shuffle, or use GatherMode.ND",
             )
-        each = graph.node("Unsqueeze", as_i64(graph, indices), graph.integers([-1]))
+        each = graph.node("Unsqueeze", as_i64(graph, self, inputs, 1), graph.integers([-1]))
         return [graph.node("GatherND", data, each, batch_dims=int(self.num_elementwise_dims))]
 
 
@@ -106,7 +113,7 @@ class IScatterLayer(ILayer):
     def emit(self, graph: Emission, inputs: Sequence[str]) -> Sequence[str]:
         if self.mode is ScatterMode.ELEMENT:
             return [graph.node("ScatterElements", *inputs, axis=int(self.axis))]
-        return [graph.node("ScatterND", inputs[0], as_i64(graph, inputs[1]), inputs[2])]
+        return [graph.node("ScatterND", inputs[0], as_i64(graph, self, inputs, 1), inputs[2])]
 
 
 class IShapeLayer(ILayer):
@@ -148,7 +155,7 @@ class ISqueezeLayer(ILayer):
     _operator = "Squeeze"
 
     def emit(self, graph: Emission, inputs: Sequence[str]) -> Sequence[str]:
-        return [graph.node(self._operator, inputs[0], as_i64(graph, inputs[1]))]
+        return [graph.node(self._operator, inputs[0], as_i64(graph, self, inputs, 1))]
 
 
 class IUnsqueezeLayer(ISqueezeLayer):
@@ -185,7 +192,7 @@ class IFillLayer(ILayer):
         return [graph.node("RandomNormal", shape=list(self.shape), dtype=dtype.onnx, **attributes)]
 
     def _linspace(self, graph: Emission, inputs: Sequence[str], dtype: DType) -> str:
-        shape = as_i64(graph, inputs[0]) if self.has_input(0) else graph.integers(self.shape)
+        shape = as_i64(graph, self, inputs, 0) if self.has_input(0) else graph.integers(self.shape)
         rank = self.input(0).shape[0] if self.has_input(0) else len(self.shape)
         start = inputs[1] if self.has_input(1) else graph.constant(self.alpha, dtype.numpy)
         total = graph.node("Expand", start, shape)
@@ -245,4 +252,4 @@ class IReverseSequenceLayer(ILayer):
 
     def emit(self, graph: Emission, inputs: Sequence[str]) -> Sequence[str]:
         axes = {"batch_axis": int(self.batch_axis), "time_axis": int(self.sequence_axis)}
-        return [graph.node("ReverseSequence", inputs[0], as_i64(graph, inputs[1]), **axes)]
+        return [graph.node("ReverseSequence", inputs[0], as_i64(graph, self, inputs, 1), **axes)]

@@ -195,7 +195,9 @@ class INetworkDefinition(LayerMethods, Managed):
 def _described(tensor: ITensor) -> onnx.ValueInfoProto:
     facts = tensor.facts
     number = facts.elem_type if tensor._io_type is None else tensor._io_type
-    shape = facts.shape if tensor._is_input else None  # an output's is inferred by the build
+    shape = facts.shape
+    if shape is not None and not tensor._is_input:  # names of an output's dimensions are the build's to infer
+        shape = tuple(d if isinstance(d, int) else None for d in shape)
     return Facts(number, shape).describe(tensor.name)
 
 

@@ -10,7 +10,7 @@ from burnish.plan.manifest import Manifest, Plan
 from burnish.plan.reader import Contents, open_plan, read
 from burnish.plan.signature import KeySource
 
-__all__ = ["Contents", "Manifest", "Plan", "open_plan", "read", "sign", "to_bytes", "write"]
+__all__ = ["Contents", "Manifest", "Plan", "open_plan", "read", "sign", "to_bytes", "write", "write_atomically"]
 
 
 def write(plan: Plan, path: str | os.PathLike[str], key: KeySource | None = None) -> None:

@@ -1,0 +1,39 @@
+"""Named arrays of any dtype in one .npz: numpy's own format has no bf16, f8 or strings without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from burnish.dtypes import DType
+
+Array = np.ndarray[Any, Any]
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Array n under `n`; names and dtypes as text beside them."""
+    index = [[name, DType.of(array.dtype).value] for name, array in arrays.items()]
+    stored = {str(n): _plain(array) for n, array in enumerate(arrays.values())}
+    np.savez(path, **stored, index=np.array(index, dtype=np.str_).reshape(-1, 2))  # type: ignore[arg-type]
+
+
+def load_arrays(path: str | Path) -> dict[str, Array]:
+    """What save_arrays wrote."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {
+            str(name): _restored(archive[str(n)], DType(str(dtype))) for n, (name, dtype) in enumerate(archive["index"])
+        }
+
+
+def _plain(array: Array) -> Array:
+    dtype = DType.of(array.dtype)
+    if dtype is DType.STRING:
+        return array.astype(str)
+    return np.ascontiguousarray(array).view(f"u{dtype.size_bytes}").reshape(array.shape)
+
+
+def _restored(array: Array, dtype: DType) -> Array:
+    return array.astype(object) if dtype is DType.STRING else array.view(dtype.numpy)

@@ -1,0 +1,49 @@
+"""The commands, by name. Each module holds one; what it calls is imported when it is called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from burnish.cli import bench, build, inspect, run, trtexec, verify
+
+app = typer.Typer(
+    name="burnish",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An ONNX model becomes one self-contained, reproducible, verified plan, and the plan runs.",
+    epilog="Results go to stdout, all else to stderr. Exit codes: 1 verify found a difference, 2 your input, "
+    "3 the machine, 4 our bug. --debug, anywhere, shows the traceback of an error.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from burnish import __version__
+
+        print(f"burnish {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+app.command(name="build")(build.build)
+app.command(name="run")(run.run)
+app.command(name="bench")(bench.bench)
+app.command(name="verify")(verify.verify)
+app.add_typer(inspect.app, name="inspect")
+app.command(
+    name="trtexec",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)(trtexec.trtexec)

@@ -1,0 +1,111 @@
+"""`burnish bench`: how fast, how much memory, how fast to load, against whom."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from burnish.cli.output import note, print_json, print_table
+from burnish.cli.parse_shapes import parse_shapes
+from burnish.cli.progress import Advance, progress
+
+if TYPE_CHECKING:
+    from burnish.bench import Report
+
+
+def bench(
+    path: Annotated[
+        Path, typer.Argument(metavar="PLAN|MODEL", help="A plan, or an ONNX model to build first.", show_default=False)
+    ],
+    against: Annotated[str, typer.Option("--against", help="Peers: onnxruntime,openvino,openvino-bf16.")] = "",
+    model: Annotated[
+        Path | None, typer.Option("--model", help="The ONNX model, for the peers, if PLAN is a plan.")
+    ] = None,
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shapes", help="Shapes of the inputs: NAME:1x3x224x224,...")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of every contender; 0 = all cores.")] = 0,
+    rounds: Annotated[int, typer.Option("--rounds", help="Blocks of runs per contender, in turns.")] = 10,
+    runs: Annotated[int, typer.Option("--runs", help="Runs per block; 0 = about 0.2 s worth.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random inputs.")] = 0,
+    layers: Annotated[bool, typer.Option("--layers", help="Where the time goes, launch by launch.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, layers included.")] = False,
+) -> None:
+    """Measure a plan's latency, load time and memory, in a process of its own."""
+    import burnish.bench as room
+
+    bound = parse_shapes(shapes or ())
+    options = room.Options(
+        against=tuple(name.strip() for name in against.split(",") if name.strip()),
+        threads=threads,
+        rounds=rounds,
+        runs=runs,
+        layers=layers or as_json,
+        shapes=bound,
+        seed=seed,
+    )
+    with progress() as advance, _plan_of(path, bound, threads, advance) as plan:
+        is_model = plan != path
+        report = room.bench(plan, model or (path if is_model else None), options, progress=advance)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _print(report)
+        if layers:
+            print()
+            _print_layers(report)
+
+
+@contextmanager
+def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], threads: int, advance: Advance) -> Iterator[Path]:
+    """The path itself if it is a plan; else a plan built from the model, for as long as it is needed."""
+    from burnish.plan.format import MAGIC
+
+    if not path.is_file() or path.read_bytes()[: len(MAGIC)] == MAGIC:
+        yield path
+        return
+    import burnish
+
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / f"{path.stem}.plan"
+        burnish.build(path, shapes=shapes or None, threads=threads or None, progress=advance).save(built)
+        yield built
+
+
+def _print(report: Report) -> None:
+    rows = []
+    ratios = report.ratios()
+    for c in (report.burnish, *report.peers):
+        if c.latency_ms is None:
+            note(f"{c.name} cannot run: {c.problem}")
+            continue
+        t = c.latency_ms
+        ratio = f"{ratios[c.name]['median']:.3f} / {ratios[c.name]['p10']:.3f}" if c.name in ratios else ""
+        times = (t.median, t.min, t.p10, t.p90, t.p99)
+        costs = (f"{c.load_ms:.1f}", f"{c.first_run_ms:.1f}", f"{c.peak_rss_mib:.0f}")
+        rows.append((c.name, *times, f"{c.throughput_per_s:.1f}", *costs, ratio))
+    head = ("", "median ms>", "min>", "p10>", "p90>", "p99>", "per s>", "load ms>", "first run ms>", "peak MiB>")
+    print_table((*head, "ours / theirs, median / p10>") if ratios else (*head, ""), rows)
+    shapes = ", ".join(f"{name} {'x'.join(map(str, shape)) or 'scalar'}" for name, shape in report.shapes.items())
+    note(f"{report.burnish.runs} runs, {report.threads or 'all'} threads; {shapes}")
+
+
+def _print_layers(report: Report) -> None:
+    rows = [
+        (
+            f"{100 * layer['share']:.1f}",
+            layer["ms"],
+            f"{layer['flops'] / layer['ms'] / 1e6:.1f}" if layer["ms"] and layer["flops"] else "",
+            f"{layer['bytes'] / layer['ms'] / 1e6:.1f}" if layer["ms"] and layer["bytes"] else "",
+            layer["kernel"],
+            layer["tactic"],
+            " ".join(layer["nodes"]),
+        )
+        for layer in sorted(report.layers, key=lambda layer: -layer["ms"])
+    ]
+    print_table(("%>", "ms>", "GFLOP/s>", "GB/s>", "kernel", "tactic", "ONNX nodes"), rows)

@@ -1,0 +1,117 @@
+"""`burnish build`: ONNX in, plan out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from burnish.cli.output import format_bytes, note, print_facts, print_json
+from burnish.cli.parse_shapes import parse_ranges, parse_shapes, parse_size
+from burnish.cli.progress import progress
+from burnish.errors import UserError
+
+if TYPE_CHECKING:
+    from burnish.plan import Plan
+
+Texts = list[str] | None
+
+
+def build(
+    model: Annotated[Path, typer.Argument(help="ONNX model.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Plan file (default: MODEL.plan).")] = None,
+    shapes: Annotated[Texts, typer.Option("--shapes", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")] = None,
+    minimum: Annotated[Texts, typer.Option("--min", help="Smallest shapes the plan must run.")] = None,
+    optimum: Annotated[Texts, typer.Option("--opt", help="Shapes it is tuned for.")] = None,
+    maximum: Annotated[Texts, typer.Option("--max", help="Largest shapes it must run.")] = None,
+    target: Annotated[
+        Texts,
+        typer.Option("--target", help="cpu (this machine), cpu:x86-64-v3, ...; repeatable: one plan, several levels."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="Threads to choose schedules for.")] = None,
+    workspace: Annotated[str | None, typer.Option("--workspace", help="Limit of intermediate memory: 1GiB.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
+    sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Not there yet; refused.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Not there yet; refused.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Not there yet; refused.")] = False,
+    fp8: Annotated[bool, typer.Option("--fp8", help="Not there yet; refused.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Build a plan from an ONNX model."""
+    wanted = [name for name, on in (("fp16", fp16), ("bf16", bf16), ("int8", int8), ("fp8", fp8)) if on]
+    if wanted:
+        raise _not_there_yet(wanted[0])
+    start = time.perf_counter()
+    import burnish
+
+    with progress() as advance:
+        plan = burnish.build(
+            model,
+            shapes=parse_shapes(shapes or ()) or None,
+            profile=parse_ranges(minimum or (), optimum or (), maximum or (), ("--min", "--opt", "--max")) or None,
+            target=target or None,
+            threads=threads,
+            workspace=parse_size(workspace, "--workspace") if workspace else None,
+            explain=note if explain else None,
+            progress=advance,
+        )
+    path = output or model.with_suffix(".plan")
+    plan.save(path, sign)
+    report = summary(plan, path) | {"build_s": round(time.perf_counter() - start, 3)}
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def summary(plan: Plan, path: Path) -> dict[str, Any]:
+    """What a person wants to know of a plan that was just written."""
+    manifest = plan.manifest
+    return {
+        "plan": str(path),
+        "size_bytes": path.stat().st_size,
+        "model": manifest.model_name,
+        "inputs": [shown(t) for t in manifest.inputs],
+        "outputs": [shown(t) for t in manifest.outputs],
+        "targets": {
+            v.target: {"launches": len(v.launches), "arena_bytes": v.arena_bytes, "code_bytes": len(plan.blobs[v.code])}
+            for v in manifest.variants
+        },
+        "notes": list(manifest.notes),
+    }
+
+
+def shown(tensor: Any) -> str:
+    """`x f32[1,3,H,W]`."""
+    from burnish.dims import format_shape
+
+    return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
+
+
+def _print(report: dict[str, Any]) -> None:
+    targets = (
+        f"{name}: {t['launches']} launches, arena {format_bytes(t['arena_bytes'])}, "
+        f"code {format_bytes(t['code_bytes'])}"
+        for name, t in report["targets"].items()
+    )
+    facts = {
+        "plan": f"{report['plan']}, {format_bytes(report['size_bytes'])}, built in {report['build_s']:.1f} s",
+        "inputs": "\n".join(report["inputs"]),
+        "outputs": "\n".join(report["outputs"]),
+        "targets": "\n".join(targets),
+    }
+    if report["notes"]:
+        facts["notes"] = "\n".join(report["notes"])
+    print_facts(facts)
+
+
+def _not_there_yet(precision: str) -> UserError:
+    return UserError(
+        "E610",
+        f"--{precision} is not there yet",
+        why="this version builds every layer in the precision the model states; a lower one must be proven",
+        hint="build without it, or export the model in that precision",
+    )

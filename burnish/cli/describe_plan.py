@@ -1,0 +1,80 @@
+"""A plan's contents as rows for a table or for JSON; nothing is loaded, nothing runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from burnish.cli.output import format_bytes
+from burnish.dims import Dim, evaluate, format_shape
+from burnish.plan import Contents, Manifest
+from burnish.plan.manifest import TensorSpec, Variant
+
+
+def facts(contents: Contents) -> dict[str, Any]:
+    """What the manifest says of the whole."""
+    manifest = contents.manifest
+    constants = {s.blob for v in manifest.variants for s in v.storages if s.blob}
+    weights = sum(e.size_bytes for e in contents.entries if e.name in constants)
+    return {
+        "plan": contents.name,
+        "sha256": contents.digest.hex(),
+        "size_bytes": len(contents.data),
+        "signed by": contents.public_key.hex() or "nobody",
+        "producer": manifest.producer,
+        "model": f"{manifest.model_name} ({manifest.model_sha256[:16]})",
+        "options": manifest.options,
+        "inputs": [_tensor(t) for t in manifest.inputs],
+        "outputs": [_tensor(t) for t in manifest.outputs],
+        "dimensions": [
+            f"{s.name}: from data" if s.from_data else f"{s.name}: {s.min} .. {s.opt} .. {s.max}"
+            for s in manifest.symbols
+        ],
+        "weights": format_bytes(weights),
+        "targets": [_variant(v) for v in manifest.variants],
+        "notes": list(manifest.notes),
+    }
+
+
+def launch_rows(manifest: Manifest) -> list[dict[str, Any]]:
+    """Every launch of every target; work at the profile's opt shape."""
+    sizes = {s.name: s.opt for s in manifest.symbols}
+    return [
+        {
+            "target": variant.target,
+            "number": number,
+            "name": launch.name,
+            "kernel": launch.kernel,
+            "mflop": round(_value(launch.flops, sizes) / 1e6, 3),
+            "tactic": launch.tactic,
+            "nodes": " ".join(launch.nodes),
+        }
+        for variant in manifest.variants
+        for number, launch in enumerate(variant.launches)
+    ]
+
+
+def blob_rows(contents: Contents) -> list[dict[str, Any]]:
+    """Every blob: its place in the file and its hash."""
+    return [
+        {"name": e.name, "offset": e.offset, "size_bytes": e.size_bytes, "sha256": e.sha256} for e in contents.entries
+    ]
+
+
+def _tensor(tensor: TensorSpec) -> str:
+    return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
+
+
+def _variant(variant: Variant) -> str:
+    reference = sum(1 for launch in variant.launches if launch.tactic == "reference")
+    also = f", {reference} of them on the reference kernel" if reference else ""
+    return (
+        f"{variant.target}: {len(variant.launches)} launches{also}, arena {format_bytes(variant.arena_bytes)}, "
+        f"scratch {format_bytes(variant.scratch_bytes)} a thread"
+    )
+
+
+def _value(dim: Dim, sizes: dict[str, int]) -> int:
+    try:
+        return evaluate(dim, sizes)
+    except ZeroDivisionError:
+        return 0

@@ -1,0 +1,88 @@
+"""`burnish inspect`: what is in a plan, what a model becomes, what this machine is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, help="Look into a plan, a model's optimised graph, or this machine.")
+
+
+@app.command()
+def plan(
+    path: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
+    launches: Annotated[bool, typer.Option("--launches", help="List every launch with its tactic.")] = False,
+    blobs: Annotated[bool, typer.Option("--blobs", help="List every blob with its place and hash.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Test every byte against its SHA-256.")] = False,
+    trusted_key: Annotated[Path | None, typer.Option("--trusted-key", help="Demand this signer's signature.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """A plan's contents. Reads the file; loads no code."""
+    from burnish.cli.describe_plan import blob_rows, facts, launch_rows
+    from burnish.plan import open_plan, read
+
+    if check or trusted_key is not None:
+        read(path, verify="full", trusted_key=trusted_key)
+    contents = open_plan(path)
+    if as_json:
+        print_json(facts(contents) | {"launches": launch_rows(contents.manifest), "blobs": blob_rows(contents)})
+        return
+    shown = facts(contents)
+    lines = {name: "\n".join(value) if isinstance(value, list) else value for name, value in shown.items()}
+    print_facts({**lines, "file": f"{format_bytes(shown['size_bytes'])}, format version {contents.version}"})
+    if launches:
+        rows = [[*row.values()] for row in launch_rows(contents.manifest)]
+        print_table(("target", "#>", "launch", "kernel", "MFLOP>", "tactic", "nodes"), rows, "\nlaunches")
+    if blobs:
+        rows = [[*row.values()] for row in blob_rows(contents)]
+        print_table(("blob", "offset>", "bytes>", "SHA-256"), rows, "\nblobs")
+    if check:
+        note("every byte is as it was written")
+
+
+@app.command()
+def graph(
+    model: Annotated[Path, typer.Argument(help="ONNX model, or a plan.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the optimised graph as ONNX.")] = None,
+    why: Annotated[
+        tuple[str, str] | None, typer.Option("--why", metavar="RULE NODE", help="Why a rule left a node as it is.")
+    ] = None,
+    shapes: Annotated[list[str] | None, typer.Option("--shapes", help="Fixed shapes: NAME:1x3x224x224,...")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The graph after all passes: operators and counts; with -o as an ONNX file for Netron."""
+    from burnish.cli.describe_graph import explain_rule, optimised
+
+    if why is not None:
+        print(explain_rule(model, why[0], why[1], shapes or ()))
+        return
+    found = optimised(model, shapes or ())
+    if output is not None:
+        found.save(output)
+        note(f"saved {output}")
+    if as_json:
+        print_json({"before": found.before, "after": found.after})
+        return
+    names = sorted(found.before | found.after, key=lambda name: (-found.after.get(name, 0), name))
+    rows = [(name, found.before.get(name, 0), found.after.get(name, 0)) for name in names]
+    rows.append(("all", sum(found.before.values()), sum(found.after.values())))
+    print_table(("operator", "before>", "after>"), rows)
+
+
+@app.command()
+def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """This machine: processor, memory, versions, and what is missing."""
+    from burnish.cli.describe_machine import machine
+
+    found = machine()
+    if as_json:
+        print_json(found)
+    else:
+        flat = {
+            name: "\n".join(v) if isinstance(v, list) else v for name, v in found.items() if not isinstance(v, dict)
+        }
+        print_facts(flat | {"": ""} | {f"  {name}": version for name, version in found["packages"].items()})

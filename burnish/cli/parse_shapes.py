@@ -1,0 +1,81 @@
+"""The texts people type: shapes, sizes, names with values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from burnish.errors import UserError
+
+Shapes = dict[str, tuple[int, ...]]
+Ranges = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+
+_ITEM = re.compile(r"\s*(?:'(?P<quoted>[^']+)'|(?P<name>[^,]+?)):(?P<dims>scalar|\d+(?:x\d+)*|)\s*(?:,|$)")
+_UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
+
+
+def parse_shapes(texts: Sequence[str], option: str = "--shapes") -> Shapes:
+    """`input:1x3x224x224,other:1x128`, `'odd,name':4`, `scalar_input:scalar`; may be given several times. E612."""
+    found: Shapes = {}
+    for text in texts:
+        place = 0
+        while place < len(text):
+            item = _ITEM.match(text, place)
+            if item is None:
+                raise UserError(
+                    "E612",
+                    f"{option} '{text}' is not a list of shapes",
+                    why=f"'{text[place:]}' is not NAME:1x3x224x224",
+                    hint=f"{option} input:1x3x224x224,other:1x128   (a scalar: NAME:scalar)",
+                )
+            name, dims = item["quoted"] or item["name"], item["dims"]
+            found[name] = () if dims in ("", "scalar") else tuple(map(int, dims.split("x")))
+            place = item.end()
+    return found
+
+
+def parse_ranges(low: Sequence[str], opt: Sequence[str], high: Sequence[str], names: Sequence[str]) -> Ranges:
+    """min, opt and max shapes by input; what is left out equals its neighbour (opt for both, as in trtexec).
+
+    names: the three options, for messages
+    raises: E612; E613 for an input with a min or a max of another rank, or with neither opt nor both
+    """
+    minimum, optimum, maximum = (parse_shapes(t, n) for t, n in zip((low, opt, high), names))
+    ranges: Ranges = {}
+    for name in {**optimum, **minimum, **maximum}:
+        best = optimum.get(name, maximum.get(name, minimum.get(name, ())))
+        ranges[name] = minimum.get(name, best), best, maximum.get(name, best)
+        ranks = {len(shape) for shape in ranges[name]}
+        if len(ranks) != 1 or not all(a <= b <= c for a, b, c in zip(*ranges[name])):
+            shown = ", ".join(f"{n} {'x'.join(map(str, s)) or 'scalar'}" for n, s in zip(names, ranges[name]))
+            raise UserError(
+                "E613",
+                f"the range of input '{name}' makes no sense",
+                why=shown,
+                hint="every axis needs min <= opt <= max",
+            )
+    return ranges
+
+
+def parse_size(text: str, option: str, unit: str = "") -> int:
+    """Bytes from `1GiB`, `512M`, `0.5g`, `4096`; a bare number is in `unit`. E614."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise UserError("E614", f"{option} '{text}' is not a size", hint=f"{option} 1GiB, 512MiB or a number of bytes")
+    bare = match["unit"] or ("" if text.strip()[-1] in "bB" else unit)
+    return int(float(match["number"]) * _UNITS[bare.upper()])
+
+
+def parse_files(texts: Sequence[str], option: str) -> Mapping[str, Path]:
+    """`x=in.npy`, by name; a text without `=` is under the empty name. E615 for a name that comes twice."""
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals:
+            name, path = "", text
+        if name in found:
+            raise UserError("E615", f"{option} gives '{name}' twice", hint=f"{option} name=file.npy, once a name")
+        found[name] = Path(path)
+    return found

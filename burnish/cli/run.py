@@ -1,0 +1,83 @@
+"""`burnish run`: a plan, inputs, outputs. Imports no compiler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from burnish.cli.output import note, print_json, print_table
+from burnish.cli.parse_shapes import parse_files, parse_shapes
+
+if TYPE_CHECKING:
+    from burnish.plan import Manifest
+
+
+def run(
+    plan: Annotated[Path, typer.Argument(help="Plan file.", show_default=False)],
+    input: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="NAME=FILE (.npy, .pb, or raw bytes), or FILE.npz with all of them; repeatable."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save outputs: FILE.npz, or a folder.")] = None,
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shapes", help="Shapes of inputs without a file: NAME:1x3x224x224,...")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of inputs without a file.")] = 0,
+    threads: Annotated[int | None, typer.Option("--threads", help="Threads (default: all cores).")] = None,
+    trusted_key: Annotated[
+        Path | None, typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run a plan on inputs from files, or on seeded random ones."""
+    import burnish
+    from burnish.cli.tensor_files import read_inputs, save_outputs
+    from burnish.plan import read
+    from burnish.plan.sample_inputs import sample_inputs
+
+    loaded = read(plan, trusted_key=trusted_key)
+    inputs = read_inputs(parse_files(input or (), "--input"), loaded.manifest.inputs)
+    made_up = [t.name for t in loaded.manifest.inputs if t.name not in inputs]
+    if made_up:
+        note(f"random values (seed {seed}) for: {', '.join(made_up)}")
+        known = {name: array.shape for name, array in inputs.items()} | parse_shapes(shapes or ())
+        inputs = sample_inputs(loaded.manifest, known, seed) | inputs
+    with burnish.load(loaded, threads=threads) as engine:
+        start = time.perf_counter()
+        outputs = engine(inputs)
+        elapsed_ms = 1e3 * (time.perf_counter() - start)
+    if output is not None:
+        save_outputs(outputs, output)
+    _print(loaded.manifest, outputs, elapsed_ms, as_json)
+
+
+def _print(manifest: Manifest, outputs: Mapping[str, Any], elapsed_ms: float, as_json: bool) -> None:
+    rows = [describe(name, array) for name, array in outputs.items()]
+    if as_json:
+        print_json({"model": manifest.model_name, "run_ms": elapsed_ms, "outputs": rows})
+    else:
+        print_table(
+            ("output", "type", "shape", "min>", "max>", "mean>", "first values"), [list(row.values()) for row in rows]
+        )
+        note(f"{elapsed_ms:.2f} ms, the first run")
+
+
+def describe(name: str, array: Any) -> dict[str, Any]:
+    """One line about a tensor."""
+    from burnish.dtypes import DType
+
+    dtype = DType.of(array.dtype)
+    numbers = array.astype("f8").ravel() if dtype is not DType.STRING else array.ravel()[:0]
+    return {
+        "name": name,
+        "dtype": dtype.value,
+        "shape": "x".join(map(str, array.shape)) or "scalar",
+        "min": float(numbers.min()) if numbers.size else "",
+        "max": float(numbers.max()) if numbers.size else "",
+        "mean": float(numbers.mean()) if numbers.size else "",
+        "first": " ".join(f"{v:.5g}" if dtype.is_float else str(v) for v in array.ravel()[:6].tolist()),
+    }

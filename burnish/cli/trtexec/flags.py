@@ -1,0 +1,113 @@
+"""Every flag of TensorRT 10's trtexec (and those of 8 that scripts still carry): what `burnish trtexec` does with it.
+
+    VALUES    takes a value and does what it does there
+    SWITCHES  on or off, and does what it does there
+    WARNED    accepted with a warning: the plan is right, but does not have what the flag asks for
+    IGNORED   accepted silently: it tunes something that a CPU plan does not have, or does anyway
+    REFUSED   stops, and says what to use instead
+
+Source: samples/common/sampleOptions.cpp of TensorRT 10.16 (github.com/NVIDIA/TensorRT), where the help text is made.
+"""
+
+from __future__ import annotations
+
+VALUES: dict[str, str] = {
+    "onnx": "ONNX model",
+    "saveEngine": "Save the plan",
+    "loadEngine": "Load a plan",
+    "shapes": "Shapes for inference: NAME:1x3x224x224,...; built for these alone if no min/opt/max is given",
+    "minShapes": "Build for a range: smallest shapes",
+    "optShapes": "Build for a range: shapes to tune for",
+    "maxShapes": "Build for a range: largest shapes",
+    "memPoolSize": "workspace:SIZE in MiB (or with K, M, G): limit of intermediate memory",
+    "workspace": "TensorRT 8: the same, in MiB",
+    "inputIOFormats": "fp32:chw only: inputs have the types of the model, row-major",
+    "outputIOFormats": "fp32:chw only: outputs have the types of the model, row-major",
+    "profilingVerbosity": "layer_names_only | detailed | none, for --dumpLayerInfo and --exportLayerInfo",
+    "loadInputs": "NAME:FILE,...: raw bytes or .npy (default: random inputs)",
+    "iterations": "Run at least N inferences (default 10)",
+    "duration": "Run for at least N seconds (default 3)",
+    "warmUp": "Run for N milliseconds before measuring (default 200)",
+    "sleepTime": "Wait N milliseconds before each inference",
+    "idleTime": "Wait N milliseconds after each inference",
+    "infStreams": "Run N contexts at once (default 1)",
+    "streams": "TensorRT 8: the same",
+    "useProfile": "0 only: a plan has one optimization profile",
+    "device": "0 only",
+    "avgRuns": "Average over N inferences in the trace (default 10)",
+    "percentile": "Percentiles to report (default 90,95,99)",
+    "exportTimes": "Write the times of all inferences as JSON",
+    "exportOutput": "Write the outputs as JSON",
+    "exportProfile": "Write the time of each layer as JSON",
+    "exportLayerInfo": "Write what the layers are as JSON",
+}
+SWITCHES: dict[str, str] = {
+    "help": "Print this",
+    "verbose": "Print the passes while building, and what the metrics mean",
+    "threads": "Every stream has a thread anyway; --threads=N sets its CPU threads (default: all cores)",
+    "skipInference": "Stop after the build",
+    "buildOnly": "TensorRT 8: the same",
+    "timeDeserialize": "Time the load of the plan, and stop",
+    "dumpOutput": "Print the outputs of the last inference",
+    "dumpRawBindingsToFile": "Write inputs and outputs as raw files into the current folder",
+    "dumpProfile": "Print the time of each layer",
+    "dumpLayerInfo": "Print what the layers are",
+    "dumpOptimizationProfile": "Print the range of each input",
+    "getPlanVersionOnly": "Print the version of the Burnish that built the plan of --loadEngine, and stop",
+}
+_PRECISION = "lower precision is not there yet; the plan keeps the model's own"
+_CACHE = "tuning is not there yet; schedules come from the cost model, so every build is the same"
+WARNED: dict[str, str] = {
+    **dict.fromkeys(("fp16", "bf16", "int8", "fp8", "int4", "best"), _PRECISION),
+    "timingCacheFile": _CACHE,
+    "errorOnTimingCacheMiss": _CACHE,
+    "builderOptimizationLevel": _CACHE,
+    "calib": _PRECISION,
+    "sparsity": "sparse weights are computed as dense ones",
+    "useManagedMemory": "a CPU plan's memory is the host's",
+}
+TAKES_VALUE = {
+    "timingCacheFile", "builderOptimizationLevel", "calib", "sparsity", "avgTiming", "maxAuxStreams", "maxTactics",
+    "tacticSources", "tilingOptimizationLevel", "l2LimitForTiling", "persistentCacheRatio", "tempdir",
+    "tempfileControls", "nvtxMode", "preview", "hardwareCompatibilityLevel", "allocationStrategy",
+}  # fmt: skip
+IGNORED = {
+    "useCudaGraph", "useSpinWait", "noDataTransfers", "exposeDMA", "separateProfileRun", "noTF32", "noBuilderCache",
+    "noCompilationCache", "stronglyTyped", "explicitBatch", "directIO", "versionCompatible", "vc", "excludeLeanRuntime",
+    "avgTiming", "maxAuxStreams", "maxTactics", "tacticSources", "tilingOptimizationLevel", "l2LimitForTiling",
+    "persistentCacheRatio", "tempdir", "tempfileControls", "nvtxMode", "preview", "hardwareCompatibilityLevel",
+    "allocationStrategy", "asyncFileReader", "distributiveIndependence", "monitorMemory", "pluginInstanceNorm", "pi",
+    "ignoreParsedPluginLibs", "skipParsedPluginLibs", "heuristic", "enableProfileSharing",
+}  # fmt: skip
+_PLUGIN = "plugins are GPU code; an operator without a native kernel runs on the reference kernel"
+_DLA = "there is no DLA; leave it out"
+_SAFE = "there is no safety runtime; leave it out"
+_REFIT = "build the plan again; it takes seconds"
+_STREAMING = "weights are memory-mapped and shared anyway; leave it out"
+_LAYER = "write the types into the model (Cast nodes): what the graph says is what is built"
+_CALIBRATION = "lower precision is not there yet"
+_DEBUG = "use burnish verify --first-divergent, or mark the tensors as outputs of the model"
+_REMOVED = "TensorRT has removed it as well; export the model to ONNX"
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(("plugins", "staticPlugins", "dynamicPlugins", "setPluginsToSerialize", "safetyPlugins"), _PLUGIN),
+    **dict.fromkeys(("enablePluginOverride",), _PLUGIN),
+    **dict.fromkeys(("useDLACore", "allowGPUFallback", "buildDLAStandalone", "adjustForDLA"), _DLA),
+    **dict.fromkeys(("reportCapabilityDLA", "uint8AsymmetricQuantizationDLA", "layerDeviceTypes"), _DLA),
+    **dict.fromkeys(("safe", "std", "consistency", "restricted", "dumpKernelText", "serialized"), _SAFE),
+    **dict.fromkeys(("remoteAutoTuningConfig", "cpuOnly"), _SAFE),
+    **dict.fromkeys(("refit", "refitFromOnnx", "dumpRefit", "timeRefit", "stripWeights", "stripAllWeights"), _REFIT),
+    "weightless": _REFIT,
+    **dict.fromkeys(("allowWeightStreaming", "weightStreamingBudget"), _STREAMING),
+    **dict.fromkeys(("precisionConstraints", "layerPrecisions", "layerOutputTypes", "decomposableAttentions"), _LAYER),
+    **dict.fromkeys(("minShapesCalib", "optShapesCalib", "maxShapesCalib", "calibProfile"), _CALIBRATION),
+    **dict.fromkeys(("markDebug", "markUnfusedTensorsAsDebugTensors"), _DEBUG),
+    **dict.fromkeys(("saveDebugTensors", "saveAllDebugTensors"), _DEBUG),
+    **dict.fromkeys(("uff", "uffInput", "uffNHWC", "deploy", "model", "output"), _REMOVED),
+    "batch": "implicit batch is gone; give the batch in --shapes=input:8x3x224x224",
+    "maxBatch": "implicit batch is gone; give the range with --minShapes, --optShapes, --maxShapes",
+    "profile": "a plan has one optimization profile; cover all shapes with one --minShapes .. --maxShapes",
+    "runtimePlatform": "use burnish build --target, once for each processor level the plan must run on",
+    "useRuntime": "there is one runtime, and it carries no compiler; leave it out",
+    "leanDLLPath": "there is one runtime, and it carries no compiler; leave it out",
+}
+KNOWN = {*VALUES, *SWITCHES, *WARNED, *IGNORED, *REFUSED}

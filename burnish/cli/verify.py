@@ -1,0 +1,114 @@
+"""`burnish verify`: does the plan answer as the model does?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from burnish.cli.output import note, print_json, print_table
+from burnish.cli.parse_shapes import parse_shapes
+
+if TYPE_CHECKING:
+    from burnish.plan import Plan
+    from burnish.plan.manifest import SymbolRange
+    from burnish.verify import Report
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(help="The ONNX model.", show_default=False)],
+    plan: Annotated[Path, typer.Argument(help="The plan built from it.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Inputs: .npz, or a folder with input_0.pb or test_data_set_0/.")
+    ] = None,
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shapes", help="Shapes of random inputs: NAME:1x3x224x224,...")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of random inputs.")] = 0,
+    threads: Annotated[int | None, typer.Option("--threads", help="Threads (default: all cores).")] = None,
+    oracle: Annotated[
+        str, typer.Option("--oracle", help="onnxruntime or reference (default: the first installed).")
+    ] = "",
+    tolerance: Annotated[
+        float | None, typer.Option("--tolerance", help="Relative to an output's largest value (default: derived).")
+    ] = None,
+    first_divergent: Annotated[
+        bool, typer.Option("--first-divergent", help="If an output is rejected, find the first tensor that differs.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare every output of a plan with ONNX Runtime's; exit 1 past the tolerance."""
+    from burnish.verify import verify as compare_all
+
+    bound = parse_shapes(shapes or ())
+    report = compare_all(
+        model,
+        plan,
+        data=data,
+        shapes=bound or None,
+        seed=seed,
+        threads=threads,
+        oracle=oracle,
+        tolerance=tolerance,
+        rebuild=(lambda source: _rebuild(source, plan)) if first_divergent else None,
+    )
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _print(report)
+    if not report.is_accepted:
+        raise typer.Exit(1)
+
+
+def _rebuild(source: bytes, path: Path) -> Plan:
+    """The marked model, built for the same shapes and target as the plan."""
+    import burnish
+    from burnish.dims import evaluate
+    from burnish.plan import open_plan
+
+    manifest = open_plan(path).manifest
+    profile = {}
+    for tensor in manifest.inputs:
+        sizes = [{s.name: n for s, n in zip(manifest.symbols, column)} for column in _columns(manifest.symbols)]
+        low, opt, high = (tuple(evaluate(d, values) for d in tensor.shape) for values in sizes)
+        profile[tensor.name] = low, opt, high
+    return burnish.build(source, profile=profile, target=manifest.variants[0].target)
+
+
+def _columns(symbols: Sequence[SymbolRange]) -> tuple[list[int], list[int], list[int]]:
+    return [s.min for s in symbols], [s.opt for s in symbols], [s.max for s in symbols]
+
+
+def _print(report: Report) -> None:
+    rows = [
+        (
+            c.name,
+            c.dtype,
+            "x".join(map(str, c.shape)) or "scalar",
+            f"{c.max_abs:.2e}",
+            f"{c.max_relative:.2e}",
+            f"{c.tolerance:.1e}",
+            c.max_ulp,
+            f"{c.cosine:.8f}",
+            "ok" if c.is_accepted else "REJECTED",
+        )
+        for case in report.cases.values()
+        for c in case
+    ]
+    print_table(
+        ("output", "type", "shape", "max abs>", "relative>", "allowed>", "max ulp>", "cosine>", "verdict"), rows
+    )
+    for case, outputs in report.cases.items():
+        for c in outputs:
+            if not c.is_accepted:
+                note(f"{case}: {c.name}: {c.reason}")
+    if report.divergence is not None:
+        found = report.divergence
+        if found.tensor:
+            after = found.after or "the inputs"
+            print(f"first divergent: {found.tensor}, of {found.operator} '{found.node}'; agrees up to {after}")
+        else:
+            print("no tensor differs when it is looked at: the fault lies in a fusion that looking prevents")
+    note(f"oracle: {report.oracle}; {', '.join(report.cases)}")

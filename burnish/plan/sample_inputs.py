@@ -1,0 +1,85 @@
+"""Inputs that a plan accepts, made up: for a benchmark, a smoke run, a comparison. Seeded, so everyone gets the same.
+
+float        standard normal
+bool         even odds
+u8 | i8      the whole range (images, quantised data)
+integers     ones where the name speaks of a mask or a length, 0 or 1 where it speaks of a type or a segment,
+             else 0 to 9 (valid rows of any embedding, valid positions)
+string       words of no meaning
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import evaluate, format_shape, symbols
+from burnish.dtypes import DType
+from burnish.errors import UserError
+from burnish.plan.manifest import Manifest, TensorSpec
+
+Array = np.ndarray[Any, Any]
+
+
+def sample_inputs(
+    manifest: Manifest, shapes: Mapping[str, Sequence[int]] | None = None, seed: int = 0
+) -> dict[str, Array]:
+    """An array for every input, at the profile's opt shape where `shapes` does not say otherwise.
+
+    raises: E611 for a name that is no input or a shape that does not fit
+    """
+    sizes = bind_shapes(manifest, shapes or {})
+    generator = np.random.default_rng(seed)
+    return {t.name: sample_array(t, tuple(evaluate(d, sizes) for d in t.shape), generator) for t in manifest.inputs}
+
+
+def bind_shapes(manifest: Manifest, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """A value for every symbol: what `shapes` say by input name, the profile's opt for the rest."""
+    sizes = {s.name: s.opt for s in manifest.symbols}
+    inputs = {t.name: t for t in manifest.inputs}
+    for name, shape in shapes.items():
+        if name not in inputs:
+            raise UserError(
+                "E611",
+                f"the plan has no input '{name}'",
+                why=f"its inputs are {', '.join(inputs)}",
+                hint="check the name",
+            )
+        declared = inputs[name].shape
+        if len(shape) != len(declared):
+            raise _unfit(inputs[name], shape)
+        sizes.update({str(d): n for d, n in zip(declared, shape) if symbols(d) == {str(d)}})
+    for name, shape in shapes.items():
+        if tuple(evaluate(d, sizes) for d in inputs[name].shape) != tuple(shape):
+            raise _unfit(inputs[name], shape)
+    return sizes
+
+
+def sample_array(tensor: TensorSpec, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """One array of the tensor's dtype."""
+    dtype, name = tensor.dtype, tensor.name.lower()
+    if dtype is DType.STRING:
+        return generator.integers(0, 1000, shape).astype(str).astype(object)
+    if dtype is DType.BOOL:
+        return generator.integers(0, 2, shape).astype(bool)
+    if dtype.is_float:
+        return np.asarray(generator.standard_normal(shape), dtype=np.float32).astype(dtype.numpy)
+    if dtype.size_bytes == 1:
+        low, high = (-128, 128) if dtype.is_signed else (0, 256)
+    elif re.search("mask|length|len$", name):
+        low, high = 1, 2
+    else:
+        low, high = (0, 2) if re.search("type|segment", name) else (0, 10)
+    return np.asarray(generator.integers(low, high, shape), dtype=dtype.numpy)
+
+
+def _unfit(tensor: TensorSpec, shape: Sequence[int]) -> UserError:
+    return UserError(
+        "E611",
+        f"shape {format_shape(shape)} does not fit input '{tensor.name}'",
+        why=f"the plan takes {format_shape(tensor.shape)}",
+        hint="burnish inspect plan shows every input with its range",
+    )

@@ -1,0 +1,104 @@
+"""How far two right answers may lie apart: from the dtype and from how many roundings lie between input and output.
+
+A rounding is off by at most u relative to the value (u = 2^-24 for f32), and independent roundings add up like a random
+walk. Along the longest path through the graph, with L layers that store a rounded result and D terms summed in all,
+
+    tolerance = C * (u_store * sqrt(L) + u_sum * sqrt(D))        relative to the largest magnitude of the output
+
+C = 8 leaves room for values that cancel and for algorithms with larger constants (Winograd); u_sum is f32's u for
+16-bit floats, which are summed in f32. ResNet-50 in f32: L 120, D 60,000 -> 1.2e-4; seen 2e-6.
+
+The tolerance never exceeds 0.8 %: a gate that lets a result pass that is 1 % wrong is no gate. Where a model quantises
+(QuantizeLinear), a value at a rounding border may fall to either side, so single elements are not judged by it, only
+the root mean square; 8-bit outputs may differ by one step. Other integers, bools and strings must be equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from burnish.dtypes import DType
+
+SAFETY = 8.0
+HIGHEST = 0.008
+UNIT_ROUNDOFF = {
+    DType.F64: 2.0**-53, DType.F32: 2.0**-24, DType.F16: 2.0**-11, DType.BF16: 2.0**-8,
+    DType.F8E4M3: 2.0**-4, DType.F8E5M2: 2.0**-3,
+}  # fmt: skip
+UNKNOWN_SUM = 1024  # terms of a sum whose length the graph does not state
+_SUMS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Attention", "LSTM", "GRU", "RNN"}
+_REDUCES = {"ReduceSum", "ReduceMean", "ReduceL2", "GlobalAveragePool", "Softmax", "LogSoftmax", "LayerNormalization"}
+_EXACT = {
+    "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Concat", "Slice", "Gather", "Identity", "Split", "Flatten",
+    "Relu", "MaxPool", "Shape", "Constant", "Cast", "Expand", "Pad", "Where", "Max", "Min", "Clip", "ConstantOfShape",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """relative: of the output's largest magnitude. quantised: single elements may be a step off."""
+
+    relative: float
+    quantised: bool = False
+    layers: int = 0
+    terms: int = 0
+
+
+def tolerance_for(dtype: DType, layers: int, terms: int) -> float:
+    """The formula above; 0 for what must be equal."""
+    if not dtype.is_float:
+        return 0.0
+    store = UNIT_ROUNDOFF[dtype]
+    added = min(store, UNIT_ROUNDOFF[DType.F32])
+    return min(HIGHEST, SAFETY * (store * math.sqrt(max(layers, 1)) + added * math.sqrt(max(terms, 1))))
+
+
+def derive_tolerance(graph: Any, dtype: DType, output: str) -> Tolerance:
+    """For one output of an onnx GraphProto: the depth of its longest path.
+
+    dtype: the narrowest float on the way is what counts; pass the output's own, or the model's where that is narrower
+    """
+    weights = {t.name: tuple(t.dims) for t in graph.initializer}
+    depth: dict[str, tuple[int, int]] = {}
+    for node in graph.node:
+        layers, terms = _work(node, weights)
+        before = [depth[name] for name in node.input if name in depth]
+        most = (max((d[0] for d in before), default=0) + layers, max((d[1] for d in before), default=0) + terms)
+        depth.update(dict.fromkeys(node.output, most))
+    layers, terms = depth.get(output, (0, 0))
+    return Tolerance(tolerance_for(dtype, layers, terms), _quantises(graph), layers, terms)
+
+
+def narrowest(dtypes: Iterable[DType]) -> DType:
+    """The float with the coarsest rounding; f32 if there is none."""
+    floats = [d for d in dtypes if d.is_float]
+    return max(floats, key=lambda d: UNIT_ROUNDOFF[d], default=DType.F32)
+
+
+def _work(node: Any, weights: dict[str, tuple[int, ...]]) -> tuple[int, int]:
+    """(rounded stores, summed terms) that a node adds to a path."""
+    inner = [a.g for a in node.attribute if a.HasField("g")]
+    if inner:
+        per_graph = [
+            [_work(n, weights | {t.name: tuple(t.dims) for t in g.initializer}) for n in g.node] for g in inner
+        ]
+        return max(sum(w[0] for w in g) for g in per_graph), max(sum(w[1] for w in g) for g in per_graph)
+    if node.op_type in _EXACT:
+        return 0, 0
+    if node.op_type in _SUMS:
+        shape = weights.get(node.input[1], ()) if len(node.input) > 1 else ()
+        if not shape:
+            return 1, UNKNOWN_SUM
+        if node.op_type in ("Conv", "ConvTranspose"):
+            return 1, math.prod(shape[1:])
+        if node.op_type in ("LSTM", "GRU", "RNN"):  # errors feed back through the steps
+            return 64, 64 * math.prod(shape[2:])
+        return 1, max(shape[-2:])
+    return 1, UNKNOWN_SUM if node.op_type in _REDUCES else 1
+
+
+def _quantises(graph: Any) -> bool:
+    return any(node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv") for node in graph.node)

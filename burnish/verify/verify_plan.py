@@ -1,0 +1,118 @@
+"""Run the model on the oracle and the plan on the runtime, on the same inputs, and judge every output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from burnish.dtypes import DType
+from burnish.errors import UserError
+from burnish.plan import Plan, read
+from burnish.plan.sample_inputs import sample_inputs
+from burnish.runtime import load
+from burnish.verify.compare import Array, Comparison, compare
+from burnish.verify.data_sets import Data, load_cases
+from burnish.verify.divergence import Divergence, first_divergent
+from burnish.verify.oracle import Oracle
+from burnish.verify.tolerance import Tolerance, derive_tolerance, narrowest
+
+Rebuild = Callable[[bytes], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """cases: comparisons of every output, by set of inputs. divergence: where it began, if that was asked for."""
+
+    oracle: str
+    cases: dict[str, tuple[Comparison, ...]]
+    divergence: Divergence | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return all(c.is_accepted for case in self.cases.values() for c in case)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "accepted": self.is_accepted,
+            "oracle": self.oracle,
+            "outputs": [{"case": case, **c.as_dict()} for case, found in self.cases.items() for c in found],
+            "first_divergent": self.divergence.as_dict() if self.divergence else None,
+        }
+
+
+def verify(
+    model: str | Path,
+    plan: str | Path | Plan,
+    *,
+    data: Data | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    oracle: str = "",
+    tolerance: float | None = None,
+    rebuild: Rebuild | None = None,
+) -> Report:
+    """Compare a plan with the ONNX model it was built from.
+
+    data:      inputs (a mapping, an .npz, a folder of .pb files); seeded random ones without
+    shapes:    of random inputs; the profile's opt shapes without
+    oracle:    onnxruntime | reference; the first that is installed
+    tolerance: relative to an output's largest magnitude; derived from dtype and depth without (see tolerance.py)
+    rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is sought
+    raises:    E711, E712 from the oracle, E713 for data, E714 for a plan of another model, E5xx from the runtime
+    """
+    found = plan if isinstance(plan, Plan) else read(plan)
+    proto = onnx.load(str(model))
+    judge = Oracle(model, oracle, threads or 0)
+    _check_outputs(found, judge)
+    names = [t.name for t in found.manifest.inputs]
+    cases = load_cases(data, names) if data is not None else {
+        f"random inputs, seed {seed}": sample_inputs(found.manifest, shapes, seed)
+    }  # fmt: skip
+    limits = {t.name: _limit(proto.graph, t.name, t.dtype, tolerance) for t in found.manifest.outputs}
+    judged = {}
+    with load(found, threads=threads) as engine:
+        for case, inputs in cases.items():
+            expected = judge(inputs, list(limits))
+            ours = engine(inputs)
+            judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
+    divergence = None
+    rejected = [case for case, outputs in judged.items() if not all(c.is_accepted for c in outputs)]
+    if rejected and rebuild is not None:
+        run = _runner(rebuild, threads)
+        divergence = first_divergent(proto, cases[rejected[0]], run, judge.kind, tolerance)
+    return Report(judge.kind, judged, divergence)
+
+
+def _limit(graph: Any, name: str, dtype: DType, given: float | None) -> Tolerance:
+    """What was given, or derived from the narrowest float on the way."""
+    stored = {t.data_type for t in graph.initializer} | {
+        a.i for n in graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to"
+    }
+    known = [DType.from_onnx(number) for number in stored if number in {d.onnx for d in DType}]
+    derived = derive_tolerance(graph, narrowest([dtype, *known]) if dtype.is_float else dtype, name)
+    return derived if given is None else Tolerance(given, derived.quantised, derived.layers, derived.terms)
+
+
+def _check_outputs(plan: Plan, oracle: Oracle) -> None:
+    missing = [t.name for t in plan.manifest.outputs if t.name not in oracle.outputs]
+    if missing:
+        raise UserError(
+            "E714",
+            f"the plan's output '{missing[0]}' is none of the model's",
+            why=f"the model's are {', '.join(oracle.outputs)}; the plan was built from '{plan.manifest.model_name}'",
+            hint="give the model that the plan was built from",
+        )
+
+
+def _runner(rebuild: Rebuild, threads: int | None) -> Callable[[bytes, Mapping[str, Array]], dict[str, Array]]:
+    def run(model: bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        with load(rebuild(model), threads=threads) as engine:
+            return engine(inputs)
+
+    return run

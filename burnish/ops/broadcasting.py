@@ -1,7 +1,7 @@
 """ONNX's (numpy's) broadcasting: shapes aligned at their last axis, where 1 fits anything.
 
-Two dims that may differ before the run: the result is the larger, and the smaller side is read at min(index, extent - 1),
-which is 0 where its extent turns out to be 1 and the index itself where the extents turn out to be equal.
+Two dims that may differ before the run: the result is the larger, and the smaller side is read at
+min(index, extent - 1), which is 0 where its extent turns out to be 1 and the index itself where both turn out equal.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PIPED_COLUMNS = 200  # where no terminal says how wide it is
+PIPED_COLUMNS = 10_000  # where no terminal says how wide it is: never fold
 
 
 def print_json(value: Any) -> None:

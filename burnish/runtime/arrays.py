@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import difflib
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,24 @@ from burnish.errors import UserError
 from burnish.plan.manifest import TensorSpec
 
 Array = np.ndarray[Any, Any]
+_pointer_at = ctypes.c_int64.from_address
+
+
+def address_of(array: Array) -> int:
+    """Where an array's data lies. Ten times faster than `array.ctypes.data`, which counts in a call of a few us.
+
+    CPython's array object is the object header, then the data pointer (numpy's C API promises it to extensions); on
+    an interpreter where a probe finds something else there, numpy is asked.
+    """
+    if _is_pointer_first():
+        return _pointer_at(id(array) + object.__basicsize__).value
+    return int(array.ctypes.data)
+
+
+@functools.cache
+def _is_pointer_first() -> bool:
+    probe = np.zeros(3)
+    return bool(_pointer_at(id(probe) + object.__basicsize__).value == probe.ctypes.data)
 
 
 def accept_input(value: object, spec: TensorSpec) -> Array:

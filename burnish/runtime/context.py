@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.errors import UserError
-from burnish.runtime.arrays import accept_input, accept_output, refuse_names
+from burnish.runtime.arrays import accept_input, accept_output, address_of, refuse_names
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
 from burnish.runtime.shapes import Bound, Shape
 from burnish.runtime.steps import Run
@@ -55,7 +55,7 @@ class Context:
 
         raises: E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step
         """
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(False):
             raise _busy()
         try:
             if self._is_closed:
@@ -64,7 +64,7 @@ class Context:
             bound = self._bind(tuple([a.shape for a in arrays]))
             buffers = self._buffers
             for (spec, _), array in zip(self._layout.inputs, arrays):
-                buffers[spec.storage] = array.ctypes.data
+                buffers[spec.storage] = address_of(array)
             results = self._place_outputs(bound, out)
             if self._layout.segments is None or self._recorder is not None:
                 return self._run_steps(bound, results, out or {})
@@ -141,7 +141,7 @@ class Context:
                 array = accept_output(out[spec.name], spec, shape)
             else:
                 array = np.empty(shape, spec.dtype.numpy)
-            self._buffers[spec.storage] = array.ctypes.data
+            self._buffers[spec.storage] = address_of(array)
             results[spec.name] = array
         return results
 

@@ -9,7 +9,8 @@ import pytest
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.plan.manifest import TensorSpec
-from burnish.runtime.arrays import accept_input
+from burnish.runtime import arrays as arrays_module
+from burnish.runtime.arrays import accept_input, address_of
 
 F32 = TensorSpec("x", DType.F32, (2, 3), 0)
 
@@ -50,6 +51,13 @@ def test_an_unaligned_array_is_copied():
     raw = np.zeros(25, np.uint8)[1:].view(np.float32)
     taken = accept_input(raw.reshape(2, 3), F32)
     assert taken.flags.aligned and not np.shares_memory(taken, raw)
+
+
+def test_the_address_is_the_one_numpy_gives(monkeypatch: pytest.MonkeyPatch):
+    arrays = [np.zeros((3, 4)), np.zeros(0), np.zeros(()), np.arange(10)[3:], np.frombuffer(bytes(8), np.uint8)]
+    assert [address_of(a) for a in arrays] == [a.ctypes.data for a in arrays]
+    monkeypatch.setattr(arrays_module, "_is_pointer_first", lambda: False)
+    assert [address_of(a) for a in arrays] == [a.ctypes.data for a in arrays]
 
 
 def test_dlpack_shares_memory():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Launch, Program, ReferenceStep, Slot
+from burnish.lower.task import Binding, Branch, Launch, Program, ReferenceStep, Slot
 from burnish.plan.manifest import StorageSpec
 from burnish.targets.cpu.templates import pack_constant
 
@@ -45,6 +45,11 @@ class Constants:
         for tensor in step.inputs:
             if tensor.storage in self.program.constants:
                 self._keep(tensor.storage)
+
+    def use_condition(self, step: Branch) -> None:
+        """So does a branch."""
+        if step.condition.storage in self.program.constants:
+            self._keep(step.condition.storage)
 
     def keep_outputs(self) -> None:
         """A constant may also be an output of the plan."""

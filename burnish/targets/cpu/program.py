@@ -75,6 +75,7 @@ class Emission:
         self.scratch_bytes = 0
         self.launches: list[LaunchSpec] = []
         self.segments: list[ir.Function] = []
+        self.serial_segments: list[int] = []
 
     def variant(self) -> Variant:
         steps = self._steps(self.program.steps)
@@ -85,7 +86,8 @@ class Emission:
             private = set(range(len(function.args) - 4)) - self.shared_slots[key]
             for n in sorted(private):
                 function.args[n].add_attribute("noalias")
-        _emit_run(self.context.module, self.segments, len(storages), per_thread)
+        run = _emit_run(self.context.module, self.segments, len(storages), per_thread)
+        emit_team(self.context.module, run, self.serial_segments)
         code = f"code/{self.target}"
         self.blobs = {code: compile_module(self.context.module, self.target), **self.blobs, **self.constants.blobs}
         return Variant(
@@ -127,6 +129,8 @@ class Emission:
         if not calls:
             return []
         number = len(self.segments)
+        if all(call.is_serial for call in calls.values()):
+            self.serial_segments.append(number)
         self.segments.append(Segment(self.context, f"segment{number}", calls, self.memory).emit(steps))
         return [NativeStep(number, first, len(calls))]
 
@@ -135,6 +139,7 @@ class Emission:
             if isinstance(step, Launch):
                 calls[id(step)] = self._call(step)
             elif isinstance(step, Branch):
+                self.constants.use_condition(step)
                 self._collect(step.then, calls)
                 self._collect(step.otherwise, calls)
 
@@ -176,6 +181,7 @@ class Emission:
 
     def _branch(self, step: Step) -> BranchStep:
         assert isinstance(step, Branch) and step.condition.offset == 0, step
+        self.constants.use_condition(step)
         then, otherwise = self._steps(step.then), self._steps(step.otherwise)
         return BranchStep(step.condition.storage, tuple(then), tuple(otherwise))
 
@@ -213,8 +219,8 @@ def _is_native(step: Step) -> bool:
     return isinstance(step, Launch)
 
 
-def _emit_run(module: ir.Module, segments: Sequence[ir.Function], storages: int, per_thread: int) -> None:
-    """One thread's part of any segment, and the exported functions around it."""
+def _emit_run(module: ir.Module, segments: Sequence[ir.Function], storages: int, per_thread: int) -> ir.Function:
+    """One thread's part of any segment."""
     run = declare_run(module)
     team, number, buffers, dims, profile, thread, threads = run.args
     builder = ir.IRBuilder(run.append_basic_block("entry"))
@@ -233,4 +239,4 @@ def _emit_run(module: ir.Module, segments: Sequence[ir.Function], storages: int,
         builder.branch(done)
     builder.position_at_end(done)
     builder.ret_void()
-    emit_team(module, run)
+    return run

@@ -22,6 +22,8 @@ where a halted core must be started again (2-core Firecracker machine, 2026-11)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llvmlite import ir
 
 from burnish.targets.cpu.builder import I1, I32, I64, POINTER, protect
@@ -50,10 +52,14 @@ def team_of(builder: ir.IRBuilder, scratch: ir.Value) -> ir.Value:
     return builder.load(header, align=8, typ=POINTER)
 
 
-def emit_team(module: ir.Module, run: ir.Function) -> None:
-    """Add the three exported functions; `run`, of `declare_run`, is one thread's part of a segment."""
+def emit_team(module: ir.Module, run: ir.Function, serial: Sequence[int] = ()) -> None:
+    """Add the three exported functions.
+
+    run:    one thread's part of a segment (`declare_run`)
+    serial: segments that thread 0 does alone: nobody is woken for them
+    """
     assert run.function_type == _RUN_TYPE, run.function_type
-    _emit_launch(module, run)
+    _emit_launch(module, run, serial)
     _emit_worker(module, run)
     _emit_stop(module)
 
@@ -73,12 +79,14 @@ def emit_time_stamp(builder: ir.IRBuilder, profile: ir.Value, index: ir.Value | 
     builder.store(builder.call(counter, []), builder.gep(profile, [place], source_etype=I64))
 
 
-def _emit_launch(module: ir.Module, run: ir.Function) -> None:
+def _emit_launch(module: ir.Module, run: ir.Function, serial: Sequence[int]) -> None:
     kind = ir.FunctionType(VOID, [POINTER, I64, POINTER, POINTER, POINTER])
     function = ir.Function(module, kind, name="burnish_launch")
     team, segment, buffers, dims, profile = function.args
     builder = _start(function)
     threads = _load(builder, team, THREADS)
+    for number in serial:
+        threads = builder.select(builder.icmp_signed("==", segment, I64(number)), I64(1), threads)
     is_shared = builder.icmp_signed(">", threads, I64(1))
     with builder.if_then(builder.icmp_unsigned("!=", profile, POINTER(None))):
         emit_time_stamp(builder, profile, 0)

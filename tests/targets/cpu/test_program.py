@@ -10,7 +10,7 @@ from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Launch
+from burnish.lower.task import Fail, Launch
 from burnish.ops.expr import Expr, const, unary
 from burnish.plan.manifest import BranchStep, NativeStep, ReferenceStepSpec
 from burnish.runtime import load
@@ -172,6 +172,25 @@ def test_an_if_with_native_sides_runs_natively(threads: int):
     with load(plan, threads=threads) as engine:
         assert np.array_equal(engine(c=np.array(True), x=X)["y"], X * 8)
         assert np.array_equal(engine(c=np.array(False), x=X)["y"], (2 * X) ** 2 * 2)
+
+
+def test_the_condition_of_an_if_may_be_a_constant():
+    m = Maker()
+    c, x, y = m.constant(np.array(True)), m.input("x"), m.output("y")
+    m.branch(c, [pointwise(double, x, y, n=64)], [pointwise(lambda a: a * a, x, y, n=64)])
+    m.branch(c, [pointwise(double, y, y, n=64)], [Fail("never", "it is false")])
+    with load(m.plan(), threads=2) as engine:
+        assert np.array_equal(engine(x=X)["y"], X * 4)
+
+
+def test_a_segment_of_thread_0_alone_wakes_nobody():
+    m = Maker()
+    m.pointwise(double, m.input("x"), m.output("y"))
+    for spread in (True, False):
+        program = m.program()
+        emission = program_module.Emission(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
+        emission.variant()
+        assert emission.serial_segments == ([] if spread else [0])
 
 
 def test_a_reference_step_splits_segments_and_an_if_that_holds_one_is_left_to_the_runtime():

@@ -1,0 +1,17 @@
+"""The tool behind `make replay` sees every difference, and main's record has the form it reads."""
+
+from __future__ import annotations
+
+import json
+
+from tests.replay import PROFILES, RECORD, TARGETS, differences
+
+
+def test_a_changed_part_a_new_plan_and_a_missing_plan_are_each_a_line() -> None:
+    recorded = {"a": {"plan": "1", "graph": "2"}, "b": {"plan": "3"}, "d": {"plan": "5"}}
+    found = {"a": {"plan": "9", "graph": "2"}, "c": {"plan": "4"}, "d": {"plan": "5"}}
+    assert differences(recorded, found) == ["a: plan", "b: plan", "c: plan"]
+
+
+def test_the_record_holds_every_example_for_every_target() -> None:
+    assert json.loads(RECORD.read_text()).keys() == {f"{n}, {t}" for n in PROFILES for t in TARGETS}

@@ -33,6 +33,8 @@ class FuseLayerNorm(Rule):
         mean = mean_of(subtracted)
         if mean is None or mean.x is not x or mean.axes != found.axes:
             return Skip(f"{subtracted.name} is not the mean of {x.name} over axes {found.axes}")
+        if found.centred is not None and found.centred is not x:
+            return Skip(f"the variance is of {found.centred.name}, the difference of {x.name}")
         nodes = (*found.nodes, *centred.nodes, *mean.nodes)
         match = matched(found.root, nodes, x=x, norm=found)
         return shared_inner_value(match) or match

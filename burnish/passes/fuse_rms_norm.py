@@ -21,6 +21,8 @@ class FuseRmsNorm(Rule):
         found = find_normalization(node, with_bias=False)
         if isinstance(found, Skip):
             return found
+        if found.centred is not None:
+            return Skip(f"the square root is of the variance of {found.centred.name}, not of a mean of squares")
         match = matched(found.root, found.nodes, x=found.d, norm=found)
         return shared_inner_value(match) or match
 

@@ -1,7 +1,7 @@
 """The common core of LayerNorm and RMSNorm: d / sqrt(mean(d**2) + eps) * w + b, as exporters write it.
 
     d / sqrt(v)    d * (1 / sqrt(v))    d * reciprocal(sqrt(v))    d * v ** -0.5         v = mean(d**2, axes) + eps
-    d**2 as Pow(d, 2) or d * d; w and b before, between or after, in the layout of d
+    d**2 as Pow(d, 2) or d * d; w and b before, between or after, in the layout of d; v as a variance of x (Flax)
 
 `find_normalization` starts at the node that multiplies d by 1 / sqrt(v), and takes along what follows.
 """
@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.constants import Array, constant_array
-from burnish.passes.products import Product, is_shared, keeps_rank, product_of, sum_of
-from burnish.passes.reductions import mean_of
+from burnish.passes.products import Product, Sum, is_shared, keeps_rank, product_of, sum_of
+from burnish.passes.reductions import Reduction, mean_of, variance_of
 from burnish.passes.rule import Builder, Skip
 
 
@@ -26,6 +26,7 @@ class Normalization:
 
     axes        of d that are averaged, from the front; sizes: their lengths
     scale, bias in the shape `sizes`; None where there is none
+    centred     x where what is under the root is the variance of x, so that d must be x - mean(x)
     root        the last node; nodes: all of them, users before what they use
     """
 
@@ -35,6 +36,7 @@ class Normalization:
     epsilon: float
     scale: Array | None
     bias: Array | None
+    centred: ir.Value | None
     root: ir.Node
     nodes: tuple[ir.Node, ...]
 
@@ -46,27 +48,42 @@ def find_normalization(node: ir.Node, with_bias: bool) -> Normalization | Skip:
     if inner is None:
         return Skip(f"{node.name} does not divide by a square root used only there")
     total = sum_of(inner)
-    square = total.only()
-    mean = mean_of(square) if square is not None else None
-    if mean is None or square is None or is_shared(square):
-        return Skip(f"{inner.name} is not the mean of a square plus epsilon")
-    part = product_of(mean.x)
-    d = part.only(2.0)
-    if d is None or part.scale != 1 or outer.powers.get(d) != 1:
-        return Skip(f"{mean.x.name} is not the square of what {node.name} divides")
+    moment = _moment(total, outer)
+    if isinstance(moment, Skip):
+        return moment
+    d, variance, centred_from = moment
     if d.dtype == ir.DataType.DOUBLE or d.shape is None:
         return Skip(f"{d.name} is f64, which the fused operator would round to f32, or its shape is unknown")
-    sizes = _sizes(d, mean.axes)
+    sizes = _sizes(d, variance.axes)
     if sizes is None:
         return Skip(f"the normalised size of {d.name} is not static")
-    if not keeps_rank(d, outer, total, part):
+    if not keeps_rank(d, outer, total):
         return Skip(f"a number beside {d.name} has a higher rank than it")
-    weights = _weights_in(outer, d, inner, mean.axes, sizes)
+    weights = _weights_in(outer, d, inner, variance.axes, sizes)
     if isinstance(weights, Skip):
         return weights
-    nodes = (*outer.nodes, *total.nodes, *mean.nodes, *part.nodes)
-    core = Normalization(d, mean.axes, sizes, total.constant, weights, None, node, nodes)
+    nodes = (*outer.nodes, *total.nodes, *variance.nodes)
+    core = Normalization(d, variance.axes, sizes, total.constant, weights, None, centred_from, node, nodes)
     return _with_affine(core, with_bias)
+
+
+def _moment(total: Sum, outer: Product) -> tuple[ir.Value, Reduction, ir.Value | None] | Skip:
+    """(d, its second moment, x where the moment is the variance of x) from moment + epsilon and d / sqrt(that)."""
+    square = total.only()
+    if square is None:
+        return Skip("the square root is not of a mean of squares plus epsilon")
+    mean = mean_of(square)
+    if mean is None:
+        variance = variance_of(square)
+        d = next((v for v, p in outer.powers.items() if p == 1 and v.const_value is None), None)
+        if variance is None or d is None:
+            return Skip(f"{square.name} is neither the mean of a square nor a variance")
+        return d, variance, variance.x
+    part = product_of(mean.x)
+    root = part.only(2.0)
+    if root is None or part.scale != 1 or outer.powers.get(root) != 1:
+        return Skip(f"{mean.x.name} is not the square of what is divided")
+    return root, replace(mean, nodes=(*mean.nodes, *part.nodes)), None
 
 
 def emit(op: Builder, found: Normalization, x: ir.Value, op_type: str) -> ir.Value:
@@ -132,12 +149,12 @@ def _with_affine(core: Normalization, with_bias: bool) -> Normalization:
     if found is not None:
         node, weight = found
         scale = weight if core.scale is None else core.scale * weight
-        core = Normalization(core.d, core.axes, core.sizes, core.epsilon, scale, None, node, (node, *core.nodes))
+        core = replace(core, scale=scale, root=node, nodes=(node, *core.nodes))
     found = _next(core, "Add") if with_bias else None
-    if found is None:
-        return core
-    node, bias = found
-    return Normalization(core.d, core.axes, core.sizes, core.epsilon, core.scale, bias, node, (node, *core.nodes))
+    if found is not None:
+        node, bias = found
+        core = replace(core, bias=bias, root=node, nodes=(node, *core.nodes))
+    return core
 
 
 def _next(core: Normalization, op_type: str) -> tuple[ir.Node, Array] | None:

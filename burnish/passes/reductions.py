@@ -1,18 +1,21 @@
-"""Means, sums and maxima over axes, whichever way an exporter wrote them.
+"""Means, maxima and variances over axes, whichever way an exporter wrote them.
 
-ReduceMean(x, axes)                                    keepdims = 1
-ReduceSum(x, axes) * (1 / n)                           n = number of elements reduced, static
-Reshape or Unsqueeze of either with keepdims = 0       where it puts back the axes of size 1
+    ReduceMean(x, axes)                                    keepdims = 1
+    ReduceSum(x, axes) * (1 / n)                           n = number of elements reduced, static
+    Reshape or Unsqueeze of either with keepdims = 0       where it puts back the axes of size 1
+    max(0, mean(x**2) - mean(x)**2)                        the variance as Flax has it; the maximum may be left out
+
+The nodes found may have other users; whoever rewrites them has to look (`shared_inner_value`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from burnish.passes.constants import constant_integers
-from burnish.passes.products import is_close, is_shared, product_of
+from burnish.passes.products import is_close, product_of, sum_of
 
 
 @dataclass(frozen=True)
@@ -24,52 +27,87 @@ class Reduction:
     nodes: tuple[ir.Node, ...]
 
 
+def reduction_of(value: ir.Value, op_type: str) -> Reduction | None:
+    """The reduction by `op_type` that a value is, else None."""
+    inner, reshape = _without_reshape(value)
+    found = _plain(inner, op_type, is_kept=reshape is None)
+    return _put_back(found, reshape)
+
+
 def mean_of(value: ir.Value) -> Reduction | None:
     """The mean a value is, else None."""
-    direct = reduction_of(value, "ReduceMean")
+    inner, reshape = _without_reshape(value)
+    return _put_back(_mean(inner, is_kept=reshape is None), reshape)
+
+
+def variance_of(value: ir.Value) -> Reduction | None:
+    """The variance of x that a value is, by mean(x**2) - mean(x)**2, else None."""
+    inner, reshape = _without_reshape(value)
+    relu = inner.producer()
+    nodes: tuple[ir.Node, ...] = ()
+    if relu is not None and relu.op_type == "Relu" and relu.inputs[0] is not None:
+        inner, nodes = relu.inputs[0], (relu,)
+    signs = {sign: term for term, sign in sum_of(inner).terms}
+    if len(sum_of(inner).terms) != 2 or set(signs) != {1, -1} or sum_of(inner).constant:
+        return None
+    squares, squared = _mean(signs[1], is_kept=reshape is None), product_of(signs[-1])
+    root = squared.only(2.0)
+    mean = _mean(root, is_kept=reshape is None) if root is not None and squared.scale == 1 else None
+    if squares is None or mean is None or mean.axes != squares.axes:
+        return None
+    square = product_of(squares.x)
+    if square.only(2.0) is not mean.x or square.scale != 1:
+        return None
+    nodes = (*nodes, *sum_of(inner).nodes, *squares.nodes, *square.nodes, *squared.nodes, *mean.nodes)
+    return _put_back(Reduction(mean.x, mean.axes, nodes), reshape)
+
+
+def _without_reshape(value: ir.Value) -> tuple[ir.Value, ir.Node | None]:
+    """(y, node) if the value is a Reshape or an Unsqueeze of y, else (value, None)."""
+    node = value.producer()
+    if node is None or node.domain or node.op_type not in ("Reshape", "Unsqueeze") or node.inputs[0] is None:
+        return value, None
+    return node.inputs[0], node
+
+
+def _put_back(found: Reduction | None, reshape: ir.Node | None) -> Reduction | None:
+    """The reduction with the Reshape after it, if that puts back the reduced axes with size 1."""
+    if found is None or reshape is None:
+        return found
+    shape = reshape.outputs[0].shape
+    if found.x.shape is None or shape is None:
+        return None
+    kept = [1 if i in found.axes else d for i, d in enumerate(found.x.shape)]
+    unknown = any(isinstance(d, ir.SymbolicDim) and d.value is None for d in kept)
+    return None if unknown or kept != list(shape) else replace(found, nodes=(reshape, *found.nodes))
+
+
+def _mean(value: ir.Value, is_kept: bool) -> Reduction | None:
+    direct = _plain(value, "ReduceMean", is_kept)
     if direct is not None:
         return direct
     part = product_of(value)
     total = part.only()
-    reduction = reduction_of(total, "ReduceSum") if total is not None else None
-    if total is None or reduction is None or reduction.x.shape is None or (total is not value and is_shared(total)):
+    found = _plain(total, "ReduceSum", is_kept) if total is not None else None
+    if found is None or found.x.shape is None:
         return None
     count = 1
-    for axis in reduction.axes:
-        size = reduction.x.shape[axis]
+    for axis in found.axes:
+        size = found.x.shape[axis]
         if not isinstance(size, int):
             return None
         count *= size
-    if not count or not is_close(part.scale * count, 1.0, value.dtype):
+    if not is_close(part.scale * count, 1.0, value.dtype):
         return None
-    return Reduction(reduction.x, reduction.axes, (*part.nodes, *reduction.nodes))
+    return replace(found, nodes=(*part.nodes, *found.nodes))
 
 
-def reduction_of(value: ir.Value, op_type: str) -> Reduction | None:
-    """The reduction by `op_type` that a value is, else None."""
+def _plain(value: ir.Value, op_type: str, is_kept: bool) -> Reduction | None:
     node = value.producer()
-    if node is None or node.domain:
+    if node is None or node.domain or node.op_type != op_type:
         return None
-    if node.op_type == op_type:
-        return _plain(node, keeps=True)
-    if node.op_type not in ("Reshape", "Unsqueeze") or node.inputs[0] is None or is_shared(node.inputs[0]):
-        return None
-    inner = node.inputs[0].producer()
-    if inner is None or inner.op_type != op_type or inner.graph is not node.graph:
-        return None
-    found = _plain(inner, keeps=False)
-    if found is None or found.x.shape is None or value.shape is None:
-        return None
-    kept = [1 if i in found.axes else d for i, d in enumerate(found.x.shape)]
-    unknown = any(d is None or (isinstance(d, ir.SymbolicDim) and d.value is None) for d in kept)
-    if unknown or kept != list(value.shape):
-        return None
-    return Reduction(found.x, found.axes, (node, *found.nodes))
-
-
-def _plain(node: ir.Node, keeps: bool) -> Reduction | None:
     x, keepdims = node.inputs[0], node.attributes.get("keepdims")
-    if x is None or x.shape is None or (keepdims is None or keepdims.as_int() == 1) != keeps:
+    if x is None or x.shape is None or (keepdims is None or keepdims.as_int() == 1) != is_kept:
         return None
     rank = len(x.shape)
     given = node.inputs[1] if len(node.inputs) > 1 else None

@@ -48,6 +48,34 @@ def test_the_spellings(body):
     assert_same_answers(before, model, random_feeds(before))
 
 
+FLAX = (
+    "a = ReduceSum <keepdims=0> (x, one) q = Mul(x, x) c = ReduceSum <keepdims=0> (q, one) e = Mul(c, share) "
+    "m = Mul(a, share) f = Mul(m, m) g = Sub(e, f) h = Relu(g) i = Reshape(h, back) j = Add(i, eps) k = Sqrt(j) "
+    "l = Reciprocal(k) o = Mul(l, w) p = Reshape(m, back) d = Sub(x, p) "
+)
+
+
+def test_flax_with_its_variance_by_two_moments():
+    flax = {"share": np.float32(1 / 8), "back": np.array([2, 1, 3]), "w": (1, 8, 1), "b": (1, 8, 1)}
+    model = build_norm(FLAX + "r = Mul(d, o) y = Add(r, b)", "float[2,8,3] x", **flax)
+    before = model.clone()
+    lines = assert_fires_once(model, FuseLayerNorm(), FuseRmsNorm())
+    assert [line.split(" = ")[1] for line in lines] == [
+        "Transpose(x) perm=(0,2,1)",
+        "LayerNormalization(_, scale[8], bias[8]) axis=-1 epsilon=1e-05",
+        "Transpose(_) perm=(0,2,1)",
+    ]
+    assert_same_answers(before, model, random_feeds(before))
+
+
+def test_the_variance_of_another_value_is_left_alone():
+    flax = {"share": np.float32(1 / 8), "back": np.array([2, 1, 3]), "w": (1, 8, 1)}
+    body = FLAX + "z = Relu(x) s = ReduceMean(z, one) t = Sub(z, s) u = Add(d, t) [n] r = Mul(t, o) y = Add(r, u)"
+    model = build_norm(body, "float[2,8,3] x", **flax)
+    assert why(model, FuseLayerNorm(), "n") == "the variance is of x, the difference of z"
+    assert why(model, FuseRmsNorm(), "n") == "the square root is of the variance of x, not of a mean of squares"
+
+
 def test_without_weights_the_scale_is_one():
     model = build_norm(VARIANCE + "y = Div(d, s)")
     before = model.clone()
@@ -108,10 +136,10 @@ def test_f16_is_computed_in_f32_as_the_operator_does():
     "body, reason",
     [
         ("[n] y = Mul(x, x)", "n does not divide by a square root"),
-        ("z = Relu(x) s = Sqrt(z) [n] y = Div(x, s)", "z is not the mean of a square plus epsilon"),
+        ("z = Relu(x) s = Sqrt(z) [n] y = Div(x, s)", "z is neither the mean of a square nor a variance"),
         (
             "p = Mul(x, x) v = ReduceMean(p, last) s = Sqrt(v) z = Relu(x) [n] y = Div(z, s)",
-            "p is not the square of what n divides",
+            "p is not the square of what is divided",
         ),
         (
             "p = Mul(x, x) v = ReduceMean(p, last) s = Sqrt(v) [n] y = Div(x, s)",

@@ -18,7 +18,7 @@ from burnish.passes.pipeline import optimize
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 FOUND = {
     "gtcrn": {"LayerNormalization": 4, "BatchNormalization": 0, "Pow": 0},
-    "magika_v3_3": {"Gelu": 2, "Softmax": 1, "Tanh": 0, "Exp": 0},
+    "magika_v3_3": {"LayerNormalization": 2, "Gelu": 2, "Softmax": 1, "Tanh": 0, "Exp": 0},
     "mnist_cntk": {"Gemm": 1},
     "ppocr_det_v11": {"HardSwish": 20, "BatchNormalization": 0, "Clip": 0, "Div": 0},
     "stories260k": {"RMSNormalization": 11, "Swish": 5, "Attention": 5, "Softmax": 0, "Expand": 0},

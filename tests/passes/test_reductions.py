@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.passes.reductions import mean_of, reduction_of
+from burnish.passes.reductions import mean_of, reduction_of, variance_of
 from tests.passes.golden import build
 
 AXES = {"last": np.array([-1]), "both": np.array([2, 1]), "share": np.float32(1 / 5), "third": np.float32(1 / 3)}
@@ -51,3 +51,25 @@ def test_a_maximum_may_be_reshaped_back():
     )
     found = reduction_of(value.graph.outputs[0], "ReduceMax")
     assert found is not None and found.axes == (1,) and [n.op_type for n in found.nodes] == ["Reshape", "ReduceMax"]
+
+
+@pytest.mark.parametrize("last", ["y = Sub(e, f)", "g = Sub(e, f) y = Relu(g)"])
+def test_a_variance_may_be_the_difference_of_two_moments(last: str):
+    body = "q = Mul(x, x) e = ReduceMean(q, last) m = ReduceMean(x, last) f = Mul(m, m) " + last
+    found = variance_of(output(body))
+    assert found is not None and found.x.name == "x" and found.axes == (2,)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "q = Mul(x, x) e = ReduceMean(q, last) m = ReduceMean(x, both) f = Mul(m, m) y = Sub(e, f)",
+        "q = Mul(x, z) e = ReduceMean(q, last) m = ReduceMean(x, last) f = Mul(m, m) y = Sub(e, f)",
+        "q = Mul(x, x) e = ReduceMean(q, last) m = ReduceMean(x, last) y = Sub(e, m)",
+        "q = Mul(x, x) e = ReduceMean(q, last) m = ReduceMean(x, last) f = Mul(m, m) y = Add(e, f)",
+    ],
+)
+def test_moments_that_do_not_belong_together_are_no_variance(body):
+    used = {n: v for n, v in AXES.items() if f"{n})" in body}
+    model = build("float[2,3,5] x, float[2,3,5] z", body, **used)
+    assert variance_of(model.graph.outputs[0]) is None

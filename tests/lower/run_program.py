@@ -28,7 +28,9 @@ class Run:
         self.memory: dict[int, Array] = {}
         for storage in program.storages:
             if storage.number in program.constants:
-                self.memory[storage.number] = np.frombuffer(program.constants[storage.number].tobytes(), np.uint8).copy()
+                self.memory[storage.number] = np.frombuffer(
+                    program.constants[storage.number].tobytes(), np.uint8
+                ).copy()
             elif storage.kind != "dynamic":
                 self.memory[storage.number] = self.zeros(storage.size_bytes)
         for ref in program.inputs:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from burnish.dims import Dim
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
+from burnish.lower.scope import is_constant
 from burnish.lower.task import AttentionTask, RecurrentTask, Slot
 from burnish.ops.definition import Attention, Recurrent, Tensor
 
@@ -50,6 +51,7 @@ def lower_recurrent(
         form.hidden_size,
         form.direction,
         attributes,
+        packed=all(t is not None and is_constant(t) for t in form.inputs[1:3]),
     )
     return task, _in_order(operands, written)
 

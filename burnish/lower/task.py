@@ -131,6 +131,7 @@ class RecurrentTask:
 
     X[t,b,i], W[d,g*h,i], R[d,g*h,h], B[d,2*g*h]?, sequence_lens[b]?, initial_h[d,b,h]?, initial_c[d,b,h]?, P[d,3*h]?,
     then the outputs Y[t,d,b,h]?, Y_h[d,b,h]?, Y_c[d,b,h]?. Gate order and formulas as ONNX says.
+    packed: W and R are constants, which the template packs.
     """
 
     slots: tuple[Slot, ...]
@@ -139,10 +140,12 @@ class RecurrentTask:
     hidden_size: int
     direction: str
     attributes: tuple[tuple[str, Any], ...]
+    packed: bool = False
 
     @property
     def key(self) -> str:
-        return f"{self.kind}({_slots(self.slots)}){self.present}h={self.hidden_size} {self.direction} {self.attributes}"
+        how = f"{self.direction} {self.attributes}{' packed' if self.packed else ''}"
+        return f"{self.kind}({_slots(self.slots)}){self.present}h={self.hidden_size} {how}"
 
 
 Kernel = Loops | Contraction | AttentionTask | RecurrentTask

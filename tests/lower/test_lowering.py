@@ -65,11 +65,9 @@ def _dynamic(parsed: onnx.ModelProto, profile: dict[str, Any]) -> dict[str, Any]
     """min and max of fixed axes are their value."""
     found = {}
     for value in parsed.graph.input:
-        low, opt, high = profile[value.name]
-        dims = value.type.tensor_type.shape.dim
-        fixed = [not d.dim_param for d in dims]
-        pick = lambda s: tuple(o if f else x for f, o, x in zip(fixed, opt, s))
-        found[value.name] = (pick(low), tuple(opt), pick(high))
+        named = [bool(d.dim_param) for d in value.type.tensor_type.shape.dim]
+        _, opt, _ = profile[value.name]
+        found[value.name] = tuple(tuple(x if n else o for n, o, x in zip(named, opt, s)) for s in profile[value.name])
     return found
 
 
@@ -221,9 +219,7 @@ def test_expressions(case: str) -> None:
 
 
 def test_an_input_an_output_and_a_constant_may_be_one_value() -> None:
-    text = (
-        "m (float[2,3] x) => (float[2,3] y, float[3] z, float[2,3] w) { y = Identity(x) z = Identity(c) w = Relu(x) }"
-    )
+    text = "m (float[2,3] x) => (float[2,3] y, float[3] z, float w) { y = Identity(x) z = Identity(c) w = Relu(x) }"
     check(model(text, {"c": (3,)}))
 
 

@@ -24,7 +24,7 @@ POINTWISE = frozenset({
     "Mish", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin",
     "Softplus", "Softsign", "Sqrt", "Sub", "Swish", "Tan", "Tanh", "Where", "Xor",
 })  # fmt: skip
-MAX_DEPTH = 8
+MAX_NODES = 32
 
 Order = tuple[int, ...]
 
@@ -67,8 +67,8 @@ class LiftTranspose(Rule):
         producer = start.producer() if start is not None else None
         if order is None or start is None or producer is None or producer.op_type not in POINTWISE:
             return Skip("its input is not computed by a pointwise operator")
-        nodes: list[ir.Node] = []
-        reason = _collect(start, match.root, len(order), nodes, 0)
+        nodes: dict[ir.Node, None] = {}
+        reason = _collect(start, match.root, len(order), nodes) or _used_elsewhere(nodes, match.root)
         if reason:
             return Skip(reason)
         above = [v for n in nodes for v in n.inputs if v is not None and _is_transpose(v)]
@@ -101,26 +101,31 @@ def _is_transpose(value: ir.Value) -> bool:
     return producer is not None and producer.op_type == "Transpose" and producer.domain == ""
 
 
-def _collect(value: ir.Value, user: ir.Node, rank: int, nodes: list[ir.Node], depth: int) -> str:
+def _collect(value: ir.Value, user: ir.Node, rank: int, nodes: dict[ir.Node, None]) -> str:
     """Gather the pointwise nodes above `value`, inputs first; or the reason why they may not move."""
     if _is_scalar(value) or (is_constant(value) and value.shape is not None and len(value.shape) <= rank):
         return ""
     if value.shape is None or len(value.shape) != rank:
         return f"{value.name} has another rank"
-    if any(use.node is not user for use in value.uses()) or value.is_graph_output():
-        return f"{value.name} has other users"
-    if _is_transpose(value):
-        return ""
     node = value.producer()
-    if node is None or node.op_type not in POINTWISE or node.graph is not user.graph or depth > MAX_DEPTH:
-        return f"{value.name} is not transposed"
-    if node in nodes:
+    if _is_transpose(value) or node in nodes:
         return ""
+    if node is None or node.op_type not in POINTWISE or node.graph is not user.graph or len(nodes) >= MAX_NODES:
+        return f"{value.name} is not transposed"
     for operand in node.inputs:
-        reason = "" if operand is None else _collect(operand, node, rank, nodes, depth + 1)
+        reason = "" if operand is None else _collect(operand, node, rank, nodes)
         if reason:
             return reason
-    nodes.append(node)
+    nodes[node] = None
+    return ""
+
+
+def _used_elsewhere(nodes: dict[ir.Node, None], root: ir.Node) -> str:
+    """The reason why the region may not move: a value in it, or a transpose above it, has users outside."""
+    for node in nodes:
+        for value in (node.outputs[0], *(v for v in node.inputs if v is not None and _is_transpose(v))):
+            if value.is_graph_output() or any(u.node not in nodes and u.node is not root for u in value.uses()):
+                return f"{value.name} has other users"
     return ""
 
 

@@ -198,10 +198,21 @@ def replace_node(match: Match, new_nodes: Sequence[ir.Node], new_values: Sequenc
     graph.insert_before(root, new_nodes)
     for old, new in zip(root.outputs, new_values, strict=True):
         replace_value(graph, old, new, made_here=new.producer() in new_nodes)
-    for node in [root, *(n for n in reversed(match.nodes) if n is not root)]:
-        owner = node.graph
-        if owner is not None and not is_used(node):
-            owner.remove(node, safe=True)
+    _remove_unused([*match.nodes, root])
+
+
+def _remove_unused(nodes: Sequence[ir.Node]) -> None:
+    """Remove these nodes where nothing uses them any more, and what fed only them, in the same graph."""
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        graph = node.graph
+        if graph is None or is_used(node):
+            continue
+        waiting += [
+            p for p in (v.producer() for v in node.inputs if v is not None) if p is not None and p.graph is graph
+        ]
+        graph.remove(node, safe=True)
 
 
 def _name_nodes(root: ir.Node, new_nodes: Sequence[ir.Node]) -> None:

@@ -1,0 +1,51 @@
+"""remove_unused.py and lift_constants.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from burnish.passes.context import PassContext
+from burnish.passes.lift_constants import lift_constants
+from burnish.passes.remove_unused import remove_unused
+from tests.passes.models import assert_same_answers, operators, parse, random_feeds
+
+
+def test_whole_chains_and_their_constants_go():
+    text = """agraph (float[2] x) => (y) <float[2] c = {1.0, 2.0}> {
+        a = Mul (x, c) b = Exp (a) d = Neg (b) y = Relu (x) }"""
+    model = parse(text)
+    assert remove_unused(model, PassContext()) == 4
+    assert operators(model) == ["Relu"] and not model.graph.initializers
+    assert remove_unused(model, PassContext()) == 0
+
+
+def test_unused_optional_outputs_are_cut_but_needed_ones_stay():
+    text = "agraph (float[1,1,4,4] x, float[4] z) => (y, a) { y, i = MaxPool <kernel_shape = [2,2]> (x) a, b = Split <num_outputs = 2> (z) }"
+    model = parse(text)
+    remove_unused(model, PassContext())
+    assert [len(n.outputs) for n in model.graph] == [1, 2]
+
+
+def test_what_only_a_subgraph_reads_stays_and_dead_nodes_inside_go():
+    text = """agraph (bool c, float[2] x) => (float[2] y) {
+        h = Exp (x)
+        y = If (c) <then_branch = g1 () => (float[2] t) { dead = Neg (h) t = Abs (h) },
+                    else_branch = g2 () => (float[2] e) { e = Abs (x) }> }"""
+    model = parse(text)
+    before = model.clone()
+    assert remove_unused(model, PassContext()) == 1
+    assert operators(model) == ["Exp", "If", "Abs", "Abs"]
+    assert_same_answers(before, model, {"c": np.array(True), "x": np.ones(2, np.float32)})
+
+
+def test_constant_nodes_of_every_kind_become_initializers():
+    text = """agraph (float[3] x) => (float[3] y, int64[2] k) {
+        a = Constant <value = float[3] {1.0, 2.0, 3.0}> () b = Constant <value_float = 2.0> ()
+        c = Constant <value_floats = [1.0, 2.0, 3.0]> () k = Constant <value_ints = [4, 5]> ()
+        p = Mul (x, a) q = Mul (p, b) y = Add (q, c) }"""
+    model = parse(text)
+    before = model.clone()
+    assert lift_constants(model, PassContext()) == 4
+    assert operators(model) == ["Identity", "Mul", "Mul", "Add"]
+    assert_same_answers(before, model, random_feeds(before))
+    assert lift_constants(model, PassContext()) == 0

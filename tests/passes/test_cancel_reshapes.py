@@ -8,7 +8,8 @@ import pytest
 from burnish.passes.cancel_reshapes import RULES
 from tests.passes.models import apply, assert_same_answers, operators, parse, random_feeds
 
-S = "<int64[2] a = {6, 4}, int64[3] b = {2, 4, 3}, int64[1] zero = {0}, int64[3] same = {2, 3, 4}, int64[2] copied = {0, -1}>"
+S = """<int64[2] a = {6, 4}, int64[3] b = {2, 4, 3}, int64[1] zero = {0}, int64[3] same = {2, 3, 4},
+    int64[2] copied = {0, -1}>"""
 CASES = {
     "two_reshapes": ("h = Reshape (x, a) y = Reshape (h, b)", ["Reshape"]),
     "back_again": ("h = Reshape (x, a) u = Reshape (h, same) y = Relu (u)", ["Relu"]),

@@ -13,7 +13,8 @@ from tests.passes.models import assert_same_answers, operators, parse, random_fe
 TEXT = """agraph (float[2] x) => (float[2] y, float[2] z) <bool c = {%s}> {
     h = Abs (x)
     y, z = If (c) <
-        then_branch = g1 () => (float[2] t, float[2] same) <float[2] k = {1.0, 2.0}> { n = Neg (h) t = Mul (n, k) same = Identity (t) },
+        then_branch = g1 () => (float[2] t, float[2] same) <float[2] k = {1.0, 2.0}>
+            { n = Neg (h) t = Mul (n, k) same = Identity (t) },
         else_branch = g2 () => (float[2] h, float[2] u) { n = Exp (h) u = Relu (n) }> }"""
 
 
@@ -26,7 +27,7 @@ def test_the_branch_that_a_constant_picks_is_inlined_under_free_names():
         )
         before = model.clone()
         assert fold_branches(model, PassContext()) == 1
-        assert [op for op in operators(model)][: len(expected)] == expected
+        assert operators(model)[: len(expected)] == expected
         names = [v.name for n in model.graph for v in n.outputs]
         assert len(set(names)) == len(names)
         assert_same_answers(before, model, random_feeds(before))
@@ -49,7 +50,8 @@ def test_nested_branches_fold_round_by_round():
     text = """agraph (float[2] x) => (float[2] y) <bool yes = {1}, bool no = {0}> {
         y = If (yes) <
             then_branch = g1 () => (float[2] t) { t = If (no) <
-                then_branch = g3 () => (float[2] a) { a = Neg (x) }, else_branch = g4 () => (float[2] b) { b = Exp (x) }> },
+                then_branch = g3 () => (float[2] a) { a = Neg (x) },
+                else_branch = g4 () => (float[2] b) { b = Exp (x) }> },
             else_branch = g2 () => (float[2] e) { e = Abs (x) }> }"""
     model = parse(text)
     before = model.clone()
@@ -68,7 +70,8 @@ def test_a_condition_of_the_run_is_left_alone_with_its_reason():
 
 
 def test_a_branch_that_the_bound_shapes_rule_out_is_dropped():
-    text = """agraph (bool c, float[n,4] x) => (float[m,k] y) <float[4,2] w = {1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0}, int64[1] a = {0}> {
+    text = """agraph (bool c, float[n,4] x) => (float[m,k] y)
+        <float[4,2] w = {1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0}, int64[1] a = {0}> {
         y = If (c) <then_branch = g1 () => (float[p,q] t) { s = Squeeze (x, a) v = Unsqueeze (s, a) t = MatMul (v, w) },
                     else_branch = g2 () => (float[r,z] e) { e = MatMul (x, w) }> }"""
     model = parse(text)

@@ -9,7 +9,8 @@ import pytest
 from burnish.passes.remove_no_ops import RULES, holds_exactly
 from tests.passes.models import add_constants, apply, assert_same_answers, operators, parse, random_feeds
 
-C = "<float zero = {0.0}, float one = {1.0}, float[1] one1 = {1.0}, int64[2] same = {2, 4}, float[4] ones = {1.0,1.0,1.0,1.0}>"
+C = """<float zero = {0.0}, float one = {1.0}, float[1] one1 = {1.0}, int64[2] same = {2, 4},
+    float[4] ones = {1.0,1.0,1.0,1.0}>"""
 REMOVED = {
     "identity": "a = Identity (x)",
     "dropout": "a = Dropout (x)",
@@ -96,14 +97,16 @@ def test_a_neutral_constant_that_broadcasts_is_kept():
 
 def test_symbolic_shapes_prove_a_no_op_only_where_names_agree():
     for shape, removed in (("n,4", 1), ("m,4", 0)):
-        text = f"agraph (float[n,4] x, float[{shape}] z, int64[2] s) => (float[n,4] y) {{ a = Reshape (z, s) y = Add (x, a) }}"
+        text = f"""agraph (float[n,4] x, float[{shape}] z, int64[2] s) => (float[n,4] y) {{
+            a = Reshape (z, s) y = Add (x, a) }}"""
         model = parse(text)
         model.graph.node(0).outputs[0].shape = ir.Shape(["n", 4])
         assert apply(model, *RULES)[0] == removed
 
 
 def test_an_identity_that_names_an_output_is_kept_only_where_it_must_be():
-    text = "agraph (float[2] x) => (float[2] y, float[2] z, float[2] w) { h = Relu (x) y = Identity (h) z = Identity (h) w = Identity (x) }"
+    text = """agraph (float[2] x) => (float[2] y, float[2] z, float[2] w) {
+        h = Relu (x) y = Identity (h) z = Identity (h) w = Identity (x) }"""
     model = parse(text)
     before = model.clone()
     apply(model, *RULES)

@@ -20,7 +20,8 @@ def test_whole_chains_and_their_constants_go():
 
 
 def test_unused_optional_outputs_are_cut_but_needed_ones_stay():
-    text = "agraph (float[1,1,4,4] x, float[4] z) => (y, a) { y, i = MaxPool <kernel_shape = [2,2]> (x) a, b = Split <num_outputs = 2> (z) }"
+    text = """agraph (float[1,1,4,4] x, float[4] z) => (y, a) {
+        y, i = MaxPool <kernel_shape = [2,2]> (x) a, b = Split <num_outputs = 2> (z) }"""
     model = parse(text)
     remove_unused(model, PassContext())
     assert [len(n.outputs) for n in model.graph] == [1, 2]

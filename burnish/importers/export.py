@@ -1,6 +1,6 @@
 """Write a graph as ONNX that older tools can open: its opset is the oldest that has every node as it is.
 
-Inside Burnish all graphs carry the newest opset. Most of them use nothing of it, and a label that is too new makes other
+Inside Burnish all graphs carry the newest opset. Most use nothing of it, and a label that is too new makes other
 tools refuse a graph they could run.
 """
 

@@ -25,6 +25,7 @@ from burnish.ops.evaluate import known_elements
 from burnish.ops.infer_control import CONTROL
 from burnish.ops.infer_reference import infer_reference
 from burnish.ops.node_view import constant_of_node, tensor_of_constant, view_node
+from burnish.ops.ordering import sizes_within
 from burnish.ops.registry import Misfit, Result, Undefined, define
 
 
@@ -46,15 +47,32 @@ class Inferred:
     impossible: dict[ir.Graph, str] = field(default_factory=dict)
 
 
-def infer(graph: ir.Graph | ir.Function, known: Mapping[ir.Value, Tensor] | None = None) -> Inferred:
+def infer(
+    graph: ir.Graph | ir.Function,
+    known: Mapping[ir.Value, Tensor] | None = None,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+) -> Inferred:
     """Walk the graph; `known` holds values whose tensor is already decided (inputs of a fixed shape, outer values).
+
+    sizes:  (min, max) of symbols, from a profile; what is inferred holds inside it: x[-1:] has 1 row where min is 1
 
     raises: E201 for an input without element type or rank, E202 for an element type Burnish does not hold,
             E203 for a node whose inputs do not fit its operator
     """
     state = _Walk(Inferred(dict(known or {})), dict(graph.opset_imports))
-    state.graph(graph)
+    with sizes_within(sizes or {}):
+        state.graph(graph)
     return state.found
+
+
+def input_dim(value: ir.Value, axis: int) -> Dim:
+    """A dimension of an input by its name, or called `<input>_<axis>`."""
+    assert value.shape is not None
+    d = value.shape[axis]
+    if isinstance(d, int):
+        return d if d >= 0 else symbol(f"{value.name}_{axis}")  # some exporters write -1 for "any"
+    name = str(d.value or "")
+    return symbol(name if any(map(str.isalpha, name)) else f"{value.name}_{axis}")  # "?" is no name
 
 
 class _Walk:
@@ -108,16 +126,8 @@ class _Walk:
                 why="the memory of a plan is laid out from the ranks and types of its inputs",
                 hint="state the shape of every input in the model (symbolic dimensions may stay)",
             )
-        shape = tuple(self.input_dim(value, axis) for axis in range(len(value.shape)))
+        shape = tuple(input_dim(value, axis) for axis in range(len(value.shape)))
         self.tensors[value] = Tensor(value.name or "", _dtype(value), shape)
-
-    def input_dim(self, value: ir.Value, axis: int) -> Dim:
-        assert value.shape is not None
-        d = value.shape[axis]
-        if isinstance(d, int):
-            return d if d >= 0 else symbol(f"{value.name}_{axis}")  # some exporters write -1 for "any"
-        name = str(d.value or "")
-        return symbol(name if any(map(str.isalpha, name)) else f"{value.name}_{axis}")  # "?" is no name
 
     def fresh(self, value: ir.Value, axis: int) -> Dim:
         """A symbol for a dimension that only data decides."""

@@ -11,7 +11,7 @@ from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, i
 from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
 from burnish.ops.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
 from burnish.ops.expr import Expr, binary, const, dim, where
-from burnish.ops.ordering import clamp, from_end, is_at_least, larger
+from burnish.ops.ordering import clamp, difference, from_end, is_at_least, larger
 from burnish.ops.registry import Misfit, Undefined, operator
 
 
@@ -138,10 +138,10 @@ def _slice_range(extent: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim
     start, end = from_end(start, extent), from_end(end, extent)
     if step > 0:
         start, end = clamp(start, 0, extent), clamp(end, 0, extent)
-        return start, larger(ceildiv(end - start, step), 0)
+        return start, larger(ceildiv(difference(end, start), step), 0)
     last = extent - 1
     start, end = clamp(start, 0, last), clamp(end, -1, last)
-    return start, larger(ceildiv(start - end, -step), 0)
+    return start, larger(ceildiv(difference(start, end), -step), 0)
 
 
 @operator("Split")

@@ -1,21 +1,33 @@
-"""What can be said about the order of dimensions when every symbol is at least 0.
+"""What can be said about the order of dimensions.
 
-Symbols are sizes, so they are never negative (an axis may be empty). `smaller` and `larger` are min and max, simplified
-wherever one side is known to win.
+Symbols are sizes, so they are never negative (an axis may be empty); inside `sizes_within` they are what a profile
+allows. `smaller` and `larger` are min and max, simplified wherever one side is known to win.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from burnish.dims import Dim, DimExpr, Operation, bounds, maximum, minimum
 
 LARGEST = 1_000_000_000  # no axis that a symbol names is longer; exporters write it for "to the end"
 
 
+@contextmanager
+def sizes_within(ranges: Mapping[str, tuple[int, int]]) -> Iterator[None]:
+    """Let what is said in here hold for these (min, max) of the symbols only; others may be any size."""
+    token = _sizes.set(_Sizes(ranges))
+    try:
+        yield
+    finally:
+        _sizes.reset(token)
+
+
 def limits(dim: Dim) -> tuple[int, int]:
     """(low, high) for every value of the symbols."""
-    return bounds(dim, _EVERY_SIZE)
+    return bounds(dim, _sizes.get())
 
 
 def is_at_least(left: Dim, right: Dim) -> bool:
@@ -59,6 +71,14 @@ def clamp(value: Dim, low: Dim, high: Dim) -> Dim:
     return smaller(larger(value, low), high)
 
 
+def difference(left: Dim, right: Dim) -> Dim:
+    """left - right; m - max(m - 1, 0) is min(1, m)"""
+    name, one, other = _extreme(right)
+    if not name:
+        return left - right
+    return (smaller if name == "max" else larger)(left - one, left - other)
+
+
 def from_end(position: Dim, length: Dim) -> Dim:
     """A position that counts from the end where it is negative, as ONNX and Python count: -1 -> length - 1."""
     low, high = limits(position)
@@ -81,9 +101,9 @@ def _extreme(dim: Dim) -> tuple[str, Dim, Dim]:
     return "", 0, 0
 
 
-class _EverySize(defaultdict[str, tuple[int, int]]):
+class _Sizes(dict[str, tuple[int, int]]):
     def __missing__(self, key: str) -> tuple[int, int]:
         return 0, LARGEST
 
 
-_EVERY_SIZE = _EverySize()
+_sizes: ContextVar[_Sizes] = ContextVar("sizes", default=_Sizes())  # noqa: B039  (never written to)

@@ -14,6 +14,7 @@ import importlib
 from collections.abc import Callable
 from typing import TypeVar
 
+from burnish.dtypes import DType
 from burnish.ops.definition import Definition, NodeView, Recurrent
 
 Result = Definition | Recurrent | None
@@ -61,6 +62,8 @@ def define(node: NodeView) -> tuple[Result, ...]:
     function = _definitions().get((_domain(node.domain), node.op_type))
     if function is None:
         raise Undefined(f"{node.op_type} has no definition")
+    if node.op_type not in ("Shape", "Size") and any(t is not None and t.dtype is DType.STRING for t in node.inputs):
+        raise Undefined(f"{node.op_type} of strings")
     results = function(node)
     results = results if isinstance(results, tuple) else (results,)
     return results + (None,) * (len(node.output_names) - len(results))

@@ -1,0 +1,58 @@
+"""ScatterND and ScatterElements: boxes of known points, searched points, repeated points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from .onnx_node import assert_same, ours
+
+
+def data(*shape):
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def grid(*axes):
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        grid(range(3), range(1, 4)),
+        grid([2], range(4, 0, -1)),
+        grid([0, 2], [0, 3]),
+        grid([-1], [-5, -3]),
+        grid(range(1)),
+        grid(range(2, 0, -1)),
+    ],
+)
+def test_known_points_that_fill_a_box(points):
+    x = data(3, 5)
+    updates = -1 - data(*points.shape[:-1], *x.shape[points.shape[-1] :])
+    assert_same("ScatterND", [x, points, updates], oracle=lambda *a, **k: [scattered(x, points, updates)])
+
+
+def scattered(x, points, updates):
+    out = x.copy()
+    for n in np.ndindex(points.shape[:-1]):
+        out[tuple(points[n])] = updates[n]
+    return out
+
+
+def test_the_last_of_several_updates_wins():
+    points = np.asarray([[1], [3], [1]], np.int64)
+    assert_same("ScatterND", [data(5), points, np.asarray([7, 8, 9], np.float32)])
+
+
+def test_scatter_elements_with_negative_indexes_and_fewer_lines():
+    indices = np.asarray([[0, -1], [2, 0]], np.int64)
+    updates = np.asarray([[10, 20], [30, 40]], np.float32)
+    for axis in (0, 1):
+        assert_same("ScatterElements", [data(3, 4), indices, updates], axis=axis)
+
+
+def test_many_points_that_are_no_box_run_on_the_reference_kernel():
+    points = np.random.default_rng(0).permutation(100)[:, None]
+    with pytest.raises(AssertionError, match="many points that are no box"):
+        ours("ScatterND", [data(100), points, data(100)])

@@ -54,7 +54,7 @@ class _DotNest:
     def _innermost(self, a: ir.Value, b: ir.Value, sums: Sums) -> Sums:
         """Whole vectors, then a masked one for the rest."""
         k, extent, lanes = self.k, self.tile.levels[-1].extent, self.k_lanes
-        whole: int | ir.Value = extent // lanes * lanes if isinstance(extent, int) else self._rounded(k.dim(extent))
+        whole: int | ir.Value = extent // lanes * lanes if isinstance(extent, int) else self._rounded(k.index(extent))
         if whole != 0:
             with k.loop(0, whole, lanes, carried=sums) as loop:
                 loop.next = self._step(a, b, loop.index, None, loop.carried)
@@ -63,7 +63,7 @@ class _DotNest:
             return sums
         start = k.index(whole)
         with k.loop(start, extent, lanes, carried=sums) as loop:
-            loop.next = self._step(a, b, loop.index, lanes_below(k, loop.index, k.dim(extent), lanes), loop.carried)
+            loop.next = self._step(a, b, loop.index, lanes_below(k, loop.index, k.index(extent), lanes), loop.carried)
         return loop.results
 
     def _rounded(self, extent: ir.Value) -> ir.Value:

@@ -42,6 +42,12 @@ class Rows:
             self.chosen = k.ir.select(k.ir.icmp_signed(">=", total, k.i64(size)), k.i64(size), self.chosen)
         self.count = k.ir.udiv(k.ir.add(total, k.ir.sub(self.chosen, k.i64(1))), self.chosen)
 
+    def at_least(self, size: int) -> ir.Value | bool:
+        """Are tiles this large used?"""
+        if isinstance(self.extent, int):
+            return self.small + (self.big_tiles > 0) >= size
+        return self.k.ir.icmp_signed(">=", self.chosen, self.k.i64(size))
+
     def cases(self, tile: ir.Value) -> list[RowCase]:
         """The possible sizes of tile number `tile`."""
         return self._static_cases(tile) if isinstance(self.extent, int) else self._dynamic_cases(tile)

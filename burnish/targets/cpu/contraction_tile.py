@@ -22,9 +22,9 @@ from burnish.targets.cpu.storage import register_type, storage_type
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One loop of the reduction, and how far A and B move in a step of it (elements)."""
+    """One loop of the reduction (its extent a dim, or a value of the kernel), and how far A and B move in a step of it."""
 
-    extent: Dim
+    extent: Dim | ir.Value
     a_step: Dim
     b_step: Dim
 
@@ -94,13 +94,13 @@ def _nest(
     return loop.results
 
 
-def _split(k: KernelBuilder, extent: Dim, unroll: int) -> tuple[Dim | ir.Value, int | None]:
+def _split(k: KernelBuilder, extent: Dim | ir.Value, unroll: int) -> tuple[Dim | ir.Value, int | None]:
     """What the unrolled loop does, and the static rest after it (None: not known before the run)."""
     if isinstance(extent, int):
         return extent // unroll * unroll, extent % unroll
     if unroll == 1:
         return extent, 0
-    return k.ir.and_(k.dim(extent), k.i64(-unroll)), None
+    return k.ir.and_(k.index(extent), k.i64(-unroll)), None
 
 
 def _step(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequence[ir.Value | None], sums: Sums) -> Sums:

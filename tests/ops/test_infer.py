@@ -76,7 +76,9 @@ def test_expand_by_a_shape_with_minus_one_as_pytorch_writes_it_resolves():
 
 def test_slice_of_a_symbolic_axis_from_its_end():
     text = """g (float[n, m] x) => (float[a, b] y)
-    <int64[1] start = {-1}, int64[1] end = {9223372036854775807}, int64[1] axes = {1}> { y = Slice(x, start, end, axes) }"""
+    <int64[1] start = {-1}, int64[1] end = {9223372036854775807}, int64[1] axes = {1}> {
+      y = Slice(x, start, end, axes)
+    }"""
     assert [str(d) for d in shapes(text)[0]] == ["n", "min(1,m)"]
     graph = graph_of(text)
     assert infer(graph, sizes={"m": (1, 99)}).tensors[graph.outputs[0]].shape == (n, 1)
@@ -156,10 +158,10 @@ def test_branches_that_disagree_leave_the_dimension_to_data():
 
 def test_a_loop_that_grows_a_value_leaves_its_length_to_data():
     text = """g (int64 trips, bool go, float[1] x) => (float[a] y, float[b, c] z) {
-      y, z = Loop (trips, go, x) <body = body (int64 i, bool c, float[k] v) => (bool d, float[k2] grown, float[k] scan) {
+      y, z = Loop (trips, go, x) <body = body (int64 i, bool c, float[k] v) => (bool d, float[l] grown, float[k] s) {
         d = Identity(c)
         grown = Concat<axis = 0>(v, x)
-        scan = Identity(x)
+        s = Identity(x)
       }>
     }"""
     (y, z), found = outputs(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from burnish.dims import symbol
@@ -34,6 +34,7 @@ def i64(*values):
 )
 def test_slice_takes_what_onnxruntime_takes(extent, start, end, step):
     """Where a start before the axis meets a negative step, ONNX moves it to 0; numpy takes nothing."""
+    assume(step > 0 or end != 2**63 - 1)  # backwards to the largest integer: ONNX Runtime does not follow ONNX
     assert_same("Slice", [data(2, extent), i64(start), i64(end), i64(1), i64(step)], oracle=onnxruntime)
 
 

@@ -10,7 +10,7 @@ is left to the runtime and splits them. Each distinct (kernel, schedule) is emit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llvmlite import ir
@@ -40,6 +40,11 @@ from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
 from burnish.targets.cpu.templates import schedules, scratch_bytes, template_of
 from burnish.targets.cpu.work import bytes_touched, flops
+
+# Waking a thread takes 5 to 10 us, and far longer where other processes want the cores: a segment that would save
+# less than that is thread 0's alone. A core's usual pace, for this choice only:
+WORTH_WAKING_US = 50.0
+CORE_FLOP_PER_US, CORE_BYTES_PER_US = 50e3, 10e3
 
 
 def emit_program(
@@ -129,10 +134,16 @@ class Emission:
         if not calls:
             return []
         number = len(self.segments)
-        if all(call.is_serial for call in calls.values()):
+        if self._shareable_us(calls.values()) < WORTH_WAKING_US:
             self.serial_segments.append(number)
         self.segments.append(Segment(self.context, f"segment{number}", calls, self.memory).emit(steps))
         return [NativeStep(number, first, len(calls))]
+
+    def _shareable_us(self, calls: Iterable[Call]) -> float:
+        """About how long one core works on what several threads could share, at the profile's largest shapes."""
+        launches = [self.launches[call.number] for call in calls if not call.is_serial]
+        largest = [(bounds(x.flops, self.memory.ranges)[1], bounds(x.bytes, self.memory.ranges)[1]) for x in launches]
+        return sum(max(work / CORE_FLOP_PER_US, size / CORE_BYTES_PER_US) for work, size in largest)
 
     def _collect(self, steps: Sequence[Step], calls: dict[int, Call]) -> None:
         for step in steps:

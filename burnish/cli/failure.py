@@ -23,6 +23,8 @@ def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None)
     try:
         code = command(args=[a for a in given if a != "--debug"], prog_name="burnish", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except BurnishError as error:
         return _report(error, error.exit_code, given)

@@ -1,0 +1,153 @@
+"""The command as a whole: start-up, help against the documentation, errors and exit codes."""
+
+from __future__ import annotations
+
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from burnish.cli import main
+from burnish.cli.app import app
+from burnish.cli.trtexec.flags import IGNORED, REFUSED, SWITCHES, VALUES, WARNED
+from burnish.errors import EnvironmentProblem, InternalError, UserError
+from tests.cli.conftest import Command
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def options_by_command() -> dict[str, set[str]]:
+    """`build` -> {--output, -o ...}, `inspect plan` -> ..."""
+    found: dict[str, set[str]] = {}
+
+    def visit(command: object, name: str) -> None:
+        for inner, child in getattr(command, "commands", {}).items():
+            visit(child, f"{name} {inner}".strip())
+        if not hasattr(command, "commands"):
+            options = [p for p in command.params if p.param_type_name == "option"]  # type: ignore[attr-defined]
+            found[name] = {text for p in options for text in p.opts} - {"--help"}
+
+    visit(typer.main.get_command(app), "")
+    return found
+
+
+def processor_seconds() -> float:
+    """Of all child processes so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def documented(command: str) -> set[str]:
+    """What stands in the first column of the tables under the command's heading."""
+    section = re.search(rf"(?ms)^## burnish {command}\n(.*?)(?=^## |\Z)", DOCUMENT)
+    assert section, f"docs/cli.md has no heading for {command}"
+    cells = re.findall(r"(?m)^\| (`-[^|]*) \|", section[1])
+    return {text for cell in cells for text in re.findall(r"`(-[^`]*)`", cell)}
+
+
+@pytest.mark.parametrize("name", sorted(set(options_by_command()) - {"trtexec"}))
+def test_every_option_is_documented_and_every_documented_option_exists(name: str) -> None:
+    assert documented(name) == options_by_command()[name]
+
+
+def test_every_command_is_documented_and_every_documented_command_exists() -> None:
+    assert set(re.findall(r"(?m)^## burnish ([a-z ]+)$", DOCUMENT)) == set(options_by_command())
+
+
+def test_every_flag_of_trtexec_is_documented_and_every_documented_flag_exists() -> None:
+    section = DOCUMENT[DOCUMENT.index("## burnish trtexec") : DOCUMENT.index("## Environment")]
+    silent = set(re.findall(r"`--(\w+)`", section[section.index("Accepted silently") :].splitlines()[0]))
+    assert documented("trtexec") == {f"--{name}" for name in {*VALUES, *SWITCHES, *WARNED, *REFUSED}}
+    assert silent == IGNORED
+
+
+def test_help_answers_in_under_300_ms_and_imports_nothing_heavy() -> None:
+    heavy = ("numpy", "rich", "onnx", "onnx_ir", "llvmlite", "ml_dtypes", "cryptography")
+    program = (
+        f"import sys; from burnish.cli import main; main(['--help']); print([m for m in {heavy!r} if m in sys.modules])"
+    )
+    best = 1e9
+    for _ in range(3):  # processor time: what a machine busy with other things does not stretch
+        start = processor_seconds()
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+        best = min(best, processor_seconds() - start)
+        assert done.stdout.splitlines()[-1] == "[]"
+    assert best < 0.3
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("E999", "what"), 2),
+        (EnvironmentProblem("E999", "what"), 3),
+        (InternalError("E999", "what"), 4),
+        (ValueError("oops"), 4),
+        (MemoryError(), 3),
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 141),
+    ],
+)
+def test_each_kind_of_failure_has_its_exit_code(
+    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("burnish.cli.describe_machine.machine", fail)
+    if isinstance(error, BrokenPipeError):
+        monkeypatch.setattr("os.dup2", lambda *_: None)
+    done = command("inspect", "env")
+    assert done.code == code
+    assert done.out == ""
+
+
+def test_a_bug_says_where_it_is_and_what_to_do(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("burnish.cli.describe_machine.machine", lambda: {}["nothing"])
+    done = command("inspect", "env")
+    assert "internal error E901: Burnish stumbled: KeyError: 'nothing'" in done.err
+    assert "test_app.py:" in done.err and "report" in done.err
+    assert "Traceback" not in done.err
+    assert "Traceback" in command("inspect", "env", "--debug").err
+
+
+def test_ctrl_c_ends_a_process_with_130_and_one_line(plan: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "burnish", "trtexec", f"--loadEngine={plan}", "--duration=60"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while "Starting inference" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "\ninterrupted\n")
+
+
+def test_an_unknown_option_is_the_users_error(command: Command) -> None:
+    done = command("build", "--nonsense")
+    assert done.code == 2
+    assert "No such option: --nonsense" in done.err
+
+
+def test_no_arguments_print_the_help(command: Command) -> None:
+    done = command()
+    assert "Commands:" in done.out + done.err
+
+
+def test_version(command: Command) -> None:
+    assert command("--version").out == "burnish 0.1.0\n"
+
+
+def test_main_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["burnish", "--version"])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("burnish ")

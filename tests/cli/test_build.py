@@ -1,0 +1,80 @@
+"""`burnish build`: options reach the build, the summary is right, what is not there yet is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from burnish.plan import open_plan, read
+from tests.cli.conftest import Command
+
+
+def test_a_plan_lies_beside_the_model_by_default(command: Command, model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(model.read_bytes())
+    done = command("build", copy)
+    assert done.code == 0, done.err
+    assert "copy.plan" in done.out
+    assert read(tmp_path / "copy.plan").manifest.inputs[0].shape == (1, 4)
+
+
+def test_fixed_shapes_and_json(command: Command, model: Path, tmp_path: Path) -> None:
+    done = command("build", model, "-o", tmp_path / "a.plan", "--shapes", "x:5x4", "--json", "--workspace", "1MiB")
+    report = json.loads(done.out)
+    assert report["inputs"] == ["x f32[5,4]"]
+    assert report["size_bytes"] == (tmp_path / "a.plan").stat().st_size
+    assert done.err == ""
+
+
+def test_a_range(command: Command, model: Path, tmp_path: Path) -> None:
+    done = command("build", model, "-o", tmp_path / "a.plan", "--min", "x:1x4", "--opt", "x:2x4", "--max", "x:9x4")
+    assert done.code == 0, done.err
+    (symbol,) = read(tmp_path / "a.plan").manifest.symbols
+    assert (symbol.min, symbol.opt, symbol.max) == (1, 2, 9)
+
+
+def test_several_targets_make_one_plan(command: Command, model: Path, tmp_path: Path) -> None:
+    levels = ["cpu:x86-64-v2", "cpu:x86-64-v3"]
+    done = command("build", model, "-o", tmp_path / "a.plan", "--target", levels[0], "--target", levels[1])
+    assert done.code == 0, done.err
+    assert [v.target for v in read(tmp_path / "a.plan").manifest.variants] == levels
+
+
+def test_explain_prints_the_passes_to_stderr(command: Command, model: Path, tmp_path: Path) -> None:
+    done = command("build", model, "-o", tmp_path / "a.plan", "--explain")
+    assert "nodes" in done.err
+    assert "nodes" not in done.out
+
+
+def test_a_plan_is_signed_on_request(command: Command, model: Path, tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    pem = tmp_path / "key.pem"
+    pem.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+    assert command("build", model, "-o", tmp_path / "a.plan", "--sign", pem).code == 0
+    assert open_plan(tmp_path / "a.plan").public_key == key.public_key().public_bytes_raw()
+    assert command("inspect", "plan", tmp_path / "a.plan", "--trusted-key", pem).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--fp16"], "E610"),
+        (["--bf16"], "E610"),
+        (["--int8"], "E610"),
+        (["--fp8"], "E610"),
+        (["--workspace", "lots"], "E614"),
+        (["--min", "x:5x4", "--max", "x:4x4"], "E613"),
+        (["--opt", "x:5x4", "--max", "x:4"], "E613"),
+        (["--shapes", "q:1x4"], "E601"),
+        (["--target", "tpu"], "E301"),
+        (["-o", "/nowhere/at/all.plan"], "E403"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_code(command: Command, model: Path, arguments: list[str], code: str) -> None:
+    done = command("build", model, *arguments)
+    assert done.code in (2, 3)
+    assert f"error {code}:" in done.err

@@ -7,6 +7,8 @@ is undone: Attention reads the h heads and uses each n times (grouped-query atte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from burnish.passes.products import is_shared
@@ -24,35 +26,39 @@ def dims_of(value: ir.Value) -> Dims | None:
 
 def without_repeat(value: ir.Value) -> tuple[ir.Value, int, tuple[ir.Node, ...]]:
     """(x, n, nodes) if the value is x with each head repeated n times in a row, else the value itself with n = 1."""
-    reshape = value.producer()
-    if reshape is None or reshape.op_type != "Reshape" or reshape.inputs[0] is None:
+    chain = _chain(value, (("Reshape",), ("Expand",), ("Unsqueeze", "Reshape")))
+    if chain is None:
         return value, 1, ()
-    expand = reshape.inputs[0].producer()
-    if expand is None or expand.op_type != "Expand" or expand.inputs[0] is None:
-        return value, 1, ()
-    insert = expand.inputs[0].producer()
-    if insert is None or insert.op_type not in ("Unsqueeze", "Reshape") or insert.inputs[0] is None:
-        return value, 1, ()
-    base = insert.inputs[0]
-    chain = [dims_of(v) for v in (base, expand.inputs[0], reshape.inputs[0], value)]
-    before, single, repeated, after = chain
-    if before is None or single is None or repeated is None or after is None:
-        return value, 1, ()
-    if len(before) != 4 or len(after) != 4 or len(repeated) != 5 or None in before:
+    base = chain[-1].inputs[0]
+    assert base is not None
+    before, single, repeated, after = (dims_of(v) for v in (base, *(n.outputs[0] for n in reversed(chain))))
+    if before is None or repeated is None or len(before) != 4 or len(repeated) != 5 or None in before:
         return value, 1, ()
     batch, heads, length, depth = before
     count = repeated[2]
     if not isinstance(heads, int) or not isinstance(count, int):
         return value, 1, ()
     expected = (
-        single == (batch, heads, 1, length, depth)
-        and repeated == (batch, heads, count, length, depth)
-        and after == (batch, heads * count, length, depth)
+        (batch, heads, 1, length, depth),
+        (batch, heads, count, length, depth),
+        (batch, heads * count, length, depth),
     )
-    if not expected:
+    if (single, repeated, after) != expected:
         return value, 1, ()
-    nodes = tuple(n for n in (reshape, expand, insert) if not is_shared(n.outputs[0]))
-    return base, count, nodes if len(nodes) == 3 else ()
+    return base, count, chain if not any(is_shared(n.outputs[0]) for n in chain) else ()
+
+
+def _chain(value: ir.Value, op_types: Sequence[Sequence[str]]) -> tuple[ir.Node, ...] | None:
+    """The nodes of these types that compute a value, the last one first."""
+    nodes: list[ir.Node] = []
+    current: ir.Value | None = value
+    for wanted in op_types:
+        node = current.producer() if current is not None else None
+        if node is None or node.domain or node.op_type not in wanted:
+            return None
+        nodes.append(node)
+        current = node.inputs[0]
+    return tuple(nodes)
 
 
 def refuse_shapes(q: ir.Value, k: Dims | None, v: ir.Value) -> Skip | None:

@@ -140,7 +140,7 @@ def _is_triangle(mask: ir.Value) -> bool:
     if shape is None or len(shape) < 2 or shape[-1] != shape[-2] or any(d != 1 for d in list(shape)[:-2]):
         return False
     array = constant_array(mask)
-    if array is None or array.dtype.kind != "f":
+    if array is None:
         return False
     square = array.reshape(array.shape[-2:])
     above = np.triu(np.ones(square.shape, bool), 1)

@@ -110,7 +110,8 @@ def test_on_a_graph_input_it_is_not_folded():
 def test_variable_statistics_are_left_alone():
     text = f"agraph (float[1,2,3] h, float[2] g, float[2] b, float[2] m, float[2] v) => (y) {{ {BN} }}"
     model = parse(text)
-    assert why(model, SplitBatchNorm(), "bn") == "the scale of bn is not constant"
+    for rule in (FoldBatchNorm(), SplitBatchNorm()):
+        assert why(model, rule, "bn") == "the scale of bn is not constant"
 
 
 def test_training_mode_is_left_alone():

@@ -80,6 +80,12 @@ REFUSED = {
         {"w": (5, 2), "b": (3, 2), "s": (2,)},
         "b of shape [3, 2] varies along more than the 2 channels",
     ),
+    "bias used twice": (
+        "float[2,3,5] x",
+        "h = MatMul(x, w) k = Add(h, b) [m] l = Mul(k, s) y = Add(k, l)",
+        {"w": (5, 2), "b": (2,), "s": (2,)},
+        "Add result k has 2 users or is an output of the graph",
+    ),
     "too large": (
         "float[3,5] x",
         "h = MatMul(x, w) [m] y = Mul(h, s)",

@@ -152,6 +152,17 @@ def test_a_constant_mask_that_is_no_triangle_stays_a_mask():
     check(body, ["y = Attention(q, k, v, m[1,1,5,5]) scale=0.3536"], SQUARE, m=TRIANGLE.swapaxes(2, 3).copy())
 
 
+def test_a_variable_square_mask_stays_a_mask():
+    body = PRODUCT + "u = Mul(s, c) h = Add(u, m) " + END
+    check(body, ["y = Attention(q, k, v, m) scale=0.3536"], SQUARE + ", float[5,5] m")
+
+
+def test_an_added_selection_of_a_finite_number_stays_a_float_mask():
+    body = "a = Where(m, zero, low) " + PRODUCT + "u = Mul(s, c) h = Add(u, a) " + END
+    want = ["a = Where(m, 0, -1e+09)", "y = Attention(q, k, v, a) scale=0.3536"]
+    check(body, want, QKV + ", bool[2,1,3,5] m")
+
+
 def test_a_soft_cap_is_taken_along():
     body = PRODUCT + "u = Mul(s, c) d = Div(u, cap) e = Tanh(d) h = Mul(e, cap) " + END
     check(body, ["y = Attention(q, k, v, -) scale=0.3536 softcap=30"])
@@ -250,6 +261,22 @@ REFUSED = {
         PRODUCT + "h = Mul(s, c) [n] p = Softmax(h) o = MatMul(p, v) r = ReduceMean(h) y = Add(o, r)",
         QKV,
         "Mul result h has 1 other users",
+    ),
+    "nothing else": (PRODUCT + "h = Relu(s) " + SOFTMAX, QKV, "no term of h is a scaled product"),
+    "a selection of masks": (
+        PRODUCT + "u = Mul(s, c) h = Where(m, u, r) " + SOFTMAX,
+        QKV + ", bool[3,5] m, float[3,5] r",
+        "no term of h is a scaled product",
+    ),
+    "a cap of something else": (
+        "d = Relu(z) e = Tanh(d) h = Mul(e, cap) " + SOFTMAX,
+        "float[2,4,3,5] z, float[2,4,5,6] v",
+        "no term of h is a scaled product",
+    ),
+    "a cap of two values": (
+        "d = Mul(z, z) e = Tanh(d) h = Mul(e, cap) " + SOFTMAX,
+        "float[2,4,3,5] z, float[2,4,5,6] v",
+        "no term of h is a scaled product",
     ),
     "batch": (
         PRODUCT + "h = Mul(s, c) " + SOFTMAX,

@@ -80,6 +80,18 @@ def test_the_form_by_tanh(body):
             "is not sqrt(2/pi) * (x + 0.044715 * x**3)",
         ),
         (TANH.replace("(x, q)", "(one, q)") + "m = Mul(x, g) [n] y = Mul(m, half)", "is not sqrt(2/pi) * (x"),
+        (ERF.replace("one", "two") + "m = Mul(x, g) [n] y = Mul(m, half)", "no factor of n is 1 + erf or 1 + tanh"),
+        (TANH.replace("Mul(r, scale)", "Mul(p, scale)") + "m = Mul(x, g) [n] y = Mul(m, half)", "is not sqrt(2/pi)"),
+        ("s = Mul(x, scale) t = Tanh(s) g = Add(t, one) m = Mul(x, g) [n] y = Mul(m, half)", "is not sqrt(2/pi)"),
+        (TANH.replace("Add(x, q)", "Add(q, one)") + "m = Mul(x, g) [n] y = Mul(m, half)", "is not sqrt(2/pi)"),
+        (
+            TANH.replace("r = Add(x, q)", "u = Add(x, q) r = Add(u, one)") + "m = Mul(x, g) [n] y = Mul(m, half)",
+            "(2/pi)",
+        ),
+        (
+            TANH.replace("s = Mul(r", "u = Mul(r, q) s = Mul(u") + "m = Mul(x, g) [n] y = Mul(m, half)",
+            "is not sqrt(2/pi)",
+        ),
         (ERF + "m = Mul(x, g) [n] y = Mul(m, flat)", "a number beside x has a higher rank than it"),
         (ERF + "m = Mul(x, g) [n] o = Mul(m, half) y = Add(o, d)", "Div result d has 1 other users"),
     ],

@@ -36,6 +36,14 @@ FIRES = {
         "s = ReduceSum <keepdims=0> (e, last) t = Reshape(s, back) y = Div(e, t)",
         "y = Softmax(x) axis=-1",
     ),
+    "an argument with another user stays": (
+        "m = ReduceMax(x, last) d = Sub(x, m) e = Exp(d) s = ReduceSum(e, last) q = Div(e, s) y = Add(q, d)",
+        "y = Add(q, d)",
+    ),
+    "a plain difference stays": (
+        "d = Add(x, x) e = Exp(d) s = ReduceSum(e, last) y = Div(e, s)",
+        "y = Softmax(d) axis=-1",
+    ),
     "another maximum stays": (
         "m = ReduceMax(x, one) d = Sub(x, m) e = Exp(d) s = ReduceSum(e, last) y = Div(e, s)",
         "y = Softmax(d) axis=-1",

@@ -18,7 +18,10 @@ def plan(
     launches: Annotated[bool, typer.Option("--launches", help="List every launch with its tactic.")] = False,
     blobs: Annotated[bool, typer.Option("--blobs", help="List every blob with its place and hash.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Test every byte against its SHA-256.")] = False,
-    trusted_key: Annotated[Path | None, typer.Option("--trusted-key", help="Demand this signer's signature.")] = None,
+    trusted_key: Annotated[
+        str | None,
+        typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM file, or hex)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """A plan's contents. Reads the file; loads no code."""

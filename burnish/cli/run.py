@@ -29,7 +29,8 @@ def run(
     seed: Annotated[int, typer.Option("--seed", help="Seed of inputs without a file.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", help="Threads (default: all cores).")] = None,
     trusted_key: Annotated[
-        Path | None, typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM).")
+        str | None,
+        typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM file, or hex)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

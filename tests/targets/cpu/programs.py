@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -30,6 +32,7 @@ from burnish.lower.task import (
 from burnish.ops.expr import Axis, Expr, axis, load
 from burnish.plan.manifest import Manifest, Plan, SymbolRange
 from burnish.target import Target
+from burnish.targets.cpu import program as program_module
 from burnish.targets.cpu.program import emit_program, tensor_spec
 from burnish.targets.cpu.templates import is_serial, schedules
 
@@ -137,11 +140,17 @@ def spread_out(program: Program, target: Target) -> dict[str, Schedule]:
     }
 
 
+def worth_waking(spread: bool) -> AbstractContextManager[object]:
+    """Inside: however little a segment would save, all threads do it (if `spread`)."""
+    return patch.object(program_module, "WORTH_WAKING_US", 1e-9 if spread else program_module.WORTH_WAKING_US)
+
+
 def plan_of(program: Program, targets: Sequence[Target], spread: bool = False, from_data: Sequence[str] = ()) -> Plan:
     variants, blobs = [], {}
     for target in targets:
-        tactics = spread_out(program, target) if spread else {}
-        variant, more = emit_program(program, arena_of(program), target, tactics)
+        with worth_waking(spread):
+            tactics = spread_out(program, target) if spread else {}
+            variant, more = emit_program(program, arena_of(program), target, tactics)
         variants.append(variant)
         blobs.update(more)
     symbols = tuple(SymbolRange(n, *limits, from_data=n in from_data) for n, limits in program.symbols.items())

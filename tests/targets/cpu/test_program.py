@@ -17,7 +17,7 @@ from burnish.runtime import load
 from burnish.target import LEVELS, Target
 from burnish.targets.cpu import program as program_module
 from burnish.targets.cpu.program import emit_program
-from tests.targets.cpu.programs import Maker, arena_of, pointwise, spread_out
+from tests.targets.cpu.programs import Maker, arena_of, pointwise, spread_out, worth_waking
 from tests.targets.cpu.run_kernel import runnable
 
 X = np.linspace(-1, 1, 64, dtype=np.float32)
@@ -183,14 +183,26 @@ def test_the_condition_of_an_if_may_be_a_constant():
         assert np.array_equal(engine(x=X)["y"], X * 4)
 
 
-def test_a_segment_of_thread_0_alone_wakes_nobody():
+@pytest.mark.parametrize(("spread", "serial"), [(True, []), (False, [0])])
+def test_a_segment_of_thread_0_alone_wakes_nobody(spread: bool, serial: list[int]):
     m = Maker()
     m.pointwise(double, m.input("x"), m.output("y"))
-    for spread in (True, False):
-        program = m.program()
-        emission = program_module.Emission(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
+    program = m.program()
+    emission = program_module.Emission(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
+    with worth_waking(spread):
         emission.variant()
-        assert emission.serial_segments == ([] if spread else [0])
+    assert emission.serial_segments == serial
+
+
+def test_a_segment_that_would_save_less_than_a_wake_costs_is_thread_0s():
+    found = []
+    for n in (64, 1 << 20):
+        m = Maker(n)
+        m.pointwise(double, m.input("x"), m.output("y"))
+        emission = program_module.Emission(m.program(), arena_of(m.program()), V2, spread_out(m.program(), V2))
+        emission.variant()
+        found.append(emission.serial_segments)
+    assert found == [[0], []]
 
 
 def test_a_reference_step_splits_segments_and_an_if_that_holds_one_is_left_to_the_runtime():

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from burnish.passes import cancel_reshapes, cancel_transposes, canonicalize, remove_no_ops
+from burnish.passes import (
+    cancel_reshapes,
+    cancel_transposes,
+    canonicalize,
+    forward_slices,
+    gather_to_slice,
+    remove_no_ops,
+    scatter_to_concat,
+    transpose_to_reshape,
+)
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
 from burnish.passes.context import PassContext, PassReport, PassRow
 from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
@@ -76,6 +85,17 @@ CLEAN = Repeat(
     ),
 )
 
+FINISH = Repeat(
+    "finish",
+    (
+        rules("scatter_to_concat", "assignments to slices, as exporters write them", *scatter_to_concat.RULES),
+        rules("gather_to_slice", "a constant place is a slice", *gather_to_slice.RULES),
+        rules("forward_slices", "a slice reads from where its elements come from", *forward_slices.RULES),
+        rules("transpose_to_reshape", "moving axes of size 1 moves nothing", *transpose_to_reshape.RULES),
+        *CLEAN.passes,
+    ),
+)
+
 PIPELINE: tuple[Pass | Repeat, ...] = (
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
@@ -87,7 +107,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("fuse_gates", "one expression for an activation", FuseGelu(), FuseHardSigmoid(), FuseHardSwish(), FuseSilu()),
     rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
     rules("fuse_attention", "scores are never stored", FuseAttention()),
-    CLEAN,
+    FINISH,
 )
 
 

@@ -18,7 +18,7 @@ import onnx_ir as ir
 from burnish.passes.attention_heads import Dims, dims_of, refuse_mask, refuse_shapes, without_repeat
 from burnish.passes.attention_scores import VERY_NEGATIVE, Scores, find_scores
 from burnish.passes.constants import constant_array, constant_number
-from burnish.passes.products import is_shared, matched
+from burnish.passes.products import fits_attribute, is_shared, matched
 from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
@@ -119,6 +119,8 @@ def _refuse(found: Found, softmax_input: ir.Value) -> Skip | None:
     q = dims_of(found.scores.q)
     if refused is not None or q is None or ordered is None:
         return refused
+    if not fits_attribute(found.scores.scale, found.scores.q.dtype):
+        return Skip(f"the scale {found.scores.scale} would be rounded to f32, the scores are f64")
     dims = (q[0], q[1], q[2], ordered[2])
     masks = list(found.scores.masks)
     if found.scores.selection is not None:

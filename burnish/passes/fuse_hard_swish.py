@@ -13,7 +13,16 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from burnish.passes.canonicalize_clip import clip_bounds
-from burnish.passes.products import Product, is_close, is_shared, keeps_rank, matched, product_of, sum_of
+from burnish.passes.products import (
+    Product,
+    fits_attribute,
+    is_close,
+    is_shared,
+    keeps_rank,
+    matched,
+    product_of,
+    sum_of,
+)
 from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
@@ -103,4 +112,6 @@ def _gate_of(clip: ir.Node, outer: Product) -> Gate | Skip:
     if not keeps_rank(x, total, part, outer):
         return Skip(f"a number beside {x.name} has a higher rank than it")
     alpha, beta = outer.scale * part.scale, outer.scale * total.constant
+    if not (fits_attribute(alpha, x.dtype) and fits_attribute(beta, x.dtype)):
+        return Skip(f"{alpha} or {beta} would be rounded to f32 beside {x.name}, which is f64")
     return Gate(x, alpha, beta, (clip, *total.nodes, *part.nodes))

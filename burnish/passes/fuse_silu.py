@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.products import keeps_rank, matched, product_of
+from burnish.passes.products import fits_attribute, keeps_rank, matched, product_of
 from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
@@ -33,6 +33,8 @@ class FuseSilu(Rule):
             nodes = () if value is x else argument.nodes
             if not keeps_rank(x, argument):
                 return Skip(f"a number beside {x.name} has a higher rank than it")
+            if not fits_attribute(alpha, x.dtype):
+                return Skip(f"{alpha} would be rounded to f32 beside {x.name}, which is f64")
             match = matched(node, (node, sigmoid, *nodes), x=x, alpha=alpha)
             return shared_inner_value(match) or match
         return Skip(f"{node.name} does not multiply a value with a sigmoid of it")

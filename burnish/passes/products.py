@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ml_dtypes
+import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.constants import constant_number
@@ -107,6 +108,11 @@ def is_close(found: float, wanted: float, dtype: ir.DataType | None) -> bool:
     """Equal but for the rounding of a few constants to `dtype` (4 ulp)."""
     numpy = (dtype or ir.DataType.FLOAT).numpy()
     return abs(found - wanted) <= 4 * float(ml_dtypes.finfo(numpy).eps) * abs(wanted)
+
+
+def fits_attribute(number: float, dtype: ir.DataType | None) -> bool:
+    """A float attribute of ONNX is f32: what scales an f64 tensor must not be rounded to one."""
+    return dtype != ir.DataType.DOUBLE or float(np.float32(number)) == number
 
 
 def rank_of(value: ir.Value) -> int | None:

@@ -318,3 +318,10 @@ def test_a_mask_of_another_dtype_is_left_alone():
     model = build_attention(MASKED, QKV + ", float[3,5] m")
     next(v for v in model.graph.inputs if v.name == "m").dtype = ir.DataType.DOUBLE
     assert why(model, FuseAttention(), "n") == "the mask m is DOUBLE, the scores FLOAT"
+
+
+def test_a_scale_that_f32_would_round_is_left_alone_in_f64():
+    model = build(
+        QKV.replace("float", "double"), PRODUCT + "h = Mul(s, c) " + SOFTMAX, dtype="double", c=np.float64(0.3)
+    )
+    assert "would be rounded to f32" in why(model, FuseAttention(), "n")

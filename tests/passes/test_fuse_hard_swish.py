@@ -90,3 +90,11 @@ CLIP = "a = Add(x, three) [c] c = Clip(a, zero, six) "
 )
 def test_it_declines(rule: Rule, body, reason):
     assert reason in why(build_gate(body), rule, "n")
+
+
+def test_f64_is_left_alone_where_f32_attributes_would_round():
+    numbers = {"three": np.float64(3), "zero": np.float64(0), "six": np.float64(6)}
+    model = build("double[9] x", CLIP + "[n] y = Div(c, six)", dtype="double", **numbers)
+    assert "would be rounded to f32" in why(model, FuseHardSigmoid(), "n")
+    model = build("double[9] x", "h = HardSigmoid <alpha=0.16666667> (x) [n] y = Mul(x, h)", dtype="double")
+    assert "not (1/6, 1/2)" in why(model, FuseHardSwish(), "n")

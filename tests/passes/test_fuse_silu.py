@@ -44,3 +44,9 @@ def test_it_fires(body, golden):
 )
 def test_it_declines(body, reason):
     assert reason in why(build_gate(body), FuseSilu(), "n")
+
+
+def test_an_alpha_that_f32_would_round_is_left_alone_in_f64():
+    body = "m = Mul(x, c) s = Sigmoid(m) [n] y = Mul(x, s)"
+    model = build("double[9] x", body, dtype="double", c=np.float64(1.702))
+    assert "would be rounded to f32" in why(model, FuseSilu(), "n")

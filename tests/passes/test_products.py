@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from burnish.passes.products import Product, Sum, is_close, keeps_rank, product_of, sum_of
+from burnish.passes.products import Product, Sum, fits_attribute, is_close, keeps_rank, product_of, sum_of
 from tests.passes.golden import build
 
 INPUTS = "float[3] a, float[3] b"
@@ -72,6 +72,11 @@ def test_numbers_of_a_higher_rank_than_the_value_are_noticed():
     a = next(iter(found.powers))
     assert found.number_rank == 2 and not keeps_rank(a, found)
     assert keeps_rank(a, product("y = Mul(a, c)", c=np.full(1, 2, np.float32)))
+
+
+def test_a_number_beside_f64_must_fit_the_f32_of_an_attribute():
+    assert fits_attribute(0.1, ir.DataType.FLOAT) and fits_attribute(0.5, ir.DataType.DOUBLE)
+    assert not fits_attribute(0.1, ir.DataType.DOUBLE)
 
 
 def test_close_means_four_ulp_of_the_dtype():

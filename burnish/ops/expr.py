@@ -8,6 +8,7 @@ subexpression is computed once.
     pointwise add sub mul div ... exp tanh ... where cast      (UNARY, BINARY below)
     reduction reduce(kind, axes, body)     kind: sum prod max min
 
+`max` and `min`, as pointwise operation and as reduction, give NaN where a side is NaN.
 Integer `div` truncates (ONNX Div); `floordiv` and `mod` round down (index arithmetic, ONNX Mod fmod=0). Comparisons
 and logic give bool. An index is an i64 expression.
 """

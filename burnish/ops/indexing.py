@@ -7,6 +7,7 @@ Where the indexes are known and evenly spaced, Gather is a View.
 from __future__ import annotations
 
 import itertools
+import math
 
 from burnish.dims import Dim, DimExpr
 from burnish.dtypes import DType
@@ -33,10 +34,12 @@ def gather(node: NodeView) -> View | Compute:
     after = axis + indices.rank
     even = _evenly_spaced(indices, x.shape[axis])
     if even is not None:
-        start, step = even
+        start, steps = even
 
         def affine(i: Index) -> list[Expr | Dim]:
-            chosen = i[axis] * step + start if indices.rank else start
+            chosen: Expr | Dim = start
+            for own, step in zip(i[axis:after], steps):
+                chosen = own * step + chosen
             return [*i[:axis], chosen, *i[after:]]
 
         return View(x, shape, affine)
@@ -48,19 +51,25 @@ def gather(node: NodeView) -> View | Compute:
     return Compute(x.dtype, shape, body)
 
 
-def _evenly_spaced(indices: Tensor, extent: Dim) -> tuple[Dim, int] | None:
-    """(start, step) of known indexes that all lie inside the axis."""
-    if indices.rank > 1 or not indices.elements or not all(isinstance(e, int | DimExpr) for e in indices.elements):
+def _evenly_spaced(indices: Tensor, extent: Dim) -> tuple[Dim, tuple[int, ...]] | None:
+    """(start, a step for each axis) of known indexes that all lie inside the axis; windows overlap: start + i + j."""
+    if not indices.elements or not all(isinstance(e, int | DimExpr) for e in indices.elements):
         return None
     elements = [from_end(e, extent) for e in indices.elements]
     if isinstance(extent, int) and not all(isinstance(e, int) and 0 <= e < extent for e in elements):
         return None
     if not all(is_at_least(extent, e) and is_at_least(e, -1) for e in elements):
         return None
-    step = elements[1] - elements[0] if len(elements) > 1 else 1
-    if not isinstance(step, int) or any(b - a != step for a, b in itertools.pairwise(elements)):
+    sizes = [d for d in indices.shape if isinstance(d, int)]
+    pitches = [math.prod(sizes[n + 1 :]) for n in range(len(sizes))]
+    steps = [elements[p] - elements[0] if size > 1 else 1 for size, p in zip(sizes, pitches)]
+    known = tuple(s for s in steps if isinstance(s, int))
+    if len(known) != indices.rank:
         return None
-    return elements[0], step
+    for place, element in zip(itertools.product(*map(range, sizes)), elements):
+        if element - elements[0] != sum(n * s for n, s in zip(place, known)):
+            return None
+    return elements[0], known
 
 
 @operator("GatherElements")

@@ -10,8 +10,9 @@ from burnish.ops.arguments import axes_in, axis_in, elements_of, ints_content, s
 from burnish.ops.broadcasting import ZERO
 from burnish.ops.definition import Compute, Index, NodeView, Shape, Tensor
 from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, unary, where
-from burnish.ops.registry import operator
+from burnish.ops.registry import Undefined, operator
 
+LONGEST_RUN = 4096
 Finish = Callable[[Callable[[str, Callable[[Expr], Expr]], Expr], Dim], Expr]
 
 
@@ -218,6 +219,9 @@ def _running(node: NodeView, kind: str, neutral: int) -> Compute:
     """Over the elements before (or after, if reversed) each one; itself included unless exclusive."""
     x = node.tensor(0)
     a = axis_in(int(elements_of(node.tensor(1), node.op_type)[0]), x.rank)
+    extent = x.shape[a]
+    if isinstance(extent, int) and extent > LONGEST_RUN:
+        raise Undefined(f"{node.op_type} along {extent} elements")  # every element sums those before it
     comparison = ("ge" if node.attr("reverse", 0) else "le") if not node.attr("exclusive", 0) else None
     comparison = comparison or ("gt" if node.attr("reverse", 0) else "lt")
 

@@ -1,7 +1,8 @@
 """ScatterND and ScatterElements, read backwards: which update, if any, lands on an element.
 
 Known points that fill a box (x[:, 2:5] = y, as exporters write it) make that a comparison per axis. A few points that
-are not known are searched, the last one that matches wins. Everything else is left to the reference kernel.
+are not known are searched: the last one that matches wins, or all that match are combined (reduction add, mul, max, min).
+Everything else is left to the reference kernel.
 """
 
 from __future__ import annotations
@@ -13,23 +14,29 @@ import numpy as np
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in
 from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.expr import Expr, axis, binary, cast, const, fresh_axis, reduce, where
+from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, where
 from burnish.ops.registry import Undefined, operator
 
 SEARCHED_POINTS = 64
+COMBINE: dict[str, tuple[str, int | None]] = {
+    "add": ("sum", 0),
+    "mul": ("prod", 1),
+    "max": ("max", None),
+    "min": ("min", None),
+}
 
 
 @operator("ScatterND")
 def scatter_nd(node: NodeView) -> Compute:
     x, indices, updates = (node.tensor(i) for i in range(3))
-    _only_replacing(node)
+    combine = _reduction(node)
     depth = indices.shape[-1]
     if not isinstance(depth, int):
         raise Undefined("ScatterND at points of symbolic length")
     box = _box(indices, depth, x)
     outer = indices.rank - 1
     if box is not None:
-        return Compute(x.dtype, x.shape, lambda i: _from_box(x, updates, box, outer, i))
+        return Compute(x.dtype, x.shape, lambda i: _from_box(x, updates, box, outer, i, combine))
     count = [d for d in indices.shape[:-1] if isinstance(d, int)]
     if len(count) != outer or int(np.prod(count)) > SEARCHED_POINTS:
         raise Undefined("ScatterND at many points that are no box")
@@ -40,6 +47,8 @@ def scatter_nd(node: NodeView) -> Compute:
         for n in range(depth):
             point = _wrapped(indices[[*(axis(r) for r in run), n]], x, n)
             matches = binary("and", matches, binary("eq", point, i[n]))
+        if combine is not None:
+            return _combined(combine, x[i], run, matches, updates[[*(axis(r) for r in run), *i[depth:]]])
         number: Expr = const(0, DType.I64)
         for r, d in zip(run, count):
             number = number * d + axis(r)
@@ -50,10 +59,18 @@ def scatter_nd(node: NodeView) -> Compute:
     return Compute(x.dtype, x.shape, body)
 
 
-def _only_replacing(node: NodeView) -> None:
+def _reduction(node: NodeView) -> str | None:
+    """The operation that combines updates with what is there; None to replace it."""
     reduction = node.attr("reduction", "none")
-    if reduction != "none":
+    if reduction not in ("none", *COMBINE):
         raise Undefined(f"{node.op_type}(reduction='{reduction}')")
+    return None if reduction == "none" else str(reduction)
+
+
+def _combined(name: str, old: Expr, run: Sequence[Axis], matches: Expr, update: Expr) -> Expr:
+    """The old element with every matching update."""
+    kind, neutral = COMBINE[name]
+    return binary(name, old, reduce(kind, run, where(matches, update, old if neutral is None else neutral)))
 
 
 def _wrapped(index: Expr, x: Tensor, a: int) -> Expr:
@@ -84,9 +101,9 @@ def _box(indices: Tensor, depth: int, x: Tensor) -> Box | None:
     box: Box = []
     free = list(range(points.ndim - 1))
     for n in range(depth):
-        along = [a for a in free if points.shape[a] > 1 and np.ptp(points[..., n], axis=a).any()]
-        if len(along) > 1:
-            return None
+        along = [a for a in range(points.ndim - 1) if np.ptp(points[..., n], axis=a).any()]
+        if len(along) > 1 or any(a not in free for a in along):
+            return None  # a slanted line of points
         first = int(points[(0,) * (points.ndim - 1) + (n,)])
         if not along:
             box.append((first, 1, 1, None))
@@ -111,7 +128,7 @@ def _known_points(indices: Tensor) -> np.ndarray | None:
     return np.asarray(indices.elements, np.int64).reshape([int(str(d)) for d in indices.shape])
 
 
-def _from_box(x: Tensor, updates: Tensor, box: Box, outer: int, i: Index) -> Expr:
+def _from_box(x: Tensor, updates: Tensor, box: Box, outer: int, i: Index, combine: str | None) -> Expr:
     at: list[Expr] = [const(0, DType.I64)] * outer
     inside: Expr = const(True, DType.BOOL)
     for n, (first, step, count, along) in enumerate(box):
@@ -123,14 +140,15 @@ def _from_box(x: Tensor, updates: Tensor, box: Box, outer: int, i: Index) -> Exp
         inside = within if inside.op == "const" else binary("and", inside, within)
         if along is not None:
             at[along] = binary("max", binary("min", offset // stride, count - 1), 0)
-    return where(inside, updates[[*at, *i[len(box) :]]], x[i])
+    update = updates[[*at, *i[len(box) :]]]
+    return where(inside, update if combine is None else binary(combine, x[i], update), x[i])
 
 
 @operator("ScatterElements")
 def scatter_elements(node: NodeView) -> Compute:
-    """out[..., indices[j], ...] = updates[j]: for each line along the axis, the last match wins"""
+    """out[..., indices[j], ...] = updates[j], for each line along the axis"""
     x, indices, updates = (node.tensor(i) for i in range(3))
-    _only_replacing(node)
+    combine = _reduction(node)
     a = axis_in(node.attr("axis", 0), x.rank)
     count = indices.shape[a]
     if not isinstance(count, int) or count > SEARCHED_POINTS:
@@ -147,6 +165,9 @@ def scatter_elements(node: NodeView) -> Compute:
                 line[n] = binary("min", i[n], indices.shape[n] - 1)
         line[a] = axis(run)
         matches = binary("eq", _wrapped(indices[line], x, a), i[a])
+        if combine is not None:
+            matches = matches if covered.op == "const" else binary("and", covered, matches)
+            return _combined(combine, x[i], [run], matches, updates[line])
         last = reduce("max", (run,), where(matches, axis(run), -1))
         line[a] = binary("max", last, 0)
         found = binary("ge", last, 0)

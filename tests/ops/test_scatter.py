@@ -40,6 +40,19 @@ def scattered(x, points, updates):
     return out
 
 
+@pytest.mark.parametrize("reduction", ["none", "add", "mul", "max", "min"])
+def test_slanted_points_are_no_box(reduction):
+    points = np.asarray([[0, 0], [1, 1], [2, 3]], np.int64)
+    assert_same("ScatterND", [data(3, 4), points, np.asarray([7, 0.5, -1], np.float32)], reduction=reduction)
+
+
+@pytest.mark.parametrize("reduction", ["add", "mul", "max", "min"])
+def test_repeated_updates_are_combined(reduction):
+    points, updates = np.asarray([[1], [3], [1]], np.int64), np.asarray([7, 0.5, -1], np.float32)
+    assert_same("ScatterND", [data(5), points, updates], reduction=reduction)
+    assert_same("ScatterElements", [data(5), points[:, 0], updates], reduction=reduction)
+
+
 def test_the_last_of_several_updates_wins():
     points = np.asarray([[1], [3], [1]], np.int64)
     assert_same("ScatterND", [data(5), points, np.asarray([7, 8, 9], np.float32)])

@@ -1,12 +1,14 @@
-"""Attention in one pass, cpu.    out[b,h,i,:] = sum_j softmax_j(cap(scale * q[b,h,i,:].k[b,h',j,:]) + mask[b,h,i,j]) * v[b,h',j,:]
+"""Attention in one pass, cpu.
+
+    out[b,h,i,:] = sum_j softmax_j(cap(scale * q[b,h,i,:].k[b,h',j,:]) + mask[b,h,i,j]) * v[b,h',j,:]
 
 layout   q, k, v, mask, out at any strides; h' = h // (heads of q / heads of k)
 dtypes   f32, f64; f16 and bf16 in memory, f32 in registers; a bool mask keeps where true, another is added
 work     2*B*H*I*J*(D + E) flop and B*H*I*J exponentials; scores never leave the first cache levels
 limits   D and E static; any other extent symbolic, J >= 1; a row whose keys are all masked gives zeros, as in ONNX
 method   a unit of work is some row tiles of queries of one head; for each block of keys: transpose them into panels,
-         scores of a tile into scratch, running maximum and sum (online softmax), times values into scratch. Tiles of few
-         rows (decoding) take dot products with the keys where they lie.
+         scores of a tile into scratch, running maximum and sum (online softmax), times values into scratch.
+         Tiles of few rows (decoding) take dot products with the keys where they lie.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from burnish.dims import Dim
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import AttentionTask
 from burnish.target import Target
-from burnish.targets.cpu.attention_emit import AttentionWriter, accumulator, scratch_layout
+from burnish.targets.cpu.attention_emit import AttentionWriter
+from burnish.targets.cpu.attention_frame import accumulator, scratch_layout
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction_cost import guess, rows_at_most
 
 _SERIAL_CYCLES = 8_000
 _KEYS_AT_ONCE = 256
+_USUAL_TILES = 10  # a unit where the number of queries is not known
 
 
 def schedules(kernel: AttentionTask, target: Target) -> list[Schedule]:
@@ -31,24 +35,23 @@ def schedules(kernel: AttentionTask, target: Target) -> list[Schedule]:
     keys = kernel.slots[1].shape[2]
     lanes = target.vector_bytes // accumulator(kernel).size_bytes
     rows = rows_at_most(target, 2)
-    tiles = -(-guess(queries) // rows)
+    tiles = -(-guess(queries) // rows) if isinstance(queries, int) else _USUAL_TILES
     work = guess(batch) * guess(heads) * guess(queries) * guess(keys) * (guess(depth) / 16 + 4)
     is_static = all(isinstance(d, int) for d in (batch, heads, queries, keys))
-    found = []
-    for block in _blocks(keys, 2 * lanes):
-        for unit in dict.fromkeys((_unit(guess(batch) * guess(heads), tiles), 1, tiles)):
-            found.append(
-                Schedule.of(
-                    "attention",
-                    rows=rows,
-                    vectors=2,
-                    lanes=lanes,
-                    tiles=unit,
-                    keys=block,
-                    serial=is_static and work < _SERIAL_CYCLES,
-                )  # fmt: skip
-            )
-    return found
+    unit = _unit(guess(batch) * guess(heads), tiles)
+    return [
+        Schedule.of(
+            "attention",
+            rows=rows,
+            vectors=2,
+            lanes=lanes,
+            tiles=each,
+            keys=block,
+            serial=is_static and work < _SERIAL_CYCLES,
+        )
+        for block in _blocks(keys, 2 * lanes)
+        for each in dict.fromkeys((unit, 1, min(16, tiles)))
+    ]
 
 
 def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:

@@ -1,0 +1,67 @@
+"""Online softmax: scores become exponentials in place; each row keeps its maximum, its total and its sums of values.
+
+    m' = max(m, max_j s_j);   p_j = exp(s_j - m');   total' = total * exp(m - m') + sum_j p_j;   sums likewise
+
+A row that has seen no key has m = -inf and total = 0; nothing is ever subtracted from -inf.
+"""
+
+from __future__ import annotations
+
+import math
+
+from llvmlite import ir
+
+from burnish.targets.cpu import arithmetic
+from burnish.targets.cpu.attention_frame import AttentionFrame, Block
+from burnish.targets.cpu.contraction_rows import RowCase
+from burnish.targets.cpu.reductions import across_lanes
+
+
+def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) -> None:
+    """exp(score - maximum) in place of each score; the running maximum, total and sums of each row."""
+    k = f.k
+    with k.loop(0, case.size) as row:
+        start = k.ir.mul(row.index, k.i64(f.block))
+        state = k.ir.add(k.ir.mul(number, k.i64(f.rows_each)), row.index)
+        highest = _row_maximum(f, start, block)
+        before = None
+        if not f.is_single:
+            before = f.get(f.maxima, state, f.element)
+            highest = k.ir.select(k.ir.fcmp_ordered(">", before, highest), before, highest)
+            f.put(highest, f.maxima, state)
+        nothing = k.ir.fcmp_ordered("==", highest, ir.Constant(f.element, -math.inf))
+        shift = k.ir.select(nothing, ir.Constant(f.element, 0.0), highest)
+        total = _exponentials(f, start, block, shift)
+        if before is not None:
+            decay = arithmetic.unary(k, "exp", f.dtype, k.ir.fsub(before, shift))
+            total = k.ir.fadd(total, k.ir.fmul(decay, f.get(f.totals, state, f.element)))
+            _shrink(f, state, decay)
+        f.put(total, f.totals, state)
+
+
+def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block) -> ir.Value:
+    k = f.k
+    with k.loop(0, block.count, f.lanes, carried=[f.lowest]) as loop:
+        score = f.get(f.scores, k.ir.add(start, loop.index), f.vector)
+        loop.next = [k.ir.select(k.ir.fcmp_ordered(">", score, loop.carried[0]), score, loop.carried[0])]
+    return across_lanes(k, "max", f.dtype, loop.results[0])
+
+
+def _exponentials(f: AttentionFrame, start: ir.Value, block: Block, shift: ir.Value) -> ir.Value:
+    k = f.k
+    shifts = k.splat(shift, f.lanes)
+    with k.loop(0, block.count, f.lanes, carried=[ir.Constant(f.vector, None)]) as loop:
+        at = k.ir.add(start, loop.index)
+        value = k.ir.fsub(f.get(f.scores, at, f.vector), shifts)
+        value = arithmetic.unary(k, "exp", f.dtype, value)
+        f.put(value, f.scores, at)
+        loop.next = [k.ir.fadd(loop.carried[0], value)]
+    return across_lanes(k, "sum", f.dtype, loop.results[0])
+
+
+def _shrink(f: AttentionFrame, state: ir.Value, factor: ir.Value) -> None:
+    k = f.k
+    factors = k.splat(factor, f.lanes)
+    for at in range(0, f.row, f.lanes):
+        place = k.ir.add(k.ir.mul(state, k.i64(f.row)), k.i64(at))
+        f.put(k.ir.fmul(factors, f.get(f.sums, place, f.vector)), f.sums, place)

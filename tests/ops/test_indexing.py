@@ -37,6 +37,13 @@ def gather(shape, indices, known=True):
     return definition
 
 
+def test_windows_are_views_that_overlap_and_give_the_right_elements():
+    windows = np.arange(3)[:, None] + 2 * np.arange(4)[None, :]
+    assert isinstance(gather((9,), windows), View)
+    assert not isinstance(gather((9,), windows**2 % 9), View)
+    assert_same("Gather", [data(9, 2), windows.astype(np.int64)], axis=0)
+
+
 def test_evenly_spaced_known_indexes_are_a_view():
     for indices in (2, [2], [0, 1, 2], [3, 1], [-1, -2]):
         assert isinstance(gather((4, 3), indices), View)

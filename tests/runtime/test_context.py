@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 import threading
 import time
 
@@ -310,6 +311,17 @@ def test_a_thousand_engines_leave_no_thread_behind(plan: Plan):
             engine({"x": X, "any name": X})
     gc.collect()
     assert threading.active_count() == before
+
+
+def test_an_engine_works_in_a_forked_child():
+    with load(sum_plan(spread=True), threads=2) as engine:
+        engine({"x": X, "any name": X})
+        child = os.fork()
+        if not child:
+            right = np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
+            os._exit(0 if right else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
 
 
 # ---- faults -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from burnish.dims import Dim, bounds, maximum, minimum
 from burnish.lower.task import Binding, Launch, Program, Slot, Storage
@@ -38,15 +39,27 @@ class Access:
 
 @dataclass
 class Pending:
-    """What has been touched since the last barrier."""
+    """What has been touched since the last barrier, by all threads and by thread 0 alone.
 
-    accesses: set[Access] = field(default_factory=set)
+    Kept apart because a long run of thread 0's launches, which need no barrier, is then never searched.
+    """
+
+    shared: set[Access] = field(default_factory=set)
+    serial: set[Access] = field(default_factory=set)
 
     def conflict(self, wanted: Sequence[Access]) -> bool:
-        return any(old.conflicts(new) for old in self.accesses for new in wanted)
+        """Must a barrier come before these accesses?"""
+        return any(
+            old.conflicts(new) for new in wanted for old in chain(self.shared, () if new.is_serial else self.serial)
+        )
 
-    def copy(self) -> Pending:
-        return Pending(set(self.accesses))
+    def add(self, accesses: Sequence[Access]) -> None:
+        for access in accesses:
+            (self.serial if access.is_serial else self.shared).add(access)
+
+    def joined(self, other: Pending) -> Pending:
+        """What may be pending after either."""
+        return Pending(self.shared | other.shared, self.serial | other.serial)
 
 
 @dataclass(frozen=True)

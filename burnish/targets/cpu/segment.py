@@ -86,18 +86,18 @@ class Segment:
         with k.ir.if_else(k.ir.icmp_unsigned("!=", truth, I8(0))) as sides:
             for side, chosen in zip(sides, (step.then, step.otherwise)):
                 with side:
-                    self._pending = before.copy()
+                    self._pending = before.joined(Pending())
                     self._steps(chosen)
                     self._stamp()
                     ends.append(self._pending)
-        self._pending = Pending(ends[0].accesses | ends[1].accesses)
+        self._pending = ends[0].joined(ends[1])
 
     def _keep_apart(self, wanted: Sequence[Access]) -> None:
         """A barrier if what comes next may not overlap with what is pending."""
         if self._pending.conflict(wanted):
             self._barrier()
             self._pending = Pending()
-        self._pending.accesses.update(wanted)
+        self._pending.add(wanted)
 
     def _barrier(self) -> None:
         emit_barrier(self._k.ir, self._team, self._k.threads)

@@ -32,7 +32,10 @@ def access(low: int, high: int, write: bool = False, serial: bool = False, space
 def test_overlap_with_a_write_conflicts_unless_thread_0_does_both(first: Access, second: Access, conflict: bool):
     assert first.conflicts(second) is conflict
     assert second.conflicts(first) is conflict
-    assert Pending({first}).conflict([second]) is conflict
+    pending = Pending()
+    pending.add([first])
+    assert pending.conflict([second]) is conflict
+    assert pending.joined(Pending()).conflict([second]) is conflict
 
 
 def memory() -> tuple[Bytes, int]:

@@ -10,6 +10,7 @@ become 0. Both the domain and the axes of reductions are joined.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from burnish.dims import Dim
@@ -17,6 +18,13 @@ from burnish.dtypes import DType
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, Expr, axis, const, linear, reduce, substitute, substitute_axes, walk
 from burnish.targets.cpu.facts import flatten
+from burnish.targets.cpu.simplify import simplify
+
+
+@lru_cache(maxsize=64)
+def prepare(kernel: Loops) -> Loops:
+    """The kernel as the template writes it: simplified, then over as few axes as possible."""
+    return collapse(simplify(_without_ones(kernel)))
 
 
 def collapse(kernel: Loops) -> Loops:

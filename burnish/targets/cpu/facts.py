@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from burnish.dims import Dim
+from burnish.dims import Dim, Symbol
+from burnish.dtypes import DType
 from burnish.lower.task import Slot
-from burnish.ops.expr import Axis, Expr, Linear, linear, walk
+from burnish.ops.expr import Axis, Expr, Linear, const, dim, linear, walk
 
 Range = tuple[int, int]
+FAR = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Facts:
         self.slots = tuple(slots)
         self._free: dict[Expr, frozenset[Axis]] = {}
         self._address: dict[tuple[int, tuple[Expr, ...]], Address] = {}
-        self._range: dict[Expr, Range | None] = {}
+        self._range: dict[Expr, Range] = {}
         self._loads: dict[Expr, frozenset[Expr]] = {}
 
     def free(self, expr: Expr) -> frozenset[Axis]:
@@ -74,47 +76,75 @@ class Facts:
         return all(self._axis_inside(e, extent) for e, extent in zip(load.args, slot.shape))
 
     def _axis_inside(self, index: Expr, extent: Dim) -> bool:
-        if index.op == "axis" and index.attr.extent == extent:
-            return True
-        found = self.range(index)
-        return found is not None and isinstance(extent, int) and found[0] >= 0 and found[1] < extent
+        low, _ = self.difference(const(0, DType.I64), index)
+        room, _ = self.difference(index, dim(extent))
+        return isinstance(low, int) and low >= 0 and isinstance(room, int) and room >= 1
 
-    def range(self, expr: Expr) -> Range | None:
-        """(lowest, highest) value of an index, or None."""
-        if expr not in self._range:
-            self._range[expr] = self._find_range(expr)
-        return self._range[expr]
+    def difference(self, left: Expr, right: Expr) -> tuple[Dim, Dim]:
+        """(lowest, highest) value of right - left; exact for linear indexes, symbolic ones too."""
+        form = linear(right - left)
+        if form is None:
+            (a, b), (c, d) = self.range(left), self.range(right)
+            return (c - b if c > -FAR and b < FAR else -FAR), (d - a if d < FAR and a > -FAR else FAR)
+        low: Dim = form.constant
+        high: Dim = form.constant
+        for variable, coefficient in form.coefficients.items():
+            reach, sign = coefficient * (variable.extent - 1), _sign(coefficient)
+            low = low + reach if sign < 0 else low if sign > 0 else -FAR
+            high = high + reach if sign > 0 else high if sign < 0 else FAR
+        return low, high
 
-    def _find_range(self, expr: Expr) -> Range | None:
-        if expr.op == "const":
-            return (int(expr.attr), int(expr.attr)) if not expr.dtype.is_float else None
+    def range(self, expr: Expr) -> Range:
+        """(lowest, highest) value of an index; an end that is not known is as far as FAR."""
+        found = self._range.get(expr)
+        if found is None:
+            low, high = self._find_range(expr)
+            found = self._range[expr] = (max(low, -FAR), min(high, FAR))
+        return found
+
+    def _find_range(self, expr: Expr) -> Range:
+        if expr.op == "const" and not expr.dtype.is_float:
+            return int(expr.attr), int(expr.attr)
         if expr.op == "axis":
             extent = expr.attr.extent
-            return (0, max(extent - 1, 0)) if isinstance(extent, int) else None
-        if expr.op in ("min", "max"):
-            return self._clamped_range(expr)
-        parts = [self.range(a) for a in expr.args]
-        if len(parts) != 2 or parts[0] is None or parts[1] is None:
-            return None
-        (a, b), (c, d) = parts[0], parts[1]
+            return 0, max(extent - 1, 0) if isinstance(extent, int) else FAR
+        if expr.op == "dim":
+            return -FAR, FAR
+        if expr.op not in ("add", "sub", "mul", "min", "max", "floordiv", "mod"):
+            return -FAR, FAR
+        (a, b), (c, d) = (self.range(e) for e in expr.args)
         if expr.op == "add":
-            return a + c, b + d
+            return (a + c if min(a, c) > -FAR else -FAR), (b + d if max(b, d) < FAR else FAR)
         if expr.op == "sub":
-            return a - d, b - c
+            return (a - d if a > -FAR and d < FAR else -FAR), (b - c if b < FAR and c > -FAR else FAR)
+        if expr.op == "min":
+            return min(a, c), min(b, d)
+        if expr.op == "max":
+            return max(a, c), max(b, d)
+        if -FAR in (a, c) or FAR in (b, d):
+            return (0, FAR) if min(a, c) >= 0 else (-FAR, FAR)
         if expr.op == "mul":
             corners = (a * c, a * d, b * c, b * d)
             return min(corners), max(corners)
-        if expr.op in ("floordiv", "mod") and c == d and c > 0:
-            return (a // c, b // c) if expr.op == "floordiv" else ((a, b) if a >= 0 and b < c else (0, c - 1))
-        return None
+        return _divided_range(expr.op, (a, b), (c, d))
 
-    def _clamped_range(self, expr: Expr) -> Range | None:
-        """max(x, 0) is at least 0 and min(x, n) at most n, whatever x is; one open end is given as a very far one."""
-        far = 1 << 62
-        sides = [self.range(a) or (-far, far) for a in expr.args]
-        pick = max if expr.op == "max" else min
-        low, high = pick(s[0] for s in sides), pick(s[1] for s in sides)
-        return None if low == -far and high == far else (low, high)
+
+def _sign(value: Dim) -> int:
+    """1 or -1 for what cannot have the other sign (symbols are sizes), 0 for what nobody knows."""
+    if isinstance(value, int):
+        return (value > 0) - (value < 0)
+    signs = {(c > 0) - (c < 0) for _, c in value.terms}
+    plain = all(isinstance(atom, Symbol) for monomial, _ in value.terms for atom in monomial)
+    return signs.pop() if plain and len(signs) == 1 else 0
+
+
+def _divided_range(op: str, value: Range, divisor: Range) -> Range:
+    (a, b), (c, d) = value, divisor
+    if c != d or c <= 0:
+        return -FAR, FAR
+    if op == "floordiv":
+        return a // c, b // c
+    return (a, b) if a >= 0 and b < c else (0, c - 1)
 
 
 def flatten(slot: Slot, index: Sequence[Expr]) -> Address:

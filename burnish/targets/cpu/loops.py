@@ -22,7 +22,7 @@ from burnish.ops.expr import Axis
 from burnish.target import Target
 from burnish.targets.cpu import loops_schedule
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
-from burnish.targets.cpu.collapse import collapse
+from burnish.targets.cpu.collapse import prepare
 from burnish.targets.cpu.odometer import odometer
 from burnish.targets.cpu.reductions import tail_mask
 from burnish.targets.cpu.values import Values
@@ -30,19 +30,19 @@ from burnish.targets.cpu.values import Values
 
 def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
     """Legal schedules, the one the cost model prefers first. `sizes`: the dims' usual values."""
-    return loops_schedule.ranked(collapse(kernel), target, sizes or {})
+    return loops_schedule.ranked(prepare(kernel), target, sizes or {})
 
 
 def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
     """Can `emit` do this kernel by this schedule?"""
-    return schedule in loops_schedule.ranked(collapse(kernel), target, {})
+    return schedule in loops_schedule.ranked(prepare(kernel), target, {})
 
 
 def emit(
     context: KernelContext, kernel: Loops, schedule: Schedule, name: str, private: frozenset[int] = frozenset()
 ) -> ir.Function:
     """The kernel's function. `private`: slots that no other slot of the launch overlaps."""
-    kernel = collapse(kernel)
+    kernel = prepare(kernel)
     builder = KernelBuilder(context, name, len(kernel.slots), private)
     if schedule["split"] == "serial":
         builder.only_thread_zero()

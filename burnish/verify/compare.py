@@ -75,7 +75,8 @@ def _floats(about: tuple[str, str, tuple[int, ...]], ours: Array, oracle: Array,
         )
     ulp = _max_ulp(ours.ravel()[finite], oracle.ravel()[finite])
     a, b = a[finite], b[finite]
-    difference = np.abs(a - b)
+    with np.errstate(over="ignore"):  # opposite huge values: an infinite difference, which is rejected
+        difference = np.abs(a - b)
     worst, scale = float(difference.max(initial=0.0)), float(np.abs(b).max(initial=0.0))
     rms, rms_scale = _rms(difference), _rms(b)
     relative = worst / scale if scale else float(worst > 0)
@@ -107,7 +108,9 @@ def _exact(about: tuple[str, str, tuple[int, ...]], ours: Array, oracle: Array, 
 def _rms(values: Array) -> float:
     """Scaled, so that the squares of huge values do not overflow."""
     largest = float(np.abs(values).max(initial=0.0))
-    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest else 0.0
+    if not largest or np.isinf(largest):
+        return largest
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2)))
 
 
 def _cosine(a: Array, b: Array) -> float:

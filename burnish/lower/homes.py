@@ -83,14 +83,16 @@ class Homes:
         return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
 
     def order_from_sources(self, body: Body) -> tuple[int, ...]:
-        """Follow the largest tensor read: axes it walks with the largest steps outside."""
+        """Follow the largest tensor that is read along every axis: large steps outside; row-major if there is none."""
         best: tuple[float, tuple[int, ...]] = (0.0, tuple(range(len(body.axes))))
         for load in walk(body.expr):
             if load.op != "load" or not isinstance(load.attr, Tensor):
                 continue
             placement = self.placements.get(load.attr)
-            if placement is not None and (size := self.size(placement.shape)) > best[0]:
-                best = (size, _follow(body.axes, load, self.order_in(placement)))
+            if placement is None or (size := self.size(placement.shape)) <= best[0]:
+                continue
+            if (order := _follow(body.axes, load, self.order_in(placement))) is not None:
+                best = (size, order)
         return best[1]
 
     def order_in(self, placement: Placement) -> tuple[int, ...]:
@@ -126,14 +128,14 @@ class Homes:
         )
 
 
-def _follow(axes: Sequence[Axis], load: Expr, order: Sequence[int]) -> tuple[int, ...]:
-    """The order of `axes` in which a load walks its source, large steps first; axes it does not use go outside."""
+def _follow(axes: Sequence[Axis], load: Expr, order: Sequence[int]) -> tuple[int, ...] | None:
+    """The order of `axes` in which a load walks its source, large steps first; None if it leaves an axis out."""
     rank: dict[int, int] = {}
     for position, source_axis in enumerate(order):
         form = ex.linear(load.args[source_axis])
-        if form is None:
-            continue
-        for a in form.coefficients:
+        for a in form.coefficients if form is not None else ():
             if a in axes and a.extent != 1:
                 rank.setdefault(axes.index(a), position)
+    if any(a.extent != 1 and i not in rank for i, a in enumerate(axes)):
+        return None
     return tuple(sorted(range(len(axes)), key=lambda i: (rank.get(i, -1), i)))

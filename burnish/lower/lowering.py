@@ -193,8 +193,8 @@ class ScopeLowering:
         slots.written.add(slot)
         index = flat_index([axis(a) for a in body.axes], into)
         axes, stores = collapse(domain, [Store(slot, (index,), value)])
-        axes, stores, _ = canonical(axes or [Axis("i0", 1)], collapse_reductions(stores))  # type: ignore[assignment]
-        self.launch(root, Loops(slots.flat, tuple(axes), tuple(stores)), slots, name)
+        final_axes, final_stores = canonical(axes or [Axis("i0", 1)], collapse_reductions(stores))
+        self.launch(root, Loops(slots.flat, final_axes, final_stores), slots, name)
 
     def extract_reductions(self, root: Tensor, value: Expr, domain: Sequence[Axis]) -> Expr:
         """Give memory to a reduction that the loops would compute again and again: its axes are no outermost ones."""

@@ -24,7 +24,7 @@ import numpy as np
 from burnish.dims import Dim, format_shape, product
 from burnish.dtypes import DType
 from burnish.ops import expr
-from burnish.ops.expr import Axis, Expr, axis, substitute_axes, text, walk
+from burnish.ops.expr import Axis, Expr, axis, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,30 +246,42 @@ def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:
             yield from each_launch(step.otherwise)
 
 
-def canonical(
-    domain: Sequence[Axis], stores: Sequence[Store]
-) -> tuple[tuple[Axis, ...], tuple[Store, ...], dict[Axis, Axis]]:
-    """Rename axes i0, i1 ... (domain) and r0, r1 ... (reductions, by appearance), so that equal work has equal keys."""
-    names: dict[Axis, Axis] = {a: Axis(f"i{n}", a.extent) for n, a in enumerate(domain)}
-    for store in stores:
-        for node in walk(store.value):
-            if node.op == "reduce":
-                for a in node.attr[1]:
-                    names.setdefault(a, Axis(f"r{len(names) - len(domain)}", a.extent))
-    renamed = tuple(Store(s.slot, tuple(_rename(i, names) for i in s.index), _rename(s.value, names)) for s in stores)
-    return tuple(names[a] for a in domain), renamed, names
+def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Axis, ...], tuple[Store, ...]]:
+    """Rename axes, so that equal work has equal keys, and equal reductions are one expression, computed once.
+
+    i0, i1 ...   the domain, from outer to inner
+    r0_0 ...     a reduction's axes: first how many reductions are nested in it, then which of its axes
+    """
+    names = {a: axis(Axis(f"i{n}", a.extent)) for n, a in enumerate(domain)}
+
+    def rename(root: Expr) -> Expr:
+        return _rename_reductions(expr.substitute_axes(root, names))
+
+    renamed = tuple(Store(s.slot, tuple(rename(i) for i in s.index), rename(s.value)) for s in stores)
+    return tuple(names[a].attr for a in domain), renamed
 
 
-def _rename(root: Expr, names: dict[Axis, Axis]) -> Expr:
-    root = substitute_axes(root, {old: axis(new) for old, new in names.items()})
+def _rename_reductions(root: Expr) -> Expr:
+    height: dict[Expr, int] = {}
 
-    def reductions(e: Expr) -> Expr | None:
-        if e.op != "reduce":
-            return None
-        kind, axes = e.attr
-        return expr.reduce(kind, tuple(names.get(a, a) for a in axes), e.args[0])
+    def replace(e: Expr) -> Expr | None:
+        if e.op == "reduce":
+            kind, axes = e.attr
+            level = _height(e.args[0], height)
+            fresh = tuple(Axis(f"r{level}_{n}", a.extent) for n, a in enumerate(axes))
+            body = expr.substitute_axes(e.args[0], {old: axis(new) for old, new in zip(axes, fresh)})
+            return expr.reduce(kind, fresh, body)
+        return None
 
-    return expr.substitute(root, reductions)
+    return expr.substitute(root, replace)
+
+
+def _height(root: Expr, done: dict[Expr, int]) -> int:
+    """How deep reductions are nested in an expression."""
+    if root not in done:
+        below = max((_height(a, done) for a in root.args), default=0)
+        done[root] = below + (root.op == "reduce")
+    return done[root]
 
 
 def _slots(slots: Sequence[Slot]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.lower.task import AttentionTask, Contraction, Kernel, RecurrentTask
-from burnish.ops.expr import Expr
+from burnish.ops.expr import Expr, free_axes, walk
 
 _FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -23,11 +23,7 @@ def flops(kernel: Kernel) -> Dim:
         both_ways = kernel.slots[1].shape[0]
         inner = 2 * _GATES.get(kernel.kind, 1) * kernel.hidden_size * (width + kernel.hidden_size)
         return time * batch * both_ways * inner
-    extent = product(a.extent for a in kernel.domain)
-    total: Dim = 0
-    for store in kernel.stores:
-        total = total + _operations(store.value, extent, set())
-    return total
+    return sum((_operations(store.value) for store in kernel.stores), start=0)
 
 
 def bytes_touched(kernel: Kernel) -> Dim:
@@ -39,16 +35,12 @@ def bytes_touched(kernel: Kernel) -> Dim:
     return total
 
 
-def _operations(root: Expr, extent: Dim, seen: set[tuple[int, Dim]]) -> Dim:
-    """Operations of an expression evaluated `extent` times; shared nodes count once."""
-    if (id(root), extent) in seen:
-        return 0
-    seen.add((id(root), extent))
-    inner, own = extent, extent
-    if root.op == "reduce":
-        own = inner = extent * product(a.extent for a in root.attr[1])
-    total: Dim = 0 if root.op in _FREE or root.dtype is DType.I64 else own
-    if root.op != "load":
-        for argument in root.args:
-            total = total + _operations(argument, inner, seen)
+def _operations(root: Expr) -> Dim:
+    """Operations of an expression: each node once for every index of the axes it depends on."""
+    total: Dim = 0
+    for node in walk(root):
+        if node.op == "reduce":
+            total = total + product(a.extent for a in free_axes(node) | set(node.attr[1]))
+        elif node.op not in _FREE and node.dtype is not DType.I64:
+            total = total + product(a.extent for a in free_axes(node))
     return total

@@ -93,7 +93,9 @@ class Emission:
             [ir.to_proto(ir.Tensor(t.numpy(), name=n)) for n, t in small.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", TARGET_OPSET)])
-        return {o.name: o for o in onnx.shape_inference.infer_shapes(model, data_prop=True).graph.output}
+        return {
+            o.name: o for o in onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph.output
+        }
 
 
 def _placeholder(name: str, tensor: ir.TensorProtocol) -> onnx.TensorProto:

@@ -8,7 +8,7 @@ inference, and forgotten when a parameter changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,17 +119,19 @@ class ILayer:
 
     def changed(self) -> None:
         """Forget what was inferred of the outputs, here and in every layer that uses them."""
-        if self.__dict__.get("_facts") is None:
-            return
-        self._facts = None
-        for output in self._outputs:
-            for user in output._users:
-                user.changed()
+        stack: list[ILayer] = [self]
+        while stack:
+            layer = stack.pop()
+            if layer.__dict__.get("_facts") is not None:
+                layer._facts = None
+                stack += [user for output in layer._outputs for user in output._users]
 
     def output_facts(self) -> tuple[Facts, ...]:
         """What is known of the outputs: by ONNX's shape inference; by value where the inputs are small constants."""
         if self._facts is None:
-            self._facts = self._infer()
+            for layer in in_order([self], only=lambda known: known._facts is None):
+                layer._facts = layer._infer()
+        assert self._facts is not None
         return self._facts
 
     def emit_all(self, graph: Emission, inputs: Sequence[str]) -> list[str]:
@@ -176,6 +178,28 @@ class ILayer:
         if known and self.evaluated and all(_is_small(f) for f in facts_found):
             return _evaluate(graph, outputs, facts_found)
         return tuple(facts_found)
+
+
+def in_order(last: Sequence[ILayer], only: Callable[[ILayer], bool] = lambda layer: True) -> list[ILayer]:
+    """These layers and all they take from, each after those; `only` says of a layer whether to look at it at all.
+
+    raises: E652 if layers take from each other in a circle
+    """
+    order: dict[ILayer, None] = {}
+    waiting: dict[ILayer, None] = {}
+    stack = [(layer, False) for layer in reversed(last)]
+    while stack:
+        layer, is_ready = stack.pop()
+        if is_ready:
+            del waiting[layer]
+            order[layer] = None
+        elif layer in waiting:
+            raise UserError("E652", f"layer '{layer.name}' takes from layers that take from it")
+        elif layer not in order and only(layer):
+            waiting[layer] = None
+            stack.append((layer, True))
+            stack += [(t._layer, False) for t in reversed(layer._inputs) if t is not None and t._layer is not None]
+    return list(order)
 
 
 def _is_small(facts: Facts) -> bool:

@@ -13,7 +13,7 @@ from burnish.tensorrt.dims import Dims
 from burnish.tensorrt.emission import Emission
 from burnish.tensorrt.enums import NetworkDefinitionCreationFlag, TensorRTEnum
 from burnish.tensorrt.interfaces import IErrorRecorder, ILogger
-from burnish.tensorrt.layer import ILayer
+from burnish.tensorrt.layer import ILayer, in_order
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.network_layers import L, LayerMethods
 from burnish.tensorrt.tensor import Facts, ITensor
@@ -121,7 +121,7 @@ class INetworkDefinition(LayerMethods, Managed):
         for tensor, content in self._constants.items():
             names[tensor] = tensor._value_name
             graph.constants[tensor._value_name] = content
-        for layer in self._in_order():
+        for layer in in_order([t._layer for t in self._outputs if t._layer is not None]):
             outputs = layer.emit_all(graph, ["" if t is None else names[t] for t in layer._inputs])
             names.update(zip(layer._outputs, outputs))
         for tensor in self._outputs:
@@ -151,27 +151,6 @@ class INetworkDefinition(LayerMethods, Managed):
                 raise UserError(
                     "E652", f"several {kind} are called '{twice[0]}'", hint="set tensor.name of one of them"
                 )
-
-    def _in_order(self) -> list[ILayer]:
-        """The layers that the outputs need, each after those it takes from; E652 for a cycle."""
-        order: dict[ILayer, None] = {}
-        entered: set[ILayer] = set()
-        stack = [(t._layer, False) for t in reversed(self._outputs) if t._layer is not None]
-        while stack:
-            layer, is_done = stack.pop()
-            if is_done:
-                order.setdefault(layer)
-            elif layer not in entered:
-                entered.add(layer)
-                stack.append((layer, True))
-                stack += [(t._layer, False) for t in reversed(layer._inputs) if t is not None and t._layer is not None]
-        seen: set[ILayer] = set()
-        for layer in order:
-            seen.add(layer)
-            for tensor in layer._inputs:
-                if tensor is not None and tensor._layer is not None and tensor._layer not in seen:
-                    raise UserError("E652", f"layer '{layer.name}' takes from layers that take from it")
-        return list(order)
 
     def _emit_input(self, graph: Emission, tensor: ITensor) -> str:
         """The value that layers read: the input itself, cast or under its parsed name where those differ."""

@@ -16,6 +16,7 @@ from burnish.passes import (
     gather_to_slice,
     remove_no_ops,
     scatter_to_concat,
+    sink_reshapes,
     transpose_to_reshape,
 )
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
@@ -92,6 +93,7 @@ FINISH = Repeat(
         rules("gather_to_slice", "a constant place is a slice", *gather_to_slice.RULES),
         rules("forward_slices", "a slice reads from where its elements come from", *forward_slices.RULES),
         rules("transpose_to_reshape", "moving axes of size 1 moves nothing", *transpose_to_reshape.RULES),
+        rules("sink_reshapes", "pointwise work joins what computes its input", *sink_reshapes.RULES),
         *CLEAN.passes,
     ),
 )

@@ -57,7 +57,7 @@ class AttentionWriter(AttentionFrame):
         if self.is_single:
             self._keys(head, Block(k.i64(0), k.dim(self.keys)), first, last)
         else:
-            self._reset()
+            self._reset(k.ir.mul(k.ir.sub(last, first), k.i64(self.rows_each)))
             with k.loop(0, self._keys_seen(last), self.block) as loop:
                 left = k.ir.sub(k.dim(self.keys), loop.index)
                 self._keys(head, Block(loop.index, k.minimum(left, k.i64(self.block))), first, last)
@@ -83,11 +83,10 @@ class AttentionWriter(AttentionFrame):
                 with k.when(case.condition) if case.condition is not None else nullcontext():
                     body(case, k.ir.sub(loop.index, first))
 
-    def _reset(self) -> None:
+    def _reset(self, rows: ir.Value) -> None:
         """No key seen yet: sums 0, maxima -inf."""
         k = self.k
-        rows = self.tiles * self.rows_each
-        with k.loop(0, rows * self.row, self.lanes) as loop:
+        with k.loop(0, k.ir.mul(rows, k.i64(self.row)), self.lanes) as loop:
             self.put(ir.Constant(self.vector, None), self.sums, loop.index)
         with k.loop(0, rows) as loop:
             self.put(ir.Constant(self.element, -math.inf), self.maxima, loop.index)

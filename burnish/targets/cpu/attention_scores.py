@@ -51,9 +51,6 @@ def score_dots(f: AttentionFrame, case: RowCase, head: Head, block: Block) -> No
         case.size, 1, _COLUMNS, 1, f.q_slot.strides[2], step, levels,
         f.q_slot.dtype, f.k_slot.dtype, f.dtype,
     )  # fmt: skip
-    tail = k.ir.mul(k.ir.udiv(k.ir.sub(block.count, k.i64(1)), k.i64(f.lanes)), k.i64(f.lanes))
-    for i in range(case.size):
-        f.put(f.lowest, f.scores, k.ir.add(tail, k.i64(i * f.block)))
     with k.loop(0, block.count, _COLUMNS) as loop:
         last = k.ir.sub(k.ir.sub(block.count, k.i64(1)), loop.index)
         columns = [scaled(k, k.minimum(k.i64(c), last), step) for c in range(_COLUMNS)]
@@ -65,11 +62,10 @@ def score_dots(f: AttentionFrame, case: RowCase, head: Head, block: Block) -> No
 def _put_scores(
     f: AttentionFrame, case: RowCase, head: Head, block: Block, at: ir.Value, lanes: int, sums: Sequence[ir.Value]
 ) -> None:
-    """Scale, cap and mask a vector of scores of each row, and keep them; those of no key are -inf."""
+    """Scale, cap and mask a vector of scores of each row, and keep them; softmax sees to what lies beyond the keys."""
     k, kernel = f.k, f.kernel
     key = k.ir.add(block.first, at)
     exist = None if f.has_whole_panels else lanes_below(k, key, k.dim(f.keys), lanes)
-    lowest = ir.Constant(sums[0].type, [-math.inf] * lanes)
     for i, value in enumerate(sums):
         query = k.ir.add(case.start, k.i64(i))
         value = k.ir.fmul(value, ir.Constant(value.type, [kernel.scale] * lanes))
@@ -78,11 +74,6 @@ def _put_scores(
             value = k.ir.fmul(cap, arithmetic.unary(k, "tanh", f.dtype, k.ir.fdiv(value, cap)))
         if kernel.masked:
             value = _with_mask(f, value, head, query, key, lanes, exist)
-        if kernel.causal:
-            limit = k.ir.add(k.ir.add(query, k.dim(f.keys - f.queries)), k.i64(1))
-            value = k.ir.select(lanes_below(k, key, limit, lanes), value, lowest)
-        if exist is not None:
-            value = k.ir.select(exist, value, lowest)
         f.put(value, f.scores, k.ir.add(at, k.i64(i * f.block)))
 
 

@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from burnish.targets.cpu import arithmetic
 from burnish.targets.cpu.attention_frame import AttentionFrame, Block
+from burnish.targets.cpu.builder import I32
 from burnish.targets.cpu.contraction_rows import RowCase
 from burnish.targets.cpu.reductions import across_lanes
 
@@ -23,7 +24,7 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) ->
     with k.loop(0, case.size) as row:
         start = k.ir.mul(row.index, k.i64(f.block))
         state = k.ir.add(k.ir.mul(number, k.i64(f.rows_each)), row.index)
-        highest = _row_maximum(f, start, block)
+        highest = _row_maximum(f, start, block, _limit(f, case, row.index, block))
         before = None
         if not f.is_single:
             before = f.get(f.maxima, state, f.element)
@@ -39,12 +40,27 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) ->
         f.put(total, f.totals, state)
 
 
-def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block) -> ir.Value:
+def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Value | None) -> ir.Value:
+    """The largest score; those at `limit` and beyond count as -inf, and become it (None: there are none)."""
     k = f.k
     with k.loop(0, block.count, f.lanes, carried=[f.lowest]) as loop:
-        score = f.get(f.scores, k.ir.add(start, loop.index), f.vector)
+        at = k.ir.add(start, loop.index)
+        score = f.get(f.scores, at, f.vector)
+        if limit is not None:
+            left = k.splat(k.ir.trunc(k.ir.sub(limit, loop.index), I32), f.lanes)
+            score = k.ir.select(k.ir.icmp_signed("<", k.iota(f.lanes, I32), left), score, f.lowest)
+            f.put(score, f.scores, at)
         loop.next = [k.ir.select(k.ir.fcmp_ordered(">", score, loop.carried[0]), score, loop.carried[0])]
     return across_lanes(k, "max", f.dtype, loop.results[0])
+
+
+def _limit(f: AttentionFrame, case: RowCase, row: ir.Value, block: Block) -> ir.Value | None:
+    """How many scores of a row of this block are of keys that exist and that it may look at."""
+    k = f.k
+    if not f.kernel.causal:
+        return None if f.has_whole_panels else block.count
+    seen = k.ir.add(k.ir.add(case.start, row), k.dim(f.keys - f.queries + 1))
+    return k.minimum(k.ir.sub(seen, block.first), block.count)
 
 
 def _exponentials(f: AttentionFrame, start: ir.Value, block: Block, shift: ir.Value) -> ir.Value:

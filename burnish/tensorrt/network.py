@@ -108,7 +108,7 @@ class INetworkDefinition(LayerMethods, Managed):
         return True
 
     def to_onnx(self) -> onnx.ModelProto:
-        """The network as an ONNX model, to look at in Netron or to run elsewhere (Burnish's own addition)."""
+        """The network as an ONNX model, weights included, for Netron or another runtime (Burnish's own addition)."""
         return ir.to_proto(self.to_model())
 
     def to_model(self) -> ir.Model:

@@ -140,6 +140,7 @@ class OnnxParser(Managed):
         report(self._logger, error, self._network.error_recorder)
 
     def _fill(self, model: ir.Model) -> None:
+        _map_external_data(model)
         graph, network = model.graph, self._network
         tensors: dict[str, ITensor] = {}
         for value in graph.inputs:
@@ -168,6 +169,14 @@ class OnnxParser(Managed):
         tensors.update((t.name, t) for t in layer._outputs)
         self._network._layers.append(layer)
         self._layers[layer.name] = layer
+
+
+def _map_external_data(model: ir.Model) -> None:
+    """Tensors in files beside the model become arrays over the mapped files, whose place no longer matters."""
+    for graph in model.graphs():
+        for name, value in graph.initializers.items():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                value.const_value = ir.Tensor(value.const_value.numpy(), name=name)
 
 
 def _facts(value: ir.Value) -> Facts:

@@ -34,18 +34,20 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         burnish.biuld  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["bench", "build", "verify"])
 @pytest.mark.parametrize(
     "first", ["import burnish.{0}", "from burnish.{0} import {0}", "import burnish; burnish.{0}", ""]
 )
-def test_a_room_can_be_called_whichever_import_comes_first(name: str, first: str) -> None:
-    program = f"""
+def test_a_room_can_be_called_whichever_import_comes_first(first: str) -> None:
+    program = "".join(
+        f"""
 {first.format(name)}
 import burnish, importlib
 from burnish import {name} as direct
 module = importlib.import_module("burnish.{name}")
 assert callable(burnish.{name}) and callable(direct) and callable(module) and callable(module.{name})
 """
+        for name in ("bench", "build", "verify")
+    )
     run(program)
 
 

@@ -196,7 +196,7 @@ def _unsupported(value: ir.Value, dtype: ir.DataType) -> UserError:
         "E202",
         f"'{value.name}' has element type {dtype.name}",
         where=f"value '{value.name}'",
-        why=f"Burnish holds {', '.join(t.value for t in DType)}",
+        why=f"Burnish knows {', '.join(t.value for t in DType)}",
         hint="cast the value to one of these types in the model",
     )
 

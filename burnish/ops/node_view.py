@@ -31,7 +31,7 @@ def constant_tensor(name: str, array: np.ndarray[Any, Any]) -> Tensor:
     """A tensor of known content. KeyError for an element type Burnish does not hold."""
     dtype = DType.of(array.dtype)
     elements = None
-    if array.size <= KNOWN_ELEMENTS:
+    if array.size <= KNOWN_ELEMENTS and (dtype.has_kernels or dtype is DType.STRING):
         readable = array.astype(np.float64) if dtype.is_float else array  # bf16 scalars are no Python floats
         elements = tuple(readable.ravel().tolist())
     return Tensor(name, dtype, tuple(int(d) for d in array.shape), elements, array)

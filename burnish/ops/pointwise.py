@@ -125,10 +125,11 @@ def bit_shift(node: NodeView) -> Compute:
     last = a.dtype.size_bytes * 8 - 1
 
     def shift(x: Expr, y: Expr) -> Expr:
-        shifted = binary(name, x, binary("min", y, last))
-        if name == "shr" and a.dtype.is_signed:
-            return shifted  # by the last bit: all sign
-        return where(binary("gt", y, last), 0, shifted)
+        outside = binary("gt", y, last)
+        if a.dtype.is_signed:
+            outside = binary("or", outside, binary("lt", y, 0))  # as numpy does
+        shifted = binary(name, x, where(outside, last, y))
+        return shifted if name == "shr" and a.dtype.is_signed else where(outside, 0, shifted)
 
     return elementwise(shift, a.dtype, a, b)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from burnish.dtypes import DType
@@ -62,16 +62,23 @@ def define(node: NodeView) -> tuple[Result, ...]:
     function = _definitions().get((_domain(node.domain), node.op_type))
     if function is None:
         raise Undefined(f"{node.op_type} has no definition")
-    if node.op_type not in ("Shape", "Size") and any(t is not None and t.dtype is DType.STRING for t in node.inputs):
-        raise Undefined(f"{node.op_type} of strings")
+    _refuse_without_kernels(node.op_type, (t.dtype for t in node.inputs if t is not None))
     results = function(node)
     results = results if isinstance(results, tuple) else (results,)
+    _refuse_without_kernels(node.op_type, (r.dtype for r in results if r is not None and not isinstance(r, Recurrent)))
     return results + (None,) * (len(node.output_names) - len(results))
 
 
 def defined_operators() -> tuple[tuple[str, str], ...]:
     """Every (domain, operator) with a definition, sorted."""
     return tuple(sorted(_definitions()))
+
+
+def _refuse_without_kernels(op_type: str, dtypes: Iterable[DType]) -> None:
+    """Shape and Size read no element, so that theirs may be of any type."""
+    foreign = next((t for t in dtypes if not t.has_kernels), None)
+    if foreign is not None and op_type not in ("Shape", "Size"):
+        raise Undefined(f"{op_type} of {foreign.value}")
 
 
 def _domain(domain: str) -> str:

@@ -1,6 +1,6 @@
 """The whole story: an ONNX model becomes a plan. Each stage is timed; `explain` gets the table, line by line.
 
-    import -> profile -> passes -> infer -> lower -> memory -> code, for each target -> plan
+import -> profile -> passes -> infer -> lower -> memory -> code, for each target -> plan
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def analyze(
 def notes_of(found: Analysis) -> tuple[str, ...]:
     """What a reader of the plan should know: inputs that were fixed, and every node on the reference kernel."""
     fallbacks = [
-        f"{s.op_type} '{s.name}' runs on the reference kernel: {_reason(found, s)}" for s in _references(found.program.steps)
+        f"{s.op_type} '{s.name}' runs on the reference kernel: {_reason(found, s)}"
+        for s in _references(found.program.steps)
     ]
     return (*found.profile.notes, *fallbacks)
 

@@ -11,11 +11,13 @@ import math
 
 from llvmlite import ir
 
+from burnish.dtypes import DType
 from burnish.targets.cpu import arithmetic
 from burnish.targets.cpu.attention_frame import AttentionFrame, Block
 from burnish.targets.cpu.builder import I32
 from burnish.targets.cpu.contraction_rows import RowCase
 from burnish.targets.cpu.reductions import across_lanes
+from burnish.targets.cpu.storage import fill
 
 
 def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) -> None:
@@ -34,7 +36,7 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) ->
         shift = k.ir.select(nothing, ir.Constant(f.element, 0.0), highest)
         total = _exponentials(f, start, block, shift)
         if before is not None:
-            decay = arithmetic.unary(k, "exp", f.dtype, k.ir.fsub(before, shift))
+            decay = _exponential(f, k.ir.fsub(before, shift))
             total = k.ir.fadd(total, k.ir.fmul(decay, f.get(f.totals, state, f.element)))
             _shrink(f, state, decay)
         f.put(total, f.totals, state)
@@ -69,7 +71,7 @@ def _exponentials(f: AttentionFrame, start: ir.Value, block: Block, shift: ir.Va
     with k.loop(0, block.count, f.lanes, carried=[ir.Constant(f.vector, None)]) as loop:
         at = k.ir.add(start, loop.index)
         value = k.ir.fsub(f.get(f.scores, at, f.vector), shifts)
-        value = arithmetic.unary(k, "exp", f.dtype, value)
+        value = _exponential(f, value)
         f.put(value, f.scores, at)
         loop.next = [k.ir.fadd(loop.carried[0], value)]
     return across_lanes(k, "sum", f.dtype, loop.results[0])
@@ -81,3 +83,12 @@ def _shrink(f: AttentionFrame, state: ir.Value, factor: ir.Value) -> None:
     for at in range(0, f.row, f.lanes):
         place = k.ir.add(k.ir.mul(state, k.i64(f.row)), k.i64(at))
         f.put(k.ir.fmul(factors, f.get(f.sums, place, f.vector)), f.sums, place)
+
+
+def _exponential(f: AttentionFrame, value: ir.Value) -> ir.Value:
+    """e**value for value <= 0; 0 where that is no normal number, for subnormals cost hundreds of cycles each."""
+    k = f.k
+    smallest = fill(value, f.element, -708.0 if f.dtype is DType.F64 else -87.0)
+    vanishes = k.ir.fcmp_ordered("<", value, smallest)
+    power = arithmetic.unary(k, "exp", f.dtype, k.ir.select(vanishes, smallest, value))
+    return k.ir.select(vanishes, ir.Constant(value.type, None if value.type == f.vector else 0.0), power)

@@ -17,7 +17,7 @@ from burnish.plan.manifest import Manifest, Plan, TensorSpec, Variant
 from burnish.runtime.arrays import refuse_names
 from burnish.runtime.context import Context, closed
 from burnish.runtime.layout import make_layout
-from burnish.runtime.shapes import Bound, Shape, bind_shapes, profile_shapes
+from burnish.runtime.shapes import Bound, Shape, bind_shapes, profile_shapes, shape_rules
 from burnish.settings import settings
 from burnish.target import LEVELS, Target, parse_target
 
@@ -53,6 +53,7 @@ class Engine:
         self.code = device.load(plan.blobs[self.variant.code])
         self.layout = make_layout(plan.manifest, self.variant, plan.blobs, device)
         self.symbol_index = {s.name: n for n, s in enumerate(plan.manifest.symbols)}
+        self._rules = shape_rules(plan.manifest)
         self._bounds: dict[tuple[Shape, ...], Bound] = {}
         self._idle: list[Context] = []
         self._made, self._most, self._waiting = 0, contexts, 0
@@ -94,7 +95,7 @@ class Engine:
         """Input shapes, in the inputs' order, checked and remembered. E504 .. E506."""
         bound = self._bounds.get(shapes)
         if bound is None:
-            bound = bind_shapes(self.manifest, shapes)
+            bound = bind_shapes(self._rules, shapes)
             if len(self._bounds) >= MOST_BOUND:
                 self._bounds.clear()
             self._bounds[shapes] = bound

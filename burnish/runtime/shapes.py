@@ -24,35 +24,82 @@ class Bound:
     outputs: tuple[Shape | None, ...]
 
 
-def bind_shapes(manifest: Manifest, shapes: Sequence[Shape]) -> Bound:
+@dataclass(frozen=True, slots=True)
+class InputRule:
+    """What an input's shape must be: axes that are a symbol, axes that are a number, and the rest."""
+
+    spec: TensorSpec
+    named: tuple[tuple[int, str, int, int], ...]  # axis, symbol, min, max
+    fixed: tuple[tuple[int, int], ...]
+    other: tuple[tuple[int, Dim], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeRules:
+    """A manifest's shapes, sorted out once: what differs from call to call (a growing cache) is bound in a few us."""
+
+    inputs: tuple[InputRule, ...]
+    outputs: tuple[tuple[Dim | str, ...] | None, ...]  # str: a bare symbol; None: data decides
+    ranges: Mapping[str, SymbolRange]
+    unsolved: Mapping[str, int]  # symbols that no input names directly keep the one value they can have
+
+
+def shape_rules(manifest: Manifest) -> ShapeRules:
+    """The rules of `bind_shapes`."""
+    ranges = {s.name: s for s in manifest.symbols}
+    inputs = tuple(_input_rule(spec, ranges) for spec in manifest.inputs)
+    solved = {name for rule in inputs for _, name, _, _ in rule.named}
+    known = {s.name for s in manifest.symbols if not s.from_data}
+    outputs = [t.shape if all(symbols(n) <= known for n in t.shape) else None for t in manifest.outputs]
+    sizes = tuple(None if shape is None else tuple(symbol_name(n) or n for n in shape) for shape in outputs)
+    return ShapeRules(inputs, sizes, ranges, {name: ranges[name].opt for name in sorted(known - solved)})
+
+
+def bind_shapes(rules: ShapeRules, shapes: Sequence[Shape]) -> Bound:
     """The symbols' values, every dimension checked against the profile.
 
     raises: E504 wrong rank; E505 a dimension that the profile does not allow; E506 equal symbols that disagree
     """
-    ranges = {s.name: s for s in manifest.symbols}
     values: dict[str, int] = {}
-    found_in: dict[str, str] = {}
-    for spec, shape in zip(manifest.inputs, shapes):
-        if len(shape) != len(spec.shape):
-            raise _wrong_rank(spec, shape)
-        for axis, (dim, size) in enumerate(zip(spec.shape, shape)):
-            name = symbol_name(dim)
-            if name is None:
-                continue
-            if name in values and values[name] != size:
-                raise _disagreement(spec, axis, size, name, values[name], found_in[name])
-            if not ranges[name].min <= size <= ranges[name].max:
-                raise _outside_profile(spec, axis, size, ranges[name])
-            values[name] = size
-            found_in.setdefault(name, f"input '{spec.name}', axis {axis}")
-    for spec, shape in zip(manifest.inputs, shapes):
-        for axis, (dim, size) in enumerate(zip(spec.shape, shape)):
-            if symbol_name(dim) is None and symbols(dim) <= values.keys() and evaluate(dim, values) != size:
-                raise _wrong_size(spec, axis, size, dim, values)
-    for s in manifest.symbols:  # a symbol that no input names directly keeps the one value it can have
-        if not s.from_data and s.name not in values:
-            values[s.name] = s.opt
-    return Bound(values, tuple(known_shape(t.shape, values) for t in manifest.outputs))
+    for rule, shape in zip(rules.inputs, shapes):
+        if len(shape) != len(rule.spec.shape):
+            raise _wrong_rank(rule.spec, shape)
+        for axis, name, low, high in rule.named:
+            size = shape[axis]
+            if values.setdefault(name, size) != size:
+                raise _disagreement(rule.spec, axis, size, name, values[name], _first_use(rules, name))
+            if not low <= size <= high:
+                raise _outside_profile(rule.spec, axis, size, rules.ranges[name])
+        for axis, size in rule.fixed:
+            if shape[axis] != size:
+                raise _wrong_size(rule.spec, axis, shape[axis], size, {})
+    values.update(rules.unsolved)
+    for rule, shape in zip(rules.inputs, shapes):
+        for axis, dim in rule.other:
+            if shape[axis] != evaluate(dim, values):
+                raise _wrong_size(rule.spec, axis, shape[axis], dim, values)
+    return Bound(values, tuple(None if s is None else _sizes(s, values) for s in rules.outputs))
+
+
+def _input_rule(spec: TensorSpec, ranges: Mapping[str, SymbolRange]) -> InputRule:
+    axes = list(enumerate(spec.shape))
+    names = [(axis, name) for axis, dim in axes if (name := symbol_name(dim)) is not None]
+    return InputRule(
+        spec,
+        named=tuple((axis, name, ranges[name].min, ranges[name].max) for axis, name in names),
+        fixed=tuple((axis, dim) for axis, dim in axes if isinstance(dim, int)),
+        other=tuple((axis, dim) for axis, dim in axes if not isinstance(dim, int) and symbol_name(dim) is None),
+    )
+
+
+def _first_use(rules: ShapeRules, name: str) -> str:
+    places = ((rule.spec.name, axis) for rule in rules.inputs for axis, symbol, _, _ in rule.named if symbol == name)
+    first, axis = next(places)
+    return f"input '{first}', axis {axis}"
+
+
+def _sizes(shape: Sequence[Dim | str], values: Mapping[str, int]) -> Shape:
+    return tuple([n if isinstance(n, int) else values[n] if isinstance(n, str) else evaluate(n, values) for n in shape])
 
 
 def symbol_name(dim: Dim) -> str | None:
@@ -68,7 +115,7 @@ def known_shape(shape: Sequence[Dim], values: Mapping[str, int]) -> Shape | None
     """Its sizes, or None while a symbol has no value."""
     if any(not symbols(n) <= values.keys() for n in shape):
         return None
-    return tuple(evaluate(n, values) for n in shape)
+    return _sizes(shape, values)
 
 
 def profile_shapes(manifest: Manifest, which: str = "opt") -> dict[str, Shape]:

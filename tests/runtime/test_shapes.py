@@ -8,7 +8,7 @@ from burnish.dims import Dim, ceildiv, symbol
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
-from burnish.runtime.shapes import bind_shapes, profile_shapes, symbol_name
+from burnish.runtime.shapes import bind_shapes, profile_shapes, shape_rules, symbol_name
 
 N, M = symbol("n"), symbol("m")
 
@@ -22,23 +22,23 @@ def manifest(*shapes: tuple[Dim, ...], outputs: tuple[tuple[Dim, ...], ...] = ()
 
 def code(m: Manifest, *shapes: tuple[int, ...]) -> str:
     with pytest.raises(UserError) as caught:
-        bind_shapes(m, shapes)
+        bind_shapes(shape_rules(m), shapes)
     return caught.value.code
 
 
 def test_symbols_are_solved_and_output_shapes_follow():
     m = manifest((N, 3), (M,), outputs=((ceildiv(N, 2), 2 * M),))
-    bound = bind_shapes(m, [(7, 3), (0,)])
+    bound = bind_shapes(shape_rules(m), [(7, 3), (0,)])
     assert (bound.values, bound.outputs) == ({"n": 7, "m": 0}, ((4, 0),))
 
 
 def test_a_shape_that_data_decides_is_not_known():
-    assert bind_shapes(manifest((N,), outputs=((symbol("found"),),)), [(2,)]).outputs == (None,)
+    assert bind_shapes(shape_rules(manifest((N,), outputs=((symbol("found"),),))), [(2,)]).outputs == (None,)
 
 
 def test_an_expression_is_checked_when_its_symbols_are_known():
     m = manifest((2 * N,), (N,))
-    assert bind_shapes(m, [(6,), (3,)]).values["n"] == 3
+    assert bind_shapes(shape_rules(m), [(6,), (3,)]).values["n"] == 3
     assert code(m, (7,), (3,)) == "E505"
 
 

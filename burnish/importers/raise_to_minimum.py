@@ -28,4 +28,23 @@ def raise_to_minimum(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
             why=f"ONNX's converter to opset {MINIMUM_OPSET} says: {' '.join(str(error).split())[:200]}",
             hint=f"export with opset {MINIMUM_OPSET} or newer",
         ) from None
+    _give_slopes_axes(converted)
     return converted
+
+
+def _give_slopes_axes(proto: onnx.ModelProto) -> None:
+    """PRelu before opset 7 took a slope per channel as [C]; since then it is [C, 1, 1 ...], which the converter omits."""
+    inferred = onnx.shape_inference.infer_shapes(proto)
+    values = [*inferred.graph.input, *inferred.graph.value_info]
+    ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in values}
+    ranks |= {t.name: len(t.dims) for t in proto.graph.initializer}
+    nodes = list(proto.graph.node)
+    for node in list(nodes):
+        axes = list(range(1, ranks.get(node.input[0], 0) - 1)) if node.op_type == "PRelu" else []
+        if axes and ranks.get(node.input[1]) == 1:
+            slope = f"{node.output[0]}_slope"
+            unsqueeze = onnx.helper.make_node("Unsqueeze", [node.input[1]], [slope], axes=axes)
+            nodes.insert(nodes.index(node), unsqueeze)
+            node.input[1] = slope
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)

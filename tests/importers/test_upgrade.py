@@ -181,6 +181,13 @@ def test_an_opset_before_7_goes_through_the_converter_of_onnx():
     assert_import_keeps_answers(proto, load_model(proto), {"x": random(2, 3)})
 
 
+def test_prelu_of_opset_6_has_one_slope_per_channel():
+    proto = parse(6, "agraph (float[2,3,4] x, float[3] s) => (float[2,3,4] y) { y = PRelu (x, s) }", ir_version=3)
+    x, slope = random(2, 3, 4), random(3, seed=1)
+    want = np.where(x < 0, x * slope[:, None], x)
+    assert_import_keeps_answers(proto, load_model(proto), {"x": x, "s": slope}, [want])
+
+
 def test_every_adapter_of_the_table_is_reached_by_a_case_above():
     tested = {word for _, text in OLD_FORMS.values() for word in ADAPTERS if f"{word} " in text or f"{word}(" in text}
     elsewhere = {"GroupNormalization", "DFT"}

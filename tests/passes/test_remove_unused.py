@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from burnish.passes.context import PassContext
-from burnish.passes.lift_constants import lift_constants
 from burnish.passes.remove_unused import remove_unused
-from tests.passes.models import assert_same_answers, operators, parse, random_feeds
+from tests.passes.models import assert_same_answers, operators, parse
 
 
 def test_whole_chains_and_their_constants_go():
@@ -37,16 +36,3 @@ def test_what_only_a_subgraph_reads_stays_and_dead_nodes_inside_go():
     assert remove_unused(model, PassContext()) == 1
     assert operators(model) == ["Exp", "If", "Abs", "Abs"]
     assert_same_answers(before, model, {"c": np.array(True), "x": np.ones(2, np.float32)})
-
-
-def test_constant_nodes_of_every_kind_become_initializers():
-    text = """agraph (float[3] x) => (float[3] y, int64[2] k) {
-        a = Constant <value = float[3] {1.0, 2.0, 3.0}> () b = Constant <value_float = 2.0> ()
-        c = Constant <value_floats = [1.0, 2.0, 3.0]> () k = Constant <value_ints = [4, 5]> ()
-        p = Mul (x, a) q = Mul (p, b) y = Add (q, c) }"""
-    model = parse(text)
-    before = model.clone()
-    assert lift_constants(model, PassContext()) == 4
-    assert operators(model) == ["Identity", "Mul", "Mul", "Add"]
-    assert_same_answers(before, model, random_feeds(before))
-    assert lift_constants(model, PassContext()) == 0

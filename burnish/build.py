@@ -112,17 +112,18 @@ def analyze(
     with _timed(times, "import"):
         imported = load_model(source, keep=is_defined)
         resolved = resolve_profile(imported.model, shapes, profile)
+        ranges = symbol_ranges(resolved, imported.model.graph)
+        sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     step("passes", 1)
     with _timed(times, "passes"):
-        report = optimize(imported.model, PassContext(input_shapes=resolved.fixed))
+        report = optimize(imported.model, PassContext(resolved.fixed, sizes))
     if explain is not None:
         for row in report.rows:
             if row.changes:
                 explain(f"{row.name:24} {row.nodes_before:5} -> {row.nodes_after:5} nodes  {row.reason}")
     step("infer", 2)
     with _timed(times, "infer"):
-        inferred = infer(imported.model.graph)
-        ranges = symbol_ranges(resolved, imported.model.graph, inferred)
+        inferred = infer(imported.model.graph, sizes=sizes)
     step("lower", 3)
     with _timed(times, "lower"):
         program = lower(imported.model.graph, inferred, ranges)

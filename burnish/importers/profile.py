@@ -1,8 +1,8 @@
 """Optimization profiles: which shapes of its inputs a plan must run.
 
-A profile gives min, opt and max of every dynamic input. Where min == max the dimension becomes a number before the passes run,
-so most plans have no dynamic dimension left. A dynamic input that no profile names is fixed at 1 on every dynamic axis, as
-trtexec does, and `notes` says so.
+A profile gives min, opt and max of every dynamic input. Where min == max the dimension becomes a number before the passes
+run, so most plans have no dynamic dimension left. A dynamic input that no profile names is fixed at 1 on every dynamic
+axis, as trtexec does, and `notes` says so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from burnish.dims import symbols
 from burnish.errors import UserError
-from burnish.ops.infer import Inferred
+from burnish.ops.infer import input_dim
 
 Shape = Sequence[int]
 Range = tuple[Shape, Shape, Shape]
@@ -65,7 +65,7 @@ def resolve_profile(
     return Profile(resolved, tuple(notes))
 
 
-def symbol_ranges(profile: Profile, graph: ir.Graph, inferred: Inferred) -> dict[str, tuple[int, int, int]]:
+def symbol_ranges(profile: Profile, graph: ir.Graph) -> dict[str, tuple[int, int, int]]:
     """min, opt, max of every symbol in the inputs' shapes.
 
     raises: E603 if two inputs give one symbol different ranges
@@ -74,11 +74,11 @@ def symbol_ranges(profile: Profile, graph: ir.Graph, inferred: Inferred) -> dict
     owner: dict[str, str] = {}
     for value in graph.inputs:
         name = value.name or ""
-        if name not in profile.ranges or value not in inferred.tensors:
+        if name not in profile.ranges or value.shape is None:
             continue
         low, opt, high = profile.ranges[name]
-        for axis, d in enumerate(inferred.tensors[value].shape):
-            for symbol in symbols(d):
+        for axis in range(len(value.shape)):
+            for symbol in symbols(input_dim(value, axis)):
                 range_ = (low[axis], opt[axis], high[axis])
                 if found.setdefault(symbol, range_) != range_:
                     raise UserError(

@@ -42,7 +42,8 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
             into[tensor] = Placement(at.storage, tensor.dtype, tensor.shape, dense_strides(tensor.shape))
         outputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
     steps = ScopeLowering(shared, graph, into).run()
-    table = {name: ranges[name] for name in ranges}
+    used = {name for t in inputs for n in t.shape for name in symbols(n)}
+    table = {name: ranges[name] for name in ranges if name in used}
     table |= dict.fromkeys(sorted(inferred.from_data), (0, 1, 0))
     notes = tuple(f"{node}: not fused, {reason}" for node, reason in shared.declined.items())
     return Program(

@@ -7,12 +7,23 @@ name tensors. So a transpose is a load at permuted axes, and fusing is substitut
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
 from burnish.lower.placement import splitting_index
-from burnish.ops.definition import Attention, Compute, Concat, Conv, MatMul, Recurrent, Reshape, Tensor, View
+from burnish.ops.definition import (
+    Attention,
+    Compute,
+    Concat,
+    Conv,
+    Definition,
+    MatMul,
+    Recurrent,
+    Reshape,
+    Tensor,
+    View,
+)
 from burnish.ops.expr import Axis, Expr, axis, fresh_axis, walk
 from burnish.ops.infer import Inferred
 
@@ -67,9 +78,10 @@ def build_scope(graph: ir.Graph, inferred: Inferred) -> Scope:
             recurrent = results[0] if results else None
             assert recurrent is None or isinstance(recurrent, Recurrent)
             step = StepForm(node, tuple(_step_inputs(node, inferred)), tuple(outputs), recurrent)
-            pairs = [(t, step) for t in outputs if t is not None]
+            pairs: list[tuple[Tensor, Form]] = [(t, step) for t in outputs if t is not None]
         else:
-            pairs = [(t, _form(r)) for t, r in zip(outputs, results) if t is not None and r is not None]  # type: ignore[misc]
+            defined = [(t, r) for t, r in zip(outputs, results) if t is not None and r is not None]
+            pairs = [(t, _form(t, r)) for t, r in defined if not isinstance(r, Recurrent)]
         for tensor, form in pairs:
             if not is_constant(tensor):
                 scope.forms[tensor] = form
@@ -110,21 +122,18 @@ def placed_sources(form: Form) -> list[Tensor]:
     return [] if isinstance(form, Body) else sources(form)
 
 
-def _form(result: object) -> Form:
-    if isinstance(result, Compute):
-        axes = tuple(fresh_axis(n, "a") for n in result.shape)
-        return Body(axes, result.body([axis(a) for a in axes]), False)
-    if isinstance(result, View):
-        axes = tuple(fresh_axis(n, "a") for n in result.shape)
-        return Body(axes, result.source[list(result.where([axis(a) for a in axes]))], True)
+def _form(tensor: Tensor, result: Definition) -> Form:
+    """The definition with the tensor's own shape, in which a profile may have decided more dimensions."""
     if isinstance(result, Reshape):
-        where = splitting_index(result.source.shape, result.shape)
-        if where is None:
-            return result
-        axes = tuple(fresh_axis(n, "a") for n in result.shape)
-        return Body(axes, result.source[where([axis(a) for a in axes])], True)
-    assert isinstance(result, Concat | MatMul | Conv | Attention)
-    return result
+        where = splitting_index(result.source.shape, tensor.shape)
+        result = replace(result, shape=tensor.shape) if where is None else View(result.source, tensor.shape, where)
+    if isinstance(result, Compute | View):
+        axes = tuple(fresh_axis(n, "a") for n in tensor.shape)
+        index = [axis(a) for a in axes]
+        if isinstance(result, View):
+            return Body(axes, result.source[list(result.where(index))], True)
+        return Body(axes, result.body(index), False)
+    return result if isinstance(result, Reshape) else replace(result, shape=tensor.shape)
 
 
 def _step_inputs(node: ir.Node, inferred: Inferred) -> Iterator[Tensor | None]:

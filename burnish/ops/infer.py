@@ -25,7 +25,7 @@ from burnish.ops.evaluate import known_elements
 from burnish.ops.infer_control import CONTROL
 from burnish.ops.infer_reference import infer_reference
 from burnish.ops.node_view import constant_of_node, tensor_of_constant, view_node
-from burnish.ops.ordering import sizes_within
+from burnish.ops.ordering import decided, sizes_within
 from burnish.ops.registry import Misfit, Result, Undefined, define
 
 
@@ -170,7 +170,8 @@ class _Walk:
                 self.output(value, Tensor(name, result.dtype, result.shape, known_elements(result)))
 
     def output(self, value: ir.Value, tensor: Tensor) -> None:
-        self.tensors.setdefault(value, tensor)
+        if value not in self.tensors:
+            self.tensors[value] = decided(tensor)
 
     def undefined(self, node: ir.Node) -> None:
         if node.op_type in CONTROL and node.domain in ("", "ai.onnx"):

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 
 from burnish.dims import Dim, DimExpr, Operation, bounds, maximum, minimum
+from burnish.ops.definition import Tensor
 
 LARGEST = 1_000_000_000  # no axis that a symbol names is longer; exporters write it for "to the end"
 
@@ -88,6 +90,22 @@ def from_end(position: Dim, length: Dim) -> Dim:
         return position + length
     is_negative = minimum(1, larger(0, position * -1))
     return position + length * is_negative
+
+
+def decided(tensor: Tensor) -> Tensor:
+    """The tensor with every dimension that can have one value only as that number: (n + 3) // 4 for n in 1..4 is 1."""
+    shape = tuple(map(_number_if_decided, tensor.shape))
+    elements = tensor.elements
+    if elements is not None and any(isinstance(e, DimExpr) for e in elements):
+        elements = tuple(_number_if_decided(e) if isinstance(e, DimExpr) else e for e in elements)
+    if shape == tensor.shape and elements is tensor.elements:
+        return tensor
+    return replace(tensor, shape=shape, elements=elements)
+
+
+def _number_if_decided(dim: Dim) -> Dim:
+    low, high = limits(dim)
+    return low if low == high else dim
 
 
 def _extreme(dim: Dim) -> tuple[str, Dim, Dim]:

@@ -18,7 +18,7 @@ def fold_branches(model: ir.Model, context: PassContext) -> int:
     """Innermost branches come along with the branch that holds them; a second round folds what opened up."""
     if not any(node.op_type == "If" for node in model.graph.all_nodes()):
         return 0
-    inferred = infer(model.graph) if context.input_shapes else None
+    inferred = infer(model.graph, sizes=context.sizes) if context.input_shapes else None
     taken: set[str] = {str(v.name) for g in each_graph(model) for v in (*g.inputs, *g.initializers.values())}
     taken |= {str(v.name) for node in model.graph.all_nodes() for v in node.outputs}
     return _fold_graph(model.graph, inferred, taken, context)

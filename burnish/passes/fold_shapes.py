@@ -25,7 +25,7 @@ CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
 
 def fold_shapes(model: ir.Model, context: PassContext) -> int:
     """Returns the number of values that became constants (writing back shapes is no change)."""
-    inferred = infer(model.graph)
+    inferred = infer(model.graph, sizes=context.sizes)
     changes = 0
     for graph in each_graph(model):
         for value in graph.inputs:

@@ -24,7 +24,7 @@ Function = TypeVar("Function", bound=Define)
 
 FAMILIES = (
     "pointwise", "activation", "quantize", "movement", "indexing", "generate", "scatter", "reduction",
-    "normalization", "pooling", "resize", "contraction", "convolution", "attention", "recurrent",
+    "normalization", "pooling", "resize", "grid_sample", "contraction", "convolution", "attention", "recurrent",
 )  # fmt: skip
 _table: dict[tuple[str, str], Define] = {}
 

@@ -1,7 +1,7 @@
 """ScatterND and ScatterElements, read backwards: which update, if any, lands on an element.
 
 Known points that fill a box (x[:, 2:5] = y, as exporters write it) make that a comparison per axis. A few points that
-are not known are searched: the last one that matches wins, or all that match are combined (reduction add, mul, max, min).
+are not known are searched: the last one that matches wins, or all that match are combined (add, mul, max, min).
 Everything else is left to the reference kernel.
 """
 
@@ -15,6 +15,7 @@ from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in
 from burnish.ops.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, where
+from burnish.ops.movement import load_or
 from burnish.ops.registry import Undefined, operator
 
 SEARCHED_POINTS = 64
@@ -173,5 +174,20 @@ def scatter_elements(node: NodeView) -> Compute:
         found = binary("ge", last, 0)
         found = found if covered.op == "const" else binary("and", covered, found)
         return where(found, updates[line], x[i])
+
+    return Compute(x.dtype, x.shape, body)
+
+
+@operator("TensorScatter")
+def tensor_scatter(node: NodeView) -> Compute:
+    """A cache with new rows: update[s] at row write_indices[batch] + s, modulo the rows if circular"""
+    x, updates, starts = node.tensor(0), node.tensor(1), node.optional(2)
+    a = axis_in(node.attr("axis", -2), x.rank)
+    is_circular = node.attr("mode", "linear") == "circular"
+
+    def body(i: Index) -> Expr:
+        start = const(0, DType.I64) if starts is None else cast(starts[(i[0],)], DType.I64)
+        row = (i[a] - start) % x.shape[a] if is_circular else i[a] - start
+        return load_or(updates, [row if n == a else v for n, v in enumerate(i)], [a], x[i])
 
     return Compute(x.dtype, x.shape, body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,27 +32,23 @@ class Recorder:
     """Collects stamps while a context runs."""
 
     def __init__(self, launches: int) -> None:
-        self._stamps = (ctypes.c_int64 * (1 + launches))()
-        self.address = ctypes.addressof(self._stamps)
-        self._ticks = np.zeros(launches)
-        self._seconds = np.zeros(launches)
+        self._stamps = np.zeros(1 + launches, np.int64)
+        self.address = self._stamps.ctypes.data
+        self._ticks, self._seconds = np.zeros(launches), np.zeros(launches)
         self.runs: list[tuple[Ticks, Ticks]] = []
         self.clock: list[tuple[int, int]] = []  # (ticks, ns) at the start of each native step
+        self._start_ns = 0
 
     def before(self, step: NativeStep) -> None:
-        first = 1 + step.first
-        ctypes.memset(self.address + 8 * first, 0, 8 * step.count)
-        self.clock.append((0, time.perf_counter_ns()))
+        self._stamps[1 + step.first : 1 + step.first + step.count] = 0
+        self._start_ns = time.perf_counter_ns()
 
     def after(self, step: NativeStep) -> None:
-        """Launches that ran have a stamp; each took the time since the stamp before it."""
-        previous = self._stamps[0]
-        self.clock[-1] = (previous, self.clock[-1][1])
-        for n in range(step.first, step.first + step.count):
-            stamp = self._stamps[1 + n]
-            if stamp:
-                self._ticks[n] += stamp - previous
-                previous = stamp
+        """A launch took the time since the latest stamp before its own; one that was not run has none, and took 0."""
+        self.clock.append((int(self._stamps[0]), self._start_ns))
+        stamps = self._stamps[step.first : step.first + step.count + 1].copy()
+        stamps[0] = self._stamps[0]
+        self._ticks[step.first : step.first + step.count] += np.diff(np.maximum.accumulate(stamps))
 
     def reference(self, launch: int, seconds: float) -> None:
         self._seconds[launch] += seconds

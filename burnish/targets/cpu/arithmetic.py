@@ -6,8 +6,6 @@ width or more give 0. A float that leaves an integer's range converts to an unsp
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from llvmlite import ir
 
 from burnish.dtypes import DType
@@ -92,11 +90,11 @@ def _compare(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) 
 
 
 def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
-    simple: dict[str, Callable[[ir.Value, ir.Value], ir.Value]] = {
-        "add": b.ir.fadd, "sub": b.ir.fsub, "mul": b.ir.fmul, "div": b.ir.fdiv
-    }  # fmt: skip
+    simple = {"add": b.ir.fadd, "sub": b.ir.fsub, "mul": b.ir.fmul}
     if op in simple:
-        return simple[op](x, y)
+        return simple[op](x, y, flags=("contract",))  # a product and a sum may become one FMA
+    if op == "div":
+        return b.ir.fdiv(x, y)
     if op in ("max", "min"):
         return extreme(b, op, x, y)
     left, right = Real(b, x), Real(b, y)

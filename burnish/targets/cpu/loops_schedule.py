@@ -31,7 +31,7 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Sche
     cost = Cost(kernel, target, sizes)
     found: list[tuple[float, int, Schedule]] = []
     for vector, width in _vectors(kernel, target):
-        time_ns = cost.nanoseconds(kernel.domain[vector] if vector >= 0 else None, width)
+        time_ns = cost.nanoseconds(kernel.domain[vector] if width > 1 else None, width)
         serial = time_ns < _SERIAL_NS
         for tile, rows in _tiles(kernel, vector if width > 1 else -1):
             block = _block(kernel, vector, tile, rows, width, sizes)

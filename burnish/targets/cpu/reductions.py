@@ -19,12 +19,13 @@ from burnish.dtypes import DType
 from burnish.ops.expr import Axis, Expr, walk
 from burnish.targets.cpu import arithmetic
 from burnish.targets.cpu.builder import I32, KernelBuilder
+from burnish.targets.cpu.facts import count_nodes
 from burnish.targets.cpu.storage import register_type
 
 if TYPE_CHECKING:
     from burnish.targets.cpu.values import Values
 
-UNROLL_LIMIT = 64  # straight-line copies of a body
+UNROLL_LIMIT = 400  # operations of straight-line code
 CHAINS = 4
 
 
@@ -63,37 +64,81 @@ def nested(expr: Expr) -> list[Expr]:
 
 def _starts(members: Sequence[Member]) -> list[ir.Value]:
     b = members[0].scope.builder
-    starts = []
-    for m in members:
-        dtype = m.expr.dtype
-        start = ir.Constant(register_type(dtype), arithmetic.identity(m.kind, dtype))
-        starts.append(b.splat(start, m.scope.width) if m.scope.varies(m.expr) else start)
-    return starts
+    return [b.splat(_neutral(m), m.scope.width if m.scope.varies(m.expr) else 1) for m in members]
 
 
 def _sequential(
-    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value], copies: int = 1
+    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value]
 ) -> list[ir.Value]:
-    """Loops over the axes, outer to inner; inner ones are unrolled while few copies result."""
+    """Loops over the axes, outer to inner; straight-line code where little of it results."""
     if not axes:
         return [_step(m, s, t) for m, s, t in zip(members, scopes, totals)]
     first, rest = axes[0], axes[1:]
-    b = members[0].scope.builder
-    inner = 1
-    for a in rest:
-        inner = inner * a.extent if isinstance(a.extent, int) and isinstance(inner, int) else UNROLL_LIMIT + 1
-    cost = inner * copies * sum(len(walk(m.body)) for m in members) // 8
-    if isinstance(first.extent, int) and first.extent * max(inner, cost) <= UNROLL_LIMIT:
-        for n in range(first.extent):
-            deeper = [s.inside({first: b.i64(n)}) for s in scopes]
-            totals = _sequential(members, rest, deeper, totals, copies * first.extent)
+    if _copies(axes) * sum(count_nodes(m.body) for m in members) <= UNROLL_LIMIT:
+        for n in range(_copies(axes[:1])):
+            deeper = [s.inside({first: scopes[0].builder.i64(n)}) for s in scopes]
+            totals = _sequential(members, rest, deeper, totals)
         return totals
     for m, s in zip(members, scopes):
         s.hoist([m.body], axes)
-    with b.loop(0, first.extent, carried=totals) as loop:
-        deeper = [s.inside({first: loop.index}) for s in scopes]
-        loop.next = _sequential(members, rest, deeper, loop.carried, copies)
+    chains = max(1, CHAINS // len(members)) if not rest else 1
+    return _loop(members, axes, scopes, totals, chains)
+
+
+def _loop(
+    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value], chains: int
+) -> list[ir.Value]:
+    """One axis as a loop; `chains` iterations at a time, each with accumulators of its own, then what is left."""
+    b, first, count = members[0].scope.builder, axes[0], len(members)
+
+    def at(index: ir.Value, current: list[ir.Value]) -> list[ir.Value]:
+        return _sequential(members, axes[1:], [s.inside({first: index}) for s in scopes], current)
+
+    extent, done = b.dim(first.extent), b.i64(0)
+    if chains > 1 and not (isinstance(first.extent, int) and first.extent < 2 * chains):
+        neutral = [b.splat(_neutral(m), _lanes(t)) for m, t in zip(members, totals)]
+        done = _rounded_down(b, extent, chains)
+        with b.loop(0, done, chains, carried=totals + neutral * (chains - 1)) as loop:
+            for c in range(chains):
+                index = b.ir.add(loop.index, b.i64(c)) if c else loop.index
+                loop.next += at(index, loop.carried[c * count : (c + 1) * count])
+        totals = _merged(members, loop.results)
+    if isinstance(done, ir.Constant) and isinstance(extent, ir.Constant) and done.constant == extent.constant:
+        return totals
+    with b.loop(done, extent, carried=totals) as loop:
+        loop.next = at(loop.index, loop.carried)
     return loop.results
+
+
+def _merged(members: Sequence[Member], totals: Sequence[ir.Value]) -> list[ir.Value]:
+    """The accumulators of all chains, combined pair by pair."""
+    results = []
+    for n, m in enumerate(members):
+        parts = list(totals[n :: len(members)])
+        while len(parts) > 1:
+            half = (len(parts) + 1) // 2
+            pairs = zip(parts, parts[half:])
+            combined = [arithmetic.combine(m.scope.builder, m.kind, m.expr.dtype, x, y) for x, y in pairs]
+            parts = combined + parts[len(combined) : half]
+        results.append(parts[0])
+    return results
+
+
+def _copies(axes: Sequence[Axis]) -> int:
+    """How often a body would stand in straight-line code; very often if nobody knows."""
+    total = 1
+    for a in axes:
+        total *= a.extent if isinstance(a.extent, int) else UNROLL_LIMIT + 1
+    return total
+
+
+def _lanes(value: ir.Value) -> int:
+    return int(value.type.count) if isinstance(value.type, ir.VectorType) else 1
+
+
+def _neutral(member: Member) -> ir.Constant:
+    dtype = member.expr.dtype
+    return ir.Constant(register_type(dtype), arithmetic.identity(member.kind, dtype))
 
 
 def _step(member: Member, scope: Values, total: ir.Value) -> ir.Value:
@@ -134,15 +179,7 @@ def _vectorised(members: Sequence[Member], axes: Sequence[Axis], width: int) -> 
     for m in members:
         m.scope.hoist([m.body], axes)
     totals = _nest(members, axes, [m.scope for m in members], totals, width, chains)
-    count = len(members)
-    results = []
-    for n, m in enumerate(members):
-        parts = totals[n::count]
-        while len(parts) > 1:
-            half = len(parts) // 2
-            parts = [arithmetic.combine(b, m.kind, m.expr.dtype, x, y) for x, y in zip(parts[:half], parts[half:])]
-        results.append(across_lanes(b, m.kind, m.expr.dtype, parts[0]))
-    return results
+    return [across_lanes(b, m.kind, m.expr.dtype, t) for m, t in zip(members, _merged(members, totals))]
 
 
 def _nest(
@@ -203,8 +240,7 @@ def _masked_step(member: Member, scope: Values, total: ir.Value, width: int) -> 
     b, dtype = scope.builder, member.expr.dtype
     value = b.splat(scope.value(member.body), width)
     if scope.mask is not None:
-        neutral = ir.Constant(register_type(dtype), arithmetic.identity(member.kind, dtype))
-        value = b.ir.select(scope.mask, value, b.splat(neutral, width))
+        value = b.ir.select(scope.mask, value, b.splat(_neutral(member), width))
     return arithmetic.combine(b, member.kind, dtype, total, value)
 
 

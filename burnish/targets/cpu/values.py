@@ -191,6 +191,9 @@ class Values:
         arguments = [self.value(a) for a in expr.args]
         arguments = self.together(arguments)
         dtype = expr.args[0].dtype
+        if expr.op == "div" and _is_softmax_total(expr.args[1]):  # at least 1, so that its reciprocal is safe
+            reciprocal = arithmetic.unary(self.builder, "reciprocal", dtype, self.value(expr.args[1]))
+            return arithmetic.binary(self.builder, "mul", dtype, *self.together([arguments[0], reciprocal]))
         if expr.op == "cast":
             return arithmetic.cast(self.builder, dtype, expr.dtype, arguments[0])
         if expr.op in UNARY:
@@ -273,6 +276,14 @@ class Values:
 
 def _worthwhile(expr: Expr) -> Linear | None:
     return linear(expr) if expr.op in ("add", "sub", "mul", "neg") else None
+
+
+def _is_softmax_total(expr: Expr) -> bool:
+    """sum over an axis of exp(x - max over that axis of x)"""
+    if expr.op != "reduce" or expr.attr[0] != "sum" or expr.args[0].op != "exp":
+        return False
+    shifted = expr.args[0].args[0]
+    return shifted.op == "sub" and shifted.args[1].op == "reduce" and shifted.args[1].attr[0] == "max"
 
 
 def _guarded_reductions(expr: Expr, facts: Facts) -> set[Expr]:

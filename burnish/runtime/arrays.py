@@ -54,8 +54,12 @@ def accept_input(value: object, spec: TensorSpec) -> Array:
     return array
 
 
-def accept_output(value: object, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
-    """The caller's buffer for an output. E508 unless it is exactly what the plan will write."""
+def accept_output(value: object, spec: TensorSpec, shape: tuple[int, ...], others: Iterable[Array] = ()) -> Array:
+    """The caller's buffer for an output. E508 unless it is exactly what the plan will write.
+
+    others: arrays of the same call, which the plan may read after it has written the output, so that sharing bytes
+            with one of them would change the answer
+    """
     array = as_array(value, spec, "output")
     problem = ""
     if array.dtype != spec.dtype.numpy:
@@ -66,6 +70,8 @@ def accept_output(value: object, spec: TensorSpec, shape: tuple[int, ...]) -> Ar
         problem = "it is strided or not aligned"
     elif not array.flags.writeable:
         problem = "it is read-only"
+    elif any(np.may_share_memory(array, other) for other in others):
+        problem = "it shares bytes with an input or another output of this call"
     if problem:
         raise UserError(
             "E508",

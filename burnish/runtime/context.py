@@ -65,7 +65,7 @@ class Context:
             buffers = self._buffers
             for (spec, _), array in zip(self._layout.inputs, arrays):
                 buffers[spec.storage] = address_of(array)
-            results = self._place_outputs(bound, out)
+            results = self._place_outputs(bound, arrays, out)
             if self._layout.segments is None or self._recorder is not None:
                 return self._run_steps(bound, results, out or {})
             for segment in self._layout.segments:
@@ -129,7 +129,7 @@ class Context:
             self._arena.zero(self.engine.variant.zero_bytes)
         return self._bound
 
-    def _place_outputs(self, bound: Bound, out: Mapping[str, Any] | None) -> dict[str, Array]:
+    def _place_outputs(self, bound: Bound, arrays: Sequence[Array], out: Mapping[str, Any] | None) -> dict[str, Array]:
         """Arrays for the outputs that are written in place, the caller's or fresh ones."""
         if out:
             refuse_names(out, self.engine.manifest.outputs, "output")
@@ -138,7 +138,7 @@ class Context:
             shape = bound.outputs[n]
             assert shape is not None, spec
             if out and spec.name in out:
-                array = accept_output(out[spec.name], spec, shape)
+                array = accept_output(out[spec.name], spec, shape, (*arrays, *results.values()))
             else:
                 array = np.empty(shape, spec.dtype.numpy)
             self._buffers[spec.storage] = address_of(array)
@@ -157,13 +157,17 @@ class Context:
             self._recorder,
         )
         run.run(engine.variant.steps)
-        for _, spec in self._layout.collected:
+        kept: set[int] = set()
+        for spec in self._layout.collected:
             content = run.view(spec)
             if spec.name in out:
                 results[spec.name] = accept_output(out[spec.name], spec, content.shape)
                 np.copyto(results[spec.name], content)
+            elif run.owns(spec) and spec.storage not in kept:
+                kept.add(spec.storage)
+                results[spec.name] = content
             else:
-                results[spec.name] = content if run.owns(spec) else content.copy()
+                results[spec.name] = content.copy()
         return {t.name: results[t.name] for t in engine.manifest.outputs}
 
 

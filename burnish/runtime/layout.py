@@ -38,7 +38,7 @@ class Layout:
 
     inputs: tuple[tuple[TensorSpec, np.dtype[Any]], ...]
     direct: tuple[tuple[int, TensorSpec], ...]
-    collected: tuple[tuple[int, TensorSpec], ...]
+    collected: tuple[TensorSpec, ...]
     storages: tuple[StorageSpec, ...]
     constants: Mapping[int, Memory]
     dynamic: tuple[StorageSpec, ...]
@@ -59,13 +59,13 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any], 
     )
     in_place = {s.number for s in variant.storages if s.kind == "output"} - {s.number for s in dynamic}
     direct: list[tuple[int, TensorSpec]] = []
-    collected: list[tuple[int, TensorSpec]] = []
+    collected: list[TensorSpec] = []
     for n, spec in enumerate(manifest.outputs):
         if spec.storage in in_place:
             in_place.remove(spec.storage)
             direct.append((n, spec))
         else:
-            collected.append((n, spec))
+            collected.append(spec)
     segments = [step.segment for step in variant.steps if isinstance(step, NativeStep)]
     is_simple = len(segments) == len(variant.steps) and not dynamic and not collected
     return Layout(

@@ -189,6 +189,11 @@ def test_an_output_buffer_that_does_not_fit_is_refused(engine: Engine, buffer: n
     refused("E502", lambda: engine({"x": X, "any name": X}, out={"why": X}), says="no output 'why'")
 
 
+def test_an_output_buffer_that_is_an_input_too_is_refused(engine: Engine):
+    x = X.copy()
+    refused("E508", lambda: engine({"x": x, "any name": X}, out={"y": x}), says="shares bytes")
+
+
 def test_a_closed_engine_refuses(plan: Plan):
     engine = load(plan, threads=1)
     context = engine.create_context()

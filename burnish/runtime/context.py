@@ -133,7 +133,7 @@ class Context:
         """Arrays for the outputs that are written in place, the caller's or fresh ones."""
         if out:
             refuse_names(out, self.engine.manifest.outputs, "output")
-        results = {}
+        results: dict[str, Array] = {}
         for n, spec in self._layout.direct:
             shape = bound.outputs[n]
             assert shape is not None, spec

@@ -59,6 +59,8 @@ def _inline_call(model: ir.Model, node: ir.Node) -> bool:
     body = _function_body(node, model.graph.opset_imports.get(node.domain, 1))
     if body is None or any(n.op_type in CONTROL_FLOW for n in body.node):
         return False
+    if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
+        return False  # FlexAttention and the like: a graph cannot be handed to a body
     function = ir.from_proto(body)
     version = function.opset_imports.get("", 0)
     function.opset_imports.update(model.graph.opset_imports)
@@ -75,7 +77,7 @@ def _inline_call(model: ir.Model, node: ir.Node) -> bool:
         node.domain,
         node.op_type,
         [None if v is None else inputs[v] for v in node.inputs],
-        list(node.attributes.values()),
+        [*node.attributes.values(), *_default_attributes(node)],
         num_outputs=len(node.outputs),
         name=node.name,
     )
@@ -138,6 +140,13 @@ def _function_body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
     else:
         function.CopyFrom(content)
     return _without_missing_outputs(function, node)
+
+
+def _default_attributes(node: ir.Node) -> list[ir.Attr]:
+    """What the call leaves out and the body refers to."""
+    declared = onnx.defs.get_schema(node.op_type, node.domain).attributes
+    missing = [a for name, a in declared.items() if name not in node.attributes]
+    return [ir.from_proto(a.default_value) for a in missing if a.default_value.name]
 
 
 def _without_missing_outputs(function: onnx.FunctionProto, node: ir.Node) -> onnx.FunctionProto | None:

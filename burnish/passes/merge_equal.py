@@ -66,6 +66,8 @@ def _key(node: ir.Node) -> Key:
 def _frozen(attribute: ir.Attr) -> Any:
     if attribute.type == ir.AttributeType.TENSOR:
         tensor = attribute.as_tensor()
+        if tensor.dtype == ir.DataType.STRING:
+            return (tensor.dtype, tuple(tensor.shape), tuple(tensor.numpy().reshape(-1).tolist()))
         return (tensor.dtype, tuple(tensor.shape), tensor.tobytes())
     value = attribute.value
     return tuple(value) if isinstance(value, list | tuple) else value

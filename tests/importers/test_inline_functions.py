@@ -53,6 +53,7 @@ def test_a_function_that_calls_itself_is_refused():
         ("Softsign", "y = Softsign (x)"),
         ("ReduceLogSumExp", "h = ReduceLogSumExp (x) y = Mul (x, h)"),
         ("LayerNormalization", "y = LayerNormalization (x, s)"),
+        ("HammingWindow", "n = Constant <value_int = 3> () w = HammingWindow (n) y = Mul (x, w)"),
     ],
 )
 def test_an_operator_that_is_not_kept_is_inlined_from_its_definition(op: str, text: str):

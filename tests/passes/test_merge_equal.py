@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 
 from burnish.passes.context import PassContext
 from burnish.passes.merge_equal import merge_equal
@@ -38,6 +39,17 @@ def test_equal_constants_are_kept_once_by_type_shape_and_content():
     remove_unused(model, PassContext())
     assert set(model.graph.initializers) == {"a", "c", "i", "j"}
     assert_same_answers(before, model, random_feeds(before))
+
+
+def test_string_tensors_in_attributes_are_compared_too():
+    text = """agraph (float[2] x) => (y) { k = Constant <value_floats = [1.0, 2.0]> () a = Mul (x, k) y = Neg (a) }"""
+    model = parse(text)
+    words = ir.StringTensor(np.array([b"a", b"b"], dtype=object), shape=ir.Shape([2]))
+    for node in list(model.graph)[1:]:
+        node.op_type = "LabelEncoder"
+        node.domain = "ai.onnx.ml"
+        node.attributes["keys_tensor"] = ir.AttrTensor("keys_tensor", words)
+    assert merge_equal(model, PassContext()) == 0
 
 
 def test_equal_outputs_of_the_graph_stay_two_nodes():

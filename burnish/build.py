@@ -24,6 +24,7 @@ from burnish.ops.registry import is_defined
 from burnish.passes.context import PassContext, PassReport
 from burnish.passes.pipeline import optimize
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
+from burnish.precision.widen_half import widen_half
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.program import emit_program
 
@@ -116,8 +117,11 @@ def analyze(
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     step("passes", 1)
     with _timed(times, "passes"):
+        widened = widen_half(imported.model)  # no cpu level has half arithmetic
         report = optimize(imported.model, PassContext(resolved.fixed, sizes))
     if explain is not None:
+        if widened:
+            explain(f"widen_half: {widened} values of 16 bits are computed in f32")
         for row in report.rows:
             if row.changes:
                 explain(f"{row.name:24} {row.nodes_before:5} -> {row.nodes_after:5} nodes  {row.reason}")

@@ -22,6 +22,7 @@ from burnish.passes import (
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
 from burnish.passes.context import PassContext, PassReport, PassRow
 from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
+from burnish.passes.dequantize_weights import dequantize_weights
 from burnish.passes.fold_branches import fold_branches
 from burnish.passes.fold_constants import fold_constants
 from burnish.passes.fold_pad import FoldPad
@@ -110,6 +111,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
     rules("fuse_attention", "scores are never stored", FuseAttention()),
     FINISH,
+    Pass("dequantize_weights", "no target has kernels for quantised weights yet", dequantize_weights),
 )
 
 

@@ -1,0 +1,30 @@
+"""Turn constants behind a DequantizeLinear into f32 weights.
+
+    Conv(x, DequantizeLinear(w_i8, scale, zero))  ->  Conv(x, w_f32)        w_f32 = (w_i8 - zero) * scale
+
+The same value, bit for bit. Last of all passes: those before see which weights are quantised. It goes when the targets
+have kernels that take quantised weights as they are.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from burnish.passes.constants import is_constant
+from burnish.passes.context import PassContext
+from burnish.passes.fold_constants import run_reference
+from burnish.passes.rewire import replace_by_constant
+
+
+def dequantize_weights(model: ir.Model, context: PassContext) -> int:
+    """Returns how many DequantizeLinear nodes became constants."""
+    del context
+    changes = 0
+    for node in list(model.graph.all_nodes()):
+        if node.op_type == "DequantizeLinear" and all(v is None or is_constant(v) for v in node.inputs):
+            (array,) = run_reference(node, model.graph.opset_imports)
+            replace_by_constant(node.outputs[0], array)
+            assert node.graph is not None
+            node.graph.remove(node, safe=True)
+            changes += 1
+    return changes

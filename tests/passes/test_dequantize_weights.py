@@ -1,0 +1,36 @@
+"""dequantize_weights.py: constants behind DequantizeLinear become weights, activations stay quantised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from burnish.passes.context import PassContext
+from burnish.passes.dequantize_weights import dequantize_weights
+from tests.passes.models import assert_same_answers, parse, random_feeds
+
+TEXT = """agraph (float[1,2] x) => (float[1,2] y) <
+    float s = {0.5}, int8 z = {3}, int8[2,2] w = {1, 2, 3, 127}, float[2] c = {0.25, 2.0}, int8[2] k = {0, 1} > {
+    q = QuantizeLinear (x, s, z)
+    d = DequantizeLinear (q, s, z)
+    v = DequantizeLinear <axis = 1> (w, c, k)
+    y = MatMul (d, v)
+}"""
+
+
+def test_a_quantised_weight_becomes_its_value_and_an_activation_stays():
+    model = parse(TEXT)
+    feeds = random_feeds(model)
+    assert_same_answers(parse(TEXT), model, feeds)
+    assert dequantize_weights(model, PassContext()) == 1
+    assert_same_answers(parse(TEXT), model, feeds)
+    left = [n for n in model.graph if n.op_type == "DequantizeLinear"]
+    assert [n.outputs[0].name for n in left] == ["d"]
+    weight = next(n for n in model.graph if n.op_type == "MatMul").inputs[1]
+    expected = (np.array([[1, 2], [3, 127]]) - [0, 1]) * [0.25, 2.0]
+    assert (weight.const_value.numpy() == expected.astype(np.float32)).all()
+
+
+def test_a_second_run_changes_nothing():
+    model = parse(TEXT)
+    dequantize_weights(model, PassContext())
+    assert dequantize_weights(model, PassContext()) == 0

@@ -34,7 +34,7 @@ class Runtime(Managed):
         try:
             if serialized_engine is None:
                 raise UserError("E654", "there is no plan to load", why="None was given", hint="did the build succeed?")
-            plan = plans.read(bytes(memoryview(serialized_engine)))
+            plan = plans.read(_bytes_of(serialized_engine))
             return ICudaEngine(plan, self.logger, self.max_threads or None)
         except BurnishError as error:
             report(self.logger, error, self.error_recorder)
@@ -46,3 +46,11 @@ class Runtime(Managed):
 
     def get_plugin_registry(self) -> Any:
         raise UserError("E656", "Burnish has no plugins", hint="define the operator: docs/adding-an-operator.md")
+
+
+def _bytes_of(serialized_engine: Any) -> bytes:
+    try:
+        return bytes(memoryview(serialized_engine))
+    except TypeError:
+        kind = type(serialized_engine).__name__
+        raise UserError("E654", f"a plan cannot be read from a {kind}", hint="pass the bytes of the file") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,8 +92,8 @@ def test_the_inspector_names_every_layer_and_its_nodes() -> None:
         inspector.get_layer_information(99, LayerInformationFormat.JSON)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a plan", small_plan()[:-1], small_plan()[:100], None])
-def test_what_is_no_plan_is_logged_and_answers_none(content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"", b"not a plan", small_plan()[:-1], small_plan()[:100], None, 5])
+def test_what_is_no_plan_is_logged_and_answers_none(content: Any) -> None:
     logger = Quiet()
     assert trt.Runtime(logger).deserialize_cuda_engine(content) is None
     assert logger.messages[-1][0] == "ERROR"

@@ -15,7 +15,8 @@ from burnish.precision.widen_half import widen_half
 RNG = np.random.default_rng(3)
 # halves are written by their bits: 15360 is 1.0, 16384 is 2.0
 NET = """m (float16[2,4] x) => (float16[2,3] y, float16[2,3] z) {
-    h = MatMul(x, w) z = Relu(h) c = Constant <value = float16[3] {15360, 16384, 16896}> () s = Add(z, c) y = Tanh(s) }"""
+    h = MatMul(x, w) z = Relu(h) c = Constant <value = float16[3] {15360, 16384, 16896}> ()
+    s = Add(z, c) y = Tanh(s) }"""
 
 
 def parse(text: str, weights: dict[str, tuple[int, ...]] | None = None) -> ir.Model:

@@ -21,8 +21,8 @@ from burnish.passes import (
 )
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
 from burnish.passes.context import PassContext, PassReport, PassRow
-from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
 from burnish.passes.dequantize_weights import dequantize_weights
+from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
 from burnish.passes.fold_branches import fold_branches
 from burnish.passes.fold_constants import fold_constants
 from burnish.passes.fold_pad import FoldPad

@@ -32,7 +32,7 @@ def _plain(array: Array) -> Array:
     dtype = DType.of(array.dtype)
     if dtype is DType.STRING:
         return array.astype(str)
-    return np.ascontiguousarray(array).view(f"u{dtype.size_bytes}").reshape(array.shape)
+    return np.ascontiguousarray(array).view(f"V{dtype.size_bytes}").reshape(array.shape)
 
 
 def _restored(array: Array, dtype: DType) -> Array:

@@ -1,8 +1,8 @@
 """Inputs that a plan accepts, made up: for a benchmark, a smoke run, a comparison. Seeded, so everyone gets the same.
 
-float        standard normal
+float        standard normal (a complex number: its real part)
 bool         even odds
-u8 | i8      the whole range (images, quantised data)
+8 bits       the whole range, of fewer bits too (images, quantised data)
 integers     ones where the name speaks of a mask or a length, 0 or 1 where it speaks of a type or a segment,
              else 0 to 9 (valid rows of any embedding, valid positions)
 string       words of no meaning
@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from burnish.dims import evaluate, format_shape, symbols
@@ -65,10 +66,11 @@ def sample_array(tensor: TensorSpec, shape: tuple[int, ...], generator: np.rando
         return generator.integers(0, 1000, shape).astype(str).astype(object)
     if dtype is DType.BOOL:
         return generator.integers(0, 2, shape).astype(bool)
-    if dtype.is_float:
+    if not dtype.is_integer:
         return np.asarray(generator.standard_normal(shape), dtype=np.float32).astype(dtype.numpy)
     if dtype.size_bytes == 1:
-        low, high = (-128, 128) if dtype.is_signed else (0, 256)
+        info = ml_dtypes.iinfo(dtype.numpy)
+        low, high = int(info.min), int(info.max) + 1
     elif re.search("mask|length|len$", name):
         low, high = 1, 2
     else:

@@ -5,6 +5,7 @@ ONNX Runtime runs with basic optimisations only, on the CPU. Neither shares a li
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, UserError
 
 Array = np.ndarray[Any, Any]
@@ -74,21 +76,24 @@ def _onnxruntime(model: str | Path | bytes, threads: int) -> Any:
 
 
 def _run_onnxruntime(session: Any, wanted: list[str], inputs: Mapping[str, Array]) -> list[Array]:
-    """bf16 and f8 pass as OrtValues: ONNX Runtime knows ml_dtypes' types by ONNX's numbers only."""
-    from burnish.dtypes import DType
-
-    odd = {name: DType.of(a.dtype).onnx for name, a in inputs.items() if a.dtype.kind == "V" or a.dtype.itemsize == 0}
-    if not odd:
+    """bf16 and f8 travel as OrtValues: `run` knows numpy's own types only."""
+    types = [a.dtype for a in inputs.values()]
+    if all(t.kind != "V" for t in types) and not any(
+        "float8" in o.type or "bfloat16" in o.type for o in session.get_outputs()
+    ):
         return [np.asarray(value) for value in session.run(wanted, dict(inputs))]
     from onnxruntime import OrtValue
 
-    feeds = {
-        name: OrtValue.ortvalue_from_numpy_with_onnx_type(a, odd[name])
-        if name in odd
-        else OrtValue.ortvalue_from_numpy(a)
-        for name, a in inputs.items()
-    }
-    return [value.numpy() for value in session.run_with_ort_values(wanted, feeds)]
+    feeds = {name: OrtValue.ortvalue_from_numpy_with_onnx_type(a, DType.of(a.dtype).onnx) for name, a in inputs.items()}
+    return [_array(value) for value in session.run_with_ort_values(wanted, feeds)]
+
+
+def _array(value: Any) -> Array:
+    dtype = DType.from_onnx(value.element_type())
+    if dtype.numpy.kind != "V":
+        return np.asarray(value.numpy())
+    content = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+    return np.frombuffer(content, dtype.numpy).reshape(value.shape())
 
 
 def _reference(model: str | Path | bytes) -> Any:

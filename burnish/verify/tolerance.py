@@ -17,17 +17,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import ml_dtypes
 
 from burnish.dtypes import DType
 
 SAFETY = 8.0
 HIGHEST = 0.008
-UNIT_ROUNDOFF = {
-    DType.F64: 2.0**-53, DType.F32: 2.0**-24, DType.F16: 2.0**-11, DType.BF16: 2.0**-8,
-    DType.F8E4M3: 2.0**-4, DType.F8E5M2: 2.0**-3,
-}  # fmt: skip
 UNKNOWN_SUM = 1024  # terms of a sum whose length the graph does not state
 _SUMS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Attention", "LSTM", "GRU", "RNN"}
 _REDUCES = {"ReduceSum", "ReduceMean", "ReduceL2", "GlobalAveragePool", "Softmax", "LogSoftmax", "LayerNormalization"}
@@ -46,13 +44,26 @@ class Tolerance:
     layers: int = 0
     terms: int = 0
 
+    def widened(self, sensitivity: float) -> Tolerance:
+        """At least four times what the right answer itself moves by (conditioning.py), at most HIGHEST; 0 stays 0."""
+        if not self.relative:
+            return self
+        return replace(self, relative=min(HIGHEST, max(self.relative, 4 * sensitivity)))
+
+
+def unit_roundoff(dtype: DType) -> float:
+    """The largest relative error of one rounding to a float type: half a unit in the last place of 1."""
+    return 2.0 ** -(int(ml_dtypes.finfo(dtype.numpy).nmant) + 1)
+
 
 def tolerance_for(dtype: DType, layers: int, terms: int) -> float:
     """The formula above; 0 for what must be equal."""
+    if dtype in (DType.C64, DType.C128):
+        dtype = DType.F32 if dtype is DType.C64 else DType.F64
     if not dtype.is_float:
         return 0.0
-    store = UNIT_ROUNDOFF[dtype]
-    added = min(store, UNIT_ROUNDOFF[DType.F32])
+    store = unit_roundoff(dtype)
+    added = min(store, unit_roundoff(DType.F32))
     return min(HIGHEST, SAFETY * (store * math.sqrt(max(layers, 1)) + added * math.sqrt(max(terms, 1))))
 
 
@@ -75,7 +86,7 @@ def derive_tolerance(graph: Any, dtype: DType, output: str) -> Tolerance:
 def narrowest(dtypes: Iterable[DType]) -> DType:
     """The float with the coarsest rounding; f32 if there is none."""
     floats = [d for d in dtypes if d.is_float]
-    return max(floats, key=lambda d: UNIT_ROUNDOFF[d], default=DType.F32)
+    return max(floats, key=unit_roundoff, default=DType.F32)
 
 
 def _work(node: Any, weights: dict[str, tuple[int, ...]]) -> tuple[int, int]:

@@ -10,11 +10,12 @@ from typing import Any
 import onnx
 
 from burnish.dtypes import DType
-from burnish.errors import UserError
+from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan import Plan, read
 from burnish.plan.sample_inputs import sample_inputs
 from burnish.runtime import load
 from burnish.verify.compare import Array, Comparison, compare
+from burnish.verify.conditioning import sensitivity
 from burnish.verify.data_sets import Data, load_cases
 from burnish.verify.divergence import Divergence, first_divergent
 from burnish.verify.oracle import Oracle
@@ -62,7 +63,8 @@ def verify(
     data:      inputs (a mapping, an .npz, a folder of .pb files); seeded random ones without
     shapes:    of random inputs; the profile's opt shapes without
     oracle:    onnxruntime | reference; the first that is installed
-    tolerance: relative to an output's largest magnitude; derived from dtype and depth without (see tolerance.py)
+    tolerance: relative to an output's largest magnitude; without, derived from dtype and depth (tolerance.py), and
+               where that rejects, measured (conditioning.py)
     rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is sought
     raises:    E711, E712 from the oracle, E713 for data, E714 for a plan of another model, E5xx from the runtime
     """
@@ -81,6 +83,9 @@ def verify(
             expected = judge(inputs, list(limits))
             ours = engine(inputs)
             judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
+            if tolerance is None and not all(c.is_accepted for c in judged[case]):
+                limits = _measured(limits, proto, inputs, expected, judge.kind)
+                judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
     divergence = None
     rejected = [case for case, outputs in judged.items() if not all(c.is_accepted for c in outputs)]
     if rejected and rebuild is not None:
@@ -97,6 +102,21 @@ def _limit(graph: Any, name: str, dtype: DType, given: float | None) -> Toleranc
     known = [DType.from_onnx(number) for number in stored if number in {d.onnx for d in DType}]
     derived = derive_tolerance(graph, narrowest([dtype, *known]) if dtype.is_float else dtype, name)
     return derived if given is None else Tolerance(given, derived.quantised, derived.layers, derived.terms)
+
+
+def _measured(
+    limits: Mapping[str, Tolerance],
+    model: onnx.ModelProto,
+    inputs: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    oracle: str,
+) -> dict[str, Tolerance]:
+    """Limits no smaller than what the oracle's own answer moves by when weights and inputs move by one rounding."""
+    try:
+        moved = sensitivity(model, inputs, expected, oracle)
+    except (ValueError, EnvironmentProblem):  # more than 2 GiB, or the oracle has no room for another copy
+        return dict(limits)
+    return {name: limit.widened(moved[name]) for name, limit in limits.items()}
 
 
 def _check_outputs(plan: Plan, oracle: Oracle) -> None:

@@ -118,6 +118,8 @@ def test_arrays_of_every_type_survive_the_file(tmp_path: Path) -> None:
         "a/b:0": np.arange(6, dtype=np.float32).reshape(2, 3),
         "bf16": np.arange(3).astype(ml_dtypes.bfloat16),
         "f8": np.arange(3).astype(ml_dtypes.float8_e4m3fn),
+        "i4": np.arange(3).astype(ml_dtypes.int4),
+        "complex": np.array([1 + 2j, 3 - 4j]),
         "bool": np.array([True, False]),
         "scalar": np.array(7, np.int64),
         "empty": np.zeros((0, 3), np.uint8),

@@ -42,7 +42,7 @@ def test_shapes_that_do_not_fit_are_refused(small_plan: Plan, shapes: dict[str, 
 def test_every_type_has_values(small_plan: Plan, dtype: DType) -> None:
     array = sample_inputs(manifest_of(small_plan, TensorSpec("x", dtype, (50,), 0)))["x"]
     assert (array.dtype, array.shape) == (dtype.numpy, (50,))
-    assert len(set(array.tolist())) > 1
+    assert len({str(value) for value in array}) > 1
 
 
 @pytest.mark.parametrize(

@@ -124,5 +124,12 @@ def test_an_8_bit_output_of_a_quantised_model_may_be_a_step_off_here_and_there()
     assert not compare("y", ours, right, Tolerance(HIGHEST, quantised=True)).is_accepted
 
 
+def test_complex_numbers_are_judged_by_their_parts() -> None:
+    right = (np.arange(4) + 1j * np.arange(4)[::-1]).astype(np.complex64)
+    limit = Tolerance(tolerance_for(DType.C64, 10, 10))
+    assert compare("y", right * np.complex64(1 + 1e-7), right, limit).is_accepted
+    assert not compare("y", np.conj(right), right, limit).is_accepted
+
+
 def test_an_empty_output_is_accepted() -> None:
     assert compare("y", np.zeros((0, 4), np.float32), np.zeros((0, 4), np.float32), Tolerance(1e-6)).is_accepted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -129,3 +130,19 @@ def test_marks_are_spread_evenly_and_the_last_is_among_them(first: int, end: int
     places = _spread(first, end, most)
     assert places[-1] == end - 1 and len(places) == min(most, end - first) == len(set(places))
     assert max(np.diff([first - 1, *places])) <= -(-(end - first) // most)
+
+
+@pytest.mark.parametrize("oracle", ["onnxruntime", "reference"])
+def test_oracles_take_and_give_bf16(oracle: str) -> None:
+    value = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["wide", "wide"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["y"], to=TensorProto.BFLOAT16),
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [value("x", TensorProto.BFLOAT16, [4])], [value("y", TensorProto.BFLOAT16, [4])]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    y = Oracle(model.SerializeToString(), oracle)({"x": np.arange(4).astype(ml_dtypes.bfloat16)})["y"]
+    assert y.dtype == ml_dtypes.bfloat16 and y.tolist() == [0, 2, 4, 6]

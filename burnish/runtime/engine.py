@@ -12,6 +12,7 @@ import numpy as np
 from burnish import plan as plans
 from burnish.devices import Device
 from burnish.devices.cpu import Cpu, core_count
+from burnish.devices.threads import MAX_THREADS
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan.manifest import Manifest, Plan, TensorSpec, Variant
 from burnish.runtime.arrays import refuse_names
@@ -34,13 +35,13 @@ def load(
 ) -> Engine:
     """A plan, ready to run. Nothing is compiled; constants are used where they lie in the mapped file.
 
-    threads:  of each context; default BURNISH_THREADS, else all cores
+    threads:  of each context; default BURNISH_THREADS, else all cores (64 at most)
     contexts: how many calls run at once; more callers wait. Default cores / threads, at least 2
     raises:   E401 .. for a damaged plan; E501 if this machine lacks what the plan's code uses
     """
     plan = source if isinstance(source, Plan) else plans.read(source)
     cores = core_count()
-    threads = threads or settings().threads or cores
+    threads = threads or settings().threads or min(cores, MAX_THREADS)
     return Engine(plan, threads, device or Cpu(), contexts or max(2, cores // threads))
 
 

@@ -17,6 +17,8 @@ from burnish.dtypes import DType
 from burnish.errors import BurnishError, EnvironmentProblem, UserError
 from burnish.plan import Plan, read, to_bytes
 from burnish.runtime import Context, Engine, load
+from burnish.runtime import engine as engine_module
+from burnish.settings import Settings
 from burnish.target import Target
 from tests.targets.cpu.programs import Maker
 
@@ -134,6 +136,14 @@ def test_halos_are_zero_again_when_other_shapes_are_bound():
             context({"x": x, "any name": x})
             is_dirty.append(bool(halo.any()))
     assert is_dirty == [False, True, False]
+
+
+def test_threads_are_all_cores_unless_said_otherwise(plan: Plan, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine_module, "core_count", lambda: 96)
+    assert load(plan).threads == 64
+    assert load(plan, threads=3).threads == 3
+    monkeypatch.setattr(engine_module, "settings", lambda: Settings(threads=5))
+    assert load(plan).threads == 5
 
 
 # ---- refusals -----------------------------------------------------------------------------------------------------

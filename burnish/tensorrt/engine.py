@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import burnish
-from burnish.dims import Dim
 from burnish.errors import UserError
 from burnish.plan import Plan
 from burnish.plan.manifest import TensorSpec
@@ -217,9 +216,3 @@ class ICudaEngine(Managed):
 
     def get_profile_shape(self, profile_index: int, binding: int | str) -> list[Dims]:
         return self.get_tensor_profile_shape(self.spec(binding).name, profile_index)
-
-
-def concrete(shape: Sequence[Dim]) -> tuple[int, ...] | None:
-    """A shape without symbols; None if it has one."""
-    found = tuple(d for d in shape if isinstance(d, int))
-    return found if len(found) == len(shape) else None

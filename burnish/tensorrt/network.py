@@ -11,7 +11,7 @@ from burnish.errors import UserError
 from burnish.tensorrt.datatype import DataType, burnish_dtype
 from burnish.tensorrt.dims import Dims
 from burnish.tensorrt.emission import Emission
-from burnish.tensorrt.enums import NetworkDefinitionCreationFlag, TensorRTEnum
+from burnish.tensorrt.enums import NetworkDefinitionCreationFlag
 from burnish.tensorrt.interfaces import IErrorRecorder, ILogger
 from burnish.tensorrt.layer import ILayer, in_order
 from burnish.tensorrt.managed import Managed
@@ -178,8 +178,3 @@ def _described(tensor: ITensor) -> onnx.ValueInfoProto:
     if shape is not None and not tensor._is_input:  # names of an output's dimensions are the build's to infer
         shape = tuple(d if isinstance(d, int) else None for d in shape)
     return Facts(number, shape).describe(tensor.name)
-
-
-def flag_word(flags: Iterable[TensorRTEnum]) -> int:
-    """Several flags as one word of bits."""
-    return sum({f.bit for f in flags})

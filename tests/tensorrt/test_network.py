@@ -204,3 +204,12 @@ def test_flags_and_outputs_are_told() -> None:
     assert not x.is_network_output and network.num_outputs == 0 and network.get_output(0) is None
     network.remove_tensor(x)
     assert network.num_inputs == 0 and network.get_input(0) is None and network.get_layer(0) is None
+
+
+def test_calls_that_scripts_make_and_burnish_does_not_need_are_accepted() -> None:
+    network = new_network()
+    x = network.add_input("x", trt.float32, (2,))
+    assert x.set_dynamic_range(-1, 1) and not x.is_shape_tensor and x.is_execution_tensor
+    assert network.set_weights_name(trt.Weights(), "w")
+    assert network.mark_output_for_shapes(x) and x.is_network_output
+    trt.Builder(trt.Logger()).create_optimization_profile().set_shape_input("x", (1,), (1,), (1,))

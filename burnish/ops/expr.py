@@ -27,15 +27,17 @@ import numpy as np
 from burnish.dims import Dim, DimExpr
 from burnish.dtypes import DType
 
-UNARY = frozenset(
-    "neg abs sign exp log sqrt reciprocal floor ceil round trunc tanh erf sigmoid sin cos tan asin acos atan "
-    "sinh cosh asinh acosh atanh log1p expm1 isnan isinf not bitnot".split()
-)
-COMPARE = frozenset("eq ne lt le gt ge".split())
-BINARY = COMPARE | frozenset(
-    "add sub mul div floordiv mod fmod pow max min and or xor bitand bitor bitxor shl shr".split()
-)
-REDUCTIONS = frozenset("sum prod max min".split())
+UNARY = frozenset({
+    "neg", "abs", "sign", "exp", "log", "sqrt", "reciprocal", "floor", "ceil", "round", "trunc", "tanh", "erf",
+    "sigmoid", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "log1p", "expm1",
+    "isnan", "isinf", "not", "bitnot",
+})  # fmt: skip
+COMPARE = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+BINARY = COMPARE | {
+    "add", "sub", "mul", "div", "floordiv", "mod", "fmod", "pow", "max", "min", "and", "or", "xor",
+    "bitand", "bitor", "bitxor", "shl", "shr",
+}  # fmt: skip
+REDUCTIONS = frozenset(["sum", "prod", "max", "min"])
 
 
 @dataclass(frozen=True, slots=True)

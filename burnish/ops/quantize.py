@@ -101,15 +101,14 @@ def dynamic_quantize_linear(node: NodeView) -> tuple[Compute, Compute, Compute]:
         return binary(kind, reduce(kind, run, x[[axis(r) for r in run]]), 0)
 
     def scale() -> Expr:
-        return (extreme("max") - extreme("min")) / 255
+        width = extreme("max") - extreme("min")
+        return where(binary("eq", width, 0), const(1, x.dtype), width) / 255
 
     def zero_point() -> Expr:
-        safe = where(binary("eq", scale(), 0), const(1, x.dtype), scale())
-        return requantize(-(extreme("min") / safe), None, DType.U8)
+        return requantize(-(extreme("min") / scale()), None, DType.U8)
 
     def body(i: Index) -> Expr:
-        safe = where(binary("eq", scale(), 0), const(1, x.dtype), scale())
-        return requantize(x[i] / safe, zero_point(), DType.U8)
+        return requantize(x[i] / scale(), zero_point(), DType.U8)
 
     y = Compute(DType.U8, x.shape, body)
     return y, Compute(x.dtype, (), lambda i: scale()), Compute(DType.U8, (), lambda i: zero_point())

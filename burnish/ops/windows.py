@@ -16,7 +16,7 @@ from burnish.ops.registry import Misfit
 
 @dataclass(frozen=True)
 class Window:
-    """One spatial axis. `output`: number of windows."""
+    """One spatial axis. `output`: number of windows; `is_unpadded`: no pads, and no window begun that does not fit."""
 
     extent: Dim
     kernel: int
@@ -25,10 +25,13 @@ class Window:
     pad_begin: Dim
     pad_end: Dim
     output: Dim
+    is_unpadded: bool = False
 
     @property
     def is_inside(self) -> bool:
         """Whether no window ever leaves the tensor."""
+        if self.is_unpadded:
+            return True
         last = (self.output - 1) * self.stride + (self.kernel - 1) * self.dilation - self.pad_begin
         return self.pad_begin == 0 and is_at_least(self.extent - 1, last)
 
@@ -57,7 +60,8 @@ def windows_of(node: NodeView, spatial: Shape, kernel: tuple[int, ...]) -> list[
         else:
             begin, end = (0, 0) if auto == "VALID" else (pads[a], pads[rank + a])
             output = _count(spatial[a], span, strides[a], begin, end, round_up and auto == "NOTSET")
-        found.append(Window(spatial[a], kernel[a], strides[a], dilations[a], begin, end, output))
+        is_unpadded = begin == 0 and end == 0 and not round_up and not auto.startswith("SAME")
+        found.append(Window(spatial[a], kernel[a], strides[a], dilations[a], begin, end, output, is_unpadded))
     return found
 
 

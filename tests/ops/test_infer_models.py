@@ -42,7 +42,7 @@ def test_inferred_shapes_hold_for_a_real_sample(name):
     sizes = {}
     for value, tensor in bound.items():
         for extent, d in zip(tensor.shape, found.tensors[value].shape):
-            sizes.update({s: extent for s in symbols(d)})
+            sizes.update(dict.fromkeys(symbols(d), extent))
     assert not found.from_data or name in BRANCHING
     for value in graph.outputs:
         assert tuple(evaluate(d, sizes) for d in found.tensors[value].shape) == outputs[value.name].shape

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from burnish.errors import UserError
+
+from .onnx_node import assert_same, ours
+
+random = np.random.default_rng(3)
+
+
+def normal(*shape):
+    return random.standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((5, 2, 3), (3,)), ((3,), (5, 3, 2)), ((5, 1, 2, 3), (4, 3, 2))],
+)
+def test_matmul_of_vectors_and_batches(a, b):
+    assert_same("MatMul", [normal(*a), normal(*b)])
+
+
+def test_matmul_of_integers_is_exact():
+    a = random.integers(-9, 9, (2, 3)).astype(np.int64) * 10**9
+    assert_same("MatMul", [a, a.T.copy()])
+
+
+@pytest.mark.parametrize("bias", [(), (4,), (3, 1), (3, 4)])
+def test_gemm_broadcasts_its_bias(bias):
+    assert_same("Gemm", [normal(5, 3), normal(4, 5), normal(*bias)], transA=1, transB=1, alpha=0.5, beta=2.0)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 3), (3, 4)]),
+        ("bhid,bhjd->bhij", [(1, 2, 3, 4), (1, 2, 5, 4)]),
+        ("...ij,...jk->...ik", [(2, 3, 4), (4, 2)]),
+        ("ij", [(2, 3)]),
+        ("ba", [(2, 3)]),
+        ("i,j,k->kji", [(2,), (3,), (4,)]),
+        ("ii->i", [(3, 3)]),
+        ("ij->", [(2, 3)]),
+    ],
+)
+def test_einsum(equation, shapes):
+    operands = [normal(*s) for s in shapes]
+    want = np.einsum(equation, *operands)
+    (got,) = ours("Einsum", operands, equation=equation)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+def test_inner_sizes_that_differ_are_refused():
+    with pytest.raises(UserError, match="3 columns against 4 rows"):
+        ours("MatMul", [normal(2, 3), normal(4, 2)])

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from .onnx_node import assert_same, onnxruntime
+
+
+def f32(*values):
+    return np.asarray(values, np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_rounds_half_to_even_and_saturates(dtype):
+    x = f32(-1e9, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 1e9)
+    assert_same("QuantizeLinear", [x, f32(1).reshape(()), np.asarray(3, dtype)], oracle=onnxruntime)
+
+
+def test_scales_along_an_axis():
+    x = np.linspace(-3, 3, 12, dtype=np.float32).reshape(2, 3, 2)
+    scale, zero = f32(0.1, 0.2, 0.3), np.asarray([1, 2, 3], np.uint8)
+    assert_same("QuantizeLinear", [x, scale, zero], oracle=onnxruntime, axis=1)
+    q = np.arange(12, dtype=np.uint8).reshape(2, 3, 2)
+    assert_same("DequantizeLinear", [q, scale, zero], oracle=onnxruntime, axis=-2)
+
+
+def test_dequantize_of_sums_needs_no_zero_point():
+    assert_same("DequantizeLinear", [np.asarray([-70000, 5], np.int32), f32(0.25).reshape(())], oracle=onnxruntime)
+
+
+def test_dynamic_range_of_zeros_divides_by_nothing():
+    assert_same("DynamicQuantizeLinear", [f32(0, 0)], outputs=3)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from burnish.dims import evaluate, symbol
+from burnish.ops.definition import NodeView
+from burnish.ops.registry import Misfit
+from burnish.ops.windows import windows_of
+
+n = symbol("n")
+
+
+def window(extent, kernel, **attributes):
+    return windows_of(NodeView("Pool", "node", (), attributes, ("y",), 22), (extent,), (kernel,))[0]
+
+
+def test_symbolic_counts_agree_with_numbers():
+    options = [
+        {"strides": (2,), "pads": (1, 1)},
+        {"strides": (3,), "ceil_mode": 1, "pads": (0, 1)},
+        {"strides": (2,), "auto_pad": "SAME_UPPER"},
+        {"auto_pad": "VALID", "dilations": (2,)},
+    ]
+    for attributes in options:
+        open_ = window(n, 3, **attributes)
+        for size in range(5, 12):
+            known = window(size, 3, **attributes)
+            assert evaluate(open_.output, {"n": size}) == known.output
+            assert evaluate(open_.pad_begin, {"n": size}) == known.pad_begin
+
+
+def test_windows_that_never_leave_need_no_guard():
+    assert window(8, 2, strides=(2,)).is_inside
+    assert window(n, 1).is_inside
+    assert window(n, 3, strides=(2,)).is_inside
+    assert not window(8, 3, pads=(1, 1)).is_inside
+    assert not window(8, 3, strides=(2,), ceil_mode=1).is_inside
+
+
+def test_odd_automatic_pads_go_to_the_named_side():
+    upper, lower = (window(6, 3, strides=(2,), auto_pad=f"SAME_{side}") for side in ("UPPER", "LOWER"))
+    assert (upper.pad_begin, upper.pad_end) == (0, 1)
+    assert (lower.pad_begin, lower.pad_end) == (1, 0)
+
+
+def test_a_kernel_of_another_rank_does_not_fit():
+    with pytest.raises(Misfit):
+        windows_of(NodeView("Pool", "node", (), {}, ("y",), 22), (8, 8), (3,))

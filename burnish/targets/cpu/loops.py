@@ -71,15 +71,15 @@ class _Nest:
         blocks: Dim = 1
         if self.vector is not None and self.block:
             blocks = ceildiv(self.vector.extent, self.block)
-        counters = [a.extent for a in self.outer] + [tiles, blocks]
+        counters = [blocks, *(a.extent for a in self.outer), tiles]
         if self.vector is not None and not self.outer and self.tile is None and not self.is_serial:
             self._columns([root], *self.b.share(self.vector.extent, max(64, self.width)))
             return
         lo, hi = (self.b.i64(0), self.b.dim(product(counters))) if self.is_serial else self.b.share(product(counters))
         with odometer(self.b, lo, hi, counters) as place:
-            scope = root.inside(dict(zip(self.outer, place)))
+            scope = root.inside(dict(zip(self.outer, place[1:])))
             scope.hoist(self.values, self.inner)
-            self._unit(scope, place[-2], place[-1])
+            self._unit(scope, place[-1], place[0])
 
     def _unit(self, scope: Values, tile: ir.Value, block: ir.Value) -> None:
         """One unit: its rows and its columns."""

@@ -1,7 +1,7 @@
 """Writes ONNX graphs in the node forms of torch.onnx.export (TorchScript exporter, opset 17), without torch.
 
-What the exporter writes and a hand would not: constants as Constant nodes, one parameter for equal ones with Identity for
-the others, `Shape, Gather, Unsqueeze, Concat, Reshape` for every view, eight nodes for a Pad, GELU and SiLU spelled out.
+What the exporter writes and a hand would not: constants as Constant nodes, one parameter for equal ones with Identity
+for the others, `Shape, Gather, Unsqueeze, Concat, Reshape` for every view, eight nodes for a Pad, GELU spelled out.
 Weights are seeded; `gain` keeps activations at unit scale, so that comparisons mean something however deep the net.
 """
 

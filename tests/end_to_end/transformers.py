@@ -1,6 +1,6 @@
 """ViT, BERT and DistilBERT with eager attention, as the TorchScript exporter writes Hugging Face's models.
 
-Each takes its depth, width and heads, so that tests run small ones; batch and sequence are the symbols `batch` and `sequence`.
+Each takes its depth, width and heads, so that tests run small ones; `batch` and `sequence` are symbols.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ def bert(
     folded: bool = True,
     token_types: bool = True,
 ) -> bytes:
-    """Post-norm encoder; BERT-Base: depth 12, width 768, 12 heads, vocabulary 30522, at most 512 positions. DistilBERT: without token types."""
+    """Post-norm encoder; BERT-Base: depth 12, width 768, 12 heads, vocabulary 30522, at most 512 positions.
+
+    token_types: BERT adds an embedding of the sentence that a token is in; DistilBERT does not
+    """
     g = Exporter(6, folded)
     batch, length = g.size("input_ids", 0), g.size("input_ids", 1)
     buffer, start = g.constant(np.arange(most)[None]), g.constant([0])

@@ -18,7 +18,7 @@ from llvmlite import ir
 from burnish.dtypes import DType
 from burnish.ops.expr import Axis, Expr, walk
 from burnish.targets.cpu import arithmetic
-from burnish.targets.cpu.builder import I32, I64, KernelBuilder
+from burnish.targets.cpu.builder import I32, KernelBuilder
 from burnish.targets.cpu.facts import count_nodes
 from burnish.targets.cpu.storage import register_type
 
@@ -245,13 +245,8 @@ def _masked_step(member: Member, scope: Values, total: ir.Value, width: int) -> 
 
 
 def tail_mask(b: KernelBuilder, at: ir.Value, end: ir.Value, lanes: int) -> ir.Value:
-    """The lanes with at + lane < end. Never a constant for LLVM, even where it is one:
-
-    with AVX-512, LLVM 22 turns a masked store of truncated integers with one constant lane into a store of the wide
-    integer (v16i32 -> v16i16: 4 bytes instead of 2). tests/targets/cpu/test_reductions.py would notice.
-    """
-    never = b.ir.lshr(b.ir.ptrtoint(b.scratch, I64), b.i64(63))  # 0 in a user's address space, but only we know
-    left = b.ir.trunc(b.ir.add(b.minimum(b.ir.sub(end, at), b.i64(lanes)), never), I32)
+    """The lanes with at + lane < end."""
+    left = b.ir.trunc(b.minimum(b.ir.sub(end, at), b.i64(lanes)), I32)
     return b.ir.icmp_signed("<", b.iota(lanes, I32), b.splat(left, lanes))
 
 

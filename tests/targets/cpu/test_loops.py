@@ -282,6 +282,19 @@ def test_nan_goes_through_max_and_min_and_their_reductions(target):
 
 
 @pytest.mark.parametrize("target", LEVELS, ids=str)
+@pytest.mark.parametrize("dtype", [DType.BF16, DType.F16, DType.U8, DType.I32], ids=str)
+@pytest.mark.parametrize("extra", [1, 2, 3])
+def test_one_element_beyond_whole_vectors(target, dtype, extra):
+    n = 32 + extra
+    i = Axis("i", n)
+    wide = DType.I64 if dtype.is_integer else F32
+    kernel = Loops(
+        (dense(wide, (n,)), dense(dtype, (n,))), (i,), (Store(1, (axis(i),), cast(load(0, wide, [axis(i)]), dtype)),)
+    )
+    run(kernel, [np.arange(n).astype(wide.numpy), np.zeros(n, dtype.numpy)], target)
+
+
+@pytest.mark.parametrize("target", LEVELS, ids=str)
 def test_values_of_axes_and_dims_can_be_data(target):
     n = symbol("n")
     i = Axis("i", n)

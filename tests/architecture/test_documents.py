@@ -66,6 +66,17 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path: Path) -> None:
     assert run([sys.executable, "-W", "error", "-c", source], tour(tmp_path)).strip() == "1.0"
 
 
+def test_the_python_apis_examples_run_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes((ROOT / "examples" / "digits.onnx").read_bytes())
+    prelude = (
+        "import burnish, numpy as np\n"
+        "array = image = np.zeros((2, 1, 8, 8), np.float32)\n"
+        "buffer = logits = np.empty((2, 10), np.float32)\n"
+    )
+    source = prelude + "".join(blocks(ROOT / "docs" / "python-api.md", "python")) + "print(report.peers[0].name)"
+    assert run([sys.executable, "-W", "error", "-c", source], tmp_path).splitlines()[-1] == "onnxruntime"
+
+
 def test_the_readmes_burnish_commands_run_as_they_stand(tmp_path: Path) -> None:
     lines = [ln for b in blocks(ROOT / "README.md", "sh") for ln in b.replace("\\\n", " ").splitlines()]
     commands = [shlex.split(ln, comments=True) for ln in lines if ln.startswith("burnish ")]

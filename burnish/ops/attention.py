@@ -25,12 +25,10 @@ def attention(node: NodeView) -> Attention:
         raise Undefined("Attention with a softcap and a mask")
     if mask is not None and mask.shape[-1] != k.shape[2]:
         raise Undefined("Attention with a mask shorter than its keys")
-    head_size = k.shape[3] if isinstance(k.shape[3], int) else q.shape[3]
-    if isinstance(q.shape[3], int) and q.shape[3] != head_size:
+    head_size = q.shape[3]
+    if not isinstance(head_size, int) or not all(isinstance(t.shape[3], int) for t in (k, v)):
+        raise Undefined("Attention with a symbolic head size")
+    if head_size != k.shape[3]:
         raise Misfit("queries and keys differ in size")
-    scale = node.attr("scale")
-    if scale is None:
-        if not isinstance(head_size, int):
-            raise Undefined("Attention with a symbolic head size")
-        scale = 1 / math.sqrt(head_size)
+    scale = node.attr("scale", 1 / math.sqrt(head_size))
     return Attention(q, k, v, mask, (*q.shape[:3], v.shape[3]), q.dtype, float(scale), causal, softcap)

@@ -27,6 +27,8 @@ def known_elements(definition: Definition) -> Elements | None:
     limit = KNOWN_FLOATS if definition.dtype.is_float else KNOWN_ELEMENTS
     if not isinstance(count, int) or count > limit or definition.dtype is DType.STRING:
         return None
+    if count == 0:
+        return ()
     if isinstance(definition, Reshape):
         return definition.source.elements
     if isinstance(definition, Concat):

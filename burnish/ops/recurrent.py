@@ -33,9 +33,9 @@ def _recurrent(node: NodeView, outputs: int) -> Recurrent:
     for name, tensor in (("X", x), ("W", weight), ("R", recurrence)):
         if tensor.rank != 3:
             raise Misfit(f"{name} has rank {tensor.rank}, not 3")
-    hidden = node.attr("hidden_size", recurrence.shape[-1])
-    if not isinstance(hidden, int):
-        raise Undefined(f"{node.op_type} with a symbolic hidden size")
+    hidden: int = node.attr("hidden_size", recurrence.shape[-1])
+    if not all(isinstance(d, int) for d in (hidden, x.shape[2], *weight.shape, *recurrence.shape)):
+        raise Undefined(f"{node.op_type} with a symbolic input or hidden size")
     time, batch = x.shape[:2]
     last: Shape = (weight.shape[0], batch, hidden)
     shapes = ((time, *last), last, last)[:outputs]

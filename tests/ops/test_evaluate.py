@@ -29,6 +29,11 @@ def test_unknown_content_stays_unknown():
     assert known_elements(View(S, (n,), lambda i: [i[0] * 0])) is None
 
 
+def test_empty_tensors_are_known_beside_symbolic_axes():
+    unknown = Tensor("u", DType.F32, (0, n))
+    assert known_elements(Compute(DType.F32, (0, n), lambda i: unknown[i])) == ()
+
+
 def test_arithmetic_of_dims_is_symbolic():
     assert known_elements(Compute(DType.I64, (3,), lambda i: S[i] * 2 + 1)) == (2 * n + 1, 9, 2 * m + 1)
     assert scalar(dim(n * 6) / 3) == (2 * n,)

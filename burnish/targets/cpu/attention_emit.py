@@ -15,7 +15,7 @@ from burnish.targets.cpu.attention_scores import score_dots, score_panels
 from burnish.targets.cpu.attention_softmax import softmax
 from burnish.targets.cpu.attention_values import finish, times_values
 from burnish.targets.cpu.contraction_load import scaled
-from burnish.targets.cpu.contraction_rows import RowCase, Rows
+from burnish.targets.cpu.contraction_rows import RowCase, RowTiles
 from burnish.targets.cpu.storage import storage_type
 
 FEW_ROWS = 4  # tiles up to this size read keys where they lie
@@ -30,7 +30,7 @@ class AttentionWriter(AttentionFrame):
         k, serial = self.k, bool(self.schedule["serial"])
         if serial:
             k.only_thread_zero()
-        self.rows = Rows(k, self.queries, self.rows_each)
+        self.rows = RowTiles(k, self.queries, self.rows_each)
         count = k.index(self.rows.count)
         units = k.ir.udiv(k.ir.add(count, k.i64(self.tiles - 1)), k.i64(self.tiles))
         total = k.ir.mul(units, k.dim(product((self.batch, self.heads))))

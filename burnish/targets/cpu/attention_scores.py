@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
+from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.ops.expr import axis, load
 from burnish.targets.cpu import arithmetic
@@ -30,9 +31,16 @@ def score_panels(f: AttentionFrame, case: RowCase, head: Head, block: Block) -> 
     q = f.at(head.q, case.start, f.q_slot.strides[2], f.q_slot.dtype)
     levels = (Level(f.depth, f.q_slot.strides[3], f.width),)
     tile = Tile(
-        case.size, f.vectors, f.lanes, 4, f.q_slot.strides[2], 1, levels,
-        f.q_slot.dtype, f.dtype, f.dtype,
-    )  # fmt: skip
+        _queries(f, case),
+        f.vectors,
+        f.lanes,
+        4,
+        1,
+        levels,
+        f.q_slot.dtype,
+        f.dtype,
+        f.dtype,
+    )
     with k.loop(0, block.count, f.width) as loop:
         panel = k.address(f.panels, k.ir.mul(loop.index, k.i64(f.depth)), f.element)
         sums = accumulate(k, tile, q, panel, (None,) * f.vectors)
@@ -48,15 +56,27 @@ def score_dots(f: AttentionFrame, case: RowCase, head: Head, block: Block) -> No
     levels = (Level(f.depth, 1, 1),)
     step = f.k_slot.strides[2]
     tile = Tile(
-        case.size, 1, _COLUMNS, 1, f.q_slot.strides[2], step, levels,
-        f.q_slot.dtype, f.k_slot.dtype, f.dtype,
-    )  # fmt: skip
+        _queries(f, case),
+        1,
+        _COLUMNS,
+        1,
+        step,
+        levels,
+        f.q_slot.dtype,
+        f.k_slot.dtype,
+        f.dtype,
+    )
     with k.loop(0, block.count, _COLUMNS) as loop:
         last = k.ir.sub(k.ir.sub(block.count, k.i64(1)), loop.index)
         columns = [scaled(k, k.minimum(k.i64(c), last), step) for c in range(_COLUMNS)]
         keys = f.at(head.k, k.ir.add(block.first, loop.index), step, f.k_slot.dtype)
         sums = accumulate_dots(k, tile, q, keys, columns, min(f.lanes, 1 << f.depth.bit_length() - 1))
         _put_scores(f, case, head, block, loop.index, _COLUMNS, sums)
+
+
+def _queries(f: AttentionFrame, case: RowCase) -> tuple[Dim, ...]:
+    """How far each query of a tile lies from its first."""
+    return tuple(f.q_slot.strides[2] * i for i in range(case.size))
 
 
 def _put_scores(

@@ -20,12 +20,20 @@ def times_values(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head,
     values = f.at(head.v, block.first, slot.strides[2], slot.dtype)
     level = Level(block.count if not f.is_single else f.keys, 1, slot.strides[2])
     state = k.ir.mul(number, k.i64(f.rows_each * f.row))
+    rows = tuple(f.block * i for i in range(case.size))
     for at in range(0, f.row, f.width):
         masks = f.value_masks(at)
         tile = Tile(
-            case.size, len(masks), f.lanes, 4, f.block, slot.strides[3], (level,),
-            f.dtype, slot.dtype, f.dtype,
-        )  # fmt: skip
+            rows,
+            len(masks),
+            f.lanes,
+            4,
+            slot.strides[3],
+            (level,),
+            f.dtype,
+            slot.dtype,
+            f.dtype,
+        )
         places = [
             k.ir.add(state, k.i64(i * f.row + at + v * f.lanes)) for i in range(case.size) for v in range(len(masks))
         ]
@@ -51,7 +59,12 @@ def finish(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head) -> No
             value = k.ir.fmul(factor, f.get(f.sums, place, f.vector))
             bound = dict(zip((*f.axes, f.value_axis), (head.batch, head.head, query, k.i64(at))))
             scope = Values(
-                k, f.kernel.slots, bound, vector=f.value_axis, width=f.lanes,
-                mask=f.value_masks(at)[0], accumulators=(value,),
-            )  # fmt: skip
+                k,
+                f.kernel.slots,
+                bound,
+                vector=f.value_axis,
+                width=f.lanes,
+                mask=f.value_masks(at)[0],
+                accumulators=(value,),
+            )
             scope.store(Store(f.out, tuple(map(axis, bound)), acc(0, f.dtype)))

@@ -23,10 +23,11 @@ from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction_cost import Tiling
 from burnish.targets.cpu.contraction_emit import TileWriter
 from burnish.targets.cpu.contraction_pack import pack
-from burnish.targets.cpu.contraction_shape import Shape, analyse, register_lanes, tiled_run
+from burnish.targets.cpu.contraction_shape import Shape, analyse, register_lanes, rows_of
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
 _CANDIDATES = 12
+_FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
 
 def schedules(kernel: Contraction, target: Target) -> list[Schedule]:
@@ -51,6 +52,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
         return False
+    if schedule["fold"] and (schedule.integer("axis") < 1 or not isinstance(shape.pixels[-1].extent, int)):
+        return False
     return schedule.integer("axis") < max(1, len(shape.pixels)) and schedule.integer("lanes") <= register_lanes(
         shape, target
     )
@@ -68,16 +71,24 @@ def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: 
 
 def _tilings(kernel: Contraction, shape: Shape, target: Target) -> list[Tiling]:
     found = []
-    for axis in range(max(1, min(2, len(shape.pixels)))):
-        tiled, _ = tiled_run(shape, axis)
+    for axis, fold in _row_axes(shape):
+        rows = rows_of(shape, axis, fold)
         for vectors, lanes in _widths(shape, target):
-            rows = cost.rows_at_most(target, vectors)
-            if vectors <= 4 or (isinstance(tiled.extent, int) and tiled.extent <= rows):
-                found += [Tiling(r, vectors, lanes, axis) for r in _row_choices(tiled.extent, rows)]
-        for columns in (1, 2, 4) if can_dot(kernel, shape) else ():
+            most = cost.rows_at_most(target, vectors) // rows.per_step
+            if most and (vectors <= 4 or (isinstance(rows.tiled.extent, int) and rows.tiled.extent <= most)):
+                found += [Tiling(r, vectors, lanes, axis, fold=fold) for r in _row_choices(rows.tiled.extent, most)]
+        for columns in (1, 2, 4) if can_dot(kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
-                rows = min(8, cost.rows_at_most(target, columns))
-                found += [Tiling(r, 1, columns, axis, "dot") for r in _row_choices(tiled.extent, rows)]
+                most = min(8, cost.rows_at_most(target, columns))
+                found += [Tiling(r, 1, columns, axis, "dot") for r in _row_choices(rows.tiled.extent, most)]
+    return found
+
+
+def _row_axes(shape: Shape) -> list[tuple[int, bool]]:
+    """The runs that rows may go along, and whether the run inside is folded in."""
+    found = [(axis, False) for axis in range(max(1, min(2, len(shape.pixels))))]
+    if len(shape.pixels) > 1 and isinstance(shape.pixels[-1].extent, int) and shape.pixels[-1].extent <= _FOLD_AT_MOST:
+        found.append((1, True))
     return found
 
 
@@ -115,6 +126,7 @@ def _schedule(kernel: Contraction, shape: Shape, cycles: float, tiling: Tiling) 
         lanes=tiling.lanes,
         unroll=_unroll(shape, tiling),
         axis=tiling.axis,
+        fold=tiling.fold,
         block=cost.block_of(kernel, shape, tiling),
         prefetch=cost.prefetch_of(kernel, shape, tiling),
         serial=not dynamic and cycles < SERIAL_CYCLES,
@@ -125,10 +137,11 @@ def _unroll(shape: Shape, tiling: Tiling) -> int:
     """Steps of the innermost loop written out; never so many that rows share an A (it would stay in a register)."""
     if not shape.reduce:
         return 1
-    tiled, _ = tiled_run(shape, tiling.axis)
+    rows = rows_of(shape, tiling.axis, tiling.fold)
+    between = (rows.folded or rows.tiled).a_stride
     extent, limit = shape.reduce[-1].extent, 4
-    if shape.reduce[-1].a_stride == 1 and isinstance(tiled.a_stride, int) and tiled.a_stride > 0:
-        limit = min(limit, tiled.a_stride)
+    if shape.reduce[-1].a_stride == 1 and isinstance(between, int) and between > 0:
+        limit = min(limit, between)
     if isinstance(extent, int):
         return next(u for u in range(min(limit, extent), 0, -1) if extent % u == 0 or u == 1) if extent < 16 else limit
     return 1 << (limit.bit_length() - 1)

@@ -15,7 +15,7 @@ from burnish.dims import Dim, evaluate, product, symbols
 from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.contraction_rows import dynamic_sizes
-from burnish.targets.cpu.contraction_shape import Shape, dot_lanes, tiled_run
+from burnish.targets.cpu.contraction_shape import Shape, dot_lanes, rows_of
 
 GUESS = 64  # what a symbolic extent is taken for
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
@@ -26,13 +26,14 @@ _WAYS = 12
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """rows x vectors of lanes, along the pixel run `axis` (counted from the innermost)."""
+    """`rows` steps along the pixel run `axis` (counted from the innermost; fold: with the run inside it) x vectors."""
 
     rows: int
     vectors: int
     lanes: int
     axis: int
     form: str = "tile"
+    fold: bool = False
 
 
 def guess(dim: Dim) -> int:
@@ -65,13 +66,13 @@ def row_sizes(extent: Dim, rows: int) -> list[tuple[int, int]]:
 
 def cycles(kernel: Contraction, shape: Shape, tiling: Tiling, target: Target) -> float:
     """Cycles of the whole kernel on one core, data in the second cache level."""
-    tiled, outer = tiled_run(shape, tiling.axis)
+    rows = rows_of(shape, tiling.axis, tiling.fold)
     columns, depth = guess(shape.n.extent), guess(shape.depth)
     whole, tail = divmod(columns, tiling.vectors * tiling.lanes)
-    sizes = row_sizes(tiled.extent, tiling.rows)
+    sizes = [(steps * rows.per_step, count) for steps, count in row_sizes(rows.tiled.extent, tiling.rows)]
     panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
     total = 0.0
-    is_single = not outer and len(sizes) == sizes[0][1] == 1
+    is_single = not rows.outer and len(sizes) == sizes[0][1] == 1
     for size, count in sizes:
         for vectors, repeats in panels:
             if not vectors or not size:
@@ -81,13 +82,14 @@ def cycles(kernel: Contraction, shape: Shape, tiling: Tiling, target: Target) ->
             else:
                 one = depth * _step(kernel, shape, tiling, size, vectors, is_single)
             total += count * repeats * (one + 30 + size * vectors * 3)
-    return total * guess(shape.group_count) * guess(product(r.extent for r in outer))
+    return total * guess(shape.group_count) * guess(product(r.extent for r in rows.outer))
 
 
 def imbalance(kernel: Contraction, shape: Shape, tiling: Tiling) -> float:
     """How much longer the busiest thread works than the average one, for two and for four threads."""
-    tiled, outer = tiled_run(shape, tiling.axis)
-    tiles = sum(count for _, count in row_sizes(tiled.extent, tiling.rows)) * guess(product(r.extent for r in outer))
+    rows = rows_of(shape, tiling.axis, tiling.fold)
+    tiles = sum(count for _, count in row_sizes(rows.tiled.extent, tiling.rows))
+    tiles *= guess(product(r.extent for r in rows.outer))
     units = tiles * guess(shape.group_count) * -(-guess(shape.n.extent) // (tiling.vectors * tiling.lanes))
     return (-(-units // 2) * 2 + -(-units // 4) * 4) / (2 * units)
 
@@ -123,8 +125,8 @@ def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors:
 
 def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> float:
     """How much slower loads get when the tile's rows fall into few sets of the first cache level."""
-    tiled, _ = tiled_run(shape, tiling.axis)
-    lines = guess(tiled.a_stride) * kernel.slots[0].dtype.size_bytes / 64
+    over = rows_of(shape, tiling.axis, tiling.fold)
+    lines = guess((over.folded or over.tiled).a_stride) * kernel.slots[0].dtype.size_bytes / 64
     if lines < 1 or lines != int(lines):
         return 1.0
     sets = 64 // math.gcd(int(lines), 64)
@@ -140,15 +142,15 @@ def block_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
     """
     item = kernel.slots[0].dtype.size_bytes
     depth, columns = guess(shape.depth), guess(shape.n.extent)
-    tiled, outer = tiled_run(shape, tiling.axis)
-    pixels = guess(tiled.extent) * guess(product(r.extent for r in outer))
+    rows = rows_of(shape, tiling.axis, tiling.fold)
+    pixels = guess(product(r.extent for r in shape.pixels))
     a_bytes = min(pixels * depth, _size(kernel)) * item
     b_bytes = depth * columns * shape.accumulator.size_bytes
     if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes:
         return 1
     if a_bytes <= 4 * _LEVEL2_BYTES:
         return 0
-    tile_bytes = max(1, tiling.rows * a_bytes // pixels)
+    tile_bytes = max(1, tiling.rows * rows.per_step * a_bytes // pixels)
     return max(1, _LEVEL2_BYTES // tile_bytes)
 
 

@@ -39,7 +39,7 @@ class _DotNest:
 
     def __init__(self, k: KernelBuilder, tile: Tile, columns: Sequence[ir.Value], k_lanes: int) -> None:
         self.k, self.tile, self.columns, self.k_lanes = k, tile, columns, k_lanes
-        self.rows = [k.dim(tile.row_step * i) for i in range(tile.rows)]
+        self.rows = [k.dim(offset) for offset in tile.offsets]
 
     def nest(self, depth: int, a: ir.Value, b: ir.Value, sums: Sums) -> Sums:
         k, level = self.k, self.tile.levels[depth]

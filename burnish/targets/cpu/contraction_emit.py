@@ -22,8 +22,8 @@ from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
 from burnish.targets.cpu.contraction_dot import accumulate_dots
 from burnish.targets.cpu.contraction_load import lanes_below, scaled
 from burnish.targets.cpu.contraction_pack import storage_dtype
-from burnish.targets.cpu.contraction_rows import RowCase, Rows
-from burnish.targets.cpu.contraction_shape import Run, analyse, dot_lanes, tiled_run
+from burnish.targets.cpu.contraction_rows import RowCase, RowTiles
+from burnish.targets.cpu.contraction_shape import Run, analyse, dot_lanes, rows_of
 from burnish.targets.cpu.contraction_tile import Level, Tile, accumulate
 from burnish.targets.cpu.storage import storage_type
 from burnish.targets.cpu.values import Values
@@ -49,7 +49,7 @@ class TileWriter:
         self.lanes, self.vectors = schedule.integer("lanes"), schedule.integer("vectors")
         self.width = self.lanes * self.vectors
         self.is_dot = schedule["form"] == "dot"
-        self.tiled, self.outer = tiled_run(self.shape, schedule.integer("axis"))
+        self.rows = rows_of(self.shape, schedule.integer("axis"), bool(schedule["fold"]))
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
             self.b_dtype = storage_dtype(self.b_dtype)
@@ -59,8 +59,8 @@ class TileWriter:
         k, serial = self.k, bool(self.schedule["serial"])
         if serial:
             k.only_thread_zero()
-        self.rows = Rows(k, self.tiled.extent, self.schedule.integer("rows"))
-        self.row_tiles = k.ir.mul(k.index(self.rows.count), k.dim(product(r.extent for r in self.outer)))
+        self.tiles = RowTiles(k, self.rows.tiled.extent, self.schedule.integer("rows"))
+        self.row_tiles = k.ir.mul(k.index(self.tiles.count), k.dim(product(r.extent for r in self.rows.outer)))
         self.panels = ceildiv(self.kernel.n.extent, self.width)
         per_group = k.ir.mul(self.row_tiles, k.dim(self.panels))
         total = k.ir.mul(per_group, k.dim(self.shape.group_count))
@@ -125,18 +125,18 @@ class TileWriter:
     def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
         k = self.k
         outer, tile = number, number
-        if self.outer:
-            outer = k.ir.udiv(number, k.index(self.rows.count))
-            tile = k.ir.urem(number, k.index(self.rows.count))
-        bound = {**bound, **bind(k, self.outer, outer)}
-        for case in self.rows.cases(tile):
+        if self.rows.outer:
+            outer = k.ir.udiv(number, k.index(self.tiles.count))
+            tile = k.ir.urem(number, k.index(self.tiles.count))
+        bound = {**bound, **bind(k, self.rows.outer, outer)}
+        for case in self.tiles.cases(tile):
             with k.when(case.condition) if case.condition is not None else nullcontext():
                 self._tile(case, bound, panel)
 
     def _tile(self, case: RowCase, bound: Bound, panel: Panel) -> None:
         k = self.k
-        offset = _offset(k, (*self.shape.groups, *self.outer), bound, "a_stride")
-        offset = k.ir.add(offset, scaled(k, case.start, self.tiled.a_stride))
+        offset = _offset(k, (*self.shape.groups, *self.rows.outer), bound, "a_stride")
+        offset = k.ir.add(offset, scaled(k, case.start, self.rows.tiled.a_stride))
         a = k.address(k.slots[0], offset, storage_type(self.a_dtype))
         tile = self._describe(case.size, len(panel.masks))
         if self.is_dot:
@@ -156,17 +156,16 @@ class TileWriter:
         last = k.ir.sub(k.ir.sub(k.dim(n), k.i64(1)), panel.column)
         return [scaled(k, k.minimum(k.i64(c), last), step) for c in range(self.lanes)]
 
-    def _describe(self, rows: int, vectors: int) -> Tile:
+    def _describe(self, steps: int, vectors: int) -> Tile:
         packed, reduce = self.kernel.packed, self.shape.reduce
         between_k, between_columns = (1, self.shape.depth) if self.is_dot else (self.width, 1)
-        steps = [between_k * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
-        levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, steps))
+        b_steps = [between_k * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
+        levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, b_steps))
         return Tile(
-            rows=rows,
+            offsets=self.rows.offsets(steps),
             vectors=vectors,
             lanes=self.lanes,
             unroll=self.schedule.integer("unroll"),
-            row_step=self.tiled.a_stride,
             lane_step=between_columns if packed else self.shape.n_stride,
             levels=levels,
             a_dtype=self.a_dtype,
@@ -176,21 +175,30 @@ class TileWriter:
         )
 
     def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:
-        """The epilogue, row by row: rows below `first` belong to the tile before."""
-        k = self.k
+        """The epilogue, row by row: steps below `first` belong to the tile before."""
+        k, rows = self.k, self.rows
         columns = [k.ir.add(panel.column, k.i64(v * self.lanes)) for v in range(len(panel.masks))]
-        for i in range(case.size):
-            row = k.ir.add(case.start, k.i64(i))
-            axes = {**bound, **bind(k, (self.tiled,), row)}
-            guard = case.first is not None and i < case.size - 1
-            with k.when(k.ir.icmp_signed("<=", case.first, k.i64(i))) if guard else nullcontext():
-                for v, mask in enumerate(panel.masks):
-                    values = Values(
-                        k, self.kernel.slots, {**axes, self.kernel.n: columns[v]}, vector=self.kernel.n,
-                        width=self.lanes, mask=mask, accumulators=(sums[i * len(panel.masks) + v],),
-                    )  # fmt: skip
-                    for store in self.kernel.stores:
-                        values.store(store)
+        for step in range(case.size):
+            axes = {**bound, **bind(k, (rows.tiled,), k.ir.add(case.start, k.i64(step)))}
+            guard = case.first is not None and step < case.size - 1
+            with k.when(k.ir.icmp_signed("<=", case.first, k.i64(step))) if guard else nullcontext():
+                for i in range(rows.per_step):
+                    if rows.folded is not None:
+                        axes |= bind(k, (rows.folded,), k.i64(i))
+                    at = (step * rows.per_step + i) * len(columns)
+                    self._store_row(axes, columns, panel.masks, sums[at : at + len(columns)])
+
+    def _store_row(
+        self, axes: Bound, columns: Sequence[ir.Value], masks: Sequence[ir.Value | None], sums: Sequence[ir.Value]
+    ) -> None:
+        n = self.kernel.n
+        for column, mask, total in zip(columns, masks, sums):
+            bound = {**axes, n: column}
+            values = Values(
+                self.k, self.kernel.slots, bound, vector=n, width=self.lanes, mask=mask, accumulators=(total,)
+            )
+            for store in self.kernel.stores:
+                values.store(store)
 
 
 @contextmanager

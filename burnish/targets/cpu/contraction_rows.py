@@ -25,7 +25,7 @@ class RowCase:
     first: ir.Value | None
 
 
-class Rows:
+class RowTiles:
     """The tiles of one run; made once a kernel, since it may compute in the prologue's scope."""
 
     def __init__(self, k: KernelBuilder, extent: Dim, rows: int) -> None:

@@ -22,7 +22,7 @@ from burnish.targets.cpu.storage import register_type, storage_type
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One loop of the reduction (its extent a dim, or a value of the kernel), and how far A and B move in a step of it."""
+    """One loop of the reduction (extent: a dim, or a value of the kernel), and how far A and B move in a step of it."""
 
     extent: Dim | ir.Value
     a_step: Dim
@@ -31,23 +31,26 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What a tile computes. `row_step`: A's distance from row to row; lanes of one B vector lie `lane_step` apart.
+    """What a tile computes. `offsets`: of each row's A from the first; lanes of one B vector lie `lane_step` apart.
 
     prefetch: how many elements ahead of its loads B is asked for, 0 for not at all (worth 10 % once a panel leaves the
     first cache level)
     """
 
-    rows: int
+    offsets: tuple[Dim, ...]
     vectors: int
     lanes: int
     unroll: int
-    row_step: Dim
     lane_step: Dim
     levels: tuple[Level, ...]
     a_dtype: DType
     b_dtype: DType
     accumulator: DType
     prefetch: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.offsets)
 
 
 Sums = list[ir.Value]
@@ -111,8 +114,8 @@ def _step(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequenc
         at = k.address(b, k.dim(tile.lane_step * (v * tile.lanes)), storage_type(tile.b_dtype))
         columns.append(load_operand(k, at, tile.b_dtype, tile.accumulator, tile.lanes, tile.lane_step, masks[v]))
     total = list(sums)
-    for i in range(tile.rows):
-        at = k.address(a, k.dim(tile.row_step * i), storage_type(tile.a_dtype))
+    for i, offset in enumerate(tile.offsets):
+        at = k.address(a, k.dim(offset), storage_type(tile.a_dtype))
         factor = k.splat(load_operand(k, at, tile.a_dtype, tile.accumulator), tile.lanes)
         for v, column in enumerate(columns):
             total[i * tile.vectors + v] = multiply_add(k, factor, column, total[i * tile.vectors + v])

@@ -1,18 +1,18 @@
 """Dimensions: integers, or exact integer expressions over named symbols.
 
-A `Dim` is a plain int wherever the value is known, else a `DimExpr`: a polynomial with integer coefficients over atoms,
-kept in one canonical form, so that equal dimensions compare (and hash) equal: 2*n + m - n == n + m.
+A `Dim` is a plain int wherever the value is known, else a `DimExpr`: a polynomial with integer coefficients over
+atoms, kept in one canonical form, so that equal dimensions compare and hash equal: 2*n + m - n == n + m.
 An atom is a symbol (`batch`) or an operation that does not expand: floordiv, mod, max, min of dims.
 
-The runtime evaluates them when shapes are bound; the build adds, compares and bounds them. No other module needs to know
-how they are kept.
+The runtime evaluates them when shapes are bound; the build adds, compares and bounds them. No other module needs to
+know how they are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 Atom: TypeAlias = "Symbol | Operation"
 Dim: TypeAlias = "int | DimExpr"
@@ -115,10 +115,14 @@ def floordiv(left: Dim, right: Dim) -> Dim:
         if isinstance(right, int) and right > 0 and len(left.terms) == 1:  # (a // b) // right == a // (b * right)
             (monomial, coefficient), *_ = left.terms
             inner = monomial[0]
-            if len(monomial) == 1 and coefficient == 1 and isinstance(inner, Operation) and inner.name == "floordiv":
-                if isinstance(inner.right, int) and inner.right > 0:
-                    return floordiv(inner.left, inner.right * right)
+            if len(monomial) == 1 and coefficient == 1 and _is_quotient(inner):
+                return floordiv(inner.left, inner.right * right)
     return _atom(Operation("floordiv", left, right))
+
+
+def _is_quotient(atom: Atom) -> TypeGuard[Operation]:
+    """a // b with a positive number b"""
+    return isinstance(atom, Operation) and atom.name == "floordiv" and isinstance(atom.right, int) and atom.right > 0
 
 
 def modulo(left: Dim, right: Dim) -> Dim:
@@ -177,8 +181,10 @@ def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
     total = 0
     for monomial, coefficient in dim.terms:
         for atom in monomial:
-            coefficient *= values[atom.name] if isinstance(atom, Symbol) else _apply(
-                atom.name, evaluate(atom.left, values), evaluate(atom.right, values)
+            coefficient *= (
+                values[atom.name]
+                if isinstance(atom, Symbol)
+                else _apply(atom.name, evaluate(atom.left, values), evaluate(atom.right, values))
             )
         total += coefficient
     return total
@@ -202,7 +208,7 @@ def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
 
 
 def bounds(dim: Dim, ranges: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-    """(low, high) that hold the dim's value for every assignment inside `ranges` (interval arithmetic, so not always tight)."""
+    """(low, high) around the value for every assignment inside `ranges`; interval arithmetic, so not always tight."""
     if isinstance(dim, int):
         return dim, dim
     low = high = 0
@@ -276,7 +282,7 @@ def _operation_bounds(atom: Operation, ranges: Mapping[str, tuple[int, int]]) ->
     if c <= 0:  # a divisor that may be zero: shapes with one are refused when they are bound
         c, d = max(c, 1), max(d, 1)
     if atom.name == "mod":
-        return (a, b) if 0 <= a and b < c else (0, d - 1)
+        return (a, b) if a >= 0 and b < c else (0, d - 1)
     corners = (a // c, a // d, b // c, b // d)
     return min(corners), max(corners)
 

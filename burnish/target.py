@@ -13,7 +13,7 @@ from burnish.errors import UserError
 LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 EXTENSIONS = ("vnni", "bf16", "amx")
 VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "x86-64-v4": 64}
-# LLVM's features beyond those its own "x86-64-vN" processor implies; Linux's names of what a level needs (/proc/cpuinfo)
+# what each level needs beyond the one before, by Linux's names (/proc/cpuinfo)
 LEVEL_FLAGS = {
     "x86-64-v2": ("cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"),
     "x86-64-v3": ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"),
@@ -54,7 +54,7 @@ def parse_target(text: str) -> Target:
         raise UserError(
             "E301",
             f"target '{text}' is not one Burnish can build for",
-            why=f"targets are cpu, or cpu:LEVEL with LEVEL one of {', '.join(LEVELS)} and any of {', '.join('+' + e for e in EXTENSIONS)}",
+            why=f"targets are cpu, or cpu:LEVEL with one of {', '.join(LEVELS)}, and any of +{' +'.join(EXTENSIONS)}",
             hint="use --target cpu for the machine at hand",
         )
     return Target("cpu", level, tuple(sorted(extensions)))

@@ -1,8 +1,8 @@
 """Optimization profiles: which shapes of its inputs a plan must run.
 
-A profile gives min, opt and max of every dynamic input. Where min == max the dimension becomes a number before the passes
-run, so most plans have no dynamic dimension left. A dynamic input that no profile names is fixed at 1 on every dynamic
-axis, as trtexec does, and `notes` says so.
+A profile gives min, opt and max of every dynamic input. Where min == max the dimension becomes a number before the
+passes run, so most plans have no dynamic dimension left. A dynamic input that no profile names is fixed at 1 on every
+dynamic axis, as trtexec does, and `notes` says so.
 """
 
 from __future__ import annotations

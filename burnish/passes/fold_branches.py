@@ -1,14 +1,12 @@
-"""An If that is decided becomes the branch that it picks.
+"""An If whose condition is a constant becomes the branch that it picks.
 
-decided by its condition     a constant
-decided by the shapes        the other branch does not fit the shapes that are bound, so no valid run takes it
+A branch that does not fit the bound shapes stays: a run that takes it must be refused, not answered by the other one.
 """
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.ops.infer import Inferred, infer
 from burnish.passes.constants import constant_number
 from burnish.passes.context import PassContext
 from burnish.passes.rewire import each_graph, replace_value
@@ -18,17 +16,16 @@ def fold_branches(model: ir.Model, context: PassContext) -> int:
     """Innermost branches come along with the branch that holds them; a second round folds what opened up."""
     if not any(node.op_type == "If" for node in model.graph.all_nodes()):
         return 0
-    inferred = infer(model.graph, sizes=context.sizes) if context.input_shapes else None
     taken: set[str] = {str(v.name) for g in each_graph(model) for v in (*g.inputs, *g.initializers.values())}
     taken |= {str(v.name) for node in model.graph.all_nodes() for v in node.outputs}
-    return _fold_graph(model.graph, inferred, taken, context)
+    return _fold_graph(model.graph, taken, context)
 
 
-def _fold_graph(graph: ir.Graph, inferred: Inferred | None, taken: set[str], context: PassContext) -> int:
+def _fold_graph(graph: ir.Graph, taken: set[str], context: PassContext) -> int:
     changes = 0
     for node in graph:
         if node.op_type == "If" and node.domain == "":
-            branch = _chosen(node, inferred)
+            branch = _chosen(node)
             if branch is not None:
                 _inline(graph, node, branch, taken)
                 changes += 1
@@ -36,20 +33,15 @@ def _fold_graph(graph: ir.Graph, inferred: Inferred | None, taken: set[str], con
             context.report.decline("fold_branches", str(node.name), "the condition is known only during the run")
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                changes += _fold_graph(attribute.as_graph(), inferred, taken, context)
+                changes += _fold_graph(attribute.as_graph(), taken, context)
     return changes
 
 
-def _chosen(node: ir.Node, inferred: Inferred | None) -> ir.Graph | None:
+def _chosen(node: ir.Node) -> ir.Graph | None:
     """The branch that runs, if that is known."""
     then, otherwise = (node.attributes[name].as_graph() for name in ("then_branch", "else_branch"))
     condition = constant_number(node.inputs[0])
-    if condition is not None:
-        return then if condition else otherwise
-    if inferred is None:
-        return None
-    possible = [b for b in (then, otherwise) if all(n in inferred.definitions or n in inferred.undefined for n in b)]
-    return possible[0] if len(possible) == 1 else None
+    return None if condition is None else then if condition else otherwise
 
 
 def _inline(graph: ir.Graph, node: ir.Node, branch: ir.Graph, taken: set[str]) -> None:

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from burnish.build import analyze
+from burnish.analysis import analyze
 from burnish.lower.program import plan_memory
 from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, each_launch
 from tests.lower.run_program import Run

@@ -1,0 +1,124 @@
+"""A model up to the point where targets differ: import, profile, passes, inference, lowering.
+
+`build` compiles the result; `inspect` shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx_ir as ir
+
+from burnish.importers import load_model
+from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
+from burnish.lower.program import lower
+from burnish.lower.task import Branch, Program, ReferenceStep, Step
+from burnish.ops.infer import Inferred, infer
+from burnish.ops.registry import is_defined
+from burnish.passes.context import PassContext, PassReport
+from burnish.passes.pipeline import optimize
+from burnish.precision.widen_half import widen_half
+from burnish.settings import settings
+
+Explain = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+STAGES = 6  # of a whole build
+
+
+class Stages:
+    """Times each stage, and tells the caller's `explain` (a line at a time) and `progress` (what, done, total)."""
+
+    def __init__(self, explain: Explain | None = None, progress: Progress | None = None) -> None:
+        self.explain = explain or (_to_stderr if settings().debug else _to_nobody)
+        self._progress = progress
+        self.times_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        if self._progress is not None:
+            self._progress(name, len(self.times_ms), STAGES)
+        start = time.perf_counter()
+        yield
+        self.times_ms[name] = (time.perf_counter() - start) * 1e3
+
+    def explain_passes(self, report: PassReport) -> None:
+        for row in report.rows:
+            if row.changes:
+                self.explain(f"{row.name:24} {row.nodes_before:5} -> {row.nodes_after:5} nodes  {row.reason}")
+
+    def explain_times(self) -> None:
+        self.explain("  ".join(f"{name} {ms:.0f} ms" for name, ms in self.times_ms.items()))
+
+
+@dataclass(eq=False)
+class Analysis:
+    """The optimised model, what is known of it, and its program of kernel tasks."""
+
+    model: ir.Model
+    name: str
+    sha256: str
+    profile: Profile
+    passes: PassReport
+    inferred: Inferred
+    program: Program
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+def analyze(
+    source: Any,
+    *,
+    shapes: Mapping[str, Shape] | None = None,
+    profile: Mapping[str, Range] | None = None,
+    stages: Stages | None = None,
+) -> Analysis:
+    """Import, optimise, infer and lower; `source`, `shapes` and `profile` as in `build`."""
+    stages = stages or Stages()
+    with stages.stage("import"):
+        imported = load_model(source, keep=is_defined)
+        graph = imported.model.graph
+        resolved = resolve_profile(imported.model, shapes, profile)
+        ranges = symbol_ranges(resolved, graph)
+        sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
+    with stages.stage("passes"):
+        if widened := widen_half(imported.model):  # no cpu level has half arithmetic
+            stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
+        report = optimize(imported.model, PassContext(resolved.fixed, sizes))
+        stages.explain_passes(report)
+    with stages.stage("infer"):
+        inferred = infer(graph, sizes=sizes)
+    with stages.stage("lower"):
+        program = lower(graph, inferred, ranges)
+    notes = (*resolved.notes, *_fallbacks(program.steps, inferred))
+    return Analysis(imported.model, imported.name, imported.sha256, resolved, report, inferred, program, notes)
+
+
+def graph_bytes(model: ir.Model) -> bytes:
+    """The optimised graph as ONNX without its weights, in canonical bytes."""
+    proto = ir.to_proto(model)
+    for tensor in proto.graph.initializer:
+        if len(tensor.raw_data) > 1024:
+            tensor.ClearField("raw_data")
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[str]:
+    """Every node on the reference kernel, and why."""
+    for step in steps:
+        if isinstance(step, ReferenceStep):
+            reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "it has no native kernel")
+            yield f"{step.op_type} '{step.name}' runs on the reference kernel: {reason}"
+        elif isinstance(step, Branch):
+            yield from _fallbacks((*step.then, *step.otherwise), inferred)
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _to_nobody(line: str) -> None:
+    del line

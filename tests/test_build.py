@@ -1,0 +1,98 @@
+"""build.py: from a model to a plan, and what a plan promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+from onnx import numpy_helper
+
+import burnish
+from burnish.errors import UserError
+
+RNG = np.random.default_rng(0)
+MLP = "m (float[n,16] x) => (float[n,4] y) { h = MatMul(x, w) r = Relu(h) y = MatMul(r, v) }"
+CHOICE = """m (bool c, float[n,4] x) => (float[a,b] y) {
+    y = If (c) <then_branch = g () => (float[p,q] t) { s = Squeeze (x, i) u = Unsqueeze (s, i) t = MatMul (u, w) },
+                else_branch = h () => (float[r,z] e) { e = MatMul (x, w) }> }"""
+
+
+def model(text: str, **constants: np.ndarray) -> onnx.ModelProto:
+    parsed = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : 21]> {text}')
+    for name, array in constants.items():
+        parsed.graph.initializer.append(numpy_helper.from_array(array, name))
+    return parsed
+
+
+def weights(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def mlp() -> onnx.ModelProto:
+    return model(MLP, w=weights(16, 8), v=weights(8, 4))
+
+
+def test_one_plan_holds_code_for_several_levels_and_its_weights_once() -> None:
+    levels = ["cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4"]
+    plan = burnish.build(mlp(), shapes={"x": (3, 16)}, target=levels)
+    assert [v.target for v in plan.manifest.variants] == levels
+    assert len([name for name in plan.blobs if name.startswith("code/")]) == 3
+
+
+def test_a_dynamic_input_without_a_shape_is_fixed_at_one_and_the_plan_says_so() -> None:
+    plan = burnish.build(mlp())
+    assert plan.manifest.inputs[0].shape == (1, 16)
+    assert any("no shape was given" in note for note in plan.manifest.notes)
+
+
+def test_a_profile_keeps_the_dimension_and_its_range() -> None:
+    plan = burnish.build(mlp(), profile={"x": ((1, 16), (4, 16), (9, 16))})
+    (symbol,) = plan.manifest.symbols
+    assert (symbol.name, symbol.min, symbol.opt, symbol.max) == ("n", 1, 4, 9)
+
+
+def test_a_side_of_an_if_that_the_shapes_rule_out_is_refused_when_a_run_takes_it() -> None:
+    choice = model(CHOICE, w=weights(4, 2), i=np.array([0]))
+    engine = burnish.load(burnish.build(choice, shapes={"c": (), "x": (3, 4)}), threads=1)
+    x = weights(3, 4)
+    w = numpy_helper.to_array(choice.graph.initializer[0])
+    np.testing.assert_allclose(engine(c=np.array(False), x=x)["y"], x @ w, rtol=1e-5, atol=1e-6)
+    with pytest.raises(UserError, match="E515"):
+        engine(c=np.array(True), x=x)
+
+
+def test_explain_gets_the_passes_and_the_time_of_each_stage() -> None:
+    lines: list[str] = []
+    burnish.build(mlp(), explain=lines.append)
+    assert all(f"{stage} " in lines[-1] for stage in ("import", "passes", "infer", "lower", "code", "plan"))
+
+
+def test_progress_counts_the_stages() -> None:
+    calls: list[tuple[str, int, int]] = []
+    burnish.build(mlp(), progress=lambda *call: calls.append(call))
+    assert [done for _, done, _ in calls] == list(range(6))
+    assert {total for *_, total in calls} == {6}
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("E601", {"shapes": {"z": (1, 16)}}),
+        ("E602", {"shapes": {"x": (1, 17)}}),
+        ("E602", {"shapes": {"x": (1, 16, 1)}}),
+        ("E602", {"profile": {"x": ((4, 16), (2, 16), (8, 16))}}),
+        ("E301", {"target": "cpu:pentium"}),
+        ("E320", {"workspace": 1}),
+    ],
+)
+def test_what_cannot_be_built_is_refused(code: str, arguments: dict) -> None:
+    with pytest.raises(UserError, match=code):
+        burnish.build(mlp(), **arguments)
+
+
+def test_one_symbol_cannot_have_two_ranges() -> None:
+    text = "m (float[n,4] x, float[n,4] z) => (float[n,4] y) { y = Add(x, z) }"
+    profile = {"x": ((1, 4), (2, 4), (3, 4)), "z": ((1, 4), (2, 4), (4, 4))}
+    with pytest.raises(UserError, match="E603"):
+        burnish.build(model(text), profile=profile)

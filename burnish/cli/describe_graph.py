@@ -31,12 +31,13 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
     """Of an ONNX model: load and run the passes. Of a plan: the graph that was stored in it (without its weights)."""
     if _is_plan(path):
         return _stored(path)
-    imported, _ = _optimise(path, shapes)
     import onnx
-    import onnx_ir as ir
 
+    from burnish.analysis import analyze
+    from burnish.importers.export import export_model
+
+    proto = export_model(analyze(path, shapes=parse_shapes(shapes)).model)
     before = _count(onnx.load(str(path), load_external_data=False).graph)
-    proto = ir.to_proto(imported)
     return Graph(before, _count(proto.graph), proto.SerializeToString(deterministic=True))
 
 
@@ -44,21 +45,14 @@ def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str
     """Why a rule left a node alone, in the rule's own words. A `*` stands for every rule, or every node. E619."""
     if _is_plan(path):
         raise UserError("E619", "--why needs the ONNX model, not a plan", why="rules speak while a plan is built")
-    _, report = _optimise(path, shapes)
+    from burnish.analysis import analyze
+
+    report = analyze(path, shapes=parse_shapes(shapes)).passes
     found = report.why("" if rule == "*" else rule, "" if node == "*" else node)
     if not found:
         rules = ", ".join(sorted({entry.rule for entry in report.why()})) or "none"
         return f"{rule} was not tried at '{node}', or it applied. Rules that declined somewhere: {rules}"
     return "\n".join(f"{entry.rule} at '{entry.node}': {entry.reason}" for entry in found)
-
-
-def _optimise(path: Path, shapes: Sequence[str]) -> tuple[Any, Any]:
-    from burnish.importers import load_model
-    from burnish.passes.context import PassContext
-    from burnish.passes.pipeline import optimize
-
-    model = load_model(path).model
-    return model, optimize(model, PassContext(input_shapes=parse_shapes(shapes)))
 
 
 def _stored(path: Path) -> Graph:

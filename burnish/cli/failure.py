@@ -51,9 +51,7 @@ def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None)
 
 
 def _report(error: BurnishError, code: int, arguments: Sequence[str], cause: Exception | None = None) -> int:
-    from burnish.settings import settings
-
-    if "--debug" in arguments or settings().debug:
+    if "--debug" in arguments or _debugs():
         traceback.print_exception(cause or error, file=sys.stderr)
     if "--json" in arguments:
         import json
@@ -61,6 +59,15 @@ def _report(error: BurnishError, code: int, arguments: Sequence[str], cause: Exc
         print(json.dumps({"error": error.as_dict()}))
     print(error, file=sys.stderr)
     return code
+
+
+def _debugs() -> bool:
+    from burnish.settings import settings
+
+    try:
+        return settings().debug > 0
+    except BurnishError:  # BURNISH_DEBUG is no number; a command that asks for it says so
+        return False
 
 
 def _bug(error: Exception) -> InternalError:

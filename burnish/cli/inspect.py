@@ -35,7 +35,8 @@ def plan(
         print_json(facts(contents) | {"launches": launch_rows(contents.manifest), "blobs": blob_rows(contents)})
         return
     shown = facts(contents)
-    lines = {name: "\n".join(value) if isinstance(value, list) else value for name, value in shown.items()}
+    lines = {name: "\n".join(value) if isinstance(value, list) else value for name, value in shown.items() if value}
+    del lines["size_bytes"]
     print_facts({**lines, "file": f"{format_bytes(shown['size_bytes'])}, format version {contents.version}"})
     if launches:
         rows = [[*row.values()] for row in launch_rows(contents.manifest)]

@@ -10,6 +10,7 @@ import typer
 
 from burnish.cli.output import note, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
+from burnish.cli.progress import progress
 
 if TYPE_CHECKING:
     from burnish.plan import Plan
@@ -43,17 +44,19 @@ def verify(
     from burnish.verify import verify as compare_all
 
     bound = parse_shapes(shapes or ())
-    report = compare_all(
-        model,
-        plan,
-        data=data,
-        shapes=bound or None,
-        seed=seed,
-        threads=threads,
-        oracle=oracle,
-        tolerance=tolerance,
-        rebuild=(lambda source: _rebuild(source, plan)) if first_divergent else None,
-    )
+    with progress() as advance:
+        report = compare_all(
+            model,
+            plan,
+            data=data,
+            shapes=bound or None,
+            seed=seed,
+            threads=threads,
+            oracle=oracle,
+            tolerance=tolerance,
+            rebuild=(lambda source: _rebuild(source, plan)) if first_divergent else None,
+            progress=advance,
+        )
     if as_json:
         print_json(report.as_dict())
     else:

@@ -146,7 +146,7 @@ class Plan:
     """A manifest and its blobs, by name. Blobs are bytes-like (bytes when built, memory-mapped views when loaded)."""
 
     manifest: Manifest
-    blobs: dict[str, Any]
+    blobs: dict[str, Any] = field(repr=False)
 
     def save(self, path: str | os.PathLike[str], key: KeySource | None = None) -> None:
         """Write the file, whole or not at all (E403). `key`: sign it with this Ed25519 key (a PEM file)."""

@@ -22,6 +22,7 @@ from burnish.verify.oracle import Oracle
 from burnish.verify.tolerance import Tolerance, derive_tolerance, narrowest
 
 Rebuild = Callable[[bytes], Plan]
+Advance = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def verify(
     oracle: str = "",
     tolerance: float | None = None,
     rebuild: Rebuild | None = None,
+    progress: Advance | None = None,
 ) -> Report:
     """Compare a plan with the ONNX model it was built from.
 
@@ -77,10 +79,13 @@ def verify(
         f"random inputs, seed {seed}": sample_inputs(found.manifest, shapes, seed)
     }  # fmt: skip
     limits = {t.name: _limit(proto.graph, t.name, t.dtype, tolerance) for t in found.manifest.outputs}
-    judged = {}
+    judged: dict[str, tuple[Comparison, ...]] = {}
+    step = progress or (lambda what, done, total: None)
     with load(found, threads=threads) as engine:
         for case, inputs in cases.items():
+            step(f"oracle: {case}", 2 * len(judged), 2 * len(cases))
             expected = judge(inputs, list(limits))
+            step(f"plan: {case}", 2 * len(judged) + 1, 2 * len(cases))
             ours = engine(inputs)
             judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
             if tolerance is None and not all(c.is_accepted for c in judged[case]):

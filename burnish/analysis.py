@@ -93,6 +93,8 @@ def analyze(
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
         program = lower(graph, inferred, ranges)
+        for node, reason in program.declined.items():
+            report.decline("fuse", node, reason)
     notes = (*resolved.notes, *_fallbacks(program.steps, inferred))
     return Analysis(imported.model, imported.name, imported.sha256, resolved, report, inferred, program, notes)
 

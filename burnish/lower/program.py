@@ -45,7 +45,6 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
     used = {name for t in inputs for n in t.shape for name in symbols(n)}
     table = {name: ranges[name] for name in ranges if name in used}
     table |= dict.fromkeys(sorted(inferred.from_data), (0, 1, 0))
-    notes = tuple(f"{node}: not fused, {reason}" for node, reason in shared.declined.items())
     return Program(
         table,
         tuple(inputs),
@@ -53,7 +52,7 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
         tuple(buffers.storages),
         buffers.constants,
         tuple(steps),
-        notes,
+        shared.declined,
         buffers.geometry,
     )
 

@@ -232,7 +232,7 @@ class Program:
     storages: tuple[Storage, ...]
     constants: dict[int, np.ndarray[Any, Any]]  # storage number -> content
     steps: tuple[Step, ...]
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused into its consumer
     geometry: dict[int, str] = field(default_factory=dict)  # storages that keep zeros around them, see arena.py
 
 

@@ -6,14 +6,16 @@ README.md beside this file; a name that is not there says so with a code (E650) 
 
 On the CPU target an address is a host pointer. For scripts that allocate with cuda-python or pycuda,
 `burnish.tensorrt.cudart` and `burnish.tensorrt.pycuda` offer those calls on host memory.
+
+What builds is imported when one of its names is first used: a script that only runs a plan loads no compiler.
 """
 # ruff: noqa: F403  each file says in __all__ what it adds to TensorRT's one flat namespace
 
 from __future__ import annotations
 
-from burnish.tensorrt.builder import *
-from burnish.tensorrt.builder import init_libnvinfer_plugins as init_libnvinfer_plugins
-from burnish.tensorrt.config import *
+import importlib
+from typing import TYPE_CHECKING
+
 from burnish.tensorrt.context import *
 from burnish.tensorrt.datatype import *
 from burnish.tensorrt.dims import *
@@ -21,22 +23,36 @@ from burnish.tensorrt.engine import *
 from burnish.tensorrt.enums import *
 from burnish.tensorrt.inspector import *
 from burnish.tensorrt.interfaces import *
-from burnish.tensorrt.layer import *
-from burnish.tensorrt.layers_pointwise import *
-from burnish.tensorrt.layers_reduction import *
-from burnish.tensorrt.layers_sampling import *
-from burnish.tensorrt.layers_shape import *
-from burnish.tensorrt.layers_window import *
 from burnish.tensorrt.memory import *
 from burnish.tensorrt.missing import MissingName
-from burnish.tensorrt.network import *
-from burnish.tensorrt.parser import *
-from burnish.tensorrt.profile import *
 from burnish.tensorrt.runtime import *
-from burnish.tensorrt.tensor import *
+
+if TYPE_CHECKING:
+    from burnish.tensorrt.builder import *
+    from burnish.tensorrt.config import *
+    from burnish.tensorrt.layer import *
+    from burnish.tensorrt.layers_pointwise import *
+    from burnish.tensorrt.layers_reduction import *
+    from burnish.tensorrt.layers_sampling import *
+    from burnish.tensorrt.layers_shape import *
+    from burnish.tensorrt.layers_window import *
+    from burnish.tensorrt.network import *
+    from burnish.tensorrt.parser import *
+    from burnish.tensorrt.profile import *
+    from burnish.tensorrt.tensor import *
 
 __version__ = "10.13.0"  # the API that scripts see; Burnish's own version is burnish.__version__
+_BUILDING = (
+    "builder", "config", "layer", "layers_pointwise", "layers_reduction", "layers_sampling", "layers_shape",
+    "layers_window", "network", "parser", "profile", "tensor",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    for module in _BUILDING:
+        found = importlib.import_module(f"burnish.tensorrt.{module}")
+        if name in found.__all__:
+            return globals().setdefault(name, getattr(found, name))
     raise MissingName(name)

@@ -8,7 +8,7 @@ from burnish.errors import BurnishError, UserError
 from burnish.tensorrt.building import build_plan
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.engine import ICudaEngine
-from burnish.tensorrt.interfaces import IErrorRecorder, IGpuAllocator, ILogger, Severity, report
+from burnish.tensorrt.interfaces import IErrorRecorder, IGpuAllocator, ILogger, report
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.memory import IHostMemory
 from burnish.tensorrt.network import INetworkDefinition
@@ -89,10 +89,3 @@ class Builder(Managed):
 
     def __repr__(self) -> str:
         return f"Builder({type(self.logger).__name__})"
-
-
-def init_libnvinfer_plugins(logger: ILogger | None = None, namespace: str = "") -> bool:
-    """True: there is no plugin library to load, and ONNX's own operators need none."""
-    if logger is not None:
-        logger.log(Severity.VERBOSE, "Burnish has no plugin library; ONNX's operators are built in")
-    return True

@@ -8,10 +8,10 @@ from burnish import plan as plans
 from burnish.errors import BurnishError, UserError
 from burnish.tensorrt.engine import ICudaEngine
 from burnish.tensorrt.enums import TempfileControlFlag
-from burnish.tensorrt.interfaces import IErrorRecorder, IGpuAllocator, ILogger, report
+from burnish.tensorrt.interfaces import IErrorRecorder, IGpuAllocator, ILogger, Severity, report
 from burnish.tensorrt.managed import Managed
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "init_libnvinfer_plugins"]
 
 
 class Runtime(Managed):
@@ -54,3 +54,10 @@ def _bytes_of(serialized_engine: Any) -> bytes:
     except TypeError:
         kind = type(serialized_engine).__name__
         raise UserError("E654", f"a plan cannot be read from a {kind}", hint="pass the bytes of the file") from None
+
+
+def init_libnvinfer_plugins(logger: ILogger | None = None, namespace: str = "") -> bool:
+    """True: there is no plugin library to load, and ONNX's own operators need none."""
+    if logger is not None:
+        logger.log(Severity.VERBOSE, "Burnish has no plugin library; ONNX's operators are built in")
+    return True

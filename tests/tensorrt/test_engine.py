@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +108,24 @@ def test_a_runtimes_threads_are_what_contexts_use() -> None:
     engine = runtime.deserialize_cuda_engine(small_plan())
     assert engine is not None and engine.engine.threads == 1
     assert runtime.load_runtime("elsewhere") is runtime
+
+
+def test_a_script_that_only_runs_a_plan_imports_no_compiler(tmp_path: Path) -> None:
+    (tmp_path / "small.engine").write_bytes(small_plan())
+    script = """
+import sys, numpy as np
+import burnish.tensorrt as trt
+trt.init_libnvinfer_plugins(None, "")
+engine = trt.Runtime(trt.Logger(trt.Logger.WARNING)).deserialize_cuda_engine(open("small.engine", "rb").read())
+context = engine.create_execution_context()
+x, y = np.full((1, 3), -2, np.float32), np.zeros((1, 3), np.float32)
+context.set_input_shape("x", x.shape)
+assert context.execute_v2([x.ctypes.data, y.ctypes.data]) and (y == 1).all()
+built = ("onnx", "onnx_ir", "llvmlite.ir", "burnish.build", "burnish.lower", "burnish.ops", "burnish.targets")
+print([name for name in built if name in sys.modules])
+assert trt.Builder.__name__ == "Builder" and "burnish.tensorrt.builder" in sys.modules
+"""
+    environment = {**os.environ, "PYTHONPATH": str(DIGITS.parents[1])}
+    command = [sys.executable, "-W", "error", "-c", script]
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (found.stdout.strip(), found.returncode) == ("[]", 0), found.stderr

@@ -79,6 +79,7 @@ class _Walk:
     def __init__(self, found: Inferred, opsets: Mapping[str, int]) -> None:
         self.found, self.opsets = found, opsets
         self.used: set[str] = set()
+        self.owners: dict[str, ir.Value] = {}
         self.tensors = found.tensors
 
     def graph(self, graph: ir.Graph | ir.Function) -> None:
@@ -136,6 +137,7 @@ class _Walk:
         name = next(n for n in names if n not in self.used)
         self.used.add(name)
         self.found.from_data.add(name)
+        self.owners[name] = value
         return symbol(name)
 
     def node(self, node: ir.Node) -> None:
@@ -173,10 +175,25 @@ class _Walk:
         if value not in self.tensors:
             self.tensors[value] = decided(tensor)
 
+    def control(self, node: ir.Node) -> list[Tensor | None]:
+        """A loop's outputs cannot depend on what only its body knows: such dims are opened again, as their own."""
+        infer_node = CONTROL[node.op_type]
+        if node.op_type == "If":
+            return infer_node(node, self.tensors, self.branch, self.fresh)
+        before = set(self.found.from_data)
+        outputs = infer_node(node, self.tensors, self.graph, self.fresh)
+        inside = {s for s in self.found.from_data - before if self.owners[s] not in node.outputs}
+        self.found.from_data -= inside
+        return [None if t is None else self.opened(v, t, inside) for v, t in zip(node.outputs, outputs)]
+
+    def opened(self, value: ir.Value, tensor: Tensor, unknown: set[str]) -> Tensor:
+        """The tensor with a fresh symbol for each dimension that depends on an unknown one."""
+        shape = tuple(self.fresh(value, a) if symbols(d) & unknown else d for a, d in enumerate(tensor.shape))
+        return Tensor(tensor.name, tensor.dtype, shape)
+
     def undefined(self, node: ir.Node) -> None:
         if node.op_type in CONTROL and node.domain in ("", "ai.onnx"):
-            walk = self.branch if node.op_type == "If" else self.graph
-            outputs = CONTROL[node.op_type](node, self.tensors, walk, self.fresh)
+            outputs = self.control(node)
         else:
             outputs = infer_reference(node, self.tensors, self.opsets, self.fresh)
         for value, tensor in zip(node.outputs, outputs):

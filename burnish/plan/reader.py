@@ -224,15 +224,13 @@ def _demand_signature(contents: Contents, key: bytes) -> None:
 def _no_plan(data: memoryview, name: str) -> NoReturn:
     if len(data) < len(MAGIC):
         _damaged("E405", name, f"it has only {len(data)} bytes")
-    looks_like_onnx = name.endswith(".onnx") or bytes(data[:1]) == b"\x08"
-    raise UserError(
-        "E404",
-        f"{name} is not a Burnish plan",
-        why=f"it begins with {bytes(data[:8]).hex(' ')}, a plan with {MAGIC.hex(' ')}",
-        hint="this looks like an ONNX model: burnish build it first"
-        if looks_like_onnx
-        else "give a file that burnish build wrote",
-    )
+    hint = "give a file that burnish build wrote"
+    if name.endswith(".onnx") or bytes(data[:1]) == b"\x08":
+        hint = "this looks like an ONNX model: burnish build it first"
+    elif bytes(data[:4]) == b"ftrt":
+        hint = "this is a TensorRT engine: build a plan from the ONNX model that it was built from"
+    why = f"it begins with {bytes(data[:8]).hex(' ')}, a plan with {MAGIC.hex(' ')}"
+    raise UserError("E404", f"{name} is not a Burnish plan", why=why, hint=hint)
 
 
 def _damaged(code: str, name: str, why: str, where: str = "") -> NoReturn:

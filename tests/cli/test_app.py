@@ -116,6 +116,20 @@ def test_a_bug_says_where_it_is_and_what_to_do(command: Command, monkeypatch: py
     assert "Traceback" in command("inspect", "env", "--debug").err
 
 
+def test_a_debug_level_that_is_no_number_does_not_hide_the_error(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from burnish.settings import settings
+
+    monkeypatch.setenv("BURNISH_DEBUG", "much")
+    settings.cache_clear()
+    try:
+        done = command("run", "none.plan")
+    finally:
+        settings.cache_clear()
+    assert (done.code, "E401" in done.err) == (2, True)
+
+
 def test_ctrl_c_ends_a_process_with_130_and_one_line(plan: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "burnish", "trtexec", f"--loadEngine={plan}", "--duration=60"],

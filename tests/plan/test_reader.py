@@ -96,6 +96,11 @@ def test_a_file_that_is_no_plan_is_called_so(data: bytes, code: str, tmp_path: P
         read(tmp_path / "file")
 
 
+def test_a_tensorrt_engine_is_recognised() -> None:
+    with pytest.raises(UserError, match=r"E404(?s:.*)TensorRT engine"):
+        read(b"ftrt" + bytes(100))
+
+
 def test_a_missing_file_and_a_folder_are_the_users_error(tmp_path: Path) -> None:
     for place in (tmp_path / "none.plan", tmp_path):
         with pytest.raises(UserError, match="E401"):

@@ -115,7 +115,7 @@ def _step(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int, vectors:
     item = shape.accumulator.size_bytes
     loads = (rows + vectors) / _LOADS_PER_CYCLE
     if not kernel.packed and shape.n_stride != 1:
-        loads += vectors * tiling.lanes / 2
+        loads += vectors * tiling.lanes
     loads *= _conflicts(kernel, shape, tiling, rows)
     panel_bytes = guess(shape.depth) * (guess(shape.n.extent) if is_single else tiling.vectors * tiling.lanes) * item
     transfer = vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if panel_bytes > _LEVEL1_BYTES else 0.0
@@ -130,7 +130,7 @@ def _conflicts(kernel: Contraction, shape: Shape, tiling: Tiling, rows: int) -> 
     if lines < 1 or lines != int(lines):
         return 1.0
     sets = 64 // math.gcd(int(lines), 64)
-    return 1.0 if rows / sets <= _WAYS - 2 else 2.5
+    return 1.0 if rows / sets <= _WAYS + 2 else 1.8
 
 
 def block_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:

@@ -160,13 +160,8 @@ def _size(kernel: Contraction) -> int:
 
 
 def prefetch_of(kernel: Contraction, shape: Shape, tiling: Tiling) -> int:
-    """How many k ahead B is asked for: 3 KB, where a panel is whole cache lines and outgrows the first level."""
+    """How many k ahead B is asked for: 3 KB, where its rows are whole cache lines and a panel outgrows level 1."""
     row_bytes = tiling.vectors * tiling.lanes * shape.accumulator.size_bytes
-    if (
-        not kernel.packed
-        or tiling.form == "dot"
-        or row_bytes % 64
-        or guess(shape.depth) * row_bytes <= _LEVEL1_BYTES * 3 // 4
-    ):
+    if tiling.form == "dot" or row_bytes % 64 or guess(shape.depth) * row_bytes <= _LEVEL1_BYTES * 3 // 4:
         return 0
-    return max(1, 3072 // row_bytes)
+    return max(1, 3072 // row_bytes) if kernel.packed or shape.n_stride == 1 else 0

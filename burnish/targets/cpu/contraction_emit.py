@@ -171,7 +171,7 @@ class TileWriter:
             a_dtype=self.a_dtype,
             b_dtype=self.b_dtype,
             accumulator=self.shape.accumulator,
-            prefetch=self.schedule.integer("prefetch") * self.width,
+            prefetch=self.schedule.integer("prefetch") * (levels[-1].b_step if levels else 0),
         )
 
     def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:

@@ -46,7 +46,7 @@ class Tile:
     a_dtype: DType
     b_dtype: DType
     accumulator: DType
-    prefetch: int = 0
+    prefetch: Dim = 0
 
     @property
     def rows(self) -> int:
@@ -140,8 +140,8 @@ def multiply_add(k: KernelBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.
 
 def _prefetch(k: KernelBuilder, tile: Tile, b: ir.Value) -> None:
     line = 64 // tile.b_dtype.size_bytes
-    for ahead in range(0, tile.vectors * tile.lanes if tile.prefetch else 0, line):
-        at = k.address(b, tile.prefetch + ahead, storage_type(tile.b_dtype))
+    for ahead in range(0, 0 if tile.prefetch == 0 else tile.vectors * tile.lanes, line):
+        at = k.address(b, k.dim(tile.prefetch + ahead), storage_type(tile.b_dtype))
         for_reading, keep, data = (ir.Constant(I32, n) for n in (0, 3, 1))
         k.call("llvm.prefetch.p0", ir.VoidType(), [at, for_reading, keep, data])
 

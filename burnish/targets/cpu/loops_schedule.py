@@ -96,7 +96,7 @@ def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: 
     for n, a in enumerate(kernel.domain):
         if n != vector:
             units *= -(-size(a.extent, sizes) // (rows if n == tile else 1))
-    if units >= 16 or units == 1:
+    if not 1 < units < 16:  # 0: an axis is empty
         return 0
     pieces = min(-(-16 // units), extent // (2 * width))
     return max(width, -(-extent // pieces // width) * width)

@@ -68,8 +68,8 @@ PROFILES: dict[str, dict[str, Range]] = {
     "silero_vad_v5": {"input": ((1, 288), (1, 576), (4, 576)), "state": ((2, 1, 128), (2, 1, 128), (2, 4, 128))},
 }
 # ppocr: one rounding a folded weight, amplified; ONNX Runtime's own optimiser moves its answer by 1.1e-4.
-# magika: its LayerNorms are E[x^2] - E[x]^2, which cancels all but two digits: in f32, ONNX Runtime's variances are up to
-# 20 % from those in f64, and so every order of summation gives an answer of its own.
+# magika: its LayerNorms are E[x^2] - E[x]^2, which cancels all but two digits: in f32, ONNX Runtime's variances are
+# up to 20 % from those in f64, and so every order of summation gives an answer of its own.
 DYNAMIC: dict[str, tuple[float, float, Judge]] = {
     "superres_10": (1e-5, 0.99999, nothing),
     "magika_v3_3": (2e-3, 0.99999, top_class),

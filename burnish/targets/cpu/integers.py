@@ -29,22 +29,28 @@ def binary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) ->
 
 
 def _divide(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
+    """Quotients and remainders; all are 0 where y is 0."""
     zero, one = ir.Constant(x.type, None), fill(x, _element(x), 1)
-    known = isinstance(y, ir.Constant) and y.constant not in (0, None)
+    known = _is_known(y)
     divisor = y if known else b.ir.select(b.ir.icmp_unsigned("==", y, zero), one, y)
     quotient = _truncated(b, dtype, x, divisor, known)
-    if not known:
-        quotient = b.ir.select(b.ir.icmp_unsigned("==", y, zero), zero, quotient)
-    if op == "div":
-        return quotient
     rest = b.ir.sub(x, b.ir.mul(quotient, divisor))
-    if op == "fmod" or not dtype.is_signed:
-        return quotient if op == "floordiv" else rest
-    signs_differ = b.ir.icmp_signed("<", b.ir.xor(rest, divisor), zero)
-    inexact = b.ir.and_(b.ir.icmp_unsigned("!=", rest, zero), signs_differ)
-    if op == "mod":
-        return b.ir.add(rest, b.ir.select(inexact, divisor, zero))
-    return b.ir.sub(quotient, b.ir.select(inexact, one, zero))
+    if op in ("floordiv", "mod") and dtype.is_signed:
+        signs_differ = b.ir.icmp_signed("<", b.ir.xor(rest, divisor), zero)
+        inexact = b.ir.and_(b.ir.icmp_unsigned("!=", rest, zero), signs_differ)
+        rest = b.ir.add(rest, b.ir.select(inexact, divisor, zero))
+        quotient = b.ir.sub(quotient, b.ir.select(inexact, one, zero))
+    if op in ("mod", "fmod"):
+        return rest
+    return quotient if known else b.ir.select(b.ir.icmp_unsigned("==", y, zero), zero, quotient)
+
+
+def _is_known(divisor: ir.Value) -> bool:
+    """Is it a constant without a zero?"""
+    if not isinstance(divisor, ir.Constant):
+        return False
+    values = divisor.constant if isinstance(divisor.constant, list | tuple) else [divisor.constant]
+    return all(isinstance(v, int) and v != 0 for v in values)
 
 
 def _truncated(b: KernelBuilder, dtype: DType, x: ir.Value, y: ir.Value, known: bool) -> ir.Value:

@@ -14,6 +14,8 @@ from burnish.targets.cpu.recurrent_cell import Cell, Gates
 from burnish.targets.cpu.recurrent_layout import Layout
 from burnish.targets.cpu.recurrent_memory import Operands
 
+_STRAIGHT_LINE = 128  # multiply-adds that are written out rather than looped over
+
 
 class Sequences:
     """Writes the code of one unit: `rows` sequences from batch index `row` on, in one direction."""
@@ -212,7 +214,7 @@ class Sequences:
             return following
 
         unroll = chains * max(1, 4 // chains)
-        whole = depth // unroll * unroll if depth > 16 else 0
+        whole = depth // unroll * unroll if depth * count > _STRAIGHT_LINE else 0
         if whole:
             with b.loop(0, whole, unroll, carried=flat) as loop:
                 values = loop.carried
@@ -229,10 +231,9 @@ class Sequences:
     # -- places ---------------------------------------------------------------------------------------------------
 
     def _each_block(self, body: Callable[[ir.Value], None]) -> None:
-        """body(block) for every block of hidden units; a few are written out."""
-        if self.shape.blocks <= 2:
-            for j in range(self.shape.blocks):
-                body(self.b.i64(j))
+        """body(block) for every block of hidden units."""
+        if self.shape.blocks == 1:
+            body(self.b.i64(0))
             return
         with self.b.loop(0, self.shape.blocks) as loop:
             body(loop.index)

@@ -13,6 +13,8 @@ method   a unit of work is some row tiles of queries of one head; for each block
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llvmlite import ir
 
 from burnish.dims import Dim
@@ -22,23 +24,24 @@ from burnish.target import Target
 from burnish.targets.cpu.attention_emit import AttentionWriter
 from burnish.targets.cpu.attention_frame import accumulator, scratch_layout
 from burnish.targets.cpu.builder import KernelContext
-from burnish.targets.cpu.contraction_cost import guess, rows_at_most
+from burnish.targets.cpu.contraction_cost import expected, rows_at_most
 
 _SERIAL_CYCLES = 8_000
 _KEYS_AT_ONCE = 256
 _USUAL_TILES = 10  # a unit where the number of queries is not known
 
 
-def schedules(kernel: AttentionTask, target: Target) -> list[Schedule]:
-    """The default, then other sizes of key block and unit."""
+def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
+    """The default, then other sizes of key block and unit. sizes: the usual value of each symbol."""
     batch, heads, queries, depth = kernel.slots[0].shape
     keys = kernel.slots[1].shape[2]
     lanes = target.vector_bytes // accumulator(kernel).size_bytes
+    b, h, i, j, d = (expected(n, sizes or {}) for n in (batch, heads, queries, keys, depth))
     rows = rows_at_most(target, 2)
-    tiles = -(-guess(queries) // rows) if isinstance(queries, int) else _USUAL_TILES
-    work = guess(batch) * guess(heads) * guess(queries) * guess(keys) * (guess(depth) / 16 + 4)
-    is_static = all(isinstance(d, int) for d in (batch, heads, queries, keys))
-    unit = _unit(guess(batch) * guess(heads), tiles)
+    tiles = -(-i // rows) if sizes or isinstance(queries, int) else _USUAL_TILES
+    is_known = sizes is not None or all(isinstance(n, int) for n in (batch, heads, queries, keys))
+    serial = is_known and b * h * i * j * (d / 16 + 4) < _SERIAL_CYCLES
+    unit = _unit(b * h, tiles)
     return [
         Schedule.of(
             "attention",
@@ -47,7 +50,7 @@ def schedules(kernel: AttentionTask, target: Target) -> list[Schedule]:
             lanes=lanes,
             tiles=each,
             keys=block,
-            serial=is_static and work < _SERIAL_CYCLES,
+            serial=serial,
         )
         for block in _blocks(keys, 2 * lanes)
         for each in dict.fromkeys((unit, 1, min(16, tiles)))

@@ -12,6 +12,8 @@ measured see benchmarks/README.md; `python benchmarks/cpu_kernels.py`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llvmlite import ir
 
 from burnish.dims import Dim, symbols
@@ -20,7 +22,7 @@ from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu import contraction_cost as cost
 from burnish.targets.cpu.builder import KernelContext
-from burnish.targets.cpu.contraction_cost import Tiling
+from burnish.targets.cpu.contraction_cost import CostModel, Tiling
 from burnish.targets.cpu.contraction_emit import TileWriter
 from burnish.targets.cpu.contraction_pack import pack
 from burnish.targets.cpu.contraction_shape import Shape, analyse, register_lanes, rows_of
@@ -30,15 +32,20 @@ _CANDIDATES = 12
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
 
-def schedules(kernel: Contraction, target: Target) -> list[Schedule]:
-    """Legal schedules, the one expected to be fastest first."""
+def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
+    """Legal schedules, the one expected to be fastest first. sizes: the usual value of each symbol."""
     shape = analyse(kernel)
+    model = CostModel(kernel, shape, target, sizes or {})
     ranked = []
-    for i, tiling in enumerate(_tilings(kernel, shape, target)):
-        cycles = cost.cycles(kernel, shape, tiling, target)
-        shared = cycles if cycles < SERIAL_CYCLES else cycles * cost.imbalance(kernel, shape, tiling)
+    for i, tiling in enumerate(_tilings(model)):
+        cycles = model.cycles(tiling)
+        shared = cycles if cycles < SERIAL_CYCLES else cycles * model.imbalance(tiling)
         ranked.append((shared, i, cycles, tiling))
-    found = [_schedule(kernel, shape, cycles, tiling) for _, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])]
+    is_known = sizes is not None or not _symbols(shape)
+    found = [
+        _schedule(model, tiling, is_known and cycles < SERIAL_CYCLES)
+        for _, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])
+    ]
     return list(dict.fromkeys(found))[:_CANDIDATES]
 
 
@@ -52,11 +59,10 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
         return False
-    if schedule["fold"] and (schedule.integer("axis") < 1 or not isinstance(shape.pixels[-1].extent, int)):
+    if (schedule["fold"] and (1, True) not in _row_axes(shape)) or (schedule["fold"] and schedule["axis"] != 1):
         return False
-    return schedule.integer("axis") < max(1, len(shape.pixels)) and schedule.integer("lanes") <= register_lanes(
-        shape, target
-    )
+    fits = schedule.integer("lanes") <= register_lanes(shape, target)
+    return fits and schedule.integer("axis") < max(1, len(shape.pixels))
 
 
 def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
@@ -69,18 +75,20 @@ def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: 
     return TileWriter(context, kernel, schedule, name).write()
 
 
-def _tilings(kernel: Contraction, shape: Shape, target: Target) -> list[Tiling]:
-    found = []
+def _tilings(model: CostModel) -> list[Tiling]:
+    shape, target, found = model.shape, model.target, list[Tiling]()
     for axis, fold in _row_axes(shape):
         rows = rows_of(shape, axis, fold)
+        extent = rows.tiled.extent
         for vectors, lanes in _widths(shape, target):
             most = cost.rows_at_most(target, vectors) // rows.per_step
-            if most and (vectors <= 4 or (isinstance(rows.tiled.extent, int) and rows.tiled.extent <= most)):
-                found += [Tiling(r, vectors, lanes, axis, fold=fold) for r in _row_choices(rows.tiled.extent, most)]
-        for columns in (1, 2, 4) if can_dot(kernel, shape) and not fold else ():
+            if most and (vectors <= 4 or model.expect(extent) <= most):
+                choices = _row_choices(extent, model.expect(extent), most)
+                found += [Tiling(r, vectors, lanes, axis, fold=fold) for r in choices]
+        for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
-                most = min(8, cost.rows_at_most(target, columns))
-                found += [Tiling(r, 1, columns, axis, "dot") for r in _row_choices(rows.tiled.extent, most)]
+                choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
+                found += [Tiling(r, 1, columns, axis, "dot") for r in choices]
     return found
 
 
@@ -101,35 +109,38 @@ def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:
     """(vectors, lanes) of a panel: up to four registers, or up to twelve for products of few rows."""
     n, full = shape.n.extent, register_lanes(shape, target)
     if not isinstance(n, int):
-        return [(v, full) for v in range(1, 5)]
+        return [(v, full) for v in range(1, 13)]
     lanes = min(full, 1 << max(0, n - 1).bit_length())
     return [(v, lanes) for v in range(1, 1 + max(1, min(12, -(-n // lanes))))]
 
 
-def _row_choices(extent: Dim, rows: int) -> list[int]:
-    if isinstance(extent, int):
-        rows = min(rows, max(1, extent))
-        exact = [r for r in range(rows, rows // 2, -1) if extent % r == 0][:1]
-        return list(dict.fromkeys([rows, *exact]))
-    return [rows]
+def _row_choices(extent: Dim, usual: int, most: int) -> list[int]:
+    """Steps of a tile: as many as fit, or a divisor; of an unknown number of steps, at least four."""
+    if not isinstance(extent, int):
+        return [min(most, max(4, usual))]
+    rows = min(most, max(1, extent))
+    exact = [r for r in range(rows, rows // 2, -1) if extent % r == 0][:1]
+    return list(dict.fromkeys([rows, *exact]))
 
 
-def _schedule(kernel: Contraction, shape: Shape, cycles: float, tiling: Tiling) -> Schedule:
-    dynamic = any(symbols(r.extent) for r in (*shape.groups, *shape.pixels, *shape.reduce)) or bool(
-        symbols(shape.n.extent)
-    )
+def _symbols(shape: Shape) -> frozenset[str]:
+    extents = [shape.n.extent, *(r.extent for r in (*shape.groups, *shape.pixels, *shape.reduce))]
+    return frozenset().union(*map(symbols, extents))
+
+
+def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
     return Schedule.of(
         "contraction",
         form=tiling.form,
         rows=tiling.rows,
         vectors=tiling.vectors,
         lanes=tiling.lanes,
-        unroll=_unroll(shape, tiling),
+        unroll=_unroll(model.shape, tiling),
         axis=tiling.axis,
         fold=tiling.fold,
-        block=cost.block_of(kernel, shape, tiling),
-        prefetch=cost.prefetch_of(kernel, shape, tiling),
-        serial=not dynamic and cycles < SERIAL_CYCLES,
+        block=model.block(tiling),
+        prefetch=model.prefetch(tiling),
+        serial=serial,
     )
 
 

@@ -75,3 +75,12 @@ def test_panels_hold_b_front_to_back_and_end_in_zeros() -> None:
     ]
     assert contraction.pack(case.kernel, Schedule.of("contraction", form="dot"), 1, b).tolist() == [b.T.tolist()]
     assert contraction.pack(case.kernel, schedule, 0, b) is b
+
+
+def test_usual_sizes_choose_the_tile_where_extents_are_symbols() -> None:
+    kernel = matmul(3, 768, 768, symbols=["m"]).kernel
+    assert contraction.schedules(kernel, V4, {"m": 1})[0].integer("vectors") >= 4
+    assert contraction.schedules(kernel, V4, {"m": 128})[0].integer("rows") == 14
+    small = matmul(3, 16, 16, symbols=["m"]).kernel
+    assert contraction.schedules(small, V4, {"m": 1})[0]["serial"] is True
+    assert contraction.schedules(small, V4)[0]["serial"] is False

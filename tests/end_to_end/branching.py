@@ -1,0 +1,29 @@
+"""A convolutional net with what plans have beyond kernels: an If, and a step on the reference kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+TEXT = """<ir_version: 8, opset_import: ["" : 17]>
+branching (float["batch", 3, 12, 12] x, bool flag) => (float["batch", 8, 12, 12] y, float["values"] levels) {
+  a = Conv <pads = [1, 1, 1, 1]> (x, w, b)
+  r = Relu(a)
+  y = If(flag) <
+    then_branch = positive () => (float["batch", 8, 12, 12] p) { c = Conv <pads = [1, 1, 1, 1]> (r, v) p = Sigmoid(c) },
+    else_branch = negative () => (float["batch", 8, 12, 12] n) { m = Neg(r) n = Tanh(m) }
+  >
+  whole = Round(y)
+  levels = Unique(whole)
+}"""
+
+
+def branching() -> bytes:
+    """x f32[batch,3,12,12], flag bool -> y f32[batch,8,12,12] and its rounded values, each once."""
+    model = onnx.parser.parse_model(TEXT)
+    random = np.random.default_rng(7)
+    for name, shape in (("w", (8, 3, 3, 3)), ("b", (8,)), ("v", (8, 8, 3, 3))):
+        array = random.standard_normal(shape, np.float32) * np.float32(0.3)
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    return bytes(model.SerializeToString())

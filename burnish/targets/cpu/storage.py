@@ -3,7 +3,6 @@
     dtype        memory   register
     f64, f32     same     same
     f16, bf16    i16      float (arithmetic in f32, rounded to nearest even here)
-    f8           i8       float
     integers     same     same (LLVM's integers have no sign; operations choose it)
     bool         i8       i1; 0 is false, anything else true; 1 is written
 
@@ -15,6 +14,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from burnish.dtypes import DType
+from burnish.errors import InternalError
 from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, vector_type
 
 
@@ -24,6 +24,8 @@ def storage_type(dtype: DType) -> ir.Type:
         return F64
     if dtype is DType.F32:
         return F32
+    if dtype in (DType.F8E4M3, DType.F8E5M2, DType.STRING):
+        raise InternalError("E901", f"elements of {dtype.value} have no CPU code")
     return ir.IntType(dtype.size_bytes * 8)
 
 

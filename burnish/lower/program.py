@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from burnish.dims import bounds, symbols
+from burnish.dtypes import DType
+from burnish.errors import UserError
 from burnish.lower.arena import Arena, Lifetime, plan_arena
 from burnish.lower.buffers import Buffers
 from burnish.lower.lowering import Lowering, ScopeLowering
-from burnish.lower.placement import Placement, dense_strides
+from burnish.lower.placement import Placement
 from burnish.lower.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef
 from burnish.ops.definition import Tensor
 from burnish.ops.infer import Inferred
@@ -20,26 +22,19 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
     """Kernel launches and steps for the whole graph.
 
     ranges: min, opt, max of every symbol of the inputs' shapes
-    raises: E210 for a value that is no numeric tensor
+    raises: E210, E211 for a value that is no numeric tensor
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
     buffers = Buffers(frozenset(inferred.from_data))
     shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports))
-    inputs: list[TensorRef] = []
-    for value in graph.inputs:
-        if value.name in graph.initializers:
-            continue
-        tensor = inferred.tensors[value]
-        at = shared.placements[tensor] = buffers.dense("input", tensor)
-        inputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage))
+    inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
     outputs: list[TensorRef] = []
     into: dict[Tensor, Placement] = {}
     for value in graph.outputs:
-        tensor = inferred.tensors[value]
+        tensor = _surface(value, inferred, "output")
         if tensor not in into:
             kind = "output" if not any(symbols(n) & buffers.from_data for n in tensor.shape) else "dynamic"
-            at = buffers.dense(kind, tensor)
-            into[tensor] = Placement(at.storage, tensor.dtype, tensor.shape, dense_strides(tensor.shape))
+            into[tensor] = buffers.dense(kind, tensor)
         outputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
     steps = ScopeLowering(shared, graph, into).run()
     used = {name for t in inputs for n in t.shape for name in symbols(n)}
@@ -54,6 +49,28 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
         tuple(steps),
         shared.declined,
         buffers.geometry,
+    )
+
+
+def _input(value: ir.Value, shared: Lowering) -> TensorRef:
+    tensor = _surface(value, shared.inferred, "input")
+    at = shared.placements[tensor] = shared.buffers.dense("input", tensor)
+    return TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage)
+
+
+def _surface(value: ir.Value, inferred: Inferred, kind: str) -> Tensor:
+    """The tensor of an input or output. E211 if it is none, or of no rank that is known, or of strings."""
+    tensor = inferred.tensors.get(value)
+    if tensor is not None and tensor.dtype is not DType.STRING:
+        return tensor
+    is_other = value.type is not None and not isinstance(value.type, ir.TensorType)
+    raise UserError(
+        "E211",
+        f"{kind} '{value.name}' cannot be an {kind} of a plan",
+        where=f"{kind} '{value.name}': {value.type}",
+        why=f"it is {'no tensor' if is_other else 'a tensor of strings' if tensor else 'a tensor of unknown rank'}; "
+        "a plan's memory is laid out from ranks and numeric types",
+        hint="move that part of the model into pre- or post-processing, or make its rank known by constant axes",
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from burnish.analysis import analyze
+from burnish.errors import UserError
 from burnish.lower.program import plan_memory
 from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, each_launch
 from tests.lower.run_program import Run
@@ -259,3 +260,17 @@ def test_equal_layers_share_one_kernel() -> None:
     keys = [x.kernel.key for x in each_launch(program.steps) if isinstance(x.kernel, Contraction)]
     assert len(keys) == 3
     assert len(set(keys)) == 2  # the last one has another epilogue
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m (seq(float[3]) x) => (float y) { i = Constant <value = int64 {0}> () y = SequenceAt(x, i) }",
+        "m (string[3] x) => (string[3] y) { y = Identity(x) }",
+        "m (float[2,3] x, int64[k] a) => (float y) { y = ReduceSum <keepdims=0> (x, a) }",
+    ],
+    ids=["sequence", "strings", "unknown rank"],
+)
+def test_a_surface_that_is_no_numeric_tensor_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="E21"):
+        analyze(model(text), shapes={"a": (1,)} if " a)" in text else None)

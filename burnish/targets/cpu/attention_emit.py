@@ -101,8 +101,9 @@ class AttentionWriter(AttentionFrame):
         if packs is not False:
             with k.when(packs) if packs is not True else nullcontext():
                 end = k.ir.sub(k.dim(self.keys), k.i64(1))
+                key_step, depth_step = self.k_slot.strides[2:]
                 keys = KeyBlock(
-                    head.k, self.k_slot.dtype, *self.k_slot.strides[2:], self.depth, block.first, block.count, end
+                    head.k, self.k_slot.dtype, key_step, depth_step, self.depth, block.first, block.count, end
                 )
                 pack_keys(k, keys, self.panels, self.width, self.lanes, self.dtype)
 

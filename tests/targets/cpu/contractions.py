@@ -252,13 +252,19 @@ def convolution(
         True,
         (Store(2, (axis(b), axis(y), axis(w), channel), value),),
     )
-    expected = np.zeros((batch, height, width, total))
-    for dy in range(kernel_size):
-        for dx in range(kernel_size):
-            seen = x[:, dy * dilation :: stride, dx * dilation :: stride][:, :height, :width].astype(np.float64)
-            for q in range(groups):
-                expected[..., q * o : (q + 1) * o] += seen[..., q * c : (q + 1) * c] @ weight[q, dy, dx]
-    expected = np.maximum(expected + bias, 0)
+    expected = np.maximum(_correlate(x, weight, height, width, stride, dilation) + bias, 0)
     sizes = {"batch": batch} if batch_symbol else {}
     depth = kernel_size * kernel_size * c
     return Case(kernel, as_aligned(x), weight, [as_aligned(bias)], expected, tolerance(F32, depth), sizes)
+
+
+def _correlate(x: Array, weight: Array, height: int, width: int, stride: int, dilation: int) -> Array:
+    """The convolution itself, tap by tap in float64. x: padded; weight: [group, r, s, c, o]"""
+    groups, size, _, c, o = weight.shape
+    total = np.zeros((len(x), height, width, groups * o))
+    for dy in range(size):
+        for dx in range(size):
+            seen = x[:, dy * dilation :: stride, dx * dilation :: stride][:, :height, :width].astype(np.float64)
+            for g in range(groups):
+                total[..., g * o : (g + 1) * o] += seen[..., g * c : (g + 1) * c] @ weight[g, dy, dx]
+    return total

@@ -208,8 +208,6 @@ def convolution(
     rng = np.random.default_rng(seed)
     halo = kernel_size // 2 * dilation
     rows, columns = (height - 1) * stride + 2 * halo + 1, (width - 1) * stride + 2 * halo + 1
-    if kernel_size == 1:
-        rows, columns = (height - 1) * stride + 1, (width - 1) * stride + 1
     pixel = groups * c + pad_channels
     x = np.zeros((batch, rows, columns, pixel), np.float32)
     inside = slice(halo, -halo) if halo else slice(None)
@@ -222,6 +220,7 @@ def convolution(
     row, image = columns * pixel, rows * columns * pixel
     channel = axis(g) * o + axis(n)
     total = groups * o
+    a_strides = (c, image, row * stride, pixel * stride, row * dilation, pixel * dilation, 1)
     out_strides = (
         (total * height * width, width, 1, height * width)
         if out_first
@@ -239,15 +238,7 @@ def convolution(
         (g, b, y, w),
         n,
         (r, s, i),
-        (
-            (g, c),
-            (b, image),
-            (y, row * stride),
-            (w, pixel * stride),
-            (r, row * dilation),
-            (s, pixel * dilation),
-            (i, 1),
-        ),
+        tuple(zip((g, b, y, w, r, s, i), a_strides)),
         ((g, kernel_size * kernel_size * c * o), (r, kernel_size * c * o), (s, c * o), (i, o), (n, 1)),
         True,
         (Store(2, (axis(b), axis(y), axis(w), channel), value),),

@@ -24,7 +24,7 @@ def lower_reference(
 ) -> ReferenceStep:
     """Inputs are made dense first.
 
-    raises: E210 if an input or output is no tensor (a sequence, an optional, strings)
+    raises: E210 if an input or output is no tensor (a sequence, an optional, strings), E212 if its rank is unknown
     """
     node = form.node
     values = [*node.inputs, *captured(node)]
@@ -33,7 +33,7 @@ def lower_reference(
         if value is None or any(r.name == value.name for r in inputs):
             continue
         if tensor is None or tensor.dtype is DType.STRING:
-            raise _not_a_tensor(node, name, value.name or "")
+            raise _not_a_tensor(node, name, value, tensor)
         at = dense(tensor)
         inputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage))
     outputs: list[TensorRef] = []
@@ -41,7 +41,7 @@ def lower_reference(
         if not value.name:
             continue
         if tensor is None or tensor.dtype is DType.STRING:
-            raise _not_a_tensor(node, name, value.name)
+            raise _not_a_tensor(node, name, value, tensor)
         outputs.append(TensorRef(value.name, tensor.dtype, tensor.shape, placements[tensor].storage))
     return ReferenceStep(name, node.op_type, _model_of(node, inputs, outputs, opsets), tuple(inputs), tuple(outputs))
 
@@ -58,11 +58,19 @@ def _model_of(node: ir.Node, inputs: list[TensorRef], outputs: list[TensorRef], 
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _not_a_tensor(node: ir.Node, name: str, value: str) -> UserError:
+def _not_a_tensor(node: ir.Node, name: str, value: ir.Value, tensor: Tensor | None) -> UserError:
+    if tensor is None and (value.type is None or isinstance(value.type, ir.TensorType)):
+        return UserError(
+            "E212",
+            f"{node.op_type} works on a tensor of unknown rank",
+            where=f"node '{name}', value '{value.name}'",
+            why="two sides of an If give it different ranks, or nothing before it tells the rank",
+            hint="build for shapes that decide the If, or make the rank known with constant axes and shapes",
+        )
     return UserError(
         "E210",
         f"{node.op_type} works on a value that is no numeric tensor",
-        where=f"node '{name}', value '{value}'",
+        where=f"node '{name}', value '{value.name}'",
         why="sequences, optionals and strings have no place in a plan's memory",
         hint="move that part of the model into pre- or post-processing",
     )

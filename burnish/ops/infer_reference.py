@@ -38,7 +38,8 @@ def infer_reference(
     results: list[Tensor | None] = []
     for value in node.outputs:
         tensor = _from_proto(value, found.get(value.name), parameters, fresh)
-        tensor = tensor or _from_shape_input(node, value, tensors, fresh) or _as_declared(value, fresh)
+        tensor = tensor or _from_shape_input(node, value, tensors, fresh)
+        tensor = tensor or _from_axes_input(node, value, tensors, fresh) or _as_declared(value, fresh)
         results.append(tensor)
     return results
 
@@ -112,6 +113,31 @@ def _from_shape_input(
         fill = node.attributes.get("value")
         dtype = DType.F32 if fill is None else DType.from_onnx(fill.as_tensor().dtype.value)
     return Tensor(value.name or "", dtype, tuple(fresh(value, axis) for axis in range(rank)))
+
+
+def _from_axes_input(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Tensor], fresh: Fresh) -> Tensor | None:
+    """ReduceX, Squeeze, Unsqueeze: the rank follows from how many axes there are, even where which is not known."""
+    is_reduction = node.op_type.startswith("Reduce")
+    if node.domain not in ("", "ai.onnx") or not (is_reduction or node.op_type in ("Squeeze", "Unsqueeze")):
+        return None
+    x, axes = (tensors.get(v) if v is not None else None for v in (*node.inputs, None)[:2])
+    if x is None or axes is None or axes.rank != 1 or not isinstance(axes.shape[0], int):
+        return None
+    count = axes.shape[0]
+    if node.op_type == "Unsqueeze":
+        rank = x.rank + count
+    elif is_reduction and _integer(node, "keepdims", 1):
+        rank = x.rank
+    elif is_reduction and not count:
+        rank = x.rank if _integer(node, "noop_with_empty_axes", 0) else 0
+    else:
+        rank = x.rank - count
+    return Tensor(value.name or "", x.dtype, tuple(fresh(value, axis) for axis in range(rank))) if rank >= 0 else None
+
+
+def _integer(node: ir.Node, name: str, default: int) -> int:
+    attribute = node.attributes.get(name)
+    return default if attribute is None else attribute.as_int()
 
 
 def _as_declared(value: ir.Value, fresh: Fresh) -> Tensor | None:

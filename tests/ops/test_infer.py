@@ -219,3 +219,29 @@ def test_an_element_type_that_nobody_knows_is_refused():
 def test_element_types_without_kernels_run_on_the_reference_kernel(text, name):
     _, found = outputs(f"g ({text}[2] x) => ({text}[2] y) {{ y = Identity(x) }}")
     assert list(found.undefined.values()) == [f"Identity of {name}"]
+
+
+@pytest.mark.parametrize(
+    "line, rank",
+    [
+        ("y = ReduceSum <keepdims = 1> (x, a)", 3),
+        ("y = ReduceSum <keepdims = 0> (x, a)", 1),
+        ("y = ReduceL2 <keepdims = 1> (x, a)", 3),
+        ("y = Squeeze (x, a)", 1),
+        ("y = Unsqueeze (x, a)", 5),
+    ],
+)
+def test_axes_that_only_the_run_tells_still_tell_the_rank(line, rank):
+    graph = graph_of(f"g (float[2, 3, 4] x, int64[2] a) => (float z) {{ {line} z = ReduceSum <keepdims = 0> (y) }}")
+    found = infer(graph)
+    (y,) = [t for v, t in found.tensors.items() if v.name == "y"]
+    assert y.rank == rank
+    assert found.from_data
+
+
+def test_no_axes_that_only_the_run_tells_reduce_all_or_nothing():
+    text = """g (float[2, 3, 4] x, int64[0] a) => (float[2, 3, 4] z)
+    {{ y = ReduceSum <keepdims = 0{}> (x, a) z = Add(x, y) }}"""
+    for attribute, rank in (("", 0), (", noop_with_empty_axes = 1", 3)):
+        (y,) = [t for v, t in infer(graph_of(text.format(attribute))).tensors.items() if v.name == "y"]
+        assert y.rank == rank

@@ -12,6 +12,7 @@ import numpy as np
 
 from burnish.errors import BurnishError, EnvironmentProblem, UserError
 from burnish.plan.manifest import ReferenceStepSpec
+from burnish.runtime.reference_loop import stacking_loop
 
 Array = np.ndarray[Any, Any]
 
@@ -55,6 +56,7 @@ def _evaluator(model: Any) -> Any:
     try:
         import onnx
         from onnx.reference import ReferenceEvaluator
+        from onnx.reference.ops.op_loop import Loop
     except ImportError as error:
         raise EnvironmentProblem(
             "E832",
@@ -62,4 +64,4 @@ def _evaluator(model: Any) -> Any:
             why=str(error),
             hint="pip install onnx; burnish inspect plan PLAN lists the nodes that need it",
         ) from error
-    return ReferenceEvaluator(onnx.load_model_from_string(bytes(model)))
+    return ReferenceEvaluator(onnx.load_model_from_string(bytes(model)), new_ops=[stacking_loop(Loop)])

@@ -159,7 +159,7 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
     for test in inside:
         product = ex.where(test, product, ex.const(0, total))
     acc = ex.reduce("sum", (channel, *taps), product)
-    return _with_bias(form, acc, o, total)
+    return with_bias(form, acc, o, total)
 
 
 def _weight_load(form: Conv, buffers: Buffers, index: list[Expr]) -> Expr:
@@ -210,10 +210,11 @@ def _drop_units(store: Store, axes: Sequence[Axis]) -> Store:
 
 def _result(form: Conv, index: list[Expr]) -> Expr:
     total = accumulator(form.x.dtype)
-    return _with_bias(form, ex.acc(0, total), index[1], total)
+    return with_bias(form, ex.acc(0, total), index[1], total)
 
 
-def _with_bias(form: Conv, value: Expr, channel: Expr, total: DType) -> Expr:
+def with_bias(form: Conv, value: Expr, channel: Expr, total: DType) -> Expr:
+    """The sum plus the channel's bias, in the output's dtype."""
     if form.bias is not None:
         value = value + ex.cast(form.bias[[channel]], total)
     return ex.cast(value, form.dtype)

@@ -21,6 +21,7 @@ from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
 from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
+from burnish.lower.winograd import choose_transform, lower_winograd
 from burnish.ops import expr as ex
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
@@ -143,6 +144,13 @@ class ScopeLowering:
         can_pad = not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
         if has_template(form, can_pad):
             x = self.padded_input(form, channels_last=int(form.x.shape[1]) > 4)  # type: ignore[arg-type]
+            if (transform := choose_transform(form)) is not None:
+                place = self.homes.place
+                for part, kernel, slots in lower_winograd(
+                    template, form, transform, body, x, into, self.buffers, place
+                ):
+                    self.launch(root, kernel, slots, f"{self.scope.node_name(root)}/{part}")
+                return
             for phase in phases(form):
                 kernel, slots = lower_convolution(template, form, phase, body, x, into, self.buffers, self.homes.place)
                 self.launch(root, kernel, slots)

@@ -1,0 +1,268 @@
+"""3x3 convolutions with fewer multiplications: Winograd's F(4x4, 3x3) and F(2x2, 3x3).
+
+    V = Bt d B      each tile of (m+2)^2 inputs d, per channel                        loops
+    M = V . U       (m+2)^2 products [tiles, C] x [C, O];  U = G w Gt at build time   a contraction
+    Y = At M A      m^2 outputs a tile, then the epilogue                             loops
+
+9 m^2 / (m+2)^2 times fewer multiplications (4 and 2.25). Tiles at the far edges are moved inwards, so that they overlap
+their neighbours and write the same values again: no edge code.
+Error: F(2x2) that of the direct sum; F(4x4) about ten times that, 1e-5 of the largest value (points 0, +-1, +-2, inf).
+After fusion, before memory: three kernels of the kinds that are there anyway.
+Source: Lavin and Gray 2015 (arXiv 1509.09308).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from burnish.dtypes import DType
+from burnish.lower.buffers import Buffers, Layout, content
+from burnish.lower.convolution import with_bias
+from burnish.lower.epilogue import Place, store_of
+from burnish.lower.kernels import Slots, canonical, flat_index
+from burnish.lower.placement import Placement
+from burnish.lower.scope import Body, is_constant
+from burnish.lower.task import Contraction, Kernel, Loops, Store
+from burnish.ops import expr as ex
+from burnish.ops.definition import Conv, Tensor
+from burnish.ops.expr import Axis, Expr, axis
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The matrices of F(m x m, 3 x 3)."""
+
+    m: int
+    bt: Matrix
+    g: Matrix
+    at: Matrix
+
+    @property
+    def points(self) -> int:
+        return (self.m + 2) ** 2
+
+
+F2 = Transform(
+    2,
+    ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
+    ((1, 1, 1, 0), (0, 1, -1, -1)),
+)
+F4 = Transform(
+    4,
+    (
+        (4, 0, -5, 0, 1, 0),
+        (0, -4, -4, 1, 1, 0),
+        (0, 4, -4, -1, 1, 0),
+        (0, -2, -1, 2, 1, 0),
+        (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1),
+    ),
+    (
+        (1 / 4, 0, 0),
+        (-1 / 6, -1 / 6, -1 / 6),
+        (-1 / 6, 1 / 6, -1 / 6),
+        (1 / 24, 1 / 12, 1 / 6),
+        (1 / 24, -1 / 12, 1 / 6),
+        (0, 0, 1),
+    ),
+    ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+)  # fmt: skip
+LEAST_CHANNELS = 32  # fewer do not fill the vectors of the transforms
+# What the choice between them rests on: flops a core does while a byte of a weight arrives from memory, and flops that
+# one element of a transform costs. Both are usual values of current servers; see benchmarks/README.md.
+FLOP_PER_BYTE = 16
+FLOP_PER_ELEMENT = 10
+
+
+def choose_transform(form: Conv) -> Transform | None:
+    """F(4x4), F(2x2), or None where the direct sum is the cheaper or the only way."""
+    extents = (*form.x.shape, *form.shape)
+    if form.transposed or form.groups != 1 or form.dtype is not DType.F32 or not is_constant(form.weight):
+        return None
+    if len(form.strides) != 2 or tuple(form.weight.shape[2:]) != (3, 3) or not all(isinstance(n, int) for n in extents):
+        return None
+    if (*form.strides, *form.dilations) != (1, 1, 1, 1) or min(*form.pads_begin, *form.pads_end) < 0:
+        return None
+    images, channels, outputs, height, width = _sizes(form)
+    if min(channels, outputs) < LEAST_CHANNELS:
+        return None
+    mixed = channels * outputs
+    best, choice = max(18 * images * height * width, 36 * FLOP_PER_BYTE) * mixed, None
+    for transform in (F2, F4):
+        if min(height, width) >= transform.m:
+            tiles = images * -(-height // transform.m) * -(-width // transform.m)
+            sums = max(2 * tiles, 4 * FLOP_PER_BYTE) * transform.points * mixed
+            cost = sums + FLOP_PER_ELEMENT * transform.points * tiles * (channels + outputs)
+            if cost < best:
+                best, choice = cost, transform
+    return choice
+
+
+def _sizes(form: Conv) -> tuple[int, int, int, int, int]:
+    """Images, channels in and out, height and width of the output."""
+    images, outputs, height, width = (int(n) for n in form.shape)  # type: ignore[arg-type]
+    return images, int(form.x.shape[1]), outputs, height, width  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of one convolution: axes of image, tile row and tile column, and where each tile starts."""
+
+    transform: Transform
+    image: Axis
+    rows: Axis
+    columns: Axis
+    start: tuple[Expr, Expr]
+
+    @staticmethod
+    def of(form: Conv, transform: Transform) -> Tiling:
+        height, width = (int(n) for n in form.shape[2:])  # type: ignore[arg-type]
+        m = transform.m
+        rows, columns = Axis("p1", -(-height // m)), Axis("p2", -(-width // m))
+        start = [_start(a, n, m) for a, n in ((rows, height), (columns, width))]
+        return Tiling(transform, Axis("p0", form.shape[0]), rows, columns, (start[0], start[1]))
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return (self.image, self.rows, self.columns)
+
+    @property
+    def count(self) -> int:
+        return int(self.image.extent) * int(self.rows.extent) * int(self.columns.extent)  # type: ignore[arg-type]
+
+    def tile(self) -> Expr:
+        """The tile's number."""
+        columns, rows = int(self.columns.extent), int(self.rows.extent)  # type: ignore[arg-type]
+        return (axis(self.image) * rows + axis(self.rows)) * columns + axis(self.columns)
+
+
+def lower_winograd(
+    tensor: Tensor,
+    form: Conv,
+    transform: Transform,
+    body: Body,
+    x: Placement,
+    into: Placement,
+    buffers: Buffers,
+    place: Place,
+) -> list[tuple[str, Kernel, Slots]]:
+    """The three kernels, in order; x has the zeros around it that the pads ask for."""
+    tiling = Tiling.of(form, transform)
+    channels, outputs = int(form.x.shape[1]), int(form.shape[1])  # type: ignore[arg-type]
+    points, tiles = transform.points, tiling.count
+    v, m = (
+        buffers.temporary(f"{tensor.name}/{name}", DType.F32, (points, tiles, width), Layout((0, 1, 2), spread=True))
+        for name, width in (("tiles", channels), ("products", outputs))
+    )
+    weights = buffers.constant((form.weight, "winograd", transform.m), _weights(form, transform), form.weight.name)
+    return [
+        ("tiles", *_input_tiles(form, tiling, x, v)),
+        ("products", *_products(v, weights, m)),
+        ("outputs", *_output_tiles(tensor, form, tiling, body, m, into, place)),
+    ]
+
+
+def _input_tiles(form: Conv, tiling: Tiling, x: Placement, v: Placement) -> tuple[Loops, Slots]:
+    channel = Axis("c", form.x.shape[1])
+    size = tiling.transform.m + 2
+    slots = Slots()
+    source = slots.number(x)
+    top, left = (s - p for s, p in zip(tiling.start, form.pads_begin))
+
+    def element(i: int, j: int) -> Expr:
+        return ex.load(source, DType.F32, [flat_index([axis(tiling.image), axis(channel), top + i, left + j], x)])
+
+    values = _both_sides(tiling.transform.bt, [[element(i, j) for j in range(size)] for i in range(size)])
+    target = slots.number(v)
+    slots.written.add(target)
+    stores = []
+    for point, value in enumerate(value for row in values for value in row):
+        index = flat_index([ex.const(point, DType.I64), tiling.tile(), axis(channel)], v)
+        stores.append(Store(target, (index,), value))
+    return _loops(slots, [*tiling.axes, channel], stores), slots
+
+
+def _products(v: Placement, weights: Placement, m: Placement) -> tuple[Contraction, Slots]:
+    points, tiles, channels = v.shape
+    point, tile, c, n = Axis("p0", points), Axis("p1", tiles), Axis("k0", channels), Axis("n", m.shape[2])
+    slots = Slots([v, weights])
+    target = slots.number(m)
+    slots.written.add(target)
+    store = Store(target, (flat_index([axis(point), axis(tile), axis(n)], m),), ex.acc(0, DType.F32))
+    a_strides = tuple(zip((point, tile, c), v.strides))
+    b_strides = tuple(zip((point, c, n), weights.strides))
+    return Contraction(slots.flat, (point, tile), n, (c,), a_strides, b_strides, True, (store,)), slots
+
+
+def _output_tiles(
+    tensor: Tensor, form: Conv, tiling: Tiling, body: Body, m: Placement, into: Placement, place: Place
+) -> tuple[Loops, Slots]:
+    channel = Axis("c", form.shape[1])
+    size = tiling.transform.m + 2
+    slots = Slots()
+    source = slots.number(m)
+
+    def product(i: int, j: int) -> Expr:
+        index = flat_index([ex.const(i * size + j, DType.I64), tiling.tile(), axis(channel)], m)
+        return ex.load(source, DType.F32, [index])
+
+    values = _both_sides(tiling.transform.at, [[product(i, j) for j in range(size)] for i in range(size)])
+    stores = []
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            index = [axis(tiling.image), axis(channel), tiling.start[0] + i, tiling.start[1] + j]
+            result = with_bias(form, value, axis(channel), DType.F32)
+            stores.append(store_of(tensor, body, index, result, into, place, slots))
+    return _loops(slots, [*tiling.axes, channel], stores), slots
+
+
+def _loops(slots: Slots, domain: Sequence[Axis], stores: Sequence[Store]) -> Loops:
+    units = {a: ex.const(0, DType.I64) for a in domain if a.extent == 1}
+    kept = [
+        Store(s.slot, tuple(ex.substitute_axes(i, units) for i in s.index), ex.substitute_axes(s.value, units))
+        for s in stores
+    ]
+    axes, renamed = canonical([a for a in domain if a.extent != 1], kept)
+    return Loops(slots.flat, axes, renamed)
+
+
+def _both_sides(matrix: Matrix, tile: list[list[Expr]]) -> list[list[Expr]]:
+    """matrix . tile . matrix^T, one side after the other, so that partial sums are shared."""
+    left = [[_combine(row, [tile[k][j] for k in range(len(tile))]) for j in range(len(tile))] for row in matrix]
+    return [[_combine(row, line) for row in matrix] for line in left]
+
+
+def _combine(coefficients: Sequence[float], values: Sequence[Expr]) -> Expr:
+    total: Expr | None = None
+    for factor, value in zip(coefficients, values):
+        if factor == 0:
+            continue
+        if total is None:
+            total = value if factor == 1 else -value if factor == -1 else value * factor
+        elif abs(factor) == 1:
+            total = total + value if factor == 1 else total - value
+        else:
+            total = total + value * factor
+    assert total is not None
+    return total
+
+
+def _weights(form: Conv, transform: Transform) -> np.ndarray[Any, Any]:
+    """[point, C, O] in f32, computed in f64."""
+    g = np.array(transform.g, np.float64)
+    u = np.einsum("ir,ocrs,js->ijco", g, content(form.weight).astype(np.float64), g)
+    packed: np.ndarray[Any, Any] = u.reshape(transform.points, *u.shape[2:]).astype(np.float32)
+    return packed
+
+
+def _start(tile: Axis, extent: int, m: int) -> Expr:
+    """m * tile, moved inwards where the last tile would stick out."""
+    start = axis(tile) * m
+    return start if extent % m == 0 else ex.binary("min", start, extent - m)

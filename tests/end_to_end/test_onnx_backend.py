@@ -65,7 +65,9 @@ CASES = collect()
 
 def some(kind: str) -> list[Any]:
     return [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if index % EVERY else [])
+        pytest.param(
+            case, id=case.name, marks=[pytest.mark.slow] if index % EVERY and case.name not in REFUSED_TENSORS else []
+        )
         for index, case in enumerate(CASES[kind])
     ]
 
@@ -126,5 +128,5 @@ def test_what_has_no_place_in_a_plan_is_refused_by_code(case: Any):
 def test_the_kinds_are_what_onnx_has():
     """If ONNX's cases change, the numbers here do: then look whether the refusals are still the ones documented."""
     assert len(CASES["numbers"]) > 400
-    assert len(CASES["refused"]) > 60
+    assert len(CASES["refused"]) > 50
     assert len(CASES["random"]) >= 6

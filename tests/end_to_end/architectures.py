@@ -47,6 +47,16 @@ FULL = {
     "resnet50": Architecture(
         lambda: convolutional.resnet((3, 4, 6, 3), 64, (256, 512, 1024, 2048), pixels=224), pixels=224
     ),
+    "mobilenet_v2": Architecture(
+        lambda: convolutional.mobilenet_v2(convolutional.MOBILENET_V2, 32, 1280, pixels=224), pixels=224
+    ),
+    "efficientnet_b0": Architecture(
+        lambda: convolutional.efficientnet(convolutional.EFFICIENTNET_B0, 32, 1280, pixels=224), pixels=224
+    ),
+    "convnext_tiny": Architecture(
+        lambda: convolutional.convnext((3, 3, 9, 3), (96, 192, 384, 768), pixels=224), pixels=224
+    ),
+    "vit_base": Architecture(lambda: transformers.vit(12, 768, 12, pixels=224), pixels=224),
     "bert_base": Architecture(
         lambda: transformers.bert(12, 768, 12, vocabulary=30522, most=512), takes_tokens=True, vocabulary=30522
     ),

@@ -136,7 +136,7 @@ def efficientnet(
                 auto_pad="VALID" if stride == 2 else "SAME_UPPER",
             )
             y = _squeeze_excite(g, g.silu(y), hidden, max(1, inputs // 4))
-            y = g.conv(y, hidden, outputs, 1, auto_pad="SAME_UPPER", gain=3.0)
+            y = g.conv(y, hidden, outputs, 1, auto_pad="SAME_UPPER", gain=0.8 if block else 2.0)
             x = g.node("Add", y, x) if block else y
             inputs = outputs
     x = g.silu(g.conv(x, inputs, last, 1, auto_pad="SAME_UPPER"))

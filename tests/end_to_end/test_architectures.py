@@ -1,4 +1,4 @@
-"""The standard architectures, as exporters write them: small ones at every shape and thread count, two at full size."""
+"""The standard architectures, as exporters write them: small at every shape and thread count; full size when slow."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
-from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
+from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store, share_reductions
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.lower.winograd import choose_transform, lower_winograd
 from burnish.ops import expr as ex
@@ -51,6 +51,8 @@ class ScopeLowering:
         self.homes = Homes(self.scope, self.fusion, self.wants, shared.buffers, shared.opt, shared.placements, outputs)
         self.outputs = outputs
         self.padded: dict[tuple[Tensor, object], Placement] = {}
+        # a sum that is rounded to a coarse grid afterwards must not differ by even one rounding at a tie
+        self.is_quantised = any(node.op_type == "QuantizeLinear" for node in graph)
         self.steps: list[Step] = []
         for tensor, reason in self.fusion.declined.items():
             shared.declined[self.scope.node_name(tensor)] = reason
@@ -144,7 +146,7 @@ class ScopeLowering:
         can_pad = not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
         if has_template(form, can_pad):
             x = self.padded_input(form, channels_last=int(form.x.shape[1]) > 4)  # type: ignore[arg-type]
-            if (transform := choose_transform(form)) is not None:
+            if not self.is_quantised and (transform := choose_transform(form)) is not None:
                 place = self.homes.place
                 for part, kernel, slots in lower_winograd(
                     template, form, transform, body, x, into, self.buffers, place
@@ -194,7 +196,7 @@ class ScopeLowering:
 
     def loops(self, root: Tensor, body: Body, into: Placement, name: str = "") -> None:
         domain = [body.axes[a] for a in self.homes.order_in(into)]
-        value = self.extract_reductions(root, body.expr, domain)
+        value = self.extract_reductions(root, share_reductions(body.expr), domain)
         slots = Slots()
         value = bind_loads(value, self.homes.place, slots)
         slot = slots.number(into)

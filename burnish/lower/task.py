@@ -255,13 +255,14 @@ def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Ax
     names = {a: axis(Axis(f"i{n}", a.extent)) for n, a in enumerate(domain)}
 
     def rename(root: Expr) -> Expr:
-        return _rename_reductions(expr.substitute_axes(root, names))
+        return share_reductions(expr.substitute_axes(root, names))
 
     renamed = tuple(Store(s.slot, tuple(rename(i) for i in s.index), rename(s.value)) for s in stores)
     return tuple(names[a].attr for a in domain), renamed
 
 
-def _rename_reductions(root: Expr) -> Expr:
+def share_reductions(root: Expr) -> Expr:
+    """Name the axes of reductions by height and place, so that equal reductions are one expression."""
     height: dict[Expr, int] = {}
 
     def replace(e: Expr) -> Expr | None:

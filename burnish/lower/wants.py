@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from burnish.dims import symbols
 from burnish.lower.buffers import Halo
 from burnish.lower.fuse import Fusion
+from burnish.lower.placement import Placement, dense_strides, reshape
 from burnish.lower.scope import Body, Scope, StepForm
 from burnish.ops.definition import Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import Axis
@@ -30,7 +31,8 @@ def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wa
         for tensor in [root, *([fusion.epilogue[root]] if root in fusion.epilogue else [])]:
             form = scope.forms[tensor]
             if isinstance(form, Reshape):
-                _want_order(scope, form.source, wants)
+                if not _is_free_channels_last(scope, fusion, form):
+                    _want_order(scope, form.source, wants)
             elif isinstance(form, StepForm) and form.recurrent is None:
                 for source in form.inputs:
                     if source is not None:
@@ -60,6 +62,15 @@ def _want_order(scope: Scope, tensor: Tensor, wants: Wants) -> None:
         order = [position[form.axes[a]] for a in order]
         tensor = load.attr
     wants.orders.setdefault(tensor, tuple(order))
+
+
+def _is_free_channels_last(scope: Scope, fusion: Fusion, form: Reshape) -> bool:
+    """A convolution's result can be reshaped as it lies: merging rows and columns leaves channels innermost."""
+    source = form.source
+    if not isinstance(scope.forms.get(fusion.epilogue.get(source, source)), Conv):
+        return False
+    strides = dense_strides(source.shape, (0, *range(2, source.rank), 1))
+    return reshape(Placement(0, source.dtype, source.shape, strides), form.shape) is not None
 
 
 def _want_halo(form: Conv, wants: Wants, from_data: frozenset[str]) -> None:

@@ -27,6 +27,7 @@ def lowest(dtype: DType) -> Expr:
 
 def pooled(x: Tensor, windows: list[Window], index: Index, kind: str, fill: Expr, map_: Callable[[Expr], Expr]) -> Expr:
     """kind over the taps of map_(x at the tap); `fill` where a tap is outside."""
+    windows = [w.clipped() for w in windows]
     taps = [w.tap() for w in windows]
     position = [*index[:2], *positions(windows, index[2:], taps)]
     return reduce(kind, taps, map_(load_or(x, position, guarded_axes(windows), fill)))

@@ -5,7 +5,7 @@ output y, tap r  ->  input y * stride + r * dilation - pad_begin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from burnish.dims import Dim, ceildiv, floordiv
 from burnish.ops.definition import Index, NodeView, Shape
@@ -33,7 +33,17 @@ class Window:
         if self.is_unpadded:
             return True
         last = (self.output - 1) * self.stride + (self.kernel - 1) * self.dilation - self.pad_begin
-        return self.pad_begin == 0 and is_at_least(self.extent - 1, last)
+        return is_at_least(0, self.pad_begin) and is_at_least(self.extent - 1, last)
+
+    def clipped(self) -> Window:
+        """Without the taps that no window has inside: a 1280x1280 mean over a 7x7 image has 7x7 of them."""
+        if not (isinstance(self.extent, int) and isinstance(self.pad_begin, int) and isinstance(self.output, int)):
+            return self
+        first = max(0, -(-(self.pad_begin - (self.output - 1) * self.stride) // self.dilation))
+        end = min(self.kernel, (self.extent - 1 + self.pad_begin) // self.dilation + 1)
+        if (first, end) == (0, self.kernel) or first >= end:
+            return self
+        return replace(self, kernel=end - first, pad_begin=self.pad_begin - first * self.dilation)
 
     def tap(self) -> Axis:
         """A fresh axis over the taps."""

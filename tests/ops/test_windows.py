@@ -46,3 +46,12 @@ def test_odd_automatic_pads_go_to_the_named_side():
 def test_a_kernel_of_another_rank_does_not_fit():
     with pytest.raises(Misfit):
         windows_of(NodeView("Pool", "node", (), {}, ("y",), 22), (8, 8), (3,))
+
+
+def test_taps_that_no_window_has_inside_are_not_computed():
+    whole = Window(7, 1280, 1280, 1, 0, 0, 1).clipped()
+    assert (whole.kernel, whole.pad_begin, whole.is_inside) == (7, 0, True)
+    shifted = Window(4, 9, 9, 1, 5, 4, 1).clipped()
+    assert (shifted.kernel, shifted.pad_begin, shifted.is_inside) == (4, 0, True)
+    needed = Window(7, 3, 2, 1, 1, 1, 4)
+    assert needed.clipped() is needed

@@ -5,7 +5,7 @@ import pytest
 from burnish.dims import evaluate, symbol
 from burnish.ops.definition import NodeView
 from burnish.ops.registry import Misfit
-from burnish.ops.windows import windows_of
+from burnish.ops.windows import Window, windows_of
 
 n = symbol("n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,22 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+import burnish
+from burnish.importers.profile import Range
+
 Array = np.ndarray[Any, Any]
 MODELS = Path(__file__).parents[2] / ".." / "shared" / "models"
+PAST = [f"past_key_values.{layer}.{kind}" for layer in range(5) for kind in ("key", "value")]
+PROFILES: dict[str, dict[str, Range]] = {
+    "superres_10": {"input": ((1, 1, 224, 224), (1, 1, 224, 224), (2, 1, 224, 224))},
+    "magika_v3_3": {"bytes": ((1, 2048), (1, 2048), (76, 2048))},
+    "ppocr_det_v11": {"image": ((1, 3, 32, 32), (1, 3, 320, 320), (1, 3, 640, 640))},
+    "stories260k": {
+        "input_ids": ((1, 1), (1, 1), (3, 16)),
+        **dict.fromkeys(PAST, ((1, 4, 0, 8), (1, 4, 64, 8), (3, 4, 256, 8))),
+    },
+    "silero_vad_v5": {"input": ((1, 288), (1, 576), (4, 576)), "state": ((2, 1, 128), (2, 1, 128), (2, 4, 128))},
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,12 @@ def model_path(name: str) -> Path:
     if not path.exists():
         pytest.skip("the shared models are not beside this checkout")
     return path
+
+
+@functools.lru_cache(maxsize=4)
+def plan_of(name: str) -> burnish.Plan:
+    """The model's plan, for its profile if it has dynamic inputs; built once for the tests that share it."""
+    return burnish.build(model_path(name), profile=PROFILES.get(name))
 
 
 def vectors(name: str) -> list[Vector]:

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import burnish
-from burnish.importers.profile import Range
 from tests.end_to_end.oracle import Array, assert_near, tolerance
-from tests.end_to_end.shared_models import MODELS, Vector, model_path, vectors
+from tests.end_to_end.shared_models import MODELS, Vector, model_path, plan_of, vectors
 
 Judge = Callable[[dict[str, Array]], object]
 F16 = tolerance(np.dtype(np.float16), 26)
@@ -56,17 +55,6 @@ FIXED: dict[str, tuple[float, float, Judge]] = {
     "gtcrn": (1e-4, 0.99999, nothing),
     "retinaface_qdq": (1e-5, 0.99999, faces("RetinaFace::9554", "RetinaFace::9281", 0.6, 3)),
 }
-PAST = [f"past_key_values.{layer}.{kind}" for layer in range(5) for kind in ("key", "value")]
-PROFILES: dict[str, dict[str, Range]] = {
-    "superres_10": {"input": ((1, 1, 224, 224), (1, 1, 224, 224), (2, 1, 224, 224))},
-    "magika_v3_3": {"bytes": ((1, 2048), (1, 2048), (76, 2048))},
-    "ppocr_det_v11": {"image": ((1, 3, 32, 32), (1, 3, 320, 320), (1, 3, 640, 640))},
-    "stories260k": {
-        "input_ids": ((1, 1), (1, 1), (3, 16)),
-        **dict.fromkeys(PAST, ((1, 4, 0, 8), (1, 4, 64, 8), (3, 4, 256, 8))),
-    },
-    "silero_vad_v5": {"input": ((1, 288), (1, 576), (4, 576)), "state": ((2, 1, 128), (2, 1, 128), (2, 4, 128))},
-}
 # ppocr: one rounding a folded weight, amplified; ONNX Runtime's own optimiser moves its answer by 1.1e-4.
 # magika: its LayerNorms are E[x^2] - E[x]^2, which cancels all but two digits: in f32, ONNX Runtime's variances are
 # up to 20 % from those in f64, and so every order of summation gives an answer of its own.
@@ -97,7 +85,7 @@ def check(plan: burnish.Plan, cases: list[Vector], limits: tuple[float, float, J
 @pytest.mark.parametrize("name", named(FIXED))
 def test_a_model_of_fixed_shapes_gives_its_stored_outputs(name: str):
     cases = vectors(name)
-    plan = burnish.build(model_path(name))
+    plan = plan_of(name)
     assert plan.manifest.notes == (), "nothing runs on the reference kernel"
     check(plan, cases, FIXED[name])
 
@@ -105,8 +93,7 @@ def test_a_model_of_fixed_shapes_gives_its_stored_outputs(name: str):
 @pytest.mark.parametrize("name", named(DYNAMIC))
 def test_one_profile_serves_every_stored_vector(name: str):
     cases = vectors(name)
-    plan = burnish.build(model_path(name), profile=PROFILES[name])
-    check(plan, cases, DYNAMIC[name])
+    check(plan_of(name), cases, DYNAMIC[name])
 
 
 @pytest.mark.slow
@@ -114,7 +101,7 @@ def test_magika_names_the_type_of_every_sample():
     path = model_path("magika_v3_3")
     known = json.loads((path.parent / "labels.json").read_text())
     files = {p.name: p for p in sorted((MODELS / "magika_v3_3" / "samples").rglob("*")) if p.is_file()}
-    plan = burnish.build(path, profile=PROFILES["magika_v3_3"])
+    plan = plan_of("magika_v3_3")
     wanted = {n: label for n, label in zip(known["files"], known["expected"], strict=True) if n in files}
     assert len(wanted) > 60, "some of the samples may not be redistributed; most are here"
     rows = []

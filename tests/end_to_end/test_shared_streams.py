@@ -9,8 +9,7 @@ import pytest
 
 import burnish
 from tests.end_to_end.oracle import Array
-from tests.end_to_end.shared_models import model_path, sound
-from tests.end_to_end.test_shared_models import PAST, PROFILES
+from tests.end_to_end.shared_models import PAST, model_path, plan_of, sound
 
 
 def speech_probabilities(engine: burnish.Engine, samples: Array, rate: int, frames: int) -> Array:
@@ -41,7 +40,7 @@ def test_one_silero_plan_serves_both_rates_and_batches():
     path = model_path("silero_vad_v5")
     expected = np.load(path.parent / "stream_expected.npz")
     samples = sound(path.parent / "samples" / "speech.wav")
-    plan = burnish.build(path, profile=PROFILES["silero_vad_v5"])
+    plan = plan_of("silero_vad_v5")
     with burnish.load(plan, threads=2) as engine:
         for rate, step in ((16000, 1), (8000, 2)):
             want = expected[f"prob_{rate // 1000}k"][:100]
@@ -57,7 +56,7 @@ def test_gtcrn_enhances_ten_seconds_as_its_authors_do():
     window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(512) / 512)).astype(np.float32)
     names = ("conv_cache", "tra_cache", "inter_cache")
     clean, weight = np.zeros(len(noisy)), np.zeros(len(noisy))
-    with burnish.load(burnish.build(path), threads=1) as engine:
+    with burnish.load(plan_of("gtcrn"), threads=1) as engine:
         state = {t.name: np.zeros(engine.profile_shapes()[t.name], np.float32) for t in engine.inputs[1:]}
         for start in range(0, len(noisy) - 511, 256):
             spectrum = np.fft.rfft(noisy[start : start + 512] * window)
@@ -76,8 +75,7 @@ def test_stories_tells_the_same_story_through_the_growing_cache():
     """200 greedy tokens; the cache grows from nothing, and the plan is built once."""
     path = model_path("stories260k")
     golden = json.loads((path.parent / "golden_greedy.json").read_text())
-    plan = burnish.build(path, profile=PROFILES["stories260k"])
-    with burnish.load(plan, threads=2) as engine:
+    with burnish.load(plan_of("stories260k"), threads=2) as engine:
         tokens = list(golden["start_ids"])
         past = {name: np.zeros((1, 4, 0, 8), np.float32) for name in PAST}
         while len(tokens) < len(golden["greedy_ids"]):
@@ -90,8 +88,7 @@ def test_stories_tells_the_same_story_through_the_growing_cache():
 def test_stories_reads_a_prompt_at_once_as_it_does_token_by_token():
     path = model_path("stories260k")
     golden = json.loads((path.parent / "golden_greedy.json").read_text())["greedy_ids"][:16]
-    plan = burnish.build(path, profile=PROFILES["stories260k"])
     empty = {name: np.zeros((1, 4, 0, 8), np.float32) for name in PAST}
-    with burnish.load(plan, threads=1) as engine:
+    with burnish.load(plan_of("stories260k"), threads=1) as engine:
         answer = engine({"input_ids": np.array([golden]), **empty})
     assert answer["logits"][0].argmax(-1).tolist()[:-1] == golden[1:]

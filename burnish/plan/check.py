@@ -95,6 +95,7 @@ def _of_steps(
         if isinstance(step, NativeStep):
             if step.first + step.count > len(variant.launches):
                 yield f"a step does launches {step.first} to {step.first + step.count} of {len(variant.launches)}"
+            yield from _unknown_symbols(f"segment {step.segment}", (step.shared_work,), largest)
         elif isinstance(step, BranchStep):
             if step.condition >= len(variant.storages):
                 yield f"a branch asks storage {step.condition} of {len(variant.storages)}"

@@ -157,7 +157,7 @@ storage = record(m.StorageSpec, number=natural, kind=text, size=dim, offset=natu
 launch = record(m.LaunchSpec, name=text, kernel=text, nodes=each(text), tactic=text, flops=dim, bytes=dim)
 _steps: Codec = Codec(lambda values: steps.encode(values), lambda value: steps.decode(value))  # a branch holds steps
 step = one_of(
-    native=(m.NativeStep, record(m.NativeStep, segment=natural, first=natural, count=natural)),
+    native=(m.NativeStep, record(m.NativeStep, segment=natural, first=natural, count=natural, shared_work=dim)),
     reference=(
         m.ReferenceStepSpec,
         record(

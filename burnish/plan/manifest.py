@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from burnish.plan.signature import KeySource
 
 FORMAT_VERSION = 1
+WORTH_WAKING_FLOP = 2_500_000  # 50 us of a core: less shared work than that is done sooner without the other threads
+ALONE = 1 << 32  # added to a segment's number: thread 0 does it alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,16 @@ class LaunchSpec:
 
 @dataclass(frozen=True, slots=True)
 class NativeStep:
-    """Call native segment `segment`; it does launches [first, first + count)."""
+    """Call native segment `segment`; it does launches [first, first + count).
+
+    shared_work: flops that threads can share, bytes counted as five; where shapes decide whether waking them pays.
+                 0: the code itself knows
+    """
 
     segment: int
     first: int
     count: int
+    shared_work: Dim = 0
 
 
 @dataclass(frozen=True, slots=True)

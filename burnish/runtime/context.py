@@ -16,6 +16,7 @@ import numpy as np
 
 from burnish.errors import UserError
 from burnish.runtime.arrays import accept_input, accept_output, address_of, refuse_names
+from burnish.runtime.layout import segment_numbers
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
 from burnish.runtime.shapes import Bound, Shape
 from burnish.runtime.steps import Run
@@ -43,6 +44,7 @@ class Context:
         self._addresses = (ctypes.addressof(self._buffers), ctypes.addressof(self._dims))
         self._shapes: tuple[Shape, ...] = ()
         self._bound: Bound | None = None
+        self._numbers: dict[int, int] = {}
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
         self._is_closed = False
@@ -69,7 +71,7 @@ class Context:
             if self._layout.segments is None or self._recorder is not None:
                 return self._run_steps(bound, results, out or {})
             for segment in self._layout.segments:
-                self._team.launch(segment, *self._addresses, 0)
+                self._team.launch(self._numbers[segment], *self._addresses, 0)
             return results
         finally:
             self._lock.release()
@@ -123,6 +125,7 @@ class Context:
     def _bind(self, shapes: tuple[Shape, ...]) -> Bound:
         if self._bound is None or shapes != self._shapes:
             self._bound = self.engine.bind(shapes)
+            self._numbers = segment_numbers(self.engine.variant.steps, self._bound.values)
             self._shapes = shapes
             for n, symbol in enumerate(self.engine.manifest.symbols):
                 self._dims[n] = self._bound.values.get(symbol.name, 0)
@@ -154,6 +157,7 @@ class Context:
             (self._buffers, self._dims),
             bound.values,
             engine.symbol_index,
+            self._numbers,
             self._recorder,
         )
         run.run(engine.variant.steps)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from burnish.devices import Device, Memory
-from burnish.dims import symbols
+from burnish.dims import evaluate, symbols
 from burnish.plan.manifest import (
+    ALONE,
+    WORTH_WAKING_FLOP,
     BranchStep,
     Manifest,
     NativeStep,
@@ -78,6 +80,20 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any], 
         references={s.launch: ReferenceStep(s, blobs[s.blob]) for s in _references(variant.steps)},
         segments=tuple(segments) if is_simple else None,
     )
+
+
+def segment_numbers(steps: tuple[StepSpec, ...], values: Mapping[str, int]) -> dict[int, int]:
+    """What to call each segment by under these symbols: with ALONE where waking other threads would not pay."""
+    found: dict[int, int] = {}
+    for step in steps:
+        if isinstance(step, NativeStep):
+            work = step.shared_work
+            known = bool(work) and symbols(work) <= values.keys()
+            alone = known and evaluate(work, values) < WORTH_WAKING_FLOP
+            found[step.segment] = step.segment + (ALONE if alone else 0)
+        elif isinstance(step, BranchStep):
+            found |= segment_numbers((*step.then, *step.otherwise), values)
+    return found
 
 
 def _references(steps: tuple[StepSpec, ...]) -> list[ReferenceStepSpec]:

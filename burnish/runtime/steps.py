@@ -34,13 +34,14 @@ class Run:
         tables: tuple[Any, Any],
         values: Mapping[str, int],
         symbol_index: Mapping[str, int],
+        numbers: Mapping[int, int],
         recorder: Recorder | None,
     ) -> None:
         self._layout, self._device, self._team, self._recorder = layout, device, team, recorder
         self._buffers, self._dims = tables
         self._addresses = (ctypes.addressof(self._buffers), ctypes.addressof(self._dims))
         self.values = dict(values)
-        self._symbol_index = symbol_index
+        self._symbol_index, self._numbers = symbol_index, numbers
         self._memory: dict[int, Memory] = {}
         self._unallocated: list[StorageSpec] = list(layout.dynamic)
 
@@ -76,10 +77,10 @@ class Run:
 
     def _native(self, step: NativeStep) -> None:
         if self._recorder is None:
-            self._team.launch(step.segment, *self._addresses, 0)
+            self._team.launch(self._numbers[step.segment], *self._addresses, 0)
             return
         self._recorder.before(step)
-        self._team.launch(step.segment, *self._addresses, self._recorder.address)
+        self._team.launch(self._numbers[step.segment], *self._addresses, self._recorder.address)
         self._recorder.after(step)
 
     def _reference(self, step: ReferenceStepSpec) -> None:

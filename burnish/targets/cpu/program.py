@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 
 from llvmlite import ir
 
-from burnish.dims import bounds
+from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, TensorRef
 from burnish.plan.manifest import (
+    WORTH_WAKING_FLOP,
     BranchStep,
     FailStep,
     LaunchSpec,
@@ -41,11 +42,8 @@ from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
 from burnish.targets.cpu.templates import schedules, scratch_bytes, template_of
 from burnish.targets.cpu.work import bytes_touched, flops
 
-# Waking a thread takes 5 to 10 us, and far longer where other processes want the cores: a segment that would save
-# less than that is thread 0's alone. A core's usual pace, for this choice only:
-WORTH_WAKING_US = 50.0
+FLOP_PER_BYTE = 5  # how many a core does while it reads or writes one
 FLUSH_TO_ZERO, SUBNORMALS_ARE_ZERO = 1 << 15, 1 << 6  # of the SSE control word
-CORE_FLOP_PER_US, CORE_BYTES_PER_US = 50e3, 10e3
 
 
 def emit_program(
@@ -135,16 +133,21 @@ class Emission:
         if not calls:
             return []
         number = len(self.segments)
-        if self._shareable_us(calls.values()) < WORTH_WAKING_US:
+        work = self._shared_work(calls.values())
+        if bounds(work, self.memory.ranges)[1] < WORTH_WAKING_FLOP:
             self.serial_segments.append(number)
+            work = 0
         self.segments.append(Segment(self.context, f"segment{number}", calls, self.memory).emit(steps))
-        return [NativeStep(number, first, len(calls))]
+        return [NativeStep(number, first, len(calls), work if symbols(work) else 0)]
 
-    def _shareable_us(self, calls: Iterable[Call]) -> float:
-        """About how long one core works on what several threads could share, at the profile's largest shapes."""
-        launches = [self.launches[call.number] for call in calls if not call.is_serial]
-        largest = [(bounds(x.flops, self.memory.ranges)[1], bounds(x.bytes, self.memory.ranges)[1]) for x in launches]
-        return sum(max(work / CORE_FLOP_PER_US, size / CORE_BYTES_PER_US) for work, size in largest)
+    def _shared_work(self, calls: Iterable[Call]) -> Dim:
+        """What several threads could share, in flops of one core; a byte from memory takes as long as five."""
+        total: Dim = 0
+        for call in calls:
+            if not call.is_serial:
+                launch = self.launches[call.number]
+                total = total + launch.flops + launch.bytes * FLOP_PER_BYTE
+        return total
 
     def _collect(self, steps: Sequence[Step], calls: dict[int, Call]) -> None:
         for step in steps:

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
+from burnish.plan.manifest import ALONE
 from burnish.targets.cpu.builder import I1, I32, I64, POINTER, protect
 
 VOID = ir.VoidType()
@@ -89,6 +90,9 @@ def _emit_launch(module: ir.Module, run: ir.Function, serial: Sequence[int]) -> 
     team, segment, buffers, dims, profile = function.args
     builder = _start(function)
     threads = _load(builder, team, THREADS)
+    is_alone = builder.icmp_unsigned(">=", segment, I64(ALONE))
+    threads = builder.select(is_alone, I64(1), threads)
+    segment = builder.and_(segment, I64(ALONE - 1))
     for number in serial:
         threads = builder.select(builder.icmp_signed("==", segment, I64(number)), I64(1), threads)
     is_shared = builder.icmp_signed(">", threads, I64(1))

@@ -142,7 +142,7 @@ def spread_out(program: Program, target: Target) -> dict[str, Schedule]:
 
 def worth_waking(spread: bool) -> AbstractContextManager[object]:
     """Inside: however little a segment would save, all threads do it (if `spread`)."""
-    return patch.object(program_module, "WORTH_WAKING_US", 1e-9 if spread else program_module.WORTH_WAKING_US)
+    return patch.object(program_module, "WORTH_WAKING_FLOP", 0 if spread else program_module.WORTH_WAKING_FLOP)
 
 
 def plan_of(program: Program, targets: Sequence[Target], spread: bool = False, from_data: Sequence[str] = ()) -> Plan:

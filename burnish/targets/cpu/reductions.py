@@ -4,6 +4,8 @@
     in a scalar scope           the last axis is vectorised if its loads are contiguous; `CHAINS` accumulators in flight
                                 hide the latency; lanes are combined at the end in a fixed order
 
+A long sum of floats is the sum of partial sums of about `BLOCK` terms each, so that its error does not grow with its
+length as that of one running sum does.
 The order of additions depends on the schedule's width only, never on data or threads: results are reproducible.
 """
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 UNROLL_LIMIT = 400  # operations of straight-line code
 CHAINS = 4
+BLOCK = 64  # terms that an accumulator takes up before it is added to the total
 
 
 @dataclass(frozen=True)
@@ -74,28 +77,61 @@ def _sequential(
     if not axes:
         return [_step(m, s, t) for m, s, t in zip(members, scopes, totals)]
     first, rest = axes[0], axes[1:]
-    if _copies(axes) * sum(count_nodes(m.body) for m in members) <= UNROLL_LIMIT:
+    copies = _copies(axes)
+    is_long_sum = copies > BLOCK and _sums_floats(members)
+    if copies * sum(count_nodes(m.body) for m in members) <= UNROLL_LIMIT and not is_long_sum:
         for n in range(_copies(axes[:1])):
             deeper = [s.inside({first: scopes[0].builder.i64(n)}) for s in scopes]
             totals = _sequential(members, rest, deeper, totals)
         return totals
     for m, s in zip(members, scopes):
         s.hoist([m.body], axes)
-    chains = max(1, CHAINS // len(members)) if not rest else 1
-    return _loop(members, axes, scopes, totals, chains)
+    return _blocks(members, axes, scopes, totals)
+
+
+def _blocks(
+    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value]
+) -> list[ir.Value]:
+    """One axis as a loop; a long sum of floats as a loop over blocks of about `BLOCK` terms an accumulator."""
+    b, extent, chains = members[0].scope.builder, axes[0].extent, 1
+    if len(axes) == 1:
+        chains = max(1, CHAINS // len(members))
+    size = max(1, BLOCK // _copies(axes[1:])) * chains
+    is_short = isinstance(extent, int) and extent <= size
+    if is_short or not _sums_floats(members):
+        return _loop(members, axes, scopes, totals, chains, None, b.dim(extent))
+    with b.loop(0, extent, size, carried=totals) as loop:
+        count = b.i64(size)
+        if not isinstance(extent, int) or extent % size:
+            count = b.minimum(b.ir.sub(b.dim(extent), loop.index), count)
+        neutral = [b.splat(_neutral(m), _lanes(t)) for m, t in zip(members, totals)]
+        partial = _loop(members, axes, scopes, neutral, chains, loop.index, count)
+        loop.next = _merged(members, [*loop.carried, *partial])
+    return loop.results
+
+
+def _sums_floats(members: Sequence[Member]) -> bool:
+    return any(m.kind == "sum" and m.expr.dtype.is_float for m in members)
 
 
 def _loop(
-    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value], chains: int
+    members: Sequence[Member],
+    axes: Sequence[Axis],
+    scopes: Sequence[Values],
+    totals: list[ir.Value],
+    chains: int,
+    first: ir.Value | None,
+    extent: ir.Value,
 ) -> list[ir.Value]:
-    """One axis as a loop; `chains` iterations at a time, each with accumulators of its own, then what is left."""
-    b, first, count = members[0].scope.builder, axes[0], len(members)
+    """`extent` terms of one axis, from `first` on (None: 0); `chains` at a time, each with accumulators of its own."""
+    b, count = members[0].scope.builder, len(members)
 
     def at(index: ir.Value, current: list[ir.Value]) -> list[ir.Value]:
-        return _sequential(members, axes[1:], [s.inside({first: index}) for s in scopes], current)
+        place = index if first is None else b.ir.add(first, index, flags=("nsw",))
+        return _sequential(members, axes[1:], [s.inside({axes[0]: place}) for s in scopes], current)
 
-    extent, done = b.dim(first.extent), b.i64(0)
-    if chains > 1 and not (isinstance(first.extent, int) and first.extent < 2 * chains):
+    done = b.i64(0)
+    if chains > 1 and not (isinstance(extent, ir.Constant) and extent.constant < 2 * chains):
         neutral = [b.splat(_neutral(m), _lanes(t)) for m, t in zip(members, totals)]
         done = _rounded_down(b, extent, chains)
         with b.loop(0, done, chains, carried=totals + neutral * (chains - 1)) as loop:

@@ -13,7 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from cpu_kernels import multiply_adds
 
 import burnish
 from burnish.bench import Contender, Report
@@ -33,13 +36,33 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     models = options.models or [FOLDER.parent / "examples" / "digits.onnx", *sorted(FOLDER.glob("models/*.onnx"))]
     print(f"`python benchmarks/run.py {' '.join(arguments)}`".replace(" `", "`"))
-    print(f"\n{best_target()}, {core_count()} cores; {options.threads} threads, batch 1, times in ms\n")
+    peak = peak_gflops(options.threads)
+    print(f"\n{best_target()}, {core_count()} cores; {options.threads} threads, batch 1, times in ms.")
+    print(f"A loop of nothing but multiply-adds reaches {peak:.0f} GFLOP/s on those threads.\n")
     for path in models:
-        measure(path, parse_shapes(options.shapes), tuple(options.against.split(",")), options.threads, options.rounds)
+        shapes = parse_shapes(options.shapes)
+        measure(path, shapes, tuple(options.against.split(",")), options.threads, options.rounds, peak)
+
+
+def peak_gflops(threads: int, bursts: int = 40) -> float:
+    """The best of many bursts, all threads at once."""
+    loops = [multiply_adds(best_target()) for _ in range(threads)]
+    best = 0.0
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(bursts):
+            start = time.perf_counter()
+            list(pool.map(lambda loop: [loop[0]() for _ in range(10)], loops))
+            best = max(best, sum(10 * flops for _, flops in loops) / (time.perf_counter() - start) / 1e9)
+    return best
 
 
 def measure(
-    path: Path, shapes: Mapping[str, Sequence[int]], against: tuple[str, ...], threads: int, rounds: int
+    path: Path,
+    shapes: Mapping[str, Sequence[int]],
+    against: tuple[str, ...],
+    threads: int,
+    rounds: int,
+    peak: float,
 ) -> None:
     """Build, verify and measure one model; print its section."""
     print(f"measuring {path.name} ...", file=sys.stderr)
@@ -53,10 +76,11 @@ def measure(
         is_right = burnish.verify(path, file, threads=threads).is_accepted
         report = burnish.bench(file, model=path, against=against, threads=threads, rounds=rounds, layers=True)
         size_mib = file.stat().st_size / 2**20
-    print(f"### {path.stem}\n")
+    print(f"### {path.parent.name if path.stem == 'model' else path.stem}\n")
     answers = "verified" if is_right else "**not verified**"
     print(f"Built in {built_s:.1f} s, {size_mib:.1f} MiB, {len(report.layers)} launches, {answers}.\n")
     print_times(report)
+    print_floor(report, peak)
     print_layers(report)
 
 
@@ -76,6 +100,15 @@ def print_times(report: Report) -> None:
             print(f"| {row.name} | {row.problem} | | | | | | |")
             continue
         print(f"| {row.name} | {cells(row)} | {row.latency_ms.median / ours.median:.2f} |")
+
+
+def print_floor(report: Report, peak: float) -> None:
+    """What the plan's own sums of products would take at the peak, and the share of it that the median reaches."""
+    flops = sum(layer["flops"] for layer in report.layers)
+    if report.burnish.latency_ms is not None:
+        floor, median, p10 = flops / peak / 1e6, report.burnish.latency_ms.median, report.burnish.latency_ms.p10
+        print(f"\nFloor: {flops / 1e9:.2f} GFLOP at the peak take {floor:.3g} ms: ", end="")
+        print(f"{floor / p10:.0%} of it reached at the 10th percentile, {floor / median:.0%} at the median.")
 
 
 def cells(row: Contender) -> str:

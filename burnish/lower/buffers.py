@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -83,10 +83,6 @@ class Buffers:
     def constant_tensor(self, tensor: Tensor) -> Placement:
         return self.constant(tensor, content(tensor), tensor.name)
 
-    def rebind(self, placement: Placement, kind: str) -> None:
-        """Give a storage another kind (a temporary that turns out to be an output)."""
-        self.storages[placement.storage] = replace(self.storages[placement.storage], kind=kind)
-
 
 def content(tensor: Tensor) -> np.ndarray[Any, Any]:
     """A constant tensor's array."""
@@ -94,11 +90,6 @@ def content(tensor: Tensor) -> np.ndarray[Any, Any]:
         return np.asarray(tensor.array)
     shape = [int(n) for n in tensor.shape]  # type: ignore[arg-type]
     return np.array(tensor.elements, dtype=tensor.dtype.numpy).reshape(shape)
-
-
-def zero_halo(shape: Sequence[Dim], pads: Mapping[int, tuple[int, int]]) -> Halo:
-    """The halo that holds `pads` (axis -> before, after)."""
-    return tuple(pads.get(a, (0, 0)) for a in range(len(shape)))
 
 
 def _gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:

@@ -17,33 +17,14 @@ from dataclasses import dataclass, field
 from burnish.dims import Dim, evaluate
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
-from burnish.ops.expr import Axis, Expr, axis, free_axes, linear, substitute, substitute_axes, walk
+from burnish.ops.expr import Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
 
 MAX_NODES = 400  # of one expression: bounds compile time
 MAX_LOADS = 16  # distinct tensors in one kernel
-COSTLY = frozenset(
-    [
-        "exp",
-        "log",
-        "tanh",
-        "erf",
-        "sigmoid",
-        "sin",
-        "cos",
-        "tan",
-        "pow",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "log1p",
-        "expm1",
-    ]
-)
+COSTLY = frozenset({
+    "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",
+    "acosh", "atanh", "log1p", "expm1",
+})  # fmt: skip
 TEMPLATES = (MatMul, Conv)
 
 
@@ -249,8 +230,3 @@ def _loaded(expr: Expr) -> set[Tensor]:
 
 def _has_reduce(expr: Expr) -> bool:
     return any(e.op == "reduce" for e in walk(expr))
-
-
-def identity_index(axes: tuple[Axis, ...]) -> tuple[Expr, ...]:
-    """The index that reads an output at its own place."""
-    return tuple(axis(a) for a in axes)

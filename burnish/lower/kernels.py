@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.lower.placement import Placement
-from burnish.lower.task import Binding, Slot, Store, canonical
+from burnish.lower.task import Binding, Slot, Store
 from burnish.ops import expr as ex
 from burnish.ops.expr import Axis, Expr, Linear, axis, fresh_axis, linear, load, substitute, walk
 
@@ -204,6 +204,3 @@ def _substitute_store(store: Store, values: dict[Axis, Expr]) -> Store:
         tuple(ex.substitute_axes(i, values) for i in store.index),
         ex.substitute_axes(store.value, values),
     )
-
-
-__all__ = ["Slots", "bind_loads", "canonical", "collapse", "collapse_reductions", "flat_index"]

@@ -8,7 +8,7 @@ from burnish.dims import Dim
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.scope import is_constant
-from burnish.lower.task import AttentionTask, RecurrentTask, Slot
+from burnish.lower.task import AttentionTask, RecurrentTask
 from burnish.ops.definition import Attention, Recurrent, Tensor
 
 Placed = Callable[[Tensor], Placement]
@@ -20,8 +20,8 @@ def lower_attention(form: Attention, into: Placement, placed: Placed) -> tuple[A
     if form.mask is not None:
         operands.append(_broadcast(placed(form.mask), (*into.shape[:3], operands[1].shape[2])))
     operands.append(into)
-    slots = _in_order(operands, {len(operands) - 1})
-    shapes = tuple(_slot(p) for p in operands)
+    slots = Slots(operands, {len(operands) - 1})
+    shapes = tuple(p.slot for p in operands)
     return AttentionTask(shapes, form.scale, form.causal, form.mask is not None, form.softcap), slots
 
 
@@ -45,7 +45,7 @@ def lower_recurrent(
         sorted((k, tuple(v) if isinstance(v, list | tuple) else v) for k, v in form.attributes.items() if k != "layout")
     )
     task = RecurrentTask(
-        tuple(_slot(p) for p in operands),
+        tuple(p.slot for p in operands),
         form.kind,
         tuple(p is not None for p in every),
         form.hidden_size,
@@ -53,7 +53,7 @@ def lower_recurrent(
         attributes,
         packed=all(t is not None and is_constant(t) for t in form.inputs[1:3]),
     )
-    return task, _in_order(operands, written)
+    return task, Slots(operands, written)
 
 
 _FIRST = {0: (1, 0, 2), 5: (1, 0, 2), 6: (1, 0, 2)}  # X[b,t,i]; initial_h and initial_c [b,d,h]
@@ -75,11 +75,3 @@ def _broadcast(placement: Placement, shape: tuple[Dim, ...]) -> Placement:
     lead = len(shape) - len(placement.shape)
     strides = (0,) * lead + tuple(s if n != 1 else 0 for n, s in zip(placement.shape, placement.strides))
     return Placement(placement.storage, placement.dtype, shape, strides, placement.offset)
-
-
-def _slot(placement: Placement) -> Slot:
-    return Slot(placement.dtype, placement.shape, placement.strides)
-
-
-def _in_order(operands: Sequence[Placement], written: set[int]) -> Slots:
-    return Slots(list(operands), set(written))

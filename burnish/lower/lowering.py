@@ -13,13 +13,13 @@ from burnish.lower.convolution import convolution_body, has_template, lower_conv
 from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
-from burnish.lower.kernels import Slots, bind_loads, canonical, collapse, collapse_reductions, flat_index
+from burnish.lower.kernels import Slots, bind_loads, collapse, collapse_reductions, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
-from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store, share_reductions
+from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store, canonical, share_reductions
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.lower.winograd import choose_transform, lower_winograd
 from burnish.ops import expr as ex
@@ -146,7 +146,7 @@ class ScopeLowering:
         can_pad = not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
         if has_template(form, can_pad):
             x = self.padded_input(form, channels_last=int(form.x.shape[1]) > 4)  # type: ignore[arg-type]
-            if not self.is_quantised and (transform := choose_transform(form)) is not None:
+            if not self.is_quantised and (transform := choose_transform(form, self.shared.opt)) is not None:
                 place = self.homes.place
                 for part, kernel, slots in lower_winograd(
                     template, form, transform, body, x, into, self.buffers, place

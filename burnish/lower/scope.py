@@ -6,7 +6,7 @@ name tensors. So a transpose is a load at permuted axes, and fusing is substitut
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
@@ -51,7 +51,6 @@ class StepForm:
 
 
 Form = Body | Reshape | Concat | MatMul | Conv | Attention | StepForm
-Template = MatMul | Conv
 
 
 @dataclass(eq=False)
@@ -188,8 +187,3 @@ def _reachable(scope: Scope) -> Iterator[Tensor]:
         if isinstance(form, StepForm):
             stack.extend(t for t in form.outputs if t is not None)
     return (t for t in scope.forms if t in needed)
-
-
-def position(scope: Scope) -> Mapping[Tensor, int]:
-    """Execution order as a number."""
-    return {t: i for i, t in enumerate(scope.order)}

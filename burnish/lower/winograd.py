@@ -13,20 +13,21 @@ Source: Lavin and Gray 2015 (arXiv 1509.09308).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from burnish.dims import Dim, evaluate, product
 from burnish.dtypes import DType
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of
-from burnish.lower.kernels import Slots, canonical, flat_index
+from burnish.lower.kernels import Slots, flat_index
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction, Kernel, Loops, Store
+from burnish.lower.task import Contraction, Kernel, Loops, Store, canonical
 from burnish.ops import expr as ex
 from burnish.ops.definition import Conv, Tensor
 from burnish.ops.expr import Axis, Expr, axis
@@ -81,16 +82,20 @@ FLOP_PER_BYTE = 16
 FLOP_PER_ELEMENT = 10
 
 
-def choose_transform(form: Conv) -> Transform | None:
-    """F(4x4), F(2x2), or None where the direct sum is the cheaper or the only way."""
-    extents = (*form.x.shape, *form.shape)
+def choose_transform(form: Conv, opt: Mapping[str, int]) -> Transform | None:
+    """F(4x4), F(2x2), or None where the direct sum is the cheaper or the only way.
+
+    opt: the profile's opt value of every symbol; the number of images may be symbolic
+    """
+    extents = (*form.x.shape[1:], *form.shape[1:])
     if form.transposed or form.groups != 1 or form.dtype is not DType.F32 or not is_constant(form.weight):
         return None
     if len(form.strides) != 2 or tuple(form.weight.shape[2:]) != (3, 3) or not all(isinstance(n, int) for n in extents):
         return None
     if (*form.strides, *form.dilations) != (1, 1, 1, 1) or min(*form.pads_begin, *form.pads_end) < 0:
         return None
-    images, channels, outputs, height, width = _sizes(form)
+    images = max(evaluate(form.shape[0], opt), 1)
+    channels, outputs, height, width = _sizes(form)
     if min(channels, outputs) < LEAST_CHANNELS:
         return None
     mixed = channels * outputs
@@ -105,10 +110,10 @@ def choose_transform(form: Conv) -> Transform | None:
     return choice
 
 
-def _sizes(form: Conv) -> tuple[int, int, int, int, int]:
-    """Images, channels in and out, height and width of the output."""
-    images, outputs, height, width = (int(n) for n in form.shape)  # type: ignore[arg-type]
-    return images, int(form.x.shape[1]), outputs, height, width  # type: ignore[arg-type]
+def _sizes(form: Conv) -> tuple[int, int, int, int]:
+    """Channels in and out, height and width of the output."""
+    outputs, height, width = (int(n) for n in form.shape[1:])  # type: ignore[arg-type]
+    return int(form.x.shape[1]), outputs, height, width  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -134,8 +139,8 @@ class Tiling:
         return (self.image, self.rows, self.columns)
 
     @property
-    def count(self) -> int:
-        return int(self.image.extent) * int(self.rows.extent) * int(self.columns.extent)  # type: ignore[arg-type]
+    def count(self) -> Dim:
+        return product(a.extent for a in self.axes)
 
     def tile(self) -> Expr:
         """The tile's number."""

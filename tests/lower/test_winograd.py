@@ -35,6 +35,12 @@ def test_every_image_size_gets_its_answers(size: tuple[int, int], pads: str) -> 
     assert any(launch.name.endswith("/products") for launch in each_launch(program.steps))
 
 
+def test_the_number_of_images_may_be_dynamic() -> None:
+    text = "m (float[n,32,16,16] x) => (float[n,32,16,16] y) { h = Conv <pads=[1,1,1,1]> (x, w) y = Relu(h) }"
+    program = check(model(text, {"w": (32, 32, 3, 3)}), {"n": 3})
+    assert any(launch.name.endswith("/products") for launch in each_launch(program.steps))
+
+
 def test_a_residual_is_added_while_the_outputs_are_written() -> None:
     text = """m (float[1,32,18,18] x) => (float[1,32,18,18] y) {
         a = Conv <pads=[1,1,1,1]> (x, w0) r = Relu(a) b = Conv <pads=[1,1,1,1]> (r, w1) s = Add(b, x) y = Relu(s) }"""

@@ -54,9 +54,9 @@ def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:
     coefficients: dict[Axis, Dim] = {}
     rest: list[Expr] = []
     for e, extent, stride in zip(index, placement.shape, placement.strides, strict=True):
-        if extent == 1:
-            continue
         form = linear(e)
+        if extent == 1 and form is not None and form.constant == 0 and all(a.extent == 1 for a in form.coefficients):
+            continue  # always 0; into a halo, the index of an axis of extent 1 may be another
         if form is None:
             rest.append(e * ex.dim(stride))
             continue

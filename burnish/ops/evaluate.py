@@ -12,7 +12,7 @@ from typing import Any
 
 from burnish.dims import product
 from burnish.dtypes import DType
-from burnish.ops.definition import Compute, Concat, Definition, Reshape, Shape, View
+from burnish.ops.definition import Compute, Concat, Definition, Reshape, View
 from burnish.ops.evaluate_scalar import evaluate, flat_position
 from burnish.ops.expr import Axis, Expr, axis
 from burnish.ops.node_view import KNOWN_ELEMENTS
@@ -70,8 +70,3 @@ def _part_element(parts: list[Any], on: int, position: list[int]) -> Any:
             return part.elements[flat_position(part.shape, position)]
         position[on] -= extent
     raise IndexError(position)
-
-
-def shape_is_known(shape: Shape) -> bool:
-    """Whether every dimension is a number."""
-    return all(isinstance(d, int) for d in shape)

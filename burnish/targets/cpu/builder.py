@@ -46,9 +46,7 @@ class Loop:
 class KernelBuilder:
     """Writes one kernel. `private`: slots whose bytes no other slot of the same launch touches (noalias)."""
 
-    def __init__(
-        self, context: KernelContext, name: str, slots: int, private: frozenset[int] = frozenset(), helper: bool = False
-    ) -> None:
+    def __init__(self, context: KernelContext, name: str, slots: int, private: frozenset[int] = frozenset()) -> None:
         self.context, self.target, self.module = context, context.target, context.module
         parameters = [POINTER] * slots + [POINTER, POINTER, I64, I64]
         self.function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), parameters), name)
@@ -73,11 +71,6 @@ class KernelBuilder:
     @property
     def has_fma(self) -> bool:
         return self.at_least("x86-64-v3")
-
-    @property
-    def has_masks(self) -> bool:
-        """Are masked loads and stores of every element size cheap (AVX-512)?"""
-        return self.at_least("x86-64-v4")
 
     @property
     def lanes(self) -> int:

@@ -60,5 +60,5 @@ def compile_module(module: ir.Module, target: Target) -> bytes:
 
 
 def assembly(module: ir.Module, target: Target) -> str:
-    """The same code as text (BURNISH_DEBUG=6)."""
+    """The same code as text, to be read."""
     return str(target_machine(target).emit_assembly(optimize(module, target)))

@@ -38,12 +38,10 @@ def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
     return schedule in loops_schedule.ranked(prepare(kernel), target, {})
 
 
-def emit(
-    context: KernelContext, kernel: Loops, schedule: Schedule, name: str, private: frozenset[int] = frozenset()
-) -> ir.Function:
-    """The kernel's function. `private`: slots that no other slot of the launch overlaps."""
+def emit(context: KernelContext, kernel: Loops, schedule: Schedule, name: str) -> ir.Function:
+    """The kernel's function."""
     kernel = prepare(kernel)
-    builder = KernelBuilder(context, name, len(kernel.slots), private)
+    builder = KernelBuilder(context, name, len(kernel.slots))
     if schedule["split"] == "serial":
         builder.only_thread_zero()
     _Nest(builder, kernel, schedule).run()

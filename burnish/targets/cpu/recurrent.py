@@ -74,11 +74,9 @@ def scratch_bytes(kernel: RecurrentTask, schedule: Schedule) -> int:
     return elements * shape.accumulator.size_bytes
 
 
-def emit(
-    context: KernelContext, kernel: RecurrentTask, schedule: Schedule, name: str, private: frozenset[int] = frozenset()
-) -> ir.Function:
-    """The kernel's function. `private`: slots that no other slot of the launch overlaps."""
-    b = KernelBuilder(context, name, len(kernel.slots), private)
+def emit(context: KernelContext, kernel: RecurrentTask, schedule: Schedule, name: str) -> ir.Function:
+    """The kernel's function."""
+    b = KernelBuilder(context, name, len(kernel.slots))
     shape = layout(kernel, schedule)
     is_serial = schedule["split"] == "serial"
     if is_serial:

@@ -1,6 +1,6 @@
 """Which template does which kernel. A template is a module:
 
-schedules(kernel, target[, sizes]) -> list           legal ones, best guess first; a tactic of thread 0 alone says
+schedules(kernel, target, sizes) -> list             legal ones, best guess first; a tactic of thread 0 alone says
                                                      split=serial or serial=True, and barriers are spared around it
 emit(context, kernel, schedule, name) -> function    one internal function with the kernel signature
 pack(kernel, schedule, slot, array) -> array         optional: a constant as the schedule wants it, or the array itself
@@ -10,7 +10,6 @@ scratch_bytes(kernel, schedule) -> int               optional: scratch memory pe
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -38,9 +37,7 @@ def template_of(kernel: Kernel) -> ModuleType:
 
 def schedules(kernel: Kernel, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
     """Every legal schedule, the one that the template's cost model holds for best first. `sizes`: the usual dims."""
-    template = template_of(kernel)
-    wants_sizes = "sizes" in inspect.signature(template.schedules).parameters
-    found: list[Schedule] = template.schedules(kernel, target, *([sizes] if wants_sizes else []))
+    found: list[Schedule] = template_of(kernel).schedules(kernel, target, sizes)
     return found
 
 

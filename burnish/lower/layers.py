@@ -28,47 +28,22 @@ def lower_attention(form: Attention, into: Placement, placed: Placed) -> tuple[A
 def lower_recurrent(
     form: Recurrent, outputs: Sequence[Placement | None], placed: Placed
 ) -> tuple[RecurrentTask, Slots]:
-    """Inputs and outputs in ONNX's order; layout=1 (batch first) is only another view."""
-    batch_first = form.attributes.get("layout", 0) == 1
+    """Inputs and outputs in ONNX's order."""
     inputs = [None if t is None else placed(t) for t in form.inputs]
-    wanted_inputs = 8 if form.kind == "LSTM" else 6
-    wanted_outputs = 3 if form.kind == "LSTM" else 2
-    inputs += [None] * (wanted_inputs - len(inputs))
-    results: list[Placement | None] = [*outputs, *[None] * (wanted_outputs - len(outputs))]
-    if batch_first:
-        inputs = [_moved(p, _FIRST.get(i)) for i, p in enumerate(inputs)]
-        results = [_moved(p, (1, 2, 0, 3) if i == 0 else (1, 0, 2)) for i, p in enumerate(results)]
+    results = [*outputs, *[None] * ((3 if form.kind == "LSTM" else 2) - len(outputs))]
     every = [*inputs, *results]
     operands = [p for p in every if p is not None]
     written = {i for i, p in enumerate(operands) if any(p is r for r in results)}
-    attributes = tuple(
-        sorted((k, tuple(v) if isinstance(v, list | tuple) else v) for k, v in form.attributes.items() if k != "layout")
-    )
     task = RecurrentTask(
         tuple(p.slot for p in operands),
         form.kind,
         tuple(p is not None for p in every),
         form.hidden_size,
         form.direction,
-        attributes,
+        tuple(sorted(form.attributes.items())),
         packed=all(t is not None and is_constant(t) for t in form.inputs[1:3]),
     )
     return task, Slots(operands, written)
-
-
-_FIRST = {0: (1, 0, 2), 5: (1, 0, 2), 6: (1, 0, 2)}  # X[b,t,i]; initial_h and initial_c [b,d,h]
-
-
-def _moved(placement: Placement | None, axes: tuple[int, ...] | None) -> Placement | None:
-    if placement is None or axes is None:
-        return placement
-    return Placement(
-        placement.storage,
-        placement.dtype,
-        tuple(placement.shape[a] for a in axes),
-        tuple(placement.strides[a] for a in axes),
-        placement.offset,
-    )
 
 
 def _broadcast(placement: Placement, shape: tuple[Dim, ...]) -> Placement:

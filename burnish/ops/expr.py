@@ -337,7 +337,8 @@ def _fold_integers(name: str, x: int, y: int) -> Expr | None:
     if y and name in ("floordiv", "mod"):
         return const(x // y if name == "floordiv" else x % y, DType.I64)
     if y and name == "div":
-        return const(int(math.copysign(abs(x) // abs(y), x * y)) if x else 0, DType.I64)
+        quotient = abs(x) // abs(y)
+        return const(quotient if (x < 0) == (y < 0) else -quotient, DType.I64)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
@@ -13,7 +14,6 @@ from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, 
 from burnish.ops.registry import Undefined, operator
 
 LONGEST_RUN = 4096
-Finish = Callable[[Callable[[str, Callable[[Expr], Expr]], Expr], Dim], Expr]
 
 
 def reduce_over(x: Tensor, axes: Sequence[int], index: Index, kind: str, body: Callable[[Expr], Expr]) -> Expr:
@@ -31,6 +31,26 @@ def _same(v: Expr) -> Expr:
     return v
 
 
+@dataclass(frozen=True)
+class Over:
+    """Some axes of x, at one index of the others: `over(kind, body)` is kind over all of body(x)."""
+
+    x: Tensor
+    axes: tuple[int, ...]
+    index: Index
+
+    def __call__(self, kind: str, body: Callable[[Expr], Expr] = _same) -> Expr:
+        return reduce_over(self.x, self.axes, self.index, kind, body)
+
+    @property
+    def count(self) -> Dim:
+        """How many elements they have."""
+        return product(self.x.shape[a] for a in self.axes)
+
+
+Finish = Callable[[Over], Expr]
+
+
 def _reduction(op_type: str) -> Callable[[Finish], Finish]:
     """Register ReduceX: axes from input or attribute, keepdims, noop_with_empty_axes."""
 
@@ -43,13 +63,8 @@ def _reduction(op_type: str) -> Callable[[Finish], Finish]:
             if not given and not node.attr("noop_with_empty_axes", 0):
                 axes = tuple(range(x.rank))
             keep = bool(node.attr("keepdims", 1))
-            count = product(x.shape[a] for a in axes)
-
-            def body(i: Index) -> Expr:
-                full = expand_index(i, axes, x.rank, keep)
-                return finish(lambda kind, inner: reduce_over(x, axes, full, kind, inner), count)
-
-            return Compute(x.dtype, reduced_shape(x.shape, axes, keep), body)
+            shape = reduced_shape(x.shape, axes, keep)
+            return Compute(x.dtype, shape, lambda i: finish(Over(x, axes, expand_index(i, axes, x.rank, keep))))
 
         return finish
 
@@ -63,60 +78,62 @@ def reduced_shape(shape: Shape, axes: Sequence[int], keep: bool) -> Shape:
 
 def expand_index(index: Index, axes: Sequence[int], rank: int, keep: bool) -> list[Expr]:
     """One entry for every axis of the source; 0 for the reduced ones."""
+    if keep:
+        return [ZERO if a in axes else v for a, v in enumerate(index)]
     rest = iter(index)
-    return [(next(rest) if keep else ZERO, ZERO)[1] if a in axes else next(rest) for a in range(rank)]
+    return [ZERO if a in axes else next(rest) for a in range(rank)]
 
 
 @_reduction("ReduceSum")
-def reduce_sum(over: Callable[..., Expr], count: Dim) -> Expr:
-    return over("sum", _same)
+def reduce_sum(over: Over) -> Expr:
+    return over("sum")
 
 
 @_reduction("ReduceMean")
-def reduce_mean(over: Callable[..., Expr], count: Dim) -> Expr:
-    total = over("sum", _same)
-    return total / size(count, total.dtype)
+def reduce_mean(over: Over) -> Expr:
+    total = over("sum")
+    return total / size(over.count, total.dtype)
 
 
 @_reduction("ReduceProd")
-def reduce_prod(over: Callable[..., Expr], count: Dim) -> Expr:
-    return over("prod", _same)
+def reduce_prod(over: Over) -> Expr:
+    return over("prod")
 
 
 @_reduction("ReduceMax")
-def reduce_max(over: Callable[..., Expr], count: Dim) -> Expr:
+def reduce_max(over: Over) -> Expr:
     return _extreme(over, "max")
 
 
 @_reduction("ReduceMin")
-def reduce_min(over: Callable[..., Expr], count: Dim) -> Expr:
+def reduce_min(over: Over) -> Expr:
     return _extreme(over, "min")
 
 
-def _extreme(over: Callable[..., Expr], kind: str) -> Expr:
+def _extreme(over: Over, kind: str) -> Expr:
     """Booleans are ordered as 0 and 1."""
-    is_bool = over(kind, _same).dtype is DType.BOOL
-    return cast(over(kind, lambda v: cast(v, DType.U8)), DType.BOOL) if is_bool else over(kind, _same)
+    is_bool = over(kind).dtype is DType.BOOL
+    return cast(over(kind, lambda v: cast(v, DType.U8)), DType.BOOL) if is_bool else over(kind)
 
 
 @_reduction("ReduceL1")
-def reduce_l1(over: Callable[..., Expr], count: Dim) -> Expr:
+def reduce_l1(over: Over) -> Expr:
     return over("sum", lambda v: unary("abs", v))
 
 
 @_reduction("ReduceL2")
-def reduce_l2(over: Callable[..., Expr], count: Dim) -> Expr:
+def reduce_l2(over: Over) -> Expr:
     return _through_float(over("sum", lambda v: v * v), "sqrt")
 
 
 @_reduction("ReduceSumSquare")
-def reduce_sum_square(over: Callable[..., Expr], count: Dim) -> Expr:
+def reduce_sum_square(over: Over) -> Expr:
     return over("sum", lambda v: v * v)
 
 
 @_reduction("ReduceLogSum")
-def reduce_log_sum(over: Callable[..., Expr], count: Dim) -> Expr:
-    return _through_float(over("sum", _same), "log")
+def reduce_log_sum(over: Over) -> Expr:
+    return _through_float(over("sum"), "log")
 
 
 def _through_float(value: Expr, name: str) -> Expr:
@@ -125,9 +142,9 @@ def _through_float(value: Expr, name: str) -> Expr:
 
 
 @_reduction("ReduceLogSumExp")
-def reduce_log_sum_exp(over: Callable[..., Expr], count: Dim) -> Expr:
+def reduce_log_sum_exp(over: Over) -> Expr:
     """m + log(sum(exp(x - m))), m the finite maximum"""
-    top = over("max", _same)
+    top = over("max")
     if not top.dtype.is_float:
         return cast(unary("log", over("sum", lambda v: unary("exp", cast(v, DType.F64)))), top.dtype)
     top = where(unary("isinf", top), const(0, top.dtype), top)

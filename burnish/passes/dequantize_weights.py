@@ -18,7 +18,6 @@ from burnish.passes.rewire import replace_by_constant
 
 def dequantize_weights(model: ir.Model, context: PassContext) -> int:
     """Returns how many DequantizeLinear nodes became constants."""
-    del context
     changes = 0
     for node in list(model.graph.all_nodes()):
         if node.op_type == "DequantizeLinear" and all(v is None or is_constant(v) for v in node.inputs):

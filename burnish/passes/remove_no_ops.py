@@ -19,7 +19,7 @@ from burnish.passes.constants import constant_array, constant_integers, constant
 from burnish.passes.rewire import can_be_output
 from burnish.passes.rule import Builder, Match, Rule, Skip
 
-EXACT_RANGES = {  # what each type holds exactly: (bits of integers, bits of the significand)
+EXACT_BITS = {  # how many bits of an integer each type holds exactly
     "FLOAT16": 11, "BFLOAT16": 8, "FLOAT": 24, "DOUBLE": 53,
     "BOOL": 1, "UINT8": 8, "UINT16": 16, "UINT32": 32, "UINT64": 64, "INT8": 7, "INT16": 15, "INT32": 31, "INT64": 63,
 }  # fmt: skip
@@ -100,7 +100,7 @@ def holds_exactly(wide: ir.DataType, narrow: ir.DataType) -> bool:
     """Whether every value of `narrow` survives a cast to `wide` and back."""
     if wide == narrow:
         return True
-    if wide.name not in EXACT_RANGES or narrow.name not in EXACT_RANGES or wide == ir.DataType.BOOL:
+    if wide.name not in EXACT_BITS or narrow.name not in EXACT_BITS or wide == ir.DataType.BOOL:
         return False
     if narrow.is_floating_point():
         order = ("FLOAT16", "FLOAT", "DOUBLE")
@@ -108,7 +108,7 @@ def holds_exactly(wide: ir.DataType, narrow: ir.DataType) -> bool:
             return wide.name in ("FLOAT", "DOUBLE")
         return wide.name in order and order.index(wide.name) > order.index(narrow.name)
     signed_in_unsigned = narrow.is_signed() and not wide.is_signed() and not wide.is_floating_point()
-    return not signed_in_unsigned and EXACT_RANGES[wide.name] >= EXACT_RANGES[narrow.name]
+    return not signed_in_unsigned and EXACT_BITS[wide.name] >= EXACT_BITS[narrow.name]
 
 
 def _same_shape(node: ir.Node) -> str:

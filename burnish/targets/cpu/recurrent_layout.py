@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
 _NAMES = ("x", "w", "r", "b", "lengths", "initial_h", "initial_c", "peepholes")
-STATES = 6  # h before and after, c, and what a GRU keeps of a step, one row of each per sequence
+STATES = 5  # h before and after, c, and what a GRU keeps of a step, one row of each per sequence
 
 
 @dataclass(frozen=True)

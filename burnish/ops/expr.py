@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,7 @@ class Expr:
 
 Operand = Expr | int | float | bool | DimExpr
 _interned: WeakValueDictionary[Hashable, Expr] = WeakValueDictionary()
+_interning = threading.Lock()  # builds may run in several threads, and one expression must stay one object
 
 
 def _make(op: str, args: tuple[Expr, ...], dtype: DType, attr: Hashable = None) -> Expr:
@@ -103,9 +105,12 @@ def _make(op: str, args: tuple[Expr, ...], dtype: DType, attr: Hashable = None) 
     key = (op, tuple(map(id, args)), dtype, type(attr), identity)
     found = _interned.get(key)
     if found is None:
-        found = Expr()
-        found.op, found.args, found.dtype, found.attr = op, args, dtype, attr
-        _interned[key] = found
+        with _interning:
+            found = _interned.get(key)
+            if found is None:
+                found = Expr()
+                found.op, found.args, found.dtype, found.attr = op, args, dtype, attr
+                _interned[key] = found
     return found
 
 

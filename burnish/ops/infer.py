@@ -179,7 +179,12 @@ class _Walk:
         """A loop's outputs cannot depend on what only its body knows: such dims are opened again, as their own."""
         infer_node = CONTROL[node.op_type]
         if node.op_type == "If":
-            return infer_node(node, self.tensors, self.branch, self.fresh)
+            outputs = infer_node(node, self.tensors, self.branch, self.fresh)
+            sides = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
+            misfits = [self.found.impossible[side] for side in sides if side in self.found.impossible]
+            if len(misfits) == len(sides):
+                raise _misfit(node, f"neither branch fits ({'; '.join(misfits)})", self.tensors)
+            return outputs
         before = set(self.found.from_data)
         outputs = infer_node(node, self.tensors, self.graph, self.fresh)
         inside = {s for s in self.found.from_data - before if self.owners[s] not in node.outputs}

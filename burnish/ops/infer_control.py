@@ -11,7 +11,6 @@ import onnx_ir as ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.errors import UserError
 from burnish.ops.definition import Shape, Tensor
 
 Tensors = MutableMapping[ir.Value, Tensor]
@@ -23,26 +22,14 @@ Outputs = list[Tensor | None]
 def infer_if(node: ir.Node, tensors: Tensors, walk: Walk, fresh: Fresh) -> Outputs:
     """Both branches; where the condition is known, the branch that it picks.
 
-    A branch that does not fit these shapes cannot run: its misfit node is left without an entry, and the other branch
-    says what the outputs are. If neither fits, the model does not.
+    walk: leaves the outputs of a branch that does not fit the shapes without a tensor; then the other branch decides
     """
     branches = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
-    misfits: dict[ir.Graph, UserError] = {}
     for branch in branches:
-        try:
-            walk(branch)
-        except UserError as error:
-            if error.code != "E203":
-                raise
-            misfits[branch] = error
+        walk(branch)
     condition = tensors.get(node.inputs[0]) if node.inputs[0] is not None else None
     if condition is not None and condition.elements is not None and condition.elements[0] is not None:
-        taken: ir.Graph | None = branches[0 if condition.elements[0] else 1]
-    else:
-        taken = next((b for b in branches if b not in misfits), branches[0]) if misfits else None
-    if taken is not None:
-        if taken in misfits:
-            raise misfits[taken]
+        taken = branches[0 if condition.elements[0] else 1]
         return [_renamed(value, tensors.get(inner)) for value, inner in zip(node.outputs, taken.outputs)]
     results: Outputs = []
     for value, then, otherwise in zip(node.outputs, branches[0].outputs, branches[1].outputs):

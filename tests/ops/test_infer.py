@@ -156,6 +156,28 @@ def test_branches_that_disagree_leave_the_dimension_to_data():
     assert found.from_data == {"y_0", "y_1"}
 
 
+def if_adding(then: int, otherwise: int) -> str:
+    return f"""g (bool c, float[2, 3] x, float[{then}] s, float[{otherwise}] t) => (float[a, b] y) {{
+      y = If (c) <
+        then_branch = then () => (float[a, b] p) {{ p = Add(x, s) }},
+        else_branch = other () => (float[a, b] q) {{ q = Add(x, t) }}
+      >
+    }}"""
+
+
+def test_a_branch_that_does_not_fit_leaves_the_shape_to_the_other():
+    (y,), found = outputs(if_adding(3, 5))
+    assert y.shape == (2, 3)
+    (reason,) = found.impossible.values()
+    assert "[2,3] and [5] do not broadcast" in reason
+
+
+def test_an_if_without_a_branch_that_fits_is_refused():
+    with pytest.raises(UserError, match=r"E203.*neither branch fits") as error:
+        infer(graph_of(if_adding(4, 5)))
+    assert "[2,3] and [4]" in error.value.what and "[2,3] and [5]" in error.value.what
+
+
 def test_a_loop_that_grows_a_value_leaves_its_length_to_data():
     text = """g (int64 trips, bool go, float[1] x) => (float[a] y, float[b, c] z) {
       y, z = Loop (trips, go, x) <body = body (int64 i, bool c, float[k] v) => (bool d, float[l] grown, float[k] s) {

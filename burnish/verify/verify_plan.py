@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from onnx.external_data_helper import load_external_data_for_model
 
 from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, UserError
+from burnish.importers.load import read_file
 from burnish.plan import Plan, read
 from burnish.plan.sample_inputs import sample_inputs
 from burnish.runtime import load
@@ -71,10 +73,12 @@ def verify(
     raises:    E711, E712 from the oracle, E713 for data, E714 for a plan of another model, E5xx from the runtime
     """
     found = plan if isinstance(plan, Plan) else read(plan)
-    proto = onnx.load(str(model))
+    proto, _ = read_file(Path(model))
     judge = Oracle(model, oracle, threads or 0)
-    _check_outputs(found, judge)
     names = [t.name for t in found.manifest.inputs]
+    _check_names(found, "input", names, [value.name for value in proto.graph.input])
+    _check_names(found, "output", [t.name for t in found.manifest.outputs], judge.outputs)
+    load_external_data_for_model(proto, str(Path(model).parent))
     cases = load_cases(data, names) if data is not None else {
         f"random inputs, seed {seed}": sample_inputs(found.manifest, shapes, seed)
     }  # fmt: skip
@@ -89,8 +93,8 @@ def verify(
             ours = engine(inputs)
             judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
             if tolerance is None and not all(c.is_accepted for c in judged[case]):
-                limits = _measured(limits, proto, inputs, expected, judge.kind)
-                judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
+                measured = _measured(limits, proto, inputs, expected, judge.kind)  # for these inputs only
+                judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in measured.items())
     divergence = None
     rejected = [case for case, outputs in judged.items() if not all(c.is_accepted for c in outputs)]
     if rejected and rebuild is not None:
@@ -124,13 +128,13 @@ def _measured(
     return {name: limit.widened(moved[name]) for name, limit in limits.items()}
 
 
-def _check_outputs(plan: Plan, oracle: Oracle) -> None:
-    missing = [t.name for t in plan.manifest.outputs if t.name not in oracle.outputs]
+def _check_names(plan: Plan, kind: str, names: Sequence[str], known: Sequence[str]) -> None:
+    missing = [name for name in names if name not in known]
     if missing:
         raise UserError(
             "E714",
-            f"the plan's output '{missing[0]}' is none of the model's",
-            why=f"the model's are {', '.join(oracle.outputs)}; the plan was built from '{plan.manifest.model_name}'",
+            f"the plan's {kind} '{missing[0]}' is none of the model's",
+            why=f"the model's are {', '.join(known)}; the plan was built from '{plan.manifest.model_name}'",
             hint="give the model that the plan was built from",
         )
 

@@ -55,6 +55,23 @@ def test_a_plan_of_other_weights_is_rejected(model: Path) -> None:
     assert "is allowed" in report.cases["random inputs, seed 0"][0].reason
 
 
+def test_what_one_case_was_forgiven_is_not_forgiven_in_the_next(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = burnish.build(with_weight(small_model(), "b", np.float32(1.002)), shapes={"x": (3, 4)})
+    for n in range(2):
+        (folder := tmp_path / f"test_data_set_{n}").mkdir()
+        x = np.random.default_rng(n).standard_normal((3, 4)).astype(np.float32)
+        (folder / "input_0.pb").write_bytes(numpy_helper.from_array(x, "x").SerializeToString())
+    moved = iter((1.0, 0.0))
+    monkeypatch.setattr(
+        "burnish.verify.verify_plan.sensitivity",
+        lambda model, inputs, expected, oracle: dict.fromkeys(expected, next(moved)),
+    )
+    cases = verify(model, wrong, data=tmp_path).cases
+    assert [case[0].is_accepted for case in cases.values()] == [True, False]
+
+
 def test_given_data_and_given_shapes_are_used(model: Path) -> None:
     dynamic = burnish.build(model, profile={"x": ((1, 4), (2, 4), (9, 4))})
     assert verify(model, dynamic, shapes={"x": (9, 4)}).cases["random inputs, seed 0"][0].shape == (9, 3)

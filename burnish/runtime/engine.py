@@ -153,16 +153,13 @@ class Engine:
             raise
 
     def _put_back(self, context: Context) -> None:
+        """Whether the engine is closed is asked last: `close` may have emptied the list just before."""
+        self._idle.append(context)
         if self._is_closed:
             context.close()
-            return
-        self._idle.append(context)
-        if self._waiting or self._is_closed:
+        elif self._waiting:
             with self._changed:
                 self._changed.notify()
-                idle: list[Context] = self._idle.copy() if self._is_closed else []
-            for left in idle:
-                left.close()
 
 
 def choose_variant(manifest: Manifest, device: Device) -> Variant:

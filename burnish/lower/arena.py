@@ -52,7 +52,7 @@ def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) ->
     if limit_bytes is not None and size > limit_bytes:
         raise UserError(
             "E320",
-            f"the plan needs {size / 2**20:.1f} MiB of workspace; the limit is {limit_bytes / 2**20:.1f} MiB",
+            f"the plan needs {size:,} bytes of workspace; the limit is {limit_bytes:,}",
             why="temporaries that live at the same time do not fit",
             hint="raise --workspace, or lower the profile's maximum shapes",
         )

@@ -36,7 +36,7 @@ class Buffers:
     storages: list[Storage] = field(default_factory=list)
     constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
     geometry: dict[int, str] = field(default_factory=dict)  # storages with a halo
-    halos: dict[int, Halo] = field(default_factory=dict)
+    halos: dict[Placement, Halo] = field(default_factory=dict)  # of these very placements, not of other views of them
     _constant_of: dict[Any, Placement] = field(default_factory=dict)
 
     def new_storage(self, kind: str, size_bytes: Dim, name: str) -> int:
@@ -66,10 +66,11 @@ class Buffers:
         offset: Dim = 0
         for (lo, _), stride in zip(halo, strides):
             offset = offset + lo * stride
+        placement = Placement(storage, dtype, tuple(shape), tuple(strides), offset)
         if layout.halo:
-            self.halos[storage] = halo
+            self.halos[placement] = halo
             self.geometry[storage] = f"{dtype.value}{padded}{strides}{halo}"
-        return Placement(storage, dtype, tuple(shape), tuple(strides), offset)
+        return placement
 
     def constant(self, key: Any, array: np.ndarray[Any, Any], name: str) -> Placement:
         """A constant, stored once for a key."""

@@ -184,8 +184,7 @@ class IExecutionContext(Managed):
         """Measure the layers on the inputs that are set, by more runs (some 20 ms of them), and tell the profiler."""
         if self.profiler is None:
             return False
-        for layer in self._context.profile(self._inputs(self._addresses), iterations=1):
-            self.profiler.report_layer_time(layer.name, layer.ms)
+        self._profile_layers(self._inputs(self._addresses), self.profiler)
         return True
 
     def _run(self, addresses: Mapping[str, int]) -> None:
@@ -201,8 +200,11 @@ class IExecutionContext(Managed):
             if name not in out:
                 self._deliver(name, array, addresses)
         if self.profiler is not None and self.enqueue_emits_profile:
-            self._addresses.update(addresses)
-            self.report_to_profiler()
+            self._profile_layers(inputs, self.profiler)
+
+    def _profile_layers(self, inputs: Mapping[str, Array], profiler: IProfiler) -> None:
+        for layer in self._context.profile(inputs, iterations=1):
+            profiler.report_layer_time(layer.name, layer.ms)
 
     def _inputs(self, addresses: Mapping[str, int]) -> dict[str, Array]:
         missing = self.infer_shapes()

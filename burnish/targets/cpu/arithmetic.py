@@ -11,7 +11,7 @@ from llvmlite import ir
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.targets.cpu import exponential, integers, trigonometry
-from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, vector_type
+from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, vector_type
 from burnish.targets.cpu.real import Real
 from burnish.targets.cpu.storage import fill, register_type, rounded
 
@@ -33,14 +33,16 @@ def unary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Value:
         return x
     if op == "abs":
         return (
-            x if not dtype.is_signed else b.ir.select(b.ir.icmp_signed("<", x, fill(x, _element(x), 0)), b.ir.neg(x), x)
+            x
+            if not dtype.is_signed
+            else b.ir.select(b.ir.icmp_signed("<", x, fill(x, element_of(x), 0)), b.ir.neg(x), x)
         )
     if op == "sign":
-        zero = fill(x, _element(x), 0)
+        zero = fill(x, element_of(x), 0)
         positive = b.ir.zext(b.ir.icmp_unsigned("!=", x, zero), x.type)
         if not dtype.is_signed:
             return positive
-        return b.ir.select(b.ir.icmp_signed("<", x, zero), fill(x, _element(x), -1), positive)
+        return b.ir.select(b.ir.icmp_signed("<", x, zero), fill(x, element_of(x), -1), positive)
     raise _missing(op, dtype)
 
 
@@ -126,9 +128,9 @@ def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
 def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Value:
     """Convert a register value of one dtype to another's."""
     if target is DType.BOOL:
-        zero = ir.Constant(x.type, None) if not source.is_float else fill(x, _element(x), 0.0)
+        zero = ir.Constant(x.type, None) if not source.is_float else fill(x, element_of(x), 0.0)
         return b.ir.fcmp_unordered("!=", x, zero) if source.is_float else b.ir.icmp_unsigned("!=", x, zero)
-    kind = vector_type(register_type(target), x.type.count if isinstance(x.type, ir.VectorType) else 1)
+    kind = vector_type(register_type(target), lanes_of(x))
     if source.is_float and target.is_float:
         return _float_to_float(b, source, target, x, kind)
     if target.is_float:
@@ -136,7 +138,7 @@ def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Valu
         return rounded(b, target, wide) if target in (DType.F16, DType.BF16) else wide
     if source.is_float:
         return _float_to_integer(b, target, x, kind)
-    width, wanted = _element(x).width, register_type(target).width
+    width, wanted = element_of(x).width, register_type(target).width
     if width == wanted:
         return x
     if width > wanted:
@@ -160,8 +162,7 @@ def _float_to_integer(b: KernelBuilder, target: DType, x: ir.Value, kind: ir.Typ
     if target.size_bytes == 8 or target is DType.I32:
         return b.ir.fptosi(x, kind)
     through = I64 if target is DType.U32 else I32
-    lanes = x.type.count if isinstance(x.type, ir.VectorType) else 1
-    return b.ir.trunc(b.ir.fptosi(x, vector_type(through, lanes)), kind)
+    return b.ir.trunc(b.ir.fptosi(x, vector_type(through, lanes_of(x))), kind)
 
 
 def identity(kind: str, dtype: DType) -> float | int | bool:
@@ -181,10 +182,6 @@ def identity(kind: str, dtype: DType) -> float | int | bool:
 def combine(b: KernelBuilder, kind: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
     """One step of a reduction."""
     return binary(b, {"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
-
-
-def _element(x: ir.Value) -> ir.Type:
-    return x.type.element if isinstance(x.type, ir.VectorType) else x.type
 
 
 def _missing(op: str, dtype: DType) -> InternalError:

@@ -271,6 +271,16 @@ def type_suffix(kind: ir.Type) -> str:
     return str(kind.intrinsic_name)
 
 
+def lanes_of(value: ir.Value) -> int:
+    """1 for a scalar."""
+    return int(value.type.count) if isinstance(value.type, ir.VectorType) else 1
+
+
+def element_of(value: ir.Value) -> ir.Type:
+    """The type of one lane."""
+    return value.type.element if isinstance(value.type, ir.VectorType) else value.type
+
+
 def vector_type(element: ir.Type, lanes: int) -> ir.Type:
     """A vector of lanes elements; the element itself for one lane."""
     return element if lanes == 1 else ir.VectorType(element, lanes)

@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from burnish.dtypes import DType
 from burnish.errors import InternalError
-from burnish.targets.cpu.builder import F64, KernelBuilder, vector_type
+from burnish.targets.cpu.builder import F64, KernelBuilder, element_of, vector_type
 from burnish.targets.cpu.storage import fill
 
 
@@ -30,7 +30,7 @@ def binary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) ->
 
 def _divide(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
     """Quotients and remainders; all are 0 where y is 0."""
-    zero, one = ir.Constant(x.type, None), fill(x, _element(x), 1)
+    zero, one = ir.Constant(x.type, None), fill(x, element_of(x), 1)
     known = _is_known(y)
     divisor = y if known else b.ir.select(b.ir.icmp_unsigned("==", y, zero), one, y)
     quotient = _truncated(b, dtype, x, divisor, known)
@@ -64,15 +64,15 @@ def _truncated(b: KernelBuilder, dtype: DType, x: ir.Value, y: ir.Value, known: 
         return b.ir.udiv(x, y)
     if known:
         return b.ir.sdiv(x, y)
-    minus = b.ir.icmp_signed("==", y, fill(x, _element(x), -1))  # the lowest number / -1 would trap
-    safe = b.ir.select(minus, fill(x, _element(x), 1), y)
+    minus = b.ir.icmp_signed("==", y, fill(x, element_of(x), -1))  # the lowest number / -1 would trap
+    safe = b.ir.select(minus, fill(x, element_of(x), 1), y)
     return b.ir.select(minus, b.ir.neg(x), b.ir.sdiv(x, safe))
 
 
 def _shift(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
     bits = dtype.size_bytes * 8
-    too_far = b.ir.icmp_unsigned(">=", y, fill(y, _element(y), bits))
-    amount = b.ir.and_(y, fill(y, _element(y), bits - 1))
+    too_far = b.ir.icmp_unsigned(">=", y, fill(y, element_of(y), bits))
+    amount = b.ir.and_(y, fill(y, element_of(y), bits - 1))
     right = b.ir.ashr if dtype.is_signed else b.ir.lshr
     shifted = b.ir.shl(x, amount) if op == "shl" else right(x, amount)
     return b.ir.select(too_far, ir.Constant(x.type, None), shifted)
@@ -81,7 +81,7 @@ def _shift(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) ->
 def _power(b: KernelBuilder, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
     """x ** y modulo 2**bits by squaring; a negative exponent gives 0, but 1 and -1 to the y where x is 1 or -1."""
     bits = dtype.size_bytes * 8
-    element = _element(x)
+    element = element_of(x)
     zero, one = ir.Constant(x.type, None), fill(x, element, 1)
     with b.loop(0, bits, carried=(one, x, y)) as loop:
         result, square, rest = loop.carried
@@ -94,7 +94,3 @@ def _power(b: KernelBuilder, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value
     is_unit = b.ir.or_(b.ir.icmp_signed("==", x, one), b.ir.icmp_signed("==", x, fill(x, element, -1)))
     keep = b.ir.or_(is_unit, b.ir.icmp_signed(">=", y, zero))
     return b.ir.select(keep, powered, zero)
-
-
-def _element(x: ir.Value) -> ir.Type:
-    return x.type.element if isinstance(x.type, ir.VectorType) else x.type

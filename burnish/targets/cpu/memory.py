@@ -20,7 +20,7 @@ from burnish.dims import Dim
 from burnish.lower.task import Slot
 from burnish.ops.expr import Expr, Linear
 from burnish.targets.cpu import storage
-from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, type_suffix, vector_type
+from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, lanes_of, type_suffix, vector_type
 from burnish.targets.cpu.facts import Address, unclamped
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _clamp(b: KernelBuilder, offset: ir.Value, slot: Slot) -> ir.Value:
     span: Dim = 0
     for n, s in zip(slot.shape, slot.strides):
         span = span + (n - 1) * s
-    lanes = offset.type.count if isinstance(offset.type, ir.VectorType) else 1
+    lanes = lanes_of(offset)
     last, zero = b.splat(b.dim(span), lanes), b.splat(b.i64(0), lanes)
     offset = b.ir.select(b.ir.icmp_signed("<", offset, last), offset, last)
     return b.ir.select(b.ir.icmp_signed(">", offset, zero), offset, zero)

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.targets.cpu.builder import F32, F64, I32, I64, KernelBuilder, type_suffix, vector_type
+from burnish.targets.cpu.builder import (
+    F32,
+    F64,
+    I32,
+    I64,
+    KernelBuilder,
+    element_of,
+    lanes_of,
+    type_suffix,
+    vector_type,
+)
 from burnish.targets.cpu.storage import fill
 
 
@@ -28,11 +38,11 @@ class Real:
 
     @property
     def lanes(self) -> int:
-        return self.value.type.count if isinstance(self.value.type, ir.VectorType) else 1
+        return lanes_of(self.value)
 
     @property
     def _element(self) -> ir.Type:
-        return self.value.type.element if isinstance(self.value.type, ir.VectorType) else self.value.type
+        return element_of(self.value)
 
     def of(self, value: Real | ir.Value | float) -> Real:
         """As a Real of the same type: a constant in all lanes, or a value of that type."""

@@ -20,7 +20,7 @@ from llvmlite import ir
 from burnish.dtypes import DType
 from burnish.ops.expr import Axis, Expr, walk
 from burnish.targets.cpu import arithmetic
-from burnish.targets.cpu.builder import I32, KernelBuilder
+from burnish.targets.cpu.builder import I32, KernelBuilder, lanes_of
 from burnish.targets.cpu.facts import count_nodes
 from burnish.targets.cpu.storage import register_type
 
@@ -104,7 +104,7 @@ def _blocks(
         count = b.i64(size)
         if not isinstance(extent, int) or extent % size:
             count = b.minimum(b.ir.sub(b.dim(extent), loop.index), count)
-        neutral = [b.splat(_neutral(m), _lanes(t)) for m, t in zip(members, totals)]
+        neutral = [b.splat(_neutral(m), lanes_of(t)) for m, t in zip(members, totals)]
         partial = _loop(members, axes, scopes, neutral, chains, loop.index, count)
         loop.next = _merged(members, [*loop.carried, *partial])
     return loop.results
@@ -132,7 +132,7 @@ def _loop(
 
     done = b.i64(0)
     if chains > 1 and not (isinstance(extent, ir.Constant) and extent.constant < 2 * chains):
-        neutral = [b.splat(_neutral(m), _lanes(t)) for m, t in zip(members, totals)]
+        neutral = [b.splat(_neutral(m), lanes_of(t)) for m, t in zip(members, totals)]
         done = _rounded_down(b, extent, chains)
         with b.loop(0, done, chains, carried=totals + neutral * (chains - 1)) as loop:
             for c in range(chains):
@@ -166,10 +166,6 @@ def _copies(axes: Sequence[Axis]) -> int:
     for a in axes:
         total *= a.extent if isinstance(a.extent, int) else UNROLL_LIMIT + 1
     return total
-
-
-def _lanes(value: ir.Value) -> int:
-    return int(value.type.count) if isinstance(value.type, ir.VectorType) else 1
 
 
 def _neutral(member: Member) -> ir.Constant:

@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from burnish.dtypes import DType
 from burnish.errors import InternalError
-from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, vector_type
+from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, lanes_of, vector_type
 
 
 def storage_type(dtype: DType) -> ir.Type:
@@ -105,9 +105,8 @@ def float_to_half(b: KernelBuilder, value: ir.Value) -> ir.Value:
 
 def fill(like: ir.Value, element: ir.Type, value: float | int) -> ir.Constant:
     """A constant in as many lanes as `like` has."""
-    if isinstance(like.type, ir.VectorType):
-        return ir.Constant(ir.VectorType(element, like.type.count), [value] * like.type.count)
-    return ir.Constant(element, value)
+    lanes = lanes_of(like)
+    return ir.Constant(ir.VectorType(element, lanes), [value] * lanes) if lanes > 1 else ir.Constant(element, value)
 
 
 def _round_to_bf16(b: KernelBuilder, value: ir.Value) -> ir.Value:
@@ -119,4 +118,4 @@ def _round_to_bf16(b: KernelBuilder, value: ir.Value) -> ir.Value:
 
 
 def _like(value: ir.Value, element: ir.Type) -> ir.Type:
-    return vector_type(element, value.type.count if isinstance(value.type, ir.VectorType) else 1)
+    return vector_type(element, lanes_of(value))

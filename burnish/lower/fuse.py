@@ -11,20 +11,17 @@ A tensor that could have been fused and was not has its reason in `declined`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from burnish.dims import Dim, evaluate
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
-from burnish.ops.expr import Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
+from burnish.ops.expr import COSTLY, Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
 
 MAX_NODES = 400  # of one expression: bounds compile time
 MAX_LOADS = 16  # distinct tensors in one kernel
-COSTLY = frozenset({
-    "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",
-    "acosh", "atanh", "log1p", "expm1",
-})  # fmt: skip
 TEMPLATES = (MatMul, Conv)
 
 
@@ -135,14 +132,8 @@ class _Fuser:
         for load in walk(expr):
             if load.op == "load" and load.attr is tensor:
                 axes = set().union(*(free_axes(i) for i in load.args)) if load.args else set()
-                total += self._size([a.extent for a in axes])
-        return total / max(self._size(tensor.shape), 1.0)
-
-    def _size(self, extents: list[Dim] | tuple[Dim, ...]) -> float:
-        size = 1.0
-        for n in extents:
-            size *= max(evaluate(n, self.opt), 1)
-        return size
+                total += usual_size([a.extent for a in axes], self.opt)
+        return total / usual_size(tensor.shape, self.opt)
 
     def _inline(self, tensor: Tensor, form: Body, root: Tensor) -> None:
         expr = inline(self.expanded[root], tensor, form)
@@ -179,7 +170,7 @@ class _Fuser:
             return "its consumer is no expression"
         if root in self.result.epilogue:
             return f"{self.scope.node_name(root)} is already the epilogue of another kernel"
-        if root.shape != tensor.shape and self._size(root.shape) != self._size(tensor.shape):
+        if root.shape != tensor.shape and usual_size(root.shape, self.opt) != usual_size(tensor.shape, self.opt):
             return f"{self.scope.node_name(root)} has another shape"
         return epilogue_index(self.result.bodies[root], tensor)[1]
 
@@ -187,6 +178,11 @@ class _Fuser:
 def fuse(scope: Scope, opt: Mapping[str, int]) -> Fusion:
     """Roots and their expressions. opt: the profile's opt value of every symbol, to weigh sizes with."""
     return _Fuser(scope, opt).run()
+
+
+def usual_size(extents: Iterable[Dim], opt: Mapping[str, int]) -> float:
+    """How many elements there are at the profile's opt shapes; an empty axis counts as one element."""
+    return math.prod(float(max(evaluate(n, opt), 1)) for n in extents)
 
 
 def inline(expr: Expr, tensor: Tensor, form: Body) -> Expr:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate
 from burnish.lower.buffers import Buffers, Layout
-from burnish.lower.fuse import Fusion
+from burnish.lower.fuse import Fusion, usual_size
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, Scope, is_constant
 from burnish.lower.wants import Wants
@@ -89,7 +89,7 @@ class Homes:
             if load.op != "load" or not isinstance(load.attr, Tensor):
                 continue
             placement = self.placements.get(load.attr)
-            if placement is None or (size := self.size(placement.shape)) <= best[0]:
+            if placement is None or (size := usual_size(placement.shape, self.opt)) <= best[0]:
                 continue
             if (order := _follow(body.axes, load, self.order_in(placement))) is not None:
                 best = (size, order)
@@ -102,12 +102,6 @@ class Homes:
         real = sorted((a for a, n in enumerate(placement.shape) if n != 1), key=lambda a: (-steps[a], a))
         it = iter(real)
         return tuple(a if n == 1 else next(it) for a, n in enumerate(placement.shape))
-
-    def size(self, extents: Sequence[Dim]) -> float:
-        total = 1.0
-        for n in extents:
-            total *= max(evaluate(n, self.opt), 1)
-        return total
 
     def part_of(self, concat: Tensor, part: int) -> Placement:
         """The slice of a Concat's buffer that belongs to one part."""

@@ -38,6 +38,10 @@ BINARY = COMPARE | {
     "add", "sub", "mul", "div", "floordiv", "mod", "fmod", "pow", "max", "min", "and", "or", "xor",
     "bitand", "bitor", "bitxor", "shl", "shr",
 }  # fmt: skip
+COSTLY = frozenset({  # long polynomials, whatever the target
+    "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",
+    "acosh", "atanh", "log1p", "expm1",
+})  # fmt: skip
 REDUCTIONS = frozenset(["sum", "prod", "max", "min"])
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from burnish.dims import Dim, evaluate, product, symbols
 from burnish.lower.task import Loops
-from burnish.ops.expr import Axis, Expr, walk
+from burnish.ops.expr import COSTLY, Axis, Expr, walk
 from burnish.target import Target
 from burnish.targets.cpu.facts import Address, Facts
 
@@ -23,11 +23,8 @@ _HEAVY = {
     "exp": 24, "log": 32, "tanh": 40, "erf": 60, "sigmoid": 40, "pow": 120, "div": 10, "sqrt": 12, "reciprocal": 10,
     "floordiv": 24, "mod": 24, "fmod": 24,
 }  # fmt: skip
-_LONG = 80  # every other function of the math library
+_LONG = 80  # every other costly one
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
-_LIBRARY = frozenset(
-    ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "log1p", "expm1")
-)
 
 
 def size(value: Dim, sizes: Mapping[str, int]) -> int:
@@ -81,7 +78,7 @@ class Cost:
             return 0.0
         if node.op == "load":
             return self._access(self.facts.address(node.attr, node.args), vector, lanes)
-        if node.op in _LIBRARY:
+        if node.op in COSTLY and node.op not in _HEAVY:
             return float(_LONG)
         return 0.5 * _HEAVY.get(node.op, 1)
 

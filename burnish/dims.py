@@ -174,6 +174,15 @@ def symbols(dim: Dim) -> frozenset[str]:
     return frozenset(found)
 
 
+def symbol_name(dim: Dim) -> str | None:
+    """The name, if a dimension is a symbol and nothing else."""
+    if isinstance(dim, DimExpr) and len(dim.terms) == 1:
+        atoms, coefficient = dim.terms[0]
+        if coefficient == 1 and len(atoms) == 1 and isinstance(atoms[0], Symbol):
+            return atoms[0].name
+    return None
+
+
 def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
     """The value under an assignment of every symbol; KeyError names a missing one."""
     if isinstance(dim, int):

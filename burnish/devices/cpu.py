@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 from typing import Any
 
@@ -15,7 +16,7 @@ from burnish.devices.threads import ThreadTeam
 from burnish.errors import EnvironmentProblem
 from burnish.target import Target
 
-__all__ = ["Cpu", "CpuMemory", "best_target", "core_count", "memory_bytes", "supports"]
+__all__ = ["Cpu", "CpuMemory", "array_at", "best_target", "core_count", "memory_bytes", "supports"]
 
 ALIGN_BYTES = 64
 ENTRY_POINTS = ("burnish_launch", "burnish_worker", "burnish_stop")
@@ -34,15 +35,9 @@ class CpuMemory:
         ctypes.memset(self.address, 0, size_bytes)
 
     def array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        count = int(np.prod(shape, dtype=np.int64))
-        size = count * np.dtype(dtype).itemsize
-        assert size <= self.size_bytes, f"{size} bytes asked of {self.size_bytes}"
-        if not size:
-            return np.empty(shape, dtype)
-        bytes_here = (ctypes.c_byte * size).from_address(self.address)
-        bytes_here._memory = self  # the view must keep the memory alive
-        view: np.ndarray[Any, Any] = np.frombuffer(bytes_here, np.uint8).view(dtype).reshape(shape)
-        return view
+        found = array_at(self.address, np.dtype(dtype), shape, owner=self)
+        assert found.nbytes <= self.size_bytes, f"{found.nbytes} bytes asked of {self.size_bytes}"
+        return found
 
 
 class Cpu:
@@ -82,6 +77,17 @@ class Cpu:
 
     def team(self, code: LoadedObject, threads: int) -> Team:
         return ThreadTeam(code, threads)
+
+
+def array_at(address: int, dtype: np.dtype[Any], shape: tuple[int, ...], owner: object = None) -> np.ndarray[Any, Any]:
+    """An array over memory of this process. It keeps `owner` alive; without one, somebody else keeps the memory."""
+    size_bytes = math.prod(shape) * dtype.itemsize
+    if not size_bytes:
+        return np.empty(shape, dtype)
+    content: Any = (ctypes.c_byte * size_bytes).from_address(address)
+    content._owner = owner
+    found: np.ndarray[Any, Any] = np.frombuffer(content, np.uint8).view(dtype).reshape(shape)
+    return found
 
 
 def _advise(pages: mmap.mmap, advice: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from burnish.dims import evaluate, format_shape, symbols
+from burnish.dims import evaluate, format_shape, symbol_name
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.plan.manifest import Manifest, TensorSpec
@@ -52,7 +52,7 @@ def bind_shapes(manifest: Manifest, shapes: Mapping[str, Sequence[int]]) -> dict
         declared = inputs[name].shape
         if len(shape) != len(declared):
             raise _unfit(inputs[name], shape)
-        sizes.update({str(d): n for d, n in zip(declared, shape) if symbols(d) == {str(d)}})
+        sizes.update({s: n for d, n in zip(declared, shape) if (s := symbol_name(d)) is not None})
     for name, shape in shapes.items():
         if tuple(evaluate(d, sizes) for d in inputs[name].shape) != tuple(shape):
             raise _unfit(inputs[name], shape)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from burnish.devices import Device, Memory
-from burnish.dims import evaluate, symbols
+from burnish.dims import evaluate, symbol_name, symbols
 from burnish.plan.manifest import (
     ALONE,
     WORTH_WAKING_FLOP,
@@ -26,7 +26,6 @@ from burnish.plan.manifest import (
     Variant,
 )
 from burnish.runtime.reference import ReferenceStep
-from burnish.runtime.shapes import symbol_name
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.dims import Dim, DimExpr, Symbol, evaluate, format_shape, symbols
+from burnish.dims import Dim, evaluate, format_shape, symbol_name, symbols
 from burnish.errors import UserError
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 
@@ -100,15 +100,6 @@ def _first_use(rules: ShapeRules, name: str) -> str:
 
 def _sizes(shape: Sequence[Dim | str], values: Mapping[str, int]) -> Shape:
     return tuple([n if isinstance(n, int) else values[n] if isinstance(n, str) else evaluate(n, values) for n in shape])
-
-
-def symbol_name(dim: Dim) -> str | None:
-    """The name, if a dimension is a symbol and nothing else."""
-    if isinstance(dim, DimExpr) and len(dim.terms) == 1:
-        atoms, coefficient = dim.terms[0]
-        if coefficient == 1 and len(atoms) == 1 and isinstance(atoms[0], Symbol):
-            return atoms[0].name
-    return None
 
 
 def known_shape(shape: Sequence[Dim], values: Mapping[str, int]) -> Shape | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from burnish.devices import Device, Memory, Team
+from burnish.devices.cpu import array_at
 from burnish.dims import evaluate, format_shape, symbols
 from burnish.errors import InternalError, UserError
 from burnish.plan.manifest import BranchStep, FailStep, NativeStep, ReferenceStepSpec, StepSpec, StorageSpec, TensorSpec
@@ -114,16 +115,6 @@ class Run:
             else:
                 waiting.append(storage)
         self._unallocated = waiting
-
-
-def array_at(address: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """An array over memory that somebody else keeps alive."""
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if not size:
-        return np.empty(shape, dtype)
-    content = memoryview((ctypes.c_byte * size).from_address(address)).cast("B")
-    found: Array = np.frombuffer(content, np.uint8).view(dtype).reshape(shape)
-    return found
 
 
 def _cannot_run(step: FailStep) -> UserError:

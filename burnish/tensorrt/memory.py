@@ -6,11 +6,11 @@ allocates. TensorRT's API passes plain integers, so nothing here can check how l
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import numpy as np
 
+from burnish.devices.cpu import array_at
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.tensorrt.datatype import DataType
@@ -44,10 +44,6 @@ def address_of(memory: Any) -> int:
 
 def view(address: int, dtype: DType, shape: tuple[int, ...], where: str) -> Array:
     """An array over the memory at an address. E654 for a null address (an empty array needs none)."""
-    size_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.size_bytes
-    if size_bytes == 0:
-        return np.empty(shape, dtype.numpy)
-    if address == 0:
+    if address == 0 and 0 not in shape:
         raise UserError("E654", f"{where} has no address", hint="context.set_tensor_address(name, address)")
-    buffer: Any = (ctypes.c_byte * size_bytes).from_address(address)
-    return np.frombuffer(buffer, dtype.numpy).reshape(shape)
+    return array_at(address, dtype.numpy, shape)

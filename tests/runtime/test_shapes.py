@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.dims import Dim, ceildiv, symbol
+from burnish.dims import Dim, ceildiv, symbol, symbol_name
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
-from burnish.runtime.shapes import bind_shapes, profile_shapes, shape_rules, symbol_name
+from burnish.runtime.shapes import bind_shapes, profile_shapes, shape_rules
 
 N, M = symbol("n"), symbol("m")
 

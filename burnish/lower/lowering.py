@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from burnish.dims import symbols
+from burnish.dtypes import DType
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.convolution import convolution_body, has_template, lower_convolution, phases
 from burnish.lower.epilogue import plain_body
@@ -196,7 +197,8 @@ class ScopeLowering:
 
     def loops(self, root: Tensor, body: Body, into: Placement, name: str = "") -> None:
         domain = [body.axes[a] for a in self.homes.order_in(into)]
-        value = self.extract_reductions(root, share_reductions(body.expr), domain)
+        units = {a: ex.const(0, DType.I64) for a in body.axes if a.extent == 1}
+        value = self.extract_reductions(root, share_reductions(ex.substitute_axes(body.expr, units)), domain)
         slots = Slots()
         value = bind_loads(value, self.homes.place, slots)
         slot = slots.number(into)

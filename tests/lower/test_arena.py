@@ -63,5 +63,5 @@ def test_a_chain_needs_two_buffers() -> None:
 
 
 def test_a_workspace_that_is_too_small_is_refused_with_both_sizes() -> None:
-    with pytest.raises(UserError, match=r"E320.*2\.0 MiB.*1\.0 MiB"):
+    with pytest.raises(UserError, match=r"E320.*2,097,152 bytes.*1,048,576"):
         plan_arena([Lifetime(0, 2 << 20, 0, 1)], limit_bytes=1 << 20)

@@ -253,6 +253,24 @@ def test_dynamic_dimensions_stay_symbolic_in_kernels() -> None:
     assert {str(a.extent) for a in matmul.pixels} == {"n", "s"}
 
 
+def test_a_sum_over_inner_axes_of_a_tensor_with_a_single_image_has_no_axis_left_over() -> None:
+    text = """m (float[1,3,4,6] x) => (float y) {
+        h = Conv(x, w) s = Softmax <axis=1> (h) r = Relu(s) y = Transpose <perm=[2,0,3,1]> (r) }"""
+    check(model(text, {"w": (5, 3, 1, 1)}))
+
+
+def test_a_view_of_a_padded_tensor_is_not_padded_itself() -> None:
+    text = """m (float[1,1,8,8] x) => (float y, float z) {
+        t = Tanh(x) y = Conv <pads=[1,1,1,1]> (t, w)
+        p = Transpose <perm=[2,0,1,3]> (t) z = Conv <pads=[1,1,1,1]> (p, w) }"""
+    check(model(text, {"w": (4, 1, 3, 3)}))
+
+
+def test_depthwise_taps_reach_into_the_zeros_around_one_row() -> None:
+    text = "m (float[2,3,1,1] x) => (float y) { t = Tanh(x) y = Conv <pads=[1,1,1,1], group=3> (t, w) }"
+    check(model(text, {"w": (3, 1, 3, 3)}))
+
+
 def test_equal_layers_share_one_kernel() -> None:
     body = "r0 = Relu(x) " + "".join(f"h{i} = MatMul(r{i - 1}, w{i}) r{i} = Tanh(h{i}) " for i in range(1, 4))
     weights = {f"w{i}": (8, 8) for i in (1, 2, 3)}

@@ -17,11 +17,11 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.lower.buffers import Buffers, content
 from burnish.lower.epilogue import Place, store_of
-from burnish.lower.kernels import Slots
+from burnish.lower.kernels import Slots, without_units
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction, Store
+from burnish.lower.task import Contraction
 from burnish.ops import expr as ex
 from burnish.ops.definition import Conv, Tensor
 from burnish.ops.expr import Axis, Expr, axis, fresh_axis
@@ -121,7 +121,7 @@ def lower_convolution(
         _strides(a_strides, (*axes, *(r for r, _ in kept))),
         _strides(b_strides, (*axes, *(r for r, _ in kept), n)),
         True,
-        (_drop_units(store, (image, group, *pixels)),),
+        tuple(without_units([store], (image, group, *pixels))),
     )
     return kernel, slots
 
@@ -199,13 +199,6 @@ def _by_stride(axes: list[tuple[Axis, Dim]]) -> list[tuple[Axis, Dim]]:
 
 def _strides(pairs: Sequence[tuple[Axis, Dim]], kept: Sequence[Axis]) -> tuple[tuple[Axis, Dim], ...]:
     return tuple((a, s) for a, s in pairs if a in kept and s != 0)
-
-
-def _drop_units(store: Store, axes: Sequence[Axis]) -> Store:
-    zero = {a: ex.const(0, DType.I64) for a in axes if a.extent == 1 and a.name != "n"}
-    return Store(
-        store.slot, tuple(ex.substitute_axes(i, zero) for i in store.index), ex.substitute_axes(store.value, zero)
-    )
 
 
 def _result(form: Conv, index: list[Expr]) -> Expr:

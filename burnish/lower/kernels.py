@@ -88,10 +88,7 @@ def bind_loads(root: Expr, place: Callable[[Expr], Placement | Expr], slots: Slo
 
 def collapse(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[list[Axis], list[Store]]:
     """Merge neighbouring axes (outer, inner) of the domain that every flat index walks as outer * extent + inner."""
-    axes, current = [a for a in domain if a.extent != 1], list(stores)
-    gone = {a: ex.const(0, DType.I64) for a in domain if a.extent == 1}
-    if gone:
-        current = [_substitute_store(s, gone) for s in current]
+    axes, current = [a for a in domain if a.extent != 1], without_units(stores, domain)
     i = 0
     while i + 1 < len(axes):
         outer, inner = axes[i], axes[i + 1]
@@ -198,7 +195,13 @@ def _from_linear(form: Linear, outer: Axis, inner: Axis, merged: Axis, stride: D
     return total
 
 
-def _substitute_store(store: Store, values: dict[Axis, Expr]) -> Store:
+def without_units(stores: Sequence[Store], axes: Sequence[Axis]) -> list[Store]:
+    """The same stores with 0 in place of every axis of extent 1."""
+    zero = {a: ex.const(0, DType.I64) for a in axes if a.extent == 1}
+    return [_substituted(s, zero) for s in stores] if zero else list(stores)
+
+
+def _substituted(store: Store, values: dict[Axis, Expr]) -> Store:
     return Store(
         store.slot,
         tuple(ex.substitute_axes(i, values) for i in store.index),

@@ -24,7 +24,7 @@ from burnish.dtypes import DType
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of
-from burnish.lower.kernels import Slots, flat_index
+from burnish.lower.kernels import Slots, flat_index, without_units
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
 from burnish.lower.task import Contraction, Kernel, Loops, Store, canonical
@@ -229,12 +229,7 @@ def _output_tiles(
 
 
 def _loops(slots: Slots, domain: Sequence[Axis], stores: Sequence[Store]) -> Loops:
-    units = {a: ex.const(0, DType.I64) for a in domain if a.extent == 1}
-    kept = [
-        Store(s.slot, tuple(ex.substitute_axes(i, units) for i in s.index), ex.substitute_axes(s.value, units))
-        for s in stores
-    ]
-    axes, renamed = canonical([a for a in domain if a.extent != 1], kept)
+    axes, renamed = canonical([a for a in domain if a.extent != 1], without_units(stores, domain))
     return Loops(slots.flat, axes, renamed)
 
 

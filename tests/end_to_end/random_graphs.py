@@ -162,10 +162,13 @@ class RandomGraph:
         self.add("Softmax", [x], self.values[x], axis=int(self.random.integers(len(self.values[x]))))
 
     def make_norm(self) -> None:
-        x = self.source(lambda s: s[-1] >= 5)  # of fewer, the variance may vanish, and any rounding is an answer
+        """Of a row that surely varies: where the variance vanishes, any rounding is an answer."""
+        x = self.source(lambda s: s[-1] >= 5)
         if x is None:
             return
         width = self.values[x][-1]
+        varied = self.constant(self.random.permutation(np.linspace(-2, 2, width)).astype(np.float32))
+        x = self.add("Add", [self.add("Tanh", [x], self.values[x]), varied], self.values[x])
         self.add("LayerNormalization", [x, self.weights(width), self.weights(width)], self.values[x], axis=-1)
 
     def make_product(self) -> None:

@@ -59,6 +59,9 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
         return False
+    spread = schedule.integer("spread")
+    if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or schedule["form"] == "dot"):
+        return False
     if (schedule["fold"] and (1, True) not in _row_axes(shape)) or (schedule["fold"] and schedule["axis"] != 1):
         return False
     fits = schedule.integer("lanes") <= register_lanes(shape, target)
@@ -129,17 +132,19 @@ def _symbols(shape: Shape) -> frozenset[str]:
 
 
 def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
+    unroll = _unroll(model.shape, tiling)
     return Schedule.of(
         "contraction",
         form=tiling.form,
         rows=tiling.rows,
         vectors=tiling.vectors,
         lanes=tiling.lanes,
-        unroll=_unroll(model.shape, tiling),
+        unroll=unroll,
         axis=tiling.axis,
         fold=tiling.fold,
         block=model.block(tiling),
         prefetch=model.prefetch(tiling),
+        spread=model.spread(tiling, unroll),
         serial=serial,
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from burnish.dims import Dim, evaluate, product, symbols
 from burnish.lower.task import Contraction
 from burnish.target import Target
+from burnish.targets.cpu.contraction_pack import storage_dtype
 from burnish.targets.cpu.contraction_rows import dynamic_sizes
 from burnish.targets.cpu.contraction_shape import Rows, Shape, dot_lanes, rows_of
 
@@ -87,9 +88,7 @@ class CostModel:
 
     def imbalance(self, tiling: Tiling) -> float:
         """How much longer the busiest thread works than the average one, for two and for four threads."""
-        tiles = sum(count for _, count in self._row_sizes(tiling))
-        tiles *= self.expect(product(r.extent for r in self._rows(tiling).outer))
-        units = tiles * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
+        units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
         return (-(-units // 2) * 2 + -(-units // 4) * 4) / (2 * units)
 
     def block(self, tiling: Tiling) -> int:
@@ -115,6 +114,27 @@ class CostModel:
         if tiling.form == "dot" or row_bytes % 64 or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4:
             return 0
         return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
+
+    def spread(self, tiling: Tiling, unroll: int) -> int:
+        """Over how many of a panel's tiles the next panel is asked for, a power of two; 0 for not at all.
+
+        Worth it where tiles share a panel and B outgrows level 1: constants come from memory, since the rest of the
+        network has passed through the caches since they were used. At most so many that each unrolled step over k
+        asks for a cache line.
+        """
+        item = storage_dtype(self.kernel.slots[1].dtype).size_bytes
+        panel = tiling.vectors * tiling.lanes
+        panels = self.groups * -(-self.columns // panel)
+        is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
+        if not self.kernel.packed or tiling.form == "dot" or self.block(tiling) or panels == 1 or is_small:
+            return 0
+        most = min(self._row_tiles(tiling), unroll * panel * item // 64)
+        return 1 << (most.bit_length() - 1) if most > 1 else 0
+
+    def _row_tiles(self, tiling: Tiling) -> int:
+        """Tiles of each panel."""
+        outer = self.expect(product(r.extent for r in self._rows(tiling).outer))
+        return outer * sum(count for _, count in self._row_sizes(tiling))
 
     def _rows(self, tiling: Tiling) -> Rows:
         return rows_of(self.shape, tiling.axis, tiling.fold)

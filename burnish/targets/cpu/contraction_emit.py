@@ -22,6 +22,7 @@ from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
 from burnish.targets.cpu.contraction_dot import accumulate_dots
 from burnish.targets.cpu.contraction_load import lanes_below, scaled
 from burnish.targets.cpu.contraction_pack import storage_dtype
+from burnish.targets.cpu.contraction_prefetch import Ahead, share_of_next
 from burnish.targets.cpu.contraction_rows import RowCase, RowTiles
 from burnish.targets.cpu.contraction_shape import Run, analyse, dot_lanes, rows_of
 from burnish.targets.cpu.contraction_tile import Level, Tile, accumulate
@@ -131,20 +132,29 @@ class TileWriter:
         bound = {**bound, **bind(k, self.rows.outer, outer)}
         for case in self.tiles.cases(tile):
             with k.when(case.condition) if case.condition is not None else nullcontext():
-                self._tile(case, bound, panel)
+                self._tile(case, bound, panel, self._ahead(number, panel))
 
-    def _tile(self, case: RowCase, bound: Bound, panel: Panel) -> None:
+    def _tile(self, case: RowCase, bound: Bound, panel: Panel, ahead: Ahead | None) -> None:
         k = self.k
         offset = _offset(k, (*self.shape.groups, *self.rows.outer), bound, "a_stride")
         offset = k.ir.add(offset, scaled(k, case.start, self.rows.tiled.a_stride))
         a = k.address(k.slots[0], offset, storage_type(self.a_dtype))
-        tile = self._describe(case.size, len(panel.masks))
+        tile = self._describe(case.size, len(panel.masks), ahead)
         if self.is_dot:
             k_lanes = dot_lanes(self.shape, k.target)
             sums = accumulate_dots(k, tile, a, panel.b, self._columns(panel, tile.lane_step), k_lanes)
         else:
             sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.kernel.packed else panel.masks)
         self._store(case, bound, panel, sums)
+
+    def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
+        """What row tile `number` asks for of the next panel, which lies behind this one."""
+        spread, depth = self.schedule.integer("spread"), self.shape.depth
+        if not spread or not isinstance(depth, int):
+            return None
+        row_bytes = self.width * self.b_dtype.size_bytes
+        step_bytes = self.schedule.integer("unroll") * row_bytes
+        return share_of_next(self.k, panel.b, depth * row_bytes, number, spread, step_bytes)
 
     def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
         """How far a dot tile's columns lie from the first; the last one stands in for those that do not exist."""
@@ -156,7 +166,7 @@ class TileWriter:
         last = k.ir.sub(k.ir.sub(k.dim(n), k.i64(1)), panel.column)
         return [scaled(k, k.minimum(k.i64(c), last), step) for c in range(self.lanes)]
 
-    def _describe(self, steps: int, vectors: int) -> Tile:
+    def _describe(self, steps: int, vectors: int, ahead: Ahead | None) -> Tile:
         packed, reduce = self.kernel.packed, self.shape.reduce
         between_k, between_columns = (1, self.shape.depth) if self.is_dot else (self.width, 1)
         b_steps = [between_k * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
@@ -172,6 +182,7 @@ class TileWriter:
             b_dtype=self.b_dtype,
             accumulator=self.shape.accumulator,
             prefetch=self.schedule.integer("prefetch") * (levels[-1].b_step if levels else 0),
+            ahead=ahead,
         )
 
     def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:

@@ -15,8 +15,9 @@ from llvmlite import ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.targets.cpu.builder import I32, KernelBuilder, vector_type
+from burnish.targets.cpu.builder import KernelBuilder, vector_type
 from burnish.targets.cpu.contraction_load import load_operand, scaled
+from burnish.targets.cpu.contraction_prefetch import Ahead, request_next, request_row
 from burnish.targets.cpu.storage import register_type, storage_type
 
 
@@ -33,8 +34,8 @@ class Level:
 class Tile:
     """What a tile computes. `offsets`: of each row's A from the first; lanes of one B vector lie `lane_step` apart.
 
-    prefetch: how many elements ahead of its loads B is asked for, 0 for not at all (worth 10 % once a panel leaves the
-    first cache level)
+    prefetch: how many elements ahead of its loads B is asked for, 0 for not at all
+    ahead:    what it asks for of the panel that comes next
     """
 
     offsets: tuple[Dim, ...]
@@ -47,6 +48,7 @@ class Tile:
     b_dtype: DType
     accumulator: DType
     prefetch: Dim = 0
+    ahead: Ahead | None = None
 
     @property
     def rows(self) -> int:
@@ -82,6 +84,8 @@ def _nest(
         with k.loop(0, whole, unroll, carried=sums) as loop:
             a_at, b_at = _advance(k, tile, level, a, b, loop.index)
             loop.next = loop.carried
+            if tile.ahead is not None and not inner:
+                request_next(k, tile.ahead, b_at)
             for u in range(unroll):
                 a_u, b_u = _advance(k, tile, level, a_at, b_at, k.i64(u))
                 loop.next = _nest(k, tile, inner, a_u, b_u, masks, loop.next)
@@ -108,7 +112,9 @@ def _split(k: KernelBuilder, extent: Dim | ir.Value, unroll: int) -> tuple[Dim |
 
 def _step(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequence[ir.Value | None], sums: Sums) -> Sums:
     keep_order(k)
-    _prefetch(k, tile, b)
+    if tile.prefetch != 0:
+        row = k.address(b, k.dim(tile.prefetch), storage_type(tile.b_dtype))
+        request_row(k, row, tile.vectors * tile.lanes * tile.b_dtype.size_bytes)
     columns = []
     for v in range(tile.vectors):
         at = k.address(b, k.dim(tile.lane_step * (v * tile.lanes)), storage_type(tile.b_dtype))
@@ -136,14 +142,6 @@ def multiply_add(k: KernelBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.
     if isinstance(element, ir.IntType):
         return k.ir.add(k.ir.mul(a, b), c)
     return k.multiply_add(a, b, c)
-
-
-def _prefetch(k: KernelBuilder, tile: Tile, b: ir.Value) -> None:
-    line = 64 // tile.b_dtype.size_bytes
-    for ahead in range(0, 0 if tile.prefetch == 0 else tile.vectors * tile.lanes, line):
-        at = k.address(b, k.dim(tile.prefetch + ahead), storage_type(tile.b_dtype))
-        for_reading, keep, data = (ir.Constant(I32, n) for n in (0, 3, 1))
-        k.call("llvm.prefetch.p0", ir.VoidType(), [at, for_reading, keep, data])
 
 
 def keep_order(k: KernelBuilder) -> None:

@@ -106,6 +106,18 @@ def test_blocks_and_axes_change_nothing_but_the_order(block: int, axis: int) -> 
     check(case, Schedule.of("contraction", **options), BEST, (1, 2, 3, 7))
 
 
+@pytest.mark.parametrize("spread", [0, 1, 2, 8])
+@pytest.mark.parametrize(
+    "case",
+    [matmul(30, 70, 37, epilogue="residual"), matmul(17, 50, 8, symbols=["m"]), matmul(9, 40, 6, dtype=DType.I8),
+     convolution(6, 5, 5, 40, groups=3), matmul(20, 33, 11, batch=2, shared_b=False)],
+    ids=["odd depth", "symbolic rows", "bytes", "grouped", "batched"],
+)  # fmt: skip
+def test_asking_for_the_next_panel_changes_no_answer(case: Case, spread: int) -> None:
+    options = dict(schedules(case)[0].options) | {"form": "tile", "rows": 4, "spread": spread, "serial": False}
+    check(case, Schedule.of("contraction", **options), BEST)
+
+
 def test_schedules_are_legal_distinct_and_bounded() -> None:
     for case in (matmul(128, 768, 768), matmul(1, 1000, 2048), matmul(8, 1, 64), convolution(14, 14, 32, 32)):
         found = schedules(case)
@@ -122,5 +134,8 @@ def test_foreign_schedules_are_illegal() -> None:
     case = matmul(8, 8, 8, b_layout="loose")
     options = dict(schedules(case)[0].options)
     assert not contraction.legal(case.kernel, Schedule.of("loops"), BEST)
-    for change in ({"rows": 0}, {"axis": 3}, {"form": "dot"}, {"lanes": 1024}, {"block": -1}):
+    for change in ({"rows": 0}, {"axis": 3}, {"form": "dot"}, {"lanes": 1024}, {"block": -1}, {"spread": 2}):
         assert not contraction.legal(case.kernel, Schedule.of("contraction", **(options | change)), BEST)
+    packed = matmul(8, 8, 8)
+    options = dict(schedules(packed)[0].options) | {"form": "tile", "spread": 3}
+    assert not contraction.legal(packed.kernel, Schedule.of("contraction", **options), BEST)

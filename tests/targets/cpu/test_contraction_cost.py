@@ -46,6 +46,15 @@ def test_small_constant_operands_stay_while_rows_stream() -> None:
     assert first(128, 3072, 768)["block"] == 0
 
 
+def test_the_next_panel_is_asked_for_where_tiles_share_a_panel_of_a_large_constant() -> None:
+    assert first(128, 3072, 768)["spread"] == 8
+    assert first(49, 2048, 512)["spread"] == 4
+    assert first(1, 3072, 768)["spread"] == 0, "no tile to share the panel with"
+    assert first(4000, 64, 64)["spread"] == 0, "one panel after the other, for every tile again"
+    assert first(128, 64, 64)["spread"] == 0, "small"
+    assert first(128, 3072, 768, b_layout="rows")["spread"] == 0, "not packed"
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_accumulators_fit_in_the_registers(level: str) -> None:
     target = Target("cpu", level)

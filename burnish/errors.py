@@ -31,7 +31,7 @@ class BurnishError(Exception):
         if self.why:
             lines.append(f"  why:   {self.why}")
         link = f"(docs/errors.md#{self.code.lower()})"
-        lines += ["", f"hint: {self.hint}   {link}" if self.hint else f"hint: see {link}"]
+        lines += ["", f"hint: {self.hint}   {link}" if self.hint else f"hint: see {link[1:-1]}"]
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -104,7 +104,7 @@ def block_runs(run_ms: float, block_ms: float) -> int:
 def _check(options: Options, model: str | Path | None) -> None:
     for name in options.against:
         if name not in PEERS:
-            raise UserError("E620", f"'{name}' is not a peer Burnish can measure", why=f"peers are {', '.join(PEERS)}")
+            raise UserError("E620", f"'{name}' is not a peer Burnish can measure", hint=f"peers are {', '.join(PEERS)}")
     if options.against and model is None:
         raise UserError(
             "E620", "the peers need the ONNX model", why="a plan holds it compiled only", hint="add --model MODEL.onnx"

@@ -27,11 +27,11 @@ def bench(
         Path | None, typer.Option("--model", help="The ONNX model, for the peers, if PLAN is a plan.")
     ] = None,
     shapes: Annotated[
-        list[str] | None, typer.Option("--shapes", help="Shapes of the inputs: NAME:1x3x224x224,...")
+        list[str] | None, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the inputs: NAME:1x3x224x224,...")
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", help="Threads of every contender; 0 = all cores.")] = 0,
-    rounds: Annotated[int, typer.Option("--rounds", help="Blocks of runs per contender, in turns.")] = 10,
-    runs: Annotated[int, typer.Option("--runs", help="Runs per block; 0 = about 0.2 s worth.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of every contender; 0 = all cores.")] = 0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Blocks of runs per contender, in turns.")] = 10,
+    runs: Annotated[int, typer.Option("--runs", min=0, help="Runs per block; 0 = about 0.2 s worth.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random inputs.")] = 0,
     layers: Annotated[bool, typer.Option("--layers", help="Where the time goes, launch by launch.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, layers included.")] = False,

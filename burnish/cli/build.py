@@ -20,18 +20,28 @@ Texts = list[str] | None
 
 
 def build(
-    model: Annotated[Path, typer.Argument(help="ONNX model.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Plan file (default: MODEL.plan).")] = None,
-    shapes: Annotated[Texts, typer.Option("--shapes", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")] = None,
-    minimum: Annotated[Texts, typer.Option("--min", help="Smallest shapes the plan must run.")] = None,
-    optimum: Annotated[Texts, typer.Option("--opt", help="Shapes it is tuned for.")] = None,
-    maximum: Annotated[Texts, typer.Option("--max", help="Largest shapes it must run.")] = None,
+    shapes: Annotated[
+        Texts, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")
+    ] = None,
+    minimum: Annotated[
+        Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes the plan must run.")
+    ] = None,
+    optimum: Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Shapes it is tuned for.")] = None,
+    maximum: Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes it must run.")] = None,
     target: Annotated[
         Texts,
-        typer.Option("--target", help="cpu (this machine), cpu:x86-64-v3, ...; repeatable: one plan, several levels."),
+        typer.Option(
+            "--target",
+            metavar="TARGET",
+            help="cpu (this machine), cpu:x86-64-v3, ...; repeatable: one plan, several levels.",
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", help="Threads to choose schedules for.")] = None,
-    workspace: Annotated[str | None, typer.Option("--workspace", help="Limit of intermediate memory: 1GiB.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads to choose schedules for.")] = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", metavar="SIZE", help="Limit of intermediate memory: 1GiB.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Not there yet; refused.")] = False,

@@ -16,11 +16,12 @@ from burnish.plan.format import MAGIC
 
 @dataclass(frozen=True)
 class Graph:
-    """Operator counts, and the optimised graph as a serialised ONNX model."""
+    """Operator counts (`before`: None for a plan's), the optimised graph as a serialised ONNX model, and notes."""
 
-    before: dict[str, int]
+    before: dict[str, int] | None
     after: dict[str, int]
     model: bytes
+    notes: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
         """As an ONNX file."""
@@ -36,15 +37,21 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
     from burnish.analysis import analyze
     from burnish.importers.export import export_model
 
-    proto = export_model(analyze(path, shapes=parse_shapes(shapes)).model)
+    found = analyze(path, shapes=parse_shapes(shapes))
+    proto = export_model(found.model)
     before = _count(onnx.load(str(path), load_external_data=False).graph)
-    return Graph(before, _count(proto.graph), proto.SerializeToString(deterministic=True))
+    return Graph(before, _count(proto.graph), proto.SerializeToString(deterministic=True), tuple(found.notes))
 
 
 def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str:
     """Why a rule left a node alone, in the rule's own words. A `*` stands for every rule, or every node. E619."""
     if _is_plan(path):
-        raise UserError("E619", "--why needs the ONNX model, not a plan", why="rules speak while a plan is built")
+        raise UserError(
+            "E619",
+            "--why needs the ONNX model, not a plan",
+            why="rules speak while a plan is built",
+            hint="burnish inspect graph MODEL.onnx --why RULE NODE",
+        )
     from burnish.analysis import analyze
 
     report = analyze(path, shapes=parse_shapes(shapes)).passes
@@ -64,7 +71,7 @@ def _stored(path: Path) -> Graph:
     if not plan.manifest.graph:
         raise UserError("E619", f"{path} holds no graph", why="it was built without one", hint="inspect the ONNX model")
     model = bytes(plan.blobs[plan.manifest.graph])
-    return Graph({}, _count(onnx.ModelProto.FromString(model).graph), model)
+    return Graph(None, _count(onnx.ModelProto.FromString(model).graph), model)
 
 
 def _count(graph: Any) -> dict[str, int]:

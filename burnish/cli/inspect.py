@@ -35,6 +35,7 @@ def plan(
         print_json(facts(contents) | {"launches": launch_rows(contents.manifest), "blobs": blob_rows(contents)})
         return
     shown = facts(contents)
+    shown["options"] = [f"{name}: {value}" for name, value in shown["options"].items() if value is not None]
     lines = {name: "\n".join(value) if isinstance(value, list) else value for name, value in shown.items() if value}
     del lines["size_bytes"]
     print_facts({**lines, "file": f"{format_bytes(shown['size_bytes'])}, format version {contents.version}"})
@@ -50,12 +51,14 @@ def plan(
 
 @app.command()
 def graph(
-    model: Annotated[Path, typer.Argument(help="ONNX model, or a plan.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model, or a plan.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the optimised graph as ONNX.")] = None,
     why: Annotated[
         tuple[str, str] | None, typer.Option("--why", metavar="RULE NODE", help="Why a rule left a node as it is.")
     ] = None,
-    shapes: Annotated[list[str] | None, typer.Option("--shapes", help="Fixed shapes: NAME:1x3x224x224,...")] = None,
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The graph after all passes: operators and counts; with -o as an ONNX file for Netron."""
@@ -69,12 +72,15 @@ def graph(
         found.save(output)
         note(f"saved {output}")
     if as_json:
-        print_json({"before": found.before, "after": found.after})
+        print_json({"before": found.before, "after": found.after, "notes": found.notes})
         return
-    names = sorted(found.before | found.after, key=lambda name: (-found.after.get(name, 0), name))
-    rows = [(name, found.before.get(name, 0), found.after.get(name, 0)) for name in names]
-    rows.append(("all", sum(found.before.values()), sum(found.after.values())))
-    print_table(("operator", "before>", "after>"), rows)
+    columns = {"before>": found.before, "after>": found.after} if found.before is not None else {"nodes>": found.after}
+    names = sorted((found.before or {}) | found.after, key=lambda name: (-found.after.get(name, 0), name))
+    rows = [(name, *(counts.get(name, 0) for counts in columns.values())) for name in names]
+    rows.append(("all", *(sum(counts.values()) for counts in columns.values())))
+    print_table(("operator", *columns), rows)
+    for text in found.notes:
+        note(text)
 
 
 @app.command()

@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 
 
 def run(
-    plan: Annotated[Path, typer.Argument(help="Plan file.", show_default=False)],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
     input: Annotated[
         list[str] | None,
-        typer.Option("--input", help="NAME=FILE (.npy, .pb, or raw bytes), or FILE.npz with all of them; repeatable."),
+        typer.Option(
+            "--input",
+            metavar="[NAME=]FILE",
+            help="NAME=FILE (.npy, .pb, or raw bytes), or FILE.npz with all of them; repeatable.",
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save outputs: FILE.npz, or a folder.")] = None,
     shapes: Annotated[
-        list[str] | None, typer.Option("--shapes", help="Shapes of inputs without a file: NAME:1x3x224x224,...")
+        list[str] | None,
+        typer.Option("--shapes", metavar="SHAPES", help="Shapes of inputs without a file: NAME:1x3x224x224,..."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of inputs without a file.")] = 0,
-    threads: Annotated[int | None, typer.Option("--threads", help="Threads (default: all cores).")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads (default: all cores).")] = None,
     trusted_key: Annotated[
         str | None,
         typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM file, or hex)."),
@@ -44,9 +49,9 @@ def run(
     inputs = read_inputs(parse_files(input or (), "--input"), loaded.manifest.inputs)
     made_up = [t.name for t in loaded.manifest.inputs if t.name not in inputs]
     if made_up:
-        note(f"random values (seed {seed}) for: {', '.join(made_up)}")
         known = {name: array.shape for name, array in inputs.items()} | parse_shapes(shapes or ())
         inputs = sample_inputs(loaded.manifest, known, seed) | inputs
+        note(f"random values (seed {seed}) for: {', '.join(made_up)}")
     with burnish.load(loaded, threads=threads) as engine:
         start = time.perf_counter()
         outputs = engine(inputs)

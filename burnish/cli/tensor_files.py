@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 
 from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, UserError
+from burnish.plan import write_atomically
 from burnish.plan.manifest import TensorSpec
 
 Array = np.ndarray[Any, Any]
@@ -80,16 +83,26 @@ def save_outputs(outputs: Mapping[str, Array], path: Path) -> None:
     """Into one .npz, or as one .npy each into a folder (made if need be). E618."""
     try:
         if path.suffix == ".npz":
-            stored: dict[str, Any] = {name: _storable(array) for name, array in outputs.items()}
-            np.savez(path, **stored)
+            write_atomically(path, [_archive(outputs)])
             return
         path.mkdir(parents=True, exist_ok=True)
         for name, array in outputs.items():
             np.save(path / f"{name.replace('/', '_') or 'output'}.npy", _storable(array))
-    except OSError as error:
+    except (OSError, EnvironmentProblem) as error:
+        why = error.why if isinstance(error, EnvironmentProblem) else str(error)
         raise EnvironmentProblem(
-            "E618", f"{path} cannot be written", why=str(error), hint="choose a folder that is writable"
+            "E618", f"{path} cannot be written", why=why, hint="free space, or choose a folder that is writable"
         ) from error
+
+
+def _archive(outputs: Mapping[str, Array]) -> bytes:
+    """As numpy.savez writes it, which has no way to store an array named `file`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in outputs.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, _storable(array), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _storable(array: Array) -> Array:

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 def verify(
-    model: Annotated[Path, typer.Argument(help="The ONNX model.", show_default=False)],
-    plan: Annotated[Path, typer.Argument(help="The plan built from it.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan built from it.", show_default=False)],
     data: Annotated[
         Path | None, typer.Option("--data", help="Inputs: .npz, or a folder with input_0.pb or test_data_set_0/.")
     ] = None,
     shapes: Annotated[
-        list[str] | None, typer.Option("--shapes", help="Shapes of random inputs: NAME:1x3x224x224,...")
+        list[str] | None,
+        typer.Option("--shapes", metavar="SHAPES", help="Shapes of random inputs: NAME:1x3x224x224,..."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of random inputs.")] = 0,
-    threads: Annotated[int | None, typer.Option("--threads", help="Threads (default: all cores).")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads (default: all cores).")] = None,
     oracle: Annotated[
         str, typer.Option("--oracle", help="onnxruntime or reference (default: the first installed).")
     ] = "",

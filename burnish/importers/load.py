@@ -81,17 +81,23 @@ def _read(source: Source) -> tuple[onnx.ModelProto, bytes, str, Path | None]:
     if isinstance(source, bytes):
         return _parse(source, "model bytes"), source, "model", None
     path = Path(source)
+    proto, content = read_file(path)
+    return proto, content, path.stem, path
+
+
+def read_file(path: Path) -> tuple[onnx.ModelProto, bytes]:
+    """The proto in a file (its external data is not read), and the file's bytes. E101 to E104."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
             "E104",
-            f"the model file cannot be read: {path.name}",
+            f"the model file cannot be read: {path.name or path}",
             where=str(path),
             why=(error.strerror or str(error)).lower(),
             hint="give the path of an .onnx file",
         ) from None
-    return _parse(content, str(path)), content, path.stem, path
+    return _parse(content, str(path)), content
 
 
 def _parse(content: bytes, where: str) -> onnx.ModelProto:

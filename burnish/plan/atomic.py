@@ -17,6 +17,10 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memo
     raises: E403 if the disk is full or the place is not writable; what stood at `path` is then untouched
     """
     target = Path(path)
+    if target.is_dir():
+        raise EnvironmentProblem(
+            "E403", f"{target} cannot be written", why="it is a folder", hint="give the name of a file in it"
+        )
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)

@@ -147,9 +147,9 @@ def _parse(text: bytes, name: str, start: int) -> tuple[Manifest, tuple[BlobEntr
         manifest = codec.manifest.decode(top["manifest"])
         entries = tuple(_place(codec.each(_blob).decode(top["blobs"]), start))
     except codec.Mismatch as error:
-        _damaged("E409", name, error.what, where=error.path)
+        _foreign(name, error.what, where=error.path)
     except (ValueError, RecursionError) as error:
-        _damaged("E409", name, f"its manifest is not readable: {error}")
+        _foreign(name, str(error))
     try:
         problem = next(contradictions(manifest, {e.name: e.size_bytes for e in entries}), None)
     except RecursionError:
@@ -231,6 +231,17 @@ def _no_plan(data: memoryview, name: str) -> NoReturn:
         hint = "this is a TensorRT engine: build a plan from the ONNX model that it was built from"
     why = f"it begins with {bytes(data[:8]).hex(' ')}, a plan with {MAGIC.hex(' ')}"
     raise UserError("E404", f"{name} is not a Burnish plan", why=why, hint=hint)
+
+
+def _foreign(name: str, why: str, where: str = "") -> NoReturn:
+    """Its bytes are as they were written: a checksum has said so."""
+    raise UserError(
+        "E409",
+        f"the manifest of {name} is not one that this version reads",
+        where=where,
+        why=why,
+        hint="build the plan again: another version of Burnish, or another tool, wrote this one",
+    )
 
 
 def _damaged(code: str, name: str, why: str, where: str = "") -> NoReturn:

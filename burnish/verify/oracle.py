@@ -31,7 +31,7 @@ class Oracle:
     def __init__(self, model: str | Path | bytes, kind: str = "", threads: int = 0) -> None:
         self.kind = kind or default_oracle()
         if self.kind not in ORACLES:
-            raise UserError("E711", f"'{kind}' is not an oracle", why=f"oracles are {', '.join(ORACLES)}")
+            raise UserError("E711", f"'{kind}' is not an oracle", hint=f"oracles are {', '.join(ORACLES)}")
         try:
             self._session = _onnxruntime(model, threads) if self.kind == "onnxruntime" else _reference(model)
         except Exception as error:

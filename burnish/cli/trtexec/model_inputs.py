@@ -63,7 +63,7 @@ def make_inputs(options: Options, manifest: Manifest) -> dict[str, Array]:
     for name, file in options.load_inputs.items():
         spec = specs.get(name)
         if spec is None:
-            raise UserError("E617", f"the plan has no input '{name}'", why=f"its inputs are {', '.join(specs)}")
+            raise UserError("E617", f"the plan has no input '{name}'", hint=f"its inputs are {', '.join(specs)}")
         shape = tuple(evaluate(d, sizes) for d in spec.shape)
         array = read_tensor(Path(file), dataclasses.replace(spec, shape=(-1,)))
         needed = int(np.prod(shape, dtype=np.int64))

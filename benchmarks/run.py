@@ -22,6 +22,7 @@ import burnish
 from burnish.bench import Contender, Report
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.devices.machine import best_target, core_count
+from burnish.verify.data_sets import load_cases
 
 FOLDER = Path(__file__).parent
 
@@ -73,8 +74,13 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.plan"
         plan.save(file)
-        is_right = burnish.verify(path, file, threads=threads).is_accepted
-        report = burnish.bench(file, model=path, against=against, threads=threads, rounds=rounds, layers=True)
+        sample = path.parent / "test_data_set_0"  # real inputs, where they lie beside the model
+        data = sample if sample.is_dir() else None
+        arrays = next(iter(load_cases(data, inputs).values())) if data else None
+        is_right = burnish.verify(path, file, data=data, threads=threads).is_accepted
+        report = burnish.bench(
+            file, model=path, inputs=arrays, against=against, threads=threads, rounds=rounds, layers=True
+        )
         size_mib = file.stat().st_size / 2**20
     print(f"### {path.parent.name if path.stem == 'model' else path.stem}\n")
     answers = "verified" if is_right else "**not verified**"
@@ -84,11 +90,11 @@ def measure(
     print_layers(report)
 
 
-def input_names(path: Path) -> set[str]:
+def input_names(path: Path) -> list[str]:
     """The inputs of an ONNX file, its weights unread."""
     import onnx
 
-    return {i.name for i in onnx.load(str(path), load_external_data=False).graph.input}
+    return [i.name for i in onnx.load(str(path), load_external_data=False).graph.input]
 
 
 def print_times(report: Report) -> None:

@@ -27,7 +27,6 @@ def build(
     shapes: Mapping[str, Shape] | None = None,
     profile: Mapping[str, Range] | None = None,
     target: str | Sequence[str] | None = None,
-    threads: int | None = None,
     workspace: int | None = None,
     explain: Explain | None = None,
     progress: Progress | None = None,
@@ -42,7 +41,6 @@ def build(
     explain:   gets the nodes before and after each pass, and the time of each stage, a line at a time
     raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
     """
-    del threads  # schedules do not depend on the number of threads yet: a plan runs with any
     stages = Stages(explain, progress)
     targets = [_target(t) for t in ([target] if isinstance(target, str) else target or ["cpu"])]
     found = analyze(source, shapes=shapes, profile=profile, stages=stages)

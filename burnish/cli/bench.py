@@ -49,7 +49,7 @@ def bench(
         shapes=bound,
         seed=seed,
     )
-    with progress() as advance, _plan_of(path, bound, threads, advance) as plan:
+    with progress() as advance, _plan_of(path, bound, advance) as plan:
         is_model = plan != path
         report = room.bench(plan, model or (path if is_model else None), options, progress=advance)
     if as_json:
@@ -62,7 +62,7 @@ def bench(
 
 
 @contextmanager
-def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], threads: int, advance: Advance) -> Iterator[Path]:
+def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], advance: Advance) -> Iterator[Path]:
     """The path itself if it is a plan; else a plan built from the model, for as long as it is needed."""
     from burnish.plan.format import MAGIC
 
@@ -73,7 +73,7 @@ def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], threads: int, advan
 
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / f"{path.stem}.plan"
-        burnish.build(path, shapes=shapes or None, threads=threads or None, progress=advance).save(built)
+        burnish.build(path, shapes=shapes or None, progress=advance).save(built)
         yield built
 
 

@@ -38,7 +38,6 @@ def build(
             help="cpu (this machine), cpu:x86-64-v3, ...; repeatable: one plan, several levels.",
         ),
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads to choose schedules for.")] = None,
     workspace: Annotated[
         str | None, typer.Option("--workspace", metavar="SIZE", help="Limit of intermediate memory: 1GiB.")
     ] = None,
@@ -63,7 +62,6 @@ def build(
             shapes=parse_shapes(shapes or ()) or None,
             profile=parse_ranges(minimum or (), optimum or (), maximum or (), ("--min", "--opt", "--max")) or None,
             target=target or None,
-            threads=threads,
             workspace=parse_size(workspace, "--workspace") if workspace else None,
             explain=note if explain else None,
             progress=advance,

@@ -55,7 +55,6 @@ def _built(options: Options) -> tuple[Plan, Options]:
             options.onnx,
             shapes={name: shape for name, shape in options.shapes.items() if name not in options.ranges} or None,
             profile=options.ranges or None,
-            threads=options.threads,
             workspace=options.workspace_bytes,
             explain=info if options.wants("verbose") else None,
             progress=advance,

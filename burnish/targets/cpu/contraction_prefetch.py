@@ -2,7 +2,7 @@
 
 rows to come   of the panel being read: a few k ahead, into the first cache level (worth 10 % once it outgrows that)
 next panel     a share in each of the first tiles, into the second level: constants come from memory at an even pace
-               while all tiles of a panel compute, instead of at once when its first one begins (7 to 11 % of a network)
+               while all tiles of a panel compute, instead of at once when its first one begins (5 to 10 % of a network)
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from burnish.errors import UserError
 
+ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90a", "sm_100", "sm_120")
 LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 EXTENSIONS = ("vnni", "bf16", "amx")
 VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "x86-64-v4": 64}
@@ -39,6 +40,11 @@ class Target:
         return VECTOR_BYTES[self.level]
 
     @property
+    def capability(self) -> int:
+        """Compute capability as one number, 90 for sm_90a (cuda)."""
+        return int(self.level.removeprefix("sm_").rstrip("a"))
+
+    @property
     def needed_flags(self) -> tuple[str, ...]:
         """The processor flags, by Linux's names, that code for this target may use (cpu)."""
         levels = LEVELS[: LEVELS.index(self.level) + 1]
@@ -47,14 +53,17 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """From `cpu:x86-64-v3`, `cpu:x86-64-v4+vnni`. E301 for anything else. (`cpu` alone is resolved by devices.cpu.)"""
+    """From `cpu:x86-64-v3`, `cpu:x86-64-v4+vnni`, `cuda:sm_90a`. E301 for anything else; devices know what `cpu` means."""
     kind, _, rest = text.partition(":")
     level, *extensions = rest.split("+")
-    if kind != "cpu" or level not in LEVELS or any(e not in EXTENSIONS for e in extensions):
-        raise UserError(
-            "E301",
-            f"target '{text}' is not one Burnish can build for",
-            why=f"targets are cpu, or cpu:LEVEL with one of {', '.join(LEVELS)}, and any of +{' +'.join(EXTENSIONS)}",
-            hint="use --target cpu for the machine at hand",
-        )
-    return Target("cpu", level, tuple(sorted(extensions)))
+    if kind == "cuda" and level in ARCHITECTURES and not extensions:
+        return Target(kind, level)
+    if kind == "cpu" and level in LEVELS and all(e in EXTENSIONS for e in extensions):
+        return Target(kind, level, tuple(sorted(extensions)))
+    raise UserError(
+        "E301",
+        f"target '{text}' is not one Burnish can build for",
+        why=f"targets are cpu, cpu:LEVEL with one of {', '.join(LEVELS)} and any of +{' +'.join(EXTENSIONS)}, "
+        f"and cuda:ARCHITECTURE with one of {', '.join(ARCHITECTURES)}",
+        hint="use --target cpu or --target cuda for the machine at hand",
+    )

@@ -67,11 +67,30 @@ class Loops:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """One axis of A that is read past its ends: coordinate = first + sum(axis * step); outside [0, extent) A is zero.
+
+    stride: elements from one coordinate to the next. `a_strides` says the same steps, times the stride.
+    """
+
+    steps: tuple[tuple[Axis, int], ...]
+    first: int
+    extent: Dim
+    stride: Dim
+
+    def __str__(self) -> str:
+        steps = "+".join(f"{a.name}*{s}" for a, s in self.steps)
+        return f"{steps}{self.first:+}<{self.extent}@{self.stride}"
+
+
+@dataclass(frozen=True, slots=True)
 class Contraction:
     """acc[p..., n] = sum over the reduce axes of A * B, in f32 (f64 for f64, i32 for 8-bit), then the stores.
 
     slots[0] is A, slots[1] is B; their element offsets are linear in the axes, given by `a_strides` and `b_strides`
-    (every pixel, reduce or n axis that is not listed has stride 0), so padding must already lie in memory.
+    (every pixel, reduce or n axis that is not listed has stride 0), so padding must already lie in memory, or else
+    `windows` says where A ends (for targets whose `Abilities.pads_in_kernel`; A's slot then starts at coordinate 0 and
+    the windows' `first` is not part of its offset).
     pixels    outer to inner; those that B depends on (batch, group) come first
     reduce    outer to inner; A's last one has stride 1 wherever that is possible
     packed    B is a constant, kept as [batch axes of B..., reduce axes..., n]; the schedule says how it is packed
@@ -86,6 +105,7 @@ class Contraction:
     b_strides: tuple[tuple[Axis, Dim], ...]
     packed: bool
     stores: tuple[Store, ...]
+    windows: tuple[Window, ...] = ()
 
     @property
     def key(self) -> str:
@@ -98,6 +118,7 @@ class Contraction:
         return (
             f"contraction({_slots(self.slots)})<{axes(self.pixels)};{axes((self.n,))};{axes(self.reduce)}>"
             f"A[{strides(self.a_strides)}]B[{strides(self.b_strides)}]{'packed' if self.packed else ''}"
+            f"{''.join(f'W[{w}]' for w in self.windows)}"
             f"{{{_stores(self.stores)}}}"
         )
 

@@ -86,6 +86,61 @@ class NativeStep:
 
 
 @dataclass(frozen=True, slots=True)
+class PointerArgument:
+    """The address of a storage's byte `offset`."""
+
+    storage: int
+    offset: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarArgument:
+    """A number that shapes decide; dtype is i32 or i64."""
+
+    value: Dim
+    dtype: str = "i32"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMapArgument:
+    """A tensor as the GPU's copy engine sees it: 128 bytes that the driver encodes when shapes are bound.
+
+    shape, strides   outer to inner; strides in elements, the last one is 1
+    box              elements of each axis that one copy brings; steps: it takes every n-th one
+    swizzle          bytes of the shared memory's pattern: 0, 32, 64, 128; what lies outside reads as zero
+    """
+
+    storage: int
+    offset: Dim  # bytes
+    dtype: DType
+    shape: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+    box: tuple[int, ...]
+    steps: tuple[int, ...]
+    swizzle: int
+
+
+Argument = PointerArgument | ScalarArgument | TensorMapArgument
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStep:
+    """Launch one GPU kernel; `arguments` are all its parameters, in order. `launch`: its place in the profile array.
+
+    overlaps: the kernel waits for the one before it by itself (programmatic dependent launch), so it may start early
+    """
+
+    code: str  # blob: a cubin
+    entry: str
+    grid: tuple[Dim, Dim, Dim]
+    threads: int  # of a block
+    shared_bytes: int
+    arguments: tuple[Argument, ...]
+    launch: int
+    overlaps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceStepSpec:
     """Run the one-node ONNX model in `blob` on the reference kernel. Output shapes bind the from_data symbols."""
 
@@ -114,7 +169,7 @@ class FailStep:
     reason: str
 
 
-StepSpec = NativeStep | ReferenceStepSpec | BranchStep | FailStep
+StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +177,7 @@ class Variant:
     """The plan for one target."""
 
     target: str  # str(burnish.target.Target)
-    code: str  # blob: object code with the entry points of docs/native-abi.md
+    code: str  # blob: object code with the entry points of docs/native-abi.md; "" where each KernelStep names its own
     storages: tuple[StorageSpec, ...]
     arena_bytes: int
     zero_bytes: int  # of the arena, from its start: zeroed when shapes are bound (halos)

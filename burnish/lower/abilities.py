@@ -1,0 +1,21 @@
+"""What a target can do, as far as lowering must know it. Each target gives one (`targets.backend(...).abilities`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """Facts, never a target's name, decide how a graph is lowered.
+
+    computes_half    arithmetic on f16 and bf16 tensors; without it they are computed (and kept) in f32
+    pads_in_kernel   a convolution reads zeros around its input by itself; without it zeros lie in memory
+    winograd         transformed convolutions pay
+    spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
+    """
+
+    computes_half: bool = False
+    pads_in_kernel: bool = False
+    winograd: bool = True
+    spread_rows: bool = True

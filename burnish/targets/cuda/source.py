@@ -1,0 +1,76 @@
+"""What a template makes: the Triton source of one kernel, its parameters and its grid.
+
+The source is a module of its own, without imports: `tl`, `triton`, `gdc_wait` and `gdc_launch_dependents` are there. It defines
+`kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at build time as numbers;
+only what shapes decide is a `Size`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The address of slot `slot`'s element 0."""
+
+    name: str
+    slot: int
+    dtype: DType
+    divisible: int = 16  # bytes; what the address is known to be a multiple of
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An integer that shapes decide."""
+
+    name: str
+    value: Dim
+    dtype: DType = DType.I32
+    divisible: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMap:
+    """A tensor descriptor on slot `slot` (Triton's `tensordesc`): loads and stores of whole boxes by the copy engine.
+
+    offset in elements from the slot's element 0; shape and strides outer to inner, in elements, the last stride is 1;
+    steps: the copy takes every n-th element of an axis (the box is counted after that).
+    """
+
+    name: str
+    slot: int
+    dtype: DType
+    shape: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+    box: tuple[int, ...]
+    steps: tuple[int, ...] = ()
+    offset: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Memory of the launch's own: `zeroed` is zero when shapes are bound and never touched by another launch."""
+
+    name: str
+    dtype: DType
+    size_bytes: Dim
+    zeroed: bool = False
+
+
+Parameter = Pointer | Size | TensorMap | Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """overlaps: the kernel calls gdc_wait() before it touches memory that other launches write."""
+
+    text: str
+    parameters: tuple[Parameter, ...]
+    grid: tuple[Dim, Dim, Dim]
+    warps: int = 4
+    stages: int = 3
+    overlaps: bool = False

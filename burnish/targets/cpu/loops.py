@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from llvmlite import ir
 
 from burnish.dims import Dim, ceildiv, product
+from burnish.lower.collapse import prepare
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops
 from burnish.ops.expr import Axis
 from burnish.target import Target
 from burnish.targets.cpu import loops_schedule
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
-from burnish.targets.cpu.collapse import prepare
 from burnish.targets.cpu.odometer import odometer
 from burnish.targets.cpu.reductions import tail_mask
 from burnish.targets.cpu.values import Values

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from burnish.dims import Dim, evaluate, product, symbols
+from burnish.lower.facts import Address, Facts
 from burnish.lower.task import Loops
 from burnish.ops.expr import COSTLY, Axis, Expr, walk
 from burnish.target import Target
-from burnish.targets.cpu.facts import Address, Facts
 
 _USUAL = 64  # a dimension that nobody has told us about
 _UNIT_CYCLES = 8.0

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from llvmlite import ir
 
 from burnish.dims import Dim
+from burnish.lower.facts import Address, unclamped
 from burnish.lower.task import Slot
 from burnish.ops.expr import Expr, Linear
 from burnish.targets.cpu import storage
 from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, lanes_of, type_suffix, vector_type
-from burnish.targets.cpu.facts import Address, unclamped
 
 if TYPE_CHECKING:
     from burnish.targets.cpu.values import Values

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from llvmlite import ir
 
 from burnish.dtypes import DType
+from burnish.lower.facts import count_nodes
 from burnish.ops.expr import Axis, Expr, walk
 from burnish.targets.cpu import arithmetic
 from burnish.targets.cpu.builder import I32, KernelBuilder, lanes_of
-from burnish.targets.cpu.facts import count_nodes
 from burnish.targets.cpu.storage import register_type
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from llvmlite import ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.lower.facts import Facts, conjuncts
 from burnish.lower.task import Slot, Store
 from burnish.ops.expr import BINARY, UNARY, Axis, Expr, Linear, linear, walk
 from burnish.targets.cpu import arithmetic, memory, reductions, storage
 from burnish.targets.cpu.builder import KernelBuilder
-from burnish.targets.cpu.facts import Facts, conjuncts
 
 
 class Values:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
+from burnish.lower.simplify import simplify
 from burnish.lower.task import Loops, Store
 from burnish.ops.expr import Axis, axis, binary, cast, const, dim, load, text, where
-from burnish.targets.cpu.simplify import simplify
 from tests.targets.cpu.reference_loops import Reference, dense
 
 N = symbol("n")

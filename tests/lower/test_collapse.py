@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
+from burnish.lower.collapse import prepare
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, axis, cast, load, reduce
-from burnish.targets.cpu.collapse import prepare
 from tests.targets.cpu.reference_loops import dense
 
 F32 = DType.F32

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.lower.facts import Facts
 from burnish.lower.task import Loops, Store
 from burnish.ops.expr import COMPARE, Expr, Linear, axis, binary, const, dim, linear, substitute
-from burnish.targets.cpu.facts import Facts
 
 
 def simplify(kernel: Loops) -> Loops:

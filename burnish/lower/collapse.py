@@ -15,10 +15,10 @@ from itertools import pairwise
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.lower.facts import flatten
+from burnish.lower.simplify import simplify
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, Expr, axis, const, linear, reduce, substitute, substitute_axes, walk
-from burnish.targets.cpu.facts import flatten
-from burnish.targets.cpu.simplify import simplify
 
 
 @lru_cache(maxsize=64)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
+from burnish.lower.facts import FAR, Facts, conjuncts, flatten, unclamped
 from burnish.ops.expr import Axis, axis, binary, dim, linear, load
-from burnish.targets.cpu.facts import FAR, Facts, conjuncts, flatten, unclamped
 from tests.targets.cpu.reference_loops import dense
 
 N = symbol("n")

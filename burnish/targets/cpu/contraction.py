@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from burnish.dims import Dim, symbols
+from burnish.lower.contraction_runs import Shape, analyse
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
 from burnish.target import Target
@@ -25,7 +26,7 @@ from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction_cost import CostModel, Tiling
 from burnish.targets.cpu.contraction_emit import TileWriter
 from burnish.targets.cpu.contraction_pack import pack
-from burnish.targets.cpu.contraction_shape import Shape, analyse, register_lanes, rows_of
+from burnish.targets.cpu.contraction_shape import register_lanes, rows_of
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
 _CANDIDATES = 12

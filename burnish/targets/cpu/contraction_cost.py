@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate, product, symbols
+from burnish.lower.contraction_runs import Shape
 from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.contraction_pack import storage_dtype
 from burnish.targets.cpu.contraction_rows import dynamic_sizes
-from burnish.targets.cpu.contraction_shape import Rows, Shape, dot_lanes, rows_of
+from burnish.targets.cpu.contraction_shape import Rows, dot_lanes, rows_of
 
 USUAL = 64  # what a symbolic extent is taken for if nobody has told
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from burnish.dims import Dim, ceildiv, product
+from burnish.lower.contraction_runs import Run, analyse
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
 from burnish.ops.expr import Axis
@@ -24,7 +25,7 @@ from burnish.targets.cpu.contraction_load import lanes_below, scaled
 from burnish.targets.cpu.contraction_pack import storage_dtype
 from burnish.targets.cpu.contraction_prefetch import Ahead, share_of_next
 from burnish.targets.cpu.contraction_rows import RowCase, RowTiles
-from burnish.targets.cpu.contraction_shape import Run, analyse, dot_lanes, rows_of
+from burnish.targets.cpu.contraction_shape import dot_lanes, rows_of
 from burnish.targets.cpu.contraction_tile import Level, Tile, accumulate
 from burnish.targets.cpu.storage import storage_type
 from burnish.targets.cpu.values import Values

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
+from burnish.lower.contraction_runs import accumulator_dtype, analyse
 from burnish.lower.task import Contraction, Slot, Store
 from burnish.ops.expr import Axis, acc, axis, binary, cast, load
-from burnish.targets.cpu.contraction_shape import accumulator_dtype, analyse, rows_of
+from burnish.targets.cpu.contraction_shape import rows_of
 
 F32 = DType.F32
 Y, X, N, R, S, C = (Axis(n, e) for n, e in zip("yxnrsc", (6, 7, 16, 3, 3, 8)))

@@ -85,14 +85,11 @@ def graph(
 
 @app.command()
 def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """This machine: processor, memory, versions, and what is missing."""
-    from burnish.cli.describe_machine import machine
+    """This machine: processor, memory, GPUs, versions; what it can build for and run, and what is missing."""
+    from burnish.cli.describe_machine import lines, machine
 
     found = machine()
     if as_json:
         print_json(found)
     else:
-        flat = {
-            name: "\n".join(v) if isinstance(v, list) else v for name, v in found.items() if not isinstance(v, dict)
-        }
-        print_facts(flat | {"": ""} | {f"  {name}": version for name, version in found["packages"].items()})
+        print_facts(lines(found))

@@ -62,6 +62,15 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def available_bytes(path: str = "/proc/meminfo") -> int:
+    """Memory that a new process could take without swapping; all of it where the system does not say."""
+    try:
+        text = Path(path).read_text(encoding="ascii")
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return memory_bytes()
+
+
 def _container_quota(path: str = "/sys/fs/cgroup/cpu.max") -> int:
     """Whole cores a control group grants, rounded up; 0 if it sets no limit."""
     try:

@@ -38,7 +38,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class GpuReport:
-    """driver: NVIDIA's version of it, 580.65.06; cuda: the newest CUDA it knows, 13.0; problem, hint: why no GPU is usable."""
+    """driver: its version, 580.65.06; cuda: the newest CUDA it knows, 13.0; problem, hint: why no GPU is usable."""
 
     gpus: tuple[Gpu, ...] = ()
     driver: str = ""
@@ -63,10 +63,8 @@ def find_gpus(driver: Any = None) -> GpuReport:
         (number,) = _ask(driver.cuDriverGetVersion())
         cuda = f"{number // 1000}.{number % 1000 // 10}"
         if number < OLDEST_CUDA:
-            hint = "install driver 525 or later"
-            return GpuReport(
-                (), version, cuda, f"the driver is too old: it knows CUDA up to {cuda}, 12.0 is needed", hint
-            )
+            problem = f"the driver is too old: it knows CUDA up to {cuda}, and 12.0 is needed"
+            return GpuReport((), version, cuda, problem, "install driver 525 or later")
         _ask(driver.cuInit(0))
         (count,) = _ask(driver.cuDeviceGetCount())
         gpus = tuple(_describe(driver, n, number) for n in range(count))
@@ -82,7 +80,7 @@ def find_gpus(driver: Any = None) -> GpuReport:
 
 
 def targets_for(capability: tuple[int, int], cuda: int = 10**6) -> tuple[str, ...]:
-    """The targets whose code a chip of this compute capability runs under a driver of this CUDA version, the best first.
+    """The targets whose code runs on this compute capability with a driver of this CUDA version, the best first.
 
     Code runs on its own generation (the major number) from its own minor number on; sm_90a on 9.0 alone.
     """
@@ -121,7 +119,7 @@ def _describe(driver: Any, number: int, cuda: int) -> Gpu:
 
 
 def _free_bytes(driver: Any, device: Any) -> int:
-    """Free memory; it takes a context on the device, which is let go of at once. 0 if there is no room even for that."""
+    """Free memory; it takes a context on the device, let go of at once. 0 if there is no room even for that."""
     try:
         (context,) = _ask(driver.cuDevicePrimaryCtxRetain(device))
     except _Refused:

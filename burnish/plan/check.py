@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from burnish.dims import Dim, evaluate, symbols
+from burnish.dims import evaluate
+from burnish.plan.check_kernel import of_kernel, unknown_symbols
 from burnish.plan.manifest import (
     BranchStep,
     FailStep,
+    KernelStep,
     Manifest,
     NativeStep,
     StepSpec,
@@ -44,7 +46,7 @@ def contradictions(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterato
 def _of_variant(
     variant: Variant, manifest: Manifest, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
 ) -> Iterator[str]:
-    if variant.code not in blob_bytes:
+    if variant.code and variant.code not in blob_bytes:
         yield f"its code blob '{variant.code}' is missing"
     for place, storage in enumerate(variant.storages):
         if storage.number != place:
@@ -54,7 +56,7 @@ def _of_variant(
     for tensor in (*manifest.inputs, *manifest.outputs):
         yield from _of_tensor(tensor, variant, largest)
     for launch in variant.launches:
-        yield from _unknown_symbols(f"launch '{launch.name}'", (launch.flops, launch.bytes), largest)
+        yield from unknown_symbols(f"launch '{launch.name}'", (launch.flops, launch.bytes), largest)
     yield from _of_steps(variant.steps, variant, blob_bytes, largest)
 
 
@@ -63,7 +65,7 @@ def _of_storage(
 ) -> Iterator[str]:
     if storage.kind not in KINDS:
         yield f"kind '{storage.kind}' is none of {', '.join(KINDS)}"
-    if unknown := list(_unknown_symbols("its size", (storage.size,), largest)):
+    if unknown := list(unknown_symbols("its size", (storage.size,), largest)):
         yield from unknown
         return
     if (storage.kind == "constant") != (storage.blob != ""):
@@ -85,7 +87,7 @@ def _of_storage(
 def _of_tensor(tensor: TensorSpec, variant: Variant, largest: Mapping[str, int]) -> Iterator[str]:
     if tensor.storage >= len(variant.storages):
         yield f"tensor '{tensor.name}' lies in storage {tensor.storage} of {len(variant.storages)}"
-    yield from _unknown_symbols(f"tensor '{tensor.name}'", tensor.shape, largest)
+    yield from unknown_symbols(f"tensor '{tensor.name}'", tensor.shape, largest)
 
 
 def _of_steps(
@@ -95,7 +97,12 @@ def _of_steps(
         if isinstance(step, NativeStep):
             if step.first + step.count > len(variant.launches):
                 yield f"a step does launches {step.first} to {step.first + step.count} of {len(variant.launches)}"
-            yield from _unknown_symbols(f"segment {step.segment}", (step.shared_work,), largest)
+            if not variant.code:
+                yield f"segment {step.segment} is native, and there is no native code"
+            yield from unknown_symbols(f"segment {step.segment}", (step.shared_work,), largest)
+        elif isinstance(step, KernelStep):
+            for problem in of_kernel(step, variant, blob_bytes, largest):
+                yield f"kernel '{step.entry}': {problem}"
         elif isinstance(step, BranchStep):
             if step.condition >= len(variant.storages):
                 yield f"a branch asks storage {step.condition} of {len(variant.storages)}"
@@ -107,12 +114,6 @@ def _of_steps(
                 yield f"reference step '{step.name}' is launch {step.launch} of {len(variant.launches)}"
             for tensor in (*step.inputs, *step.outputs):
                 yield from _of_tensor(tensor, variant, largest)
-
-
-def _unknown_symbols(whose: str, values: Iterable[Dim], largest: Mapping[str, int]) -> Iterator[str]:
-    for value in values:
-        for name in sorted(symbols(value) - largest.keys()):
-            yield f"{whose}: symbol '{name}' of {value} is not declared"
 
 
 def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:

@@ -112,17 +112,17 @@ def record(kind: type, /, **fields: Codec) -> Codec:
     return Codec(encode, decode)
 
 
-def one_of(**kinds: tuple[type, Codec]) -> Codec:
-    """A union; in JSON the record's object with one key more, `step`, that says which."""
+def one_of(word: str, /, **kinds: tuple[type, Codec]) -> Codec:
+    """A union; in JSON the record's object with one key more, `word`, that says which."""
 
     def encode(value: Any) -> dict[str, Any]:
         tag = next(tag for tag, (kind, _) in kinds.items() if type(value) is kind)
-        return {"step": tag, **kinds[tag][1].encode(value)}
+        return {word: tag, **kinds[tag][1].encode(value)}
 
     def decode(value: Any) -> Any:
-        if type(value) is not dict or not isinstance(tag := value.get("step"), str) or tag not in kinds:
-            raise Mismatch(f"expected a step, one of {', '.join(kinds)}, found {_show(value)}")
-        return kinds[tag][1].decode({key: v for key, v in value.items() if key != "step"})
+        if type(value) is not dict or not isinstance(tag := value.get(word), str) or tag not in kinds:
+            raise Mismatch(f"expected a record with {word!r}, one of {', '.join(kinds)}, found {_show(value)}")
+        return kinds[tag][1].decode({key: v for key, v in value.items() if key != word})
 
     return Codec(encode, decode)
 
@@ -156,8 +156,30 @@ tensor = record(m.TensorSpec, name=text, dtype=dtype, shape=each(dim), storage=n
 storage = record(m.StorageSpec, number=natural, kind=text, size=dim, offset=natural, blob=text)
 launch = record(m.LaunchSpec, name=text, kernel=text, nodes=each(text), tactic=text, flops=dim, bytes=dim)
 _steps: Codec = Codec(lambda values: steps.encode(values), lambda value: steps.decode(value))  # a branch holds steps
+argument = one_of(
+    "argument",
+    pointer=(m.PointerArgument, record(m.PointerArgument, storage=natural, offset=dim)),
+    scalar=(m.ScalarArgument, record(m.ScalarArgument, value=dim, dtype=text)),
+    tensor_map=(
+        m.TensorMapArgument,
+        record(
+            m.TensorMapArgument,
+            storage=natural, offset=dim, dtype=dtype, shape=each(dim), strides=each(dim), box=each(natural),
+            steps=each(natural), swizzle=natural,
+        ),
+    ),
+)  # fmt: skip
 step = one_of(
+    "step",
     native=(m.NativeStep, record(m.NativeStep, segment=natural, first=natural, count=natural, shared_work=dim)),
+    kernel=(
+        m.KernelStep,
+        record(
+            m.KernelStep,
+            code=text, entry=text, grid=each(dim), threads=natural, shared_bytes=natural, arguments=each(argument),
+            launch=natural, overlaps=flag,
+        ),
+    ),
     reference=(
         m.ReferenceStepSpec,
         record(

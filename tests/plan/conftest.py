@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,13 +11,17 @@ from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.plan.manifest import (
     BranchStep,
+    KernelStep,
     LaunchSpec,
     Manifest,
     NativeStep,
     Plan,
+    PointerArgument,
     ReferenceStepSpec,
+    ScalarArgument,
     StorageSpec,
     SymbolRange,
+    TensorMapArgument,
     TensorSpec,
     Variant,
 )
@@ -58,3 +64,14 @@ def small_plan() -> Plan:
     )
     blobs = {"code/0": b"\x7fELF" * 5, "reference/0": b"onnx", "weights/0": np.arange(16, dtype=np.float32).tobytes()}
     return Plan(manifest, blobs)
+
+
+@pytest.fixture
+def kernel_plan(small_plan: Plan) -> Plan:
+    """The same with one GPU kernel: y = f(x), weights through a tensor map."""
+    n = symbol("n")
+    weights = TensorMapArgument(2, 0, DType.F16, (4, 8), (8, 1), (4, 8), (1, 1), 0)
+    pointers = PointerArgument(0), PointerArgument(1, n * 0)
+    step = KernelStep("code/0", "kernel", (n, 1, 1), 128, 1024, (*pointers, ScalarArgument(n), weights), 0, True)
+    variant = replace(small_plan.manifest.variants[0], target="cuda:sm_90a", code="", steps=(step,))
+    return replace(small_plan, manifest=replace(small_plan.manifest, variants=(variant,)))

@@ -31,6 +31,17 @@ def test_every_field_of_every_class_is_in_the_grammar(small_plan: Plan) -> None:
         assert grammar.decode(json.loads(json.dumps(encoded))) == value
 
 
+def test_every_field_of_a_kernel_step_is_in_the_grammar(kernel_plan: Plan) -> None:
+    (step,) = kernel_plan.manifest.variants[0].steps
+    assert isinstance(step, m.KernelStep)
+    spoken = [(codec.step, step), *((codec.argument, a) for a in step.arguments)]
+    assert len({type(value) for _, value in spoken}) == 4
+    for grammar, value in spoken:
+        encoded = grammar.encode(value)
+        assert encoded.keys() - {"step", "argument"} == {f.name for f in dataclasses.fields(value)}
+        assert grammar.decode(json.loads(json.dumps(encoded))) == value
+
+
 def test_dimensions_read_back_equal() -> None:
     n, m_ = dims.symbol("n"), dims.symbol("m")
     for value in (0, 7, n, n * m_ + 3, dims.floordiv(n + 1, 2), dims.maximum(dims.modulo(n, m_), 4) * n - 2):

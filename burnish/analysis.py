@@ -1,4 +1,4 @@
-"""A model up to the point where targets differ: import, profile, passes, inference, lowering.
+"""A model up to machine code: import, profile, passes, inference, and lowering for targets of some abilities.
 
 `build` compiles the result; `inspect` shows it.
 """
@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
+from burnish.lower.abilities import Abilities
 from burnish.lower.program import lower
 from burnish.lower.task import Branch, Program, ReferenceStep, Step
 from burnish.ops.infer import Inferred, infer
@@ -40,11 +41,12 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Stages of one name, for one target after another, count as one."""
         if self._progress is not None:
-            self._progress(name, len(self.times_ms), STAGES)
+            self._progress(name, len(self.times_ms.keys() - {name}), STAGES)
         start = time.perf_counter()
         yield
-        self.times_ms[name] = (time.perf_counter() - start) * 1e3
+        self.times_ms[name] = self.times_ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
 
     def explain_passes(self, report: PassReport) -> None:
         for row in report.rows:
@@ -67,6 +69,7 @@ class Analysis:
     inferred: Inferred
     program: Program
     notes: tuple[str, ...] = field(default_factory=tuple)
+    fallbacks: tuple[str, ...] = field(default_factory=tuple)  # a line for each node on the reference kernel
 
 
 def analyze(
@@ -75,8 +78,13 @@ def analyze(
     shapes: Mapping[str, Shape] | None = None,
     profile: Mapping[str, Range] | None = None,
     stages: Stages | None = None,
+    abilities: Abilities | None = None,
 ) -> Analysis:
-    """Import, optimise, infer and lower; `source`, `shapes` and `profile` as in `build`."""
+    """Import, optimise, infer and lower; `source`, `shapes` and `profile` as in `build`.
+
+    abilities: of the target that the result is for; a CPU's if left out
+    """
+    abilities = abilities or Abilities()
     stages = stages or Stages()
     with stages.stage("import"):
         imported = load_model(source, keep=is_defined)
@@ -85,18 +93,27 @@ def analyze(
         ranges = symbol_ranges(resolved, graph)
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     with stages.stage("passes"):
-        if widened := widen_half(imported.model):  # no cpu level has half arithmetic
+        if not abilities.computes_half and (widened := widen_half(imported.model)):
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
         report = optimize(imported.model, PassContext(resolved.fixed, sizes))
         stages.explain_passes(report)
     with stages.stage("infer"):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
-        program = lower(graph, inferred, ranges)
+        program = lower(graph, inferred, ranges, abilities)
         for node, reason in program.declined.items():
             report.decline("fuse", node, reason)
-    notes = (*resolved.notes, *_fallbacks(program.steps, inferred))
-    return Analysis(imported.model, imported.name, imported.sha256, resolved, report, inferred, program, notes)
+    return Analysis(
+        imported.model,
+        imported.name,
+        imported.sha256,
+        resolved,
+        report,
+        inferred,
+        program,
+        tuple(resolved.notes),
+        tuple(_fallbacks(program.steps, inferred)),
+    )
 
 
 def graph_bytes(model: ir.Model) -> bytes:

@@ -1,24 +1,26 @@
 """The whole story: an ONNX model becomes a plan.
 
-import -> profile -> passes -> infer -> lower (all in `analysis`) -> memory -> code, for each target -> plan
+import -> profile -> passes -> infer -> lower (all in `analysis`, once for targets of equal abilities) -> memory -> code
+-> plan
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import burnish
-from burnish.analysis import Explain, Progress, Stages, analyze, graph_bytes
-from burnish.devices.machine import best_target
+from burnish.analysis import Analysis, Explain, Progress, Stages, analyze, graph_bytes
+from burnish.devices.resolve import resolve_target
+from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
+from burnish.lower.abilities import Abilities
 from burnish.lower.program import plan_memory
 from burnish.lower.task import TensorRef
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
 from burnish.settings import settings
-from burnish.target import Target, parse_target
-from burnish.targets.cpu.program import emit_program
+from burnish.target import Target
+from burnish.targets import backend
 
 
 def build(
@@ -28,6 +30,7 @@ def build(
     profile: Mapping[str, Range] | None = None,
     target: str | Sequence[str] | None = None,
     workspace: int | None = None,
+    allow_fallback: bool = False,
     explain: Explain | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -36,46 +39,81 @@ def build(
     source:    a path, bytes, an onnx.ModelProto or an onnx_ir.Model
     shapes:    fixed shape by input name; profile: (min, opt, max) by input name; an input in neither that is dynamic is
                fixed at 1 on every dynamic axis, and the plan's notes say so
-    target:    "cpu" (this machine's level), "cpu:x86-64-v3", or several: one plan that holds code for each
+    target:    "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" (this machine's GPU), "cuda:sm_90a"; or several, in
+               a list or with commas: one plan that holds code for each
     workspace: limit of the memory for intermediates [bytes]
+    allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; the plan's notes list it
     explain:   gets the nodes before and after each pass, and the time of each stage, a line at a time
     raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
     """
     stages = Stages(explain, progress)
-    targets = [_target(t) for t in ([target] if isinstance(target, str) else target or ["cpu"])]
-    found = analyze(source, shapes=shapes, profile=profile, stages=stages)
-    program, arena = found.program, plan_memory(found.program, workspace)
+    targets = [resolve_target(t) for t in _names(target)]
+    analyses: dict[Abilities, Analysis] = {}
     variants, blobs = [], {}
-    with stages.stage("code"):
-        for each in targets:
-            variant, content = emit_program(program, arena, each, {})
+    notes: dict[str, None] = {}
+    for each in targets:
+        abilities = backend(each).abilities(each)
+        if abilities not in analyses:
+            analyses[abilities] = analyze(source, shapes=shapes, profile=profile, stages=stages, abilities=abilities)
+        found = analyses[abilities]
+        if found.fallbacks and not (abilities.host_memory or allow_fallback):
+            raise _no_kernel(each, found.fallbacks)
+        notes |= dict.fromkeys((*found.notes, *found.fallbacks))
+        with stages.stage("code"):
+            arena = plan_memory(found.program, workspace)
+            variant, content = backend(each).emit_program(found.program, arena, each, {})
             variants.append(variant)
             blobs.update(content)
             if settings().debug >= 3:
                 for x in variant.launches:
                     stages.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
     with stages.stage("plan"):
-        blobs["graph"] = graph_bytes(found.model)
+        first, *others = analyses.values()
+        surface = _surface(first)
+        if any(_surface(x) != surface for x in others):
+            raise InternalError("E311", "the plan's targets disagree on its inputs and outputs", why=f"{surface}")
+        blobs["graph"] = graph_bytes(first.model)
         manifest = Manifest(
             producer=f"burnish {burnish.__version__}",
-            model_name=found.name,
-            model_sha256=found.sha256,
+            model_name=first.name,
+            model_sha256=first.sha256,
             options={"targets": [str(t) for t in targets], "workspace": workspace},
-            symbols=tuple(SymbolRange(n, *r, n in found.inferred.from_data) for n, r in program.symbols.items()),
-            inputs=tuple(_spec(t) for t in program.inputs),
-            outputs=tuple(_spec(t) for t in program.outputs),
+            symbols=surface[0],
+            inputs=surface[1],
+            outputs=surface[2],
             variants=tuple(variants),
-            notes=found.notes,
+            notes=tuple(notes),
             graph="graph",
         )
     stages.explain_times()
     return Plan(manifest, blobs)
 
 
-def _target(text: str) -> Target:
-    """`cpu` is this machine's level without its extensions: no template uses them unless a precision asks for them."""
-    return replace(best_target(), extensions=()) if text == "cpu" else parse_target(text)
+Surface = tuple[tuple[SymbolRange, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
+
+
+def _surface(found: Analysis) -> Surface:
+    """What a plan says once for all its targets."""
+    program, from_data = found.program, found.inferred.from_data
+    symbols = tuple(SymbolRange(n, *r, n in from_data) for n, r in program.symbols.items())
+    return symbols, tuple(map(_spec, program.inputs)), tuple(map(_spec, program.outputs))
+
+
+def _names(target: str | Sequence[str] | None) -> list[str]:
+    if isinstance(target, str):
+        return [name.strip() for name in target.split(",")]
+    return list(target or ["cpu"])
 
 
 def _spec(ref: TensorRef) -> TensorSpec:
     return TensorSpec(ref.name, ref.dtype, ref.shape, ref.storage)
+
+
+def _no_kernel(target: Target, fallbacks: Sequence[str]) -> UserError:
+    more = f" (and {len(fallbacks) - 8} more)" if len(fallbacks) > 8 else ""
+    return UserError(
+        "E213",
+        f"{len(fallbacks)} node{'s have' if len(fallbacks) > 1 else ' has'} no kernel for {target}",
+        why="; ".join(fallbacks[:8]) + more,
+        hint="--allow-fallback runs them on the host, with copies there and back; or build for a cpu target",
+    )

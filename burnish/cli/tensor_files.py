@@ -101,7 +101,7 @@ def _archive(outputs: Mapping[str, Array]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in outputs.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, _storable(array), allow_pickle=False)
+                np.lib.format.write_array(member, _storable(array), allow_pickle=False)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 

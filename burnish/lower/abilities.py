@@ -13,9 +13,13 @@ class Abilities:
     pads_in_kernel   a convolution reads zeros around its input by itself; without it zeros lie in memory
     winograd         transformed convolutions pay
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
+    recurrent        it has a template for LSTM, GRU and RNN
+    host_memory      the reference kernels see its memory; without it each costs copies, and must be asked for
     """
 
     computes_half: bool = False
     pads_in_kernel: bool = False
     winograd: bool = True
     spread_rows: bool = True
+    recurrent: bool = True
+    host_memory: bool = True

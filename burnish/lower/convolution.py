@@ -21,7 +21,8 @@ from burnish.lower.kernels import Slots, without_units
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction
+from burnish.lower.task import Contraction, Window
+from burnish.lower.wants import needed_zeros
 from burnish.ops import expr as ex
 from burnish.ops.definition import Conv, Tensor
 from burnish.ops.expr import Axis, Expr, axis, fresh_axis
@@ -84,8 +85,9 @@ def lower_convolution(
     into: Placement,
     buffers: Buffers,
     place: Place,
+    in_kernel: bool,
 ) -> tuple[Contraction, Slots]:
-    """One phase. x: the padded input."""
+    """One phase. x: the input with zeros around it, or, where the kernel reads them itself, without."""
     spatial = len(phase)
     per_group_in, per_group_out = int(form.x.shape[1]) // form.groups, int(form.shape[1]) // form.groups  # type: ignore[arg-type]
     image, group = Axis("p0", form.shape[0]), Axis("p1", form.groups)
@@ -96,9 +98,15 @@ def lower_convolution(
     reduce = _by_stride([(t, p.tap_step * s) for t, p, s in zip(taps, phase, steps)] + [(channel, x.strides[1])])
     a_strides = [(image, x.strides[0]), (group, per_group_in * x.strides[1])]
     a_strides += [(q, p.in_step * s) for q, p, s in zip(pixels, phase, steps)] + reduce
+    padded = [in_kernel and zeros != (0, 0) for zeros in needed_zeros(form)]
     offset = x.offset
-    for p, s in zip(phase, steps):
-        offset = offset + p.in_first * s
+    for p, s, is_padded in zip(phase, steps, padded):
+        offset = offset + (0 if is_padded else p.in_first * s)
+    windows = [
+        Window(_steps((q, p.in_step), (t, p.tap_step)), p.in_first, x.shape[2 + i], steps[i])
+        for i, (q, t, p) in enumerate(zip(pixels, taps, phase))
+        if padded[i]
+    ]
     a = Placement(x.storage, x.dtype, x.shape, x.strides, offset)
     order = [r for r, _ in reduce]
     weights = _weights(form, phase, [*taps, channel], order)
@@ -122,8 +130,13 @@ def lower_convolution(
         _strides(b_strides, (*axes, *(r for r, _ in kept), n)),
         True,
         tuple(without_units([store], (image, group, *pixels))),
+        tuple(windows),
     )
     return kernel, slots
+
+
+def _steps(*pairs: tuple[Axis, int]) -> tuple[tuple[Axis, int], ...]:
+    return tuple((a, step) for a, step in pairs if a.extent != 1)
 
 
 def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_axes: Sequence[Expr]) -> Expr:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate
+from burnish.lower.abilities import Abilities
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.fuse import Fusion, usual_size
 from burnish.lower.placement import Placement
@@ -27,6 +28,7 @@ class Homes:
     opt: Mapping[str, int]
     placements: dict[Tensor, Placement]
     outputs: Mapping[Tensor, Placement]
+    abilities: Abilities
 
     def place(self, load: Expr) -> Placement | Expr:
         """For an expression: a scalar that is known becomes a constant, everything else is read from memory."""
@@ -59,8 +61,8 @@ class Homes:
         return self.allocate(root, self.order_of(root))
 
     def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
-        halo = self.wants.halos.get(root, ())
-        spread = root in self.wants.operands and root not in self.wants.orders
+        halo = () if self.abilities.pads_in_kernel else self.wants.halos.get(root, ())
+        spread = self.abilities.spread_rows and root in self.wants.operands and root not in self.wants.orders
         return self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
 
     def order_of(self, root: Tensor) -> tuple[int, ...]:
@@ -72,6 +74,8 @@ class Homes:
             return (0, *range(2, root.rank), 1)
         if isinstance(form, Concat):
             return self.order_of_concat(form)
+        if self.abilities.pads_in_kernel and root in self.wants.images:
+            return (0, *range(2, root.rank), 1)
         body = self.fusion.bodies.get(root)
         return self.order_from_sources(body) if body is not None else tuple(range(root.rank))
 

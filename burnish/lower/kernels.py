@@ -33,7 +33,7 @@ class Slots:
 
     @property
     def flat(self) -> tuple[Slot, ...]:
-        return tuple(Slot(p.dtype, (span(p),), (1,)) for p in self.placements)
+        return tuple(Slot(p.dtype, (span(p),), (1,), p.aligned) for p in self.placements)
 
     @property
     def bindings(self) -> tuple[Binding, ...]:

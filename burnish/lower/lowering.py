@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from burnish.dims import symbols
 from burnish.dtypes import DType
+from burnish.lower.abilities import Abilities
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.convolution import convolution_body, has_template, lower_convolution, phases
 from burnish.lower.epilogue import plain_body
@@ -37,6 +38,7 @@ class Lowering:
     buffers: Buffers
     opt: Mapping[str, int]
     opsets: Mapping[str, int]
+    abilities: Abilities
     placements: dict[Tensor, Placement] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused
 
@@ -49,7 +51,17 @@ class ScopeLowering:
         self.scope: Scope = build_scope(graph, shared.inferred)
         self.fusion: Fusion = fuse(self.scope, shared.opt)
         self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
-        self.homes = Homes(self.scope, self.fusion, self.wants, shared.buffers, shared.opt, shared.placements, outputs)
+        self.abilities = shared.abilities
+        self.homes = Homes(
+            self.scope,
+            self.fusion,
+            self.wants,
+            shared.buffers,
+            shared.opt,
+            shared.placements,
+            outputs,
+            shared.abilities,
+        )
         self.outputs = outputs
         self.padded: dict[tuple[Tensor, object], Placement] = {}
         # a sum that is rounded to a coarse grid afterwards must not differ by even one rounding at a tie
@@ -144,10 +156,13 @@ class ScopeLowering:
         self.placements[root] = into
 
     def convolution(self, root: Tensor, template: Tensor, form: Conv, body: Body, into: Placement) -> None:
-        can_pad = not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
+        in_kernel = self.abilities.pads_in_kernel
+        can_pad = in_kernel or not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
         if has_template(form, can_pad):
-            x = self.padded_input(form, channels_last=int(form.x.shape[1]) > 4)  # type: ignore[arg-type]
-            if not self.is_quantised and (transform := choose_transform(form, self.shared.opt)) is not None:
+            is_deep = int(form.x.shape[1]) > 4  # type: ignore[arg-type]
+            x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
+            may_transform = self.abilities.winograd and not self.is_quantised
+            if may_transform and (transform := choose_transform(form, self.shared.opt)) is not None:
                 place = self.homes.place
                 for part, kernel, slots in lower_winograd(
                     template, form, transform, body, x, into, self.buffers, place
@@ -155,10 +170,17 @@ class ScopeLowering:
                     self.launch(root, kernel, slots, f"{self.scope.node_name(root)}/{part}")
                 return
             for phase in phases(form):
-                kernel, slots = lower_convolution(template, form, phase, body, x, into, self.buffers, self.homes.place)
+                kernel, slots = lower_convolution(
+                    template, form, phase, body, x, into, self.buffers, self.homes.place, in_kernel
+                )
                 self.launch(root, kernel, slots)
             return
-        in_place = can_pad and not form.transposed and min((*form.pads_begin, *form.pads_end), default=0) >= 0
+        in_place = (
+            can_pad
+            and not in_kernel
+            and not form.transposed
+            and min((*form.pads_begin, *form.pads_end), default=0) >= 0
+        )
         source = self.padded_input(form, channels_last=True) if in_place else form.x
         axes = tuple(fresh_axis(n, "a") for n in template.shape)
         value = convolution_body(form, source, self.buffers, [axis(a) for a in axes])
@@ -237,7 +259,7 @@ class ScopeLowering:
     # ---- steps of several outputs -----------------------------------------------------------------------------
 
     def step(self, root: Tensor, form: StepForm) -> None:
-        if form.recurrent is not None:
+        if form.recurrent is not None and self.abilities.recurrent:
             outputs: list[Placement | None] = []
             for spec, tensor in zip(form.recurrent.outputs, form.outputs):
                 if spec is None or tensor is None:

@@ -5,6 +5,7 @@ Transposes, slices, expands and most reshapes are nothing but another placement 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,13 @@ class Placement:
 
     @property
     def slot(self) -> Slot:
-        return Slot(self.dtype, self.shape, self.strides)
+        return Slot(self.dtype, self.shape, self.strides, self.aligned)
+
+    @property
+    def aligned(self) -> int:
+        """Bytes that element 0's address is a multiple of, at most 16: storages start at a multiple of 16."""
+        size = self.dtype.size_bytes
+        return math.gcd(self.offset * size, 16) if isinstance(self.offset, int) else size
 
     @property
     def binding(self) -> Binding:

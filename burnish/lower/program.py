@@ -9,6 +9,7 @@ import onnx_ir as ir
 from burnish.dims import bounds, symbols
 from burnish.dtypes import DType
 from burnish.errors import UserError
+from burnish.lower.abilities import Abilities
 from burnish.lower.arena import Arena, Lifetime, plan_arena
 from burnish.lower.buffers import Buffers
 from burnish.lower.lowering import Lowering, ScopeLowering
@@ -18,7 +19,9 @@ from burnish.ops.definition import Tensor
 from burnish.ops.infer import Inferred
 
 
-def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, int, int]]) -> Program:
+def lower(
+    graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, int, int]], abilities: Abilities
+) -> Program:
     """Kernel launches and steps for the whole graph.
 
     ranges: min, opt, max of every symbol of the inputs' shapes
@@ -26,7 +29,7 @@ def lower(graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, i
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
     buffers = Buffers(frozenset(inferred.from_data))
-    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports))
+    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
     outputs: list[TensorRef] = []
     into: dict[Tensor, Placement] = {}

@@ -29,14 +29,19 @@ from burnish.ops.expr import Axis, Expr, axis, text
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative."""
+    """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative.
+
+    aligned: bytes that its address is a multiple of, at most 16
+    """
 
     dtype: DType
     shape: tuple[Dim, ...]
     strides: tuple[Dim, ...]
+    aligned: int = 16
 
     def __str__(self) -> str:
-        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}"
+        aligned = "" if self.aligned == 16 else f"a{self.aligned}"
+        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}{aligned}"
 
 
 @dataclass(frozen=True, slots=True)

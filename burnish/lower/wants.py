@@ -16,11 +16,13 @@ from burnish.ops.expr import Axis
 @dataclass(eq=False)
 class Wants:
     """orders: row-major through a permutation (a Reshape or a reference step reads it); halos: a convolution pads it;
-    operands: rows of a register tile are read from it; slices: a Concat wants it written in place."""
+    operands: rows of a register tile are read from it; images: a convolution reads it; slices: a Concat wants it
+    written in place."""
 
     orders: dict[Tensor, tuple[int, ...]] = field(default_factory=dict)
     halos: dict[Tensor, Halo] = field(default_factory=dict)
     operands: set[Tensor] = field(default_factory=set)
+    images: set[Tensor] = field(default_factory=set)
     slices: dict[Tensor, tuple[Tensor, int]] = field(default_factory=dict)  # part -> (concat, which part)
 
 
@@ -40,6 +42,7 @@ def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wa
             elif isinstance(form, Conv):
                 _want_halo(form, wants, from_data)
                 wants.operands.add(form.x)
+                wants.images.add(form.x)
             elif isinstance(form, MatMul):
                 wants.operands.add(form.a)
             elif isinstance(form, Concat):

@@ -1,0 +1,16 @@
+"""The CPU target, as `burnish.targets` describes one."""
+
+from __future__ import annotations
+
+from burnish.lower.abilities import Abilities
+from burnish.target import Target
+from burnish.targets.cpu.program import emit_program
+from burnish.targets.cpu.templates import schedules
+
+__all__ = ["abilities", "emit_program", "schedules"]
+
+
+def abilities(target: Target) -> Abilities:
+    """No level has arithmetic of half width; padding lies in memory, and Winograd pays."""
+    del target
+    return Abilities()

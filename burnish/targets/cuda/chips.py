@@ -1,0 +1,44 @@
+"""What cost models know of each architecture: one chip that stands for it, in round numbers.
+
+sm_75 T4, sm_80 A100, sm_89 L40, sm_90a H200 (measured: 4.25 TB/s, 781 TFLOP/s), sm_100 B200, sm_120 RTX 5090.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """processors: SMs; half_flops: dense f16 or bf16 flop per us and processor at the clock it holds under load.
+
+    bandwidth       bytes per us, all processors together;  l2_bandwidth  bytes per us and processor
+    shared_bytes    of a processor; a block may have all but 1 KB of it
+    launch_us       from one kernel of a graph to the next;  overlapped_us  the same with programmatic dependent launch
+    """
+
+    processors: int
+    half_flops: float
+    bandwidth: float
+    l2_bandwidth: float
+    l2_bytes: int
+    shared_bytes: int
+    launch_us: float = 1.2
+    overlapped_us: float = 1.2
+
+
+_CHIPS = {
+    75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 2.0, 2.0),
+    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 164 << 10, 1.5, 1.5),
+    89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 1.5, 1.5),
+    90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 1.2, 0.6),
+    100: Chip(148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 1.2, 0.6),
+    120: Chip(170, 1.2e6, 1.6e6, 60e3, 96 << 20, 100 << 10, 1.2, 0.8),
+}
+
+
+def chip_of(target: Target) -> Chip:
+    """The chip that stands for a target."""
+    return _CHIPS[target.capability]

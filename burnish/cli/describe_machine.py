@@ -12,7 +12,7 @@ from typing import Any
 
 from burnish import __version__
 from burnish.cli.output import format_bytes
-from burnish.devices.machine import available_bytes, best_target, core_count, memory_bytes, supports
+from burnish.devices.machine import available_bytes, best_target, core_count, memory_bytes, processor_name, supports
 from burnish.devices.probe import GpuReport, find_gpus
 from burnish.errors import EnvironmentProblem
 from burnish.settings import settings
@@ -39,7 +39,7 @@ def machine(gpus: GpuReport | None = None) -> dict[str, Any]:
         "burnish": __version__,
         "python": f"{platform.python_version()} ({sys.implementation.name})",
         "system": f"{_system()}, {platform.system()} {platform.release()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": core_count(),
         "memory_bytes": memory_bytes(),
         "memory_available_bytes": available_bytes(),
@@ -136,12 +136,3 @@ def _system() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", os.name)
     except OSError:
         return os.name
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or "unknown"

@@ -50,6 +50,17 @@ def flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
     return frozenset(next(lines, "").split()) | _V1_FLAGS
 
 
+@functools.cache
+def processor_name(path: str = "/proc/cpuinfo") -> str:
+    """The processor's name as it gives it itself; "unknown" where nobody says."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+    return next(names, "") or platform.processor() or "unknown"
+
+
 def core_count() -> int:
     """Cores this process may use: its affinity, bounded by the container's quota."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,7 +9,6 @@ is left to the runtime and splits them. Each distinct (kernel, schedule) is emit
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +18,8 @@ from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, TensorRef
+from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step
+from burnish.lower.work import bytes_touched, flops
 from burnish.plan.manifest import (
     WORTH_WAKING_FLOP,
     BranchStep,
@@ -28,19 +28,17 @@ from burnish.plan.manifest import (
     NativeStep,
     ReferenceStepSpec,
     StepSpec,
-    StorageSpec,
-    TensorSpec,
     Variant,
 )
 from burnish.target import Target
+from burnish.targets.constants import Constants
 from burnish.targets.cpu.builder import I8, I32, POINTER, KernelContext
 from burnish.targets.cpu.codegen import compile_module
-from burnish.targets.cpu.constants import Constants
 from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
-from burnish.targets.cpu.templates import schedules, scratch_bytes, template_of
-from burnish.targets.cpu.work import bytes_touched, flops
+from burnish.targets.cpu.templates import pack_constant, schedules, scratch_bytes, template_of
+from burnish.targets.steps import place_storages, reference_step
 
 FLOP_PER_BYTE = 5  # how many a core does while it reads or writes one
 FLUSH_TO_ZERO, SUBNORMALS_ARE_ZERO = 1 << 15, 1 << 6  # of the SSE control word
@@ -72,7 +70,7 @@ class Emission:
         symbols = {name: n for n, name in enumerate(self.program.symbols)}
         self.context = KernelContext(ir.Module("burnish"), self.target, symbols)
         self.memory = Bytes.of(self.program, self.arena.offsets)
-        self.constants = Constants(self.program)
+        self.constants = Constants(self.program, pack_constant)
         self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
         self.functions: dict[tuple[str, Schedule], ir.Function] = {}
         self.shared_slots: dict[tuple[str, Schedule], frozenset[int]] = {}
@@ -84,7 +82,7 @@ class Emission:
     def variant(self) -> Variant:
         steps = self._steps(self.program.steps)
         self.constants.keep_outputs()
-        storages = self._storages()
+        storages = place_storages(self.program, self.arena.offsets, self.constants.storages())
         per_thread = HEADER_BYTES + -(-self.scratch_bytes // 64) * 64
         for key, function in self.functions.items():
             private = set(range(len(function.args) - 4)) - self.shared_slots[key]
@@ -187,45 +185,16 @@ class Emission:
 
     def _reference(self, step: ReferenceStep) -> ReferenceStepSpec:
         self.constants.use(step)
-        blob = f"reference/{hashlib.sha256(step.model).hexdigest()}"
-        self.blobs[blob] = step.model
-        number = len(self.launches)
-        self.launches.append(LaunchSpec(step.name, "Reference", (step.name,), step.op_type))
-        inputs, outputs = (tuple(map(tensor_spec, refs)) for refs in (step.inputs, step.outputs))
-        return ReferenceStepSpec(step.name, step.op_type, blob, inputs, outputs, number)
+        spec, launch = reference_step(step, len(self.launches))
+        self.blobs[spec.blob] = step.model
+        self.launches.append(launch)
+        return spec
 
     def _branch(self, step: Step) -> BranchStep:
         assert isinstance(step, Branch) and step.condition.offset == 0, step
         self.constants.use_condition(step)
         then, otherwise = self._steps(step.then), self._steps(step.otherwise)
         return BranchStep(step.condition.storage, tuple(then), tuple(otherwise))
-
-    # -- storages -------------------------------------------------------------------------------------------------
-
-    def _storages(self) -> tuple[StorageSpec, ...]:
-        """Every storage in its place; constants that nothing reads any more shrink to nothing."""
-        constants = self.constants.storages()
-        found: list[StorageSpec] = []
-        for storage in self.program.storages:
-            assert storage.number == len(found), "storages are numbered in order"
-            if storage.kind == "constant":
-                found.append(constants.get(storage.number) or StorageSpec(storage.number, "arena", 0))
-            elif storage.kind == "arena":
-                found.append(self._in_arena(storage.number))
-            else:
-                found.append(StorageSpec(storage.number, storage.kind, storage.size_bytes))
-        return (*found, *(s for n, s in constants.items() if n >= len(found)))
-
-    def _in_arena(self, number: int) -> StorageSpec:
-        if number not in self.arena.offsets:  # nothing touches it
-            return StorageSpec(number, "arena", 0)
-        size = bounds(self.memory.storages[number].size_bytes, self.memory.ranges)[1]
-        return StorageSpec(number, "arena", size, self.arena.offsets[number])
-
-
-def tensor_spec(tensor: TensorRef) -> TensorSpec:
-    """The manifest's word for a tensor of the program."""
-    return TensorSpec(tensor.name, tensor.dtype, tensor.shape, tensor.storage)
 
 
 def _is_native(step: Step) -> bool:

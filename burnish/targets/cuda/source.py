@@ -1,8 +1,8 @@
 """What a template makes: the Triton source of one kernel, its parameters and its grid.
 
-The source is a module of its own, without imports: `tl`, `triton`, `gdc_wait` and `gdc_launch_dependents` are there. It defines
-`kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at build time as numbers;
-only what shapes decide is a `Size`.
+The source is a module of its own, without imports: `tl`, `triton`, `gdc_wait` and `gdc_launch_dependents` are there. It
+defines `kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at build time as
+numbers; only what shapes decide is a `Size`.
 """
 
 from __future__ import annotations

@@ -33,8 +33,9 @@ from burnish.ops.expr import Axis, Expr, axis, load
 from burnish.plan.manifest import Manifest, Plan, SymbolRange
 from burnish.target import Target
 from burnish.targets.cpu import program as program_module
-from burnish.targets.cpu.program import emit_program, tensor_spec
+from burnish.targets.cpu.program import emit_program
 from burnish.targets.cpu.templates import is_serial, schedules
+from burnish.targets.steps import tensor_spec
 
 F32 = DType.F32
 Function = Callable[..., Expr]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import burnish.targets.cpu.constants as constants
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.lower.arena import Arena
@@ -146,7 +145,7 @@ def test_a_packed_constant_gets_a_storage_of_its_own_and_the_raw_one_goes(monkey
     def pack(kernel: object, schedule: Schedule, slot: int, array: np.ndarray) -> np.ndarray:
         return array * 2 if slot == 1 else array
 
-    monkeypatch.setattr(constants, "pack_constant", pack)
+    monkeypatch.setattr(program_module, "pack_constant", pack)
     m = Maker()
     x, w, y = m.input("x"), m.constant(X), m.output("y")
     m.pointwise(lambda a, b: a + b, x, w, y)

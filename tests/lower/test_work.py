@@ -5,8 +5,8 @@ from __future__ import annotations
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.lower.task import AttentionTask, Contraction, Loops, RecurrentTask, Slot, Store
+from burnish.lower.work import bytes_touched, flops
 from burnish.ops.expr import Axis, axis, load, reduce, unary
-from burnish.targets.cpu.work import bytes_touched, flops
 
 F32 = DType.F32
 

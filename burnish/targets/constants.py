@@ -7,25 +7,27 @@ packed bytes. Blobs are named by their content (`weights/<sha256>`), so equal by
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Branch, Launch, Program, ReferenceStep, Slot
+from burnish.lower.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep, Slot
 from burnish.plan.manifest import StorageSpec
-from burnish.targets.cpu.templates import pack_constant
 
 Array = np.ndarray[Any, Any]
+Pack = Callable[[Kernel, Schedule, int, Array], Array]
 ALIGN_BYTES = 64
 
 
 @dataclass
 class Constants:
-    """Grows while launches are bound; `storages()` says what they came to need."""
+    """Grows while launches are bound; `storages()` says what they came to need. `pack`: as a template's, see there."""
 
     program: Program
+    pack: Pack
     blobs: dict[str, memoryview] = field(default_factory=dict)
     _used: dict[int, str] = field(default_factory=dict)  # storage number -> blob
     _packed: dict[tuple[int, str, str, int], int] = field(default_factory=dict)  # what was packed -> storage number
@@ -67,7 +69,7 @@ class Constants:
         if key in self._packed:
             return Binding(self._packed[key])
         content = _view(self.program.constants[binding.storage], slot, binding)
-        packed = content if content is None else pack_constant(launch.kernel, schedule, n, content)
+        packed = content if content is None else self.pack(launch.kernel, schedule, n, content)
         if packed is content or packed is None:
             self._keep(binding.storage)
             return binding

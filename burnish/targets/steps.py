@@ -1,0 +1,46 @@
+"""What the variants of every target have in common: steps on the reference kernel, and where storages lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from burnish.dims import bounds
+from burnish.lower.task import Program, ReferenceStep, TensorRef
+from burnish.plan.manifest import LaunchSpec, ReferenceStepSpec, StorageSpec, TensorSpec
+
+
+def tensor_spec(tensor: TensorRef) -> TensorSpec:
+    """The manifest's word for a tensor of the program."""
+    return TensorSpec(tensor.name, tensor.dtype, tensor.shape, tensor.storage)
+
+
+def reference_step(step: ReferenceStep, number: int) -> tuple[ReferenceStepSpec, LaunchSpec]:
+    """The step and its entry among the launches. Its model goes into the plan as the blob that the step names."""
+    blob = f"reference/{hashlib.sha256(step.model).hexdigest()}"
+    inputs, outputs = (tuple(map(tensor_spec, refs)) for refs in (step.inputs, step.outputs))
+    spec = ReferenceStepSpec(step.name, step.op_type, blob, inputs, outputs, number)
+    return spec, LaunchSpec(step.name, "Reference", (step.name,), step.op_type)
+
+
+def place_storages(
+    program: Program, offsets: Mapping[int, int], constants: Mapping[int, StorageSpec]
+) -> tuple[StorageSpec, ...]:
+    """Every storage in its place; constants that nothing reads any more shrink to nothing.
+
+    offsets: in the arena, by storage; those that nothing touches have none
+    """
+    ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+    found: list[StorageSpec] = []
+    for storage in program.storages:
+        n = storage.number
+        assert n == len(found), "storages are numbered in order"
+        if storage.kind == "constant":
+            found.append(constants.get(n) or StorageSpec(n, "arena", 0))
+        elif storage.kind != "arena":
+            found.append(StorageSpec(n, storage.kind, storage.size_bytes))
+        elif n in offsets:
+            found.append(StorageSpec(n, "arena", bounds(storage.size_bytes, ranges)[1], offsets[n]))
+        else:
+            found.append(StorageSpec(n, "arena", 0))
+    return (*found, *(s for n, s in constants.items() if n >= len(found)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import onnx_ir as ir
 
+from burnish.dtypes import DType
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.lower.abilities import Abilities
@@ -23,6 +24,8 @@ from burnish.ops.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.context import PassContext, PassReport
 from burnish.passes.pipeline import optimize
+from burnish.precision.apply_precision import apply_precision, precision_notes
+from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
 
@@ -69,6 +72,7 @@ class Analysis:
     inferred: Inferred
     program: Program
     notes: tuple[str, ...] = field(default_factory=tuple)
+    decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
     fallbacks: tuple[str, ...] = field(default_factory=tuple)  # a line for each node on the reference kernel
 
 
@@ -79,10 +83,12 @@ def analyze(
     profile: Mapping[str, Range] | None = None,
     stages: Stages | None = None,
     abilities: Abilities | None = None,
+    precision: Precision = UNCHANGED,
 ) -> Analysis:
-    """Import, optimise, infer and lower; `source`, `shapes` and `profile` as in `build`.
+    """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
 
     abilities: of the target that the result is for; a CPU's if left out
+    precision: what f32 values may become
     """
     abilities = abilities or Abilities()
     stages = stages or Stages()
@@ -97,6 +103,8 @@ def analyze(
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
         report = optimize(imported.model, PassContext(resolved.fixed, sizes))
         stages.explain_passes(report)
+        has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
+        decisions = apply_precision(imported.model, sizes, precision, has_half)
     with stages.stage("infer"):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
@@ -111,7 +119,8 @@ def analyze(
         report,
         inferred,
         program,
-        tuple(resolved.notes),
+        (*resolved.notes, *precision_notes(decisions)),
+        decisions,
         tuple(_fallbacks(program.steps, inferred)),
     )
 

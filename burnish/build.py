@@ -6,7 +6,7 @@ import -> profile -> passes -> infer -> lower (all in `analysis`, once for targe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import burnish
@@ -17,7 +17,8 @@ from burnish.importers.profile import Range, Shape
 from burnish.lower.abilities import Abilities
 from burnish.lower.program import plan_memory
 from burnish.lower.task import TensorRef
-from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
+from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec, Variant
+from burnish.precision.precision import Decision, parse_precision
 from burnish.settings import settings
 from burnish.target import Target
 from burnish.targets import backend
@@ -30,8 +31,11 @@ def build(
     profile: Mapping[str, Range] | None = None,
     target: str | Sequence[str] | None = None,
     workspace: int | None = None,
+    precision: str = "fp32",
+    output_precision: str | None = None,
     allow_fallback: bool = False,
     explain: Explain | None = None,
+    explain_precision: Callable[[Decision], None] = lambda decision: None,
     progress: Progress | None = None,
 ) -> Plan:
     """Compile a model into a plan.
@@ -42,19 +46,26 @@ def build(
     target:    "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" (this machine's GPU), "cuda:sm_90a"; or several, in
                a list or with commas: one plan that holds code for each
     workspace: limit of the memory for intermediates [bytes]
+    precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are
+               output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; the plan's notes list it
-    explain:   gets the nodes before and after each pass, and the time of each stage, a line at a time
+    explain:   gets the nodes before and after each pass, and the time of each stage, a line at a time;
+               explain_precision: what became of each node
     raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
     """
-    stages = Stages(explain, progress)
-    targets = [resolve_target(t) for t in _names(target)]
+    stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
+    targets = [resolve_target(t, wanted.extensions) for t in _names(target)]
     analyses: dict[Abilities, Analysis] = {}
     variants, blobs = [], {}
     notes: dict[str, None] = {}
     for each in targets:
         abilities = backend(each).abilities(each)
         if abilities not in analyses:
-            analyses[abilities] = analyze(source, shapes=shapes, profile=profile, stages=stages, abilities=abilities)
+            analyses[abilities] = analyze(
+                source, shapes=shapes, profile=profile, stages=stages, abilities=abilities, precision=wanted
+            )
+            for decision in analyses[abilities].decisions:
+                explain_precision(decision)
         found = analyses[abilities]
         if found.fallbacks and not (abilities.host_memory or allow_fallback):
             raise _no_kernel(each, found.fallbacks)
@@ -68,25 +79,32 @@ def build(
                 for x in variant.launches:
                     stages.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
     with stages.stage("plan"):
-        first, *others = analyses.values()
-        surface = _surface(first)
-        if any(_surface(x) != surface for x in others):
-            raise InternalError("E311", "the plan's targets disagree on its inputs and outputs", why=f"{surface}")
-        blobs["graph"] = graph_bytes(first.model)
-        manifest = Manifest(
-            producer=f"burnish {burnish.__version__}",
-            model_name=first.name,
-            model_sha256=first.sha256,
-            options={"targets": [str(t) for t in targets], "workspace": workspace},
-            symbols=surface[0],
-            inputs=surface[1],
-            outputs=surface[2],
-            variants=tuple(variants),
-            notes=tuple(notes),
-            graph="graph",
-        )
+        options = {"targets": [str(t) for t in targets], "workspace": workspace, **wanted.words}
+        manifest = _manifest(list(analyses.values()), variants, tuple(notes), options)
+        blobs["graph"] = graph_bytes(next(iter(analyses.values())).model)
     stages.explain_times()
     return Plan(manifest, blobs)
+
+
+def _manifest(
+    analyses: Sequence[Analysis], variants: Sequence[Variant], notes: tuple[str, ...], options: dict[str, Any]
+) -> Manifest:
+    first, *others = analyses
+    surface = _surface(first)
+    if any(_surface(x) != surface for x in others):
+        raise InternalError("E311", "the plan's targets disagree on its inputs and outputs", why=f"{surface}")
+    return Manifest(
+        producer=f"burnish {burnish.__version__}",
+        model_name=first.name,
+        model_sha256=first.sha256,
+        options=options,
+        symbols=surface[0],
+        inputs=surface[1],
+        outputs=surface[2],
+        variants=tuple(variants),
+        notes=notes,
+        graph="graph",
+    )
 
 
 Surface = tuple[tuple[SymbolRange, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]

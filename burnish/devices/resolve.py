@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from burnish.devices.machine import best_target
+from burnish.devices.machine import best_target, pays
 from burnish.target import Target, parse_target
 
 
-def resolve_target(text: str) -> Target:
-    """`cpu` comes without the processor's extensions: no template uses them unless a precision asks for them.
+def resolve_target(text: str, extensions: tuple[str, ...] = ()) -> Target:
+    """`cpu` comes with those of the wanted extensions that this processor has and that make it faster.
 
     raises: E301; for `cuda` what stands in the way of using a GPU (E502 ..)
     """
     if text == "cpu":
-        return replace(best_target(), extensions=())
+        best = best_target()
+        return replace(best, extensions=tuple(e for e in best.extensions if e in extensions and pays(e)))
     if text == "cuda":
         from burnish.devices.cuda import Cuda
 

@@ -10,6 +10,8 @@ class Abilities:
     """Facts, never a target's name, decide how a graph is lowered.
 
     computes_half    arithmetic on f16 and bf16 tensors; without it they are computed (and kept) in f32
+    bf16_products    sums of bf16 products, in f32, at more than f32's rate: then bf16 tensors pay without computes_half
+    packs_half       a packed constant may lie in the narrowest float that holds its values
     pads_in_kernel   a convolution reads zeros around its input by itself; without it zeros lie in memory
     winograd         transformed convolutions pay
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
@@ -18,6 +20,8 @@ class Abilities:
     """
 
     computes_half: bool = False
+    bf16_products: bool = False
+    packs_half: bool = False
     pads_in_kernel: bool = False
     winograd: bool = True
     spread_rows: bool = True

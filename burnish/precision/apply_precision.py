@@ -1,0 +1,42 @@
+"""The precision that a build asks for, put into the graph: which rewrite, and what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from burnish.dtypes import DType
+from burnish.ops.infer import infer
+from burnish.precision.narrow import narrow
+from burnish.precision.precision import Decision, Precision
+from burnish.precision.round_weights import round_weights
+
+
+def apply_precision(
+    model: ir.Model, sizes: Mapping[str, tuple[int, int]], precision: Precision, has_half: bool
+) -> tuple[Decision, ...]:
+    """Rewrite an optimised model in place; what was decided for each node that computes on f32 values.
+
+    sizes:    (min, max) of symbols, as for `infer`
+    has_half: the target has arithmetic on tensors of that type; without it only weights are kept in it
+    """
+    if not precision.is_narrow:
+        return ()
+    found = infer(model.graph, sizes=sizes)
+    decisions: list[Decision] = []
+    if precision.values is not DType.F32 and not has_half:
+        decisions = round_weights(model.graph, found.tensors, precision.values)
+        precision = replace(precision, values=DType.F32)
+    decisions += narrow(model.graph, found.tensors, precision, found.undefined)
+    return tuple(decisions)
+
+
+def precision_notes(decisions: Iterable[Decision]) -> Iterator[str]:
+    """A line for the plan's notes."""
+    rows = list(decisions)
+    narrow_rows = [d for d in rows if d.now != d.was]
+    if narrow_rows:
+        kept = f"{len(narrow_rows)} of {len(rows)} nodes run on {narrow_rows[0].now}"
+        yield f"{kept}; --explain-precision says which and why"

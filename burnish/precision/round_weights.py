@@ -1,0 +1,74 @@
+"""Keep weights in f16 or bf16 and compute in f32, for targets without arithmetic of that width.
+
+    MatMul(x, w)  ->  MatMul(x, w')    w' = w rounded to the type, but written f32: lowering keeps a packed
+                                       constant in the narrowest float that holds all its values
+    Gather(w, i)  ->  Cast(Gather(w' f16, i))
+
+Error: one rounding a weight, u = 2^-11 (f16) or 2^-9 (bf16); activations keep f32. Halves the plan, and what each run
+reads of it. After the fusing passes, before `infer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from burnish.dtypes import DType
+from burnish.ops.definition import Tensor
+from burnish.passes.constants import constant_array, is_constant, new_initializer
+from burnish.precision.constants import misfit, narrowed
+from burnish.precision.precision import Decision
+
+PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})
+
+
+def round_weights(graph: ir.Graph, tensors: Mapping[ir.Value, Tensor], to: DType) -> list[Decision]:
+    """Rewrite the graph in place; a decision for each node that computes on f32 values."""
+    rounded: dict[ir.Value, ir.Value] = {}
+    decisions = []
+    for node in list(graph):
+        touched = [v for v in (*node.inputs, *node.outputs) if v is not None and v in tensors]
+        if not any(tensors[v].dtype is DType.F32 for v in touched):
+            continue
+        now, why = _decide(graph, node, tensors, to, rounded)
+        decisions.append(Decision(node.name or "", node.op_type, "f32", now, why))
+    return decisions
+
+
+def _decide(
+    graph: ir.Graph, node: ir.Node, tensors: Mapping[ir.Value, Tensor], to: DType, rounded: dict[ir.Value, ir.Value]
+) -> tuple[str, str]:
+    place = 1 if node.op_type in PRODUCTS else 0
+    if not (node.op_type in PRODUCTS or node.op_type == "Gather") or node.domain not in ("", "ai.onnx"):
+        return "f32", "the target computes in f32, and only weights are kept in fewer bits"
+    weight = node.inputs[place]
+    if weight is None or not is_constant(weight) or tensors[weight].dtype is not DType.F32:
+        return "f32", "the target computes in f32, and the node has no constant weight"
+    array = constant_array(weight)
+    assert array is not None
+    if why := misfit(array, to):
+        return "f32", f"constant {weight.name} {why}"
+    if weight not in rounded:
+        short = narrowed(array, to)
+        kept = short if node.op_type == "Gather" else short.astype(np.float32)
+        rounded[weight] = new_initializer(graph, kept, f"{weight.name}/{to.value}")
+    node.replace_input_with(place, rounded[weight])
+    if node.op_type == "Gather":
+        _widen_after(graph, node, to)
+    return f"{to.value} weights", "the target computes in f32; constants are read in half the bytes"
+
+
+def _widen_after(graph: ir.Graph, node: ir.Node, to: DType) -> None:
+    """Cast what a table gives back to f32, under the name it had."""
+    old = node.outputs[0]
+    if old.dtype is not None and old.dtype != ir.DataType.FLOAT:
+        return
+    cast = ir.node("Cast", [old], attributes={"to": int(ir.DataType.FLOAT)}, name=f"{node.name}/f32")
+    new = cast.outputs[0]
+    new.shape, new.type, new.name = old.shape, ir.TensorType(ir.DataType.FLOAT), old.name
+    old.name, old.type = f"{old.name}/{to.value}", ir.TensorType(ir.DataType(to.onnx))
+    old.replace_all_uses_with(new, replace_graph_outputs=True)
+    cast.replace_input_with(0, old)
+    graph.insert_after(node, cast)

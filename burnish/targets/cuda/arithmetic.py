@@ -1,0 +1,233 @@
+"""Operators as Triton text: which Triton expression each (operator, dtype) takes.
+
+Registers: f32 for f32, f16 and bf16; f64; integers of their own width and sign; int1 for bool. Arguments are names (or,
+for constants, literals). What Triton has no operator for comes from libdevice, NVIDIA's library, linked when a kernel
+is compiled: nothing is needed at run time. Largest errors in ulp of f32 (after the appendix of CUDA's programming guide):
+
+    exp       2 + |x| (through ex2.approx)      log 1, tanh 2, erf 2, sin cos 2, tan 4, expm1 log1p 1, pow 4
+    sqrt      correctly rounded                 div 2 (correctly rounded where it is then rounded to an integer)
+    asin acos atan 4   sinh cosh 3   asinh acosh atanh 4   fmod exact
+
+Minimum and maximum propagate NaN. Integer division by zero gives 0, the lowest number / -1 wraps; shifts by the width
+or more give 0. A float that leaves an integer's range converts to an unspecified number.
+"""
+
+from __future__ import annotations
+
+import re
+
+from burnish.dtypes import DType
+from burnish.errors import InternalError
+
+_COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "bitand": "&",
+    "bitor": "|",
+    "bitxor": "^",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+}
+_BOOL = {"and": "&", "or": "|", "xor": "^", "max": "|", "min": "&", "mul": "&", "add": "|"}
+_LIBRARY = frozenset({  # libdevice's functions, by our name
+    "tanh", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "log1p", "expm1", "trunc",
+})  # fmt: skip
+_BUILT_IN = frozenset({"exp", "log", "erf", "sin", "cos", "floor", "ceil", "abs"})
+_KINDS = {
+    "f64": "float64", "f32": "float32", "f16": "float32", "bf16": "float32", "bool": "int1",
+    "i64": "int64", "i32": "int32", "i16": "int16", "i8": "int8",
+    "u64": "uint64", "u32": "uint32", "u16": "uint16", "u8": "uint8",
+}  # fmt: skip
+_STORED = {"f16": "float16", "bf16": "bfloat16", "bool": "int8"}
+
+_FUNCTIONS = {
+    "maximum": """
+@triton.jit
+def maximum(x, y):
+    return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
+""",
+    "minimum": """
+@triton.jit
+def minimum(x, y):
+    return tl.minimum(x, y, propagate_nan=tl.PropagateNan.ALL)
+""",
+    "product": """
+@triton.jit
+def product(x, y):
+    return x * y
+""",
+    "integer_power": """
+@triton.jit
+def integer_power(x, y, BITS: tl.constexpr):
+    result = x * 0 + y * 0 + 1
+    base = x + y * 0
+    rest = y + x * 0
+    for n in range(BITS):
+        result = tl.where((rest & 1) != 0, result * base, result)
+        base = base * base
+        rest = rest >> 1
+    return result
+""",
+}
+
+
+def with_functions(body: str) -> str:
+    """A source's text: the functions of this module that it calls, then the body."""
+    used = [text for name, text in _FUNCTIONS.items() if re.search(rf"(?<![.\w]){name}\b", body)]
+    return "\n".join(f"{text.strip()}\n\n" for text in used) + body
+
+
+def register_kind(dtype: DType) -> str:
+    """The Triton type an element is held in."""
+    found = _KINDS.get(dtype.value)
+    if found is None:
+        raise InternalError("E901", f"elements of {dtype.value} have no CUDA code")
+    return found
+
+
+def stored_kind(dtype: DType) -> str:
+    """The Triton type an element has in memory."""
+    return _STORED.get(dtype.value) or register_kind(dtype)
+
+
+def literal(value: float | int | bool, kind: str) -> str:
+    """A constant as a Python literal."""
+    if kind.startswith("float"):
+        number = float(value)
+        if number != number or number in (float("inf"), float("-inf")):
+            return f'float("{number}")'
+        return repr(number)
+    if kind == "int1":
+        return "True" if value else "False"
+    return f"({int(value)})" if value < 0 else str(int(value))
+
+
+def typed(value: float | int | bool, kind: str) -> str:
+    """A constant as a Triton scalar."""
+    return f"tl.full([], {literal(value, kind)}, tl.{kind})"
+
+
+def neutral(kind: str, dtype: DType) -> float | int | bool:
+    """The value of an empty reduction."""
+    if kind in ("sum", "prod"):
+        return (kind == "prod") if dtype is DType.BOOL else (0 if kind == "sum" else 1)
+    if dtype.is_float:
+        return float("-inf") if kind == "max" else float("inf")
+    if dtype is DType.BOOL:
+        return kind == "min"
+    bits = dtype.size_bytes * 8
+    if kind == "max":
+        return -(1 << (bits - 1)) if dtype.is_signed else 0
+    return (1 << (bits - 1)) - 1 if dtype.is_signed else (1 << bits) - 1
+
+
+def combine(kind: str, dtype: DType, x: str, y: str) -> str:
+    """One step of a reduction."""
+    return binary({"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
+
+
+def reduce_tile(kind: str, dtype: DType, x: str, axis: int) -> str:
+    """The reduction of a tile along one of its dimensions, which stays with extent 1."""
+    if dtype is DType.BOOL:
+        function = "max" if kind in ("max", "sum") else "min"
+        return f"(tl.{function}({x}.to(tl.int32), axis={axis}, keep_dims=True) != 0)"
+    if kind == "sum":
+        return f"tl.sum({x}, axis={axis}, keep_dims=True)"
+    function = {"prod": "product", "max": "maximum", "min": "minimum"}[kind]
+    return f"tl.reduce({x}, {axis}, {function}, keep_dims=True)"
+
+
+def unary(op: str, dtype: DType, x: str) -> str:
+    """op(x)"""
+    if dtype.is_float:
+        return _float_unary(op, dtype, x)
+    if op in ("not", "bitnot"):
+        return f"~{x}"
+    if op in ("isnan", "isinf"):
+        return f"({x} != {x})"
+    if op in ("floor", "ceil", "round", "trunc"):
+        return x
+    if op == "neg":
+        return f"({x} * 0 - {x})"  # Triton has no minus sign for unsigned numbers
+    if op == "abs":
+        return f"tl.where({x} < 0, -{x}, {x})" if dtype.is_signed else x
+    if op == "sign":
+        positive = f"({x} != 0).to(tl.{register_kind(dtype)})"
+        return f"tl.where({x} < 0, {typed(-1, register_kind(dtype))}, {positive})" if dtype.is_signed else positive
+    raise _missing(op, dtype)
+
+
+def _float_unary(op: str, dtype: DType, x: str) -> str:
+    if op in _LIBRARY:
+        return f"libdevice.{op}({x})"
+    if op in _BUILT_IN:
+        return f"tl.{op}({x})"
+    if op == "sqrt":
+        return f"tl.sqrt({x})" if dtype is DType.F64 else f"tl.sqrt_rn({x})"
+    if op == "sign":
+        return f"tl.where({x} > 0, 1.0, tl.where({x} < 0, -1.0, {x}))"
+    simple = {
+        "neg": f"-{x}",
+        "reciprocal": f"1.0 / {x}",
+        "sigmoid": f"1.0 / (1.0 + tl.exp(-{x}))",
+        "round": f"libdevice.rint({x})",
+        "isnan": f"({x} != {x})",
+        "isinf": f'(tl.abs({x}) == float("inf"))',
+    }
+    if op in simple:
+        return simple[op]
+    raise _missing(op, dtype)
+
+
+def binary(op: str, dtype: DType, x: str, y: str, exact: bool = False) -> str:
+    """x op y; `exact`: a quotient that must be correctly rounded."""
+    if op in _COMPARE:
+        return f"({x} {_COMPARE[op]} {y})"
+    if dtype is DType.BOOL:
+        if op not in _BOOL:
+            raise _missing(op, dtype)
+        return f"({x} {_BOOL[op]} {y})"
+    if op in _INFIX:
+        return f"({x} {_INFIX[op]} {y})"
+    if op in ("max", "min"):
+        function = "maximum" if op == "max" else "minimum"
+        return f"{function}({x}, {y})" if dtype.is_float else f"tl.{function}({x}, {y})"
+    if dtype.is_float:
+        return _float_binary(op, dtype, x, y, exact)
+    raise _missing(op, dtype)
+
+
+def _float_binary(op: str, dtype: DType, x: str, y: str, exact: bool) -> str:
+    quotient = f"({x} / {y})" if dtype is DType.F64 or not exact else f"tl.div_rn({x}, {y})"
+    if op == "div":
+        return quotient
+    if op == "floordiv":
+        return f"tl.floor({_float_binary('div', dtype, x, y, True)})"
+    if op in ("pow", "fmod"):
+        return f"libdevice.{op}({x}, {y})"
+    raise _missing(op, dtype)
+
+
+def constant_power(x: str, exponent: float, dtype: DType) -> str | None:
+    """The exponents that are a product or a root."""
+    root = _float_unary("sqrt", dtype, x)
+    known = {
+        1.0: x,
+        2.0: f"{x} * {x}",
+        3.0: f"{x} * {x} * {x}",
+        -1.0: f"1.0 / {x}",
+        0.5: f"tl.where({x} == 0, 0.0, {root})",
+    }
+    return known.get(exponent)
+
+
+def cast(kind: str, x: str) -> str:
+    """Into another register type. Floats are rounded when they are stored, not before."""
+    return f"({x} != 0)" if kind == "int1" else f"{x}.to(tl.{kind})"
+
+
+def _missing(op: str, dtype: DType) -> InternalError:
+    return InternalError("E901", f"operator {op} on {dtype.value} has no CUDA code")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from burnish.dims import Dim, product
+from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
-from burnish.lower.task import AttentionTask, Contraction, Kernel, RecurrentTask
-from burnish.ops.expr import Expr, free_axes, walk
+from burnish.lower.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask
+from burnish.ops.expr import Expr, free_axes, text, walk
 
 _FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -27,12 +27,25 @@ def flops(kernel: Kernel) -> Dim:
 
 
 def bytes_touched(kernel: Kernel) -> Dim:
-    """Every element of every slot once."""
+    """Every element of every slot once; of a table whose rows data chooses, no more than the reads there are."""
+    reads = _chosen_reads(kernel) if isinstance(kernel, Loops) else {}
     total: Dim = 0
-    for slot in kernel.slots:
-        extents = (n for n, stride in zip(slot.shape, slot.strides) if stride != 0)
-        total = total + product(extents) * slot.dtype.size_bytes
+    for number, slot in enumerate(kernel.slots):
+        elements = product(n for n, stride in zip(slot.shape, slot.strides) if stride != 0)
+        if number in reads:
+            elements = minimum(elements, reads[number])
+        total = total + elements * slot.dtype.size_bytes
     return total
+
+
+def _chosen_reads(kernel: Loops) -> dict[int, Dim]:
+    """How often slots are read at indices that are loaded themselves."""
+    reads: dict[int, Dim] = {}
+    loads = {node for store in kernel.stores for node in walk(store.value) if node.op == "load"}
+    for node in sorted(loads, key=text):
+        if any(inner.op == "load" for index in node.args for inner in walk(index)):
+            reads[node.attr] = reads.get(node.attr, 0) + product(a.extent for a in free_axes(node))
+    return reads
 
 
 def _operations(root: Expr) -> Dim:

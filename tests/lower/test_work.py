@@ -39,6 +39,16 @@ def test_a_repeated_axis_is_read_once():
     assert bytes_touched(kernel) == 20
 
 
+def test_of_a_table_only_the_rows_that_are_chosen_count():
+    i, j = Axis("i0", 3), Axis("i1", 8)
+    row = load(1, DType.I64, (axis(i),))
+    slots = (dense(1000, 8), Slot(DType.I64, (3,), (1,)), dense(3, 8))
+    kernel = Loops(slots, (i, j), (Store(2, (axis(i), axis(j)), load(0, F32, (row, axis(j)))),))
+    assert bytes_touched(kernel) == 4 * 24 + 8 * 3 + 4 * 24
+    small = Loops((dense(2, 8), *slots[1:]), (i, j), kernel.stores)
+    assert bytes_touched(small) == 4 * 16 + 8 * 3 + 4 * 24
+
+
 def test_a_contraction_says_its_own():
     p, n, k = Axis("p0", 3), Axis("n", 4), Axis("k0", 5)
     kernel = Contraction((dense(3, 5), dense(5, 4)), (p,), n, (k,), ((p, 5), (k, 1)), ((k, 4), (n, 1)), False, ())

@@ -28,14 +28,19 @@ def flops(kernel: Kernel) -> Dim:
 
 def bytes_touched(kernel: Kernel) -> Dim:
     """Every element of every slot once; of a table whose rows data chooses, no more than the reads there are."""
+    return sum(slot_bytes(kernel), start=0)
+
+
+def slot_bytes(kernel: Kernel) -> list[Dim]:
+    """The same by slot."""
     reads = _chosen_reads(kernel) if isinstance(kernel, Loops) else {}
-    total: Dim = 0
+    found: list[Dim] = []
     for number, slot in enumerate(kernel.slots):
         elements = product(n for n, stride in zip(slot.shape, slot.strides) if stride != 0)
         if number in reads:
             elements = minimum(elements, reads[number])
-        total = total + elements * slot.dtype.size_bytes
-    return total
+        found.append(elements * slot.dtype.size_bytes)
+    return found
 
 
 def _chosen_reads(kernel: Loops) -> dict[int, Dim]:

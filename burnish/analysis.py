@@ -101,7 +101,7 @@ def analyze(
     with stages.stage("passes"):
         if not abilities.computes_half and (widened := widen_half(imported.model)):
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
-        report = optimize(imported.model, PassContext(resolved.fixed, sizes))
+        report = optimize(imported.model, PassContext(resolved.fixed, sizes, abilities.deep_images))
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
         decisions = apply_precision(imported.model, sizes, precision, has_half)

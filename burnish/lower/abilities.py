@@ -13,6 +13,7 @@ class Abilities:
     bf16_products    sums of bf16 products, in f32, at more than f32's rate: then bf16 tensors pay without computes_half
     packs_half       a packed constant may lie in the narrowest float that holds its values
     pads_in_kernel   a convolution reads zeros around its input by itself; without it zeros lie in memory
+    deep_images      a convolution over few channels is slow: its strides had better become channels
     winograd         transformed convolutions pay
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
     recurrent        it has a template for LSTM, GRU and RNN
@@ -23,6 +24,7 @@ class Abilities:
     bf16_products: bool = False
     packs_half: bool = False
     pads_in_kernel: bool = False
+    deep_images: bool = False
     winograd: bool = True
     spread_rows: bool = True
     recurrent: bool = True

@@ -55,10 +55,12 @@ class PassContext:
 
     input_shapes       ints (or None: leave as it is) for the inputs to specialise
     sizes              (min, max) of the symbols that stay, from the profile: what holds inside it is folded
+    deep_images        convolutions over few channels are slow: give them more
     fold_limit_bytes   a constant that is larger than this, and larger than what it is made from, is left to the run
     """
 
     input_shapes: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    deep_images: bool = False
     fold_limit_bytes: int = 16 * MEBIBYTE
     report: PassReport = field(default_factory=PassReport)

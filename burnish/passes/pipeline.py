@@ -41,6 +41,7 @@ from burnish.passes.merge_equal import merge_equal
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rule import Rule, apply_rules
 from burnish.passes.specialize import specialize
+from burnish.passes.stride_to_channels import StrideToChannels
 
 MAX_REPEATS = 8
 
@@ -69,6 +70,10 @@ def rules(name: str, reason: str, *members: Rule) -> Pass:
         return apply_rules(model.graph, members, context.report)
 
     return Pass(name, reason, run)
+
+
+def _deepen_images(model: ir.Model, context: PassContext) -> int:
+    return apply_rules(model.graph, [StrideToChannels()], context.report) if context.deep_images else 0
 
 
 CLEAN = Repeat(
@@ -111,6 +116,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
     rules("fuse_attention", "scores are never stored", FuseAttention()),
     FINISH,
+    Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images),
     Pass("dequantize_weights", "no target has kernels for quantised weights yet", dequantize_weights),
 )
 

@@ -2,7 +2,7 @@
 
 Registers: f32 for f32, f16 and bf16; f64; integers of their own width and sign; int1 for bool. Arguments are names (or,
 for constants, literals). What Triton has no operator for comes from libdevice, NVIDIA's library, linked when a kernel
-is compiled: nothing is needed at run time. Largest errors in ulp of f32 (after the appendix of CUDA's programming guide):
+is compiled: nothing is needed at run time. Largest errors in ulp of f32 (see CUDA's programming guide):
 
     exp       2 + |x| (through ex2.approx)      log 1, tanh 2, erf 2, sin cos 2, tan 4, expm1 log1p 1, pow 4
     sqrt      correctly rounded                 div 2 (correctly rounded where it is then rounded to an integer)

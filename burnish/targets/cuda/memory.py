@@ -101,7 +101,7 @@ def _offset(scope: Emitter, address: Address) -> Value:
     if address.form.constant != 0 or not terms:
         terms.insert(0, scope.sizes.value(address.form.constant))
     if _reaches_far(scope, address) and any(v.kind == "int32" for v in terms):
-        terms = [scope.converted(v, "int64") if v.dims or n == 0 else v for n, v in enumerate(terms)]
+        terms[0] = scope.converted(terms[0], "int64")  # so that every sum is one of i64
     if len(terms) == 1:
         return terms[0]
     kind = "int64" if any(v.kind == "int64" for v in terms) else "int32"

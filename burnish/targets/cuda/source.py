@@ -1,13 +1,13 @@
 """What a template makes: the Triton source of one kernel, its parameters and its grid.
 
-The source is a module of its own, without imports: `tl`, `triton`, `gdc_wait` and `gdc_launch_dependents` are there. It
-defines `kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at build time as
-numbers; only what shapes decide is a `Size`.
+The source is a module of its own, without imports: `tl`, `triton`, `libdevice`, `gdc_wait` and `gdc_launch_dependents`
+are there. It defines `kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at
+build time as numbers; only what shapes decide is a `Size`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
@@ -66,7 +66,10 @@ Parameter = Pointer | Size | TensorMap | Workspace
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """overlaps: the kernel calls gdc_wait() before it touches memory that other launches write."""
+    """overlaps: the kernel calls gdc_wait() before it touches memory that other launches write.
+
+    name: template and schedule, for messages
+    """
 
     text: str
     parameters: tuple[Parameter, ...]
@@ -74,3 +77,4 @@ class Source:
     warps: int = 4
     stages: int = 3
     overlaps: bool = False
+    name: str = field(default="", compare=False)

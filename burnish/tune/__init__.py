@@ -1,0 +1,17 @@
+"""Which tactic for which task: measured once, kept in a text file, replayed by every later build."""
+
+from __future__ import annotations
+
+from burnish.tune.cache import Conflict, TimingCache
+from burnish.tune.entry import Entry, Key
+from burnish.tune.hardware import device_name
+from burnish.tune.look_up import Choice, choose
+from burnish.tune.measure import Timing, make_measure
+from burnish.tune.search import Search, tune
+from burnish.tune.task import Task, tasks_of
+from burnish.tune.tuning import Tuning
+
+__all__ = [
+    "Choice", "Conflict", "Entry", "Key", "Search", "Task", "Timing", "TimingCache", "Tuning", "choose", "device_name",
+    "make_measure", "tasks_of", "tune",
+]  # fmt: skip

@@ -1,0 +1,110 @@
+"""Tactics from a timing cache: what a build without hardware, or without the time to measure, compiles.
+
+A task with one legal schedule needs no entry. An entry whose tactic the template no longer offers is a miss, and a note
+says so. The order of a template's schedules is fixed, so the same cache gives the same choice in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from burnish.errors import UserError
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Program
+from burnish.target import Target
+from burnish.targets import backend
+from burnish.tune.cache import TimingCache
+from burnish.tune.entry import Key
+from burnish.tune.task import Task, tasks_of
+
+SHOWN = 8  # missing tasks that a message names
+
+
+@dataclass
+class Choice:
+    """schedules: by kernel key. missing: tasks that have a choice and no entry. used: the entries that were."""
+
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    missing: list[Task] = field(default_factory=list)
+    used: list[Key] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def choose(program: Program, target: Target, cache: TimingCache, *, device: str = "", locked: bool = False) -> Choice:
+    """The cache's tactic for every task of the program that has one; the rest is left to the cost model.
+
+    device: whose measurements to take; empty: those of the only device that the cache knows for the target
+    raises: E330 if `locked` and a task has no entry; E333 if the cache knows several devices and none is named
+    """
+    measured_on = device or only_device(cache, target)
+    found = Choice()
+    for task in tasks_of(program):
+        look_up(task, target, cache, measured_on, found)
+    if locked and found.missing:
+        raise _not_in_cache(found.missing, target, measured_on)
+    if found.missing and len(cache):
+        found.notes.append(f"{target}: {_tasks(len(found.missing))} not in the timing cache; the cost model chose")
+    return found
+
+
+def look_up(task: Task, target: Target, cache: TimingCache, device: str, found: Choice) -> None:
+    """Add one task's answer to what was found."""
+    offered = schedules_of(task, target)
+    if len(offered) < 2:
+        return
+    key = key_of(task, target, device)
+    entry = cache.get(key)
+    schedule = offered.get(entry.tactic) if entry else None
+    if entry and schedule is not None:
+        found.schedules[task.kernel.key] = schedule
+        found.used.append(key)
+        return
+    if entry:
+        found.notes.append(f"{target}: the cached tactic of {task.summary} is no longer offered: {entry.tactic}")
+    found.missing.append(task)
+
+
+def key_of(task: Task, target: Target, device: str) -> Key:
+    """Where the cache has the task."""
+    return Key(str(target), device, task.digest, task.sizes)
+
+
+def schedules_of(task: Task, target: Target) -> dict[str, Schedule]:
+    """The template's legal schedules by their text, the cost model's best first."""
+    offered: Sequence[Schedule] = backend(target).schedules(task.kernel, target, dict(task.sizes))
+    return {str(s): s for s in offered}
+
+
+def only_device(cache: TimingCache, target: Target) -> str:
+    """The device that the cache's tactics for a target were measured on; "" if there are none. E333 if several."""
+    known = cache.devices(str(target))
+    if len(known) > 1:
+        raise UserError(
+            "E333",
+            f"the timing cache has tactics for {target} from {len(known)} devices",
+            why="; ".join(known),
+            hint=f"say which one the plan is for: --tuned-for '{known[0]}'",
+        )
+    return known[0] if known else ""
+
+
+def _not_in_cache(missing: Sequence[Task], target: Target, device: str) -> UserError:
+    lines = [f"{t.summary} ({t.digest[:12]}): {_few(t.nodes)}" for t in missing[:SHOWN]]
+    more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
+    return UserError(
+        "E330",
+        f"{_tasks(len(missing))} not in the timing cache, and the build is locked to it",
+        where=f"{target}" + (f", {device}" if device else ""),
+        why="\n         ".join([*lines, *more]),
+        hint="tune on a machine with the device (--opt-level 3 --timing-cache FILE), or build without --locked",
+    )
+
+
+def _tasks(count: int) -> str:
+    return "1 task is" if count == 1 else f"{count} tasks are"
+
+
+def _few(names: Iterable[str]) -> str:
+    found = list(names)
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

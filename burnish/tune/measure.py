@@ -1,0 +1,111 @@
+"""Time a task's candidates as a plan would run them, in turns, so that a slow moment of the machine hits all alike.
+
+In each round every candidate that is still in the race gets a turn: one run to warm up, then some that count, of which
+the fastest stands for the turn. Candidates far behind leave after a few rounds. A candidate's time is the median of its
+turns, its noise half their interquartile range.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from burnish.devices import Device
+from burnish.plan.manifest import Plan
+from burnish.runtime import Context, load
+from burnish.tune.agree import difference
+from burnish.tune.trial import Trial
+
+Array = np.ndarray[Any, Any]
+ROUNDS, TRIAL_ROUNDS = 11, 3
+BEHIND = 1.25  # times the fastest: out of the race
+TURN_S, TASK_S = 0.004, 1.0  # of a turn; of all turns of one task
+LEAST_NOISE, MOST_NOISE = 0.01, 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """ns: of one launch. noise: relative. apart: from the first candidate's answer, in tolerances (agree.py)."""
+
+    ns: float
+    noise: float = LEAST_NOISE
+    apart: float = 0.0
+
+
+Measure = Callable[[Trial, Sequence[Plan]], Sequence[Timing]]
+
+
+def make_measure(device: Device, threads: int | None = None) -> Measure:
+    """The measurement of candidates on a device. Plans must fit into its memory side by side."""
+
+    def measure(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
+        with ExitStack() as stack:
+            contexts = [_context(stack, plan, device, threads) for plan in plans]
+            return _race(trial, contexts)
+
+    return measure
+
+
+def fastest(timings: Sequence[Timing]) -> int:
+    """The number of the winner; of those that the noise cannot tell apart, the first. Wrong answers never win."""
+    right = [n for n, t in enumerate(timings) if t.apart <= 1]
+    best = min(right, key=lambda n: timings[n].ns)
+    for n in right:
+        noise = min(MOST_NOISE, max(timings[n].noise, timings[best].noise, LEAST_NOISE))
+        if timings[n].ns <= timings[best].ns * (1 + noise):
+            return n
+    return best
+
+
+def _context(stack: ExitStack, plan: Plan, device: Device, threads: int | None) -> Context:
+    engine = stack.enter_context(load(plan, threads, device=device, contexts=1))
+    return stack.enter_context(engine.create_context())
+
+
+def _race(trial: Trial, contexts: Sequence[Context]) -> list[Timing]:
+    out = {name: array.copy() for name, array in trial.outputs.items()}
+    first = _answer(trial, contexts[0], out)
+    apart = [0.0, *(difference(_answer(trial, c, out), first) for c in contexts[1:])]
+    racing = [n for n in range(len(contexts)) if apart[n] <= 1]
+    turns: list[list[float]] = [[] for _ in contexts]
+    end = time.perf_counter() + TASK_S
+    for done in range(ROUNDS):
+        for n in racing:
+            turns[n].append(_turn(trial, contexts[n], out))
+        if done + 1 >= TRIAL_ROUNDS:
+            best = min(min(turns[n]) for n in racing)
+            racing = [n for n in racing if min(turns[n]) <= BEHIND * best]
+            if len(racing) == 1 or time.perf_counter() > end:
+                break
+    return [_timing(turns[n], apart[n], trial.repeats) for n in range(len(contexts))]
+
+
+def _answer(trial: Trial, context: Context, out: dict[str, Array]) -> list[Array]:
+    """What a candidate computes, from the same start as every other."""
+    for name, array in trial.outputs.items():
+        np.copyto(out[name], array)
+    return [np.array(tensor) for tensor in trial.results(context(trial.inputs, out=out))]
+
+
+def _turn(trial: Trial, context: Context, out: dict[str, Array]) -> float:
+    """Seconds of the turn's fastest run."""
+    context(trial.inputs, out=out)
+    best, runs, start = float("inf"), 0, time.perf_counter()
+    while runs < 3 or time.perf_counter() < start + TURN_S:
+        before = time.perf_counter()
+        context(trial.inputs, out=out)
+        best = min(best, time.perf_counter() - before)
+        runs += 1
+    return best
+
+
+def _timing(turns: Sequence[float], apart: float, repeats: int) -> Timing:
+    if not turns:
+        return Timing(float("inf"), MOST_NOISE, apart)
+    low, median, high = np.percentile(turns, (25, 50, 75))
+    return Timing(float(median) * 1e9 / repeats, float(high - low) / 2 / float(median), apart)

@@ -1,0 +1,138 @@
+"""Search: for every task of a program that the timing cache does not know, time the cost model's best few schedules.
+
+level      0     1     2     3     4     5
+schedules  none  2     4     8     16    every one
+
+The tasks that take longest come first, so that a budget is spent where it matters. What was measured goes into the
+cache at once; a task that was not reached keeps the cost model's schedule, and a later build goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from burnish.dims import evaluate, symbols
+from burnish.errors import BurnishError, InternalError
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Program
+from burnish.lower.work import bytes_touched, flops
+from burnish.plan.manifest import Plan
+from burnish.target import Target
+from burnish.tune.cache import TimingCache
+from burnish.tune.entry import Entry
+from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
+from burnish.tune.measure import Measure, Timing, fastest
+from burnish.tune.task import Task, tasks_of
+from burnish.tune.trial import Trial, make_trial
+
+CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
+FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
+Explain = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search. `deadline`: when to stop, by `clock`. `saved` is called after each task with the cache."""
+
+    measure: Measure
+    level: int = 3
+    deadline: float = float("inf")
+    clock: Callable[[], float] = time.monotonic
+    explain: Explain = lambda line: None
+    progress: Progress = lambda what, done, total: None
+    saved: Callable[[Entry], None] = lambda entry: None
+
+
+def tune(program: Program, target: Target, device: str, cache: TimingCache, search: Search) -> Choice:
+    """The cache's tactic, or else the fastest of those that were timed, for every task; the cache grows.
+
+    device: the name in the cache of what `search.measure` measures on
+    Ctrl-C: ends the search, not the build: what was measured is kept, the cost model decides the rest
+    """
+    found = Choice()
+    for task in tasks_of(program):
+        look_up(task, target, cache, device, found)
+    waiting = sorted(found.missing, key=_weight, reverse=True)
+    start, total = search.clock(), len(waiting)
+    try:
+        while waiting and search.clock() < search.deadline:
+            done = total - len(waiting)
+            search.progress(f"tune {waiting[0].summary}", done, total)
+            entry = _tune_task(program, waiting[0], target, device, search, found)
+            found.missing.remove(waiting.pop(0))
+            if entry is not None:
+                cache.replace(entry)
+                search.saved(entry)
+                elapsed = search.clock() - start
+                left = elapsed / (done + 1) * len(waiting)
+                search.explain(f"tuned {done + 1} of {total}: {_line(entry)}; {left:.0f} s to go")
+    except KeyboardInterrupt:
+        found.notes.append(f"{target}: tuning was interrupted; {_left(found.missing)}")
+        search.explain("tuning is interrupted, the build goes on; Ctrl-C once more ends it")
+        return found
+    if waiting:
+        found.notes.append(f"{target}: the time for tuning ran out; {_left(found.missing)}")
+    return found
+
+
+def _tune_task(
+    program: Program, task: Task, target: Target, device: str, search: Search, found: Choice
+) -> Entry | None:
+    """Time the task's candidates; None, and a note, if nothing can be timed."""
+    offered = list(schedules_of(task, target).values())[: CANDIDATES[search.level]]
+    try:
+        trial = make_trial(program, task, target)
+        plans = _compile(trial, offered, target, found)
+        timings = dict(zip(plans, search.measure(trial, list(plans.values()))))
+    except BurnishError as error:
+        found.notes.append(f"{target}: {task.summary} cannot be timed, the cost model chose: {error.what}")
+        return None
+    for schedule, timing in timings.items():
+        if timing.apart > 1:
+            found.notes.append(str(_disagreement(task, schedule, timing, offered[0])).partition("\n\n")[0])
+    number = fastest(list(timings.values()))
+    schedule, timing = list(timings.items())[number]
+    found.schedules[task.kernel.key] = schedule
+    return Entry(key_of(task, target, device), task.summary, str(schedule), max(1, round(timing.ns)), len(timings))
+
+
+def _compile(trial: Trial, offered: list[Schedule], target: Target, found: Choice) -> Mapping[Schedule, Plan]:
+    """A plan for each; a schedule that the target's compiler refuses is left out, with a note, unless all are."""
+    plans: dict[Schedule, Plan] = {}
+    problem: BurnishError | None = None
+    for schedule in offered:
+        try:
+            plans[schedule] = trial.plan(schedule, target)
+        except BurnishError as error:
+            problem = error
+            found.notes.append(f"{target}: {trial.task.summary} cannot be compiled as {schedule}: {error.what}")
+    if not plans and problem is not None:
+        raise problem
+    return plans
+
+
+def _weight(task: Task) -> float:
+    """About how long all its launches take, in any unit."""
+    sizes = dict(task.sizes)
+    work = flops(task.kernel) + bytes_touched(task.kernel) * FLOP_PER_BYTE
+    return float(len(task.launches) * evaluate(work, sizes)) if symbols(work) <= sizes.keys() else 0.0
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.work}: {entry.time_ns / 1e3:.1f} us, best of {entry.candidates} [{entry.tactic}]"
+
+
+def _left(missing: list[Task]) -> str:
+    return f"the cost model chose for {len(missing)} task{'s' * (len(missing) != 1)}"
+
+
+def _disagreement(task: Task, schedule: Schedule, timing: Timing, reference: Schedule) -> InternalError:
+    return InternalError(
+        "E911",
+        f"two schedules of one kernel disagree by {timing.apart:.3g} tolerances; the tuner left one out",
+        where=f"{task.summary} ({task.digest[:12]}), nodes {', '.join(task.nodes[:3])}",
+        why=f"[{schedule}] differs from [{reference}]",
+    )

@@ -1,0 +1,183 @@
+"""A trial: a program of one launch, repeated, through which a task's candidates are compiled and timed as in a plan.
+
+Storages have their sizes at opt; those that are only read are inputs, those that are written outputs, all of them plain
+bytes. Each repeat has large constants of its own, since a network's weights come from memory while its activations are
+still in a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import evaluate
+from burnish.dtypes import DType
+from burnish.lower.arena import Arena
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Binding, Launch, Program, Slot, Storage, TensorRef
+from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
+from burnish.target import Target
+from burnish.targets import backend
+from burnish.tune.contents import content_of
+from burnish.tune.task import Task
+
+Array = np.ndarray[Any, Any]
+_ROTATED_BYTES = 4096  # smaller constants (biases) are shared by all repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Repeats: so many that they touch `bytes` in all, from `fewest` to `most`."""
+
+    bytes: int
+    fewest: int
+    most: int
+
+
+ROTATIONS = {"cpu": Rotation(8 << 20, 2, 32), "cuda": Rotation(64 << 20, 4, 64)}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A task's program and the bytes of its inputs and of its outputs before a run, by name."""
+
+    task: Task
+    program: Program
+    repeats: int
+    inputs: dict[str, Array]
+    outputs: dict[str, Array]
+
+    def plan(self, schedule: Schedule, target: Target) -> Plan:
+        """The trial by one schedule, compiled."""
+        schedules = {self.task.kernel.key: schedule}
+        variant, blobs = backend(target).emit_program(self.program, Arena({}, 0, 0), target, schedules)
+        return Plan(
+            Manifest(
+                producer="burnish tune",
+                model_name=self.task.summary,
+                model_sha256="",
+                options={},
+                symbols=tuple(SymbolRange(n, *r) for n, r in self.program.symbols.items()),
+                inputs=tuple(map(_spec, self.program.inputs)),
+                outputs=tuple(map(_spec, self.program.outputs)),
+                variants=(variant,),
+            ),
+            blobs,
+        )
+
+    def results(self, outputs: Mapping[str, Array]) -> list[Array]:
+        """The tensors that the launch writes, out of the outputs' bytes."""
+        launch = self.task.launches[0]
+        sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
+        bindings = [step.bindings for step in self.program.steps if isinstance(step, Launch)][-1]
+        found = []
+        for n in launch.writes:
+            raw = outputs[self.program.storages[bindings[n].storage].name]
+            found.append(_view(raw, launch.kernel.slots[n], evaluate(bindings[n].offset, sizes), sizes))
+        return found
+
+
+def make_trial(program: Program, task: Task, target: Target) -> Trial:
+    """The first of the task's launches as a program of its own."""
+    launch = task.launches[0]
+    opt = {name: value for name, (_, value, _) in program.symbols.items()}
+    written = {launch.bindings[n].storage for n in launch.writes}
+    made = _Storages(program, opt, written, _first_slots(launch))
+    repeats = _repeats(program, launch, opt, ROTATIONS[target.kind])
+    steps = tuple(replace(launch, bindings=made.bind(launch, turn)) for turn in range(repeats))
+    inputs, outputs = ({s.name: made.content(s, launch) for s in made.all if s.kind == k} for k in ("input", "output"))
+    return Trial(
+        task,
+        Program(
+            {name: (value, value, value) for name, value in opt.items()},
+            tuple(_bytes_of(s) for s in made.all if s.kind == "input"),
+            tuple(_bytes_of(s) for s in made.all if s.kind == "output"),
+            tuple(made.all),
+            made.constants,
+            steps,
+        ),
+        repeats,
+        inputs,
+        outputs,
+    )
+
+
+class _Storages:
+    """The trial's storages while its launches are bound."""
+
+    def __init__(self, program: Program, opt: dict[str, int], written: set[int], slots: Mapping[int, int]) -> None:
+        self.program, self.opt, self.written, self.slots = program, opt, written, slots
+        self.all: list[Storage] = []
+        self.constants: dict[int, Array] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._origin: dict[int, int] = {}  # trial storage -> program storage
+
+    def bind(self, launch: Launch, turn: int) -> tuple[Binding, ...]:
+        return tuple(
+            Binding(self._number(b.storage, launch, turn), evaluate(b.offset, self.opt)) for b in launch.bindings
+        )
+
+    def content(self, storage: Storage, launch: Launch) -> Array:
+        """The bytes that a storage holds before a run."""
+        slot = self.slots[self._origin[storage.number]]
+        size = int(evaluate(storage.size_bytes, {}))
+        return content_of(launch.kernel, slot, size, self.opt)
+
+    def _number(self, storage: int, launch: Launch, turn: int) -> int:
+        content = self.program.constants.get(storage)
+        is_large = content is not None and content.nbytes >= _ROTATED_BYTES
+        key = (storage, turn if is_large else 0)
+        if key not in self._numbers:
+            number = self._numbers[key] = len(self.all)
+            self._origin[number] = storage
+            kind = "constant" if content is not None else "output" if storage in self.written else "input"
+            size = max(1, evaluate(self.program.storages[storage].size_bytes, self.opt))
+            self.all.append(Storage(number, kind, size, f"{kind}{number}"))
+            if content is not None:
+                dtype = launch.kernel.slots[self.slots[storage]].dtype
+                self.constants[number] = _distinct(content, dtype, turn) if is_large else content
+        return self._numbers[key]
+
+
+def _first_slots(launch: Launch) -> dict[int, int]:
+    """By storage, the first slot bound to it."""
+    found: dict[int, int] = {}
+    for n, binding in enumerate(launch.bindings):
+        found.setdefault(binding.storage, n)
+    return found
+
+
+def _repeats(program: Program, launch: Launch, opt: dict[str, int], rotation: Rotation) -> int:
+    used = {b.storage for b in launch.bindings}
+    touched = sum(evaluate(program.storages[n].size_bytes, opt) for n in used)
+    return int(min(rotation.most, max(rotation.fewest, -(-rotation.bytes // max(1, touched)))))
+
+
+def _distinct(content: Array, dtype: DType, turn: int) -> Array:
+    """The constant for one repeat: equal bytes are stored, and cached, once. Integers (indices) stay."""
+    if not turn or not dtype.is_float:
+        return content
+    copy = np.array(content, order="C")
+    flat = copy.reshape(-1).view(np.uint8)
+    first = flat[: dtype.size_bytes].view(dtype.numpy)
+    first[0] = np.asarray(turn / 64).astype(dtype.numpy)
+    return copy
+
+
+def _bytes_of(storage: Storage) -> TensorRef:
+    return TensorRef(storage.name, DType.U8, (storage.size_bytes,), storage.number)
+
+
+def _view(raw: Array, slot: Slot, offset: int, sizes: Mapping[str, int]) -> Array:
+    shape = [evaluate(n, sizes) for n in slot.shape]
+    strides = [evaluate(n, sizes) * slot.dtype.size_bytes for n in slot.strides]
+    start = offset * slot.dtype.size_bytes
+    usable = raw[start : len(raw) - (len(raw) - start) % slot.dtype.size_bytes].view(slot.dtype.numpy)
+    return np.lib.stride_tricks.as_strided(usable, shape, strides, writeable=False)
+
+
+def _spec(ref: TensorRef) -> TensorSpec:
+    return TensorSpec(ref.name, ref.dtype, ref.shape, ref.storage)

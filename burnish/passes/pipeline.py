@@ -38,6 +38,7 @@ from burnish.passes.fuse_silu import FuseSilu
 from burnish.passes.fuse_softmax import FuseSoftmax
 from burnish.passes.lift_constants import lift_constants
 from burnish.passes.merge_equal import merge_equal
+from burnish.passes.merge_products import MergeProducts
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rule import Rule, apply_rules
 from burnish.passes.specialize import specialize
@@ -115,6 +116,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("fuse_gates", "one expression for an activation", FuseGelu(), FuseHardSigmoid(), FuseHardSwish(), FuseSilu()),
     rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
     rules("fuse_attention", "scores are never stored", FuseAttention()),
+    rules("merge_products", "queries, keys and values are one product, where they have one input", MergeProducts()),
     FINISH,
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images),
     Pass("dequantize_weights", "no target has kernels for quantised weights yet", dequantize_weights),

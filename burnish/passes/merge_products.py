@@ -1,0 +1,140 @@
+"""Queries, keys and values of an attention that are products of one input become one product.
+
+    q = views(x @ Wq + bq), k = views(x @ Wk + bk), v = views(x @ Wv + bv)   ->   y = x @ [Wq Wk Wv] + [bq bk bv]
+    q = views(y[..., :N]), k = views(y[..., N:2N]), v = views(y[..., 2N:])
+
+The attention reads y where it lies; x is read once, and there is one launch for three. Exact.
+After attention is recognised; before slices and reshapes move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from burnish.passes.constants import Array
+from burnish.passes.linear import Linear, find_linear
+from burnish.passes.products import matched, rank_of
+from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.slices import write_slice
+
+_VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Slice", "Split")
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Input `number` of the attention: views, the last one first, of a linear node's result."""
+
+    number: int
+    views: tuple[ir.Node, ...]
+    linear: Linear
+
+    @property
+    def source(self) -> ir.Value:
+        return self.linear.nodes[0].outputs[0]
+
+
+class MergeProducts(Rule):
+    op_types = ("Attention",)
+
+    def find(self, node: ir.Node) -> Match | Skip:
+        found = [_operand(node, number) for number in range(3)]
+        operands = [f for f in found if isinstance(f, Operand)]
+        groups: dict[tuple[object, ...], list[Operand]] = {}
+        for operand in operands:
+            groups.setdefault(_kind(operand.linear), []).append(operand)
+        group = max(groups.values(), key=len, default=[])
+        if len(group) < 2:
+            refused = [f.reason for f in found if isinstance(f, Skip)]
+            return Skip("; ".join(refused) or "its operands are products of different inputs")
+        if len({id(o.source) for o in group}) != len(group):
+            return Skip("its operands are parts of one product already")
+        inner = [n for o in group for n in (*o.views, *o.linear.nodes)]
+        match = matched(node, (node, *inner), group=tuple(group))
+        return shared_inner_value(match) or match
+
+    def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
+        group: tuple[Operand, ...] = match.group
+        merged = _product(op, [o.linear for o in group])
+        inputs = list(match.root.inputs)
+        start = 0
+        for operand in group:
+            end = start + operand.linear.channels
+            rank = rank_of(merged) or 0
+            part = write_slice(op, merged, {rank - 1: (start, end)}, str(operand.linear.node.name))
+            inputs[operand.number] = _repeat_views(op, part, operand.views)
+            start = end
+        attributes = {k: a.value for k, a in match.root.attributes.items()}
+        return op.Attention(*inputs, **attributes)  # type: ignore[no-any-return]
+
+
+def _operand(attention: ir.Node, number: int) -> Operand | Skip:
+    """What an input is made of."""
+    value, user = attention.inputs[number], attention
+    views: list[ir.Node] = []
+    assert value is not None
+    while (node := value.producer()) is not None and node.op_type in _VIEWS and not node.domain:
+        if len(node.outputs) != 1 or node.inputs[0] is None:
+            return Skip(f"{node.name} has several results")
+        views.append(node)
+        value, user = node.inputs[0], node
+    linear = find_linear(value, user)
+    if isinstance(linear, Skip):
+        return linear
+    if linear.node.op_type not in ("MatMul", "Gemm") or rank_of(value) is None:
+        return Skip(f"{linear.node.name} is a {linear.node.op_type}, no product of known rank")
+    return Operand(number, tuple(views), linear)
+
+
+def _kind(linear: Linear) -> tuple[object, ...]:
+    """What products must have in common."""
+    node = linear.node
+    given = [(name, node.attributes[name].value) for name in ("alpha", "transA") if name in node.attributes]
+    return id(node.inputs[0]), node.op_type, *given, linear.weight.dtype
+
+
+def _product(op: Builder, parts: Sequence[Linear]) -> ir.Value:
+    """The parts' product side by side."""
+    node, dtype = parts[0].node, parts[0].weight.dtype
+    name = f"{node.inputs[1].name}.merged" if node.inputs[1] is not None else "merged"
+    weight = op.constant(np.concatenate([_upright(p) for p in parts], axis=1), f"{name}.weight")
+    bias = None
+    if any(p.bias is not None for p in parts):
+        every = [np.zeros(p.channels) if p.bias is None else p.bias for p in parts]
+        bias = op.constant(np.concatenate(every).astype(dtype), f"{name}.bias")
+    x, result = node.inputs[0], parts[0].nodes[0].outputs[0]
+    if node.op_type == "Gemm":
+        kept = {k: a.value for k, a in node.attributes.items() if k in ("alpha", "transA")}
+        product: ir.Value = op.Gemm(x, weight, bias, **kept) if bias is not None else op.Gemm(x, weight, **kept)
+    else:
+        product = op.MatMul(x, weight)
+    _shape(product, result, weight)
+    if bias is not None and node.op_type == "MatMul":
+        product = op.Add(product, bias)
+        _shape(product, result, weight)
+    return product
+
+
+def _shape(value: ir.Value, like: ir.Value, weight: ir.Value) -> None:
+    assert like.shape is not None and weight.shape is not None
+    value.type = like.type
+    value.shape = ir.Shape([*list(like.shape)[:-1], weight.shape[1]])
+
+
+def _upright(linear: Linear) -> Array:
+    """The weight as [K, N]."""
+    attribute = linear.node.attributes.get("transB")
+    return linear.weight.T if attribute is not None and attribute.as_int() else linear.weight
+
+
+def _repeat_views(op: Builder, value: ir.Value, views: Sequence[ir.Node]) -> ir.Value:
+    """The same views of another value."""
+    for node in reversed(views):
+        attributes = {k: a.value for k, a in node.attributes.items()}
+        result = op.node(node.op_type, value, *node.inputs[1:], **attributes)
+        result.shape, result.type = node.outputs[0].shape, node.outputs[0].type
+        value = result
+    return value

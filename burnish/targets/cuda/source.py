@@ -1,7 +1,7 @@
 """What a template makes: the Triton source of one kernel, its parameters and its grid.
 
-The source is a module of its own, without imports: `tl`, `triton`, `libdevice`, `gdc_wait` and `gdc_launch_dependents`
-are there. It defines `kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at
+The source is a module of its own, without imports: `tl`, `triton`, `libdevice`, `gdc_wait`, `gdc_launch_dependents` are
+there. It defines `kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at
 build time as numbers; only what shapes decide is a `Size`.
 """
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from burnish.cli.output import format_bytes, note, print_facts, print_json
+from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import parse_ranges, parse_shapes, parse_size
 from burnish.cli.progress import progress
 from burnish.errors import UserError
 
 if TYPE_CHECKING:
     from burnish.plan import Plan
+    from burnish.precision.precision import Decision
 
 Texts = list[str] | None
 
@@ -43,16 +45,22 @@ def build(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Not there yet; refused.")] = False,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Not there yet; refused.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Narrow what may be narrow to f16.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Narrow what may be narrow to bf16.")] = False,
+    output_precision: Annotated[
+        str | None,
+        typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16."),
+    ] = None,
+    explain_precision: Annotated[
+        bool, typer.Option("--explain-precision", help="Print what became of each node, and why.")
+    ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Not there yet; refused.")] = False,
     fp8: Annotated[bool, typer.Option("--fp8", help="Not there yet; refused.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Build a plan from an ONNX model."""
-    wanted = [name for name, on in (("fp16", fp16), ("bf16", bf16), ("int8", int8), ("fp8", fp8)) if on]
-    if wanted:
-        raise _not_there_yet(wanted[0])
+    precision = _precision(fp16=fp16, bf16=bf16, int8=int8, fp8=fp8)
+    decisions: list[Decision] = []
     start = time.perf_counter()
     import burnish
 
@@ -63,16 +71,21 @@ def build(
             profile=parse_ranges(minimum or (), optimum or (), maximum or (), ("--min", "--opt", "--max")) or None,
             target=target or None,
             workspace=parse_size(workspace, "--workspace") if workspace else None,
+            precision=precision,
+            output_precision=output_precision,
             explain=note if explain else None,
+            explain_precision=decisions.append,
             progress=advance,
         )
     path = output or model.with_suffix(".plan")
     plan.save(path, sign)
     report = summary(plan, path) | {"build_s": round(time.perf_counter() - start, 3)}
     if as_json:
-        print_json(report)
+        print_json(report | ({"precision": list(map(asdict, decisions))} if explain_precision else {}))
     else:
         _print(report)
+        if explain_precision:
+            print_table(("node", "operator", "was", "is", "why"), [astuple(d) for d in decisions])
 
 
 def summary(plan: Plan, path: Path) -> dict[str, Any]:
@@ -116,10 +129,9 @@ def _print(report: dict[str, Any]) -> None:
     print_facts(facts)
 
 
-def _not_there_yet(precision: str) -> UserError:
-    return UserError(
-        "E610",
-        f"--{precision} is not there yet",
-        why="this version builds every layer in the precision the model states; a lower one must be proven",
-        hint="build without it, or export the model in that precision",
-    )
+def _precision(**flags: bool) -> str:
+    """The one precision that was asked for. E610 for one that is not there yet, or two at once."""
+    wanted = [name for name, on in flags.items() if on]
+    if len(wanted) > 1:
+        raise UserError("E610", f"--{wanted[0]} and --{wanted[1]} exclude each other", hint="give one of them")
+    return wanted[0] if wanted else "fp32"

@@ -17,6 +17,7 @@ from burnish.ops.definition import Tensor
 
 Halo = tuple[tuple[int, int], ...]  # zeros kept before and after each axis
 CACHE_LINE_BYTES = 64
+LEAST_NARROWED = 1 << 12  # elements; fewer stay in the first cache level whatever their type
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Buffers:
     """All storages of a program. `from_data`: symbols that only the run can tell; what they size is dynamic."""
 
     from_data: frozenset[str]
+    packs_half: bool = False
     storages: list[Storage] = field(default_factory=list)
     constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
     geometry: dict[int, str] = field(default_factory=dict)  # storages with a halo
@@ -81,6 +83,10 @@ class Buffers:
             self._constant_of[key] = Placement(storage, dtype, array.shape, dense_strides(array.shape))
         return self._constant_of[key]
 
+    def packed(self, key: Any, array: np.ndarray[Any, Any], name: str) -> Placement:
+        """A constant that the template packs: where the target can, in the narrowest float that holds its values."""
+        return self.constant(key, narrowest(array) if self.packs_half else array, name)
+
     def constant_tensor(self, tensor: Tensor) -> Placement:
         return self.constant(tensor, content(tensor), tensor.name)
 
@@ -91,6 +97,23 @@ def content(tensor: Tensor) -> np.ndarray[Any, Any]:
         return np.asarray(tensor.array)
     shape = [int(n) for n in tensor.shape]  # type: ignore[arg-type]
     return np.array(tensor.elements, dtype=tensor.dtype.numpy).reshape(shape)
+
+
+def narrowest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Values of f32 that bf16 or f16 holds exactly, as that; small arrays stay.
+
+    cost: a look at a sample, and where that fits, one pass
+    """
+    if array.dtype != np.float32 or array.size < LEAST_NARROWED:
+        return array
+    for dtype in (DType.BF16.numpy, DType.F16.numpy):
+        sample = array.reshape(-1)[: 1 << 10]
+        with np.errstate(over="ignore"):
+            if (sample.astype(dtype).astype(np.float32) == sample).all():
+                narrow = array.astype(dtype)
+                if (narrow.astype(np.float32) == array).all():
+                    return narrow
+    return array
 
 
 def _gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:

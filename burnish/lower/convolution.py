@@ -110,7 +110,7 @@ def lower_convolution(
     a = Placement(x.storage, x.dtype, x.shape, x.strides, offset)
     order = [r for r, _ in reduce]
     weights = _weights(form, phase, [*taps, channel], order)
-    b = buffers.constant(
+    b = buffers.packed(
         (form.weight, "conv", tuple(r.name for r in order), tuple(p.taps for p in phase)), weights, form.weight.name
     )
     slots = Slots([a, b])

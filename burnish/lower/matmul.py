@@ -62,7 +62,7 @@ def _operand_b(
             array = np.ascontiguousarray(np.swapaxes(array, -1, -2))
         while array.ndim > 2 and array.shape[0] == 1:
             array = array[0]
-        b = buffers.constant((form.b, "matmul", form.transpose_b), array, form.b.name)
+        b = buffers.packed((form.b, "matmul", form.transpose_b), array, form.b.name)
         return b, [*_batch_strides(b, batch), (k, b.strides[-2]), (n, b.strides[-1])], True
     b = placed_tensor(form.b, placed)
     rows, columns = (b.strides[-1], b.strides[-2]) if form.transpose_b else (b.strides[-2], b.strides[-1])

@@ -28,7 +28,7 @@ def lower(
     raises: E210, E211 for a value that is no numeric tensor
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
-    buffers = Buffers(frozenset(inferred.from_data))
+    buffers = Buffers(frozenset(inferred.from_data), abilities.packs_half)
     shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
     outputs: list[TensorRef] = []

@@ -29,7 +29,13 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
     profile = merged_ranges(network, config._profiles)
     limit = config.get_memory_pool_limit(MemoryPoolType.WORKSPACE)
     with _progress(config.progress_monitor) as progress:
-        plan: Plan = burnish.build(network.to_model(), profile=profile, workspace=limit or None, progress=progress)
+        plan: Plan = burnish.build(
+            network.to_model(),
+            profile=profile,
+            workspace=limit or None,
+            precision=config.precision,
+            progress=progress,
+        )
     for note in plan.manifest.notes:
         logger.log(Severity.INFO, note)
     profiles = [{n: [list(s) for s in r] for n, r in sorted(p._ranges.items())} for p in config._profiles]

@@ -25,7 +25,7 @@ from burnish.tensorrt.profile import IOptimizationProfile
 __all__ = ["IBuilderConfig", "ITimingCache"]
 
 NOT_THERE_YET = (
-    BuilderFlag.FP16, BuilderFlag.BF16, BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4,
+    BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4,
     BuilderFlag.SPARSE_WEIGHTS, BuilderFlag.REFIT, BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING,
 )  # fmt: skip
 
@@ -177,6 +177,13 @@ class IBuilderConfig(Managed):
     def can_run_on_DLA(self, layer: ILayer) -> bool:
         """Always False."""
         return False
+
+    @property
+    def precision(self) -> str:
+        """What burnish.build is asked for. TensorRT's builder chooses among what is allowed; f16 is the more exact."""
+        if self.get_flag(BuilderFlag.FP16):
+            return "fp16"
+        return "bf16" if self.get_flag(BuilderFlag.BF16) else "fp32"
 
     def flags_not_there_yet(self) -> list[BuilderFlag]:
         """The flags that are set and change nothing yet, in their order."""

@@ -59,11 +59,27 @@ def test_a_plan_is_signed_on_request(command: Command, model: Path, tmp_path: Pa
     assert command("inspect", "plan", tmp_path / "a.plan", "--trusted-key", pem).code == 0
 
 
+@pytest.mark.parametrize("flag", ["--fp16", "--bf16"])
+def test_a_precision_is_recorded_and_explained(command: Command, model: Path, tmp_path: Path, flag: str) -> None:
+    done = command("build", model, "-o", tmp_path / "a.plan", flag, "--explain-precision", "--json")
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)["precision"]
+    assert {r["op_type"] for r in rows} and all(r["why"] for r in rows)
+    options = read(tmp_path / "a.plan").manifest.options
+    assert options["precision"] == flag[2:] and options["output_precision"] == "fp32"
+
+
+def test_an_output_takes_the_precision_that_is_asked_for(command: Command, model: Path, tmp_path: Path) -> None:
+    done = command("build", model, "-o", tmp_path / "a.plan", "--fp16", "--output-precision", "fp16")
+    assert done.code == 0, done.err
+    assert read(tmp_path / "a.plan").manifest.outputs[0].dtype.value == "f16"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["--fp16"], "E610"),
-        (["--bf16"], "E610"),
+        (["--fp16", "--bf16"], "E610"),
+        (["--fp16", "--output-precision", "fp12"], "E610"),
         (["--int8"], "E610"),
         (["--fp8"], "E610"),
         (["--workspace", "lots"], "E614"),

@@ -38,7 +38,7 @@ def test_the_line_of_the_issue_builds_a_plan_and_reports(command: Command, model
         rf"percentile\(90%\) = {number} ms, percentile\(95%\) = {number} ms, percentile\(99%\) = {number} ms",
         done.out,
     )
-    assert "[W] --fp16" in done.err
+    assert read(engine).manifest.options["precision"] == "fp16"
     assert read(engine).manifest.inputs[0].shape == (5, 4)
 
 

@@ -79,11 +79,20 @@ def test_a_failing_build_reaches_the_error_recorder() -> None:
     assert found == [652, 652]
 
 
-@pytest.mark.parametrize("flag", ["FP16", "INT8", "BF16", "REFIT"])
+@pytest.mark.parametrize("flag", ["INT8", "REFIT"])
 def test_a_flag_that_is_not_there_yet_is_warned_of(flag: str) -> None:
     plan, logger = build(flags=trt.BuilderFlag[flag].bit)
     assert plan is not None
     assert any(s == "WARNING" and f"BuilderFlag.{flag} is not there yet" in m for s, m in logger.messages)
+
+
+@pytest.mark.parametrize("flag", ["FP16", "BF16"])
+def test_a_precision_flag_narrows_the_plan(flag: str) -> None:
+    plan, logger = build(flags=trt.BuilderFlag[flag].bit)
+    assert plan is not None
+    assert not any(s == "WARNING" for s, _ in logger.messages)
+    runtime = trt.Runtime(Quiet())
+    assert runtime.deserialize_cuda_engine(plan) is not None
 
 
 def test_layer_precisions_and_unused_calibrators_are_warned_of() -> None:

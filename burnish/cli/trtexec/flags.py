@@ -43,6 +43,9 @@ VALUES: dict[str, str] = {
 }
 SWITCHES: dict[str, str] = {
     "help": "Print this",
+    "fp16": "Narrow what may be narrow to f16 (with --bf16: f16)",
+    "bf16": "Narrow what may be narrow to bf16",
+    "best": "The same as --fp16",
     "verbose": "Print the passes while building, and what the metrics mean",
     "threads": "Every stream has a thread anyway; --threads=N sets its CPU threads (default: all cores)",
     "skipInference": "Stop after the build",
@@ -55,10 +58,10 @@ SWITCHES: dict[str, str] = {
     "dumpOptimizationProfile": "Print the range of each input",
     "getPlanVersionOnly": "Print the version of the Burnish that built the plan of --loadEngine, and stop",
 }
-_PRECISION = "lower precision is not there yet; the plan keeps the model's own"
+_PRECISION = "8 bits and fewer are not there yet; they change nothing"
 _CACHE = "tuning is not there yet; schedules come from the cost model, so every build is the same"
 WARNED: dict[str, str] = {
-    **dict.fromkeys(("fp16", "bf16", "int8", "fp8", "int4", "best"), _PRECISION),
+    **dict.fromkeys(("int8", "fp8", "int4"), _PRECISION),
     "timingCacheFile": _CACHE,
     "errorOnTimingCacheMiss": _CACHE,
     "builderOptimizationLevel": _CACHE,
@@ -85,7 +88,7 @@ _SAFE = "there is no safety runtime; leave it out"
 _REFIT = "build the plan again; it takes seconds"
 _STREAMING = "weights are memory-mapped and shared anyway; leave it out"
 _LAYER = "write the types into the model (Cast nodes): what the graph says is what is built"
-_CALIBRATION = "lower precision is not there yet"
+_CALIBRATION = "calibration is not there yet"
 _DEBUG = "use burnish verify --first-divergent, or mark the tensors as outputs of the model"
 _REMOVED = "TensorRT has removed it as well; export the model to ONNX"
 REFUSED: dict[str, str] = {

@@ -40,6 +40,13 @@ class Options:
     switches: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def precision(self) -> str:
+        """What burnish.build is asked for. trtexec lets the builder choose; f16 is the more exact of the two."""
+        if self.wants("fp16") or self.wants("best"):
+            return "fp16"
+        return "bf16" if self.wants("bf16") else "fp32"
+
     def wants(self, switch: str) -> bool:
         return switch in self.switches
 

@@ -56,6 +56,7 @@ def _built(options: Options) -> tuple[Plan, Options]:
             shapes={name: shape for name, shape in options.shapes.items() if name not in options.ranges} or None,
             profile=options.ranges or None,
             workspace=options.workspace_bytes,
+            precision=options.precision,
             explain=info if options.wants("verbose") else None,
             progress=advance,
         )

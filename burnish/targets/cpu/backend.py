@@ -11,6 +11,5 @@ __all__ = ["abilities", "emit_program", "schedules"]
 
 
 def abilities(target: Target) -> Abilities:
-    """No level has arithmetic of half width; padding lies in memory, and Winograd pays."""
-    del target
-    return Abilities()
+    """No level has arithmetic of half width, but bf16's products may be an instruction; Winograd pays in f32."""
+    return Abilities(packs_half=True, bf16_products="bf16" in target.extensions)

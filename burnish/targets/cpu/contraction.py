@@ -4,7 +4,8 @@
 
 layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes*vectors
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
-dtypes   f32, f64; f16, bf16 -> f32; u8, i8 -> i32; wider integers in their own type
+         pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16
+dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic, any strides
 measured see benchmarks/README.md; `python benchmarks/cpu_kernels.py`
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from burnish.dims import Dim, symbols
+from burnish.dtypes import DType
 from burnish.lower.contraction_runs import Shape, analyse
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
@@ -58,6 +60,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
     if min(sizes) < 1 or min(schedule.integer(name) for name in ("block", "prefetch", "axis")) < 0:
         return False
+    if schedule["form"] not in ("dot", *_forms(kernel, shape)):
+        return False
     if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
         return False
     spread = schedule.integer("spread")
@@ -88,7 +92,9 @@ def _tilings(model: CostModel) -> list[Tiling]:
             most = cost.rows_at_most(target, vectors) // rows.per_step
             if most and (vectors <= 4 or model.expect(extent) <= most):
                 choices = _row_choices(extent, model.expect(extent), most)
-                found += [Tiling(r, vectors, lanes, axis, fold=fold) for r in choices]
+                found += [
+                    Tiling(r, vectors, lanes, axis, form, fold) for form in _forms(model.kernel, shape) for r in choices
+                ]
         for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
                 choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
@@ -107,6 +113,16 @@ def _row_axes(shape: Shape) -> list[tuple[int, bool]]:
 def can_dot(kernel: Contraction, shape: Shape) -> bool:
     """Are both operands contiguous along the innermost reduce axis (a packed one is if we want it)?"""
     return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
+
+
+def _forms(kernel: Contraction, shape: Shape) -> list[str]:
+    """How B's halves may be kept: widened at build, as halves, as pairs along k."""
+    if not kernel.packed or not shape.reduce or shape.accumulator is not DType.F32:
+        return ["tile"]
+    a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
+    if b is DType.BF16 and (a is DType.F32 or (a is DType.BF16 and shape.reduce[-1].a_stride == 1)):
+        return ["tile", "pairs"]
+    return ["tile", "narrow"] if b is DType.F16 else ["tile"]
 
 
 def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:

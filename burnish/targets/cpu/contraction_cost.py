@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate, product, symbols
+from burnish.dtypes import DType
 from burnish.lower.contraction_runs import Shape
 from burnish.lower.task import Contraction
 from burnish.target import Target
@@ -24,6 +25,7 @@ _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
+_COLD_CYCLES_PER_BYTE = 0.1  # of a constant, which comes from memory; the rest of it is hidden behind the sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,16 @@ class CostModel:
                 else:
                     one = self.depth * self._step(tiling, size, vectors, is_single)
                 total += count * repeats * (one + 30 + size * vectors * 3)
-        return total * self.groups * self.expect(product(r.extent for r in rows.outer))
+        cold = _COLD_CYCLES_PER_BYTE * self.b_bytes(tiling) if self.kernel.packed else 0.0
+        return total * self.groups * self.expect(product(r.extent for r in rows.outer)) + cold
+
+    def b_item(self, tiling: Tiling) -> int:
+        """Bytes of an element of B as a form reads it."""
+        return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes if self.kernel.packed else self.item
+
+    def b_bytes(self, tiling: Tiling) -> int:
+        """Bytes of all of B."""
+        return self.groups * self.depth * self.columns * self.b_item(tiling)
 
     def imbalance(self, tiling: Tiling) -> float:
         """How much longer the busiest thread works than the average one, for two and for four threads."""
@@ -101,7 +112,7 @@ class CostModel:
         """
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
-        b_bytes = self.depth * self.columns * self.item
+        b_bytes = self.depth * self.columns * self.b_item(tiling)
         if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes:
             return 1
         if a_bytes <= 4 * _LEVEL2_BYTES:
@@ -111,7 +122,7 @@ class CostModel:
 
     def prefetch(self, tiling: Tiling) -> int:
         """How many k ahead B is asked for: 3 KB, where its rows are whole cache lines and a panel outgrows level 1."""
-        row_bytes = tiling.vectors * tiling.lanes * self.item
+        row_bytes = tiling.vectors * tiling.lanes * self.b_item(tiling)
         if tiling.form == "dot" or row_bytes % 64 or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4:
             return 0
         return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
@@ -123,7 +134,7 @@ class CostModel:
         network has passed through the caches since they were used. At most so many that each unrolled step over k
         asks for a cache line.
         """
-        item = storage_dtype(self.kernel.slots[1].dtype).size_bytes
+        item = self.b_item(tiling)
         panel = tiling.vectors * tiling.lanes
         panels = self.groups * -(-self.columns // panel)
         is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
@@ -166,10 +177,24 @@ class CostModel:
             loads += vectors * tiling.lanes
         loads *= self._conflicts(tiling, rows)
         panel = self.columns if is_single else tiling.vectors * tiling.lanes
-        streams = self.depth * panel * self.item > _LEVEL1_BYTES
-        transfer = vectors * tiling.lanes * self.item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
-        busy = max(rows * vectors / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0)
+        item = self.b_item(tiling)
+        streams = self.depth * panel * item > _LEVEL1_BYTES
+        transfer = vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
+        busy = max(
+            self._operations(tiling, rows, vectors) / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0
+        )
         return _overlapped(busy, transfer)
+
+    def _operations(self, tiling: Tiling, rows: int, vectors: int) -> float:
+        """Instructions of the multiply-add units for one k, those that widen halves included."""
+        products = float(rows * vectors)
+        if tiling.form == "narrow":
+            return products + 2 * vectors
+        if tiling.form != "pairs":
+            return products
+        if self.kernel.slots[0].dtype is DType.F32:
+            return products + vectors
+        return products / 2 if "bf16" in self.target.extensions else products + rows + vectors
 
     def _conflicts(self, tiling: Tiling, rows: int) -> float:
         """How much slower loads get when the tile's rows fall into few sets of the first cache level."""

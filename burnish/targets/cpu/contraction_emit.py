@@ -22,7 +22,8 @@ from burnish.ops.expr import Axis
 from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
 from burnish.targets.cpu.contraction_dot import accumulate_dots
 from burnish.targets.cpu.contraction_load import lanes_below, scaled
-from burnish.targets.cpu.contraction_pack import storage_dtype
+from burnish.targets.cpu.contraction_pack import even, storage_dtype
+from burnish.targets.cpu.contraction_pairs import accumulate_pairs, pairs_at_once
 from burnish.targets.cpu.contraction_prefetch import Ahead, share_of_next
 from burnish.targets.cpu.contraction_rows import RowCase, RowTiles
 from burnish.targets.cpu.contraction_shape import dot_lanes, rows_of
@@ -50,11 +51,16 @@ class TileWriter:
         self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
         self.lanes, self.vectors = schedule.integer("lanes"), schedule.integer("vectors")
         self.width = self.lanes * self.vectors
-        self.is_dot = schedule["form"] == "dot"
+        self.form = str(schedule["form"])
+        self.is_dot = self.form == "dot"
         self.rows = rows_of(self.shape, schedule.integer("axis"), bool(schedule["fold"]))
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
-            self.b_dtype = storage_dtype(self.b_dtype)
+            self.b_dtype = storage_dtype(self.b_dtype, self.form)
+        self.depths: list[Dim] = [r.extent for r in self.shape.reduce]  # as B is packed
+        if self.form == "pairs":
+            assert isinstance(self.depths[-1], int)
+            self.depths[-1] = even(self.depths[-1])
 
     def write(self) -> ir.Function:
         """The whole kernel."""
@@ -119,7 +125,7 @@ class TileWriter:
         column = k.ir.mul(number, k.i64(self.width))
         if self.kernel.packed:
             columns = shape.n.extent if self.is_dot else self.panels * self.width
-            offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(shape.depth))
+            offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(product(self.depths)))
         else:
             offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
         return Panel(column, k.address(k.slots[1], offset, storage_type(self.b_dtype)), masks)
@@ -144,17 +150,20 @@ class TileWriter:
         if self.is_dot:
             k_lanes = dot_lanes(self.shape, k.target)
             sums = accumulate_dots(k, tile, a, panel.b, self._columns(panel, tile.lane_step), k_lanes)
+        elif self.form == "pairs":
+            sums = accumulate_pairs(k, tile, a, panel.b)
         else:
             sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.kernel.packed else panel.masks)
         self._store(case, bound, panel, sums)
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
         """What row tile `number` asks for of the next panel, which lies behind this one."""
-        spread, depth = self.schedule.integer("spread"), self.shape.depth
+        spread, depth = self.schedule.integer("spread"), product(self.depths)
         if not spread or not isinstance(depth, int):
             return None
         row_bytes = self.width * self.b_dtype.size_bytes
-        step_bytes = self.schedule.integer("unroll") * row_bytes
+        unroll = self.schedule.integer("unroll")
+        step_bytes = (2 * pairs_at_once(unroll) if self.form == "pairs" else unroll) * row_bytes
         return share_of_next(self.k, panel.b, depth * row_bytes, number, spread, step_bytes)
 
     def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
@@ -170,7 +179,7 @@ class TileWriter:
     def _describe(self, steps: int, vectors: int, ahead: Ahead | None) -> Tile:
         packed, reduce = self.kernel.packed, self.shape.reduce
         between_k, between_columns = (1, self.shape.depth) if self.is_dot else (self.width, 1)
-        b_steps = [between_k * product(r.extent for r in reduce[i + 1 :]) for i in range(len(reduce))]
+        b_steps = [between_k * product(self.depths[i + 1 :]) for i in range(len(reduce))]
         levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, b_steps))
         return Tile(
             offsets=self.rows.offsets(steps),

@@ -1,7 +1,8 @@
 """How a constant B lies in memory: panels that a tile reads from front to back.
 
-tile   [group][panel][K][vectors * lanes]    the last panel padded with zeros
-dot    [group][N][K]                         a row for each column of the result
+tile, narrow   [group][panel][K][vectors * lanes]        the last panel padded with zeros
+pairs          [group][panel][K/2][vectors * lanes][2]   the innermost run of K padded to an even number
+dot            [group][N][K]                             a row for each column of the result
 """
 
 from __future__ import annotations
@@ -11,15 +12,24 @@ from typing import Any
 import numpy as np
 
 from burnish.dtypes import DType
+from burnish.lower.contraction_runs import analyse
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
 
 Array = np.ndarray[Any, Any]
 
 
-def storage_dtype(dtype: DType) -> DType:
-    """The dtype B is packed in: half precision is widened once, here, and not in every run."""
-    return DType.F32 if dtype in (DType.F16, DType.BF16) else dtype
+NARROW_FORMS = ("pairs", "narrow")  # they keep halves as halves
+
+
+def storage_dtype(dtype: DType, form: str = "tile") -> DType:
+    """The dtype B is packed in: forms that compute in f32 get halves widened, once, here, and not in every run."""
+    return DType.F32 if dtype in (DType.F16, DType.BF16) and form not in NARROW_FORMS else dtype
+
+
+def even(extent: int) -> int:
+    """The next even number."""
+    return extent + extent % 2
 
 
 def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Array:
@@ -31,7 +41,11 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         return array
     depth = int(np.prod([_static(a.extent) for a in kernel.reduce], dtype=np.int64))
     columns = _static(kernel.n.extent)
-    groups = array.reshape(-1, depth, columns).astype(storage_dtype(kernel.slots[1].dtype).numpy, copy=False)
+    groups = array.reshape(-1, depth, columns).astype(
+        storage_dtype(kernel.slots[1].dtype, str(schedule["form"])).numpy, copy=False
+    )
+    if schedule["form"] == "pairs":
+        return _pairs(kernel, schedule, groups)
     if schedule["form"] == "dot":
         return np.ascontiguousarray(groups.transpose(0, 2, 1))
     width = schedule.integer("vectors") * schedule.integer("lanes")
@@ -39,6 +53,18 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     padded = np.zeros((len(groups), depth, panels * width), groups.dtype)
     padded[:, :, :columns] = groups
     return np.ascontiguousarray(padded.reshape(len(groups), depth, panels, width).transpose(0, 2, 1, 3))
+
+
+def _pairs(kernel: Contraction, schedule: Schedule, groups: Array) -> Array:
+    """[group, K, n] with neighbours along the innermost run of K side by side in each column."""
+    inner = _static(analyse(kernel).reduce[-1].extent)
+    width = schedule.integer("vectors") * schedule.integer("lanes")
+    count, depth, columns = groups.shape
+    runs, panels = depth // inner, -(-columns // width)
+    padded = np.zeros((count, runs, even(inner), panels * width), groups.dtype)
+    padded[:, :, :inner, :columns] = groups.reshape(count, runs, inner, columns)
+    split = padded.reshape(count, runs * (even(inner) // 2), 2, panels, width)
+    return np.ascontiguousarray(split.transpose(0, 3, 1, 4, 2))
 
 
 def _static(extent: object) -> int:

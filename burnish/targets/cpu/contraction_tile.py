@@ -82,21 +82,21 @@ def _nest(
     whole, rest = _split(k, level.extent, unroll)
     if whole != 0:
         with k.loop(0, whole, unroll, carried=sums) as loop:
-            a_at, b_at = _advance(k, tile, level, a, b, loop.index)
+            a_at, b_at = advance(k, tile, level, a, b, loop.index)
             loop.next = loop.carried
             if tile.ahead is not None and not inner:
                 request_next(k, tile.ahead, b_at)
             for u in range(unroll):
-                a_u, b_u = _advance(k, tile, level, a_at, b_at, k.i64(u))
+                a_u, b_u = advance(k, tile, level, a_at, b_at, k.i64(u))
                 loop.next = _nest(k, tile, inner, a_u, b_u, masks, loop.next)
         sums = loop.results
     if isinstance(rest, int):
         for u in range(rest):
-            a_u, b_u = _advance(k, tile, level, a, b, k.ir.add(k.index(whole), k.i64(u)))
+            a_u, b_u = advance(k, tile, level, a, b, k.ir.add(k.index(whole), k.i64(u)))
             sums = _nest(k, tile, inner, a_u, b_u, masks, sums)
         return sums
     with k.loop(whole, level.extent, carried=sums) as loop:
-        a_at, b_at = _advance(k, tile, level, a, b, loop.index)
+        a_at, b_at = advance(k, tile, level, a, b, loop.index)
         loop.next = _nest(k, tile, inner, a_at, b_at, masks, loop.carried)
     return loop.results
 
@@ -128,9 +128,10 @@ def _step(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequenc
     return total
 
 
-def _advance(
+def advance(
     k: KernelBuilder, tile: Tile, level: Level, a: ir.Value, b: ir.Value, count: ir.Value
 ) -> tuple[ir.Value, ir.Value]:
+    """A and B after `count` steps of a level."""
     a_offset = scaled(k, count, level.a_step)
     b_offset = scaled(k, count, level.b_step)
     return k.address(a, a_offset, storage_type(tile.a_dtype)), k.address(b, b_offset, storage_type(tile.b_dtype))

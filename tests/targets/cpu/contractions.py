@@ -35,8 +35,11 @@ class Case:
     output: int = 2
 
 
-def check(case: Case, schedule: Schedule, target: Target, thread_counts: Sequence[int] = (1, 2, 3)) -> None:
-    """Run with each number of threads: the answer is right, together threads write every element, and nothing else."""
+def check(case: Case, schedule: Schedule, target: Target, thread_counts: Sequence[int] = (1, 2, 3)) -> Array:
+    """Run with each number of threads: the answer is right, together threads write every element, and nothing else.
+
+    returns: the answer of the last run
+    """
     assert contraction.legal(case.kernel, schedule, target)
     b = case.b
     if case.kernel.packed:
@@ -61,6 +64,7 @@ def check(case: Case, schedule: Schedule, target: Target, thread_counts: Sequenc
         )
         view[...] = 77
         assert (whole == 77).all(), f"{schedule}: wrote outside its output"
+    return found
 
 
 def as_aligned(array: Array) -> Array:
@@ -202,6 +206,8 @@ def convolution(
     pad_channels: int = 0,
     batch_symbol: bool = False,
     out_first: bool = False,
+    dtype: DType = F32,
+    b_dtype: DType = F32,
     seed: int = 0,
 ) -> Case:
     """Channels-last, padding in memory (half the kernel); c and o are per group; bias and ReLU in the epilogue."""
@@ -212,7 +218,8 @@ def convolution(
     x = np.zeros((batch, rows, columns, pixel), np.float32)
     inside = slice(halo, -halo) if halo else slice(None)
     x[:, inside, inside, : groups * c] = rng.standard_normal(x[:, inside, inside, : groups * c].shape)
-    weight = rng.standard_normal((groups, kernel_size, kernel_size, c, o)).astype(np.float32)
+    x = x.astype(dtype.numpy)
+    weight = rng.standard_normal((groups, kernel_size, kernel_size, c, o)).astype(b_dtype.numpy)
     bias = rng.standard_normal(groups * o).astype(np.float32)
     size: Dim = _dim("batch", batch, ["batch"] if batch_symbol else [])
     g, b, y, w, n = Axis("g", groups), Axis("b", size), Axis("y", height), Axis("x", width), Axis("n", o)
@@ -230,8 +237,8 @@ def convolution(
     value = binary("max", acc(0, F32) + load(3, F32, (channel,)), const(0, F32))
     kernel = Contraction(
         (
-            Slot(F32, (size, rows, columns, pixel), (image, row, pixel, 1)),
-            Slot(F32, weight.shape, (1,) * 5),
+            Slot(dtype, (size, rows, columns, pixel), (image, row, pixel, 1)),
+            Slot(b_dtype, weight.shape, (1,) * 5),
             out,
             Slot(F32, (total,), (1,)),
         ),
@@ -257,5 +264,5 @@ def _correlate(x: Array, weight: Array, height: int, width: int, stride: int, di
         for dx in range(size):
             seen = x[:, dy * dilation :: stride, dx * dilation :: stride][:, :height, :width].astype(np.float64)
             for g in range(groups):
-                total[..., g * o : (g + 1) * o] += seen[..., g * c : (g + 1) * c] @ weight[g, dy, dx]
+                total[..., g * o : (g + 1) * o] += seen[..., g * c : (g + 1) * c] @ weight[g, dy, dx].astype(np.float64)
     return total

@@ -24,6 +24,7 @@ from burnish.ops.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.context import PassContext, PassReport
 from burnish.passes.pipeline import optimize
+from burnish.plan.manifest import Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.widen_half import widen_half
@@ -55,6 +56,11 @@ class Stages:
         for row in report.rows:
             if row.changes:
                 self.explain(f"{row.name:24} {row.nodes_before:5} -> {row.nodes_after:5} nodes  {row.reason}")
+
+    def explain_tactics(self, variant: Variant) -> None:
+        if settings().debug >= 3:
+            for x in variant.launches:
+                self.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
 
     def explain_times(self) -> None:
         self.explain("  ".join(f"{name} {ms:.0f} ms" for name, ms in self.times_ms.items()))

@@ -7,7 +7,7 @@ import -> profile -> passes -> infer -> lower (all in `analysis`, once for targe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import burnish
 from burnish.analysis import Analysis, Explain, Progress, Stages, analyze, graph_bytes
@@ -19,9 +19,9 @@ from burnish.lower.program import plan_memory
 from burnish.lower.task import TensorRef
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec, Variant
 from burnish.precision.precision import Decision, parse_precision
-from burnish.settings import settings
 from burnish.target import Target
 from burnish.targets import backend
+from burnish.tune import Tuner, TuningOptions
 
 
 def build(
@@ -37,6 +37,7 @@ def build(
     explain: Explain | None = None,
     explain_precision: Callable[[Decision], None] = lambda decision: None,
     progress: Progress | None = None,
+    **tuning: Unpack[TuningOptions],
 ) -> Plan:
     """Compile a model into a plan.
 
@@ -49,15 +50,15 @@ def build(
     precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are
                output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; the plan's notes list it
-    explain:   gets the nodes before and after each pass, and the time of each stage, a line at a time;
-               explain_precision: what became of each node
+    explain:   gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
+    tuning:    timing_cache, locked, opt_level, tune_budget, tuned_for, note_tuning: see `tune.TuningOptions`
     raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
     """
     stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
+    tuner = Tuner.of(stages.explain, progress, **tuning)
     targets = [resolve_target(t, wanted.extensions) for t in _names(target)]
     analyses: dict[Abilities, Analysis] = {}
-    variants, blobs = [], {}
-    notes: dict[str, None] = {}
+    variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, None]()
     for each in targets:
         abilities = backend(each).abilities(each)
         if abilities not in analyses:
@@ -70,14 +71,13 @@ def build(
         if found.fallbacks and not (abilities.host_memory or allow_fallback):
             raise _no_kernel(each, found.fallbacks)
         notes |= dict.fromkeys((*found.notes, *found.fallbacks))
+        tactics = tuner.choose(found.program, each)
         with stages.stage("code"):
             arena = plan_memory(found.program, workspace)
-            variant, content = backend(each).emit_program(found.program, arena, each, {})
+            variant, content = backend(each).emit_program(found.program, arena, each, tactics)
             variants.append(variant)
-            blobs.update(content)
-            if settings().debug >= 3:
-                for x in variant.launches:
-                    stages.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
+            blobs |= content
+            stages.explain_tactics(variant)
     with stages.stage("plan"):
         options = {"targets": [str(t) for t in targets], "workspace": workspace, **wanted.words}
         manifest = _manifest(list(analyses.values()), variants, tuple(notes), options)

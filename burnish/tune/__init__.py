@@ -9,9 +9,9 @@ from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Timing, make_measure
 from burnish.tune.search import Search, tune
 from burnish.tune.task import Task, tasks_of
-from burnish.tune.tuning import Tuning
+from burnish.tune.tuning import Tuner, TuningOptions
 
 __all__ = [
-    "Choice", "Conflict", "Entry", "Key", "Search", "Task", "Timing", "TimingCache", "Tuning", "choose", "device_name",
-    "make_measure", "tasks_of", "tune",
+    "Choice", "Conflict", "Entry", "Key", "Search", "Task", "Timing", "TimingCache", "Tuner", "TuningOptions", "choose",
+    "device_name", "make_measure", "tasks_of", "tune",
 ]  # fmt: skip

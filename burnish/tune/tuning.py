@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from burnish.devices import Device
 from burnish.errors import UserError
+from burnish.lower.schedule import Schedule
 from burnish.lower.task import Program
 from burnish.target import Target
 from burnish.tune.cache import TimingCache
@@ -26,11 +28,30 @@ from burnish.tune.search import CANDIDATES, Explain, Progress, Search, tune
 
 SAVE_EVERY_S = 5.0
 HIGHEST_LEVEL = len(CANDIDATES) - 1
-CacheSource = str | os.PathLike[str] | TimingCache | None
+
+
+class TuningOptions(TypedDict, total=False):
+    """What a build may say about its tactics.
+
+    timing_cache  measured tactics: a TimingCache, which grows, or a file, which need not exist if tactics are measured
+    locked        every task must be in it
+    opt_level     0: tactics from the cache, else from the cost model; 1 to 5: what the cache lacks is measured here, of
+                  ever more candidates, and added to it
+    tune_budget   seconds for that, in all
+    tuned_for     whose tactics to take, where the cache knows several devices for a target
+    note_tuning   gets a line for whatever the cache lacked and could not be measured
+    """
+
+    timing_cache: str | os.PathLike[str] | TimingCache | None
+    locked: bool
+    opt_level: int
+    tune_budget: float | None
+    tuned_for: str
+    note_tuning: Explain | None
 
 
 @dataclass
-class Tuning:
+class Tuner:
     """All targets of one build share the cache and the budget. Tests give `measure`, `device` and `clock`."""
 
     cache: TimingCache
@@ -38,52 +59,45 @@ class Tuning:
     locked: bool = False
     level: int = 0
     tuned_for: str = ""
-    deadline: float = float("inf")
+    budget_s: float = float("inf")
     measure: Callable[[Target], Measure] | None = None
     device: str | None = None
     clock: Callable[[], float] = time.monotonic
     explain: Explain = lambda line: None
+    note: Explain = lambda line: None
     progress: Progress = lambda what, done, total: None
     _fresh: dict[str, Entry] = field(default_factory=dict)
     _saved_at: float = 0.0
+    _started_at: float | None = None
 
     @staticmethod
-    def of(
-        timing_cache: CacheSource = None,
-        *,
-        locked: bool = False,
-        level: int = 0,
-        budget_s: float | None = None,
-        tuned_for: str = "",
-        explain: Explain | None = None,
-        progress: Progress | None = None,
-    ) -> Tuning:
-        """timing_cache: a file, which need not exist if tactics are measured; or a cache, which grows in place.
+    def of(explain: Explain, progress: Progress | None = None, **options: Unpack[TuningOptions]) -> Tuner:
+        """explain: gets a line for each task that is measured; notes too, if the options do not say where they go
 
-        raises: E331, E332 for the file; E335 for a level or a budget that is none
+        raises: E331, E332 for the cache's file; E335 for a level or a budget that is none
         """
-        if not 0 <= level <= HIGHEST_LEVEL or (budget_s is not None and not budget_s >= 0):
-            raise UserError(
-                "E335",
-                f"optimization level {level} with {budget_s} s for tuning is not possible"
-                if budget_s is not None
-                else f"there is no optimization level {level}",
-                why=f"levels are 0 (the cost model alone) to {HIGHEST_LEVEL}; a budget is a number of seconds",
-                hint="--opt-level 3 --tune-budget 300",
-            )
-        measures = level > 0 and not locked
-        is_cache = timing_cache is None or isinstance(timing_cache, TimingCache)
-        path = None if is_cache else Path(timing_cache)  # type: ignore[arg-type]
-        cache = timing_cache if isinstance(timing_cache, TimingCache) else TimingCache()
-        if path is not None:
-            cache = TimingCache.load(path, must_exist=not measures)
-        end = float("inf") if budget_s is None else time.monotonic() + budget_s
-        made = Tuning(cache, path, locked, level, tuned_for, end)
-        made.explain, made.progress = explain or made.explain, progress or made.progress
+        level, locked = options.get("opt_level", 0), options.get("locked", False)
+        budget_s, source = options.get("tune_budget"), options.get("timing_cache")
+        _check(level, budget_s)
+        made = Tuner(TimingCache(), None, locked, level, options.get("tuned_for", ""))
+        if isinstance(source, TimingCache):
+            made.cache = source
+        elif source is not None:
+            made.path = Path(source)
+            made.cache = TimingCache.load(source, must_exist=locked or not level)
+        made.budget_s = float("inf") if budget_s is None else budget_s
+        made.explain, made.note = explain, options.get("note_tuning") or explain
+        made.progress = progress or made.progress
         return made
 
-    def choose(self, program: Program, target: Target) -> Choice:
-        """Tactics for one target's program. E330, E333; E403 if the cache's file cannot be written."""
+    def choose(self, program: Program, target: Target) -> dict[str, Schedule]:
+        """Tactics for one target's program, by kernel key. E330, E333; E403 if the cache's file cannot be written."""
+        found = self._choose(program, target)
+        for note in found.notes:
+            self.note(note)
+        return found.schedules
+
+    def _choose(self, program: Program, target: Target) -> Choice:
         if self.locked or not self.level:
             return choose(program, target, self.cache, device=self.tuned_for, locked=self.locked)
         here = self.device or device_name(target)
@@ -93,11 +107,17 @@ class Tuning:
                 found.notes.append(f"{target}: nothing was measured: this machine is no {self.tuned_for or target}")
             return found
         measure = self.measure(target) if self.measure else make_measure(_device(target))
-        search = Search(measure, self.level, self.deadline, self.clock, self.explain, self.progress, self._keep)
+        deadline = self._start() + self.budget_s
+        search = Search(measure, self.level, deadline, self.clock, self.explain, self.progress, self._keep)
         try:
             return tune(program, target, here, self.cache, search)
         finally:
             self.save()
+
+    def _start(self) -> float:
+        """When the first target's tuning began."""
+        self._started_at = self.clock() if self._started_at is None else self._started_at
+        return self._started_at
 
     def save(self) -> None:
         """Write what was measured into the file, beside what others have written there since it was read."""
@@ -113,6 +133,17 @@ class Tuning:
         self._fresh[str(entry.key)] = entry
         if self.clock() > self._saved_at + SAVE_EVERY_S:
             self.save()
+
+
+def _check(level: int, budget_s: float | None) -> None:
+    if level in range(HIGHEST_LEVEL + 1) and (budget_s is None or budget_s >= 0):
+        return
+    raise UserError(
+        "E335",
+        f"tuning at level {level}" + ("" if budget_s is None else f" for {budget_s} s") + " is not possible",
+        why=f"levels are 0 (the cost model alone) to {HIGHEST_LEVEL}; a budget is a number of seconds",
+        hint="--opt-level 3 --tune-budget 300",
+    )
 
 
 def _device(target: Target) -> Device:

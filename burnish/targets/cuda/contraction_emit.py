@@ -1,0 +1,168 @@
+"""The text of a contraction's kernel.
+
+    place of the tile -> (what other launches write is there) -> loop over k -> (parts of a split are added) -> epilogue
+
+A split sum: each part goes to the workspace; the program that comes last, as a counter says, adds all parts in their
+order, sets the counter back and does the epilogue. Nobody waits, so programs may run in any order and number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from burnish.dims import Dim, ceildiv, minimum
+from burnish.dtypes import DType
+from burnish.lower.task import Contraction
+from burnish.target import Target
+from burnish.targets.cuda.arithmetic import with_functions
+from burnish.targets.cuda.contraction_copy import is_depth_first, write_copies, write_maps, write_prefetch
+from burnish.targets.cuda.contraction_epilogue import write_epilogue
+from burnish.targets.cuda.contraction_frame import Frame, accumulator_kind, write_place, write_starts
+from burnish.targets.cuda.contraction_load import write_addresses, write_loads
+from burnish.targets.cuda.contraction_tile import Tile
+from burnish.targets.cuda.source import Parameter, Source, Workspace
+
+PREFETCH = """@triton.jit
+def prefetch(pointers):
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; mov.b32 $0, 0;", "=r,l", [pointers], dtype=tl.int32, is_pure=False, pack=1
+    )
+
+
+"""
+
+
+def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
+    """The kernel under a schedule. Equal arguments give equal text."""
+    f = Frame(kernel, tile, target)
+    if tile.persistent:
+        _write_start(f)
+        f.line(f"for place in tl.range(tl.program_id(0), {f.number(f.tiles)}, tl.num_programs(0), flatten=True):")
+        f.indent += 1
+        write_place(f)
+        _write_tile(f)
+        grid: Dim = minimum(f.tiles, f.programs)
+    else:
+        f.line("place = tl.program_id(0)")
+        write_place(f)
+        _write_steps(f)
+        _write_start(f)
+        _write_tile(f)
+        grid = f.tiles
+    parameters = _parameters(f)
+    names = ", ".join(p.name for p in parameters)
+    text = "\n".join([*(["@triton.jit"]), f"def kernel({names}):", *f.lines.text, ""])
+    if tile.prefetch:
+        text = PREFETCH + text
+    return Source(with_functions(text), parameters, (grid, tile.split, 1), tile.warps, tile.stages, f.overlaps)
+
+
+def _write_steps(f: Frame) -> None:
+    """first_step, last_step: the part of the sum that this program has."""
+    steps = f.reduction.steps
+    if f.tile.split == 1:
+        f.line("first_step = 0")
+        f.line(f"last_step = {f.number(steps)}")
+        return
+    each = f.number(ceildiv(steps, f.tile.split))
+    f.line("part = tl.program_id(1)")
+    f.line(f"first_step = part * {each}")
+    f.line(f"last_step = tl.minimum(first_step + {each}, {f.number(steps)})")
+
+
+def _write_start(f: Frame) -> None:
+    if not f.overlaps:
+        return
+    f.line("gdc_launch_dependents()")
+    if f.tile.prefetch:
+        write_prefetch(f)
+    f.line("gdc_wait()")
+
+
+def _write_tile(f: Frame) -> None:
+    """Sum, and store."""
+    tile = f.tile
+    if tile.is_copied:
+        write_starts(f)
+        write_maps(f)
+        load: Callable[[Frame], None] = write_copies
+    else:
+        write_addresses(f)
+        load = write_loads
+    sides = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
+    f.line(f"acc = tl.zeros(({sides[0]}, {sides[1]}), tl.{accumulator_kind(f.shape.accumulator)})")
+    first, last = ("0", f.number(f.reduction.steps)) if tile.persistent else ("first_step", "last_step")
+    f.line(f"for step in range({first}, {last}):")
+    f.indent += 1
+    load(f)
+    _write_product(f)
+    f.indent -= 1
+    f.line("sums = acc.T" if tile.swap else "sums = acc")
+    if tile.split > 1:
+        _write_parts(f)
+    write_epilogue(f)
+
+
+def _write_product(f: Frame) -> None:
+    """acc += a b^T, or its transpose."""
+    tile, a_dtype, b_dtype = f.tile, f.kernel.slots[0].dtype, f.kernel.slots[1].dtype
+    row, column = ("a", "b") if is_depth_first(f) else ("a", "b.T")
+    if tile.swap:
+        row, column = ("b.T" if is_depth_first(f) else "b"), "a.T"
+    common = operand_kind(a_dtype, b_dtype, f.target)
+    kind = accumulator_kind(f.shape.accumulator)
+    if common is None:  # integers that no tensor core multiplies, exactly
+        f.line(f"acc += tl.sum(({row})[:, :, None].to(tl.{kind}) * ({column})[None, :, :].to(tl.{kind}), axis=1)")
+        return
+    for name, dtype in (("a", a_dtype), ("b", b_dtype)):
+        if dtype is not common:
+            f.line(f"{name} = {name}.to(tl.{_TRITON[common]})")
+    precision = f', input_precision="{tile.precision}"' if common is DType.F32 else ""
+    f.line(f"acc = tl.dot({row}, {column}, acc{precision}, out_dtype=tl.{kind})")
+
+
+_TRITON = {
+    DType.F16: "float16",
+    DType.BF16: "bfloat16",
+    DType.F32: "float32",
+    DType.F64: "float64",
+    DType.I8: "int8",
+}
+
+
+def operand_kind(a: DType, b: DType, target: Target) -> DType | None:
+    """What operands are multiplied as by tl.dot; None where it must be done product by product."""
+    if a is b and a in _TRITON and (a is not DType.I8 or target.capability >= 80):
+        return DType.F32 if a is DType.BF16 and target.capability < 80 else a
+    if a.is_float and b.is_float:
+        return DType.F64 if DType.F64 in (a, b) else DType.F32
+    return None
+
+
+def _write_parts(f: Frame) -> None:
+    """Add the parts of a split sum; only the last program goes on."""
+    tile, dtype = f.tile, f.shape.accumulator
+    size = tile.m * tile.n
+    f.parameters["partial"] = Workspace("partial", dtype, f.tiles * (tile.split * size * dtype.size_bytes))
+    f.parameters["counters"] = Workspace("counters", DType.I32, f.tiles * 4, zeroed=True)
+    f.line(f"inner = tl.arange(0, {tile.m})[:, None] * {tile.n} + tl.arange(0, {tile.n})[None, :]")
+    f.line(f"parts = partial + place.to(tl.int64) * {tile.split * size}")
+    f.line(f"tl.store(parts + part * {size} + inner, sums)")
+    f.line("tl.debug_barrier()")
+    f.line('arrived = tl.atomic_add(counters + place, 1, sem="acq_rel")')
+    f.line(f"if arrived == {tile.split - 1}:")
+    f.indent += 1
+    f.line("tl.store(counters + place, 0)")
+    f.line('sums = tl.load(parts + inner, cache_modifier=".cg")')
+    f.line(f"for other in tl.static_range(1, {tile.split}):")
+    f.line(f'    sums += tl.load(parts + other * {size} + inner, cache_modifier=".cg")')
+
+
+def _parameters(f: Frame) -> tuple[Parameter, ...]:
+    """In the order: addresses, maps, workspace, sizes."""
+    text = "\n".join(f.lines.text)
+    for slot in range(len(f.kernel.slots)):
+        if f"slot{slot} " in text or f"slot{slot})" in text or f"slot{slot}," in text:
+            f.pointer(slot)
+    order = sorted(f.parameters.values(), key=lambda p: p.name)
+    return (*order, *f.sizes.parameters)

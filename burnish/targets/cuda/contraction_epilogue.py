@@ -1,0 +1,114 @@
+"""What a contraction's kernel does with its sums: the task's stores, by addresses or, where they are dense, by copies.
+
+`sums` is the tile's, [m, n]. Loads at every pixel and column (residuals) come by copies too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from burnish.dims import Dim
+from burnish.lower.task import Store
+from burnish.ops.expr import Expr, walk
+from burnish.targets.cuda import arithmetic
+from burnish.targets.cuda.contraction_copy import box_of, counter_of
+from burnish.targets.cuda.contraction_frame import (
+    Frame,
+    accumulator_kind,
+    columns_have_tail,
+    rows_have_tail,
+    write_pixels,
+    write_places,
+)
+from burnish.targets.cuda.contraction_shape import Coordinate, copied_tile
+from burnish.targets.cuda.expression import Emitter, Value
+
+BOTH = frozenset({0, 1})
+
+
+def write_epilogue(f: Frame) -> None:
+    """Compute every value, then store every value."""
+    write_pixels(f)
+    emitter = _emitter(f)
+    copied = {i: _copied(f, s.slot, s.index) for i, s in enumerate(f.kernel.stores)}
+    _load_copies(f, emitter)
+    for store in f.kernel.stores:
+        emitter.value(store.value)
+    for i, store in enumerate(f.kernel.stores):
+        found = copied[i]
+        if found is None:
+            emitter.store(store.slot, store.index, store.value)
+        else:
+            _store_copy(f, emitter, store, f"map_out{i}", *found)
+
+
+def copies_stores(f: Frame) -> bool:
+    """Does any access of the epilogue go by copies?"""
+    return any(_copied(f, s.slot, s.index) is not None for s in f.kernel.stores)
+
+
+def _emitter(f: Frame) -> Emitter:
+    places = write_places(f)
+    masks = []
+    if not f.shape.pixels and rows_have_tail(f):
+        masks.append(Value("row_is", "int1", frozenset({0})))
+    if f.kernel.n.extent == 1 and columns_have_tail(f):
+        masks.append(Value("column_is", "int1", frozenset({1})))
+    mask = masks[0] if masks else None
+    if len(masks) == 2:
+        f.line("tile_is = row_is & column_is")
+        mask = Value("tile_is", "int1", BOTH)
+    return Emitter(
+        f.kernel.slots,
+        places,
+        pointers=[f"slot{i}" for i in range(len(f.kernel.slots))],
+        sizes=f.sizes,
+        lines=f.lines,
+        indent=f.indent,
+        accumulators=(Value("sums", accumulator_kind(f.shape.accumulator), BOTH),),
+        mask=mask,
+    )
+
+
+def _copied(f: Frame, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
+    if not f.tile.is_copied or f.tile.direct:
+        return None
+    return copied_tile(f.shape, f.kernel.slots[slot], index)
+
+
+def _load_copies(f: Frame, emitter: Emitter) -> None:
+    """Loads of whole tiles, before anything is computed."""
+    seen: set[Expr] = set()
+    for store in f.kernel.stores:
+        for node in walk(store.value):
+            if node.op != "load" or node in seen:
+                continue
+            seen.add(node)
+            found = _copied(f, node.attr, node.args)
+            if found is None or not f.kernel.slots[node.attr].dtype.is_float:
+                continue
+            axes, offset = found
+            name = f.tensor_map(f"map_in{len(seen)}", node.attr, axes, box_of(axes, f, f.tile.n), offset)
+            kind = arithmetic.register_kind(node.dtype)
+            text = f"{name}.load([{_places(f, axes)}]).reshape({f.tile.m}, {f.tile.n}).to(tl.{kind})"
+            emitter.remember(node, Value(emitter.let(text), kind, BOTH))
+
+
+def _store_copy(f: Frame, emitter: Emitter, store: Store, name: str, axes: Sequence[Coordinate], offset: Dim) -> None:
+    wanted = f.kernel.slots[store.slot].dtype
+    value = emitter.typed_value(store.value)
+    text = value.text if wanted is store.value.dtype else arithmetic.cast(store.value.dtype, wanted, value.text)
+    if value.dims != BOTH:
+        text = f"tl.broadcast_to({text}, ({f.tile.m}, {f.tile.n}))"
+    kind = arithmetic.stored_kind(wanted)
+    if kind != value.kind:
+        text = f"({text}).to(tl.{kind})"
+    box = box_of(axes, f, f.tile.n)
+    f.tensor_map(name, store.slot, axes, box, offset)
+    if len(box) > 2:
+        text = f"({text}).reshape({', '.join(map(str, box))})"
+    f.line(f"{name}.store([{_places(f, axes)}], {text})")
+
+
+def _places(f: Frame, axes: Sequence[Coordinate]) -> str:
+    return ", ".join([*(counter_of(f, c) for c in axes[:-1]), "column0"])

@@ -1,0 +1,142 @@
+"""Operands of a contraction by addresses: any strides, any alignment, windows as masks.
+
+A's tile is [m, k], B's [n, k]. In chunks, a tap's place in A is a number, and a window's test is one of m rows; in flat
+steps (few channels) each of k elements has its own place, and the test is one of [m, k].
+"""
+
+from __future__ import annotations
+
+from burnish.dims import Dim
+from burnish.lower.contraction_runs import Run
+from burnish.lower.task import Window
+from burnish.targets.cuda.contraction_frame import Frame, write_counters, write_pixels
+from burnish.targets.cuda.contraction_shape import pixel_count
+from burnish.targets.cuda.contraction_tile import Tile
+
+
+def write_addresses(f: Frame) -> None:
+    """Before the loop: where the rows of A and of B begin, and where the rows lie in each window."""
+    write_pixels(f, inside=True)
+    terms = [f.scaled(f"pixel{i}", r.a_stride) for i, r in enumerate(f.pixels) if r.a_stride != 0]
+    first = sum((w.first * w.stride for w in f.kernel.windows), start=0)  # windows' coordinates start at `first`
+    base = _at_groups(f, 0) + (f" + {f.number(first)}" if first != 0 else "")
+    f.line(f"a_rows = {base} + ({' + '.join(terms) or 'row * 0'})[:, None]")
+    for i, window in enumerate(f.kernel.windows):
+        places = [(n, step) for n, r in enumerate(f.pixels) for x, step in window.steps if x in r.axes]
+        moved = " + ".join(f"pixel{n}" if step == 1 else f"pixel{n} * {step}" for n, step in places)
+        f.line(f"window{i} = {moved or 'row * 0'} + {window.first}")
+    f.line(f"deep = tl.arange(0, {f.tile.k})")
+    f.line(f"column_read = column0 + tl.arange(0, {f.tile.n})")
+    if f.kernel.packed:
+        columns, depth = packed_shape(f)
+        group = _flat_group(f)
+        base = f.pointer(1) + (f" + ({group}).to(tl.int64) * {columns * depth}" if group else "")
+        stride: Dim = depth
+    else:
+        f.line(f"column_read = tl.minimum(column_read, {f.number(f.kernel.n.extent)} - 1)")
+        base, stride = _at_groups(f, 1), f.shape.n_stride
+    offset = f"column_read.to(tl.int64) * {f.number(stride)}" if f.is_wide else f"column_read * {f.number(stride)}"
+    f.line(f"b_rows = {base} + ({offset})[:, None]")
+
+
+def packed_shape(f: Frame) -> tuple[int, int]:
+    """(columns, elements of each) of packed B: whole tiles, so that no read of it needs a mask."""
+    columns, depth = f.column_tiles * f.tile.n, f.reduction.packed_depth
+    assert isinstance(columns, int) and isinstance(depth, int), "a packed operand's sizes are known"
+    return columns, depth
+
+
+def write_loads(f: Frame) -> None:
+    """In the loop, at step `step`: a [m, k] and b [n, k]."""
+    if f.reduction.is_flat:
+        _write_flat(f)
+    else:
+        _write_chunk(f)
+    deep = f"step * {f.tile.k} + deep" if f.kernel.packed else None
+    if deep is not None:
+        f.line(f"b = tl.load(b_rows + ({deep})[None, :])")
+        return
+    taps, channel = f.reduction.taps, f.reduction.channel
+    terms = [f.scaled(f"tap{i}", t.b_stride) for i, t in enumerate(taps) if t.b_stride != 0]
+    terms.append(f.scaled("channel", channel.b_stride))
+    mask = ", mask=deep_is[None, :], other=0" if _depth_has_tail(f) else ""
+    f.line(f"b = tl.load(b_rows + ({' + '.join(terms)})[None, :]{mask})")
+
+
+def _write_chunk(f: Frame) -> None:
+    """The channels of one tap: `tap0` ... are numbers."""
+    taps, channel = f.reduction.taps, f.reduction.channel
+    chunks = f.number(f.reduction.padded_channels // f.tile.k)
+    if taps:
+        f.line(f"tap = step // {chunks}")
+        f.line(f"channel = step % {chunks} * {f.tile.k} + deep")
+        write_counters(f, "tap", [t.extent for t in taps], [f"tap{i}" for i in range(len(taps))])
+    else:
+        f.line(f"channel = step * {f.tile.k} + deep")
+    if _depth_has_tail(f):
+        f.line(f"deep_is = channel < {f.number(channel.extent)}")
+    tests = [t for i, w in enumerate(f.kernel.windows) for t in _inside(f, w, f"window{i}", scalar_taps=True)]
+    masks = [f"({' & '.join(tests)})[:, None]"] if tests else []
+    _write_load_a(f, masks)
+
+
+def _write_flat(f: Frame) -> None:
+    """Any taps and channels: `tap0` ... and `channel` are [k]."""
+    taps, channel = f.reduction.taps, f.reduction.channel
+    f.line(f"flat = step * {f.tile.k} + deep")
+    extents = [*(t.extent for t in taps), channel.extent]
+    write_counters(f, "flat", extents, [*(f"tap{i}" for i in range(len(taps))), "channel"])
+    if _depth_has_tail(f):
+        f.line(f"deep_is = flat < {f.number(f.reduction.depth)}")
+    masks = [t for i, w in enumerate(f.kernel.windows) for t in _inside(f, w, f"window{i}", scalar_taps=False)]
+    _write_load_a(f, masks)
+
+
+def _write_load_a(f: Frame, masks: list[str]) -> None:
+    taps, channel = f.reduction.taps, f.reduction.channel
+    terms = [f.scaled(f"tap{i}", t.a_stride) for i, t in enumerate(taps) if t.a_stride != 0]
+    terms.append(f.scaled("channel", channel.a_stride))
+    if _depth_has_tail(f):
+        masks = [*masks, "deep_is[None, :]"]
+    mask = f", mask={' & '.join(masks)}, other=0" if masks else ""
+    f.line(f"a = tl.load(a_rows + ({' + '.join(terms)})[None, :]{mask})")
+
+
+def _inside(f: Frame, window: Window, base: str, scalar_taps: bool) -> list[str]:
+    """The tests that a window's coordinate has."""
+    moving = [(i, step) for i, t in enumerate(f.reduction.taps) for x, step in window.steps if x in t.axes]
+    if not scalar_taps:
+        base = f"{base}[:, None]"
+    terms = [f"tap{i}" if step == 1 else f"tap{i} * {step}" for i, step in moving]
+    moved = " + ".join(terms)
+    if moved and not scalar_taps:
+        moved = f"({moved})[None, :]"
+    at = f"({base} + {moved})" if moved else base
+    return [f"({at} >= 0)", f"({at} < {f.number(window.extent)})"]
+
+
+def _depth_has_tail(f: Frame) -> bool:
+    depth = f.reduction.depth if f.reduction.is_flat else f.reduction.channel.extent
+    return not isinstance(depth, int) or depth % f.tile.k != 0
+
+
+def _at_groups(f: Frame, slot: int) -> str:
+    """The address of a group's first element."""
+    terms = [f.pointer(slot)]
+    for i, run in enumerate(f.shape.groups):
+        stride = run.a_stride if slot == 0 else run.b_stride
+        if stride != 0:
+            terms.append(f.scaled(f"group{i}", stride))
+    return " + ".join(terms)
+
+
+def _flat_group(f: Frame) -> str:
+    return "group" if f.shape.groups else ""
+
+
+def fits_by_address(tile: Tile, taps: tuple[Run, ...], channel: Run) -> bool:
+    """Chunks need a first run; a flat step needs known extents of all but the outermost."""
+    return not tile.flat or all(isinstance(r.extent, int) for r in (*taps[1:], channel))
+
+
+__all__ = ["fits_by_address", "packed_shape", "pixel_count", "write_addresses", "write_loads"]

@@ -1,0 +1,212 @@
+"""A program and its tactics become cubins, kernel steps and one Variant of the plan.
+
+Each distinct (kernel, schedule) is compiled once, all of them in parallel. The arena holds, from its start:
+
+    counters     of launches that count; zero when shapes are bound, one after another, never shared
+    temporaries  as `plan_memory` placed them
+    workspace    of the launch that runs: launches follow one another, so all of them share it
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from burnish.dims import bounds
+from burnish.lower.arena import Arena
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Binding, Branch, Fail, Launch, Program, ReferenceStep, Slot, Step, each_launch
+from burnish.lower.work import bytes_touched, flops
+from burnish.plan.manifest import (
+    Argument,
+    BranchStep,
+    FailStep,
+    KernelStep,
+    LaunchSpec,
+    PointerArgument,
+    ScalarArgument,
+    StepSpec,
+    StorageSpec,
+    TensorMapArgument,
+    Variant,
+)
+from burnish.target import Target
+from burnish.targets.constants import Constants
+from burnish.targets.cuda.compile import Cubin, compile_sources
+from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
+from burnish.targets.cuda.templates import emit, pack_constant, schedules
+from burnish.targets.steps import place_storages, reference_step
+
+ALIGN_BYTES = 256
+
+
+def emit_program(
+    program: Program, arena: Arena, target: Target, schedules: Mapping[str, Schedule]
+) -> tuple[Variant, dict[str, bytes | memoryview]]:
+    """Cubins, packed constants and steps.
+
+    schedules: tactic by kernel key; a kernel without one gets its template's first choice
+    returns: the variant, and its blobs by name (cubin/<sha256>, weights/<sha256>, reference/<sha256>)
+    """
+    emission = Emission(program, arena, target, schedules)
+    return emission.variant(), {**emission.blobs, **emission.constants.blobs}
+
+
+@dataclass
+class Emission:
+    """One variant being made."""
+
+    program: Program
+    arena: Arena
+    target: Target
+    tactics: Mapping[str, Schedule]
+    blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.constants = Constants(self.program, pack_constant)
+        self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
+        self.ranges = {name: (low, high) for name, (low, _, high) in self.program.symbols.items()}
+        self.launches: list[LaunchSpec] = []
+        self.workspace = Workspaces(self.ranges)
+        self.chosen: dict[str, Schedule] = {}
+        self.sources: dict[str, Source] = {}
+
+    def variant(self) -> Variant:
+        for launch in each_launch(self.program.steps):
+            self._choose(launch)
+        keys = list(self.sources)
+        self.cubins = dict(zip(keys, compile_sources([(self.sources[key], self.target) for key in keys])))
+        bound = {id(x): self.constants.bind(x, self.chosen[x.kernel.key]) for x in each_launch(self.program.steps)}
+        self.constants.keep_outputs()
+        self.bound = bound
+        self.workspace.first = max([len(self.program.storages) - 1, *self.constants.storages()]) + 1
+        steps = self._steps(self.program.steps)
+        start = self.workspace.counter_bytes
+        offsets = {n: start + offset for n, offset in self.arena.offsets.items()}
+        storages = place_storages(self.program, offsets, self.constants.storages())
+        own = self.workspace.storages(start + _aligned(self.arena.size_bytes))
+        return Variant(
+            target=str(self.target),
+            code="",
+            storages=(*storages, *own),
+            arena_bytes=start + _aligned(self.arena.size_bytes) + self.workspace.shared_bytes,
+            zero_bytes=start + self.arena.zero_bytes,
+            scratch_bytes=0,
+            steps=tuple(steps),
+            launches=tuple(self.launches),
+        )
+
+    def _choose(self, launch: Launch) -> None:
+        kernel = launch.kernel
+        if kernel.key not in self.chosen:
+            schedule = self.tactics.get(kernel.key) or schedules(kernel, self.target, self.sizes)[0]
+            self.chosen[kernel.key] = schedule
+            self.sources[kernel.key] = emit(kernel, schedule, self.target)
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def _steps(self, steps: Sequence[Step]) -> list[StepSpec]:
+        return [self._step(step) for step in steps]
+
+    def _step(self, step: Step) -> StepSpec:
+        if isinstance(step, Launch):
+            return self._launch(step)
+        if isinstance(step, ReferenceStep):
+            self.constants.use(step)
+            spec, launch = reference_step(step, len(self.launches))
+            self.blobs[spec.blob] = step.model
+            self.launches.append(launch)
+            return spec
+        if isinstance(step, Fail):
+            return FailStep(step.name, step.reason)
+        assert isinstance(step, Branch) and step.condition.offset == 0, step
+        self.constants.use_condition(step)
+        then, otherwise = self._steps(step.then), self._steps(step.otherwise)
+        return BranchStep(step.condition.storage, tuple(then), tuple(otherwise))
+
+    def _launch(self, launch: Launch) -> KernelStep:
+        kernel = launch.kernel
+        source, cubin = self.sources[kernel.key], self.cubins[kernel.key]
+        blob = f"cubin/{hashlib.sha256(cubin.content).hexdigest()}"
+        self.blobs[blob] = cubin.content
+        number = len(self.launches)
+        work = (flops(kernel), bytes_touched(kernel))
+        kind, tactic = type(kernel).__name__, str(self.chosen[kernel.key])
+        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, tactic, *work))
+        return KernelStep(
+            code=blob,
+            entry=cubin.entry,
+            grid=source.grid,
+            threads=cubin.threads,
+            shared_bytes=cubin.shared_bytes,
+            arguments=tuple(self._arguments(source, cubin, kernel.slots, self.bound[id(launch)])),
+            launch=number,
+            overlaps=source.overlaps,
+        )
+
+    def _arguments(
+        self, source: Source, cubin: Cubin, slots: Sequence[Slot], bindings: Sequence[Binding]
+    ) -> list[Argument]:
+        """All parameters of the machine code, in order."""
+        found: list[Argument] = []
+        maps = iter(cubin.maps)
+        spaces = self.workspace.of_launch(source)
+        for parameter in source.parameters:
+            if isinstance(parameter, Pointer):
+                at = bindings[parameter.slot]
+                found.append(PointerArgument(at.storage, at.offset * slots[parameter.slot].dtype.size_bytes))
+            elif isinstance(parameter, Size):
+                found.append(ScalarArgument(parameter.value, parameter.dtype.value))
+            elif isinstance(parameter, Workspace):
+                found.append(spaces[parameter.name])
+            else:
+                found += _tensor_map(parameter, bindings[parameter.slot], *next(maps))
+        return found + [ScalarArgument(0, "i64")] * cubin.trailing_pointers
+
+
+def _tensor_map(parameter: TensorMap, at: Binding, box: tuple[int, ...], swizzle: int) -> list[Argument]:
+    """Triton passes a descriptor as the map, the tensor's sizes (i32) and its strides (i64)."""
+    offset = (at.offset + parameter.offset) * parameter.dtype.size_bytes
+    steps = parameter.steps or (1,) * len(parameter.shape)
+    encoded = TensorMapArgument(
+        at.storage, offset, parameter.dtype, parameter.shape, parameter.strides, box, steps, swizzle
+    )
+    sizes = [ScalarArgument(n, "i32") for n in parameter.shape]
+    return [encoded, *sizes, *(ScalarArgument(n, "i64") for n in parameter.strides)]
+
+
+@dataclass
+class Workspaces:
+    """Memory of launches' own. `first`: the number of the storage with the counters; the shared one comes after it."""
+
+    ranges: Mapping[str, tuple[int, int]]
+    first: int = 0
+    counter_bytes: int = 0
+    shared_bytes: int = 0
+
+    def of_launch(self, source: Source) -> dict[str, Argument]:
+        """An address for each workspace of a launch."""
+        found: dict[str, Argument] = {}
+        used = 0
+        for space in source.parameters:
+            if isinstance(space, Workspace):
+                size = _aligned(bounds(space.size_bytes, self.ranges)[1])
+                if space.zeroed:
+                    found[space.name] = PointerArgument(self.first, self.counter_bytes)
+                    self.counter_bytes += size
+                else:
+                    found[space.name] = PointerArgument(self.first + 1, used)
+                    used += size
+        self.shared_bytes = max(self.shared_bytes, used)
+        return found
+
+    def storages(self, shared_offset: int) -> tuple[StorageSpec, ...]:
+        return (
+            StorageSpec(self.first, "arena", self.counter_bytes, 0),
+            StorageSpec(self.first + 1, "arena", self.shared_bytes, shared_offset),
+        )
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGN_BYTES) * ALIGN_BYTES

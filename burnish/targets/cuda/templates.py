@@ -1,0 +1,47 @@
+"""Which template does which kernel. A template is a module:
+
+schedules(kernel, target, sizes) -> list           legal ones, best guess first
+emit(kernel, schedule, target) -> Source           Triton source, parameters, grid
+pack(kernel, schedule, slot, array) -> array       optional: a constant as the schedule wants it, or the array itself
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import AttentionTask, Contraction, Kernel, Loops
+from burnish.target import Target
+from burnish.targets.cuda.source import Source
+
+Array = np.ndarray[Any, Any]
+
+_MODULES: dict[type, str] = {Loops: "loops", Contraction: "contraction", AttentionTask: "attention"}
+
+
+def template_of(kernel: Kernel) -> ModuleType:
+    """The module that emits this kind of kernel."""
+    return importlib.import_module(f"burnish.targets.cuda.{_MODULES[type(kernel)]}")
+
+
+def schedules(kernel: Kernel, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+    """Every legal schedule, the one that the template's cost model holds for best first. `sizes`: the usual dims."""
+    found: list[Schedule] = template_of(kernel).schedules(kernel, target, sizes)
+    return found
+
+
+def emit(kernel: Kernel, schedule: Schedule, target: Target) -> Source:
+    """The kernel's source under a schedule."""
+    source: Source = template_of(kernel).emit(kernel, schedule, target)
+    return source
+
+
+def pack_constant(kernel: Kernel, schedule: Schedule, slot: int, array: Array) -> Array:
+    """The constant of a slot, as the schedule wants it; the very same object if it stays as it is."""
+    pack = getattr(template_of(kernel), "pack", None)
+    return array if pack is None else pack(kernel, schedule, slot, array)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import onnx
 import onnx.parser
@@ -51,15 +51,6 @@ def program(profile: Range | None = None) -> Program:
 
 def batches(low: int, usual: int, high: int) -> Range:
     return tuple((n, 3, 16, 16) for n in (low, usual, high))  # type: ignore[return-value]
-
-
-def by_tactic(nanoseconds: Callable[[str], float], noise: float = 0.01) -> Callable[[Target], Measure]:
-    """A measurement that answers by the tactic alone, and notes what it was asked."""
-
-    def measure(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
-        return [Timing(nanoseconds(p.manifest.variants[0].launches[0].tactic), noise) for p in plans]
-
-    return lambda target: measure
 
 
 def last_is_best(target: Target) -> Measure:

@@ -12,11 +12,7 @@ from typing import Any
 import numpy as np
 
 TERAFLOPS, TERABYTES, LAUNCH_US = 781.0, 4.25, 1.2  # an H200: half-precision products, copies, a node of a graph
-TOLERANCE = {"f32": 1e-3, "fp16": 3e-2, "bf16": 2e-1}  # of the largest value: these weights amplify what is rounded
-    "f32": 1e-4,
-    "fp16": 5e-3,
-    "bf16": 4e-2,
-}  # of an output's largest magnitude; random weights, whole networks
+TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2, "bf16": 2e-1}  # of the largest value: these weights amplify every rounding
 MOST_CHECKED = 8  # rows of a batch that are compared with the oracle
 
 

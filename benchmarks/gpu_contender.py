@@ -66,7 +66,7 @@ class Torch:
             given = {name: torch.from_numpy(array) for name, array in found.items()}
         model, _, field = make_model(Path(spec["script"]), spec["model"], "sdpa")
         inputs = {name: tensor for name, tensor in given.items() if name != "attention_mask"}
-        dtype = {"fp16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}[spec["precision"]]
+        dtype = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[spec["precision"]]
         model = model.to(self._device, dtype)
         self._inputs = {n: t.to(self._device, dtype if t.is_floating_point() else t.dtype) for n, t in inputs.items()}
         if "pixel_values" in self._inputs:

@@ -14,20 +14,26 @@ class Settings:
     """debug (BURNISH_DEBUG): what a build says on stderr: 1 its passes and stages, 3 also every launch and its tactic.
 
     threads (BURNISH_THREADS): CPU threads of an engine where the caller does not say; 0 means all cores.
+    graphs (BURNISH_GRAPHS): CUDA graphs that a context keeps, one for each set of shapes and addresses; 0 means none.
     """
 
     debug: int = 0
     threads: int = 0
+    graphs: int = 16
 
 
 @functools.cache
 def settings() -> Settings:
     """The settings of this process. E604 for a value that is no number."""
-    return Settings(debug=_number("BURNISH_DEBUG"), threads=_number("BURNISH_THREADS"))
+    return Settings(
+        debug=_number("BURNISH_DEBUG"),
+        threads=_number("BURNISH_THREADS"),
+        graphs=_number("BURNISH_GRAPHS", Settings().graphs),
+    )
 
 
-def _number(name: str) -> int:
-    text = os.environ.get(name, "0")
+def _number(name: str, otherwise: int = 0) -> int:
+    text = os.environ.get(name, str(otherwise))
     if not text.isdecimal():
         raise UserError(
             "E604",

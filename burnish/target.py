@@ -45,6 +45,11 @@ class Target:
         return int(self.level.removeprefix("sm_").rstrip("a"))
 
     @property
+    def rank(self) -> tuple[int, int]:
+        """How good its code is on a machine that runs it: larger is better, among targets of one kind."""
+        return (ARCHITECTURES if self.kind == "cuda" else LEVELS).index(self.level), len(self.extensions)
+
+    @property
     def needed_flags(self) -> tuple[str, ...]:
         """The processor flags, by Linux's names, that code for this target may use (cpu)."""
         levels = LEVELS[: LEVELS.index(self.level) + 1]

@@ -1,12 +1,23 @@
-"""Devices: allocate, load code, launch. `Device` is what the runtime asks for; cpu.py and null.py are two of them."""
+"""Devices: where plans run. `Device` is what the runtime asks for; cpu.py, cuda/ and null.py have one each.
+
+A device *installs* a plan's variant (code and constants, shared), and an installed variant opens *sessions*: one caller's memory
+and queue of work. What differs between a processor and a GPU stays behind these protocols: the runtime never asks which it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
+from burnish.plan.manifest import KernelStep, NativeStep, Plan, TensorSpec, Variant
 from burnish.target import Target
 
-__all__ = ["Device", "Memory", "Team"]
+__all__ = ["Device", "Installed", "Launches", "Memory", "Session", "Stopwatch", "Team"]
+
+Array = Any  # numpy.ndarray, or devices.array.DeviceArray where the session says so
+Launches = tuple[NativeStep | KernelStep, ...]
 
 
 class Memory(Protocol):
@@ -18,21 +29,110 @@ class Memory(Protocol):
     @property
     def size_bytes(self) -> int: ...
 
-    def zero(self, size_bytes: int) -> None:
-        """Zero the first bytes."""
-
-    def array(self, dtype: Any, shape: tuple[int, ...]) -> Any:
-        """A numpy view of the bytes, where the host can see them."""
-
 
 class Team(Protocol):
-    """What runs segments of one plan for one context: threads on a cpu, a stream on a gpu."""
+    """What runs native segments of one plan for one context."""
 
     def launch(self, segment: int, buffers: int, dims: int, profile: int) -> None:
         """Run a segment to its end; addresses of the tables of docs/native-abi.md (`profile` may be 0)."""
 
     def close(self) -> None:
         """Let go of the threads. Launching afterwards is an error; closing twice is not."""
+
+
+class Stopwatch(Protocol):
+    """Times every launch of the runs that it watches."""
+
+    def end_run(self) -> None:
+        """One more run is complete."""
+
+    def milliseconds(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """[run, launch]"""
+
+
+class Session(Protocol):
+    """One caller's memory and queue of work; storages go by the variant's numbers.
+
+    A call is: bind (if its shapes are new), feed, place for each output, launch (or the steps between launches), wait.
+    """
+
+    def bind(self, values: Mapping[str, int]) -> None:
+        """New shapes: everything that they decide is worked out, and halos are zeroed."""
+
+    def feed(self, arrays: Sequence[Array]) -> None:
+        """The inputs, in the manifest's order; they stay as they are until the call is over."""
+
+    def adopt(self, value: object, spec: TensorSpec, role: str) -> Array | None:
+        """A foreign tensor in this device's memory, as an array; None for what does not lie there."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
+        """A fresh array for a result."""
+
+    def place(self, number: int, array: Array, is_fresh: bool) -> None:
+        """What the plan writes into this storage goes into the array. is_fresh: made for this call by `empty`."""
+
+    def launch(self, steps: Launches) -> None:
+        """All of them, in order."""
+
+    def wait(self) -> None:
+        """Until every result is in its array."""
+
+    def deliver(self) -> None:
+        """No more steps in this call: results go to their arrays."""
+
+    def mark(self) -> object:
+        """What was asked of the session until now."""
+
+    def join(self, stream: int, mark: object) -> None:
+        """Make a stream of the caller's wait for the mark."""
+
+    # between launches
+
+    def begin(self) -> None:
+        """A run with more than launches begins: dynamic storages are without memory."""
+
+    def learn(self, name: str, value: int) -> None:
+        """Data has decided a symbol."""
+
+    def allocate(self, number: int, size_bytes: int) -> None:
+        """Memory for a dynamic storage, for this run."""
+
+    def truth(self, number: int) -> bool:
+        """The bool at the storage's byte 0."""
+
+    def read(self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """What the storage holds, to be looked at before the next step."""
+
+    def write(self, number: int, array: np.ndarray[Any, Any]) -> None:
+        """Fill the storage."""
+
+    def collect(
+        self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...], into: Array | None, on_device: bool
+    ) -> Array:
+        """What the storage holds at the end of the run, in the caller's array or one that the caller may keep."""
+
+    # measuring
+
+    def watch(self) -> Stopwatch:
+        """From now on the launches are timed, until `unwatch`."""
+
+    def unwatch(self) -> None: ...
+
+    def time(self, steps: Launches, repeats: int) -> list[float]:
+        """Milliseconds of each of `repeats` runs of these launches on what memory holds, back to back."""
+
+    def close(self) -> None:
+        """Let go of memory and threads. Closing twice is harmless."""
+
+
+class Installed(Protocol):
+    """A variant's code and constants on a device."""
+
+    def session(self, threads: int) -> Session:
+        """E520 if there is not enough memory."""
+
+    def close(self) -> None:
+        """Let go of them when the last session closes. Closing twice is harmless."""
 
 
 class Device(Protocol):
@@ -44,14 +144,8 @@ class Device(Protocol):
     def missing(self, target: Target) -> list[str]:
         """What code for the target needs and this device lacks; empty: it runs here."""
 
-    def allocate(self, size_bytes: int) -> Memory:
-        """Zeroed memory, 64-byte aligned. E520 if there is not enough."""
+    def callers(self, threads: int) -> int:
+        """How many calls at once are worth having, with this many threads each."""
 
-    def constant(self, blob: Any) -> Memory:
-        """A plan's blob as device memory; used in place where it lies aligned."""
-
-    def load(self, code: Any) -> Any:
-        """Machine code of a plan, ready to be given to `team`. E531 if it is damaged."""
-
-    def team(self, code: Any, threads: int) -> Team:
-        """Threads that run the loaded code."""
+    def install(self, plan: Plan, variant: Variant) -> Installed:
+        """Code and constants, ready. E520 not enough memory, E531 damaged code."""

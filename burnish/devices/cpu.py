@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import mmap
 from typing import Any
 
 import numpy as np
 
 from burnish.devices import Team
+from burnish.devices.array import array_at
+from burnish.devices.cpu_session import CpuInstalled
 from burnish.devices.elf import LoadedObject, load_object
 from burnish.devices.machine import best_target, core_count, memory_bytes, supports
 from burnish.devices.threads import ThreadTeam
 from burnish.errors import EnvironmentProblem
+from burnish.plan.manifest import Plan, Variant
 from burnish.target import Target
 
 __all__ = ["Cpu", "CpuMemory", "array_at", "best_target", "core_count", "memory_bytes", "supports"]
@@ -48,6 +50,12 @@ class Cpu:
     def missing(self, target: Target) -> list[str]:
         return supports(target)
 
+    def callers(self, threads: int) -> int:
+        return max(2, core_count() // threads)
+
+    def install(self, plan: Plan, variant: Variant) -> CpuInstalled:
+        return CpuInstalled(self, plan, variant)
+
     def allocate(self, size_bytes: int) -> CpuMemory:
         """Zeroed; large ones are pages of their own, huge pages where there are any, handed out when first touched."""
         if size_bytes < mmap.PAGESIZE:
@@ -77,17 +85,6 @@ class Cpu:
 
     def team(self, code: LoadedObject, threads: int) -> Team:
         return ThreadTeam(code, threads)
-
-
-def array_at(address: int, dtype: np.dtype[Any], shape: tuple[int, ...], owner: object = None) -> np.ndarray[Any, Any]:
-    """An array over memory of this process. It keeps `owner` alive; without one, somebody else keeps the memory."""
-    size_bytes = math.prod(shape) * dtype.itemsize
-    if not size_bytes:
-        return np.empty(shape, dtype)
-    content: Any = (ctypes.c_byte * size_bytes).from_address(address)
-    content._owner = owner
-    found: np.ndarray[Any, Any] = np.frombuffer(content, np.uint8).view(dtype).reshape(shape)
-    return found
 
 
 def _advise(pages: mmap.mmap, advice: int) -> None:

@@ -1,6 +1,7 @@
-"""A device without hardware: the whole flow of loading and calling, with faults on request.
+"""Devices without hardware: the whole flow of loading and calling, with faults on request.
 
-Memory is the host's; launching runs `on_launch(segment, buffers, dims)`, or nothing: outputs then hold what they held.
+`null_cuda` is the device `cuda` over a driver that pretends (null_driver.py). `Null` stands for a processor:
+memory is the host's; launching runs `on_launch(segment, buffers, dims)`, or nothing: outputs then hold what they held.
 `faults={"allocate": 3}` makes the third allocation fail, as the real one would; `load` and `launch` likewise.
 """
 
@@ -8,11 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from burnish.devices.cpu import Cpu, CpuMemory
+from burnish.devices.cpu_session import CpuInstalled
+from burnish.devices.cuda import Cuda
+from burnish.devices.null_driver import NullDriver, OnLaunch
 from burnish.errors import BurnishError, EnvironmentProblem
+from burnish.plan.manifest import Plan, Variant
 from burnish.target import Target
 
 _HINT = "this is the null device's doing; a test asked for it"
@@ -31,6 +36,12 @@ class Null:
 
     def missing(self, target: Target) -> list[str]:
         return [flag for flag in self.lacks if flag in target.needed_flags]
+
+    def callers(self, threads: int) -> int:
+        return 2
+
+    def install(self, plan: Plan, variant: Variant) -> CpuInstalled:
+        return CpuInstalled(self, plan, variant)
 
     def allocate(self, size_bytes: int) -> CpuMemory:
         self.count("allocate", EnvironmentProblem("E520", f"cannot allocate {size_bytes} bytes", hint=_HINT))
@@ -70,3 +81,16 @@ class NullTeam:
         if not self._is_closed:
             self._device.open_teams -= 1
         self._is_closed = True
+
+
+def null_cuda(
+    capability: tuple[int, int] = (9, 0),
+    *,
+    on_launch: OnLaunch | None = None,
+    faults: Mapping[str, int] | None = None,
+    number: int = 0,
+) -> tuple[Cuda, NullDriver]:
+    """The device `cuda` without a GPU, and its driver, which notes every call."""
+    facts = replace(NullDriver().facts, capability=capability)
+    driver = NullDriver(facts, faults or {}, on_launch, number)
+    return Cuda(driver=driver), driver

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import difflib
-import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,33 +12,17 @@ from burnish.dims import format_shape
 from burnish.errors import UserError
 from burnish.plan.manifest import TensorSpec
 
-Array = np.ndarray[Any, Any]
-_pointer_at = ctypes.c_int64.from_address
+Array = np.ndarray[Any, Any]  # or a devices.DeviceArray, which has the same dtype, shape and nbytes
+Adopt = Callable[[object, TensorSpec, str], Any]
 
 
-def address_of(array: Array) -> int:
-    """Where an array's data lies. Ten times faster than `array.ctypes.data`, which counts in a call of a few us.
-
-    CPython's array object is the object header, then the data pointer (numpy's C API promises it to extensions); on
-    an interpreter where a probe finds something else there, numpy is asked.
-    """
-    if _is_pointer_first():
-        return _pointer_at(id(array) + object.__basicsize__).value
-    return int(array.ctypes.data)
-
-
-@functools.cache
-def _is_pointer_first() -> bool:
-    probe = np.zeros(3)
-    return bool(_pointer_at(id(probe) + object.__basicsize__).value == probe.ctypes.data)
-
-
-def accept_input(value: object, spec: TensorSpec) -> Array:
+def accept_input(value: object, spec: TensorSpec, adopt: Adopt | None = None) -> Array:
     """A C-contiguous, aligned array of the input's dtype: the caller's own memory, or one copy if it is strided.
 
+    adopt:  of the session; takes tensors that lie in its device's memory
     raises: E503 for another dtype; E507 for what is no array
     """
-    array = as_array(value, spec)
+    array = as_array(value, spec, "input", adopt)
     if array.dtype != spec.dtype.numpy:
         raise UserError(
             "E503",
@@ -49,28 +31,34 @@ def accept_input(value: object, spec: TensorSpec) -> Array:
             why="Burnish casts nothing silently",
             hint=f"convert it yourself: array.astype(numpy.{spec.dtype.numpy})",
         )
-    if not (array.flags.c_contiguous and array.flags.aligned):
+    if isinstance(array, np.ndarray) and not (array.flags.c_contiguous and array.flags.aligned):
         array = np.require(np.array(array, order="C"), requirements=("C", "A"))
     return array
 
 
-def accept_output(value: object, spec: TensorSpec, shape: tuple[int, ...], others: Iterable[Array] = ()) -> Array:
+def accept_output(
+    value: object,
+    spec: TensorSpec,
+    shape: tuple[int, ...],
+    others: Iterable[Array] = (),
+    adopt: Adopt | None = None,
+) -> Array:
     """The caller's buffer for an output. E508 unless it is exactly what the plan will write.
 
     others: arrays of the same call, which the plan may read after it has written the output, so that sharing bytes
             with one of them would change the answer
     """
-    array = as_array(value, spec, "output")
+    array = as_array(value, spec, "output", adopt)
     problem = ""
     if array.dtype != spec.dtype.numpy:
         problem = f"it is {_dtype_name(array)}; the output is {spec.dtype.value}"
     elif array.shape != shape:
         problem = f"it has shape {format_shape(array.shape)}; the output has {format_shape(shape)}"
-    elif not (array.flags.c_contiguous and array.flags.aligned):
+    elif isinstance(array, np.ndarray) and not (array.flags.c_contiguous and array.flags.aligned):
         problem = "it is strided or not aligned"
-    elif not array.flags.writeable:
+    elif isinstance(array, np.ndarray) and not array.flags.writeable:
         problem = "it is read-only"
-    elif any(np.may_share_memory(array, other) for other in others):
+    elif any(_may_share(array, other) for other in others):
         problem = "it shares bytes with an input or another output of this call"
     if problem:
         raise UserError(
@@ -83,10 +71,12 @@ def accept_output(value: object, spec: TensorSpec, shape: tuple[int, ...], other
     return array
 
 
-def as_array(value: object, spec: TensorSpec, role: str = "input") -> Array:
-    """numpy's own, or anything that speaks DLPack and lies in host memory. E507 for the rest."""
+def as_array(value: object, spec: TensorSpec, role: str = "input", adopt: Adopt | None = None) -> Array:
+    """numpy's own, a tensor of the device's, or anything that speaks DLPack and lies in host memory. E507 for the rest."""
     if isinstance(value, np.ndarray):
         return value
+    if adopt is not None and (adopted := adopt(value, spec, role)) is not None:
+        return adopted  # type: ignore[no-any-return]
     why = f"it is a {type(value).__name__}, which has no __dlpack__"
     if isinstance(value, np.generic):
         return np.asarray(value)
@@ -102,6 +92,14 @@ def as_array(value: object, spec: TensorSpec, role: str = "input") -> Array:
         why=why,
         hint="pass a numpy array, or a tensor on the CPU that speaks DLPack (torch: tensor.detach().cpu())",
     )
+
+
+def _may_share(array: Array, other: Array) -> bool:
+    if isinstance(array, np.ndarray) and isinstance(other, np.ndarray):
+        return np.may_share_memory(array, other)
+    if isinstance(array, np.ndarray) or isinstance(other, np.ndarray):
+        return False
+    return bool(array.address < other.address + other.nbytes and other.address < array.address + array.nbytes)
 
 
 def refuse_names(given: Mapping[str, object], specs: Sequence[TensorSpec], role: str) -> None:

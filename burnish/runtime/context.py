@@ -1,13 +1,12 @@
-"""A context: one caller's buffers, bound shapes and threads.
+"""A context: one caller's buffers, bound shapes and queue of work.
 
-Memory is allocated once, for the profile's largest shapes: the arena and the threads' scratch. A call checks the
-inputs, puts their addresses into the buffer table and launches; outputs are fresh arrays or the caller's own. Only
-tensors whose size data decides are allocated during a run (steps.py).
+Memory is allocated once, for the profile's largest shapes. A call checks the inputs, hands them to the device's session,
+says where outputs go and launches; outputs are fresh arrays or the caller's own. Only tensors whose size data decides
+are allocated during a run (steps.py).
 """
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.errors import UserError
-from burnish.runtime.arrays import accept_input, accept_output, address_of, refuse_names
-from burnish.runtime.layout import segment_numbers
+from burnish.runtime.arrays import accept_input, accept_output, refuse_names
+from burnish.runtime.pending import Pending
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
 from burnish.runtime.shapes import Bound, Shape
 from burnish.runtime.steps import Run
@@ -31,48 +30,64 @@ class Context:
     """Made by `engine.create_context()`. One call at a time (E510): make one context for each concurrent caller."""
 
     def __init__(self, engine: Engine) -> None:
-        variant, self._layout, device = engine.variant, engine.layout, engine.device
         self.engine = engine
-        self._arena = device.allocate(max(variant.arena_bytes, 1))
-        self._scratch = device.allocate(max(variant.scratch_bytes * engine.threads, 1))
-        table = self._layout.addresses
-        for storage in variant.storages:
-            if storage.kind == "arena":
-                table[storage.number] = self._arena.address + storage.offset
-        self._buffers = (ctypes.c_int64 * (len(table) + 1))(*table, self._scratch.address)
-        self._dims = (ctypes.c_int64 * max(len(engine.manifest.symbols), 1))()
-        self._addresses = (ctypes.addressof(self._buffers), ctypes.addressof(self._dims))
+        self._layout = engine.layout
+        self._session = engine.installed.session(engine.threads)
         self._shapes: tuple[Shape, ...] = ()
         self._bound: Bound | None = None
-        self._numbers: dict[int, int] = {}
         self._recorder: Recorder | None = None
+        self._pending: Pending | None = None
         self._lock = threading.Lock()
         self._is_closed = False
-        self._team = device.team(engine.code, engine.threads)
 
     def __call__(
-        self, inputs: Mapping[str, Any] | None = None, /, *, out: Mapping[str, Any] | None = None, **named: Any
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        out: Mapping[str, Any] | None = None,
+        on_device: bool = False,
+        **named: Any,
     ) -> dict[str, Array]:
-        """Run the plan; outputs by name. `out`: the caller's buffers for some outputs; the rest are fresh arrays.
+        """Run the plan; outputs by name, complete when this returns.
 
-        raises: E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step
+        inputs:    numpy arrays; tensors in the device's memory (DLPack, __cuda_array_interface__) are used where they
+                   lie, once what their producer's stream has been given is done
+        out:       the caller's buffers for some outputs, in host or device memory; the rest are fresh arrays
+        on_device: fresh arrays are left in the device's memory (a DeviceArray on a GPU)
+        raises:    E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step
         """
         if not self._lock.acquire(False):
             raise _busy()
         try:
-            if self._is_closed:
-                raise closed()
-            arrays = self._accept(named if inputs is None else inputs)
-            bound = self._bind(tuple([a.shape for a in arrays]))
-            buffers = self._buffers
-            for (spec, _), array in zip(self._layout.inputs, arrays):
-                buffers[spec.storage] = address_of(array)
-            results = self._place_outputs(bound, arrays, out)
-            if self._layout.segments is None or self._recorder is not None:
-                return self._run_steps(bound, results, out or {})
-            for segment in self._layout.segments:
-                self._team.launch(self._numbers[segment], *self._addresses, 0)
+            results = self._start(named if inputs is None else inputs, out, on_device)
+            self._session.wait()
             return results
+        finally:
+            self._lock.release()
+
+    def enqueue(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        out: Mapping[str, Any] | None = None,
+        on_device: bool = False,
+        **named: Any,
+    ) -> Pending:
+        """As a call, without waiting for the device: `pending.wait()` gives the outputs.
+
+        Host inputs may be changed at once, device inputs must stay as they are until the work is done. The context
+        holds one caller's buffers: its next call finishes this one first. Two contexts overlap. A cpu has no queue: the
+        calling thread is one of its workers, so that the work is done when this returns.
+        """
+        if not self._lock.acquire(False):
+            raise _busy()
+        try:
+            given = named if inputs is None else inputs
+            results = self._start(given, out, on_device)
+            self._pending = Pending(self._session, results, given, self._lock)
+            return self._pending
         finally:
             self._lock.release()
 
@@ -82,7 +97,7 @@ class Context:
 
     def profile(self, inputs: Mapping[str, Any], iterations: int = 10) -> list[LayerTime]:
         """Time of every launch and reference step: medians over `iterations` runs on these inputs."""
-        recorder = Recorder(len(self.engine.variant.launches))
+        recorder = Recorder(len(self.engine.variant.launches), self._session.watch())
 
         def run() -> None:
             self._recorder = recorder
@@ -92,13 +107,27 @@ class Context:
                 self._recorder = None
             recorder.end_run()
 
-        return measure_layers(run, recorder, self.engine.variant, iterations, self._values)
+        try:
+            return measure_layers(run, recorder, self.engine.variant, iterations, self._values)
+        finally:
+            self._session.unwatch()
+
+    def time(self, inputs: Mapping[str, Any], repeats: int = 100) -> list[float]:
+        """Milliseconds of each of `repeats` runs of all launches, back to back, without the copies of a call.
+
+        On a GPU between events around replays of the CUDA graph. E517 for a plan that is more than launches.
+        """
+        if self._layout.launches is None:
+            raise _not_timed()
+        self(inputs)
+        with self._lock:
+            return self._session.time(self._layout.launches, repeats)
 
     def close(self) -> None:
-        """Stop the threads. Closing twice is harmless; calling afterwards is E511."""
+        """Let go of memory and threads. Closing twice is harmless; calling afterwards is E511."""
         with self._lock:
             self._is_closed = True
-            self._team.close()
+            self._session.close()
 
     def __enter__(self) -> Context:
         return self
@@ -109,6 +138,25 @@ class Context:
     def _values(self) -> Mapping[str, int]:
         return {} if self._bound is None else self._bound.values
 
+    def _start(self, given: Mapping[str, Any], out: Mapping[str, Any] | None, on_device: bool) -> dict[str, Array]:
+        """Everything up to waiting: the device has the work."""
+        if self._is_closed:
+            raise closed()
+        if self._pending is not None:
+            self._pending.finish()
+            self._pending = None
+        session, launches = self._session, self._layout.launches
+        arrays = self._accept(given)
+        bound = self._bind(tuple([a.shape for a in arrays]))
+        session.feed(arrays)
+        results = self._place_outputs(bound, arrays, out, on_device)
+        if launches is not None:
+            session.launch(launches)
+        else:
+            results = self._run_steps(bound, results, out or {}, on_device)
+        session.deliver()
+        return results
+
     def _accept(self, given: Mapping[str, Any]) -> list[Array]:
         arrays = []
         for spec, dtype in self._layout.inputs:
@@ -116,7 +164,7 @@ class Context:
             if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.carray:
                 if value is None:
                     refuse_names(given, self.engine.manifest.inputs, "input")
-                value = accept_input(value, spec)
+                value = accept_input(value, spec, self._session.adopt)
             arrays.append(value)
         if len(given) != len(arrays):
             refuse_names(given, self.engine.manifest.inputs, "input")
@@ -124,55 +172,50 @@ class Context:
 
     def _bind(self, shapes: tuple[Shape, ...]) -> Bound:
         if self._bound is None or shapes != self._shapes:
-            self._bound = self.engine.bind(shapes)
-            self._numbers = segment_numbers(self.engine.variant.steps, self._bound.values)
-            self._shapes = shapes
-            for n, symbol in enumerate(self.engine.manifest.symbols):
-                self._dims[n] = self._bound.values.get(symbol.name, 0)
-            self._arena.zero(self.engine.variant.zero_bytes)
+            bound = self.engine.bind(shapes)
+            self._bound = None  # until the session has taken them
+            self._session.bind(bound.values)
+            self._bound, self._shapes = bound, shapes
         return self._bound
 
-    def _place_outputs(self, bound: Bound, arrays: Sequence[Array], out: Mapping[str, Any] | None) -> dict[str, Array]:
+    def _place_outputs(
+        self, bound: Bound, arrays: Sequence[Array], out: Mapping[str, Any] | None, on_device: bool
+    ) -> dict[str, Array]:
         """Arrays for the outputs that are written in place, the caller's or fresh ones."""
         if out:
             refuse_names(out, self.engine.manifest.outputs, "output")
         results: dict[str, Array] = {}
+        session = self._session
         for n, spec in self._layout.direct:
             shape = bound.outputs[n]
             assert shape is not None, spec
-            if out and spec.name in out:
-                array = accept_output(out[spec.name], spec, shape, (*arrays, *results.values()))
+            if is_fresh := not out or spec.name not in out:
+                array = session.empty(shape, spec.dtype.numpy, on_device)
             else:
-                array = np.empty(shape, spec.dtype.numpy)
-            self._buffers[spec.storage] = address_of(array)
+                array = accept_output(out[spec.name], spec, shape, (*arrays, *results.values()), session.adopt)
+            session.place(spec.storage, array, is_fresh)
             results[spec.name] = array
         return results
 
-    def _run_steps(self, bound: Bound, results: dict[str, Array], out: Mapping[str, Any]) -> dict[str, Array]:
-        engine = self.engine
-        run = Run(
-            self._layout,
-            engine.device,
-            self._team,
-            (self._buffers, self._dims),
-            bound.values,
-            engine.symbol_index,
-            self._numbers,
-            self._recorder,
-        )
-        run.run(engine.variant.steps)
-        kept: set[int] = set()
+    def _run_steps(
+        self, bound: Bound, results: dict[str, Array], out: Mapping[str, Any], on_device: bool
+    ) -> dict[str, Array]:
+        run = Run(self._layout, self._session, bound.values, self._recorder)
+        run.run()
         for spec in self._layout.collected:
-            content = run.view(spec)
-            if spec.name in out:
-                results[spec.name] = accept_output(out[spec.name], spec, content.shape)
-                np.copyto(results[spec.name], content)
-            elif run.owns(spec) and spec.storage not in kept:
-                kept.add(spec.storage)
-                results[spec.name] = content
-            else:
-                results[spec.name] = content.copy()
-        return {t.name: results[t.name] for t in engine.manifest.outputs}
+            shape = run.shape(spec)
+            into = accept_output(out[spec.name], spec, shape, (), self._session.adopt) if spec.name in out else None
+            results[spec.name] = self._session.collect(spec.storage, spec.dtype.numpy, shape, into, on_device)
+        return {t.name: results[t.name] for t in self.engine.manifest.outputs}
+
+
+def _not_timed() -> UserError:
+    return UserError(
+        "E517",
+        "this plan's launches cannot be timed as one",
+        why="it has reference steps, branches, or sizes that data decides, so the host takes part in a run",
+        hint="time calls instead: burnish bench PLAN; or launches one by one: burnish bench PLAN --layers",
+    )
 
 
 def _busy() -> UserError:

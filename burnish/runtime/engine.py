@@ -11,16 +11,16 @@ import numpy as np
 
 from burnish import plan as plans
 from burnish.devices import Device
-from burnish.devices.cpu import Cpu, core_count
+from burnish.devices.find import find_devices
+from burnish.devices.machine import core_count
 from burnish.devices.threads import MAX_THREADS
-from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan.manifest import Manifest, Plan, TensorSpec, Variant
 from burnish.runtime.arrays import refuse_names
 from burnish.runtime.context import Context, closed
 from burnish.runtime.layout import make_layout
 from burnish.runtime.shapes import Bound, Shape, bind_shapes, profile_shapes, shape_rules
+from burnish.runtime.variants import choose_variant
 from burnish.settings import settings
-from burnish.target import LEVELS, Target, parse_target
 
 Array = np.ndarray[Any, Any]
 MOST_BOUND = 256  # sets of input shapes an engine remembers
@@ -30,30 +30,31 @@ def load(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview | Plan,
     threads: int | None = None,
     *,
-    device: Device | None = None,
+    device: Device | str | None = None,
     contexts: int | None = None,
 ) -> Engine:
-    """A plan, ready to run. Nothing is compiled; constants are used where they lie in the mapped file.
+    """A plan, ready to run. Nothing is compiled; on a cpu constants are used where they lie in the mapped file.
 
-    threads:  of each context; default BURNISH_THREADS, else all cores (64 at most)
-    contexts: how many calls run at once; more callers wait. Default cores / threads, at least 2
-    raises:   E401 .. for a damaged plan; E501 if this machine lacks what the plan's code uses
+    threads:  of each context on a cpu; default BURNISH_THREADS, else all cores (64 at most)
+    device:   "cpu", "cuda", "cuda:1"; default the best that the plan has code for: a GPU, if one is there that fits
+    contexts: how many calls run at once; more callers wait. Default 2, on a cpu cores / threads if that is more
+    raises:   E401 .. for a damaged plan; E501 if this machine lacks what the plan's code uses; E833 .. without a GPU
     """
     plan = source if isinstance(source, Plan) else plans.read(source)
-    cores = core_count()
-    threads = threads or settings().threads or min(cores, MAX_THREADS)
-    return Engine(plan, threads, device or Cpu(), contexts or max(2, cores // threads))
+    threads = threads or settings().threads or min(core_count(), MAX_THREADS)
+    kinds = {v.target.partition(":")[0] for v in plan.manifest.variants}
+    devices, absent = find_devices(device, kinds) if device is None or isinstance(device, str) else ([device], {})
+    variant, chosen = choose_variant(plan.manifest, devices, absent)
+    return Engine(plan, variant, chosen, threads, contexts or chosen.callers(threads))
 
 
 class Engine:
     """`engine(x=array)` or `engine({"any name": array})` gives a dict by output name."""
 
-    def __init__(self, plan: Plan, threads: int, device: Device, contexts: int) -> None:
-        self.plan, self.threads, self.device = plan, threads, device
-        self.variant = choose_variant(plan.manifest, device)
-        self.code = device.load(plan.blobs[self.variant.code])
-        self.layout = make_layout(plan.manifest, self.variant, plan.blobs, device)
-        self.symbol_index = {s.name: n for n, s in enumerate(plan.manifest.symbols)}
+    def __init__(self, plan: Plan, variant: Variant, device: Device, threads: int, contexts: int) -> None:
+        self.plan, self.variant, self.device, self.threads = plan, variant, device, threads
+        self.layout = make_layout(plan.manifest, variant, plan.blobs)
+        self.installed = device.install(plan, variant)
         self._rules = shape_rules(plan.manifest)
         self._bounds: dict[tuple[Shape, ...], Bound] = {}
         self._idle: list[Context] = []
@@ -74,7 +75,13 @@ class Engine:
         return self.plan.manifest.outputs
 
     def __call__(
-        self, inputs: Mapping[str, Any] | None = None, /, *, out: Mapping[str, Any] | None = None, **named: Any
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        /,
+        *,
+        out: Mapping[str, Any] | None = None,
+        on_device: bool = False,
+        **named: Any,
     ) -> dict[str, Array]:
         """Run on a context of the engine's own; see Context.__call__. Callers beyond `contexts` wait their turn."""
         try:
@@ -82,7 +89,7 @@ class Engine:
         except IndexError:
             context = self._wait_for_context()
         try:
-            return context(named if inputs is None else inputs, out=out)
+            return context(named if inputs is None else inputs, out=out, on_device=on_device)
         finally:
             self._put_back(context)
 
@@ -113,7 +120,10 @@ class Engine:
         return profile_shapes(self.manifest, which)
 
     def close(self) -> None:
-        """Stop the engine's threads; calls that are running end first. Contexts that callers made are their own."""
+        """Let go of code, constants and the engine's contexts; calls that are running end first.
+
+        Contexts that callers made are their own: what they use stays until the last of them is closed.
+        """
         with self._changed:
             self._is_closed = True
             idle = self._idle
@@ -121,6 +131,7 @@ class Engine:
             self._changed.notify_all()
         for context in idle:
             context.close()
+        self.installed.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -160,32 +171,3 @@ class Engine:
         elif self._waiting:
             with self._changed:
                 self._changed.notify()
-
-
-def choose_variant(manifest: Manifest, device: Device) -> Variant:
-    """The best variant that the device can run. E501, with what each one needs, if there is none."""
-    fits: list[tuple[int, int, int, Variant]] = []
-    reasons = []
-    for place, variant in enumerate(manifest.variants):
-        target = _target(variant)
-        missing = device.missing(target) if target is not None else [f"a {variant.target.partition(':')[0]} device"]
-        if missing or target is None:
-            reasons.append(f"{variant.target} needs {', '.join(missing)}")
-        else:
-            fits.append((LEVELS.index(target.level), len(target.extensions), -place, variant))
-    if not fits:
-        raise EnvironmentProblem(
-            "E501",
-            f"this machine's {device.name} cannot run the plan",
-            why="; ".join(reasons) or "it holds no code at all",
-            hint="build it here (--target cpu), or with a lower level (--target cpu:x86-64-v2 --target cpu:x86-64-v3)",
-        )
-    return max(fits, key=lambda fit: fit[:3])[3]
-
-
-def _target(variant: Variant) -> Target | None:
-    """Its target, if it is one that this version knows."""
-    try:
-        return parse_target(variant.target)
-    except UserError:
-        return None

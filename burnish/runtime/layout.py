@@ -1,6 +1,6 @@
 """What an engine works out once about its variant, so that a call need not.
 
-Where constants lie, which outputs are written in place, whether the whole plan is native.
+Which outputs are written in place, and the steps with consecutive launches gathered: what a session gets at once.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from burnish.devices import Device, Memory
-from burnish.dims import evaluate, symbol_name, symbols
+from burnish.devices import Launches
+from burnish.dims import symbol_name, symbols
 from burnish.plan.manifest import (
-    ALONE,
-    WORTH_WAKING_FLOP,
     BranchStep,
+    FailStep,
+    KernelStep,
     Manifest,
     NativeStep,
     ReferenceStepSpec,
@@ -28,31 +28,37 @@ from burnish.plan.manifest import (
 from burnish.runtime.reference import ReferenceStep
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """A branch whose sides are gathered."""
+
+    condition: int
+    then: tuple[Item, ...]
+    otherwise: tuple[Item, ...]
+
+
+Item = Launches | Sides | ReferenceStepSpec | FailStep
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Frozen facts about one variant on one device.
+    """Frozen facts about one variant.
 
-    direct     outputs whose array the native code writes; the rest are collected when the run is over
+    direct     outputs whose array the launches write; the rest are collected when the run is over
     dynamic    storages that are allocated when their size is known, anew in every run
-    segments   the native segments in order, if the plan is nothing else and needs no `dynamic`; else None
+    launches   all steps, if the plan is nothing but launches and needs no `dynamic`; else None
     """
 
     inputs: tuple[tuple[TensorSpec, np.dtype[Any]], ...]
     direct: tuple[tuple[int, TensorSpec], ...]
     collected: tuple[TensorSpec, ...]
-    storages: tuple[StorageSpec, ...]
-    constants: Mapping[int, Memory]
     dynamic: tuple[StorageSpec, ...]
     references: Mapping[int, ReferenceStep]
-    segments: tuple[int, ...] | None
-
-    @property
-    def addresses(self) -> list[int]:
-        """The buffer table of a context: constants in, everything else 0."""
-        return [self.constants[s.number].address if s.number in self.constants else 0 for s in self.storages]
+    items: tuple[Item, ...]
+    launches: Launches | None
 
 
-def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any], device: Device) -> Layout:
+def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) -> Layout:
     """cost: O(storages + steps); no weight is read"""
     from_data = {s.name for s in manifest.symbols if s.from_data}
     dynamic = tuple(
@@ -67,32 +73,32 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any], 
             direct.append((n, spec))
         else:
             collected.append(spec)
-    segments = [step.segment for step in variant.steps if isinstance(step, NativeStep)]
-    is_simple = len(segments) == len(variant.steps) and not dynamic and not collected
+    items = gather(variant.steps)
+    is_plain = all(isinstance(item, tuple) for item in items) and not dynamic and not collected
     return Layout(
         inputs=tuple((t, t.dtype.numpy) for t in manifest.inputs),
         direct=tuple(direct),
         collected=tuple(collected),
-        storages=variant.storages,
-        constants={s.number: device.constant(blobs[s.blob]) for s in variant.storages if s.kind == "constant"},
         dynamic=dynamic,
         references={s.launch: ReferenceStep(s, blobs[s.blob]) for s in _references(variant.steps)},
-        segments=tuple(segments) if is_simple else None,
+        items=items,
+        launches=tuple(step for item in items if isinstance(item, tuple) for step in item) if is_plain else None,
     )
 
 
-def segment_numbers(steps: tuple[StepSpec, ...], values: Mapping[str, int]) -> dict[int, int]:
-    """What to call each segment by under these symbols: with ALONE where waking other threads would not pay."""
-    found: dict[int, int] = {}
+def gather(steps: tuple[StepSpec, ...]) -> tuple[Item, ...]:
+    """Consecutive launches become one item."""
+    items: list[Item] = []
     for step in steps:
-        if isinstance(step, NativeStep):
-            work = step.shared_work
-            known = bool(work) and symbols(work) <= values.keys()
-            alone = known and evaluate(work, values) < WORTH_WAKING_FLOP
-            found[step.segment] = step.segment + (ALONE if alone else 0)
-        elif isinstance(step, BranchStep):
-            found |= segment_numbers((*step.then, *step.otherwise), values)
-    return found
+        if isinstance(step, BranchStep):
+            items.append(Sides(step.condition, gather(step.then), gather(step.otherwise)))
+        elif not isinstance(step, NativeStep | KernelStep):
+            items.append(step)
+        elif items and isinstance(last := items[-1], tuple):
+            items[-1] = (*last, step)
+        else:
+            items.append((step,))
+    return tuple(items)
 
 
 def _references(steps: tuple[StepSpec, ...]) -> list[ReferenceStepSpec]:

@@ -6,11 +6,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from burnish.devices import array as arrays_module
+from burnish.devices.array import address_of
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.plan.manifest import TensorSpec
-from burnish.runtime import arrays as arrays_module
-from burnish.runtime.arrays import accept_input, address_of
+from burnish.runtime.arrays import accept_input
 
 F32 = TensorSpec("x", DType.F32, (2, 3), 0)
 

@@ -128,7 +128,7 @@ def test_the_same_tensor_may_be_two_outputs_and_a_constant_may_be_one():
 
 def test_halos_are_zero_again_when_other_shapes_are_bound():
     with load(with_variant(sum_plan(), zero_bytes=256), threads=1) as engine, engine.create_context() as context:
-        halo = context._arena.array(np.uint8, (256,))[128:]
+        halo = context._session.arena.array(np.uint8, (256,))[128:]
         is_dirty = []
         for n in (8, 8, 9):
             x = np.ones(n, np.float32)

@@ -1,10 +1,10 @@
-"""layout.py: what a variant's segments are called by under given shapes."""
+"""cpu_session.py: what a variant's segments are called by under given shapes."""
 
 from __future__ import annotations
 
+from burnish.devices.cpu_session import segment_numbers
 from burnish.dims import symbol
 from burnish.plan.manifest import ALONE, WORTH_WAKING_FLOP, BranchStep, FailStep, NativeStep
-from burnish.runtime.layout import segment_numbers
 
 PER_ROW = WORTH_WAKING_FLOP // 4
 

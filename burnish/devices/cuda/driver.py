@@ -1,0 +1,158 @@
+"""What the device `cuda` asks of NVIDIA's driver, as a protocol: bindings.py asks the real one, null_driver.py pretends.
+
+Addresses and handles are integers or opaque objects that only the driver looks into. Any call may raise E520 (no memory),
+E524 (the GPU is lost) or E526 (it refuses).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from burnish.dtypes import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A pointer parameter."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """An integer parameter of `bits` 32 or 64."""
+
+    value: int
+    bits: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMap:
+    """A tensor as the copy engine sees it, all numbers known; strides in elements, outer to inner, the last one is 1."""
+
+    address: int
+    dtype: DType
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    box: tuple[int, ...]
+    steps: tuple[int, ...]
+    swizzle: int  # bytes
+
+
+Parameter = Address | Integer | TensorMap
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """name; capability, 9.0 as (9, 0); cuda: the newest CUDA that the driver knows, 13000; shared_bytes a block can have"""
+
+    name: str
+    capability: tuple[int, int]
+    cuda: int
+    multiprocessors: int
+    memory_bytes: int
+    shared_bytes: int
+
+
+class Driver(Protocol):
+    """One GPU of this machine, and one context on it."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def current(self) -> AbstractContextManager[object]:
+        """Inside, this thread's calls go to this GPU. Everything below is called inside."""
+
+    # memory
+
+    def memory(self) -> tuple[int, int]:
+        """(free, total) bytes."""
+
+    def allocate(self, size_bytes: int) -> int: ...
+
+    def free(self, address: int) -> None: ...
+
+    def allocate_pinned(self, size_bytes: int) -> int:
+        """Host memory that the GPU copies from and to without a detour."""
+
+    def free_pinned(self, address: int) -> None: ...
+
+    def upload(self, address: int, host: int, size_bytes: int) -> None:
+        """From any host memory, complete at return."""
+
+    def download(self, host: int, address: int, size_bytes: int) -> None:
+        """To any host memory, complete at return, of what is complete when it is called."""
+
+    def copy_in(self, address: int, pinned: int, size_bytes: int, stream: int) -> None: ...
+
+    def copy_out(self, pinned: int, address: int, size_bytes: int, stream: int) -> None: ...
+
+    def copy(self, target: int, source: int, size_bytes: int, stream: int) -> None: ...
+
+    def zero(self, address: int, size_bytes: int, stream: int) -> None: ...
+
+    # code
+
+    def load(self, code: Any) -> Any:
+        """A cubin as a module. E531 if it is damaged or for another GPU."""
+
+    def unload(self, module: Any) -> None: ...
+
+    def function(self, module: Any, entry: str, shared_bytes: int) -> Any:
+        """A kernel, allowed this much shared memory. E531 if there is none of this name."""
+
+    def prepare(
+        self,
+        function: Any,
+        grid: tuple[int, int, int],
+        threads: int,
+        shared_bytes: int,
+        parameters: Sequence[Parameter],
+        overlaps: bool,
+        stream: int,
+    ) -> Any:
+        """A launch with all its parameters packed, to be done any number of times."""
+
+    def launch(self, prepared: Any) -> None: ...
+
+    # streams, events, graphs
+
+    def stream(self) -> int: ...
+
+    def destroy_stream(self, stream: int) -> None: ...
+
+    def synchronize(self, stream: int) -> None: ...
+
+    def event(self, is_timed: bool = False) -> Any: ...
+
+    def destroy_event(self, event: Any) -> None: ...
+
+    def record(self, event: Any, stream: int) -> None:
+        """During a capture: the graph records the event each time it runs."""
+
+    def wait_for(self, event: Any, stream: int) -> None:
+        """The stream goes on when the event has happened."""
+
+    def synchronize_event(self, event: Any) -> None: ...
+
+    def elapsed(self, start: Any, end: Any) -> float:
+        """Milliseconds between two events that have happened."""
+
+    def begin_capture(self, stream: int) -> None:
+        """From now on what this stream is given is not done but noted."""
+
+    def end_capture(self, stream: int) -> Any:
+        """The graph of what was noted, ready to run."""
+
+    def abandon_capture(self, stream: int) -> None:
+        """Forget what was noted."""
+
+    def launch_graph(self, graph: Any, stream: int) -> None: ...
+
+    def destroy_graph(self, graph: Any) -> None: ...

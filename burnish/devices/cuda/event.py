@@ -1,0 +1,39 @@
+"""An event of the driver's: a place in a stream's work that others can wait for."""
+
+from __future__ import annotations
+
+import sys
+
+from burnish.devices.cuda.driver import Driver
+from burnish.errors import BurnishError
+
+
+class Event:
+    """Destroyed when it is dropped."""
+
+    __slots__ = ("_driver", "handle")
+
+    def __init__(self, driver: Driver, is_timed: bool = False) -> None:
+        self.handle = None
+        self._driver = driver
+        with driver.current():
+            self.handle = driver.event(is_timed)
+
+    def record(self, stream: int) -> None:
+        self._driver.record(self.handle, stream)
+
+    def synchronize(self) -> None:
+        with self._driver.current():
+            self._driver.synchronize_event(self.handle)
+
+    def milliseconds_since(self, start: Event) -> float:
+        return self._driver.elapsed(start.handle, self.handle)
+
+    def __del__(self) -> None:
+        if self.handle is None or sys.is_finalizing():
+            return
+        try:
+            with self._driver.current():
+                self._driver.destroy_event(self.handle)
+        except BurnishError:
+            return  # the GPU is lost, and everything on it

@@ -1,0 +1,270 @@
+"""A session on a GPU: a stream, an arena, and buffers for what comes from and goes to the host; see devices.Session.
+
+Work is asked for in order on the session's own stream; only `wait`, and what the host must see between launches, waits for it. A
+tensor that already lies on the GPU is used where it lies if it is aligned as kernels may assume, else copied there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from burnish.devices import Launches
+from burnish.devices.array import address_of
+from burnish.devices.cuda.array import DeviceArray, adopt
+from burnish.devices.cuda.event import Event
+from burnish.devices.cuda.launcher import Launcher
+from burnish.devices.cuda.memory import GpuMemory
+from burnish.devices.cuda.staging import Staging
+from burnish.devices.cuda.stopwatch import EventClock, time_runs
+from burnish.dims import Dim, evaluate, symbols
+from burnish.errors import BurnishError
+from burnish.plan.manifest import KernelStep, ScalarArgument, TensorMapArgument, TensorSpec
+from burnish.settings import settings
+
+if TYPE_CHECKING:
+    from burnish.devices.cuda.device import CudaInstalled
+
+Array = Any  # a numpy array or a DeviceArray
+ALIGN_BYTES = 16  # what kernels and the copy engine may assume of an address
+
+
+class CudaSession:
+    """One caller's."""
+
+    def __init__(self, installed: CudaInstalled) -> None:
+        self._installed, self._driver, self._variant = installed, installed.driver, installed.variant
+        self._is_closed, self._is_flying = False, False
+        self._stream = 0
+        self._arena: GpuMemory | None = None
+        self._buffers: dict[int, GpuMemory] = {}
+        self._dynamic: dict[int, GpuMemory] = {}
+        self._values: dict[str, int] = {}
+        self._shape_key: tuple[int, ...] = ()
+        self._bound_names: frozenset[str] = frozenset()
+        self._fresh: list[DeviceArray] = []
+        self._results: list[tuple[int, Array]] = []
+        self._steady: dict[int, tuple[Launches, bool]] = {}
+        self._clock: EventClock | None = None
+        largest = {s.name: s.max for s in installed.symbols}
+        self._largest = {s.number: evaluate(s.size, largest) for s in self._variant.storages if s.kind != "dynamic"}
+        with self._driver.current():
+            try:
+                self._open()
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _open(self) -> None:
+        variant, driver = self._variant, self._driver
+        self._stream = driver.stream()
+        self._arena = GpuMemory(driver, variant.arena_bytes)
+        driver.zero(self._arena.address, self._arena.size_bytes, self._stream)
+        constants, start = self._installed.constants, self._arena.address
+        self._table = [
+            constants[s.number] if s.kind == "constant" else start + s.offset if s.kind == "arena" else 0
+            for s in variant.storages
+        ]
+        self._moving = tuple(s.number for s in variant.storages if s.kind in ("input", "output"))
+        self._staging = Staging(driver, self._stream)
+        self._launcher = Launcher(driver, self._stream, self._installed.functions, settings().graphs)
+
+    # a call
+
+    def bind(self, values: Mapping[str, int]) -> None:
+        self._values = dict(values)
+        self._shape_key, self._bound_names = tuple(values.values()), frozenset(values)
+        self._steady.clear()
+        if self._variant.zero_bytes and self._arena is not None:
+            with self._driver.current():
+                self._driver.zero(self._arena.address, self._variant.zero_bytes, self._stream)
+
+    def feed(self, arrays: Sequence[Array]) -> None:
+        with self._driver.current():
+            if self._is_flying:  # a call that failed on its way: its copies may still read the pinned buffers
+                self._driver.synchronize(self._stream)
+                self._staging.forget_arrivals()
+            self._is_flying, self._results, self._fresh = True, [], []
+            for number, array in zip(self._installed.inputs, arrays):
+                if isinstance(array, DeviceArray) and array.address % ALIGN_BYTES == 0:
+                    self._table[number] = array.address
+                    continue
+                self._table[number] = address = self._buffer(number, array.nbytes)
+                if isinstance(array, DeviceArray):
+                    self._driver.copy(address, array.address, array.nbytes, self._stream)
+                else:
+                    self._staging.send(number, array, address, self._largest.get(number, 0))
+
+    def adopt(self, value: object, spec: TensorSpec, role: str) -> DeviceArray | None:
+        return adopt(value, spec, role, self._driver, self._stream)
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
+        if not on_device:
+            return np.empty(shape, dtype)
+        memory = GpuMemory(self._driver, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
+        array = DeviceArray(self._driver, memory.address, dtype, shape, memory)
+        self._fresh.append(array)
+        return array
+
+    def place(self, number: int, array: Array, is_fresh: bool) -> None:
+        """A fresh array lies elsewhere in each call; kernels write to a fixed place, which keeps graphs usable."""
+        if isinstance(array, DeviceArray) and not is_fresh and array.address % ALIGN_BYTES == 0:
+            self._table[number] = array.address
+        else:
+            with self._driver.current():
+                self._table[number] = self._buffer(number, array.nbytes)
+            self._results.append((number, array))
+
+    def launch(self, steps: Launches) -> None:
+        key = self._key(steps)
+        with self._driver.current():
+            if self._clock is not None:
+                self._clock.run(key, steps, self._launcher, self._table, self._values)
+            elif key is None:
+                self._launcher.launch(self._launcher.prepare(steps, self._table, self._values))
+            else:
+                self._launcher.run(key, steps, self._table, self._values)
+
+    def deliver(self) -> None:
+        with self._driver.current():
+            for place, (number, array) in enumerate(self._results):
+                self._staging.fetch((place, number), self._table[number], array, self._largest.get(number, 0))
+        self._results = []
+
+    def wait(self) -> None:
+        with self._driver.current():
+            self._driver.synchronize(self._stream)
+        self._staging.arrive()
+        self._is_flying = False
+        for array in self._fresh:
+            array.ready = None
+        self._fresh = []
+
+    def mark(self) -> Event:
+        event = Event(self._driver)
+        with self._driver.current():
+            event.record(self._stream)
+        for array in self._fresh:
+            array.ready = event
+        return event
+
+    def join(self, stream: int, mark: object) -> None:
+        with self._driver.current():
+            self._driver.wait_for(cast(Event, mark).handle, stream)
+
+    # between launches
+
+    def begin(self) -> None:
+        for memory in self._dynamic.values():
+            memory.free()
+        self._dynamic.clear()
+
+    def learn(self, name: str, value: int) -> None:
+        self._values[name] = value
+
+    def allocate(self, number: int, size_bytes: int) -> None:
+        self._dynamic[number] = memory = GpuMemory(self._driver, size_bytes)
+        self._table[number] = memory.address
+
+    def truth(self, number: int) -> bool:
+        return bool(self.read(number, np.dtype(np.uint8), (1,))[0])
+
+    def read(self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        with self._driver.current():
+            return self._staging.read(self._table[number], dtype, shape)
+
+    def write(self, number: int, array: np.ndarray[Any, Any]) -> None:
+        with self._driver.current():
+            if array.nbytes:
+                self._driver.synchronize(self._stream)
+                self._driver.upload(self._table[number], address_of(array), array.nbytes)
+
+    def collect(
+        self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...], into: Array | None, on_device: bool
+    ) -> Array:
+        array = self.empty(shape, dtype, on_device) if into is None else into
+        self._results.append((number, array))
+        return array
+
+    # measuring
+
+    def watch(self) -> EventClock:
+        self._clock = EventClock(self._driver, self._stream, len(self._variant.launches))
+        return self._clock
+
+    def unwatch(self) -> None:
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            with self._driver.current():
+                clock.close()
+
+    def time(self, steps: Launches, repeats: int) -> list[float]:
+        with self._driver.current():
+            prepared = self._launcher.prepare(steps, self._table, self._values)
+            self._launcher.launch(prepared)  # code is loaded before the capture
+            return time_runs(self._driver, self._stream, self._launcher, [prepared], repeats)
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        try:
+            with self._driver.current():
+                self._let_go()
+        except BurnishError as error:
+            if error.code != "E524":  # with a lost GPU all of it is gone anyway
+                raise
+
+    def __del__(self) -> None:
+        if not getattr(self, "_is_closed", True) and not sys.is_finalizing():
+            self.close()
+
+    def _let_go(self) -> None:
+        """Of everything, in an order that nothing still at work minds. The installed part is told even if that fails."""
+        self._is_closed = True
+        is_open = hasattr(self, "_launcher")
+        try:
+            if self._stream:
+                self._driver.synchronize(self._stream)
+            if is_open:
+                self._launcher.forget()
+                self._staging.free()
+            for memory in (*self._buffers.values(), *self._dynamic.values(), *([self._arena] if self._arena else [])):
+                memory.free()
+            if self._stream:
+                self._driver.destroy_stream(self._stream)
+        finally:
+            if is_open:
+                self._installed.release()
+
+    def _buffer(self, number: int, size_bytes: int) -> int:
+        """The session's own memory for an input or output, of the profile's largest size, made at its first use."""
+        found = self._buffers.get(number)
+        if found is None or found.size_bytes < size_bytes:
+            found = self._buffers[number] = GpuMemory(self._driver, max(self._largest.get(number, 0), size_bytes))
+        return found.address
+
+    def _key(self, steps: Launches) -> tuple[Any, ...] | None:
+        """All that decides about the launches; None if that is new in each run."""
+        found = self._steady.get(id(steps))
+        if found is None:
+            is_steady = all(self._is_steady(s) for s in cast("tuple[KernelStep, ...]", steps))
+            found = self._steady[id(steps)] = (steps, is_steady)
+        if not found[1]:
+            return None
+        return (id(steps), self._shape_key, tuple([self._table[n] for n in self._moving]))
+
+    def _is_steady(self, step: KernelStep) -> bool:
+        """Bound shapes decide its numbers, and no storage is allocated anew in each run."""
+        numbers: list[Dim] = [*step.grid]
+        for a in step.arguments:
+            if isinstance(a, ScalarArgument):
+                numbers.append(a.value)
+                continue
+            storage = self._variant.storages[a.storage]
+            if storage.kind == "dynamic" or not symbols(storage.size) <= self._bound_names:
+                return False
+            numbers += [a.offset, *((*a.shape, *a.strides) if isinstance(a, TensorMapArgument) else ())]
+        return all(symbols(n) <= self._bound_names for n in numbers)

@@ -1,0 +1,86 @@
+"""The way of host arrays to and from a GPU: through pinned memory, piece by piece, so that copying overlaps with the transfer."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from burnish.devices.array import address_of
+from burnish.devices.cuda.array import DeviceArray
+from burnish.devices.cuda.driver import Driver
+from burnish.devices.cuda.memory import GpuMemory
+
+PIECE_BYTES = 4 << 20
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """Bytes that come to lie in pinned memory, for an array of the caller's."""
+
+    pinned: int
+    array: Array
+
+
+class Staging:
+    """Pinned buffers of one session. They are allocated at first use, for the largest size that the profile allows."""
+
+    def __init__(self, driver: Driver, stream: int) -> None:
+        self._driver, self._stream = driver, stream
+        self._pinned: dict[object, GpuMemory] = {}
+        self._arrivals: list[_Arrival] = []
+
+    def send(self, key: object, array: Array, address: int, largest: int) -> None:
+        """To the GPU; the array may change as soon as this returns."""
+        size_bytes, source = array.nbytes, address_of(array)
+        pinned = self._buffer(("in", key), max(size_bytes, largest)).address
+        for start in range(0, size_bytes, PIECE_BYTES):
+            count = min(PIECE_BYTES, size_bytes - start)
+            ctypes.memmove(pinned + start, source + start, count)
+            self._driver.copy_in(address + start, pinned + start, count, self._stream)
+
+    def fetch(self, key: object, address: int, array: Array | DeviceArray, largest: int) -> None:
+        """From the GPU; a host array is filled by `arrive`."""
+        if not array.nbytes:
+            return
+        if isinstance(array, DeviceArray):
+            self._driver.copy(array.address, address, array.nbytes, self._stream)
+            return
+        pinned = self._buffer(("out", key), max(array.nbytes, largest)).address
+        self._driver.copy_out(pinned, address, array.nbytes, self._stream)
+        self._arrivals.append(_Arrival(pinned, array))
+
+    def arrive(self) -> None:
+        """The stream's work is done: fill the callers' arrays."""
+        arrivals, self._arrivals = self._arrivals, []
+        for arrival in arrivals:
+            ctypes.memmove(address_of(arrival.array), arrival.pinned, arrival.array.nbytes)
+
+    def forget_arrivals(self) -> None:
+        """The call has failed."""
+        self._arrivals = []
+
+    def read(self, address: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """What lies on the GPU once its work is done, waiting for it."""
+        found = np.empty(shape, dtype)
+        self._driver.synchronize(self._stream)
+        if found.nbytes:
+            self._driver.download(address_of(found), address, found.nbytes)
+        return found
+
+    def free(self) -> None:
+        for memory in self._pinned.values():
+            memory.free()
+        self._pinned.clear()
+
+    def _buffer(self, key: object, size_bytes: int) -> GpuMemory:
+        found = self._pinned.get(key)
+        if found is None or found.size_bytes < size_bytes:
+            if found is not None:
+                self._driver.synchronize(self._stream)  # it may be in use
+                found.free()
+            found = self._pinned[key] = GpuMemory(self._driver, size_bytes, is_pinned=True)
+        return found

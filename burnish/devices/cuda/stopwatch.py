@@ -1,0 +1,101 @@
+"""Time of each kernel: a graph with an event after every launch.
+
+Events between launches keep them from overlapping and cost about a microsecond each, so that the sum is somewhat above the
+time of a call; in return every kernel is measured in its place, with the caches as they are there, and no launch of the
+host's in between. A kernel is not repeated: it might work in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from burnish.devices import Launches
+from burnish.devices.cuda.driver import Driver
+from burnish.devices.cuda.event import Event
+from burnish.devices.cuda.launcher import Launcher, Prepared
+from burnish.plan.manifest import KernelStep
+
+
+class EventClock:
+    """A stopwatch (devices.Stopwatch)."""
+
+    def __init__(self, driver: Driver, stream: int, launches: int) -> None:
+        self._driver, self._stream, self._count = driver, stream, launches
+        self._graphs: dict[tuple[Any, ...], tuple[Any, Prepared, list[Event]]] = {}
+        self._used: list[tuple[Launches, list[Event]]] = []
+        self._runs: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
+
+    def run(
+        self,
+        key: tuple[Any, ...] | None,
+        steps: Launches,
+        launcher: Launcher,
+        addresses: Sequence[int],
+        values: Mapping[str, int],
+    ) -> None:
+        """Do the steps, timed; key None: what it decides is new in each run, so that a graph is not worth it."""
+        if key is None:
+            events = self._timed(launcher.prepare(steps, addresses, values))
+        else:
+            if key not in self._graphs:
+                self._graphs[key] = self._capture(launcher.prepare(steps, addresses, values))
+            graph, _, events = self._graphs[key]
+            self._driver.launch_graph(graph, self._stream)
+        self._used.append((steps, events))
+
+    def end_run(self) -> None:
+        times = np.zeros(self._count)
+        for steps, events in self._used:
+            for n, step in enumerate(cast("tuple[KernelStep, ...]", steps)):
+                times[step.launch] += events[n + 1].milliseconds_since(events[n])
+        self._used = []
+        self._runs.append(times)
+
+    def milliseconds(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        return np.array(self._runs).reshape(len(self._runs), self._count)
+
+    def close(self) -> None:
+        for graph, _, _ in self._graphs.values():
+            self._driver.destroy_graph(graph)
+        self._graphs.clear()
+
+    def _capture(self, prepared: Prepared) -> tuple[Any, Prepared, list[Event]]:
+        self._driver.begin_capture(self._stream)
+        try:
+            events = self._timed(prepared)
+        except BaseException:
+            self._driver.abandon_capture(self._stream)
+            raise
+        return self._driver.end_capture(self._stream), prepared, events
+
+    def _timed(self, prepared: Prepared) -> list[Event]:
+        """The launches with an event before, between and after."""
+        events = [Event(self._driver, is_timed=True) for _ in range(len(prepared.launches) + 1)]
+        events[0].record(self._stream)
+        for launch, event in zip(prepared.launches, events[1:]):
+            if launch is not None:
+                self._driver.launch(launch)
+            event.record(self._stream)
+        return events
+
+
+def time_runs(
+    driver: Driver, stream: int, launcher: Launcher, runs: Sequence[Prepared], repeats: int, warm_up: int = 3
+) -> list[float]:
+    """Milliseconds of each of `repeats` replays of one graph of all `runs`, back to back, between events."""
+    graph = launcher.capture(runs)
+    try:
+        for _ in range(warm_up):
+            driver.launch_graph(graph, stream)
+        events = [Event(driver, is_timed=True) for _ in range(repeats + 1)]
+        events[0].record(stream)
+        for event in events[1:]:
+            driver.launch_graph(graph, stream)
+            event.record(stream)
+        driver.synchronize(stream)
+    finally:
+        driver.destroy_graph(graph)
+    return [end.milliseconds_since(start) for start, end in zip(events, events[1:])]

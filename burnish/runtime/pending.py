@@ -1,0 +1,40 @@
+"""What `context.enqueue` gives: outputs that the device has not finished yet."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from burnish.devices import Session
+
+
+class Pending:
+    """Work under way. It keeps the inputs alive until the work is done."""
+
+    def __init__(self, session: Session, results: dict[str, Any], inputs: object, lock: threading.Lock) -> None:
+        self._session, self._results, self._inputs, self._lock = session, results, inputs, lock
+        self._mark = session.mark()
+        self._is_done = False
+
+    def wait(self) -> dict[str, Any]:
+        """The outputs by name, complete. E523, E524 if the device failed."""
+        if not self._is_done:
+            with self._lock:
+                self.finish()
+        return self._results
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs at once. Those in device memory may be handed to a stream that `join`s; others hold nothing yet."""
+        return self._results
+
+    def join(self, stream: int) -> None:
+        """Make a CUDA stream of the caller's (its handle) wait for the outputs, without blocking the host."""
+        if not self._is_done:
+            self._session.join(stream, self._mark)
+
+    def finish(self) -> None:
+        """For the context, which holds its lock."""
+        if not self._is_done:
+            self._session.wait()
+            self._is_done, self._inputs = True, None

@@ -19,41 +19,62 @@ if TYPE_CHECKING:
     from burnish.precision.precision import Decision
 
 Texts = list[str] | None
+_Shapes = Annotated[
+    Texts, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")
+]
+_Smallest = Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes the plan must run.")]
+_Usual = Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Shapes it is tuned for.")]
+_Largest = Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes it must run.")]
+_Targets = Annotated[
+    Texts,
+    typer.Option(
+        "--target",
+        metavar="TARGET",
+        help="cpu, cuda (this machine's), cpu:x86-64-v3, cuda:sm_90a, ...; repeatable: one plan, several machines.",
+    ),
+]
+_Workspace = Annotated[
+    str | None, typer.Option("--workspace", metavar="SIZE", help="Limit of intermediate memory: 1GiB.")
+]
+_CacheFile = Annotated[
+    Path | None, typer.Option("--timing-cache", metavar="FILE", help="Take tactics from this file, and add to it.")
+]
+_Locked = Annotated[bool, typer.Option("--locked", help="Refuse to build what the timing cache does not know.")]
+_Level = Annotated[
+    int, typer.Option("--opt-level", metavar="N", help="0: cost model; 1 to 5: measure ever more tactics here.")
+]
+_Budget = Annotated[float | None, typer.Option("--tune-budget", metavar="SECONDS", help="Measure for at most so long.")]
+_TunedFor = Annotated[
+    str, typer.Option("--tuned-for", metavar="DEVICE", help="Whose tactics, if the cache knows several devices.")
+]
+_OutputPrecision = Annotated[
+    str | None, typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16.")
+]
+_ExplainPrecision = Annotated[
+    bool, typer.Option("--explain-precision", help="Print what became of each node, and why.")
+]
 
 
 def build(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Plan file (default: MODEL.plan).")] = None,
-    shapes: Annotated[
-        Texts, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")
-    ] = None,
-    minimum: Annotated[
-        Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes the plan must run.")
-    ] = None,
-    optimum: Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Shapes it is tuned for.")] = None,
-    maximum: Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes it must run.")] = None,
-    target: Annotated[
-        Texts,
-        typer.Option(
-            "--target",
-            metavar="TARGET",
-            help="cpu (this machine), cpu:x86-64-v3, ...; repeatable: one plan, several levels.",
-        ),
-    ] = None,
-    workspace: Annotated[
-        str | None, typer.Option("--workspace", metavar="SIZE", help="Limit of intermediate memory: 1GiB.")
-    ] = None,
+    shapes: _Shapes = None,
+    minimum: _Smallest = None,
+    optimum: _Usual = None,
+    maximum: _Largest = None,
+    target: _Targets = None,
+    workspace: _Workspace = None,
+    timing_cache: _CacheFile = None,
+    locked: _Locked = False,
+    opt_level: _Level = 0,
+    tune_budget: _Budget = None,
+    tuned_for: _TunedFor = "",
     explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Narrow what may be narrow to f16.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="Narrow what may be narrow to bf16.")] = False,
-    output_precision: Annotated[
-        str | None,
-        typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16."),
-    ] = None,
-    explain_precision: Annotated[
-        bool, typer.Option("--explain-precision", help="Print what became of each node, and why.")
-    ] = False,
+    output_precision: _OutputPrecision = None,
+    explain_precision: _ExplainPrecision = False,
     int8: Annotated[bool, typer.Option("--int8", help="Not there yet; refused.")] = False,
     fp8: Annotated[bool, typer.Option("--fp8", help="Not there yet; refused.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -76,6 +97,12 @@ def build(
             explain=note if explain else None,
             explain_precision=decisions.append,
             progress=advance,
+            timing_cache=timing_cache,
+            locked=locked,
+            opt_level=opt_level,
+            tune_budget=tune_budget,
+            tuned_for=tuned_for,
+            note_tuning=note,
         )
     path = output or model.with_suffix(".plan")
     plan.save(path, sign)

@@ -94,3 +94,19 @@ def test_what_cannot_be_is_refused_with_a_code(command: Command, model: Path, ar
     done = command("build", model, *arguments)
     assert done.code in (2, 3)
     assert f"error {code}:" in done.err
+
+
+def test_tactics_are_measured_kept_and_replayed(command: Command, model: Path, tmp_path: Path) -> None:
+    cache, plans = tmp_path / "x.cache", [tmp_path / f"{n}.plan" for n in range(3)]
+    tuning = ("--timing-cache", cache, "--opt-level", "1", "--tune-budget", "60")
+    assert command("build", model, "-o", plans[0], *tuning).code == 0
+    content = cache.read_bytes()
+    assert b"contraction" in content
+    assert command("build", model, "-o", plans[1], *tuning).code == 0
+    assert command("build", model, "-o", plans[2], "--timing-cache", cache, "--locked").code == 0
+    assert len({p.read_bytes() for p in plans}) == 1
+    assert cache.read_bytes() == content
+    done = command("build", model, "--shapes", "x:7x4", "-o", plans[0], "--timing-cache", cache, "--locked")
+    assert (done.code, "E330" in done.err) == (2, True)
+    done = command("build", model, "--shapes", "x:7x4", "-o", plans[0], "--timing-cache", cache)
+    assert (done.code, "not in the timing cache" in done.err) == (0, True)

@@ -21,6 +21,8 @@ VALUES: dict[str, str] = {
     "maxShapes": "Build for a range: largest shapes",
     "memPoolSize": "workspace:SIZE in MiB (or with K, M, G): limit of intermediate memory",
     "workspace": "TensorRT 8: the same, in MiB",
+    "timingCacheFile": "Take tactics from this file; without --builderOptimizationLevel=0, measure what it lacks",
+    "builderOptimizationLevel": "0: cost model; 1 to 5: measure ever more tactics (default 3 with a cache, else 0)",
     "inputIOFormats": "fp32:chw only: inputs have the types of the model, row-major",
     "outputIOFormats": "fp32:chw only: outputs have the types of the model, row-major",
     "profilingVerbosity": "layer_names_only | detailed | none, for --dumpLayerInfo and --exportLayerInfo",
@@ -48,6 +50,7 @@ SWITCHES: dict[str, str] = {
     "best": "The same as --fp16",
     "verbose": "Print the passes while building, and what the metrics mean",
     "threads": "Every stream has a thread anyway; --threads=N sets its CPU threads (default: all cores)",
+    "errorOnTimingCacheMiss": "Refuse to build what the timing cache does not know",
     "skipInference": "Stop after the build",
     "buildOnly": "TensorRT 8: the same",
     "timeDeserialize": "Time the load of the plan, and stop",
@@ -59,18 +62,14 @@ SWITCHES: dict[str, str] = {
     "getPlanVersionOnly": "Print the version of the Burnish that built the plan of --loadEngine, and stop",
 }
 _PRECISION = "8 bits and fewer are not there yet; they change nothing"
-_CACHE = "tuning is not there yet; schedules come from the cost model, so every build is the same"
 WARNED: dict[str, str] = {
     **dict.fromkeys(("int8", "fp8", "int4"), _PRECISION),
-    "timingCacheFile": _CACHE,
-    "errorOnTimingCacheMiss": _CACHE,
-    "builderOptimizationLevel": _CACHE,
     "calib": _PRECISION,
     "sparsity": "sparse weights are computed as dense ones",
     "useManagedMemory": "a CPU plan's memory is the host's",
 }
 TAKES_VALUE = {
-    "timingCacheFile", "builderOptimizationLevel", "calib", "sparsity", "avgTiming", "maxAuxStreams", "maxTactics",
+    "calib", "sparsity", "avgTiming", "maxAuxStreams", "maxTactics",
     "tacticSources", "tilingOptimizationLevel", "l2LimitForTiling", "persistentCacheRatio", "tempdir",
     "tempfileControls", "nvtxMode", "preview", "hardwareCompatibilityLevel", "allocationStrategy",
 }  # fmt: skip

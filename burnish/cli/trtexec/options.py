@@ -24,6 +24,8 @@ class Options:
     shapes: Shapes = field(default_factory=dict)
     ranges: Ranges = field(default_factory=dict)
     workspace_bytes: int | None = None
+    timing_cache: str = ""
+    opt_level: int = 0
     precisions: tuple[str, ...] = ()
     iterations: int = 10
     duration_s: float = 3.0
@@ -73,6 +75,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
             _list(values, "minShapes"), _list(values, "optShapes"), _list(values, "maxShapes"), RANGE_FLAGS
         ),
         workspace_bytes=_workspace(values),
+        timing_cache=values.get("timingCacheFile", ""),
+        opt_level=int(_number(values, "builderOptimizationLevel", 3 if "timingCacheFile" in values else 0)),
         precisions=tuple(n for n, v in given if n in ("fp16", "bf16", "int8", "fp8", "int4", "best") and v not in OFF),
         iterations=int(_number(values, "iterations", 10)),
         duration_s=_number(values, "duration", 3, least=-1),

@@ -59,6 +59,10 @@ def _built(options: Options) -> tuple[Plan, Options]:
             precision=options.precision,
             explain=info if options.wants("verbose") else None,
             progress=advance,
+            timing_cache=options.timing_cache or None,
+            locked=options.wants("errorOnTimingCacheMiss"),
+            opt_level=options.opt_level,
+            note_tuning=warning,
         )
     info(f"Engine built in {time.perf_counter() - start:.5g} sec.")
     for text in plan.manifest.notes:

@@ -1,8 +1,7 @@
 """The process that one system is measured in on a GPU: `python gpu_contender.py '{"system": ..., ...}'`.
 
 One JSON object a line, both ways. It says {"load_ms"} or {"problem"}; then it answers
-  {"runs": n}         {"times_ms": [...]}   each replay alone, between two events
-  {"together": n}     {"ms": ...}           n replays back to back, divided by n
+  {"runs": n}         {"times_ms": [...]}   of replays back to back, with an event after each
   {"outputs": FILE}   {"saved": [...]}      the asked rows of every output, as an .npz
   {"layers": true}    {"layers": [...]}     Burnish only: a row per launch
 and ends at {} or at the end of input. Inputs and outputs stay on the device while it is measured.
@@ -15,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,9 +38,6 @@ class Burnish:
 
     def times_ms(self, runs: int) -> list[float]:
         return [float(t) for t in self.context.time(self.inputs, runs)]
-
-    def together_ms(self, runs: int) -> float:
-        return sum(self.times_ms(runs)) / runs
 
     def layers(self) -> list[dict[str, Any]]:
         from dataclasses import asdict
@@ -83,10 +80,19 @@ class Torch:
         self.load_ms = 1e3 * (time.perf_counter() - start)
 
     def times_ms(self, runs: int) -> list[float]:
-        return [self._timed(1) for _ in range(runs)]
-
-    def together_ms(self, runs: int) -> float:
-        return self._timed(runs) / runs
+        if self._device == "cpu":
+            stamps = [time.perf_counter()]
+            for _ in range(runs):
+                self._replay()
+                stamps.append(time.perf_counter())
+            return [1e3 * (end - start) for start, end in pairwise(stamps)]
+        events = [self._torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]
+        events[0].record()
+        for event in events[1:]:
+            self._replay()
+            event.record()
+        self._torch.cuda.synchronize()
+        return [float(start.elapsed_time(end)) for start, end in pairwise(events)]
 
     def layers(self) -> list[dict[str, Any]]:
         return []
@@ -111,21 +117,6 @@ class Torch:
         graph.replay()
         torch.cuda.synchronize()
         return graph.replay  # type: ignore[no-any-return]
-
-    def _timed(self, runs: int) -> float:
-        """So many runs, one after the other [ms]."""
-        if self._device == "cpu":
-            start = time.perf_counter()
-            for _ in range(runs):
-                self._replay()
-            return 1e3 * (time.perf_counter() - start)
-        first, last = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
-        first.record()
-        for _ in range(runs):
-            self._replay()
-        last.record()
-        last.synchronize()
-        return float(first.elapsed_time(last))
 
 
 def serve(spec: dict[str, Any], requests: TextIO, answers: TextIO) -> None:
@@ -154,8 +145,6 @@ def serve(spec: dict[str, Any], requests: TextIO, answers: TextIO) -> None:
 def _answer(system: Burnish | Torch, spec: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     if "runs" in request:
         return {"times_ms": system.times_ms(request["runs"])}
-    if "together" in request:
-        return {"ms": system.together_ms(request["together"])}
     if "layers" in request:
         return {"layers": system.layers()}
     rows = {name: np.asarray(array)[spec["rows"]] for name, array in system.outputs.items()}

@@ -26,8 +26,8 @@ def print_report(lines: Sequence[dict[str, Any]]) -> None:
     times = {(r["case"], r["precision"], r["system"]): r for r in lines if r["kind"] == "time"}
     answers = {(r["case"], r["precision"], r["system"]): r for r in lines if r["kind"] == "answer"}
     builds = {(r["case"], r["precision"]): r for r in lines if r["kind"] == "build"}
-    print("\n| case | ms | p10 to p90 | together | floor, ms | share | torch, ms | torch / ours | at most | error |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("\n| case | ms | p10 to p90 | floor, ms | share | torch, ms | torch / ours | at most | error |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for (name, precision, system), row in times.items():
         if system != "burnish":
             continue
@@ -43,12 +43,12 @@ def print_report(lines: Sequence[dict[str, Any]]) -> None:
 
 def _row(name: str, precision: str, row: dict[str, Any], peers: list[dict[str, Any]], build: Any, answer: Any) -> str:
     if "ms" not in row:
-        return f"| {name} {precision} | {row['problem'][:80]} | | | | | | | | |"
+        return f"| {name} {precision} | {row['problem'][:80]} | | | | | | | |"
     floor_ms = build.get("floor", {}).get("floor_us", 0.0) / 1e3
     share = f"{floor_ms / row['ms']:.0%}" if floor_ms else ""
     best = min((p["ms"] for p in peers), default=0.0)
     aim = next((c.aim_ms for c in CASES if c.name == name), 0.0)
-    spread = f"{row['p10']:.3f} to {row['p90']:.3f} | {row['together_ms']:.3f}"
+    spread = f"{row['p10']:.3f} to {row['p90']:.3f}"
     ours = f"**{row['ms']:.3f}** | {spread} | {floor_ms:.3f} | {share}"
     theirs = f"{best:.3f} | {best / row['ms']:.2f}" if best else " | "
     return f"| {name} {precision} | {ours} | {theirs} | {_or_nothing(aim)} | {answer.get('error', 0.0):.1e} |"

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 BLOCK_MS = 150.0  # of runs; at least 10
-TOGETHER = 20  # runs back to back, in each round
 PAUSE_S = 0.05
 
 
@@ -66,9 +65,9 @@ class Process:
 
 
 def measure_in_turns(contenders: Sequence[Process], rounds: int) -> dict[str, dict[str, Any]]:
-    """By name: median, p10, p90 of single runs and the median of runs back to back [ms]. Round 0 warms up."""
+    """By name: median, p10 and p90 of all runs [ms], and the median of each round. Round 0 warms up."""
     times: dict[str, list[float]] = {c.name: [] for c in contenders}
-    together: dict[str, list[float]] = {c.name: [] for c in contenders}
+    rounds_ms: dict[str, list[float]] = {c.name: [] for c in contenders}
     runs = dict.fromkeys(times, 10)
     for number in range(rounds + 1):
         for contender in contenders:
@@ -76,19 +75,18 @@ def measure_in_turns(contenders: Sequence[Process], rounds: int) -> dict[str, di
                 continue
             time.sleep(PAUSE_S)
             block = contender.ask({"runs": runs[contender.name]})
-            row = contender.ask({"together": TOGETHER})
-            if "problem" in block or "problem" in row:
-                contender.problem = block.get("problem") or row["problem"]
+            if "problem" in block:
+                contender.problem = block["problem"]
             elif number == 0:
                 runs[contender.name] = int(min(300, max(10, BLOCK_MS / max(min(block["times_ms"]), 1e-3))))
             else:
                 times[contender.name] += block["times_ms"]
-                together[contender.name].append(row["ms"])
-    return {c.name: _facts(c, times[c.name], together[c.name]) for c in contenders}
+                rounds_ms[contender.name].append(round(float(np.median(block["times_ms"])), 5))
+    return {c.name: _facts(c, times[c.name], rounds_ms[c.name]) for c in contenders}
 
 
-def _facts(contender: Process, times: Sequence[float], together: Sequence[float]) -> dict[str, Any]:
+def _facts(contender: Process, times: Sequence[float], rounds_ms: Sequence[float]) -> dict[str, Any]:
     if contender.problem or not times:
         return {"problem": contender.problem or "it was not measured"}
     p10, median, p90 = (float(v) for v in np.percentile(times, (10, 50, 90)))
-    return {"ms": median, "p10": p10, "p90": p90, "together_ms": float(np.median(together)), "runs": len(times)}
+    return {"ms": median, "p10": p10, "p90": p90, "rounds_ms": list(rounds_ms), "runs": len(times)}

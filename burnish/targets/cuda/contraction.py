@@ -1,11 +1,54 @@
-"""x"""
+"""Matrix products and convolutions (implicit GEMM) with a fused epilogue, cuda.
+
+    acc[p, n] = sum_k A[p, k] * B[k, n]      for every pixel p and column n, then the kernel's stores
+
+layout   A and an unpacked B anywhere their strides say; a constant B packed [groups, n, k]; zeros around images are
+         masks, or what the copy engine reads outside a tensor map
+forms    load: by addresses, anything;   copy: by the copy engine (capability 90 and newer, 16-byte strides)
+dtypes   f16, bf16 -> f32; f32 as three tf32 products (ieee before sm_80); f64; i8 -> i32; other integers slowly
+work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
+limits   any extents >= 0, static or symbolic
+files    contraction_shape: axes; _tile: a schedule; _candidates, _cost: which; _frame, _load, _copy, _epilogue, _emit: text
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
 
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Contraction
 from burnish.target import Target
+from burnish.targets.cuda.contraction_candidates import Candidates
+from burnish.targets.cuda.contraction_cost import CostModel
 from burnish.targets.cuda.contraction_emit import write_source
-from burnish.targets.cuda.contraction_tile import tile_of
+from burnish.targets.cuda.contraction_pack import pack
+from burnish.targets.cuda.contraction_tile import TEMPLATE, Tile, tile_of
 from burnish.targets.cuda.source import Source
+
+__all__ = ["emit", "legal", "pack", "schedules"]
+
+KEPT = 32  # schedules worth measuring
+
+
+def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
+    """Legal schedules, the one expected to be fastest first; what differs little from a better one waits a little."""
+    model = CostModel(kernel, target, sizes or {})
+    times = {tile: model.microseconds(tile) for tile in Candidates(model).each()}
+    kin: Counter[tuple[object, ...]] = Counter()
+    late: dict[Tile, float] = {}
+    for tile in sorted(times, key=times.__getitem__):
+        same = (tile.form, tile.swap, tile.m, tile.n, tile.split > 1)
+        late[tile] = times[tile] * (1 + 0.04 * kin[same])
+        kin[same] += 1
+    return [tile.schedule for tile in sorted(late, key=late.__getitem__)[:KEPT]]
+
+
+def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
+    """Can this kernel be written with this schedule?"""
+    if schedule.template != TEMPLATE:
+        return False
+    return Candidates(CostModel(kernel, target, {})).legal(tile_of(schedule))
 
 
 def emit(kernel: Contraction, schedule: Schedule, target: Target) -> Source:

@@ -1,0 +1,171 @@
+"""The tiles that a contraction could have: every legal combination, before any is ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from math import prod
+
+from burnish.dtypes import DType
+from burnish.targets.cuda.contraction_copy import BOX_EXTENT
+from burnish.targets.cuda.contraction_cost import CostModel
+from burnish.targets.cuda.contraction_shape import Coordinate, copied_a, copied_b, pixels_of, reduction_of
+from burnish.targets.cuda.contraction_tile import Tile
+
+COPIES_SINCE = 90
+SIDES = (16, 32, 64, 128, 256)
+SPLITS = (1, 2, 3, 4, 6, 8, 16)
+MOST_ACCUMULATORS = 128  # registers of a thread
+SLOW_TILE = Tile("load", 16, 16, 16, warps=4, stages=1)  # product by product
+_COPIED = (DType.F16, DType.BF16, DType.I8)
+
+
+class Candidates:
+    """A kernel's tiles on a target. `each` yields them; `legal` says of any tile whether it may be used."""
+
+    def __init__(self, model: CostModel) -> None:
+        self.model, self.kernel, self.target, self.shape = model, model.kernel, model.target, model.shape
+
+    @cached_property
+    def a_axes(self) -> tuple[Coordinate, ...] | None:
+        return copied_a(self.kernel, self.shape)
+
+    @cached_property
+    def can_copy(self) -> bool:
+        """May both operands come by the copy engine?"""
+        a, b = self.kernel.slots[:2]
+        if self.target.capability < COPIES_SINCE or a.dtype is not b.dtype or a.dtype not in _COPIED:
+            return False
+        if self.a_axes is None:
+            return False
+        return b.aligned % 16 == 0 if self.kernel.packed else copied_b(self.kernel, self.shape) is not None
+
+    def each(self) -> Iterator[Tile]:
+        """Legal tiles: forms, sides, depth, then how the sum is split and how deep the pipeline is."""
+        if self.model.multiplied is None:
+            yield SLOW_TILE
+            return
+        for base in self._bases():
+            for tile in self._split(base):
+                yield from (t for t in self._staged(tile) if self.legal(t))
+
+    def legal(self, tile: Tile) -> bool:
+        """Can the kernel be written with this tile, and does it fit the chip, whatever the sizes are?"""
+        if not all(n in SIDES for n in (tile.m, tile.n)) or tile.k < 16 or tile.k & (tile.k - 1):
+            return False
+        if self.model.multiplied is None and tile.m * tile.n * tile.k > 4096:
+            return False
+        if tile.is_copied and not (self.can_copy and self._fits_boxes(tile)):
+            return False
+        if tile.flat and (tile.is_copied or not all(isinstance(r.extent, int) for r in self.shape.reduce[1:])):
+            return False
+        if tile.persistent and tile.split > 1:
+            return False
+        if tile.prefetch and not (self.kernel.packed and self.target.capability >= COPIES_SINCE):
+            return False
+        words = max(4, self.shape.accumulator.size_bytes) // 4
+        fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
+        return fits and tile.split >= 1 and tile.stages >= 1 and self.model.resident(tile) >= max(1, tile.persistent)
+
+    def _fits_boxes(self, tile: Tile) -> bool:
+        assert self.a_axes is not None
+        runs = pixels_of(self.shape)
+        if len(tile.box) != (len(runs) if len(runs) > 1 else 0):
+            return False
+        steps = {id(c.pixel): c.step for c in self.a_axes if c.pixel is not None}
+        widths = tile.box or (tile.m,)
+        return all(w * steps.get(id(r), 1) <= BOX_EXTENT for w, r in zip(widths, runs, strict=True))
+
+    def _bases(self) -> Iterator[Tile]:
+        """Form, sides and depth."""
+        precision = self._precision()
+        for form in ("copy", "load") if self.can_copy else ("load",):
+            for swap in (True, False) if self.target.capability >= COPIES_SINCE else (False,):
+                for m in SIDES:
+                    box = self.box(m) if form == "copy" else ()
+                    if box is None:
+                        continue
+                    for n in SIDES:
+                        if self._is_sensible(form, swap, m, n):
+                            for k, flat in self._depths(form):
+                                yield Tile(form, m, n, k, box, swap, flat, precision=precision)
+
+    def _is_sensible(self, form: str, swap: bool, m: int, n: int) -> bool:
+        """Not much larger than the work, and of a form that tensor cores like."""
+        columns, pixels = max(16, self.model.columns), max(16, self.model.pixel_count)
+        if m * n > 32768 or n >= 2 * columns or m >= 2 * pixels:
+            return False
+        if form == "load":
+            return m * n >= min(512, columns * pixels) and (not swap or (n >= 64 and m <= 32))
+        return n >= 64 if swap else m >= 64
+
+    def _depths(self, form: str) -> list[tuple[int, bool]]:
+        """Depths of a step: those that waste little of the channels; flat ones where channels are few."""
+        extent = self.model.usual(reduction_of(self.shape, 16).channel.extent)
+        taps = self.model.usual(reduction_of(self.shape, 16).tap_count)
+        element = self.model.element_bytes
+        found: list[tuple[int, bool]] = []
+        for k in (32, 64, 128) if element > 1 else (32, 64, 128, 256):
+            padded = -(-extent // k) * k
+            if k * element <= 256 and (padded <= extent * 1.34 or k == 32):
+                found.append((k, False))
+        if extent <= 16:
+            found = [(16, False)]
+        found = [(k, f) for k, f in found if k == found[-1][0] or k >= 64 or extent % 64]
+        if form == "load" and taps > 1 and extent % 32:
+            deep = 64 if taps * extent > 32 else 32
+            return [(deep, True), (32, True)] if extent < 32 else [*found, (deep, True)]
+        return found
+
+    def box(self, m: int) -> tuple[int, ...] | None:
+        """How m pixels lie along the pixel runs, so that the fewest tiles cover them; None where none may be."""
+        extents = self.model.pixel_extents
+        if len(extents) == 1:
+            return ()
+        assert self.a_axes is not None
+        steps = {id(c.pixel): c.step for c in self.a_axes if c.pixel is not None}
+        most = [BOX_EXTENT // steps.get(id(r), 1) for r in pixels_of(self.shape)]
+        found = [b for b in _factors(m, len(extents)) if all(w <= limit for w, limit in zip(b, most, strict=True))]
+        return min(found, key=lambda b: _cover(b, extents), default=None)
+
+    def _split(self, base: Tile) -> Iterator[Tile]:
+        steps, programs = self.model.steps(base), self.model.tiles(base)
+        for split in SPLITS:
+            each = -(-steps // split)
+            useful = each * (split - 1) < steps and each * base.k >= 128
+            if split == 1 or (useful and programs * split <= 2 * self.model.chip.processors):
+                yield replace(base, split=split)
+
+    def _staged(self, tile: Tile) -> Iterator[Tile]:
+        """Warps, stages, the order of programs; then the persistent forms."""
+        area, steps = tile.m * tile.n, max(1, -(-self.model.steps(tile) // tile.split))
+        band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
+        many = self.model.tiles(tile) * tile.split > 3 * self.model.chip.processors
+        prefetch = self.kernel.packed and self.target.capability >= COPIES_SINCE and not many
+        for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
+            for stages in sorted({min(steps, s) for s in ((3, 4) if area >= 8192 else (4, 6))}):
+                found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
+                yield found
+                if many and tile.is_copied and tile.split == 1 and not self.model.residual_bytes:
+                    for each in (1, 2):
+                        yield replace(found, persistent=each, prefetch=False, stages=max(2, stages))
+
+    def _precision(self) -> str:
+        if self.model.multiplied is DType.F32 and self.target.capability >= 80:
+            return "tf32x3"
+        return "ieee"
+
+
+def _factors(m: int, count: int) -> list[tuple[int, ...]]:
+    """Every way to write a power of two as a product of `count` powers of two."""
+    if count == 1:
+        return [(m,)]
+    widths = [1 << i for i in range(m.bit_length())]
+    return [(w, *rest) for w in widths for rest in _factors(m // w, count - 1)]
+
+
+def _cover(box: tuple[int, ...], extents: tuple[int, ...]) -> tuple[int, ...]:
+    """Order of boxes: fewest tiles, then few images, then long rows."""
+    tiles = prod(-(-e // w) for e, w in zip(extents, box, strict=True))
+    return (tiles, *box[:-2], *(-w for w in reversed(box[-2:])))

@@ -1,0 +1,191 @@
+"""How long a contraction takes under a tile, in us: the model that ranks schedules.
+
+A processor has `share` programs, `resident` of them at a time. Each step of a program costs the longest of
+
+    the tensor core's time for it; its bytes from L2; the latency of a step, which other resident programs hide
+
+to which the epilogue, filling the pipeline and adding the parts of a split come. No launch is faster than its bytes
+from memory, and near that bound all are a little slower.
+The constants were fitted to the tables in the prototype's notes: ResNet-50 on an H200, fp16, batch 1, 8 and 128.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from burnish.dims import Dim, evaluate, symbols
+from burnish.dtypes import DType
+from burnish.lower.contraction_runs import Shape, analyse
+from burnish.lower.task import Contraction
+from burnish.ops.expr import walk
+from burnish.target import Target
+from burnish.targets.cuda.chips import Chip, chip_of
+from burnish.targets.cuda.contraction_emit import operand_kind
+from burnish.targets.cuda.contraction_shape import copied_tile, pixels_of, reduction_of
+from burnish.targets.cuda.contraction_tile import Tile
+
+USUAL = 64  # a symbol that nobody knows
+WARPGROUP_ROWS = 64
+_EPILOGUE_RATE = 32e3  # bytes per us and processor
+_LATENCY = 0.7  # us, of memory
+_STEP = 0.09  # us: a step that nothing else hides
+_ADD = 1.0  # us: a split's parts, besides their bytes
+# share of the tensor cores' rate, by the tile's area
+_EFFICIENCY = ((32768, 0.93), (16384, 0.85), (8192, 0.7), (4096, 0.55), (2048, 0.4), (0, 0.3))
+# of the rate of f16, by what tl.dot multiplies
+_RATES = {DType.F16: 1.0, DType.BF16: 1.0, DType.I8: 2.0, DType.F64: 0.07}
+
+
+@dataclass
+class CostModel:
+    """A kernel on a target, at the usual sizes."""
+
+    kernel: Contraction
+    target: Target
+    sizes: Mapping[str, int]
+
+    @cached_property
+    def shape(self) -> Shape:
+        return analyse(self.kernel)
+
+    @cached_property
+    def chip(self) -> Chip:
+        return chip_of(self.target)
+
+    def usual(self, dim: Dim) -> int:
+        """A dim at the usual sizes, at least 1."""
+        values = {name: self.sizes.get(name, USUAL) for name in symbols(dim)}
+        return max(1, evaluate(dim, values))
+
+    @cached_property
+    def pixel_extents(self) -> tuple[int, ...]:
+        return tuple(self.usual(r.extent) for r in pixels_of(self.shape))
+
+    @cached_property
+    def groups(self) -> int:
+        return self.usual(self.shape.group_count)
+
+    @cached_property
+    def pixel_count(self) -> int:
+        count = 1
+        for extent in self.pixel_extents:
+            count *= extent
+        return count
+
+    @cached_property
+    def columns(self) -> int:
+        return self.usual(self.kernel.n.extent)
+
+    @cached_property
+    def element_bytes(self) -> int:
+        return max(self.kernel.slots[0].dtype.size_bytes, self.kernel.slots[1].dtype.size_bytes)
+
+    @cached_property
+    def multiplied(self) -> DType | None:
+        """What tl.dot multiplies."""
+        return operand_kind(self.kernel.slots[0].dtype, self.kernel.slots[1].dtype, self.target)
+
+    @cached_property
+    def residual_bytes(self) -> int:
+        """Bytes of an element of every load at all pixels and columns."""
+        loads = {e for s in self.kernel.stores for e in walk(s.value) if e.op == "load"}
+        found = [e for e in loads if copied_tile(self.shape, self.kernel.slots[e.attr], e.args) is not None]
+        return sum(self.kernel.slots[e.attr].dtype.size_bytes for e in found)
+
+    @cached_property
+    def stored_bytes(self) -> int:
+        return sum(self.kernel.slots[s.slot].dtype.size_bytes for s in self.kernel.stores)
+
+    @cached_property
+    def operand_bytes(self) -> tuple[int, int]:
+        """Bytes of A and of B: what lies there, not what is read."""
+        taps = self.usual(reduction_of(self.shape, 16).tap_count)
+        depth = self.usual(self.shape.depth)
+        reread = taps if any(w.steps for w in self.kernel.windows) else 1
+        a = self.groups * self.pixel_count * depth * self.kernel.slots[0].dtype.size_bytes // reread
+        return a, self.groups * self.columns * depth * self.kernel.slots[1].dtype.size_bytes
+
+    @cached_property
+    def least_bytes(self) -> int:
+        """What must come from memory or go there."""
+        out = self.groups * self.pixel_count * self.columns * (self.stored_bytes + self.residual_bytes)
+        return sum(self.operand_bytes) + out
+
+    def steps(self, tile: Tile) -> int:
+        return self.usual(reduction_of(self.shape, tile.k, tile.flat).steps)
+
+    def tiles(self, tile: Tile) -> int:
+        """Programs of a grid that is not persistent, split or not."""
+        if len(tile.box) > 1:
+            rows = 1
+            for extent, width in zip(self.pixel_extents, tile.box, strict=True):
+                rows *= -(-extent // width)
+        else:
+            rows = -(-self.pixel_count // tile.m)
+        return self.groups * rows * -(-self.columns // tile.n)
+
+    def shared_bytes(self, tile: Tile) -> int:
+        """Shared memory of a program."""
+        ring = (tile.m + tile.n) * tile.k * self.element_bytes * tile.stages
+        out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied and not tile.direct else 0
+        return (ring + out if tile.persistent else max(ring, out)) + 1024
+
+    def registers(self, tile: Tile) -> int:
+        """Of a thread, about."""
+        words = max(4, self.shape.accumulator.size_bytes) // 4
+        return int(tile.m * tile.n * words / (32 * tile.warps) * 1.25) + 40
+
+    def resident(self, tile: Tile) -> int:
+        """Programs that a processor holds at a time; 0 if none fits."""
+        by_shared = self.chip.shared_bytes // self.shared_bytes(tile)
+        return min(by_shared, 2048 // (32 * tile.warps), 65536 // (32 * tile.warps * self.registers(tile)))
+
+    def microseconds(self, tile: Tile) -> float:
+        """The time of a launch."""
+        resident = max(1, self.resident(tile))
+        programs = self.tiles(tile) * tile.split
+        share = -(-programs // self.chip.processors)
+        together = min(resident, share)
+        steps = -(-self.steps(tile) // tile.split)
+        each = max(self._multiply(tile, together), self._fetch(tile), self._wait(tile) / together)
+        epilogue = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) / _EPILOGUE_RATE
+        hidden = 0.25 if tile.persistent else 0.7 if together > 1 else 1.0
+        time = share * (steps * each + epilogue * hidden) + self._fill(tile, together)
+        if tile.split > 1:
+            time += _ADD + tile.m * tile.n * 4 * (1 + tile.split) / self.chip.l2_bandwidth
+        floor = self.least_bytes / self.chip.bandwidth
+        return float((time**4 + floor**4) ** 0.25) + self.chip.overlapped_us
+
+    def _multiply(self, tile: Tile, together: int) -> float:
+        """us of a step's products on a processor's tensor cores."""
+        kind = self.multiplied
+        if kind is None:
+            rate = 0.01
+        elif kind is DType.F32:
+            rate = {"tf32": 0.5, "tf32x3": 0.16, "ieee": 0.08}[tile.precision]
+        else:
+            rate = _RATES[kind]
+        area = tile.m * tile.n
+        share = next(e for least, e in _EFFICIENCY if area >= least)
+        if 90 <= self.target.capability < 120:
+            rows = tile.n if tile.swap else tile.m
+            share *= 1.0 if rows >= WARPGROUP_ROWS else 0.5
+            share *= 1.0 if tile.is_copied else 0.8
+            share *= 1.0 if together > 1 or tile.persistent or tile.warps > 4 else 0.9
+        return 2 * area * tile.k / (self.chip.half_flops * rate * share)
+
+    def _fetch(self, tile: Tile) -> float:
+        """us of a step's bytes from L2."""
+        rate = self.chip.l2_bandwidth * (1.0 if tile.is_copied or not tile.flat else 0.5)
+        return (tile.m + tile.n) * tile.k * self.element_bytes / rate
+
+    def _wait(self, tile: Tile) -> float:
+        """us of a step when nothing else is there to do: its latency, shared by the stages that are under way."""
+        return max(_STEP, _LATENCY / max(1, min(tile.stages, self.steps(tile)) - 1) if self.steps(tile) > 1 else 0.0)
+
+    def _fill(self, tile: Tile, together: int) -> float:
+        """us before the first step and after the last."""
+        late = _LATENCY * (1 + (0.5 if self.residual_bytes else 0)) / together
+        return late * (0.6 if tile.prefetch else 1.0)

@@ -35,6 +35,7 @@ class Emitter:
     accumulators  the values of acc(0), acc(1) ...
     mask          a further condition on every load and store (tails that no axis has)
     reducer       computes a `reduce` node; without it there must be none that is not remembered
+    zero          a block of one zero, added to the address of a store that no axis moves; "" where there is none
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Emitter:
         accumulators: Sequence[Value] = (),
         mask: Value | None = None,
         reducer: Reducer | None = None,
+        zero: str = "",
     ) -> None:
         self.slots, self.pointers, self.sizes = tuple(slots), tuple(pointers), sizes
         self.axes: dict[Axis, Place] = dict(axes)
         self.lines = Lines() if lines is None else lines
         self.indent, self.accumulators, self.mask, self.reducer = indent, tuple(accumulators), mask, reducer
+        self.zero = zero
         self.facts = Facts(slots)
         self.guard: Value | None = None
         self.assumed: frozenset[Expr] = frozenset()
@@ -65,7 +68,7 @@ class Emitter:
         child = Emitter(
             self.slots, {**self.axes, **axes}, pointers=self.pointers, sizes=self.sizes, lines=self.lines,
             indent=self.indent if indent is None else indent, accumulators=self.accumulators,
-            mask=self.mask if mask is None else mask, reducer=self.reducer,
+            mask=self.mask if mask is None else mask, reducer=self.reducer, zero=self.zero,
         )  # fmt: skip
         child.guard, child.assumed, child.facts, child._parent = self.guard, self.assumed, self.facts, self
         return child

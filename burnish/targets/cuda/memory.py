@@ -52,7 +52,10 @@ def store(scope: Emitter, number: int, index: Sequence[Expr], value: Value) -> N
         value = Value(scope.let(arithmetic.cast("int1", value.text)), "int1", value.dims)
     text = value.text if stored_kind(wanted) == value.kind else f"{value.text}.to(tl.{stored_kind(wanted)})"
     address = scope.facts.address(number, tuple(index))
-    place, mask = _pointer(scope, number, _offset(scope, address), _mask(scope, _address_axes(scope, address)))
+    offset = _offset(scope, address)
+    if not offset.dims and scope.zero:
+        offset = Value(f"{offset.text} + {scope.zero}", offset.kind)
+    place, mask = _pointer(scope, number, offset, _mask(scope, _address_axes(scope, address)))
     scope.line(f"tl.store({place}, {text}{f', mask={mask}' if mask else ''})")
 
 
@@ -81,7 +84,7 @@ def _pointer(scope: Emitter, slot: int, offset: Value, mask: Value | None) -> tu
     pointer = f"{scope.pointers[slot]} + {offset.text}" if offset.text != "0" else scope.pointers[slot]
     if mask is None:
         return pointer, ""
-    if mask.dims <= offset.dims or not mask.dims:
+    if mask.dims <= offset.dims and offset.dims:
         return pointer, mask.text
     place, masking = scope.lines.name("p"), scope.lines.name("m")
     scope.line(f"{place}, {masking} = tl.broadcast({pointer}, {mask.text})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from burnish.dims import Dim, DimExpr, Symbol
+from burnish.dims import Dim, Symbol
 from burnish.dtypes import DType
 from burnish.targets.cuda.arithmetic import literal
 from burnish.targets.cuda.source import Size
@@ -53,10 +53,10 @@ class Sizes:
     def value(self, dim: Dim) -> Value:
         """A dimension as a literal, or as a parameter."""
         if isinstance(dim, int):
-            return Value(literal(dim, "int64"), "int32" if abs(dim) < INT32 else "int64", constant=True)
+            return Value(literal(dim, "int64"), "int32" if is_small(dim) else "int64", constant=True)
         size = self._found.get(dim)
         if size is None:
-            dtype = DType.I32 if _is_small(dim) else DType.I64
+            dtype = DType.I32 if is_small(dim) else DType.I64
             size = self._found[dim] = Size(f"size{len(self._found)}", dim, dtype, divisor(dim))
         return Value(size.name, "int32" if size.dtype is DType.I32 else "int64")
 
@@ -71,8 +71,10 @@ def divisor(dim: Dim) -> int:
     return next(n for n in (16, 8, 4, 2, 1) if all(f % n == 0 for f in factors))
 
 
-def _is_small(dim: DimExpr) -> bool:
+def is_small(dim: Dim) -> bool:
     """A symbol plus or minus a number: below 2**31 as any extent of a shape is."""
+    if isinstance(dim, int):
+        return abs(dim) < INT32
     terms = [(m, c) for m, c in dim.terms if m]
     (monomial, coefficient), *others = terms
     return not others and coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol)

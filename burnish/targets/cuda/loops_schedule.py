@@ -1,0 +1,84 @@
+"""Schedules of the loops template, ranked by the cost model.
+
+columns  how many axes at the domain's end lie in the tile's columns, as one
+across   the axis in the tile's rows, -1: all others, as one
+rows     rows of a tile;  block: its columns, or elements of a reduction that are taken at once
+down     reductions that depend on the columns lie in the rows (then nothing else does)
+warps    of a program, 32 threads each
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from burnish.dims import product
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Loops
+from burnish.target import Target
+from burnish.targets.cuda.loops_axes import next_power
+from burnish.targets.cuda.loops_cost import Cost, size
+from burnish.targets.cuda.loops_shape import reductions, row_reductions
+
+WHOLE_ROW = 16384  # elements that one program keeps in registers
+KEPT = 48  # the best of the cost model
+
+
+def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+    """The best schedules of an arranged kernel, cheapest first; the same list on every machine."""
+    cost = Cost(kernel, target, sizes)
+    found: dict[Schedule, float] = {}
+    for columns, across, down in _layouts(kernel):
+        for rows, block in _tiles(kernel, columns, across, down, sizes):
+            for warps in _warps(rows * block):
+                schedule = Schedule.of(
+                    "loops", columns=columns, across=across, rows=rows, block=block, down=down, warps=warps
+                )
+                found[schedule] = cost.microseconds(schedule)
+    best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
+    return [s for s, _ in best[:KEPT]]
+
+
+def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
+    """(columns, across, down)"""
+    count = len(kernel.domain)
+    reduced = reductions(kernel)
+    for columns in range(min(count, 3) + 1):
+        if columns == 0 and count and not reduced:
+            continue
+        inner = kernel.domain[count - columns :]
+        serial = [e for e in reduced if e not in row_reductions(kernel, inner)] if columns else []
+        yield columns, -1, False
+        if serial:
+            yield columns, -2, True
+        if columns == 1 and not reduced:
+            yield from ((1, n, False) for n in reversed(range(count - 1)))
+
+
+def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """(rows, block)"""
+    cut = len(kernel.domain) - columns
+    width = size(product(a.extent for a in kernel.domain[cut:]), sizes) if columns else 1
+    outer = kernel.domain[:cut] if across == -1 else (kernel.domain[across],) if across >= 0 else ()
+    height = size(product(a.extent for a in outer), sizes)
+    reduced = reductions(kernel)
+    if columns == 0 or row_reductions(kernel, kernel.domain[cut:]):
+        longest = max((size(product(a.extent for a in e.attr[1]), sizes) for e in reduced), default=1)
+        width = max(width, longest)
+    if down:
+        height = max(size(product(a.extent for a in e.attr[1]), sizes) for e in reduced)
+    most_rows, most_columns = next_power(max(1, height)), next_power(max(1, width))
+    for block in _powers(min(8, most_columns), min(most_columns, WHOLE_ROW)):
+        for rows in _powers(1, min(most_rows, 256)):
+            if rows * block <= WHOLE_ROW and (rows * block >= 128 or (rows == most_rows and block == most_columns)):
+                yield rows, block
+            elif rows == min(most_rows, 256) and block == min(most_columns, WHOLE_ROW):
+                yield rows, block
+
+
+def _powers(low: int, high: int) -> list[int]:
+    return [1 << n for n in range(low.bit_length() - 1, high.bit_length())]
+
+
+def _warps(elements: int) -> list[int]:
+    """Between 1 and 64 elements a thread."""
+    return [w for w in (1, 2, 4, 8, 16) if w == 1 or elements // (32 * w) >= 1 if elements // (32 * w) <= 64] or [16]

@@ -1,0 +1,59 @@
+"""What a loops kernel looks like to its template: its domain in the order of memory, and which axes go where in the tile.
+
+columns   the last axes of the domain, as one: neighbours in memory where results are stored
+rows      the axes before them, as one; or only the axis `across`, along which a transposed operand is contiguous
+scalars   what is left: one value a program
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from burnish.lower.collapse import prepare
+from burnish.lower.facts import Facts
+from burnish.lower.task import Loops
+from burnish.ops.expr import Axis, Expr, walk
+
+
+@dataclass(frozen=True)
+class Groups:
+    """columns_in_grid: each program has one block of columns, since no reduction would be done again for each."""
+
+    scalars: tuple[Axis, ...]
+    rows: tuple[Axis, ...]
+    columns: tuple[Axis, ...]
+    columns_in_grid: bool
+
+
+@lru_cache(maxsize=256)
+def arranged(kernel: Loops) -> Loops:
+    """The kernel with simple indexes over few axes, outer to inner as the first store walks memory."""
+    store = kernel.stores[0]
+    steps = Facts(kernel.slots).address(store.slot, store.index).form.coefficients
+    strides = [steps.get(a, 0) for a in kernel.domain]
+    if all(isinstance(s, int) for s in strides):
+        order = sorted(range(len(strides)), key=lambda n: (-abs(int(str(strides[n]))), n))
+        kernel = Loops(kernel.slots, tuple(kernel.domain[n] for n in order), kernel.stores)
+    return prepare(kernel)
+
+
+def groups_of(kernel: Loops, columns: int, across: int) -> Groups:
+    """Split an arranged kernel's domain: the last `columns` axes, and the axis number `across` (-1: all others,
+    -2: none, where reductions lie in the rows)."""
+    cut = len(kernel.domain) - columns
+    inner, outer = kernel.domain[cut:], kernel.domain[:cut]
+    rows = (kernel.domain[across],) if across >= 0 else outer if across == -1 else ()
+    scalars = tuple(a for a in outer if a not in rows)
+    return Groups(scalars, rows, inner, not row_reductions(kernel, inner))
+
+
+def reductions(kernel: Loops) -> list[Expr]:
+    """Every reduction, inner ones first."""
+    return list(dict.fromkeys(e for s in kernel.stores for e in walk(s.value) if e.op == "reduce"))
+
+
+def row_reductions(kernel: Loops, columns: tuple[Axis, ...]) -> list[Expr]:
+    """Reductions that are the same in all columns."""
+    facts = Facts(kernel.slots)
+    return [e for e in reductions(kernel) if not facts.free(e) & set(columns)] if columns else []

@@ -38,7 +38,8 @@ class MapEncoder:
         axes, size_bytes = len(tensor.shape), tensor.dtype.size_bytes
         sizes = (ctypes.c_uint64 * axes)(*reversed(tensor.shape))
         strides = (ctypes.c_uint64 * max(axes - 1, 1))(*(n * size_bytes for n in reversed(tensor.strides[:-1])))
-        box = (ctypes.c_uint32 * axes)(*reversed(tensor.box))
+        spans = [n * step for n, step in zip(tensor.box, tensor.steps, strict=True)]  # as the driver counts
+        box = (ctypes.c_uint32 * axes)(*reversed(spans))
         steps = (ctypes.c_uint32 * axes)(*reversed(tensor.steps))
         kind, swizzle = MAP_TYPES[tensor.dtype], SWIZZLES[tensor.swizzle]
         result = self._call(

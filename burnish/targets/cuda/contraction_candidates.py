@@ -8,7 +8,7 @@ from functools import cached_property
 from math import prod
 
 from burnish.dtypes import DType
-from burnish.targets.cuda.contraction_copy import BOX_EXTENT
+from burnish.targets.cuda.contraction_copy import BOX_EXTENT, LARGEST_STEP
 from burnish.targets.cuda.contraction_cost import CostModel
 from burnish.targets.cuda.contraction_shape import Coordinate, copied_a, copied_b, pixels_of, reduction_of
 from burnish.targets.cuda.contraction_tile import Tile
@@ -75,6 +75,8 @@ class Candidates:
             return False
         steps = {id(c.pixel): c.step for c in self.a_axes if c.pixel is not None}
         widths = tile.box or (tile.m,)
+        if any(step > LARGEST_STEP for step in steps.values()):
+            return False
         return all(w * steps.get(id(r), 1) <= BOX_EXTENT for w, r in zip(widths, runs, strict=True))
 
     def _bases(self) -> Iterator[Tile]:

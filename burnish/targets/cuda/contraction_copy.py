@@ -13,6 +13,7 @@ from burnish.targets.cuda.contraction_frame import Frame, write_counters
 from burnish.targets.cuda.contraction_shape import Coordinate
 
 BOX_EXTENT = 256  # a box's largest extent along one axis, before steps
+LARGEST_STEP = 8  # of a copy that takes every n-th element of an axis
 
 
 def box_of(axes: Sequence[Coordinate], f: Frame, last: int) -> tuple[int, ...]:

@@ -4,7 +4,8 @@
 
 layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes*vectors
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
-         pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16
+         pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16 or bf16
+         widen: as tile, panels of B in f16 or bf16 made f32 in scratch memory before their row tiles run
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic, any strides
@@ -29,6 +30,7 @@ from burnish.targets.cpu.contraction_cost import CostModel, Tiling
 from burnish.targets.cpu.contraction_emit import TileWriter
 from burnish.targets.cpu.contraction_pack import pack
 from burnish.targets.cpu.contraction_shape import register_lanes, rows_of
+from burnish.targets.cpu.contraction_widen import MOST_BYTES, widened_bytes
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
 _CANDIDATES = 12
@@ -60,7 +62,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
     if min(sizes) < 1 or min(schedule.integer(name) for name in ("block", "prefetch", "axis")) < 0:
         return False
-    if schedule["form"] not in ("dot", *_forms(kernel, shape)):
+    width = schedule.integer("vectors") * schedule.integer("lanes")
+    if schedule["form"] not in ("dot", *_forms(kernel, shape, width)):
         return False
     if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
         return False
@@ -75,7 +78,10 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
 
 def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     """Scratch memory of one thread."""
-    return 0
+    depth = analyse(kernel).depth
+    if schedule["form"] != "widen" or not isinstance(depth, int):
+        return 0
+    return widened_bytes(depth, schedule.integer("vectors") * schedule.integer("lanes"))
 
 
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
@@ -92,9 +98,8 @@ def _tilings(model: CostModel) -> list[Tiling]:
             most = cost.rows_at_most(target, vectors) // rows.per_step
             if most and (vectors <= 4 or model.expect(extent) <= most):
                 choices = _row_choices(extent, model.expect(extent), most)
-                found += [
-                    Tiling(r, vectors, lanes, axis, form, fold) for form in _forms(model.kernel, shape) for r in choices
-                ]
+                forms = _forms(model.kernel, shape, vectors * lanes)
+                found += [Tiling(r, vectors, lanes, axis, form, fold) for form in forms for r in choices]
         for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
                 choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
@@ -115,14 +120,17 @@ def can_dot(kernel: Contraction, shape: Shape) -> bool:
     return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
 
 
-def _forms(kernel: Contraction, shape: Shape) -> list[str]:
-    """How B's halves may be kept: widened at build, as halves, as pairs along k."""
-    if not kernel.packed or not shape.reduce or shape.accumulator is not DType.F32:
-        return ["tile"]
+def _forms(kernel: Contraction, shape: Shape, width: int) -> list[str]:
+    """How B's halves may be kept: widened at build, or panel by panel, or element by element, or as pairs along k."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
+    if not kernel.packed or b not in (DType.F16, DType.BF16) or not shape.reduce or not isinstance(shape.depth, int):
+        return ["tile"]
+    forms = ["tile", "narrow"]
+    if widened_bytes(shape.depth, width) <= MOST_BYTES:
+        forms.append("widen")
     if b is DType.BF16 and (a is DType.F32 or (a is DType.BF16 and shape.reduce[-1].a_stride == 1)):
-        return ["tile", "pairs"]
-    return ["tile", "narrow"] if b is DType.F16 else ["tile"]
+        forms.append("pairs")
+    return forms
 
 
 def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:

@@ -25,7 +25,7 @@ _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
-_COLD_CYCLES_PER_BYTE = 0.1  # of a constant, which comes from memory; the rest of it is hidden behind the sums
+_COLD_CYCLES_PER_BYTE = 0.1  # that widening adds to a constant, which comes from memory; the rest hides behind the sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,18 @@ class CostModel:
                 else:
                     one = self.depth * self._step(tiling, size, vectors, is_single)
                 total += count * repeats * (one + 30 + size * vectors * 3)
-        cold = _COLD_CYCLES_PER_BYTE * self.b_bytes(tiling) if self.kernel.packed else 0.0
+        if tiling.form == "widen":
+            total += 2 * self.depth * tiling.vectors * -(-self.columns // (tiling.vectors * tiling.lanes))
+        added = self._packed_item(tiling) - self.kernel.slots[1].dtype.size_bytes if self.kernel.packed else 0
+        cold = _COLD_CYCLES_PER_BYTE * added * self.groups * self.depth * self.columns
         return total * self.groups * self.expect(product(r.extent for r in rows.outer)) + cold
 
     def b_item(self, tiling: Tiling) -> int:
-        """Bytes of an element of B as a form reads it."""
-        return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes if self.kernel.packed else self.item
+        """Bytes of an element of B as a form's tiles read it."""
+        return self._packed_item(tiling) if self.kernel.packed and tiling.form != "widen" else self.item
 
-    def b_bytes(self, tiling: Tiling) -> int:
-        """Bytes of all of B."""
-        return self.groups * self.depth * self.columns * self.b_item(tiling)
+    def _packed_item(self, tiling: Tiling) -> int:
+        return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
 
     def imbalance(self, tiling: Tiling) -> float:
         """How much longer the busiest thread works than the average one, for two and for four threads."""
@@ -110,6 +112,8 @@ class CostModel:
         them: each thread reads its own panels once, and A's rows (a third of the traffic) from wherever they lie, as
         long as that is a cache; beyond it, as many as fit.
         """
+        if tiling.form == "widen":
+            return 0
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
@@ -134,7 +138,7 @@ class CostModel:
         network has passed through the caches since they were used. At most so many that each unrolled step over k
         asks for a cache line.
         """
-        item = self.b_item(tiling)
+        item = self._packed_item(tiling)
         panel = tiling.vectors * tiling.lanes
         panels = self.groups * -(-self.columns // panel)
         is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES

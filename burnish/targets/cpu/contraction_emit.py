@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
@@ -28,6 +28,7 @@ from burnish.targets.cpu.contraction_prefetch import Ahead, share_of_next
 from burnish.targets.cpu.contraction_rows import RowCase, RowTiles
 from burnish.targets.cpu.contraction_shape import dot_lanes, rows_of
 from burnish.targets.cpu.contraction_tile import Level, Tile, accumulate
+from burnish.targets.cpu.contraction_widen import widen_panel
 from burnish.targets.cpu.storage import storage_type
 from burnish.targets.cpu.values import Values
 
@@ -36,10 +37,14 @@ Bound = Mapping[Axis, ir.Value]
 
 @dataclass(frozen=True)
 class Panel:
-    """A strip of n: its first column, the address of its B, and per vector which lanes exist (None: all)."""
+    """A strip of n: its first column, the address of its B, and per vector which lanes exist (None: all).
+
+    source: where B lies as a constant; `b` is that, or its widened copy
+    """
 
     column: ir.Value
     b: ir.Value
+    source: ir.Value
     masks: tuple[ir.Value | None, ...]
 
 
@@ -57,6 +62,9 @@ class TileWriter:
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
             self.b_dtype = storage_dtype(self.b_dtype, self.form)
+        self.packed_dtype = self.b_dtype
+        if self.form == "widen":
+            self.b_dtype = self.shape.accumulator
         self.depths: list[Dim] = [r.extent for r in self.shape.reduce]  # as B is packed
         if self.form == "pairs":
             assert isinstance(self.depths[-1], int)
@@ -128,7 +136,11 @@ class TileWriter:
             offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(product(self.depths)))
         else:
             offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
-        return Panel(column, k.address(k.slots[1], offset, storage_type(self.b_dtype)), masks)
+        source = k.address(k.slots[1], offset, storage_type(self.packed_dtype))
+        if self.form != "widen":
+            return Panel(column, source, source, masks)
+        widen_panel(k, source, self.packed_dtype, k.scratch, product(self.depths), self.lanes, self.vectors)
+        return Panel(column, k.scratch, source, masks)
 
     def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
         k = self.k
@@ -161,10 +173,13 @@ class TileWriter:
         spread, depth = self.schedule.integer("spread"), product(self.depths)
         if not spread or not isinstance(depth, int):
             return None
-        row_bytes = self.width * self.b_dtype.size_bytes
+        row_bytes = self.width * self.packed_dtype.size_bytes
         unroll = self.schedule.integer("unroll")
         step_bytes = (2 * pairs_at_once(unroll) if self.form == "pairs" else unroll) * row_bytes
-        return share_of_next(self.k, panel.b, depth * row_bytes, number, spread, step_bytes)
+        ahead = share_of_next(self.k, panel.source, depth * row_bytes, number, spread, step_bytes)
+        if self.form == "widen":  # the copy that is read has twice the bytes
+            ahead = replace(ahead, panel=panel.b, shift=self.k.ir.add(ahead.shift, self.k.i64(1)))
+        return ahead
 
     def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
         """How far a dot tile's columns lie from the first; the last one stands in for those that do not exist."""

@@ -1,8 +1,8 @@
 """How a constant B lies in memory: panels that a tile reads from front to back.
 
-tile, narrow   [group][panel][K][vectors * lanes]        the last panel padded with zeros
-pairs          [group][panel][K/2][vectors * lanes][2]   the innermost run of K padded to an even number
-dot            [group][N][K]                             a row for each column of the result
+tile, narrow, widen   [group][panel][K][vectors * lanes]       the last panel padded with zeros
+pairs                 [group][panel][K/2][vectors * lanes][2]   the innermost run of K padded to an even number
+dot                   [group][N][K]                            a row for each column of the result
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from burnish.lower.task import Contraction
 Array = np.ndarray[Any, Any]
 
 
-NARROW_FORMS = ("pairs", "narrow")  # they keep halves as halves
+NARROW_FORMS = ("pairs", "narrow", "widen")  # they keep halves as halves
 
 
 def storage_dtype(dtype: DType, form: str = "tile") -> DType:

@@ -22,7 +22,7 @@ BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
 
 
 def in_form(case: Case, form: str, target: Target, **options: int) -> Schedule:
-    found = next(s for s in contraction.schedules(case.kernel, target, {}) if s["form"] == "tile")
+    found = next(s for s in contraction.schedules(case.kernel, target, {}) if s["form"] != "dot")
     made = Schedule.of("contraction", **(dict(found.options) | {"form": form, **options}))
     assert contraction.legal(case.kernel, made, target)
     return made
@@ -38,20 +38,25 @@ def test_pairs_of_bf16_are_right(target: Target, a: DType, shape: tuple[int, int
 
 
 @pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("form", ["narrow", "widen"])
+@pytest.mark.parametrize("dtype", [DType.F16, DType.BF16])
 @pytest.mark.parametrize("shape", [(1, 1, 2), (5, 7, 3), (49, 33, 64), (3, 10, 131)])
-def test_f16_kept_as_f16_is_right(target: Target, shape: tuple[int, int, int]) -> None:
-    case = matmul(*shape, dtype=DType.F32, b_dtype=DType.F16, epilogue="bias")
-    check(case, in_form(case, "narrow", target), target, (1, 2))
+def test_halves_widened_at_each_use_or_panel_by_panel_are_right(
+    target: Target, form: str, dtype: DType, shape: tuple[int, int, int]
+) -> None:
+    case = matmul(*shape, dtype=DType.F32, b_dtype=dtype, epilogue="bias")
+    check(case, in_form(case, form, target, block=0), target, (1, 2))
 
 
+@pytest.mark.parametrize("form", ["pairs", "narrow", "widen"])
 @pytest.mark.parametrize("spread", [0, 2])
 @pytest.mark.parametrize("prefetch", [0, 8])
 @pytest.mark.parametrize("case", [
     matmul(30, 70, 37, dtype=DType.F32, b_dtype=DType.BF16), matmul(17, 50, 8, b_dtype=DType.BF16, symbols=["m"]),
     matmul(20, 33, 11, batch=2, shared_b=False, b_dtype=DType.BF16),
 ], ids=["odd depth", "symbolic rows", "batched"])  # fmt: skip
-def test_asking_memory_ahead_changes_no_answer(case: Case, spread: int, prefetch: int) -> None:
-    check(case, in_form(case, "pairs", BEST, rows=4, spread=spread, prefetch=prefetch, serial=False), BEST)
+def test_asking_memory_ahead_changes_no_answer(case: Case, spread: int, prefetch: int, form: str) -> None:
+    check(case, in_form(case, form, BEST, block=0, rows=4, spread=spread, prefetch=prefetch, serial=False), BEST)
 
 
 @pytest.mark.parametrize("a", [DType.F32, DType.BF16])

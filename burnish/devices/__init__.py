@@ -1,7 +1,8 @@
 """Devices: where plans run. `Device` is what the runtime asks for; cpu.py, cuda/ and null.py have one each.
 
-A device *installs* a plan's variant (code and constants, shared), and an installed variant opens *sessions*: one caller's memory
-and queue of work. What differs between a processor and a GPU stays behind these protocols: the runtime never asks which it is.
+A device *installs* a plan's variant (code and constants, shared), and an installed variant opens *sessions*: one
+caller's memory and queue of work. What differs between a processor and a GPU stays behind these protocols: the runtime
+never asks which it is.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Stopwatch(Protocol):
 class Session(Protocol):
     """One caller's memory and queue of work; storages go by the variant's numbers.
 
-    A call is: bind (if its shapes are new), feed, place for each output, launch (or the steps between launches), wait.
+    A call is: bind (if its shapes are new), feed, place for each output, launch (and what stands between launches),
+    then finish; or deliver, and later wait.
     """
 
     def bind(self, values: Mapping[str, int]) -> None:
@@ -74,11 +76,14 @@ class Session(Protocol):
     def launch(self, steps: Launches) -> None:
         """All of them, in order."""
 
-    def wait(self) -> None:
-        """Until every result is in its array."""
+    def finish(self) -> None:
+        """Deliver and wait."""
 
     def deliver(self) -> None:
-        """No more steps in this call: results go to their arrays."""
+        """No more steps in this call: results are to go to their arrays."""
+
+    def wait(self) -> None:
+        """Until every result is in its array."""
 
     def mark(self) -> object:
         """What was asked of the session until now."""

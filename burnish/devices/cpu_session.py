@@ -94,16 +94,16 @@ class CpuSession:
 
     def launch(self, steps: Launches) -> None:
         if self._stamps is not None:
-            return self._launch_timed(steps, self._stamps)
-        for step in cast("tuple[NativeStep, ...]", steps):
-            self._team.launch(self._numbers[step.segment], *self._addresses, 0)
-        return None
+            self._launch_timed(steps, self._stamps)
+            return
+        launch, numbers, (buffers, dims) = self._team.launch, self._numbers, self._addresses
+        for step in steps:
+            launch(numbers[step.segment], buffers, dims, 0)  # type: ignore[union-attr]  # a cpu's plan has no others
 
-    def wait(self) -> None:
+    def finish(self) -> None:
         """Nothing is ever under way: the calling thread is one of the team."""
 
-    def deliver(self) -> None:
-        """Everything is where it belongs."""
+    deliver = wait = finish
 
     def mark(self) -> None:
         return None

@@ -1,7 +1,8 @@
 """A driver without a GPU: memory is the host's, every call is noted, and any may be told to fail.
 
-With it the device `cuda` runs everywhere: loading, memory, order of launches, captures, graphs. A launch does what `on_launch` does
-with the kernel (its cubin and entry), its grid and its parameters; addresses in these are addresses in host memory.
+With it the device `cuda` runs everywhere: loading, memory, order of launches, captures, graphs. A launch does what
+`on_launch` does with the kernel (its cubin and entry), its grid and its parameters; addresses in these are addresses in
+host memory.
 """
 
 from __future__ import annotations

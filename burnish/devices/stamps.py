@@ -1,4 +1,4 @@
-"""Time of each launch of native code: it stamps the cycle counter after every launch; the wall clock gives the scale."""
+"""Time of each launch of native code, which stamps the cycle counter after each; the wall clock gives the scale."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stamps:
 
     def milliseconds(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         found = np.array(self._runs).reshape(len(self._runs), len(self._ticks))
-        return found * self._milliseconds_per_tick()  # type: ignore[return-value]
+        return found * self._milliseconds_per_tick()
 
     def _milliseconds_per_tick(self) -> float:
         if len(self._clock) < 2:

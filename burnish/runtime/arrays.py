@@ -72,7 +72,7 @@ def accept_output(
 
 
 def as_array(value: object, spec: TensorSpec, role: str = "input", adopt: Adopt | None = None) -> Array:
-    """numpy's own, a tensor of the device's, or anything that speaks DLPack and lies in host memory. E507 for the rest."""
+    """numpy's own, a tensor in the device's memory, or one in the host's that speaks DLPack. E507 for the rest."""
     if isinstance(value, np.ndarray):
         return value
     if adopt is not None and (adopted := adopt(value, spec, role)) is not None:

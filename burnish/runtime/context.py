@@ -1,8 +1,8 @@
 """A context: one caller's buffers, bound shapes and queue of work.
 
-Memory is allocated once, for the profile's largest shapes. A call checks the inputs, hands them to the device's session,
-says where outputs go and launches; outputs are fresh arrays or the caller's own. Only tensors whose size data decides
-are allocated during a run (steps.py).
+Memory is allocated once, for the profile's largest shapes. A call checks the inputs, hands them to the device's
+session, says where outputs go and launches; outputs are fresh arrays or the caller's own. Only tensors whose size data
+decides are allocated during a run (steps.py).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Context:
             raise _busy()
         try:
             results = self._start(named if inputs is None else inputs, out, on_device)
-            self._session.wait()
+            self._session.finish()
             return results
         finally:
             self._lock.release()
@@ -86,6 +86,7 @@ class Context:
         try:
             given = named if inputs is None else inputs
             results = self._start(given, out, on_device)
+            self._session.deliver()
             self._pending = Pending(self._session, results, given, self._lock)
             return self._pending
         finally:
@@ -112,16 +113,19 @@ class Context:
         finally:
             self._session.unwatch()
 
-    def time(self, inputs: Mapping[str, Any], repeats: int = 100) -> list[float]:
+    def time(self, inputs: Mapping[str, Any] | None, repeats: int = 100) -> list[float]:
         """Milliseconds of each of `repeats` runs of all launches, back to back, without the copies of a call.
 
+        inputs: None: on what the latest call left, whose inputs and outputs the caller has kept
         On a GPU between events around replays of the CUDA graph. E517 for a plan that is more than launches.
         """
         if self._layout.launches is None:
             raise _not_timed()
-        self(inputs)
+        kept = None if inputs is None else self(inputs)  # the runs write where the call wrote
         with self._lock:
-            return self._session.time(self._layout.launches, repeats)
+            found = self._session.time(self._layout.launches, repeats)
+        del kept
+        return found
 
     def close(self) -> None:
         """Let go of memory and threads. Closing twice is harmless; calling afterwards is E511."""
@@ -139,7 +143,7 @@ class Context:
         return {} if self._bound is None else self._bound.values
 
     def _start(self, given: Mapping[str, Any], out: Mapping[str, Any] | None, on_device: bool) -> dict[str, Array]:
-        """Everything up to waiting: the device has the work."""
+        """Everything up to the outputs' way to their arrays: the device has the work."""
         if self._is_closed:
             raise closed()
         if self._pending is not None:
@@ -154,7 +158,6 @@ class Context:
             session.launch(launches)
         else:
             results = self._run_steps(bound, results, out or {}, on_device)
-        session.deliver()
         return results
 
     def _accept(self, given: Mapping[str, Any]) -> list[Array]:

@@ -25,7 +25,7 @@ class Pending:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The outputs at once. Those in device memory may be handed to a stream that `join`s; others hold nothing yet."""
+        """The outputs at once: those in device memory for streams that `join`; host arrays hold nothing yet."""
         return self._results
 
     def join(self, stream: int) -> None:

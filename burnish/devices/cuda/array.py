@@ -73,7 +73,7 @@ class DeviceArray:
 
 
 def adopt(value: object, spec: TensorSpec, role: str, driver: Driver, stream: int) -> DeviceArray | None:
-    """A foreign tensor on this GPU, where it lies; `stream` waits for its producer. None: it is in host memory, or no tensor.
+    """A foreign tensor on this GPU, where it lies; `stream` waits for its producer. None: in host memory, or no tensor.
 
     raises: E507 for another GPU's, a strided one, or one that its library does not hand out
     """

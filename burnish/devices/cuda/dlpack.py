@@ -20,7 +20,7 @@ _OTHERS = {  # what numpy has no letter for: (code, bits)
     np.dtype(ml_dtypes.float8_e4m3fn): (10, 8),
     np.dtype(ml_dtypes.float8_e5m2): (12, 8),
 }
-_DTYPES = {kind: dtype for dtype, kind in _OTHERS.items()}
+_DTYPES: dict[tuple[int, int], np.dtype[Any]] = {kind: dtype for dtype, kind in _OTHERS.items()}
 
 
 class _Tensor(ctypes.Structure):
@@ -80,14 +80,14 @@ def export(owner: object, address: int, dtype: np.dtype[Any], shape: tuple[int, 
     tensor.axes, tensor.lanes = len(shape), 1
     tensor.code, tensor.bits = _OTHERS.get(dtype) or (_CODES[dtype.kind], dtype.itemsize * 8)
     tensor.shape = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
-    managed.deleter = ctypes.cast(_forget, ctypes.c_void_p).value
+    managed.deleter = ctypes.cast(_DELETE, ctypes.c_void_p).value
     place = ctypes.addressof(managed)
     _exported[place] = (owner, managed, sizes)
-    return _new(place, _NAME, _drop)
+    return _new(place, _NAME, _DESTROY)
 
 
 def _dtype(tensor: _Tensor) -> np.dtype[Any]:
-    kind = (tensor.code, tensor.bits)
+    kind = int(tensor.code), int(tensor.bits)
     if kind in _DTYPES and tensor.lanes == 1:
         return _DTYPES[kind]
     letter = {code: letter for letter, code in _CODES.items()}.get(tensor.code)
@@ -96,13 +96,14 @@ def _dtype(tensor: _Tensor) -> np.dtype[Any]:
     return np.dtype(np.bool_) if letter == "b" else np.dtype(f"{letter}{tensor.bits // 8}")
 
 
-@_DELETER
 def _forget(place: int) -> None:
     _exported.pop(place, None)
 
 
-@_DESTRUCTOR
 def _drop(capsule: int) -> None:
     """Nobody took it: a consumer renames the capsule and calls the deleter itself."""
     if _is_valid(capsule, _NAME):
         _exported.pop(_raw_pointer(capsule, _NAME), None)
+
+
+_DELETE, _DESTROY = _DELETER(_forget), _DESTRUCTOR(_drop)

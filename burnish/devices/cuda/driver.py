@@ -1,7 +1,7 @@
-"""What the device `cuda` asks of NVIDIA's driver, as a protocol: bindings.py asks the real one, null_driver.py pretends.
+"""What the device `cuda` asks of NVIDIA's driver: a protocol. bindings.py asks the real one, null_driver.py pretends.
 
-Addresses and handles are integers or opaque objects that only the driver looks into. Any call may raise E520 (no memory),
-E524 (the GPU is lost) or E526 (it refuses).
+Addresses and handles are integers or opaque objects that only the driver looks into. Any call may raise E520 (no
+memory), E524 (the GPU is lost) or E526 (it refuses).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class TensorMap:
-    """A tensor as the copy engine sees it, all numbers known; strides in elements, outer to inner, the last one is 1."""
+    """A tensor as the copy engine sees it; strides in elements, outer to inner, the last one is 1."""
 
     address: int
     dtype: DType
@@ -47,7 +47,7 @@ Parameter = Address | Integer | TensorMap
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """name; capability, 9.0 as (9, 0); cuda: the newest CUDA that the driver knows, 13000; shared_bytes a block can have"""
+    """capability: (9, 0); cuda: the newest version the driver knows, 13000; shared_bytes: what a block can have."""
 
     name: str
     capability: tuple[int, int]

@@ -1,9 +1,9 @@
 """Launches of one session: parameters worked out once, a CUDA graph from the second time on.
 
-What a run of launches needs (grids, scalars, addresses, tensor maps) depends on the bound shapes and on where inputs and outputs
-lie. For each such key it is prepared at first use and kept, the least recently used forgotten. The first time the kernels are
-launched one by one: a shape seen once never pays for a graph, and the driver loads code lazily, which a capture must not do.
-The second time they are captured, and from then on one call of the driver does them all.
+What a run of launches needs (grids, addresses, tensor maps) depends on the bound shapes and on where inputs and
+outputs lie. For each such key it is prepared at first use and kept, the least recently used forgotten. The first time
+the kernels are launched one by one: a shape seen once never pays for a graph, and the driver loads code lazily, which a
+capture must not do. The second time they are captured, and from then on one call of the driver does them all.
 """
 
 from __future__ import annotations

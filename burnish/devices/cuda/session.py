@@ -1,7 +1,7 @@
 """A session on a GPU: a stream, an arena, and buffers for what comes from and goes to the host; see devices.Session.
 
-Work is asked for in order on the session's own stream; only `wait`, and what the host must see between launches, waits for it. A
-tensor that already lies on the GPU is used where it lies if it is aligned as kernels may assume, else copied there.
+Work is asked for in order on the session's own stream; only `wait`, and what the host must see between launches, waits
+for it. A tensor that already lies on the GPU is used where it lies if it is aligned as kernels may assume, else copied.
 """
 
 from __future__ import annotations
@@ -128,6 +128,10 @@ class CudaSession:
             else:
                 self._launcher.run(key, steps, self._table, self._values)
 
+    def finish(self) -> None:
+        self.deliver()
+        self.wait()
+
     def deliver(self) -> None:
         with self._driver.current():
             for place, (number, array) in enumerate(self._results):
@@ -222,7 +226,7 @@ class CudaSession:
             self.close()
 
     def _let_go(self) -> None:
-        """Of everything, in an order that nothing still at work minds. The installed part is told even if that fails."""
+        """Of everything, in an order that nothing still at work minds. What is installed hears of it even so."""
         self._is_closed = True
         is_open = hasattr(self, "_launcher")
         try:

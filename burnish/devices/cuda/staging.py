@@ -1,4 +1,4 @@
-"""The way of host arrays to and from a GPU: through pinned memory, piece by piece, so that copying overlaps with the transfer."""
+"""The way of host arrays to and from a GPU: through pinned memory, in pieces, so that copies overlap with transfers."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """Time of each kernel: a graph with an event after every launch.
 
-Events between launches keep them from overlapping and cost about a microsecond each, so that the sum is somewhat above the
-time of a call; in return every kernel is measured in its place, with the caches as they are there, and no launch of the
-host's in between. A kernel is not repeated: it might work in place.
+Events between launches keep them from overlapping and cost about a microsecond each, so that the sum is somewhat above
+the time of a call; in return every kernel is measured in its place, with the caches as they are there, and nothing of
+the host's in between. A kernel is not repeated: it might work in place.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -98,4 +99,4 @@ def time_runs(
         driver.synchronize(stream)
     finally:
         driver.destroy_graph(graph)
-    return [end.milliseconds_since(start) for start, end in zip(events, events[1:])]
+    return [end.milliseconds_since(start) for start, end in itertools.pairwise(events)]

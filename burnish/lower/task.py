@@ -15,6 +15,7 @@ at a logical index; slots hold shape and strides. Dims may be symbolic: kernels 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,6 +176,12 @@ class RecurrentTask:
 
 
 Kernel = Loops | Contraction | AttentionTask | RecurrentTask
+DIGEST_DIGITS = 32  # of SHA-256: two different kernels never meet
+
+
+def digest_of(kernel: Kernel) -> str:
+    """A short name for the kernel's key, in timing caches and plans."""
+    return hashlib.sha256(kernel.key.encode()).hexdigest()[:DIGEST_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)

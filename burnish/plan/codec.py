@@ -154,7 +154,7 @@ json_object = Codec(_check_json_object, _check_json_object)
 symbol = record(m.SymbolRange, name=text, min=natural, opt=natural, max=natural, from_data=flag)
 tensor = record(m.TensorSpec, name=text, dtype=dtype, shape=each(dim), storage=natural)
 storage = record(m.StorageSpec, number=natural, kind=text, size=dim, offset=natural, blob=text)
-launch = record(m.LaunchSpec, name=text, kernel=text, nodes=each(text), tactic=text, flops=dim, bytes=dim)
+launch = record(m.LaunchSpec, name=text, kernel=text, nodes=each(text), tactic=text, flops=dim, bytes=dim, task=text)
 _steps: Codec = Codec(lambda values: steps.encode(values), lambda value: steps.decode(value))  # a branch holds steps
 argument = one_of(
     "argument",

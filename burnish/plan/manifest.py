@@ -61,7 +61,10 @@ class StorageSpec:
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """One kernel launch, for profiles and inspection. Index in `Variant.launches` = its place in the profile array."""
+    """One kernel launch, for profiles and inspection. Index in `Variant.launches` = its place in the profile array.
+
+    task: the kernel's digest, by which timing caches know it; empty for what has no tactic
+    """
 
     name: str
     kernel: str  # Loops, Contraction ...
@@ -69,6 +72,7 @@ class LaunchSpec:
     tactic: str
     flops: Dim = 0
     bytes: Dim = 0
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True)

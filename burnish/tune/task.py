@@ -6,17 +6,14 @@ names it to people:  contraction f32 128x768 by 3072    loops f32 56x56x64 sum 3
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
 from burnish.dims import Dim, DimExpr, evaluate, symbols
-from burnish.lower.task import AttentionTask, Contraction, Kernel, Launch, Loops, Program, each_launch
+from burnish.lower.task import AttentionTask, Contraction, Kernel, Launch, Loops, Program, digest_of, each_launch
 from burnish.ops.expr import Expr, walk
-
-DIGEST_DIGITS = 32  # of SHA-256: two different kernels never meet
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,6 @@ def tasks_of(program: Program) -> list[Task]:
         if not names & from_data:
             found.append(Task(launches[0].kernel, tuple((n, sizes[n]) for n in sorted(names)), tuple(launches)))
     return found
-
-
-def digest_of(kernel: Kernel) -> str:
-    """What names the kernel in a timing cache."""
-    return hashlib.sha256(kernel.key.encode()).hexdigest()[:DIGEST_DIGITS]
 
 
 def symbols_of(kernel: Kernel) -> frozenset[str]:

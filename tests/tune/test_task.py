@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 
-from burnish.lower.task import each_launch
-from burnish.tune.task import DIGEST_DIGITS, tasks_of
+from burnish.lower.task import DIGEST_DIGITS, each_launch
+from burnish.tune.task import tasks_of
 from tests.tune.programs import batches, program
 
 

@@ -18,7 +18,7 @@ from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step
+from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
 from burnish.lower.work import bytes_touched, flops
 from burnish.plan.manifest import (
     WORTH_WAKING_FLOP,
@@ -168,7 +168,7 @@ class Emission:
         number = len(self.launches)
         kind = type(kernel).__name__
         work = (flops(kernel), bytes_touched(kernel))
-        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work))
+        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work, digest_of(kernel)))
         return Call(launch, self.functions[key], self.constants.bind(launch, schedule), schedule, number)
 
     def _kernel(self, kernel: Kernel, schedule: Schedule) -> ir.Function:

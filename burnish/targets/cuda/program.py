@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from burnish.dims import bounds
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Branch, Fail, Launch, Program, ReferenceStep, Slot, Step, each_launch
+from burnish.lower.task import Binding, Branch, Fail, Launch, Program, ReferenceStep, Slot, Step, digest_of, each_launch
 from burnish.lower.work import bytes_touched, flops
 from burnish.plan.manifest import (
     Argument,
@@ -133,7 +133,7 @@ class Emission:
         number = len(self.launches)
         work = (flops(kernel), bytes_touched(kernel))
         kind, tactic = type(kernel).__name__, str(self.chosen[kernel.key])
-        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, tactic, *work))
+        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, tactic, *work, digest_of(kernel)))
         return KernelStep(
             code=blob,
             entry=cubin.entry,

@@ -1,4 +1,4 @@
-"""The process that one system is measured in: `python -m burnish.bench.contender SYSTEM MODEL INPUTS.npz THREADS`.
+"""The process of one system: `python -m burnish.bench.contender SYSTEM MODEL INPUTS.npz THREADS DEVICE`.
 
 One JSON object a line, both ways. It says {"import_ms", "load_ms", "first_run_ms"} or {"problem"}; then it answers each
 {"runs": n} with {"times_ms": [...]}, {"layers": true} with {"layers": [...]}, and {} with {"peak_rss_mib"}, and ends.
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
     """Load the system, then answer requests until an empty one or the end of input."""
-    system, path, inputs_path, threads = arguments
+    system, path, inputs_path, threads, device = arguments
 
     def answer(value: dict[str, Any]) -> None:
         answers.write(json.dumps(value) + "\n")
@@ -30,7 +30,7 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
         start = time.perf_counter()
         systems.prepare(system)
         imported = time.perf_counter()
-        run = systems.load(system, path, inputs, int(threads))
+        run = systems.load(system, path, inputs, int(threads), device)
         loaded = time.perf_counter()
         run()
         first = time.perf_counter()
@@ -44,7 +44,7 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
         if not request:
             break
         if "layers" in request:
-            answer({"layers": systems.profile_layers(path, inputs, int(threads))})
+            answer({"layers": systems.profile_layers(path, inputs, int(threads), device)})
             continue
         times = []
         for _ in range(request["runs"]):

@@ -31,10 +31,11 @@ MOST_RUNS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """against: names of systems.PEERS. threads: 0 = all cores. runs: a block, 0 = chosen by `block_ms`."""
+    """against: names of systems.PEERS. threads: 0 = all cores. device: of the plan. runs: a block, 0 = `block_ms`."""
 
     against: tuple[str, ...] = ()
     threads: int = 0
+    device: str = ""
     rounds: int = 10
     runs: int = 0
     block_ms: float = 200.0
@@ -68,7 +69,7 @@ def bench(
         contenders = []
         for name in ("burnish", *options.against):
             file = path if name == "burnish" else Path(str(model))
-            found = Measured(name, name, file, folder / "inputs.npz", options.threads)
+            found = Measured(name, file, folder / "inputs.npz", options.threads, options.device)
             stack.callback(found.close)
             contenders.append(found)
         if contenders[0].problem:

@@ -17,12 +17,12 @@ from burnish.bench.report import Contender, Latency
 class Measured:
     """A system in its own process, loaded, and idle until it is asked for a block of runs."""
 
-    def __init__(self, name: str, system: str, model: Path, inputs: Path, threads: int) -> None:
+    def __init__(self, name: str, model: Path, inputs: Path, threads: int, device: str = "") -> None:
         self.name, self.times_ms = name, list[float]()
         places = [str(Path(burnish.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "burnish.bench.contender", system, str(model), str(inputs), str(threads)],
+            [sys.executable, "-m", "burnish.bench.contender", name, str(model), str(inputs), str(threads), device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

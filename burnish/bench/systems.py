@@ -13,14 +13,14 @@ import numpy as np
 
 Inputs = Mapping[str, np.ndarray[Any, Any]]
 Run = Callable[[], Any]
-PEERS = ("onnxruntime", "openvino", "openvino-bf16")
+PEERS = ("onnxruntime", "onnxruntime-cuda", "openvino", "openvino-bf16")
 
 
 def prepare(system: str) -> None:
     """Import the system; ImportError if it is not installed."""
     if system == "burnish":
         import burnish.runtime  # noqa: F401
-    elif system == "onnxruntime":
+    elif system.startswith("onnxruntime"):
         import onnxruntime  # noqa: F401
     elif system.startswith("openvino"):
         import openvino  # noqa: F401
@@ -28,39 +28,52 @@ def prepare(system: str) -> None:
         raise ValueError(f"'{system}' is not one of burnish, {', '.join(PEERS)}")
 
 
-def load(system: str, path: str, inputs: Inputs, threads: int) -> Run:
-    """The model, ready; calling the result runs it once on the inputs. threads: 0 = all cores."""
+def load(system: str, path: str, inputs: Inputs, threads: int, device: str = "") -> Run:
+    """The model, ready; calling the result runs it once on the inputs. threads: 0 = all cores; device: of a plan."""
     if system == "burnish":
-        return _burnish(path, inputs, threads)
-    return _onnxruntime(path, inputs, threads) if system == "onnxruntime" else _openvino(system, path, inputs, threads)
+        return _burnish(path, inputs, threads, device)
+    if system.startswith("openvino"):
+        return _openvino(system, path, inputs, threads)
+    return _onnxruntime(system, path, inputs, threads)
 
 
-def profile_layers(path: str, inputs: Inputs, threads: int) -> list[dict[str, Any]]:
-    """Where Burnish's time goes: a row per launch, with its share of the sum."""
+def profile_layers(path: str, inputs: Inputs, threads: int, device: str = "") -> list[dict[str, Any]]:
+    """Where Burnish's time goes: a row per launch, with its share of the sum and, if known, of the roofline."""
     from dataclasses import asdict
 
+    from burnish.bench.roofline import limit_ms
+    from burnish.runtime import load as load_plan
+    from burnish.target import parse_target
+
+    with load_plan(path, threads=threads or None, device=device or None) as engine:
+        target = parse_target(engine.variant.target)
+        with engine.create_context() as context:
+            rows = context.profile(inputs, iterations=20)
+    total = sum(row.ms for row in rows) or 1.0
+    limits = [limit_ms(target, row.flops, row.bytes) for row in rows]
+    return [
+        asdict(row) | {"share": row.ms / total, "roofline": limit / row.ms if limit and row.ms else None}
+        for row, limit in zip(rows, limits)
+    ]
+
+
+def _burnish(path: str, inputs: Inputs, threads: int, device: str) -> Run:
     from burnish.runtime import load as load_plan
 
-    with load_plan(path, threads=threads or None) as engine, engine.create_context() as context:
-        rows = [asdict(row) for row in context.profile(inputs, iterations=20)]
-    total = sum(row["ms"] for row in rows) or 1.0
-    return [row | {"share": row["ms"] / total} for row in rows]
-
-
-def _burnish(path: str, inputs: Inputs, threads: int) -> Run:
-    from burnish.runtime import load as load_plan
-
-    engine = load_plan(path, threads=threads or None)
+    engine = load_plan(path, threads=threads or None, device=device or None)
     return lambda: engine(inputs)
 
 
-def _onnxruntime(path: str, inputs: Inputs, threads: int) -> Run:
+def _onnxruntime(system: str, path: str, inputs: Inputs, threads: int) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    provider = "CUDAExecutionProvider" if system.endswith("cuda") else "CPUExecutionProvider"
+    session = onnxruntime.InferenceSession(path, options, providers=[provider])
+    if session.get_providers()[0] != provider:  # it takes the CPU instead, and says so in its log alone
+        raise RuntimeError(f"this installation of onnxruntime has no {provider}")
     feeds = dict(inputs)
     return lambda: session.run(None, feeds)
 

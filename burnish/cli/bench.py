@@ -22,7 +22,9 @@ def bench(
     path: Annotated[
         Path, typer.Argument(metavar="PLAN|MODEL", help="A plan, or an ONNX model to build first.", show_default=False)
     ],
-    against: Annotated[str, typer.Option("--against", help="Peers: onnxruntime,openvino,openvino-bf16.")] = "",
+    against: Annotated[
+        str, typer.Option("--against", help="Peers: onnxruntime,onnxruntime-cuda,openvino,openvino-bf16.")
+    ] = "",
     model: Annotated[
         Path | None, typer.Option("--model", help="The ONNX model, for the peers, if PLAN is a plan.")
     ] = None,
@@ -30,6 +32,9 @@ def bench(
         list[str] | None, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the inputs: NAME:1x3x224x224,...")
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of every contender; 0 = all cores.")] = 0,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best the plan has code for).")
+    ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Blocks of runs per contender, in turns.")] = 10,
     runs: Annotated[int, typer.Option("--runs", min=0, help="Runs per block; 0 = about 0.2 s worth.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random inputs.")] = 0,
@@ -43,6 +48,7 @@ def bench(
     options = room.Options(
         against=tuple(name.strip() for name in against.split(",") if name.strip()),
         threads=threads,
+        device=device or "",
         rounds=rounds,
         runs=runs,
         layers=layers or as_json,
@@ -99,13 +105,18 @@ def _print_layers(report: Report) -> None:
     rows = [
         (
             f"{100 * layer['share']:.1f}",
-            layer["ms"],
+            f"{layer['ms']:.4f}",
             f"{layer['flops'] / layer['ms'] / 1e6:.1f}" if layer["ms"] and layer["flops"] else "",
             f"{layer['bytes'] / layer['ms'] / 1e6:.1f}" if layer["ms"] and layer["bytes"] else "",
+            f"{100 * layer['roofline']:.0f}" if layer["roofline"] is not None else "",
             layer["kernel"],
             layer["tactic"],
             " ".join(layer["nodes"]),
         )
         for layer in sorted(report.layers, key=lambda layer: -layer["ms"])
     ]
-    print_table(("%>", "ms>", "GFLOP/s>", "GB/s>", "kernel", "tactic", "ONNX nodes"), rows)
+    names = ("%>", "ms>", "GFLOP/s>", "GB/s>", "% of roofline>", "kernel", "tactic", "ONNX nodes")
+    if any(layer["roofline"] is not None for layer in report.layers):
+        print_table(names, rows)
+    else:
+        print_table((*names[:4], *names[5:]), [(*row[:4], *row[5:]) for row in rows])

@@ -33,6 +33,9 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of inputs without a file.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads (default: all cores).")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best the plan has code for).")
+    ] = None,
     trusted_key: Annotated[
         str | None,
         typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM file, or hex)."),
@@ -52,7 +55,7 @@ def run(
         known = {name: array.shape for name, array in inputs.items()} | parse_shapes(shapes or ())
         inputs = sample_inputs(loaded.manifest, known, seed) | inputs
         note(f"random values (seed {seed}) for: {', '.join(made_up)}")
-    with burnish.load(loaded, threads=threads) as engine:
+    with burnish.load(loaded, threads=threads, device=device) as engine:
         start = time.perf_counter()
         outputs = engine(inputs)
         elapsed_ms = 1e3 * (time.perf_counter() - start)

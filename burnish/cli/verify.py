@@ -30,6 +30,9 @@ def verify(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of random inputs.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads (default: all cores).")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best the plan has code for).")
+    ] = None,
     oracle: Annotated[
         str, typer.Option("--oracle", help="onnxruntime or reference (default: the first installed).")
     ] = "",
@@ -53,6 +56,7 @@ def verify(
             shapes=bound or None,
             seed=seed,
             threads=threads,
+            device=device,
             oracle=oracle,
             tolerance=tolerance,
             rebuild=(lambda source: _rebuild(source, plan)) if first_divergent else None,

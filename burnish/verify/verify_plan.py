@@ -57,6 +57,7 @@ def verify(
     shapes: Mapping[str, Sequence[int]] | None = None,
     seed: int = 0,
     threads: int | None = None,
+    device: str | None = None,
     oracle: str = "",
     tolerance: float | None = None,
     rebuild: Rebuild | None = None,
@@ -66,6 +67,7 @@ def verify(
 
     data:      inputs (a mapping, an .npz, a folder of .pb files); seeded random ones without
     shapes:    of random inputs; the profile's opt shapes without
+    device:    where the plan runs: cpu, cuda, cuda:1; the best it has code for without
     oracle:    onnxruntime | reference; the first that is installed
     tolerance: relative to an output's largest magnitude; without, derived from dtype and depth (tolerance.py), and
                where that rejects, measured (conditioning.py)
@@ -85,7 +87,7 @@ def verify(
     limits = {t.name: _limit(proto.graph, t.name, t.dtype, tolerance) for t in found.manifest.outputs}
     judged: dict[str, tuple[Comparison, ...]] = {}
     step = progress or (lambda what, done, total: None)
-    with load(found, threads=threads) as engine:
+    with load(found, threads=threads, device=device) as engine:
         for case, inputs in cases.items():
             step(f"oracle: {case}", 2 * len(judged), 2 * len(cases))
             expected = judge(inputs, list(limits))
@@ -98,7 +100,7 @@ def verify(
     divergence = None
     rejected = [case for case, outputs in judged.items() if not all(c.is_accepted for c in outputs)]
     if rejected and rebuild is not None:
-        run = _runner(rebuild, threads)
+        run = _runner(rebuild, threads, device)
         divergence = first_divergent(proto, cases[rejected[0]], run, judge.kind, tolerance)
     return Report(judge.kind, judged, divergence)
 
@@ -139,9 +141,11 @@ def _check_names(plan: Plan, kind: str, names: Sequence[str], known: Sequence[st
         )
 
 
-def _runner(rebuild: Rebuild, threads: int | None) -> Callable[[bytes, Mapping[str, Array]], dict[str, Array]]:
+def _runner(
+    rebuild: Rebuild, threads: int | None, device: str | None
+) -> Callable[[bytes, Mapping[str, Array]], dict[str, Array]]:
     def run(model: bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        with load(rebuild(model), threads=threads) as engine:
+        with load(rebuild(model), threads=threads, device=device) as engine:
             return engine(inputs)
 
     return run

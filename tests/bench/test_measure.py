@@ -72,7 +72,7 @@ def test_peers_need_a_model_and_a_name(plan: Plan, against: tuple[str, ...]) -> 
 def test_a_process_that_dies_is_a_problem_and_not_a_hang(plan: Plan, tmp_path: Path) -> None:
     plan.save(tmp_path / "a.plan")
     save_arrays(tmp_path / "x.npz", {"x": np.zeros((3, 4), np.float32)})
-    measured = Measured("burnish", "burnish", tmp_path / "a.plan", tmp_path / "x.npz", 1)
+    measured = Measured("burnish", tmp_path / "a.plan", tmp_path / "x.npz", 1)
     assert measured.problem == "" and len(measured.block(2)) == 2
     os.kill(measured._process.pid, signal.SIGKILL)
     measured._process.wait()
@@ -85,7 +85,7 @@ def test_a_system_that_prints_does_not_disturb_the_protocol(tmp_path: Path) -> N
     (tmp_path / "onnxruntime.py").write_text(fake)
     save_arrays(tmp_path / "x.npz", {})
     done = subprocess.run(
-        [sys.executable, "-m", "burnish.bench.contender", "onnxruntime", "m", str(tmp_path / "x.npz"), "1"],
+        [sys.executable, "-m", "burnish.bench.contender", "onnxruntime", "m", str(tmp_path / "x.npz"), "1", ""],
         input="",
         capture_output=True,
         text=True,
@@ -100,7 +100,7 @@ def test_the_protocol_answers_line_by_line(plan: Plan, tmp_path: Path) -> None:
     save_arrays(tmp_path / "x.npz", {"x": np.zeros((3, 4), np.float32)})
     requests = io.StringIO('{"runs": 2}\n{"layers": true}\n{}\n{"runs": 1}\n')
     answers = io.StringIO()
-    contender.serve(["burnish", str(tmp_path / "a.plan"), str(tmp_path / "x.npz"), "1"], requests, answers)
+    contender.serve(["burnish", str(tmp_path / "a.plan"), str(tmp_path / "x.npz"), "1", "cpu"], requests, answers)
     started, times, layers, memory = map(json.loads, answers.getvalue().splitlines())
     assert started.keys() == {"import_ms", "load_ms", "first_run_ms"}
     assert len(times["times_ms"]) == 2 and layers["layers"] and memory["peak_rss_mib"] > 5
@@ -109,7 +109,7 @@ def test_the_protocol_answers_line_by_line(plan: Plan, tmp_path: Path) -> None:
 def test_an_unknown_system_is_a_problem(tmp_path: Path) -> None:
     save_arrays(tmp_path / "x.npz", {})
     answers = io.StringIO()
-    contender.serve(["nothing", "m", str(tmp_path / "x.npz"), "1"], io.StringIO(), answers)
+    contender.serve(["nothing", "m", str(tmp_path / "x.npz"), "1", ""], io.StringIO(), answers)
     assert "'nothing' is not one of burnish" in json.loads(answers.getvalue())["problem"]
 
 

@@ -11,7 +11,7 @@ from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.fuse import Fusion, usual_size
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, Scope, is_constant
-from burnish.lower.wants import Wants
+from burnish.lower.wants import Wants, unviewed
 from burnish.ops import expr as ex
 from burnish.ops.definition import Concat, Conv, Tensor
 from burnish.ops.expr import Axis, Expr, walk
@@ -58,6 +58,11 @@ class Homes:
         if root in self.wants.slices:
             concat, part = self.wants.slices[root]
             return self.part_of(concat, part)
+        if root in self.wants.viewed_slices:
+            seen, views = self.wants.viewed_slices[root]
+            found = unviewed(self.part_of(*self.wants.slices[seen]), views)
+            assert found is not None, f"{root.name}: axes of a part do not split"
+            return found
         return self.allocate(root, self.order_of(root))
 
     def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
@@ -80,11 +85,17 @@ class Homes:
         return self.order_from_sources(body) if body is not None else tuple(range(root.rank))
 
     def order_of_concat(self, form: Concat) -> tuple[int, ...]:
-        for part in form.parts:
-            if part in self.placements:
-                return self.order_in(self.placements[part])
+        placed = [p for p in form.parts if p in self.placements and not self.repeats(self.placements[p])]
+        if placed:
+            largest = max(placed, key=lambda p: usual_size(p.shape, self.opt))
+            return self.order_in(self.placements[largest])
         first = form.parts[0]
         return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
+
+    @staticmethod
+    def repeats(placement: Placement) -> bool:
+        """Some of its elements are one in memory, so that its strides tell no order."""
+        return any(n != 1 and s == 0 for n, s in zip(placement.shape, placement.strides))
 
     def order_from_sources(self, body: Body) -> tuple[int, ...]:
         """Follow the largest tensor that is read along every axis: large steps outside; row-major if there is none."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from burnish.dims import symbols
 from burnish.lower.buffers import Halo
 from burnish.lower.fuse import Fusion
-from burnish.lower.placement import Placement, dense_strides, reshape
+from burnish.lower.placement import Placement, dense_strides, reshape, splitting_index
 from burnish.lower.scope import Body, Scope, StepForm
 from burnish.ops.definition import Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import Axis
@@ -17,13 +18,14 @@ from burnish.ops.expr import Axis
 class Wants:
     """orders: row-major through a permutation (a Reshape or a reference step reads it); halos: a convolution pads it;
     operands: rows of a register tile are read from it; images: a convolution reads it; slices: a Concat wants it
-    written in place."""
+    written in place; viewed_slices: a Concat wants a view of it, the part, in place."""
 
     orders: dict[Tensor, tuple[int, ...]] = field(default_factory=dict)
     halos: dict[Tensor, Halo] = field(default_factory=dict)
     operands: set[Tensor] = field(default_factory=set)
     images: set[Tensor] = field(default_factory=set)
     slices: dict[Tensor, tuple[Tensor, int]] = field(default_factory=dict)  # part -> (concat, which part)
+    viewed_slices: dict[Tensor, tuple[Tensor, tuple[Body | Reshape, ...]]] = field(default_factory=dict)
 
 
 def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wants:
@@ -46,7 +48,7 @@ def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wa
             elif isinstance(form, MatMul):
                 wants.operands.add(form.a)
             elif isinstance(form, Concat):
-                _want_slices(scope, root, form, wants)
+                _want_slices(scope, fusion, root, form, wants)
     for tensor in wants.orders:
         wants.halos.pop(tensor, None)
     return wants
@@ -95,11 +97,59 @@ def needed_zeros(form: Conv) -> list[tuple[int, int]]:
     return [(r, r) for r in reach]
 
 
-def _want_slices(scope: Scope, concat: Tensor, form: Concat, wants: Wants) -> None:
+def _want_slices(scope: Scope, fusion: Fusion, concat: Tensor, form: Concat, wants: Wants) -> None:
     for i, part in enumerate(form.parts):
-        made = scope.forms.get(part)
-        in_place = made is not None and not isinstance(made, Reshape | StepForm) and part not in scope.outputs
-        if in_place and not (isinstance(made, Body) and made.is_view) and part not in wants.slices:
-            if part in wants.orders or part in wants.halos or form.parts.count(part) > 1:
+        if part in wants.slices or part in wants.orders or part in wants.halos or form.parts.count(part) > 1:
+            continue
+        root, views = _behind_views(scope, part)
+        made = scope.forms.get(root)
+        if made is None or isinstance(made, Reshape | StepForm) or root in scope.outputs or part in scope.outputs:
+            continue
+        if isinstance(made, Body) and made.is_view:
+            continue
+        if views:
+            is_free = root in fusion.roots and root not in wants.orders and root not in wants.halos
+            if isinstance(made, Concat) or not is_free or root in wants.slices or root in wants.viewed_slices:
                 continue
-            wants.slices[part] = (concat, i)
+            wants.viewed_slices[root] = (part, views)
+        wants.slices[part] = (concat, i)
+
+
+def _behind_views(scope: Scope, part: Tensor) -> tuple[Tensor, tuple[Body | Reshape, ...]]:
+    """What a tensor is a view of, and the views, the last one first: permutations, and reshapes that merge axes."""
+    views: list[Body | Reshape] = []
+    while isinstance(form := scope.forms.get(part), Body | Reshape):
+        if isinstance(form, Reshape):
+            if splitting_index(form.shape, form.source.shape) is None:
+                break
+            part = form.source
+        elif form.is_view and _permutation(form) is not None:
+            part = form.expr.attr
+        else:
+            break
+        views.append(form)
+    return part, tuple(views)
+
+
+def _permutation(view: Body) -> list[int] | None:
+    """For each axis of the source, which axis of the view it is."""
+    position = {a: i for i, a in enumerate(view.axes)}
+    found = [position.get(a.attr) if a.op == "axis" else None for a in view.expr.args]
+    order = [i for i in found if i is not None]
+    return order if sorted(order) == list(range(len(view.axes))) and len(found) == len(order) else None
+
+
+def unviewed(where: Placement, views: Sequence[Body | Reshape]) -> Placement | None:
+    """Where the source lies, if what the views make of it lies there."""
+    for view in views:
+        if isinstance(view, Reshape):
+            found = reshape(where, view.source.shape)
+            if found is None:
+                return None
+            where = found
+            continue
+        order = _permutation(view)
+        assert order is not None
+        shape, strides = (tuple(of[i] for i in order) for of in (where.shape, where.strides))
+        where = Placement(where.storage, where.dtype, shape, strides, where.offset)
+    return where

@@ -39,8 +39,11 @@ from burnish.passes.fuse_softmax import FuseSoftmax
 from burnish.passes.lift_constants import lift_constants
 from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
+from burnish.passes.narrow_mask import NarrowMask
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rule import Rule, apply_rules
+from burnish.passes.sink_constant import SinkConstant
+from burnish.passes.sink_into_concat import SinkIntoConcat
 from burnish.passes.specialize import specialize
 from burnish.passes.stride_to_channels import StrideToChannels
 
@@ -100,6 +103,7 @@ FINISH = Repeat(
         rules("gather_to_slice", "a constant place is a slice", *gather_to_slice.RULES),
         rules("forward_slices", "a slice reads from where its elements come from", *forward_slices.RULES),
         rules("transpose_to_reshape", "moving axes of size 1 moves nothing", *transpose_to_reshape.RULES),
+        rules("sink_constants", "a constant joins the kernel before the views", SinkIntoConcat(), SinkConstant()),
         rules("sink_reshapes", "pointwise work joins what computes its input", *sink_reshapes.RULES),
         *CLEAN.passes,
     ),
@@ -116,6 +120,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("fuse_gates", "one expression for an activation", FuseGelu(), FuseHardSigmoid(), FuseHardSwish(), FuseSilu()),
     rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
     rules("fuse_attention", "scores are never stored", FuseAttention()),
+    rules("narrow_mask", "a mask that is the same for every query is one row", NarrowMask()),
     rules("merge_products", "queries, keys and values are one product, where they have one input", MergeProducts()),
     FINISH,
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images),

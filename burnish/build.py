@@ -118,9 +118,8 @@ def _surface(found: Analysis) -> Surface:
 
 
 def _names(target: str | Sequence[str] | None) -> list[str]:
-    if isinstance(target, str):
-        return [name.strip() for name in target.split(",")]
-    return list(target or ["cpu"])
+    texts = [target] if isinstance(target, str) else target or ["cpu"]
+    return [name.strip() for text in texts for name in text.split(",")]
 
 
 def _spec(ref: TensorRef) -> TensorSpec:

@@ -39,9 +39,10 @@ def test_a_range(command: Command, model: Path, tmp_path: Path) -> None:
 
 def test_several_targets_make_one_plan(command: Command, model: Path, tmp_path: Path) -> None:
     levels = ["cpu:x86-64-v2", "cpu:x86-64-v3"]
-    done = command("build", model, "-o", tmp_path / "a.plan", "--target", levels[0], "--target", levels[1])
-    assert done.code == 0, done.err
-    assert [v.target for v in read(tmp_path / "a.plan").manifest.variants] == levels
+    for option in (("--target", levels[0], "--target", levels[1]), ("--target", ",".join(levels))):
+        done = command("build", model, "-o", tmp_path / "a.plan", *option)
+        assert done.code == 0, done.err
+        assert [v.target for v in read(tmp_path / "a.plan").manifest.variants] == levels
 
 
 def test_explain_prints_the_passes_to_stderr(command: Command, model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""narrow.py: products and what follows them become narrow, the rest stays f32 for a reason, the surface keeps types."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from tests.precision.graphs import narrowed, normal, parse, run, types
+
+MLP = (
+    "m (float[3,8] x) => (float[3,4] y) { h = MatMul(x, w) b = Add(h, c) r = Relu(b) s = MatMul(r, v) y = Softmax(s) }"
+)
+WEIGHTS = {"w": normal(8, 16), "c": normal(16, seed=1), "v": normal(16, 4, seed=2)}
+
+
+@pytest.mark.parametrize(("word", "element"), [("fp16", "FLOAT16"), ("bf16", "BFLOAT16")])
+def test_products_and_their_followers_narrow_between_an_f32_input_and_an_f32_output(word: str, element: str) -> None:
+    model = parse(MLP, WEIGHTS)
+    decisions = narrowed(model, word)
+    assert {d.now for d in decisions.values()} == {element.replace("LOAT", "").lower()}
+    assert [n.op_type for n in model.graph] == ["Cast", "MatMul", "Add", "Relu", "MatMul", "Softmax", "Cast"]
+    assert {n.op_type: str(n.outputs[0].dtype) for n in list(model.graph)[:-1]}["Softmax"] == element
+    assert {str(v.dtype) for v in (*model.graph.inputs, *model.graph.outputs)} == {"FLOAT"}
+    assert model.graph.outputs[0].name == "y"
+
+
+def test_answers_are_those_of_the_f32_graph_within_a_few_roundings_of_f16() -> None:
+    feeds = {"x": normal(3, 8, seed=7)}
+    (want,) = run(parse(MLP, WEIGHTS), feeds)
+    model = parse(MLP, WEIGHTS)
+    narrowed(model)
+    (got,) = run(model, feeds)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, atol=16 * 2.0**-11)
+    assert not np.array_equal(got, want)
+
+
+def test_an_output_is_narrow_where_that_is_asked_for() -> None:
+    model = parse(MLP, WEIGHTS)
+    narrowed(model, "fp16", "fp16")
+    assert types(model)["Softmax"] == "FLOAT16"
+    assert (model.graph.outputs[0].name, str(model.graph.outputs[0].dtype)) == ("y", "FLOAT16")
+    only_outputs = parse(MLP, WEIGHTS)
+    assert narrowed(only_outputs, "fp32", "bf16") == {}
+    assert (types(only_outputs)["MatMul"], str(only_outputs.graph.outputs[0].dtype)) == ("FLOAT", "BFLOAT16")
+
+
+def test_an_input_that_is_an_output_too_is_left_alone() -> None:
+    model = parse("m (float[3,8] x) => (float[3,16] y, float[3,8] x) { y = MatMul(x, w) }", WEIGHTS)
+    narrowed(model)
+    assert [v.name for v in model.graph.outputs] == ["y", "x"]
+    assert {str(v.dtype) for v in model.graph.outputs} == {"FLOAT"}
+
+
+@pytest.mark.parametrize(
+    ("value", "why"), [(1e5, "f16 ends at 65504"), (1e-9, "vanishes in f16"), (-3e38, "f16 ends at 65504")]
+)
+def test_weights_that_f16_cannot_hold_keep_their_node_in_f32(value: float, why: str) -> None:
+    weight = np.full((8, 4), value, np.float32)
+    model = parse("m (float[3,8] x) => (float[3,4] y) { y = MatMul(x, w) }", {"w": weight})
+    assert why in narrowed(model)["MatMul"].why
+    assert [n.op_type for n in model.graph] == ["MatMul"]
+    held = parse("m (float[3,8] x) => (float[3,4] y) { y = MatMul(x, w) }", {"w": weight})
+    assert narrowed(held, "bf16")["MatMul"].now == "bf16"
+
+
+def test_a_bound_that_means_none_becomes_the_largest_of_the_type() -> None:
+    text = "m (float[3,8] x) => (float[3,16] y) { h = MatMul(x, w) y = Clip(h, low, high) }"
+    model = parse(text, WEIGHTS | {"low": np.float32(-3.4e38), "high": np.float32(6)})
+    assert narrowed(model)["Clip"].now == "f16"
+    low = next(n for n in model.graph if n.op_type == "Clip").inputs[1]
+    assert low is not None and low.const_value is not None
+    assert float(low.const_value.numpy()) == -65504.0
+
+
+@pytest.mark.parametrize("operator", ["Exp", "Sqrt", "ReduceSum", "Floor", "Log"])
+def test_what_loses_digits_or_range_stays_f32_and_so_does_what_follows_it(operator: str) -> None:
+    text = f"m (float[3,8] x) => (float[?,?] y) {{ h = MatMul(x, w) e = {operator}(h) y = Neg(e) }}"
+    model = parse(text, WEIGHTS)
+    decisions = narrowed(model)
+    assert decisions["MatMul"].now == "f16"
+    assert (decisions[operator].now, decisions["Neg"].now) == ("f32", "f32")
+    assert decisions[operator].why and "which it reads, is f32" in decisions["Neg"].why
+    assert types(model)[operator] == "FLOAT"
+
+
+def test_division_by_a_constant_follows_and_by_a_tensor_does_not() -> None:
+    text = "m (float[3,8] x) => (float[3,16] y) { h = MatMul(x, w) y = Div(h, %s) }"
+    assert narrowed(parse(text % "c", WEIGHTS))["Div"].now == "f16"
+    assert narrowed(parse(text % "h", WEIGHTS))["Div"].now == "f32"
+
+
+def test_what_reads_only_the_input_stays_f32_and_a_table_does_not() -> None:
+    text = """m (float[3,8] x, int64[3] i) => (float[3,16] y) {
+        s = Mul(x, x) t = Gather(g, i) h = MatMul(s, w) y = Add(h, t) }"""
+    model = parse(text, WEIGHTS | {"g": normal(20, 16)})
+    decisions = narrowed(model)
+    assert {op: d.now for op, d in decisions.items()} == {"Mul": "f32", "Gather": "f16", "MatMul": "f16", "Add": "f16"}
+
+
+def test_one_cast_serves_all_that_read_a_value() -> None:
+    text = """m (float[3,8] x) => (float[3,16] y) {
+        a = MatMul(x, w) b = MatMul(x, w) e = Exp(a) f = Log(a) g = Add(e, f) y = Add(g, b) }"""
+    model = parse(text, WEIGHTS)
+    narrowed(model)
+    assert sum(n.op_type == "Cast" for n in model.graph) == 3  # x narrowed, a and b widened
+
+
+def test_norms_keep_their_statistics_and_attention_its_mask_in_f32() -> None:
+    text = """m (float[1,2,4,8] q, float[1,1,4,4] mask) => (float[1,2,4,8] y) {
+        h = MatMul(q, w) a = Attention(h, h, h, mask) n = LayerNormalization(a, g, b) y = Identity(n) }"""
+    weights = {"w": normal(8, 8), "g": normal(8), "b": normal(8, seed=3)}
+    model = parse(text, weights, opset=23)
+    decisions = narrowed(model)
+    assert {decisions[op].now for op in ("MatMul", "Attention", "LayerNormalization")} == {"f16"}
+    attention = next(n for n in model.graph if n.op_type == "Attention")
+    assert attention.inputs[3] is model.graph.inputs[1]
+
+
+def test_subgraphs_stay_as_they_are_and_read_f32() -> None:
+    text = """m (float[3,8] x, bool p) => (float[3,16] y) {
+        h = MatMul(x, w)
+        y = If(p) <then_branch = t () => (float[3,16] a) { a = Exp(h) },
+                   else_branch = e () => (float[3,16] b) { b = Neg(h) }> }"""
+    feeds = {"x": normal(3, 8), "p": np.array(True)}
+    (want,) = run(parse(text, WEIGHTS), feeds)
+    model = parse(text, WEIGHTS)
+    assert narrowed(model)["If"].why == "its branches stay as they are"
+    np.testing.assert_allclose(run(model, feeds)[0], want, rtol=0.02)
+
+
+def test_an_operator_that_the_opset_does_not_define_for_the_type_stays_f32() -> None:
+    text = "m (float[1,2,6,6] x) => (float[1,3,4,4] y) { y = Conv(x, w) }"
+    weights = {"w": normal(3, 2, 3, 3)}
+    assert "ONNX does not define it for bf16" in narrowed(parse(text, weights, opset=21), "bf16")["Conv"].why
+    assert narrowed(parse(text, weights, opset=22), "bf16")["Conv"].now == "bf16"
+
+
+def test_integers_take_no_part() -> None:
+    model = parse("m (int64[3] i) => (int64[3] y) { y = Add(i, i) }")
+    assert narrowed(model) == {}
+    assert [n.op_type for n in model.graph] == ["Add"]
+
+
+def test_a_second_run_changes_nothing() -> None:
+    model = parse(MLP, WEIGHTS)
+    narrowed(model)
+    before = ir.to_proto(model).SerializeToString(deterministic=True)
+    assert {d.now for d in narrowed(model).values()} <= {"f32"}
+    assert ir.to_proto(model).SerializeToString(deterministic=True) == before

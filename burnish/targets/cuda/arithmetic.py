@@ -145,7 +145,8 @@ def unary(op: str, dtype: DType, x: str) -> str:
     if dtype.is_float:
         return _float_unary(op, dtype, x)
     if op in ("not", "bitnot"):
-        return f"~{x}"
+        kind = register_kind(dtype)
+        return f"({x} ^ {typed((1 << 8 * dtype.size_bytes) - 1, kind)})" if kind.startswith("uint") else f"~{x}"
     if op in ("isnan", "isinf"):
         return f"({x} != {x})"
     if op in ("floor", "ceil", "round", "trunc"):

@@ -55,9 +55,9 @@ def write_copies(f: Frame) -> None:
     taps, channel = f.reduction.taps, f.reduction.channel
     if taps:
         chunks: Dim = f.reduction.padded_channels // f.tile.k
-        f.line(f"tap = step // {f.number(chunks)}" if chunks != 1 else "tap = step")
+        f.line(f"tap = step // {f.count(chunks)}" if chunks != 1 else "tap = step")
         write_counters(f, "tap", [t.extent for t in taps], [f"tap{i}" for i in range(len(taps))])
-        f.line(f"channel = step % {f.number(chunks)} * {f.tile.k}" if chunks != 1 else "channel = 0")
+        f.line(f"channel = step % {f.count(chunks)} * {f.tile.k}" if chunks != 1 else "channel = 0")
     else:
         f.line(f"channel = step * {f.tile.k}")
     places = ", ".join(_place(f, c, channel is c.tap) for c in f.a_axes)

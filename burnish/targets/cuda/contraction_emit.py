@@ -37,7 +37,7 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     f = Frame(kernel, tile, target)
     if tile.persistent:
         _write_start(f)
-        f.line(f"for place in tl.range(tl.program_id(0), {f.number(f.tiles)}, tl.num_programs(0), flatten=True):")
+        f.line(f"for place in tl.range(tl.program_id(0), {f.count(f.tiles)}, tl.num_programs(0), flatten=True):")
         f.indent += 1
         write_place(f)
         _write_tile(f)
@@ -62,12 +62,12 @@ def _write_steps(f: Frame) -> None:
     steps = f.reduction.steps
     if f.tile.split == 1:
         f.line("first_step = 0")
-        f.line(f"last_step = {f.number(steps)}")
+        f.line(f"last_step = {f.count(steps)}")
         return
-    each = f.number(ceildiv(steps, f.tile.split))
+    each = f.count(ceildiv(steps, f.tile.split))
     f.line("part = tl.program_id(1)")
     f.line(f"first_step = part * {each}")
-    f.line(f"last_step = tl.minimum(first_step + {each}, {f.number(steps)})")
+    f.line(f"last_step = tl.minimum(first_step + {each}, {f.count(steps)})")
 
 
 def _write_start(f: Frame) -> None:
@@ -91,7 +91,7 @@ def _write_tile(f: Frame) -> None:
         load = write_loads
     sides = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
     f.line(f"acc = tl.zeros(({sides[0]}, {sides[1]}), tl.{accumulator_kind(f.shape.accumulator)})")
-    first, last = ("0", f.number(f.reduction.steps)) if tile.persistent else ("first_step", "last_step")
+    first, last = ("0", f.count(f.reduction.steps)) if tile.persistent else ("first_step", "last_step")
     f.line(f"for step in range({first}, {last}):")
     f.indent += 1
     load(f)

@@ -114,6 +114,11 @@ class Frame:
     def number(self, dim: Dim) -> str:
         return self.sizes.text(dim)
 
+    def count(self, dim: Dim) -> str:
+        """A number of tiles, pixels, steps ...: always in i32."""
+        found = self.sizes.value(dim)
+        return found.text if found.kind == "int32" else f"{found.text}.to(tl.int32)"
+
     def scaled(self, index: str, factor: Dim) -> str:
         """index * factor; in i64 where offsets may need it."""
         wide = f"({index}).to(tl.int64)" if self.is_wide else index
@@ -139,13 +144,13 @@ def write_place(f: Frame) -> None:
     """Which tile: the groups' counters, row_tile and column_tile, from `place`."""
     per_group = f.row_tiles * f.column_tiles
     if f.shape.groups:
-        f.line(f"group = place // {f.number(per_group)}")
-        f.line(f"place_in_group = place % {f.number(per_group)}")
+        f.line(f"group = place // {f.count(per_group)}")
+        f.line(f"place_in_group = place % {f.count(per_group)}")
         write_counters(
             f, "group", [r.extent for r in f.shape.groups], [f"group{i}" for i in range(len(f.shape.groups))]
         )
     place = "place_in_group" if f.shape.groups else "place"
-    columns = f.number(f.column_tiles)
+    columns = f.count(f.column_tiles)
     if f.column_tiles == 1:
         f.line(f"row_tile = {place}")
         f.line("column0 = 0")
@@ -157,7 +162,7 @@ def write_place(f: Frame) -> None:
     band = f.tile.band
     f.line(f"band = {place} // ({band} * {columns})")
     f.line(f"in_band = {place} % ({band} * {columns})")
-    f.line(f"band_rows = tl.minimum({f.number(f.row_tiles)} - band * {band}, {band})")
+    f.line(f"band_rows = tl.minimum({f.count(f.row_tiles)} - band * {band}, {band})")
     f.line(f"row_tile = band * {band} + in_band % band_rows")
     f.line(f"column0 = in_band // band_rows * {f.tile.n}")
 
@@ -183,15 +188,15 @@ def write_pixels(f: Frame, inside: bool = False) -> None:
         write_counters(f, "row", f.box, [f"pixel{i}" for i in range(len(runs))])
         for i, width in enumerate(f.box):
             f.line(f"pixel{i} = start{i} + {f'pixel{i}' if width > 1 else 'row * 0'}")
-        tests = [f"(pixel{i} < {f.number(r.extent)})" for i, r in enumerate(runs) if not _divides(f.box[i], r.extent)]
+        tests = [f"(pixel{i} < {f.count(r.extent)})" for i, r in enumerate(runs) if not _divides(f.box[i], r.extent)]
         if tests:
             f.line(f"row_exists = {' & '.join(tests)}")
         return
     f.line(f"row = row_tile * {f.tile.m} + row")
     if rows_have_tail(f) and inside:
-        f.line(f"row = tl.minimum(row, {f.number(pixel_count(f.shape))} - 1)")
+        f.line(f"row = tl.minimum(row, {f.count(pixel_count(f.shape))} - 1)")
     elif rows_have_tail(f):
-        f.line(f"row_exists = row < {f.number(pixel_count(f.shape))}")
+        f.line(f"row_exists = row < {f.count(pixel_count(f.shape))}")
     write_counters(f, "row", [r.extent for r in runs], [f"pixel{i}" for i in range(len(runs))])
 
 
@@ -214,7 +219,7 @@ def write_counters(f: Frame, flat: str, extents: Sequence[Dim], names: Sequence[
         if i == 0:
             f.line(f"{names[0]} = {rest}")
             return
-        size = f.number(extents[i])
+        size = f.count(extents[i])
         f.line(f"{names[i]} = {rest} % {size}")
         rest = f"({rest} // {size})" if i > 1 else f"{rest} // {size}"
 
@@ -232,7 +237,7 @@ def write_places(f: Frame) -> dict[Axis, Place]:
         found |= _places_of(run, Place(f"at{i}", frozenset({0}), masked))
     f.line(f"column = column0 + tl.arange(0, {f.tile.n})[None, :]")
     if columns_have_tail(f):
-        f.line(f"column_is = column < {f.number(f.kernel.n.extent)}")
+        f.line(f"column_is = column < {f.count(f.kernel.n.extent)}")
     found[f.kernel.n] = Place("column", frozenset({1}), "column_is" if columns_have_tail(f) else "")
     return found
 

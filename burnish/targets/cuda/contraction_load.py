@@ -33,7 +33,7 @@ def write_addresses(f: Frame) -> None:
         base = f.pointer(1) + (f" + ({group}).to(tl.int64) * {columns * depth}" if group else "")
         stride: Dim = depth
     else:
-        f.line(f"column_read = tl.minimum(column_read, {f.number(f.kernel.n.extent)} - 1)")
+        f.line(f"column_read = tl.minimum(column_read, {f.count(f.kernel.n.extent)} - 1)")
         base, stride = _at_groups(f, 1), f.shape.n_stride
     offset = f"column_read.to(tl.int64) * {f.number(stride)}" if f.is_wide else f"column_read * {f.number(stride)}"
     f.line(f"b_rows = {base} + ({offset})[:, None]")
@@ -66,7 +66,7 @@ def write_loads(f: Frame) -> None:
 def _write_chunk(f: Frame) -> None:
     """The channels of one tap: `tap0` ... are numbers."""
     taps, channel = f.reduction.taps, f.reduction.channel
-    chunks = f.number(f.reduction.padded_channels // f.tile.k)
+    chunks = f.count(f.reduction.padded_channels // f.tile.k)
     if taps:
         f.line(f"tap = step // {chunks}")
         f.line(f"channel = step % {chunks} * {f.tile.k} + deep")
@@ -74,7 +74,7 @@ def _write_chunk(f: Frame) -> None:
     else:
         f.line(f"channel = step * {f.tile.k} + deep")
     if _depth_has_tail(f):
-        f.line(f"deep_is = channel < {f.number(channel.extent)}")
+        f.line(f"deep_is = channel < {f.count(channel.extent)}")
     tests = [t for i, w in enumerate(f.kernel.windows) for t in _inside(f, w, f"window{i}", scalar_taps=True)]
     masks = [f"({' & '.join(tests)})[:, None]"] if tests else []
     _write_load_a(f, masks)
@@ -87,7 +87,7 @@ def _write_flat(f: Frame) -> None:
     extents = [*(t.extent for t in taps), channel.extent]
     write_counters(f, "flat", extents, [*(f"tap{i}" for i in range(len(taps))), "channel"])
     if _depth_has_tail(f):
-        f.line(f"deep_is = flat < {f.number(f.reduction.depth)}")
+        f.line(f"deep_is = flat < {f.count(f.reduction.depth)}")
     masks = [t for i, w in enumerate(f.kernel.windows) for t in _inside(f, w, f"window{i}", scalar_taps=False)]
     _write_load_a(f, masks)
 
@@ -112,7 +112,7 @@ def _inside(f: Frame, window: Window, base: str, scalar_taps: bool) -> list[str]
     if moved and not scalar_taps:
         moved = f"({moved})[None, :]"
     at = f"({base} + {moved})" if moved else base
-    return [f"({at} >= 0)", f"({at} < {f.number(window.extent)})"]
+    return [f"({at} >= 0)", f"({at} < {f.count(window.extent)})"]
 
 
 def _depth_has_tail(f: Frame) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import bench, build, inspect, run, trtexec, verify
+from burnish.cli import bench, build, cache, inspect, run, trtexec, verify
 
 app = typer.Typer(
     name="burnish",
@@ -42,6 +42,7 @@ app.command(name="run")(run.run)
 app.command(name="bench")(bench.bench)
 app.command(name="verify")(verify.verify)
 app.add_typer(inspect.app, name="inspect")
+app.add_typer(cache.app, name="cache")
 app.command(
     name="trtexec",
     add_help_option=False,

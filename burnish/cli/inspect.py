@@ -50,6 +50,27 @@ def plan(
 
 
 @app.command()
+def tactics(
+    path: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
+    timing_cache: Annotated[
+        Path | None, typer.Option("--timing-cache", metavar="FILE", help="Show what was measured for each tactic.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How a plan does each of its launches: template and schedule, work, and the measured time if a cache knows it."""
+    from burnish.cli.describe_tactics import tactic_rows
+    from burnish.plan import open_plan
+
+    rows = tactic_rows(open_plan(path).manifest, timing_cache)
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("target", "#>", "launch", "kernel", "MFLOP>", "KB>", "tactic", "task")
+    measured = ("us>", "measured on") if timing_cache else ()
+    print_table((*columns, *measured, "nodes"), [[*row.values()] for row in rows])
+
+
+@app.command()
 def graph(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model, or a plan.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the optimised graph as ONNX.")] = None,

@@ -1,8 +1,8 @@
 """Time a task's candidates as a plan would run them, in turns, so that a slow moment of the machine hits all alike.
 
-In each round every candidate that is still in the race gets a turn: one run to warm up, then some that count, of which
-the fastest stands for the turn. Candidates far behind leave after a few rounds. A candidate's time is the median of its
-turns, its noise half their interquartile range.
+In each round every candidate that is still in the race gets a turn: one run to warm up, then some that count, whose
+first quartile stands for the turn. Candidates far behind leave after a few rounds. A candidate's time is the median of
+its turns, its noise half their interquartile range.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from burnish.tune.trial import Trial
 Array = np.ndarray[Any, Any]
 ROUNDS, TRIAL_ROUNDS = 11, 3
 BEHIND = 1.25  # times the fastest: out of the race
-TURN_S, TASK_S = 0.004, 1.0  # of a turn; of all turns of one task
+TURN_MS, TASK_S = 4.0, 1.0  # of a turn; of all turns of one task
 LEAST_NOISE, MOST_NOISE = 0.01, 0.08
 
 
@@ -73,10 +73,11 @@ def _race(trial: Trial, contexts: Sequence[Context]) -> list[Timing]:
     apart = [0.0, *(difference(_answer(trial, c, out), first) for c in contexts[1:])]
     racing = [n for n in range(len(contexts)) if apart[n] <= 1]
     turns: list[list[float]] = [[] for _ in contexts]
+    runs = _runs(contexts[0])
     end = time.perf_counter() + TASK_S
     for done in range(ROUNDS):
         for n in racing:
-            turns[n].append(_turn(trial, contexts[n], out))
+            turns[n].append(_turn(contexts[n], runs))
         if done + 1 >= TRIAL_ROUNDS:
             best = min(min(turns[n]) for n in racing)
             racing = [n for n in racing if min(turns[n]) <= BEHIND * best]
@@ -86,26 +87,24 @@ def _race(trial: Trial, contexts: Sequence[Context]) -> list[Timing]:
 
 
 def _answer(trial: Trial, context: Context, out: dict[str, Array]) -> list[Array]:
-    """What a candidate computes, from the same start as every other."""
+    """What a candidate computes, from the same start as every other. The context stays bound to these arrays."""
     for name, array in trial.outputs.items():
         np.copyto(out[name], array)
     return [np.array(tensor) for tensor in trial.results(context(trial.inputs, out=out))]
 
 
-def _turn(trial: Trial, context: Context, out: dict[str, Array]) -> float:
-    """Seconds of the turn's fastest run."""
-    context(trial.inputs, out=out)
-    best, runs, start = float("inf"), 0, time.perf_counter()
-    while runs < 3 or time.perf_counter() < start + TURN_S:
-        before = time.perf_counter()
-        context(trial.inputs, out=out)
-        best = min(best, time.perf_counter() - before)
-        runs += 1
-    return best
+def _runs(context: Context) -> int:
+    """How many runs fill a turn."""
+    return max(3, min(64, int(TURN_MS / max(min(context.time(None, 3)), 1e-3))))
+
+
+def _turn(context: Context, runs: int) -> float:
+    """Milliseconds that a run takes while nothing disturbs it: the first quartile, without the run that warms up."""
+    return float(np.percentile(context.time(None, 1 + runs)[1:], 25))
 
 
 def _timing(turns: Sequence[float], apart: float, repeats: int) -> Timing:
     if not turns:
         return Timing(float("inf"), MOST_NOISE, apart)
     low, median, high = np.percentile(turns, (25, 50, 75))
-    return Timing(float(median) * 1e9 / repeats, float(high - low) / 2 / float(median), apart)
+    return Timing(float(median) * 1e6 / repeats, float(high - low) / 2 / float(median), apart)

@@ -1,0 +1,55 @@
+"""A plan's launches beside what a timing cache knows of them, as rows for a table or for JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burnish.dims import Dim, evaluate
+from burnish.plan import Manifest
+
+if TYPE_CHECKING:
+    from burnish.tune import Entry
+
+
+def tactic_rows(manifest: Manifest, timing_cache: Path | None = None) -> list[dict[str, Any]]:
+    """Every launch of every target; work at the profile's opt shape. E331, E332 for the cache."""
+    sizes = {s.name: s.opt for s in manifest.symbols}
+    measured = None if timing_cache is None else _entries(timing_cache, sizes)
+    rows: list[dict[str, Any]] = []
+    for variant in manifest.variants:
+        for number, launch in enumerate(variant.launches):
+            row = {
+                "target": variant.target,
+                "number": number,
+                "name": launch.name,
+                "kernel": launch.kernel,
+                "mflop": round(_value(launch.flops, sizes) / 1e6, 3),
+                "kilobytes": round(_value(launch.bytes, sizes) / 1e3, 1),
+                "tactic": launch.tactic,
+                "task": launch.task,
+            }
+            if measured is not None:
+                found = measured.get((variant.target, launch.task, launch.tactic), [])
+                best = min(found, key=lambda e: (e.time_ns, e.key.device), default=None)
+                row |= {"us": round(best.time_ns / 1e3, 2) if best else "", "device": best.key.device if best else ""}
+            rows.append(row | {"nodes": " ".join(launch.nodes)})
+    return rows
+
+
+def _entries(path: Path, sizes: dict[str, int]) -> dict[tuple[str, str, str], list[Entry]]:
+    """Entries for these sizes, by target, task and tactic: one for each device."""
+    from burnish.tune import TimingCache
+
+    found: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in TimingCache.load(path):
+        if sizes.items() >= dict(entry.key.sizes).items():
+            found.setdefault((entry.key.target, entry.key.task, entry.tactic), []).append(entry)
+    return found
+
+
+def _value(dim: Dim, sizes: dict[str, int]) -> int:
+    try:
+        return evaluate(dim, sizes)
+    except ZeroDivisionError:
+        return 0

@@ -7,13 +7,14 @@ decides are allocated during a run (steps.py).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.errors import UserError
+from burnish.errors import EnvironmentProblem, UserError
 from burnish.runtime.arrays import accept_input, accept_output, refuse_names
 from burnish.runtime.pending import Pending
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
@@ -128,9 +129,13 @@ class Context:
         return found
 
     def close(self) -> None:
-        """Let go of memory and threads. Closing twice is harmless; calling afterwards is E511."""
+        """Let go of memory and threads when pending work is done. Twice is harmless; calling afterwards is E511."""
         with self._lock:
             self._is_closed = True
+            pending, self._pending = self._pending, None
+            if pending is not None:
+                with contextlib.suppress(EnvironmentProblem):  # a lost device: who waits for the work hears of it
+                    pending.finish()
             self._session.close()
 
     def __enter__(self) -> Context:

@@ -37,4 +37,4 @@ class Pending:
         """For the context, which holds its lock."""
         if not self._is_done:
             self._session.wait()
-            self._is_done, self._inputs = True, None
+            self._is_done, self._inputs, self._mark = True, None, None

@@ -141,3 +141,38 @@ def test_the_wall_a_plan_runs_where_no_compiler_can_be_imported(tmp_path: Path):
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(tmp_path / "small.plan")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
     assert done.stdout == "ran\n", done.stderr
+
+
+def test_the_wall_a_plan_for_a_gpu_needs_neither_triton_nor_torch():
+    script = """
+        import sys
+
+        BLOCKED = "onnx onnx_ir onnxscript llvmlite triton torch typer rich cuda".split()
+        BLOCKED += [f"burnish.{room}" for room in "ops passes importers precision lower targets tune build".split()]
+
+        class Wall:
+            def find_spec(self, name, path=None, target=None):
+                if any(name == b or name.startswith(b + ".") for b in BLOCKED):
+                    raise ImportError(f"{name} is behind the wall")
+
+        sys.meta_path.insert(0, Wall())
+        import numpy as np
+        import burnish
+        from burnish.devices.null import null_cuda
+        from burnish.plan import read, to_bytes
+        from tests.devices.cuda.plans import W, in_numpy, small_plan
+
+        device, driver = null_cuda(on_launch=in_numpy)
+        x = np.linspace(-1, 1, 64, dtype=np.float32)
+        with burnish.load(read(to_bytes(small_plan())), device=device) as engine:
+            for _ in range(3):
+                assert np.array_equal(engine(x=x)["y"], 2 * x + W[:64])
+        assert driver.counts["launch_graph"] == 2
+        try:
+            burnish.load(small_plan(), device="cuda")
+        except burnish.BurnishError as error:
+            print("ran", error.code)
+    """
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert done.stdout == "ran E833\n", done.stderr

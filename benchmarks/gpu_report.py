@@ -63,7 +63,7 @@ def print_layers(layers: Iterable[dict[str, Any]], most: int = 400) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for layer, floor, us in sorted(rows, key=lambda row: row[1] - row[2])[:most]:
         rates = f"{layer['flops'] / max(us, 1e-3) / 1e6:.1f} | {layer['bytes'] / max(us, 1e-3) / 1e3:.0f}"
-        nodes = " ".join(layer["nodes"])[-80:]
+        nodes = (" ".join(layer["nodes"]) or layer["name"])[-80:]
         print(
             f"| {us:.2f} | {floor:.2f} | {us - floor:.2f} | {rates} | {layer['kernel']} | {layer['tactic']} | {nodes} |"
         )

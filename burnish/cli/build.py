@@ -125,11 +125,17 @@ def summary(plan: Plan, path: Path) -> dict[str, Any]:
         "inputs": [shown(t) for t in manifest.inputs],
         "outputs": [shown(t) for t in manifest.outputs],
         "targets": {
-            v.target: {"launches": len(v.launches), "arena_bytes": v.arena_bytes, "code_bytes": len(plan.blobs[v.code])}
+            v.target: {"launches": len(v.launches), "arena_bytes": v.arena_bytes, "code_bytes": _code_bytes(plan, v)}
             for v in manifest.variants
         },
         "notes": list(manifest.notes),
     }
+
+
+def _code_bytes(plan: Plan, variant: Any) -> int:
+    from burnish.plan.manifest import code_blobs
+
+    return sum(len(plan.blobs[name]) for name in code_blobs(variant))
 
 
 def shown(tensor: Any) -> str:

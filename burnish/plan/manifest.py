@@ -190,6 +190,19 @@ class Variant:
     launches: tuple[LaunchSpec, ...]
 
 
+def code_blobs(variant: Variant) -> tuple[str, ...]:
+    """The blobs that hold the variant's machine code, each once."""
+    found = dict.fromkeys([variant.code] if variant.code else [])
+    waiting = list(variant.steps)
+    while waiting:
+        step = waiting.pop(0)
+        if isinstance(step, KernelStep):
+            found[step.code] = None
+        elif isinstance(step, BranchStep):
+            waiting = [*step.then, *step.otherwise, *waiting]
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything but the blobs. Symbols stand in the order of the native dims table."""

@@ -35,6 +35,7 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
             workspace=limit or None,
             precision=config.precision,
             progress=progress,
+            **config.tuning(lambda line: logger.log(Severity.WARNING, line)),
         )
     for note in plan.manifest.notes:
         logger.log(Severity.INFO, note)

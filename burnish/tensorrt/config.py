@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from burnish.errors import UserError
 from burnish.tensorrt.enums import (
     BuilderFlag,
     DeviceType,
@@ -21,6 +23,7 @@ from burnish.tensorrt.layer import ILayer
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.memory import IHostMemory
 from burnish.tensorrt.profile import IOptimizationProfile
+from burnish.tune import TimingCache, TuningOptions
 
 __all__ = ["IBuilderConfig", "ITimingCache"]
 
@@ -30,22 +33,31 @@ NOT_THERE_YET = (
 )  # fmt: skip
 
 
+DEFAULT_LEVEL = 3  # TensorRT's
+
+
 class ITimingCache:
-    """Measured tactics, as bytes that a later build can start from."""
+    """Measured tactics, as bytes that a later build can start from. `is_foreign`: made from another program's bytes."""
 
     def __init__(self, content: bytes) -> None:
-        self._content = content
+        self.is_foreign = False
+        try:
+            self.tactics = TimingCache.from_bytes(content)
+        except UserError:
+            self.tactics, self.is_foreign = TimingCache(), True
 
     def serialize(self) -> IHostMemory:
-        return IHostMemory(self._content)
+        return IHostMemory(self.tactics.to_bytes())
 
     def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
-        """Take over another cache's tactics where this one has none at all."""
-        self._content = self._content or input_cache._content
+        """Take over another cache's tactics; of two for one task the faster one stays."""
+        if input_cache.is_foreign and not ignore_mismatch:
+            return False
+        self.tactics.merge(input_cache.tactics)
         return True
 
     def reset(self) -> bool:
-        self._content = b""
+        self.tactics.keep(())
         return True
 
 
@@ -59,7 +71,7 @@ class IBuilderConfig(Managed):
         """Back to the defaults."""
         self.flags = BuilderFlag.TF32.bit
         self.quantization_flags = 0
-        self.builder_optimization_level = 3
+        self._level: int | None = None
         self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
         self.engine_capability = EngineCapability.STANDARD
         self.hardware_compatibility_level = HardwareCompatibilityLevel.NONE
@@ -84,6 +96,26 @@ class IBuilderConfig(Managed):
         self._preview: dict[PreviewFeature, bool] = {}
         self._tactic_sources = 0
         self._devices: dict[ILayer, DeviceType] = {}
+
+    @property
+    def builder_optimization_level(self) -> int:
+        """0: tactics from the cost model; 1 to 5: measured, of ever more candidates, once it is set or a cache is."""
+        return DEFAULT_LEVEL if self._level is None else self._level
+
+    @builder_optimization_level.setter
+    def builder_optimization_level(self, value: int) -> None:
+        self._level = int(value)
+
+    def tuning(self, note: Callable[[str], None]) -> TuningOptions:
+        """How the build finds its tactics; `note` gets what it could not measure."""
+        cache = None if self.get_flag(BuilderFlag.DISABLE_TIMING_CACHE) else self._timing_cache
+        level = DEFAULT_LEVEL if self._level is None and cache is not None else self._level or 0
+        return {
+            "timing_cache": None if cache is None else cache.tactics,
+            "opt_level": level,
+            "locked": self.get_flag(BuilderFlag.ERROR_ON_TIMING_CACHE_MISS),
+            "note_tuning": note,
+        }
 
     def set_flag(self, flag: BuilderFlag) -> None:
         self.flags |= flag.bit
@@ -142,6 +174,9 @@ class IBuilderConfig(Managed):
         return ITimingCache(bytes(serialized_timing_cache))
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        """The build takes its tactics from the cache, measures what it lacks, and adds that to it."""
+        if cache.is_foreign and not ignore_mismatch:
+            return False
         self._timing_cache = cache
         return True
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import burnish.tensorrt as trt
+from burnish.tune import TimingCache
+from tests.tensorrt.built import profile_of, small_network
 from tests.tensorrt.run_network import Quiet
+from tests.tune.programs import entry
 
 
 def new_config() -> trt.IBuilderConfig:
@@ -44,9 +47,44 @@ def test_a_timing_cache_round_trips_and_combines() -> None:
     config = new_config()
     assert config.get_timing_cache() is None
     cache = config.create_timing_cache(b"")
-    assert cache.combine(config.create_timing_cache(b"{}"), False) and bytes(cache.serialize()) == b"{}"
+    content = TimingCache([entry()]).to_bytes()
+    assert cache.combine(config.create_timing_cache(content), False) and bytes(cache.serialize()) == content
     assert config.set_timing_cache(cache, ignore_mismatch=False) and config.get_timing_cache() is cache
-    assert cache.reset() and cache.serialize().nbytes == 0
+    assert cache.reset() and bytes(cache.serialize()) == TimingCache().to_bytes()
+
+
+def test_a_timing_cache_of_another_program_is_not_taken_unless_the_script_insists() -> None:
+    config = new_config()
+    foreign = config.create_timing_cache(b"\x16\x00TensorRT")
+    assert not config.set_timing_cache(foreign, ignore_mismatch=False) and config.get_timing_cache() is None
+    assert not config.create_timing_cache(b"").combine(foreign, False)
+    assert config.set_timing_cache(foreign, ignore_mismatch=True) and config.get_timing_cache() is foreign
+
+
+def test_tactics_are_measured_once_a_level_or_a_cache_is_set() -> None:
+    config = new_config()
+    assert (config.builder_optimization_level, config.tuning(print)["opt_level"]) == (3, 0)
+    config.set_timing_cache(config.create_timing_cache(b""), False)
+    assert config.tuning(print)["opt_level"] == 3 and not config.tuning(print)["locked"]
+    config.builder_optimization_level = 0
+    config.set_flag(trt.BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)
+    assert config.tuning(print)["opt_level"] == 0 and config.tuning(print)["locked"]
+    config.set_flag(trt.BuilderFlag.DISABLE_TIMING_CACHE)
+    assert config.tuning(print)["timing_cache"] is None
+
+
+def test_a_build_fills_the_timing_cache_and_a_locked_one_replays_it() -> None:
+    builder = trt.Builder(Quiet())
+    config = builder.create_builder_config()
+    config.add_optimization_profile(profile_of(builder, 1, 2, 4))
+    config.set_timing_cache(config.create_timing_cache(b""), False)
+    config.builder_optimization_level = 1
+    first = builder.build_serialized_network(small_network(builder), config)
+    content = config.get_timing_cache().serialize()
+    assert len(TimingCache.from_bytes(content)) > 0
+    config.set_timing_cache(config.create_timing_cache(content), False)
+    config.set_flag(trt.BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)
+    assert builder.build_serialized_network(small_network(builder), config) == first
 
 
 def test_settings_without_meaning_here_are_kept() -> None:

@@ -16,6 +16,7 @@ from burnish.targets.cuda.contraction_tile import Tile
 COPIES_SINCE = 90
 SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
+WORTH_PERSISTING = 8  # us
 MOST_ACCUMULATORS = 128  # registers of a thread
 SLOW_TILE = Tile("load", 16, 16, 16, warps=4, stages=1)  # product by product
 _COPIED = (DType.F16, DType.BF16, DType.I8)
@@ -100,6 +101,8 @@ class Candidates:
             return False
         if form == "load":
             return m * n >= min(512, columns * pixels) and (not swap or (n >= 64 and m <= 32))
+        if not swap and form == "copy" and len(self.model.pixel_extents) > 1:
+            return False  # a box of several axes goes through registers when it is the first operand
         return n >= 64 if swap else m >= 64
 
     def _depths(self, form: str) -> list[tuple[int, bool]]:
@@ -143,13 +146,14 @@ class Candidates:
         """Warps, stages, the order of programs; then the persistent forms."""
         area, steps = tile.m * tile.n, max(1, -(-self.model.steps(tile) // tile.split))
         band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
-        many = self.model.tiles(tile) * tile.split > 3 * self.model.chip.processors
+        many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
         prefetch = self.kernel.packed and self.target.capability >= COPIES_SINCE and not many
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
             for stages in sorted({min(steps, s) for s in ((3, 4) if area >= 8192 else (4, 6))}):
                 found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
                 yield found
-                if many and tile.is_copied and tile.split == 1 and not self.model.residual_bytes:
+                flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
+                if many and flows and self.model.floor > WORTH_PERSISTING:
                     for each in (1, 2):
                         yield replace(found, persistent=each, prefetch=False, stages=max(2, stages))
 

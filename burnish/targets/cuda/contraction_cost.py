@@ -31,9 +31,12 @@ WARPGROUP_ROWS = 64
 _EPILOGUE_RATE = 32e3  # bytes per us and processor
 _LATENCY = 0.7  # us, of memory
 _STEP = 0.09  # us: a step that nothing else hides
+_BY_ADDRESS = 1.08  # latencies without the copy engine
 _ADD = 1.0  # us: a split's parts, besides their bytes
 # share of the tensor cores' rate, by the tile's area
 _EFFICIENCY = ((32768, 0.93), (16384, 0.85), (8192, 0.7), (4096, 0.55), (2048, 0.4), (0, 0.3))
+# the same by the columns of an instruction: below 64, shared memory does not keep up
+_WIDTHS = ((256, 1.0), (128, 0.99), (64, 0.96), (32, 0.85), (0, 0.7))
 # of the rate of f16, by what tl.dot multiplies
 _RATES = {DType.F16: 1.0, DType.BF16: 1.0, DType.I8: 2.0, DType.F64: 0.07}
 
@@ -113,6 +116,13 @@ class CostModel:
         out = self.groups * self.pixel_count * self.columns * (self.stored_bytes + self.residual_bytes)
         return sum(self.operand_bytes) + out
 
+    @cached_property
+    def floor(self) -> float:
+        """us that no schedule can beat."""
+        flops = 2 * self.groups * self.pixel_count * self.columns * self.usual(self.shape.depth)
+        rate = self.chip.processors * self.chip.half_flops * _RATES.get(self.multiplied or DType.F32, 0.16)
+        return max(flops / rate, self.least_bytes / self.chip.bandwidth)
+
     def steps(self, tile: Tile) -> int:
         return self.usual(reduction_of(self.shape, tile.k, tile.flat).steps)
 
@@ -172,6 +182,7 @@ class CostModel:
         if 90 <= self.target.capability < 120:
             rows = tile.n if tile.swap else tile.m
             share *= 1.0 if rows >= WARPGROUP_ROWS else 0.5
+            share *= next(e for least, e in _WIDTHS if (tile.m if tile.swap else tile.n) >= least)
             share *= 1.0 if tile.is_copied else 0.8
             share *= 1.0 if together > 1 or tile.persistent or tile.warps > 4 else 0.9
         return 2 * area * tile.k / (self.chip.half_flops * rate * share)
@@ -183,9 +194,11 @@ class CostModel:
 
     def _wait(self, tile: Tile) -> float:
         """us of a step when nothing else is there to do: its latency, shared by the stages that are under way."""
-        return max(_STEP, _LATENCY / max(1, min(tile.stages, self.steps(tile)) - 1) if self.steps(tile) > 1 else 0.0)
+        steps = self.steps(tile)
+        ahead = _LATENCY / max(1, min(tile.stages, steps) - 1) if steps > 1 else 0.0
+        return max(_STEP, ahead) * (1.0 if tile.is_copied else _BY_ADDRESS)
 
     def _fill(self, tile: Tile, together: int) -> float:
         """us before the first step and after the last."""
         late = _LATENCY * (1 + (0.5 if self.residual_bytes else 0)) / together
-        return late * (0.6 if tile.prefetch else 1.0)
+        return late * (0.6 if tile.prefetch else 1.0) * (1.0 if tile.is_copied else _BY_ADDRESS)

@@ -116,5 +116,8 @@ def _can_copy(a: Attention) -> bool:
 
 def _has_whole_strides(slot: Slot) -> bool:
     each = 16 // min(16, slot.dtype.size_bytes)
-    strides = dense_strides(slot)
-    return slot.strides[3] == 1 and all(s != 0 and divisor_of(s) % each == 0 for s in strides[:3])
+    strides = dense_strides(slot)[:3]
+    is_positive = all(s > 0 for s in strides if isinstance(s, int))
+    return (
+        slot.aligned == 16 and slot.strides[3] == 1 and is_positive and all(divisor_of(s) % each == 0 for s in strides)
+    )

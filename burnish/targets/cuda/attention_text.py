@@ -140,7 +140,7 @@ class Attention:
             if self.copies and name in ("k", "v"):
                 tensors.append(_tensor_map(name, number, slot, (1, 1, self.block_n, _power_of_two(slot.shape[3]))))
             else:
-                tensors.append(Pointer(name, number, slot.dtype, max(16, slot.dtype.size_bytes)))
+                tensors.append(Pointer(name, number, slot.dtype, slot.aligned))
         if self.splits > 1:
             rows = self.programs * (self.splits * self.block_m)
             width = sum(p.width for p in self.values) + 2

@@ -3,6 +3,7 @@
 abilities(target) -> Abilities                           what lowering must know
 schedules(kernel, target, sizes) -> list[Schedule]       legal ones, the cost model's favourite first
 emit_program(program, arena, target, schedules)          machine code, packed constants and steps: (Variant, blobs)
+compile_ahead([(kernel, schedule) ...], target)          optional: many in parallel, for emit_program to find
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ def _race(trial: Trial, contexts: Sequence[Context]) -> list[Timing]:
     out = {name: array.copy() for name, array in trial.outputs.items()}
     first = _answer(trial, contexts[0], out)
     apart = [0.0, *(difference(_answer(trial, c, out), first) for c in contexts[1:])]
+    if not trial.is_comparable:
+        apart = [0.0 for _ in contexts]
     racing = [n for n in range(len(contexts)) if apart[n] <= 1]
     turns: list[list[float]] = [[] for _ in contexts]
     runs = _runs(contexts[0])

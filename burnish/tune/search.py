@@ -10,16 +10,17 @@ cache at once; a task that was not reached keeps the cost model's schedule, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import evaluate, symbols
 from burnish.errors import BurnishError, InternalError
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Program
+from burnish.lower.task import Kernel, Program
 from burnish.lower.work import bytes_touched, flops
 from burnish.plan.manifest import Plan
 from burnish.target import Target
+from burnish.targets import backend
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry
 from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
@@ -28,6 +29,7 @@ from burnish.tune.task import Task, tasks_of
 from burnish.tune.trial import Trial, make_trial
 
 CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
+AHEAD = 64  # candidates that are compiled before the first of them is timed
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
@@ -57,10 +59,13 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
         look_up(task, target, cache, device, found)
     waiting = sorted(found.missing, key=_weight, reverse=True)
     start, total = search.clock(), len(waiting)
+    compiled: set[str] = set()
     try:
         while waiting and search.clock() < search.deadline:
             done = total - len(waiting)
             search.progress(f"tune {waiting[0].summary}", done, total)
+            if waiting[0].digest not in compiled:
+                compiled |= _compile_ahead(waiting, target, search)
             entry = _tune_task(program, waiting[0], target, device, search, found)
             found.missing.remove(waiting.pop(0))
             if entry is not None:
@@ -78,11 +83,32 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
     return found
 
 
+def _offered(task: Task, target: Target, search: Search) -> list[Schedule]:
+    return list(schedules_of(task, target).values())[: CANDIDATES[search.level]]
+
+
+def _compile_ahead(waiting: Sequence[Task], target: Target, search: Search) -> set[str]:
+    """Where compiling is slow: the candidates of the next tasks, in parallel. Returns the tasks' digests."""
+    compile_ahead = getattr(backend(target), "compile_ahead", None)
+    if compile_ahead is None:
+        return {task.digest for task in waiting}
+    wanted: list[tuple[Kernel, Schedule]] = []
+    reached: set[str] = set()
+    for task in waiting:
+        if len(wanted) >= AHEAD:
+            break
+        wanted += [(task.kernel, s) for s in _offered(task, target, search)]
+        reached.add(task.digest)
+    search.explain(f"compiling {len(wanted)} candidates of {len(reached)} tasks")
+    compile_ahead(wanted, target)
+    return reached
+
+
 def _tune_task(
     program: Program, task: Task, target: Target, device: str, search: Search, found: Choice
 ) -> Entry | None:
     """Time the task's candidates; None, and a note, if nothing can be timed."""
-    offered = list(schedules_of(task, target).values())[: CANDIDATES[search.level]]
+    offered = _offered(task, target, search)
     try:
         trial = make_trial(program, task, target)
         plans = _compile(trial, offered, target, found)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from burnish.dims import evaluate
+from burnish.dims import evaluate, product
 from burnish.dtypes import DType
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Launch, Program, Slot, Storage, TensorRef
+from burnish.lower.task import Binding, Contraction, Kernel, Launch, Loops, Program, Slot, Storage, TensorRef
+from burnish.ops.expr import walk
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
 from burnish.target import Target
 from burnish.targets import backend
@@ -49,6 +50,17 @@ class Trial:
     repeats: int
     inputs: dict[str, Array]
     outputs: dict[str, Array]
+
+    @property
+    def is_comparable(self) -> bool:
+        """Does the answer depend on the inputs alone? Not where the launch reads, or leaves, what its outputs held.
+
+        (The caller's arrays for outputs are used in place on the host only.)
+        """
+        launch = self.task.launches[0]
+        written = {launch.bindings[n].storage for n in launch.writes}
+        read = {b.storage for n, b in enumerate(launch.bindings) if n not in launch.writes}
+        return not (written & read) and _writes_all(launch.kernel, dict(self.task.sizes))
 
     def plan(self, schedule: Schedule, target: Target) -> Plan:
         """The trial by one schedule, compiled."""
@@ -140,6 +152,20 @@ class _Storages:
                 dtype = launch.kernel.slots[self.slots[storage]].dtype
                 self.constants[number] = _distinct(content, dtype, turn) if is_large else content
         return self._numbers[key]
+
+
+def _writes_all(kernel: Kernel, sizes: Mapping[str, int]) -> bool:
+    """Is every element of every written slot stored once, and none read?"""
+    if not isinstance(kernel, Loops | Contraction):
+        return True
+    domain = kernel.domain if isinstance(kernel, Loops) else (*kernel.pixels, kernel.n)
+    points = evaluate(product(a.extent for a in domain), sizes)
+    stores: dict[int, int] = {}
+    for store in kernel.stores:
+        stores[store.slot] = stores.get(store.slot, 0) + points
+        if any(e.op == "load" and e.attr in {s.slot for s in kernel.stores} for e in walk(store.value)):
+            return False
+    return all(evaluate(product(kernel.slots[n].shape), sizes) <= count for n, count in stores.items())
 
 
 def _first_slots(launch: Launch) -> dict[int, int]:

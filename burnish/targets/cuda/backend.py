@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from burnish.lower.abilities import Abilities
-from burnish.target import Target
-from burnish.targets.cuda.program import emit_program
-from burnish.targets.cuda.templates import schedules
+from collections.abc import Sequence
 
-__all__ = ["abilities", "emit_program", "schedules"]
+from burnish.errors import BurnishError
+from burnish.lower.abilities import Abilities
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Kernel
+from burnish.target import Target
+from burnish.targets.cuda.compile import try_sources
+from burnish.targets.cuda.program import emit_program
+from burnish.targets.cuda.source import Source
+from burnish.targets.cuda.templates import emit, schedules
+
+__all__ = ["abilities", "compile_ahead", "emit_program", "schedules"]
 
 
 def abilities(target: Target) -> Abilities:
@@ -22,3 +29,14 @@ def abilities(target: Target) -> Abilities:
         recurrent=False,
         host_memory=False,
     )
+
+
+def compile_ahead(wanted: Sequence[tuple[Kernel, Schedule]], target: Target) -> None:
+    """All of these in parallel. What does not compile is left for `emit_program` to say."""
+    sources: list[tuple[Source, Target]] = []
+    for kernel, schedule in wanted:
+        try:
+            sources.append((emit(kernel, schedule, target), target))
+        except BurnishError:
+            continue
+    try_sources(sources)

@@ -140,7 +140,7 @@ class CostModel:
         """Shared memory of a program."""
         ring = (tile.m + tile.n) * tile.k * self.element_bytes * tile.stages
         out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied and not tile.direct else 0
-        return (ring + out if tile.persistent else max(ring, out)) + 1024
+        return (ring + out + 4096 if tile.persistent else max(ring, out)) + 1024
 
     def registers(self, tile: Tile) -> int:
         """Of a thread, about."""

@@ -29,6 +29,7 @@ from burnish.tune.task import Task, tasks_of
 from burnish.tune.trial import Trial, make_trial
 
 CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
+DEVICE_LOST = "E524"  # nothing more can be measured in this process
 AHEAD = 64  # candidates that are compiled before the first of them is timed
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
@@ -78,6 +79,12 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
         found.notes.append(f"{target}: tuning was interrupted; {_left(found.missing)}")
         search.explain("tuning is interrupted, the build goes on; Ctrl-C once more ends it")
         return found
+    except BurnishError as error:
+        if error.code != DEVICE_LOST:
+            raise
+        lost = f"the device was lost while {waiting[0].summary} ({waiting[0].digest[:12]}) was timed"
+        found.notes.append(f"{target}: {lost}; {_left(found.missing)}")
+        return found
     if waiting:
         found.notes.append(f"{target}: the time for tuning ran out; {_left(found.missing)}")
     return found
@@ -114,6 +121,8 @@ def _tune_task(
         plans = _compile(trial, offered, target, found)
         timings = dict(zip(plans, search.measure(trial, list(plans.values()))))
     except BurnishError as error:
+        if error.code == DEVICE_LOST:
+            raise
         found.notes.append(f"{target}: {task.summary} cannot be timed, the cost model chose: {error.what}")
         return None
     for schedule, timing in timings.items():

@@ -181,3 +181,13 @@ def test_a_task_that_cannot_be_measured_is_left_to_the_cost_model_with_a_note() 
     found = tune(PROGRAM, V3, HERE, cache, Search(measure, level=1))
     assert (len(cache), found.schedules) == (0, {})
     assert all("out of memory" in note for note in found.notes)
+
+
+def test_a_lost_device_ends_the_search_and_not_the_build() -> None:
+    def measure(trial: Trial, plans: Sequence[Plan]) -> Sequence[Timing]:
+        raise EnvironmentProblem("E524", "the GPU is lost")
+
+    found = tune(PROGRAM, V3, HERE, TimingCache(), Search(measure, level=1))
+    assert len(found.notes) == 1
+    assert "lost while contraction f32 1 by 40 sum 2048" in found.notes[0]
+    assert len(found.missing) == len(CHOICES)

@@ -42,6 +42,7 @@ from burnish.passes.merge_products import MergeProducts
 from burnish.passes.narrow_mask import NarrowMask
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rule import Rule, apply_rules
+from burnish.passes.sink_casts import SinkCast
 from burnish.passes.sink_constant import SinkConstant
 from burnish.passes.sink_into_concat import SinkIntoConcat
 from burnish.passes.specialize import specialize
@@ -104,6 +105,7 @@ FINISH = Repeat(
         rules("forward_slices", "a slice reads from where its elements come from", *forward_slices.RULES),
         rules("transpose_to_reshape", "moving axes of size 1 moves nothing", *transpose_to_reshape.RULES),
         rules("sink_constants", "a constant joins the kernel before the views", SinkIntoConcat(), SinkConstant()),
+        rules("sink_casts", "a cast joins what reads the elements that are picked", SinkCast()),
         rules("sink_reshapes", "pointwise work joins what computes its input", *sink_reshapes.RULES),
         *CLEAN.passes,
     ),

@@ -117,11 +117,14 @@ class Context:
     def time(self, inputs: Mapping[str, Any] | None, repeats: int = 100) -> list[float]:
         """Milliseconds of each of `repeats` runs of all launches, back to back, without the copies of a call.
 
+        On a GPU between events around replays of a CUDA graph. E517 for a plan that is more than launches.
+
         inputs: None: on what the latest call left, whose inputs and outputs the caller has kept
-        On a GPU between events around replays of the CUDA graph. E517 for a plan that is more than launches.
         """
         if self._layout.launches is None:
-            raise _not_timed()
+            raise _not_timed("it has reference steps, branches, or sizes that data decides: the host takes part")
+        if inputs is None and self._bound is None:
+            raise _not_timed("nothing has run yet on this context, and no inputs are given")
         kept = None if inputs is None else self(inputs)  # the runs write where the call wrote
         with self._lock:
             found = self._session.time(self._layout.launches, repeats)
@@ -217,11 +220,11 @@ class Context:
         return {t.name: results[t.name] for t in self.engine.manifest.outputs}
 
 
-def _not_timed() -> UserError:
+def _not_timed(why: str) -> UserError:
     return UserError(
         "E517",
         "this plan's launches cannot be timed as one",
-        why="it has reference steps, branches, or sizes that data decides, so the host takes part in a run",
+        why=why,
         hint="time calls instead: burnish bench PLAN; or launches one by one: burnish bench PLAN --layers",
     )
 

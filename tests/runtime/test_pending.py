@@ -95,3 +95,12 @@ def test_on_a_cpu_the_work_is_done_at_once():
         pending.join(0)
         assert np.array_equal(pending.outputs["y"], 2 * X) and np.array_equal(pending.wait()["y"], 2 * X)
         assert len(context.time({"x": X}, 7)) == 7
+
+
+def test_without_a_call_there_is_nothing_to_time():
+    device, _ = null_cuda(on_launch=in_numpy)
+    with load(small_plan(), device=device) as engine, engine.create_context() as context:
+        with pytest.raises(UserError, match="E517"):
+            context.time(None)
+        context(x=X)
+        assert context.time(None, 2) == [2.0, 2.0]

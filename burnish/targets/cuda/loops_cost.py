@@ -1,34 +1,69 @@
-"""What a loops kernel would cost under a schedule, in microseconds: bytes, and how many of them are under way at once.
+"""What a loops kernel would cost under a schedule, in microseconds.
 
-traffic     bytes of every access of every lane of every tile, over the sectors of 32 bytes that they fall in;
-            what is read again by other programs comes from L2
-under way   bytes that resident programs ask for at a time; latency times bandwidth must be covered by them
-arithmetic  operations, long functions counted as many
+the longest of   waves of resident programs x phases that wait for memory one after the other
+                 bytes through HBM, each once, in sectors of 32 bytes
+                 bytes and requests through L1, as often as they are asked for
+                 operations, long functions counted as many
+and a launch     lanes beyond an end count where they take time
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate, product, symbols
 from burnish.lower.facts import Address, Facts
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops
-from burnish.ops.expr import COSTLY, Axis, Expr, walk
+from burnish.ops.expr import COSTLY, Axis, Expr, axis, linear, substitute, substitute_axes, unary, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import chip_of
+from burnish.targets.cuda.loops_axes import next_power
 from burnish.targets.cuda.loops_shape import Groups, groups_of, reductions
 
 _USUAL = 64  # a dimension that nobody has told us about
-_LATENCY_US = 0.7
-_THREADS = 2048  # of a processor
+_LATENCY_US = 0.6
+_DISPATCH_US = 0.012  # a program to a processor
+_CLOCKS = 1600.0  # a microsecond
+_THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _SECTOR = 32
+_AGAIN = 0.15  # of bytes that are asked for once more come from HBM again
+_NEAR = 4  # elements so far apart share sectors
+_UNROLLED = 64  # steps of a serial reduction whose loads are under way together
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
 
 
 def size(value: Dim, sizes: Mapping[str, int]) -> int:
     """A dim at the usual values of its symbols."""
     return evaluate(value, {name: sizes.get(name, _USUAL) for name in symbols(value)})
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A schedule's numbers, and the extents of the domain's groups."""
+
+    groups: Groups
+    rows: int
+    block: int
+    warps: int
+    down: bool
+    height: int
+    width: int
+    scalars: int
+
+    @property
+    def tiles_across(self) -> int:
+        return -(-self.width // self.block) if self.groups.columns else 1
+
+    @property
+    def programs(self) -> int:
+        down = -(-self.height // self.rows) if self.groups.rows else 1
+        return self.scalars * down * (self.tiles_across if self.groups.columns_in_grid else 1)
+
+    @property
+    def per_thread(self) -> float:
+        return self.rows * self.block / (32 * self.warps)
 
 
 class Cost:
@@ -38,97 +73,173 @@ class Cost:
         self.kernel, self.sizes, self.facts = kernel, sizes, Facts(kernel.slots)
         self.chip = chip_of(target)
         self.reduced = reductions(kernel)
-        self.inside = _reduced_axes(kernel)
-        self.written = [(s.slot, self.facts.address(s.slot, s.index)) for s in kernel.stores]
-        self.nodes = list(dict.fromkeys(e for s in kernel.stores for e in walk(s.value)))
+        self.around = _reduced_axes(kernel)
+        self._nodes: dict[tuple[Axis, ...], list[Expr]] = {}
 
     def microseconds(self, schedule: Schedule) -> float:
         """One launch."""
-        rows, block, warps = (schedule.integer(n) for n in ("rows", "block", "warps"))
-        groups = groups_of(self.kernel, schedule.integer("columns"), schedule.integer("across"))
-        columns = self._size(groups.columns)
-        tiles_down = -(-self._size(groups.rows) // rows) if groups.rows else 1
-        tiles_across = -(-columns // block) if groups.columns else 1
-        programs = self._size(groups.scalars) * tiles_down * (tiles_across if groups.columns_in_grid else 1)
-        if programs == 0:
+        tile = self._tile(schedule)
+        if tile.programs == 0:
             return 0.0
-        traffic = operations = 0.0
-        for node in self.nodes:
-            lanes = self._lanes(node, groups, rows, block, bool(schedule["down"]))
+        requests = moved = operations = 0.0
+        memory: dict[int, float] = {}
+        for node in self._nodes_of(tile):
             if node.op == "load":
+                lanes = self._lanes(node, tile)
                 address = self.facts.address(node.attr, node.args)
-                traffic += lanes * self._bytes(node.attr, address, groups, rows, block, bool(schedule["down"]))
-            elif node.op not in _FREE:
-                operations += lanes * (20 if node.op in COSTLY else 4 if node.op in ("div", "mod", "floordiv") else 1)
-        everything = programs * rows * block * (1 if groups.columns_in_grid else tiles_across)
-        for slot, address in self.written:
-            traffic += everything * self._bytes(slot, address, groups, rows, block, bool(schedule["down"]))
-        return self._time(programs, rows * block, warps, traffic, operations)
+                run, item = self._run(address, tile), self.kernel.slots[node.attr].dtype.size_bytes
+                elements = min(lanes, size(product(self.kernel.slots[node.attr].shape), self.sizes))
+                brought = elements * item * self._waste(self._run(address, tile, _NEAR) * item)
+                before = memory.get(node.attr, 0.0)
+                memory[node.attr] = max(before, brought) + _AGAIN * min(before, brought)
+                requests += lanes / min(run, max(1.0, tile.per_thread), 16 // item)
+                moved += lanes * max(item, 1)
+            elif node.op not in _FREE and not (node.dtype.is_integer and self._is_index(node)):
+                weight = 20 if node.op in COSTLY else 4 if node.op in ("div", "mod", "floordiv") else 1
+                operations += self._lanes(node, tile) * weight
+        everything = float(tile.programs * tile.rows * tile.block)
+        everything *= 1 if tile.groups.columns_in_grid else tile.tiles_across
+        for store in self.kernel.stores:
+            address = self.facts.address(store.slot, store.index)
+            run, item = self._run(address, tile), self.kernel.slots[store.slot].dtype.size_bytes
+            written = tile.scalars * tile.height * tile.width * item * self._waste(run * item)
+            memory[store.slot] = memory.get(store.slot, 0.0) + written
+            requests += everything / min(run, max(1.0, tile.per_thread), 16 // item)
+            moved += everything * item
+        return self._time(tile, sum(memory.values()), requests, moved, operations)
 
-    def _time(self, programs: int, tile: int, warps: int, traffic: float, operations: float) -> float:
-        chip = self.chip
-        per_thread = tile / (32 * warps)
-        registers = 24 + 6 * per_thread
-        resident = max(1, min(_THREADS // (32 * warps), int(65536 // (32 * warps * min(registers, 255)))))
-        waves = -(-programs // (chip.processors * resident))
-        busy = min(programs, chip.processors)
-        at_once = min(programs, chip.processors * resident)
-        threads = at_once * 32 * warps
-        steps = max(1.0, traffic / programs / max(1.0, tile * 4))
-        under_way = threads * min(per_thread, 16) * 4
-        moving = traffic / min(chip.bandwidth, chip.l2_bandwidth * busy, under_way / _LATENCY_US)
-        computing = operations / (busy * 128 * 1.5e3)
-        spill = 1.0 + max(0.0, registers - 255) / 128
-        return 1.2 + _LATENCY_US * waves * min(steps, 8) * 0.5 + spill * max(moving, computing) + 0.002 * waves * warps
+    def _time(self, tile: _Tile, memory: float, requests: float, moved: float, operations: float) -> float:
+        chip, threads = self.chip, 32 * tile.warps
+        registers = 24 + 3 * tile.per_thread
+        fitting = int(_REGISTERS // (threads * min(registers, 255)))
+        resident = max(1, min(_THREADS // threads, _PROGRAMS, fitting))
+        share = tile.programs / chip.processors
+        uneven = -(-tile.programs // chip.processors) / share if share < 8 else 1.0  # some have one more than others
+        busy = min(tile.programs, chip.processors)
+        waves = max(1.0, share / resident)
+        of_thread = operations / tile.programs / threads * 4 / _CLOCKS
+        waiting = waves * (self._phases(tile) * (_LATENCY_US + 0.02 * (tile.warps - 1)) + of_thread)
+        level1 = max(requests / 32, moved / 128) / (busy * _CLOCKS)
+        computing = operations / (busy * 128 * _CLOCKS)
+        spill = 1.0 + max(0.0, registers - 220) / 64
+        working = spill * max(level1, computing) * (uneven if share >= 1 else 1.0)
+        working *= 1.0 + 0.1 * max(0, len(tile.groups.columns) - 1)  # indexes are taken apart
+        dispatching = share * _DISPATCH_US
+        return (
+            chip.launch_us
+            + max(waiting, dispatching, memory / chip.bandwidth, working)
+            + 0.05 * working
+            + 0.01 * waiting
+        )
 
-    def _lanes(self, node: Expr, groups: Groups, rows: int, block: int, down: bool) -> float:
+    def _tile(self, schedule: Schedule) -> _Tile:
+        groups = groups_of(self.kernel, schedule.integer("columns"), schedule.integer("across"))
+        rows, block, warps = (schedule.integer(n) for n in ("rows", "block", "warps"))
+        height, width, scalars = (self._size(axes) for axes in (groups.rows, groups.columns, groups.scalars))
+        return _Tile(groups, rows, block, warps, bool(schedule["down"]), height, width, scalars)
+
+    def _phases(self, tile: _Tile) -> float:
+        """How often a program waits for memory: chunks of reductions, then the stores' columns."""
+        total = 0.0
+        columns = set(tile.groups.columns)
+        for e in self.reduced:
+            extent = self._size(e.attr[1])
+            free = self.facts.free(e)
+            if not free & columns:
+                shared = tile.width <= tile.block and columns and extent == tile.width
+                total += 0.1 if shared else -(-extent // tile.block)
+            elif tile.down:
+                total += -(-extent // tile.rows)
+            else:
+                total += -(-extent // _UNROLLED) if extent <= _UNROLLED else extent
+        return total + (1 if tile.groups.columns_in_grid else tile.tiles_across)
+
+    def _lanes(self, node: Expr, tile: _Tile) -> float:
         """How often a node is evaluated, in all programs; lanes beyond an end count too."""
         free = self.facts.free(node)
-        around = self.inside.get(node, frozenset())
-        total = 1.0
-        tiled_rows, tiled_columns = set(groups.rows), set(groups.columns)
-        over_rows, over_columns = free & tiled_rows, free & tiled_columns
-        if around & free or over_columns or over_rows:
-            total *= _padded(self._size(groups.rows), rows) if groups.rows and over_rows else 1
-            total *= _padded(self._size(groups.columns), block) if over_columns else 1
-        else:
-            total *= -(-self._size(groups.rows) // rows) if groups.rows else 1
-        reduced = around & free
+        over_columns = bool(free & set(tile.groups.columns))
+        over_rows = bool(free & set(tile.groups.rows))
+        total = float(tile.programs)
+        if over_rows:
+            total *= tile.rows
+        if over_columns:
+            total *= tile.block * (1 if tile.groups.columns_in_grid else tile.tiles_across)
+        reduced = self.around.get(node, frozenset()) & free
         if reduced:
             extent = self._size(tuple(reduced))
             if not over_columns:
-                extent = _padded(extent, min(block, 1 << max(0, extent - 1).bit_length()))
-            elif down:
-                extent = _padded(extent, rows)
+                extent = _padded(extent, min(tile.block, next_power(extent)))
+            elif tile.down:
+                extent = _padded(extent, tile.rows)
             total *= extent
-        return total * self._size(groups.scalars)
+        return total
 
-    def _bytes(self, slot: int, address: Address, groups: Groups, rows: int, block: int, down: bool) -> float:
-        """Bytes that an access moves for a lane: more than an element where neighbours are not."""
-        item = self.kernel.slots[slot].dtype.size_bytes
-        best = 1.0
-        candidates: list[tuple[Axis, int]] = []
-        if groups.columns:
-            candidates.append((groups.columns[-1], block))
-        if groups.rows:
-            candidates.append((groups.rows[-1], rows))
-        for e in self.reduced:
-            last = e.attr[1][-1]
-            candidates.append((last, rows if down else block))
-        for a, reach in candidates:
-            step = address.form.coefficients.get(a, 0)
-            if any(a in self.facts.free(atom) for atom, _ in address.atoms):
-                continue
-            if step in (1, -1):
-                best = max(best, min(reach, size(a.extent, self.sizes)))
-        moved: Axis | None = None
-        del moved
-        run = best * item
-        lanes = -(-run // _SECTOR) * _SECTOR / best
-        return float(min(lanes, _SECTOR))
+    def _nodes_of(self, tile: _Tile) -> list[Expr]:
+        """Every expression; where whole rows are in the tile, reductions over rows see what the row holds already."""
+        columns = tile.groups.columns if tile.width <= tile.block else ()
+        found = self._nodes.get(columns)
+        if found is None:
+            roots = [_on_columns(s.value, columns, self.facts) if columns else s.value for s in self.kernel.stores]
+            found = self._nodes[columns] = list(dict.fromkeys(e for root in roots for e in walk(root)))
+        return found
+
+    def _run(self, address: Address, tile: _Tile, near: int = 1) -> float:
+        """How many neighbours in memory, or elements at most `near` apart, the lanes of a tile ask for together."""
+        best = 1
+        candidates = [(tile.groups.columns, tile.block), (tile.groups.rows, tile.rows)]
+        candidates += [(e.attr[1], tile.rows if tile.down else tile.block) for e in self.reduced]
+        steps, varying = self._steps(address)
+        for axes, reach in candidates:
+            run = 1
+            for a in reversed(axes):
+                step = steps.get(a, 0)
+                if a in varying or not isinstance(step, int) or not run <= abs(step) <= near * run:
+                    break
+                run *= size(a.extent, self.sizes)
+            best = max(best, min(run, reach))
+        return float(best)
+
+    def _steps(self, address: Address) -> tuple[dict[Axis, Dim], frozenset[Axis]]:
+        """The address's step along each axis, clamps taken for what they clamp; and the axes that gather."""
+        steps = dict(address.form.coefficients)
+        varying: set[Axis] = set()
+        pending = list(address.atoms)
+        while pending:
+            e, factor = pending.pop()
+            form = linear(e)
+            if form is not None:
+                for a, c in form.coefficients.items():
+                    steps[a] = steps.get(a, 0) + c * factor
+            elif e.op in ("add", "sub"):
+                pending += [(e.args[0], factor), (e.args[1], factor if e.op == "add" else factor * -1)]
+            elif e.op in ("max", "min"):
+                pending += [(x, factor) for x in e.args if self.facts.free(x)]
+            else:
+                varying |= self.facts.free(e)
+        return steps, frozenset(varying)
+
+    def _is_index(self, node: Expr) -> bool:
+        return not self.facts.loads(node)
+
+    @staticmethod
+    def _waste(run_bytes: float) -> float:
+        """Sectors are brought whole."""
+        return max(1.0, _SECTOR / run_bytes)
 
     def _size(self, axes: tuple[Axis, ...]) -> int:
         return size(product(a.extent for a in axes), self.sizes)
+
+
+def _on_columns(root: Expr, columns: tuple[Axis, ...], facts: Facts) -> Expr:
+    """Reductions over as much as the columns as something that is computed in the columns."""
+    extents = [a.extent for a in columns]
+
+    def replace(e: Expr) -> Expr | None:
+        if e.op != "reduce" or [a.extent for a in e.attr[1]] != extents or facts.free(e) & set(columns):
+            return None
+        return unary("neg", substitute_axes(e.args[0], {a: axis(c) for a, c in zip(e.attr[1], columns)}))
+
+    return substitute(root, replace)
 
 
 def _padded(extent: int, block: int) -> int:

@@ -1,6 +1,6 @@
 """Reductions of the loops template: sum, prod, max, min over axes, inside a scope of the tile.
 
-    across   the axes, as one, lie in the tile's columns: chunks of a block are combined lane by lane, then along the row
+    across   the axes, as one, lie in the tile's columns: chunks of a block are combined lane by lane, then along rows
     down     they lie in its rows (which nothing else uses): the same the other way
     serial   both are used: a loop, or straight-line code, over the axes' steps
 

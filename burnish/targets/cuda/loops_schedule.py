@@ -69,9 +69,9 @@ def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[
     most_rows, most_columns = next_power(max(1, height)), next_power(max(1, width))
     for block in _powers(min(8, most_columns), min(most_columns, WHOLE_ROW)):
         for rows in _powers(1, min(most_rows, 256)):
-            if rows * block <= WHOLE_ROW and (rows * block >= 128 or (rows == most_rows and block == most_columns)):
-                yield rows, block
-            elif rows == min(most_rows, 256) and block == min(most_columns, WHOLE_ROW):
+            if (
+                rows * block <= WHOLE_ROW and (rows * block >= 128 or (rows == most_rows and block == most_columns))
+            ) or (rows == min(most_rows, 256) and block == min(most_columns, WHOLE_ROW)):
                 yield rows, block
 
 

@@ -1,4 +1,4 @@
-"""What a loops kernel looks like to its template: its domain in the order of memory, and which axes go where in the tile.
+"""What a loops kernel looks like to its template: its domain in memory's order, and which axes go where in the tile.
 
 columns   the last axes of the domain, as one: neighbours in memory where results are stored
 rows      the axes before them, as one; or only the axis `across`, along which a transposed operand is contiguous

@@ -54,6 +54,8 @@ def enliven(model: Any, takes_images: bool) -> None:
         for name, parameter in model.named_parameters():
             if any(f"{word}.weight" in name for word in ("query", "key", "q_proj", "k_proj", "q_lin", "k_lin")):
                 parameter.mul_(SHARPER)
+            if "layer_scale" in name:  # 1e-6 at first, which no training leaves, and which f16 does not know
+                parameter.uniform_(0.2, 0.8)
     model.eval()
 
 

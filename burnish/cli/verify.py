@@ -82,7 +82,8 @@ def _rebuild(source: bytes, path: Path) -> Plan:
         sizes = [{s.name: n for s, n in zip(manifest.symbols, column)} for column in _columns(manifest.symbols)]
         low, opt, high = (tuple(evaluate(d, values) for d in tensor.shape) for values in sizes)
         profile[tensor.name] = low, opt, high
-    return burnish.build(source, profile=profile, target=manifest.variants[0].target)
+    precision = manifest.options.get("precision", "fp32")
+    return burnish.build(source, profile=profile, target=manifest.variants[0].target, precision=precision)
 
 
 def _columns(symbols: Sequence[SymbolRange]) -> tuple[list[int], list[int], list[int]]:

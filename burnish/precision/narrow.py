@@ -3,7 +3,7 @@
     x f32 -> MatMul(x, w) -> Relu -> y f32    becomes    Cast(x) -> MatMul(_, w f16) -> Relu -> Cast -> y f32
 
 Products always narrow; followers where everything they compute on is narrow already; the rest stays f32 (roles.py says
-why). Inputs keep their type. Error: a rounding of each narrow tensor, u = 2^-11 (f16) or 2^-9 (bf16); sums are f32.
+why). Inputs keep their type. Error: a rounding of each narrow tensor, u = 2^-11 (f16) or 2^-8 (bf16); sums are f32.
 After the fusing passes, whose patterns are those of the f32 graph, and before `infer`: precision is then in the graph.
 """
 

@@ -4,7 +4,7 @@
                                        constant in the narrowest float that holds all its values
     Gather(w, i)  ->  Cast(Gather(w' f16, i))
 
-Error: one rounding a weight, u = 2^-11 (f16) or 2^-9 (bf16); activations keep f32. Halves the plan, and what each run
+Error: one rounding a weight, u = 2^-11 (f16) or 2^-8 (bf16); activations keep f32. Halves the plan, and what each run
 reads of it. After the fusing passes, before `infer`.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from burnish.dtypes import DType
-from burnish.verify.tolerance import Tolerance
+from burnish.verify.tolerance import HIGHEST_GAIN, RMS_SHARE, Tolerance
 
 Array = np.ndarray[Any, Any]
 QUANTISED_STEP_SHARE = 0.01  # of the elements of an 8-bit output may differ, by one step
@@ -85,9 +85,31 @@ def _floats(about: tuple[str, str, tuple[int, ...]], ours: Array, oracle: Array,
     rms, rms_scale = _rms(difference), _rms(b)
     relative = worst / scale if scale else float(worst > 0)
     rms_relative = rms / rms_scale if rms_scale else float(rms > 0)
-    judged, what = (rms_relative, "root mean square") if tolerance.quantised else (relative, "largest")
-    reason = f"the {what} difference is {judged:.2e} of the output's, {limit:.2e} is allowed" if judged > limit else ""
+    reason = _reason(tolerance, relative, rms_relative, _gain(a, b))
     return Comparison(*about, worst, relative, rms_relative, ulp, _cosine(a, b), limit, reason)
+
+
+def _reason(tolerance: Tolerance, largest: float, rms: float, gain: float) -> str:
+    """Why the differences are too large; empty if they are not."""
+    limit = tolerance.relative
+    measured = [("root mean square", rms, limit)] if tolerance.quantised else [("largest", largest, limit)]
+    if tolerance.is_narrow:
+        measured.append(("root mean square", rms, limit if tolerance.quantised else limit / RMS_SHARE))
+    for what, found, allowed in measured:
+        if found > allowed:
+            return f"the {what} difference is {found:.2e} of the output's, {allowed:.2e} is allowed"
+    if tolerance.is_narrow and abs(gain - 1) > HIGHEST_GAIN:
+        return f"the output is {gain:.4f} times the oracle's, which roundings do not explain"
+    return ""
+
+
+def _gain(a: Array, b: Array) -> float:
+    """The factor that makes b fit a best; 1 for nothing but zeros."""
+    largest = float(np.abs(b).max(initial=0.0))
+    if not largest:
+        return 1.0
+    b = b / largest
+    return float(np.dot(a / largest, b) / np.dot(b, b))
 
 
 def _exact(about: tuple[str, str, tuple[int, ...]], ours: Array, oracle: Array, tolerance: Tolerance) -> Comparison:

@@ -43,9 +43,16 @@ class Divergence:
 
 
 def first_divergent(
-    model: onnx.ModelProto, inputs: Mapping[str, Array], run: Run, oracle: str = "", tolerance: float | None = None
+    model: onnx.ModelProto,
+    inputs: Mapping[str, Array],
+    run: Run,
+    oracle: str = "",
+    tolerance: float | None = None,
+    stored: DType = DType.F32,
 ) -> Divergence:
     """Search the tensors of the main graph. `run(model bytes, inputs)` builds a plan of a model and runs it.
+
+    stored: the narrower float that the plan keeps values in, if it does
 
     cost: about log(tensors) / log(16) builds and as many runs of the oracle
     """
@@ -63,7 +70,7 @@ def first_divergent(
         except BurnishError:
             break  # the marked model cannot be built: say what is known so far
         builds += 1
-        judged = [_judge(model, names[p], ours, expected, tolerance) for p in places]
+        judged = [_judge(model, names[p], ours, expected, tolerance, stored) for p in places]
         wrong = next((n for n, c in enumerate(judged) if not c.is_accepted), None)
         if wrong is None:
             low = places[-1]
@@ -94,9 +101,12 @@ def _judge(
     ours: Mapping[str, Array],
     expected: Mapping[str, Array],
     given: float | None,
+    stored: DType,
 ) -> Comparison:
     dtype = DType.of(expected[name].dtype)
     limit = derive_tolerance(model.graph, dtype, name)
+    if stored is not DType.F32:
+        limit = limit.narrowed(stored)
     if given is not None and dtype.is_float:
         limit = Tolerance(given, limit.quantised)
     return compare(name, ours[name], expected[name], limit)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx.external_data_helper import load_external_data_for_model
 
@@ -15,6 +16,7 @@ from burnish.errors import EnvironmentProblem, UserError
 from burnish.importers.load import read_file
 from burnish.plan import Plan, read
 from burnish.plan.sample_inputs import sample_inputs
+from burnish.precision.precision import parse_precision
 from burnish.runtime import load
 from burnish.verify.compare import Array, Comparison, compare
 from burnish.verify.conditioning import sensitivity
@@ -84,13 +86,14 @@ def verify(
     cases = load_cases(data, names) if data is not None else {
         f"random inputs, seed {seed}": sample_inputs(found.manifest, shapes, seed)
     }  # fmt: skip
-    limits = {t.name: _limit(proto.graph, t.name, t.dtype, tolerance) for t in found.manifest.outputs}
+    stored = _stored(found)
+    limits = {t.name: _limit(proto.graph, t.name, t.dtype, tolerance, stored) for t in found.manifest.outputs}
     judged: dict[str, tuple[Comparison, ...]] = {}
     step = progress or (lambda what, done, total: None)
     with load(found, threads=threads, device=device) as engine:
         for case, inputs in cases.items():
             step(f"oracle: {case}", 2 * len(judged), 2 * len(cases))
-            expected = judge(inputs, list(limits))
+            expected = _in_types(found, judge(inputs, list(limits)))
             step(f"plan: {case}", 2 * len(judged) + 1, 2 * len(cases))
             ours = engine(inputs)
             judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
@@ -105,14 +108,31 @@ def verify(
     return Report(judge.kind, judged, divergence)
 
 
-def _limit(graph: Any, name: str, dtype: DType, given: float | None) -> Tolerance:
+def _stored(plan: Plan) -> DType:
+    """The narrowest float that the plan was told to keep values in; f32 where it keeps the model's types."""
+    options = plan.manifest.options
+    found = parse_precision(options.get("precision", "fp32"), options.get("output_precision", "fp32"))
+    return narrowest([found.values, found.outputs])
+
+
+def _in_types(plan: Plan, expected: Mapping[str, Array]) -> dict[str, Array]:
+    """The oracle's f32 answers in the types that the plan's outputs were told to have."""
+    if plan.manifest.options.get("output_precision", "fp32") == "fp32":
+        return dict(expected)
+    types = {t.name: t.dtype.numpy for t in plan.manifest.outputs}
+    return {n: a.astype(types[n]) if a.dtype == np.float32 else a for n, a in expected.items()}
+
+
+def _limit(graph: Any, name: str, dtype: DType, given: float | None, stored: DType) -> Tolerance:
     """What was given, or derived from the narrowest float on the way."""
-    stored = {t.data_type for t in graph.initializer} | {
+    kinds = {t.data_type for t in graph.initializer} | {
         a.i for n in graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to"
     }
-    known = [DType.from_onnx(number) for number in stored if number in {d.onnx for d in DType}]
+    known = [DType.from_onnx(number) for number in kinds if number in {d.onnx for d in DType}]
     derived = derive_tolerance(graph, narrowest([dtype, *known]) if dtype.is_float else dtype, name)
-    return derived if given is None else Tolerance(given, derived.quantised, derived.layers, derived.terms)
+    if given is None:
+        return derived if stored is DType.F32 else derived.narrowed(stored)
+    return Tolerance(given, derived.quantised, derived.layers, derived.terms)
 
 
 def _measured(

@@ -52,6 +52,15 @@ def test_a_wrong_result_is_rejected_at_the_loosest_tolerance(dtype: object, faul
 
 
 @pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"one element wrong"}))
+@pytest.mark.parametrize("stored", [DType.F16, DType.BF16])
+def test_a_wrong_result_of_a_plan_in_lower_precision_is_rejected_too(stored: DType, fault: str) -> None:
+    right = logits(np.float32)
+    limit = Tolerance(tolerance_for(DType.F32, *DEEP), layers=DEEP[0]).narrowed(stored)
+    assert compare("y", right.astype(stored.numpy).astype(np.float32), right, limit).is_accepted
+    assert not compare("y", FAULTS[fault](right), right, limit).is_accepted
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"one element wrong"}))
 def test_a_wrong_result_of_a_quantised_model_is_rejected_too(fault: str) -> None:
     right = logits(np.float32)
     assert not compare("y", FAULTS[fault](right), right, Tolerance(HIGHEST, quantised=True)).is_accepted

@@ -41,6 +41,18 @@ def with_weight(model: onnx.ModelProto, name: str, change: np.ndarray) -> onnx.M
     return changed
 
 
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("output", ["fp32", "fp16"])
+def test_a_plan_in_lower_precision_is_judged_by_that(model: Path, precision: str, output: str) -> None:
+    made = burnish.build(model, shapes={"x": (3, 4)}, precision=precision, output_precision=output)
+    assert verify(model, made).is_accepted
+    broken = with_weight(small_model(), small_model().graph.initializer[0].name, np.float32(1.05))
+    wrong = burnish.build(
+        broken.SerializeToString(), shapes={"x": (3, 4)}, precision=precision, output_precision=output
+    )
+    assert not verify(model, wrong).is_accepted
+
+
 @pytest.mark.parametrize("oracle", ["onnxruntime", "reference"])
 def test_a_right_plan_is_accepted_by_either_oracle(model: Path, plan: Plan, oracle: str) -> None:
     report = verify(model, plan, oracle=oracle)

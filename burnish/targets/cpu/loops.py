@@ -34,8 +34,8 @@ def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int] | None = N
 
 
 def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
-    """Can `emit` do this kernel by this schedule?"""
-    return schedule in loops_schedule.ranked(prepare(kernel), target, {})
+    """Can `emit` do this kernel by this schedule, for whatever sizes it was chosen?"""
+    return loops_schedule.is_offered(prepare(kernel), schedule, target)
 
 
 def emit(context: KernelContext, kernel: Loops, schedule: Schedule, name: str) -> ir.Function:

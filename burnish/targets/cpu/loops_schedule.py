@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from burnish.dims import product
-from burnish.lower.schedule import Schedule
+from burnish.lower.schedule import Option, Schedule
 from burnish.lower.task import Loops
 from burnish.ops.expr import Axis, free_axes, walk
 from burnish.target import Target
@@ -44,6 +44,16 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Sche
                 )  # fmt: skip
                 found.append((time_ns * (1.0 if (split == "serial") == serial else 2.0), len(found), schedule))
     return [s for _, _, s in sorted(found, key=lambda item: item[:2])]
+
+
+def is_offered(kernel: Loops, schedule: Schedule, target: Target) -> bool:
+    """Is it one of a prepared kernel's, for some sizes? Only the order and `block`, whole vectors, depend on them."""
+    offered = {_without_block(s) for s in ranked(kernel, target, {})}
+    return _without_block(schedule) in offered and schedule.integer("block") % schedule.integer("width") == 0
+
+
+def _without_block(schedule: Schedule) -> tuple[tuple[str, Option], ...]:
+    return (("template", schedule.template), *(o for o in schedule.options if o[0] != "block"))
 
 
 def _vectors(kernel: Loops, target: Target) -> Iterator[tuple[int, int]]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
+from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, dim, load, reduce, unary, where
 from burnish.targets.cpu import loops
@@ -329,6 +330,18 @@ def test_tiny_work_is_serial_and_large_work_is_shared():
     target = TARGETS[2]
     assert loops.schedules(softmax(1, 16), target)[0]["split"] == "serial"
     assert loops.schedules(softmax(512, 512), target)[0]["split"] == "units"
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_what_is_offered_for_some_sizes_is_legal_and_foreign_schedules_are_not(target):
+    kernel = softmax(symbol("rows"), symbol("columns"))
+    offered = [loops.schedules(kernel, target, {"rows": r, "columns": c}) for r, c in ((1, 8), (3, 4096), (512, 512))]
+    assert all(loops.legal(kernel, schedule, target) for found in offered for schedule in found)
+    assert len({tuple(found) for found in offered}) > 1
+    options = dict(offered[0][0].options)
+    for change in ({"width": 3}, {"vector": 7}, {"split": "halves"}, {"width": 4, "block": 3}):
+        assert not loops.legal(kernel, Schedule.of("loops", **(options | change)), target)
+    assert not loops.legal(kernel, Schedule.of("contraction", **options), target)
 
 
 def test_half_conversions_are_exact_on_every_level():

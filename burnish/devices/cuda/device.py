@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -144,7 +145,7 @@ class CudaInstalled:
             self._memory.free()
 
     def __del__(self) -> None:
-        if getattr(self, "_modules", None):
+        if getattr(self, "_modules", None) and not sys.is_finalizing():
             self._free()
 
 

@@ -47,6 +47,9 @@ _Budget = Annotated[float | None, typer.Option("--tune-budget", metavar="SECONDS
 _TunedFor = Annotated[
     str, typer.Option("--tuned-for", metavar="DEVICE", help="Whose tactics, if the cache knows several devices.")
 ]
+_AllowFallback = Annotated[
+    bool, typer.Option("--allow-fallback", help="On a GPU: what has no kernel runs on the host, and is listed.")
+]
 _OutputPrecision = Annotated[
     str | None, typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16.")
 ]
@@ -69,6 +72,7 @@ def build(
     opt_level: _Level = 0,
     tune_budget: _Budget = None,
     tuned_for: _TunedFor = "",
+    allow_fallback: _AllowFallback = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Narrow what may be narrow to f16.")] = False,
@@ -94,6 +98,7 @@ def build(
             workspace=parse_size(workspace, "--workspace") if workspace else None,
             precision=precision,
             output_precision=output_precision,
+            allow_fallback=allow_fallback,
             explain=note if explain else None,
             explain_precision=decisions.append,
             progress=advance,

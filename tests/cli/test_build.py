@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import onnx
+import onnx.helper
 import pytest
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,6 +45,20 @@ def test_several_targets_make_one_plan(command: Command, model: Path, tmp_path: 
         done = command("build", model, "-o", tmp_path / "a.plan", *option)
         assert done.code == 0, done.err
         assert [v.target for v in read(tmp_path / "a.plan").manifest.variants] == levels
+
+
+def test_what_has_no_kernel_for_a_gpu_runs_on_the_host_only_if_that_is_allowed(
+    command: Command, tmp_path: Path
+) -> None:
+    nodes = [onnx.helper.make_node("NonZero", ["x"], ["places"], name="find")]
+    inputs = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4])]
+    outputs = [onnx.helper.make_tensor_value_info("places", onnx.TensorProto.INT64, [1, "n"])]
+    graph = onnx.helper.make_graph(nodes, "g", inputs, outputs)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)]), tmp_path / "m.onnx")
+    refused = command("build", tmp_path / "m.onnx", "--target", "cuda:sm_90a")
+    assert (refused.code, "E213" in refused.err, "'find'" in refused.err) == (2, True, True)
+    done = command("build", tmp_path / "m.onnx", "--target", "cuda:sm_90a", "--allow-fallback")
+    assert done.code == 0 and "NonZero 'find' runs on the reference kernel" in done.out
 
 
 def test_explain_prints_the_passes_to_stderr(command: Command, model: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class Candidates:
     def _is_sensible(self, form: str, swap: bool, m: int, n: int) -> bool:
         """Not much larger than the work, and of a form that tensor cores like."""
         columns, pixels = max(16, self.model.columns), max(16, self.model.pixel_count)
-        if m * n > 32768 or n >= 2 * columns or m >= 2 * pixels:
+        if m * n > 32768 or (n >= 2 * columns and not (swap and n == 64)) or m >= 2 * pixels:
             return False
         if form == "load":
             return m * n >= min(512, columns * pixels) and (not swap or (n >= 64 and m <= 32))

@@ -138,7 +138,8 @@ class CostModel:
 
     def shared_bytes(self, tile: Tile) -> int:
         """Shared memory of a program."""
-        ring = (tile.m + tile.n) * tile.k * self.element_bytes * tile.stages
+        item = self.element_bytes if self.target.capability >= 80 else max(4, self.element_bytes)  # sm_75 widens
+        ring = (tile.m + tile.n) * tile.k * item * tile.stages
         out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied and not tile.direct else 0
         return (ring + out + 4096 if tile.persistent else max(ring, out)) + 1024
 
@@ -176,7 +177,7 @@ class CostModel:
         elif kind is DType.F32:
             rate = {"tf32": 0.5, "tf32x3": 0.16, "ieee": 0.08}[tile.precision]
         else:
-            rate = _RATES[kind]
+            rate = _RATES[kind] * (1.0 if self.target.capability >= 80 else 0.12)  # sm_75: no tensor cores in Triton
         area = tile.m * tile.n
         share = next(e for least, e in _EFFICIENCY if area >= least)
         if 90 <= self.target.capability < 120:

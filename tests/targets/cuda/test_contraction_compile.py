@@ -1,0 +1,105 @@
+"""Contractions compile for every architecture, and the copied ones multiply from shared memory."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from burnish.dtypes import DType
+from burnish.target import ARCHITECTURES, parse_target
+from burnish.targets.cuda import contraction
+from burnish.targets.cuda.chips import chip_of
+from burnish.targets.cuda.compile import compile_one
+from burnish.targets.cuda.contraction_cost import CostModel
+from burnish.targets.cuda.contraction_tile import Tile, tile_of
+from tests.targets.cuda.contraction_tasks import convolution, matmul
+
+pytest.importorskip("triton")
+
+SMALL = {
+    "product": matmul(64, 64, 128, bias=True, residual=True),
+    "convolution": convolution(1, 64, (14, 14), 64, (3, 3), pads=(1, 1), bias=True, activation=True),
+}
+MORE = {
+    "f32": matmul(128, 128, 128, DType.F32, bias=True),
+    "f64": matmul(64, 64, 64, DType.F64),
+    "bf16": matmul(64, 64, 128, DType.BF16, bias=True),
+    "i8": matmul(64, 64, 128, DType.I8),
+    "i64": matmul(64, 64, 128, DType.I64),
+    "u8 by i8": matmul(64, 64, 128, DType.U8, b_dtype=DType.I8),
+    "stem": convolution(1, 3, (32, 32), 64, (7, 7), stride=2, pads=(3, 3), bias=True),
+    "batched": matmul(64, 64, 128, batch=(2, 3), packed=False),
+    "split": convolution(1, 512, (7, 7), 512, (3, 3), pads=(1, 1), bias=True, residual=True),
+    "large": matmul(16384, 1024, 1024, bias=True),
+    "large convolution": convolution(64, 128, (28, 28), 128, (3, 3), pads=(1, 1), bias=True),
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", SMALL)
+def test_the_first_schedule_compiles_for(architecture: str, name: str):
+    target = parse_target(f"cuda:{architecture}")
+    (schedule, *_) = contraction.schedules(SMALL[name], target, {})
+    cubin = compile_one(contraction.emit(SMALL[name], schedule, target), target)
+    tile = tile_of(schedule)
+    assert cubin.threads == 32 * tile.warps
+    assert cubin.shared_bytes <= CostModel(SMALL[name], target, {}).shared_bytes(tile) <= chip_of(target).shared_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", MORE)
+def test_several_schedules_compile_for(architecture: str, name: str):
+    target = parse_target(f"cuda:{architecture}")
+    for schedule in contraction.schedules(MORE[name], target, {})[:6]:
+        cubin = compile_one(contraction.emit(MORE[name], schedule, target), target)
+        assert cubin.shared_bytes <= CostModel(MORE[name], target, {}).shared_bytes(tile_of(schedule))
+
+
+MAIN = {
+    "3x3": (MORE["large convolution"], Tile("copy", 128, 128, 64, box=(4, 4, 8), swap=True, stages=4)),
+    "3x3, persistent": (
+        MORE["large convolution"],
+        Tile("copy", 256, 64, 64, box=(4, 8, 8), swap=True, stages=4, persistent=1),
+    ),
+    "3x3, few pixels, split": (
+        MORE["split"],
+        Tile("copy", 16, 64, 128, box=(2, 8), swap=True, stages=6, split=8, prefetch=True),
+    ),
+    "product": (MORE["large"], Tile("copy", 128, 256, 64, warps=8, stages=4)),
+    "product by addresses": (MORE["large"], Tile("load", 128, 128, 64, stages=3)),
+}
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_both_operands_come_from_shared_memory_and_nothing_is_spilled(name: str, monkeypatch, tmp_path):
+    import triton
+
+    kernel, tile = MAIN[name]
+    seen = []
+    compile_in_triton = triton.compile
+
+    def spy(*arguments, **options):
+        seen.append(compile_in_triton(*arguments, **options))
+        return seen[-1]
+
+    monkeypatch.setattr(triton, "compile", spy)
+    target = parse_target("cuda:sm_90a")
+    compile_one(contraction.emit(kernel, tile.schedule, target), target)
+    (made,) = seen
+    products = re.findall(r"warp_group_dot [^{]*\{[^}]*\} : (!ttg\.memdesc)?.* \* (!ttg\.memdesc)?", made.asm["ttgir"])
+    assert products
+    assert all(all(pair) for pair in products)
+    (tmp_path / "kernel.ptx").write_text(made.asm["ptx"])
+    command = [triton.knobs.nvidia.ptxas.path, "-v", "--gpu-name=sm_90a", "kernel.ptx", "-o", "kernel.cubin"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stderr
+    assert re.findall(r"(\d+) bytes spill", said) == ["0", "0"]
+
+
+def test_equal_sources_give_equal_code():
+    kernel, tile = MAIN["3x3, few pixels, split"]
+    target = parse_target("cuda:sm_90a")
+    source = contraction.emit(kernel, tile.schedule, target)
+    assert compile_one(source, target) == compile_one(source, target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ OLDEST_CUDA = 12000
 _SHARED, _MULTIPROCESSORS, _MAJOR, _MINOR = 97, 16, 75, 76  # CUdevice_attribute; shared: what a block can opt in to
 _NON_BLOCKING, _NO_TIMING, _PORTABLE, _EXTERNAL, _RELAXED = 1, 2, 1, 1, 2
 _USUAL_SHARED_BYTES = 48 << 10
+_AS_IT_IS = nullcontext()
 
 
 @functools.cache
@@ -69,6 +71,7 @@ class BoundDriver:
         self._name = f"cuda:{number}"
         self._device = self._ask(cu.cuDeviceGet(number), "find the GPU")
         self._context = self._ask(cu.cuDevicePrimaryCtxRetain(self._device), "open a context on the GPU")
+        self._context_number = int(self._context)
         self.facts = self._facts()
         self._encode: MapEncoder | None = None
 
@@ -84,13 +87,19 @@ class BoundDriver:
         version = int(self._ask(cu.cuDriverGetVersion(), "ask the driver's version"))
         return Facts(text, (major, minor), version, processors, total, shared)
 
-    def current(self) -> BoundDriver:
+    def current(self) -> AbstractContextManager[object]:
+        """A thread that uses no GPU yet keeps GPU 0, which is what others expect of it; else nothing is changed."""
+        result, found = self._cu.cuCtxGetCurrent()
+        if not result:
+            if int(found) == self._context_number:
+                return _AS_IT_IS
+            if not int(found) and self.number == 0:
+                self._ask(self._cu.cuCtxSetCurrent(self._context), "use the GPU's context")
+                return _AS_IT_IS
         return self
 
     def __enter__(self) -> None:
-        answer = self._cu.cuCtxPushCurrent(self._context)
-        if answer[0]:
-            self._ask(answer, "use the GPU's context")
+        self._ask(self._cu.cuCtxPushCurrent(self._context), "use the GPU's context")
 
     def __exit__(self, *_: object) -> None:
         self._cu.cuCtxPopCurrent()

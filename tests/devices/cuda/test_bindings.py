@@ -67,11 +67,28 @@ def test_a_gpu_says_what_it_is(fake: Fake):
     driver: Driver = BoundDriver(1)
     assert driver.facts.name == "NVIDIA H200" and driver.facts.capability == (9, 9) and driver.facts.cuda == 13000
     assert ("cuDevicePrimaryCtxRetain", 5) in fake.asked
-    with driver.current():
-        assert fake.asked[-1] == ("cuCtxPushCurrent", 6)
-    assert fake.asked[-1] == ("cuCtxPopCurrent",)
     with pytest.raises(EnvironmentProblem, match="E835"):
         BoundDriver(2)
+
+
+@pytest.mark.parametrize(
+    ("number", "found", "asked"),
+    [
+        (0, 6, []),
+        (0, 0, [("cuCtxSetCurrent", 6)]),
+        (0, 9, [("cuCtxPushCurrent", 6), ("cuCtxPopCurrent",)]),
+        (1, 0, [("cuCtxPushCurrent", 6), ("cuCtxPopCurrent",)]),
+    ],
+)
+def test_a_threads_own_context_is_there_again_afterwards(
+    fake: Fake, number: int, found: int, asked: list[tuple[Any, ...]]
+):
+    driver = BoundDriver(number)
+    fake.answers["cuCtxGetCurrent"] = found
+    fake.asked.clear()
+    with driver.current():
+        pass
+    assert fake.asked == [("cuCtxGetCurrent",), *asked]
 
 
 def test_a_launch_has_its_parameters_in_memory_and_its_attribute(fake: Fake):
@@ -151,7 +168,7 @@ def test_every_call_goes_to_the_driver_as_it_should(fake: Fake):
         ("CUDA_ERROR_ILLEGAL_ADDRESS", ("synchronize", 77), "E524"),
         ("CUDA_ERROR_NO_BINARY_FOR_GPU", ("load", b""), "E531"),
         ("CUDA_ERROR_INVALID_VALUE", ("launch_graph", 1, 2), "E526"),
-        ("CUDA_ERROR_NOT_INITIALIZED", ("__enter__",), "E836"),
+        ("CUDA_ERROR_NOT_INITIALIZED", ("stream",), "E836"),
     ],
 )
 def test_a_refusal_is_a_coded_error(fake: Fake, answer: str, call: tuple[Any, ...], code: str):

@@ -20,6 +20,7 @@ from burnish.targets.cuda.loops_cost import Cost, size
 from burnish.targets.cuda.loops_shape import reductions, row_reductions
 
 WHOLE_ROW = 16384  # elements that one program keeps in registers
+SMALLEST = 128  # elements of a tile, if there are as many
 KEPT = 48  # the best of the cost model
 
 
@@ -67,12 +68,12 @@ def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[
     if down:
         height = max(size(product(a.extent for a in e.attr[1]), sizes) for e in reduced)
     most_rows, most_columns = next_power(max(1, height)), next_power(max(1, width))
-    for block in _powers(min(8, most_columns), min(most_columns, WHOLE_ROW)):
-        for rows in _powers(1, min(most_rows, 256)):
-            if (
-                rows * block <= WHOLE_ROW and (rows * block >= 128 or (rows == most_rows and block == most_columns))
-            ) or (rows == min(most_rows, 256) and block == min(most_columns, WHOLE_ROW)):
-                yield rows, block
+    last_rows, last_block = min(most_rows, 256), min(most_columns, WHOLE_ROW)
+    for block in _powers(min(8, most_columns), last_block):
+        for rows in _powers(1, last_rows):
+            is_last = rows == last_rows and block == last_block
+            if is_last or SMALLEST <= rows * block <= WHOLE_ROW:
+                yield rows, min(block, max(1, WHOLE_ROW // rows))
 
 
 def _powers(low: int, high: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Run a kernel's source in Triton's interpreter, on numpy arrays, without a GPU.
 
-`interpret` hands sources to one process that has TRITON_INTERPRET set before it imports Triton, so that compiling goes on as
-usual in this one. interpreter_process.py is what runs there.
+`interpret` hands sources to one process that has TRITON_INTERPRET set before it imports Triton, so that compiling goes
+on as usual in this one. interpreter_process.py is what runs there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def interpret(
 
     arrays   for each slot a contiguous array whose elements are the slot's memory; bfloat16 as ml_dtypes has it
     sizes    the value of each symbol;  offsets: where in its array a slot's element 0 lies (default 0)
-    written  the slots that may be written (default: all); a store elsewhere, and any access outside an array, is an error
+    written  the slots that may be written (default: all); a store elsewhere, or an access outside an array, is an error
     """
     wanted = {p.slot for p in source.parameters if isinstance(p, Pointer | TensorMap)}
     for n in wanted:

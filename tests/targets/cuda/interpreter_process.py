@@ -26,7 +26,8 @@ from burnish.targets.cuda.source import Pointer, Size, TensorMap, Workspace
 
 _ELEMENTS = {
     "f64": tl.float64, "f32": tl.float32, "f16": tl.float16, "bf16": tl.bfloat16, "bool": tl.int8, "i64": tl.int64,
-    "i32": tl.int32, "i16": tl.int16, "i8": tl.int8, "u64": tl.uint64, "u32": tl.uint32, "u16": tl.uint16, "u8": tl.uint8,
+    "i32": tl.int32, "i16": tl.int16, "i8": tl.int8,
+    "u64": tl.uint64, "u32": tl.uint32, "u16": tl.uint16, "u8": tl.uint8,
 }  # fmt: skip
 _readable: list[tuple[int, int]] = []
 _writable: list[tuple[int, int]] = []
@@ -131,7 +132,7 @@ class _Library:
 for _name, _function in {
     "tanh": np.tanh, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh,
     "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "log1p": np.log1p,
-    "expm1": np.expm1, "trunc": np.trunc, "rint": np.rint, "fmod": np.fmod, "pow": np.power, "rsqrt": lambda x: 1 / np.sqrt(x),
+    "expm1": np.expm1, "trunc": np.trunc, "rint": np.rint, "fmod": np.fmod, "pow": np.power,
 }.items():  # fmt: skip
     setattr(_Library, _name, staticmethod(lambda *a, function=_function: _Library._apply(function, *a)))
 

@@ -1,0 +1,67 @@
+"""Architectures and trained models built with --fp16 and --bf16: ONNX Runtime's f32 answers within the precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx.parser
+import pytest
+from onnx import numpy_helper
+
+import burnish
+from burnish.devices.machine import best_target, supports
+from burnish.target import Target, parse_target
+from burnish.verify import verify
+from tests.end_to_end.architectures import SMALL
+from tests.end_to_end.oracle import answers, session, shapes
+from tests.end_to_end.shared_models import PROFILES, model_path, vectors
+from tests.end_to_end.test_architectures import depth
+
+PLAIN = Target("cpu", best_target().level)
+WITH_BF16 = parse_target("cpu:x86-64-v4+bf16")
+SUPPORTED = [("fp16", PLAIN), ("bf16", PLAIN), *([("bf16", WITH_BF16)] if not supports(WITH_BF16) else [])]
+UNIT = {"fp16": 2.0**-11, "bf16": 2.0**-8}
+TRAINED = ["mnist_cntk", "magika_v3_3"]
+# not ppocr_det_v11: a rounding in f32 moves its answer by 1e-4, so that one in f16 may move it by 1; verify says so
+SLOW = ["superres_10", "squeezenet_fp16", "ultraface_rfb320", "stories260k", "silero_vad_v5"]
+
+
+@pytest.mark.parametrize(("precision", "target"), SUPPORTED, ids=str)
+@pytest.mark.parametrize("name", SMALL)
+def test_answers_of_an_architecture_are_near_those_of_f32(name: str, precision: str, target: Target) -> None:
+    model, feeds = SMALL[name].make(), SMALL[name].feeds(batch=2)
+    ((output, want),) = answers(session(model), feeds).items()
+    plan = burnish.build(model, shapes=shapes(feeds), target=str(target), precision=precision)
+    assert plan.manifest.options["precision"] == precision
+    assert not any("reference" in note for note in plan.manifest.notes)
+    with burnish.load(plan, threads=2) as engine:
+        got = engine(feeds)[output]
+    assert got.dtype == np.float32
+    error = np.abs(got.astype(np.float64) - want).max() / np.abs(want).max()
+    assert error <= 2 * UNIT[precision] * depth(model) ** 0.5
+
+
+@pytest.mark.parametrize(("precision", "target"), SUPPORTED, ids=str)
+@pytest.mark.parametrize("name", [*TRAINED, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
+def test_a_trained_model_answers_as_in_f32(name: str, precision: str, target: Target) -> None:
+    path = model_path(name)
+    plan = burnish.build(path, profile=PROFILES.get(name), target=str(target), precision=precision)
+    report = verify(path, plan, data=vectors(name)[0].inputs)
+    assert report.is_accepted, report.as_dict()
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_weights_in_half_the_bytes_halve_the_plan_and_are_the_same_bytes_each_time(precision: str) -> None:
+    text = '<ir_version: 10, opset_import: ["" : 21]> m (float[4,256] x) => (float[4,512] y) { y = MatMul(x, w) }'
+    model = onnx.parser.parse_model(text)
+    weight = np.random.default_rng(0).standard_normal((256, 512)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+
+    def built(precision: str) -> burnish.Plan:
+        return burnish.build(model, target="cpu:x86-64-v3", precision=precision)
+
+    def weights(plan: burnish.Plan) -> int:
+        return sum(len(blob) for name, blob in plan.blobs.items() if name.startswith("weights/"))
+
+    narrow = built(precision)
+    assert 2 * weights(narrow) == weights(built("fp32"))
+    assert narrow.to_bytes() == built(precision).to_bytes()

@@ -58,7 +58,7 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """From `cpu:x86-64-v3`, `cpu:x86-64-v4+vnni`, `cuda:sm_90a`. E301 for anything else; devices know what `cpu` means."""
+    """From `cpu:x86-64-v3`, `cpu:x86-64-v4+vnni`, `cuda:sm_90a`. E301 for others; devices know what `cpu` means."""
     kind, _, rest = text.partition(":")
     level, *extensions = rest.split("+")
     if kind == "cuda" and level in ARCHITECTURES and not extensions:

@@ -3,7 +3,9 @@
 What a run of launches needs (grids, addresses, tensor maps) depends on the bound shapes and on where inputs and
 outputs lie. For each such key it is prepared at first use and kept, the least recently used forgotten. The first time
 the kernels are launched one by one: a shape seen once never pays for a graph, and the driver loads code lazily, which a
-capture must not do. The second time they are captured, and from then on one call of the driver does them all.
+capture must not do. The second time they are captured, and from then on one call of the driver does them all. Few
+graphs are kept; one that had to make room is captured again only after twice as many uses, so that many shapes in turn
+cost launches one by one, not a capture each.
 """
 
 from __future__ import annotations
@@ -18,17 +20,19 @@ from burnish.devices.cuda.driver import Address, Driver, Integer, Parameter, Ten
 from burnish.dims import evaluate
 from burnish.plan.manifest import Argument, KernelStep, PointerArgument, ScalarArgument
 
-LEAST_KEPT = 4  # prepared launches, where graphs are off
+MOST_PREPARED = 256
 Functions = Mapping[tuple[str, str], Any]
 
 
 @dataclass(slots=True)
 class Prepared:
-    """launches: None for a kernel whose grid is empty."""
+    """launches: None for a kernel whose grid is empty. uses: since it last had a graph; patience: before it has one."""
 
     steps: Launches
     launches: tuple[Any | None, ...]
     graph: Any = None
+    uses: int = 0
+    patience: int = 1
 
 
 class Launcher:
@@ -42,17 +46,19 @@ class Launcher:
         """Do the steps; `key`: all that `addresses` and `values` decide."""
         found = self._kept.get(key)
         if found is None:
-            found = self.prepare(steps, addresses, values)
-            self._keep(key, found)
-            self.launch(found)
-            return
-        self._kept.move_to_end(key)
-        if not self._graphs or len(steps) == 1:
-            self.launch(found)
-            return
-        if found.graph is None:
+            found = self._kept[key] = self.prepare(steps, addresses, values)
+            if len(self._kept) > MOST_PREPARED:
+                self._drop_graph(self._kept.popitem(last=False)[1])
+        else:
+            self._kept.move_to_end(key)
+        if found.graph is None and self._is_worth_a_graph(found):
+            self._make_room()
             found.graph = self.capture([found])
-        self._driver.launch_graph(found.graph, self._stream)
+        if found.graph is None:
+            found.uses += 1
+            self.launch(found)
+        else:
+            self._driver.launch_graph(found.graph, self._stream)
 
     def prepare(self, steps: Launches, addresses: Sequence[int], values: Mapping[str, int]) -> Prepared:
         """Everything evaluated and packed."""
@@ -79,14 +85,19 @@ class Launcher:
     def forget(self) -> None:
         """Let go of every graph."""
         while self._kept:
-            self._drop(self._kept.popitem()[1])
+            self._drop_graph(self._kept.popitem()[1])
 
-    def _keep(self, key: tuple[Any, ...], prepared: Prepared) -> None:
-        self._kept[key] = prepared
-        while len(self._kept) > (self._graphs or LEAST_KEPT):
-            self._drop(self._kept.popitem(last=False)[1])
+    def _is_worth_a_graph(self, prepared: Prepared) -> bool:
+        return self._graphs > 0 and len(prepared.steps) > 1 and prepared.uses >= prepared.patience
 
-    def _drop(self, prepared: Prepared) -> None:
+    def _make_room(self) -> None:
+        """For one graph more: the least recently used go."""
+        with_graph = [p for p in self._kept.values() if p.graph is not None]
+        for prepared in with_graph[: max(len(with_graph) + 1 - self._graphs, 0)]:
+            self._drop_graph(prepared)
+            prepared.uses, prepared.patience = 0, prepared.patience * 2
+
+    def _drop_graph(self, prepared: Prepared) -> None:
         if prepared.graph is not None:
             graph, prepared.graph = prepared.graph, None
             self._driver.destroy_graph(graph)

@@ -84,9 +84,45 @@ def test_only_so_many_graphs_are_kept(monkeypatch: pytest.MonkeyPatch):
                 context(x=X[:n])
         assert driver.held["graph"] == 2
         context(x=X[:2])
-        assert driver.counts["end_capture"] == 3
+        assert (driver.counts["end_capture"], driver.counts["launch"]) == (3, 6)
         context(x=X[:1])
-        assert driver.counts["launch"] == 8, "the least recently used was forgotten"
+        assert driver.counts["launch"] == 8, "the least recently used made room"
+        assert driver.counts["prepare"] == 6, "what its kernels need is still known"
+    assert not +driver.held
+
+
+def test_a_graph_stays_while_there_is_room():
+    device, driver = null_cuda(on_launch=in_numpy)
+    with load(small_plan(), device=device) as engine, engine.create_context() as context:
+        for n in range(1, 17):
+            context(x=X[:n])
+            context(x=X[:n])
+            assert driver.held["graph"] == n
+
+
+def test_many_shapes_in_turn_do_not_cost_a_capture_each(monkeypatch: pytest.MonkeyPatch):
+    from burnish.devices.cuda import session
+    from burnish.settings import Settings
+
+    monkeypatch.setattr(session, "settings", lambda: replace(Settings(), graphs=2))
+    device, driver = null_cuda(on_launch=in_numpy)
+    with load(small_plan(), device=device) as engine, engine.create_context() as context:
+        for _ in range(30):
+            for n in (1, 2, 3):
+                assert np.array_equal(context(x=X[:n])["y"], 2 * X[:n] + W[:n])
+    assert driver.counts["end_capture"] <= 15
+
+
+def test_prepared_launches_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch):
+    from burnish.devices.cuda import launcher
+
+    monkeypatch.setattr(launcher, "MOST_PREPARED", 8)
+    device, driver = null_cuda(on_launch=in_numpy)
+    with load(small_plan(), device=device) as engine, engine.create_context() as context:
+        for n in (*range(1, 129), *range(1, 129)):
+            context(x=np.ones(n, np.float32))
+        assert len(context._session._launcher._kept) <= 8 and driver.held["graph"] <= 8
+    assert not +driver.held
 
 
 def test_without_graphs_kernels_are_launched_one_by_one(monkeypatch: pytest.MonkeyPatch):

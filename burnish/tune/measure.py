@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 ROUNDS, TRIAL_ROUNDS = 11, 3
 BEHIND = 1.25  # times the fastest: out of the race
 TURN_MS, TASK_S = 4.0, 1.0  # of a turn; of all turns of one task
-LEAST_NOISE, MOST_NOISE = 0.01, 0.08
+LEAST_NOISE, MOST_NOISE = 0.02, 0.08
 
 
 @dataclass(frozen=True, slots=True)

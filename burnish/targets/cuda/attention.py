@@ -7,6 +7,9 @@ dtypes   f16, bf16 (exponentials are rounded to the values' dtype), f32 (three t
          sums, maxima and exponentials in f32 (f64); a bool mask keeps where true, another is added
 work     2*B*H*I*J*(D + E) flop and B*H*I*J exponentials; scores never leave the registers
 limits   D and E static, up to 256; any other extent symbolic; a row whose keys are all masked gives zeros, as in ONNX
+measured H200, f16, in a CUDA graph, us, beside torch 2.11's fused attention: BERT-Base (12 heads, 128 tokens) b1 / b8 /
+         b128 3.2 / 5.1 / 35.9 (6.7 / 7.2 / 45.2); BERT-Large (384 tokens) b1 / b8 8.0 / 20.1 (10.5 / 26.2); ViT-Base
+         (197) b1 / b128 6.2 / 84.9 (7.6 / 86.3); causal 2048, size 128: 132 (83)
 method   a program has block_m rows of one head and goes over blocks of keys (online softmax)
          packs    rows are the queries of all heads that share a key head (grouped queries, few of them)
          splits   several programs share the keys of the same rows; the one that comes last adds up (many keys)
@@ -33,7 +36,7 @@ __all__ = ["emit", "legal", "schedules"]
 
 _DTYPES = (DType.F16, DType.BF16, DType.F32, DType.F64)
 _LARGEST_HEAD = 256
-_MOST_REGISTERS = 230  # of a thread
+_MOST_REGISTERS = 190  # of a thread; more are spilled, or leave a processor to one program
 _KEPT = 24  # schedules that are worth measuring
 
 
@@ -58,7 +61,7 @@ def _all(kernel: AttentionTask, target: Target) -> Iterator[Schedule]:
         exact = ("ieee",)
     options = product(
         (4,) if dtype is DType.F64 else (16, 32, 64, 128),
-        (16,) if dtype is DType.F64 else (16, 32, 64, 128),
+        (16,) if dtype is DType.F64 else (16, 32, 64, 128, 256),
         (1, 4, 8, 16, 32),
         (False, True),
         (False, True),

@@ -13,12 +13,14 @@ from burnish.targets.cuda.attention_text import Attention
 from burnish.targets.cuda.chips import chip_of
 
 _REGISTERS = 64 << 10  # of a processor, 4 bytes each
-_ELEMENTWISE = 14e3  # scores a us: an exponential and about eight other instructions
+_SCORES = 14e3  # a us: an exponential and about eight other instructions
+_SUMS = 60e3  # a us: they shrink with every block
+_SHARED_ROWS = 3.3  # times that, where several warps have one row
 _PLAIN_FLOPS = 0.4e6  # a us, without tensor cores
-_START_US = 0.9  # addresses, queries, the first keys, the output
-_BLOCK_US = 0.2  # a block of keys: the chain from loads over products and reductions
-_SHARED_ROWS_US = 0.05  # more, where several warps have one row
-_MERGE_US = 1.5  # what splits cost: partial sums out and in, and an atomic
+_START_US = 2.0  # addresses, queries, the first keys, the output
+_BLOCK_US = 0.35  # a block of keys: the chain from loads over products and reductions
+_PROGRAM_US = 0.01  # to start a program
+_MERGE_US = 2.5  # what splits cost: partial sums out and in, and an atomic
 _UNKNOWN = 128  # a dim of which nothing is known
 
 
@@ -29,18 +31,22 @@ def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
     keys = _value(a.keys, sizes)
     blocks = max(1, -(-keys // (a.block_n * a.splits)))
     seen = 0.6 if a.kernel.causal and _value(a.queries, sizes) > a.block_m else 1.0
-    products, others = _products(a) * blocks * seen, _others(a) * blocks * seen
-    busy = max(products, others) + 0.3 * min(products, others)
     warps = a.schedule.integer("warps")
-    step = _BLOCK_US + (_SHARED_ROWS_US if a.block_m < 16 * warps else 0)
-    chain = products + others * (0.5 + 4 / warps) + blocks * seen * step + _START_US
+    products, others = _products(a), _others(a)
+    is_shared = a.block_m < 16 * warps
+    busy = 0.2 + blocks * seen * (products + others * (_SHARED_ROWS if is_shared else 1.0))
+    busy *= 1.3 if a.packs else 1.0  # rows lie far apart
+    hidden = 1.0 if a.schedule.integer("stages") > 2 or blocks < 3 else 1.15
+    alone = blocks * seen * (products + others * 6 / warps + _BLOCK_US * hidden)
+    chain = _START_US + alone + _PROGRAM_US * programs / max(1, programs // 512)
     resident, each = _resident(a, blocks), -(-programs // chip.processors)
-    total = each // resident * max(busy * resident, chain)
+    total = each // resident * max(busy * hidden * resident, chain)
     if each % resident:
-        total += max(busy * (each % resident), chain)
+        total += max(busy * hidden * (each % resident), chain)
     if a.splits > 1:
-        left = programs * a.block_m * sum(p.width for p in a.values) * 8
-        total += _MERGE_US + left / chip.l2_bandwidth / min(chip.processors, programs)
+        rows = min(a.block_m, _value(a.rows, sizes))
+        left = a.splits * rows * sum(p.width for p in a.values) * 8
+        total += _MERGE_US + left / chip.l2_bandwidth
     return total + 0.1 * busy * programs / chip.processors
 
 
@@ -80,10 +86,9 @@ def _products(a: Attention) -> float:
 
 def _others(a: Attention) -> float:
     """Exponentials, sums that shrink and loads of one block of keys."""
-    scores = a.block_n * (1.2 if a.kernel.masked else 1.0)
-    work = a.block_m * (scores + 0.3 * sum(p.width for p in a.values)) / _ELEMENTWISE + 0.02
+    work = a.block_m * a.block_n / _SCORES + a.block_m * sum(p.width for p in a.values) / _SUMS + 0.02
     loads = a.block_n * sum(p.width for p in (*a.depth, *a.values)) * a.q.dtype.size_bytes
-    return work + 0.5 * loads / chip_of(a.target).l2_bandwidth
+    return work + 0.3 * loads / chip_of(a.target).l2_bandwidth
 
 
 def _value(dim: Dim, sizes: Mapping[str, int]) -> int:

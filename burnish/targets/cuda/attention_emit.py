@@ -12,6 +12,8 @@ from burnish.dtypes import DType
 from burnish.lower.task import Slot
 from burnish.targets.cuda.attention_text import LOG2E, Attention, Piece
 
+_FEW_BLOCKS = 8
+
 
 def write(a: Attention) -> str:
     """The module's text. After it, `a.parameters()` is complete."""
@@ -111,10 +113,8 @@ def _loops(a: Attention) -> list[str]:
         return [*lines, *_loop(a, start, end, True)]
     if fits:
         return [*lines, *_loop(a, start, end, False)]
-    if isinstance(a.keys, int) and a.splits == 1:
-        whole = str(a.keys // step * step)
-        first = _loop(a, "0", whole, False) if whole != "0" else []
-        return [*lines, *first, *_loop(a, whole, keys, True)]
+    if isinstance(a.keys, int) and a.splits == 1 and a.keys <= step * _FEW_BLOCKS:  # loads overlap in one loop only
+        return _loop(a, "0", keys, True)
     lines.append(f"whole = {start} + tl.maximum({end} - {start}, 0) // {step} * {step}")
     return [*lines, *_loop(a, start, "whole", False), *_loop(a, "whole", end, True)]
 
@@ -122,16 +122,20 @@ def _loops(a: Attention) -> list[str]:
 def _loop(a: Attention, start: str, end: str, partial: bool) -> list[str]:
     """Blocks of keys from `start` to `end`; `partial`: some keys do not exist, or some rows do not see them."""
     lines = [f"for first in range({start}, {end}, {a.block_n}):"]
-    body = [f"keys = first + tl.arange(0, {a.block_n})", *_scores(a, partial), *_softmax(a), *_times_values(a, partial)]
+    body = [f"keys = first + tl.arange(0, {a.block_n})", *_operands(a, partial), *_scores(a, partial), *_softmax(a)]
+    body += _times_values(a)
     return [*lines, *(f"    {line}" for line in body)]
+
+
+def _operands(a: Attention, partial: bool) -> list[str]:
+    """A block of keys and values: all loads are on their way before the first product."""
+    keys = [f"k{n} = {_operand(a, 'k', a.k, piece, partial)}" for n, piece in enumerate(a.depth)]
+    return keys + [f"v{n} = {_operand(a, 'v', a.v, piece, partial)}" for n, piece in enumerate(a.values)]
 
 
 def _scores(a: Attention, partial: bool) -> list[str]:
     """score = scale * q k^T, capped and masked; [block_m, block_n]."""
-    lines = []
-    for n, piece in enumerate(a.depth):
-        lines.append(f"k{n} = {_operand(a, 'k', a.k, piece, partial)}")
-        lines.append(f"score = {_dot(a, f'q{n}', f'k{n}.T', 'score' if n else '')}")
+    lines = [f"score = {_dot(a, f'q{n}', f'k{n}.T', 'score' if n else '')}" for n in range(len(a.depth))]
     if not a.scales_late:
         lines.append(f"score = score * {a.kernel.scale!r}")
     if cap := a.kernel.softcap:  # cap * tanh(score / cap)
@@ -182,13 +186,10 @@ def _softmax(a: Attention) -> list[str]:
     return [*lines, "total = total * fade + tl.sum(p, 1)", "highest = now"]
 
 
-def _times_values(a: Attention, partial: bool) -> list[str]:
-    lines = []
+def _times_values(a: Attention) -> list[str]:
     operand = "p" if a.v.dtype in (DType.F32, DType.F64) or a.multiplies_as else "p.to(v0.dtype)"
-    for n, piece in enumerate(a.values):
-        lines.append(f"v{n} = {_operand(a, 'v', a.v, piece, partial)}")
-        lines.append(f"sum{n} = {_dot(a, operand, f'v{n}', f'sum{n} * fade[:, None]')}")
-    return lines
+    parts = range(len(a.values))
+    return [f"sum{n} = {_dot(a, operand, f'v{n}', f'sum{n} * fade[:, None]')}" for n in parts]
 
 
 def _operand(a: Attention, name: str, slot: Slot, piece: Piece, partial: bool) -> str:
@@ -215,41 +216,49 @@ def _dot(a: Attention, left: str, right: str, onto: str) -> str:
 
 
 def _merge(a: Attention) -> list[str]:
-    """The program of a row that comes last adds up what the others left."""
+    """The program of a row that comes last adds up what the others left: maxima, totals, sums of each."""
     widths = [p.width for p in a.values]
     each = a.block_m * (sum(widths) + 2)
     lanes = f"tl.arange(0, {a.block_m})"
+    rows = "" if not _row_exists(a) else f"(rows < {a.number(a.rows)})"
+    every = f"tl.arange(0, {a.splits})[:, None] * {each} + {lanes}[None, :]"
+    factor = repr(a.to_exponent)
 
     def at(n: int) -> str:
         first = a.block_m * (2 + sum(widths[:n]))
         return f"{first} + {lanes}[:, None] * {widths[n]} + tl.arange(0, {widths[n]})[None, :]"
 
-    def read(offset: str) -> str:
-        return f'tl.load(there + {offset}, cache_modifier=".cg")'
+    def write(offset: str, value: str, column: str = "") -> str:
+        return f"tl.store(mine + {offset}, {value}{f', mask={rows}{column}' if rows else ''})"
+
+    def read(base: str, offset: str, index: str) -> str:
+        exists = f", mask={rows}{index}, other=0.0" if rows else ""
+        return f'tl.load({base} + {offset}{exists}, cache_modifier=".cg")'
 
     lines = [
-        f"mine = partial + (program.to(tl.int64) * {a.splits} + tl.program_id(1)) * {each}",
-        f"tl.store(mine + {lanes}, highest)",
-        f"tl.store(mine + {a.block_m} + {lanes}, total)",
-        *(f"tl.store(mine + {at(n)}, sum{n})" for n in range(len(widths))),
+        f"theirs = partial + program.to(tl.int64) * {a.splits * each}",
+        f"mine = theirs + tl.program_id(1) * {each}",
+        write(lanes, "highest"),
+        write(f"{a.block_m} + {lanes}", "total"),
+        *(write(at(n), f"sum{n}", "[:, None]") for n in range(len(widths))),
         "tl.debug_barrier()",
         'arrived = tl.atomic_add(arrivals + program, 1, sem="acq_rel")',
         "tl.debug_barrier()",
     ]
-    last = ["tl.store(arrivals + program, 0)", *_state(a), f"for split in range({a.splits}):"]
-    factor = repr(a.to_exponent)
-    body = [
-        f"there = partial + (program.to(tl.int64) * {a.splits} + split) * {each}",
-        f"other = {read(lanes)}",
-        "now = tl.maximum(highest, other)",
-        'shift = tl.where(now == float("-inf"), 0.0, now)',
-        f"fade = tl.exp2((highest - shift) * {factor})",
-        f"grow = tl.exp2((other - shift) * {factor})",
-        f"total = total * fade + {read(f'{a.block_m} + {lanes}')} * grow",
-        *(f"sum{n} = sum{n} * fade[:, None] + {read(at(n))} * grow[:, None]" for n in range(len(widths))),
-        "highest = now",
+    last = [
+        "tl.store(arrivals + program, 0)",
+        f"maxima = {read('theirs', every, '[None, :]')}",
+        "highest = tl.max(maxima, 0)",
+        'shift = tl.where(highest == float("-inf"), 0.0, highest)',
+        f"growth = tl.exp2((maxima - shift[None, :]) * {factor})",
+        f"total = tl.sum({read(f'theirs + {a.block_m}', every, '[None, :]')} * growth, 0)",
+        *(f"sum{n} = tl.zeros(({a.block_m}, {width}), {a.accumulator})" for n, width in enumerate(widths)),
+        f"for split in tl.static_range({a.splits}):",
+        f"    there = theirs + split * {each}",
+        f"    grow = tl.exp2(({read('there', lanes, '')} - shift) * {factor})",
+        *(f"    sum{n} += {read('there', at(n), '[:, None]')} * grow[:, None]" for n in range(len(widths))),
+        *_finish(a),
     ]
-    last += [*(f"    {line}" for line in body), *_finish(a)]
     return [*lines, f"if arrived == {a.splits - 1}:", *(f"    {line}" for line in last)]
 
 

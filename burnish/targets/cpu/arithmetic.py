@@ -13,7 +13,7 @@ from burnish.errors import InternalError
 from burnish.targets.cpu import exponential, integers, trigonometry
 from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, vector_type
 from burnish.targets.cpu.real import Real
-from burnish.targets.cpu.storage import fill, register_type, rounded
+from burnish.targets.cpu.storage import fill, register_type
 
 _FUNCTIONS = {**exponential.FUNCTIONS, **trigonometry.FUNCTIONS}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -126,7 +126,7 @@ def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
 
 
 def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Value:
-    """Convert a register value of one dtype to another's."""
+    """Convert a register value of one dtype to another's. To f16 or bf16 nothing is rounded yet: stores do that."""
     if target is DType.BOOL:
         zero = ir.Constant(x.type, None) if not source.is_float else fill(x, element_of(x), 0.0)
         return b.ir.fcmp_unordered("!=", x, zero) if source.is_float else b.ir.icmp_unsigned("!=", x, zero)
@@ -134,8 +134,7 @@ def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Valu
     if source.is_float and target.is_float:
         return _float_to_float(b, source, target, x, kind)
     if target.is_float:
-        wide = b.ir.sitofp(x, kind) if source.is_signed else b.ir.uitofp(x, kind)
-        return rounded(b, target, wide) if target in (DType.F16, DType.BF16) else wide
+        return b.ir.sitofp(x, kind) if source.is_signed else b.ir.uitofp(x, kind)
     if source.is_float:
         return _float_to_integer(b, target, x, kind)
     width, wanted = element_of(x).width, register_type(target).width
@@ -151,8 +150,6 @@ def _float_to_float(b: KernelBuilder, source: DType, target: DType, x: ir.Value,
         x = b.ir.fptrunc(x, kind)
     elif target is DType.F64 and source is not DType.F64:
         return b.ir.fpext(x, kind)
-    if target in (DType.F16, DType.BF16) and source is not target:
-        return rounded(b, target, x)
     return x
 
 

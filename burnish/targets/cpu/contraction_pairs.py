@@ -15,23 +15,10 @@ from burnish.dtypes import DType
 from burnish.targets.cpu.builder import F32, I16, I32, KernelBuilder, vector_type
 from burnish.targets.cpu.contraction_prefetch import request_next, request_row
 from burnish.targets.cpu.contraction_tile import Sums, Tile, advance, keep_order
-from burnish.targets.cpu.storage import fill
+from burnish.targets.cpu.storage import BFloat, fill
 
 _INSTRUCTION_LANES = {4: 128, 8: 256, 16: 512}
 PAIR_BYTES = 4
-
-
-class BFloat(ir.types.Type):  # type: ignore[misc]
-    """LLVM's bfloat, which llvmlite does not know; only operands of the instruction have it."""
-
-    def _to_string(self) -> str:
-        return "bfloat"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BFloat)
-
-    def __hash__(self) -> int:
-        return hash(BFloat)
 
 
 def accumulate_pairs(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value) -> Sums:

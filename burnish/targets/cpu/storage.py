@@ -2,7 +2,7 @@
 
     dtype        memory   register
     f64, f32     same     same
-    f16, bf16    i16      float (arithmetic in f32, rounded to nearest even here)
+    f16, bf16    i16      float (arithmetic and casts in f32, rounded to nearest even here, at stores)
     integers     same     same (LLVM's integers have no sign; operations choose it)
     bool         i8       i1; 0 is false, anything else true; 1 is written
 
@@ -16,6 +16,21 @@ from llvmlite import ir
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, lanes_of, vector_type
+
+_NARROWING_LANES = {8: 256, 16: 512}  # of vcvtneps2bf16
+
+
+class BFloat(ir.types.Type):  # type: ignore[misc]
+    """LLVM's bfloat, which llvmlite does not know; only instructions on pairs, and the one that rounds, have it."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BFloat)
+
+    def __hash__(self) -> int:
+        return hash(BFloat)
 
 
 def storage_type(dtype: DType) -> ir.Type:
@@ -54,17 +69,12 @@ def to_storage(b: KernelBuilder, dtype: DType, value: ir.Value) -> ir.Value:
     if dtype is DType.BOOL:
         return b.ir.zext(value, _like(value, I8))
     if dtype is DType.BF16:
+        if "bf16" in b.target.extensions and lanes_of(value) in _NARROWING_LANES:
+            return _narrowed(b, value)
         return b.ir.trunc(b.ir.lshr(_round_to_bf16(b, value), fill(value, I32, 16)), _like(value, I16))
     if dtype is DType.F16:
         return float_to_half(b, value)
     return value
-
-
-def rounded(b: KernelBuilder, dtype: DType, value: ir.Value) -> ir.Value:
-    """An f32 value rounded to f16 or bf16, kept as f32."""
-    if dtype is DType.BF16:
-        return b.ir.bitcast(_round_to_bf16(b, value), value.type)
-    return half_to_float(b, float_to_half(b, value))
 
 
 def half_to_float(b: KernelBuilder, raw: ir.Value) -> ir.Value:
@@ -115,6 +125,13 @@ def _round_to_bf16(b: KernelBuilder, value: ir.Value) -> ir.Value:
     nearest = b.ir.and_(b.ir.add(bits, b.ir.add(fill(value, I32, 0x7FFF), odd)), fill(value, I32, 0xFFFF0000))
     quiet = b.ir.or_(b.ir.and_(bits, fill(value, I32, 0xFFFF0000)), fill(value, I32, 0x00400000))
     return b.ir.select(b.ir.fcmp_unordered("uno", value, value), quiet, nearest)
+
+
+def _narrowed(b: KernelBuilder, value: ir.Value) -> ir.Value:
+    """f32 -> bf16 bits in one instruction; subnormals become zero, as everywhere in a plan."""
+    lanes = lanes_of(value)
+    name = f"llvm.x86.avx512bf16.cvtneps2bf16.{_NARROWING_LANES[lanes]}"
+    return b.ir.bitcast(b.call(name, ir.VectorType(BFloat(), lanes), [value]), ir.VectorType(I16, lanes))
 
 
 def _like(value: ir.Value, element: ir.Type) -> ir.Type:

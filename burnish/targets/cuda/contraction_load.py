@@ -75,9 +75,7 @@ def _write_chunk(f: Frame) -> None:
         f.line(f"channel = step * {f.tile.k} + deep")
     if _depth_has_tail(f):
         f.line(f"deep_is = channel < {f.count(channel.extent)}")
-    tests = [t for i, w in enumerate(f.kernel.windows) for t in _inside(f, w, f"window{i}", scalar_taps=True)]
-    masks = [f"({' & '.join(tests)})[:, None]"] if tests else []
-    _write_load_a(f, masks)
+    _write_load_a(f)
 
 
 def _write_flat(f: Frame) -> None:
@@ -88,31 +86,37 @@ def _write_flat(f: Frame) -> None:
     write_counters(f, "flat", extents, [*(f"tap{i}" for i in range(len(taps))), "channel"])
     if _depth_has_tail(f):
         f.line(f"deep_is = flat < {f.count(f.reduction.depth)}")
-    masks = [t for i, w in enumerate(f.kernel.windows) for t in _inside(f, w, f"window{i}", scalar_taps=False)]
-    _write_load_a(f, masks)
+    _write_load_a(f)
 
 
-def _write_load_a(f: Frame, masks: list[str]) -> None:
+def _write_load_a(f: Frame) -> None:
     taps, channel = f.reduction.taps, f.reduction.channel
     terms = [f.scaled(f"tap{i}", t.a_stride) for i, t in enumerate(taps) if t.a_stride != 0]
     terms.append(f.scaled("channel", channel.a_stride))
-    if _depth_has_tail(f):
-        masks = [*masks, "deep_is[None, :]"]
+    masks = _tests(f) + (["deep_is[None, :]"] if _depth_has_tail(f) else [])
     mask = f", mask={' & '.join(masks)}, other=0" if masks else ""
     f.line(f"a = tl.load(a_rows + ({' + '.join(terms)})[None, :]{mask})")
 
 
-def _inside(f: Frame, window: Window, base: str, scalar_taps: bool) -> list[str]:
-    """The tests that a window's coordinate has."""
-    moving = [(i, step) for i, t in enumerate(f.reduction.taps) for x, step in window.steps if x in t.axes]
-    if not scalar_taps:
-        base = f"{base}[:, None]"
-    terms = [f"tap{i}" if step == 1 else f"tap{i} * {step}" for i, step in moving]
-    moved = " + ".join(terms)
-    if moved and not scalar_taps:
-        moved = f"({moved})[None, :]"
-    at = f"({base} + {moved})" if moved else base
-    return [f"({at} >= 0)", f"({at} < {f.count(window.extent)})"]
+def _tests(f: Frame) -> list[str]:
+    """The tests that the windows' coordinates have, [m, 1] or [m, k]."""
+    found = []
+    for i, window in enumerate(f.kernel.windows):
+        moved, is_deep = _moved(f, window)
+        at = f"(window{i}[:, None]{f' + ({moved})' + ('[None, :]' if is_deep else '') if moved else ''})"
+        found += [f"({at} >= 0)", f"({at} < {f.count(window.extent)})"]
+    return found
+
+
+def _moved(f: Frame, window: Window) -> tuple[str, bool]:
+    """How far a step of the loop moves a window's coordinate, and whether that differs from one of its k to the next.
+
+    With one channel the innermost run may be a tap, and so part of a window.
+    """
+    runs = [*((f"tap{i}", t) for i, t in enumerate(f.reduction.taps)), ("channel", f.reduction.channel)]
+    moving = [(name, step) for name, run in runs for x, step in window.steps if x in run.axes]
+    text = " + ".join(name if step == 1 else f"{name} * {step}" for name, step in moving)
+    return text, f.reduction.is_flat or any(name == "channel" for name, _ in moving)
 
 
 def _depth_has_tail(f: Frame) -> bool:

@@ -69,6 +69,7 @@ PRODUCTS = {
     "a band": (matmul(80, 40, 16), Tile("load", 16, 16, 16, band=3)),
     "rows of any number": (matmul(BATCH * 7, 24, 40, **EPILOGUE), Tile("load", 16, 16, 16)),
     "everything of any number": (matmul(BATCH, BATCH, BATCH, batch=(2,), packed=False), Tile("load", 16, 16, 16)),
+    "a residual asked for early": (matmul(21, 19, 37, **EPILOGUE), Tile("load", 16, 16, 32, early=True)),
     "two stores": (matmul(20, 24, 40, twice=True, **EPILOGUE), Tile("load", 16, 16, 16)),
     "copy: tails": (matmul(21, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16)),
     "copy: swapped": (matmul(20, 40, 24, **EPILOGUE), Tile("copy", 16, 32, 16, swap=True)),
@@ -89,6 +90,10 @@ PRODUCTS = {
     "copy: more parts than steps": (matmul(20, 24, 40), Tile("copy", 16, 32, 16, split=4)),
     "copy: persistent": (matmul(2200, 24, 16), Tile("copy", 16, 32, 16, persistent=1)),
     "copy: rows of any number": (matmul(BATCH, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16, split=2)),
+    "copy: a residual asked for early": (
+        matmul(21, 24, 40, batch=(3,), **EPILOGUE),
+        Tile("copy", 16, 16, 16, early=True),
+    ),
     "copy: two stores": (matmul(20, 24, 40, twice=True, **EPILOGUE), Tile("copy", 16, 16, 16)),
 }
 
@@ -114,6 +119,10 @@ CONVOLUTIONS = {
         convolution(2, 16, (5, 6), 24, (3, 3), pads=(1, 1), **EPILOGUE),
         Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True),
     ),
+    "copy: 3x3, a residual asked for early": (
+        convolution(BATCH, 16, (5, 6), 24, (3, 3), pads=(1, 1), **EPILOGUE),
+        Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True, early=True),
+    ),
     "copy: 3x3, stride 2": (
         convolution(3, 16, (9, 8), 24, (3, 3), stride=2, pads=(1, 1)),
         Tile("copy", 16, 32, 16, box=(2, 2, 4), swap=True),
@@ -138,6 +147,14 @@ CONVOLUTIONS = {
     "copy: groups": (
         convolution(1, 16, (5, 6), 24, (3, 3), pads=(1, 1), groups=2),
         Tile("copy", 16, 32, 16, box=(2, 8), swap=True),
+    ),
+    "one channel, whose rows have ends": (
+        convolution(1, 1, (9, 8), 8, (5, 5), pads=(2, 2), bias=True),
+        Tile("load", 32, 16, 32, flat=True),
+    ),
+    "one channel, tap by tap": (
+        convolution(1, 1, (9, 8), 8, (5, 5), pads=(2, 2), bias=True),
+        Tile("load", 32, 16, 16),
     ),
     "copy: one dimension": (
         convolution(2, 16, (20,), 24, (3,), pads=(1,), **EPILOGUE),

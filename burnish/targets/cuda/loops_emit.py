@@ -61,7 +61,7 @@ class _Tile:
         )
 
     def _pointer_parameters(self) -> tuple[Parameter, ...]:
-        return tuple(Pointer(self.pointers[n], n, s.dtype) for n, s in enumerate(self.kernel.slots))
+        return tuple(Pointer(self.pointers[n], n, s.dtype, s.aligned) for n, s in enumerate(self.kernel.slots))
 
     def _write(self) -> Dim:
         """All lines; returns how many programs there are."""

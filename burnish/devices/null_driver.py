@@ -181,6 +181,9 @@ class NullDriver:
     def synchronize(self, stream: int) -> None:
         self._note("synchronize", stream)
 
+    def synchronize_all(self) -> None:
+        self._note("synchronize_all")
+
     def event(self, is_timed: bool = False) -> _Event:
         self._note("event")
         self.held["event"] += 1

@@ -11,6 +11,7 @@ from burnish.devices.array import address_of
 from burnish.devices.cuda import dlpack
 from burnish.devices.cuda.driver import Driver
 from burnish.devices.cuda.event import Event
+from burnish.devices.cuda.exchange import Exchange, exchange_of
 from burnish.errors import UserError
 from burnish.plan.manifest import TensorSpec
 
@@ -21,7 +22,7 @@ class DeviceArray:
     """A dense row-major tensor in GPU memory; `torch.from_dlpack(array)` and `cupy.asarray(array)` share its bytes.
 
     A consumer that names its stream (DLPack: torch, cupy) has it wait for the tensor's work, without blocking the host.
-    The memory is freed when the last of its users lets go; freeing waits for the GPU.
+    When the last of its users lets go, the memory is used again by the context's later calls.
     """
 
     def __init__(
@@ -72,28 +73,56 @@ class DeviceArray:
         return f"DeviceArray({self.dtype}{list(self.shape)} on {self.device})"
 
 
-def adopt(value: object, spec: TensorSpec, role: str, driver: Driver, stream: int) -> DeviceArray | None:
+def adopt(value: object, spec: TensorSpec, role: str, driver: Driver, stream: int, order: Event) -> DeviceArray | None:
     """A foreign tensor on this GPU, where it lies; `stream` waits for its producer. None: in host memory, or no tensor.
 
+    order:  an event to make streams wait by
     raises: E507 for another GPU's, a strided one, or one that its library does not hand out
     """
     if isinstance(value, DeviceArray):
         found = value
+    elif (exchange := exchange_of(type(value))) is not None:
+        return _from_exchange(value, exchange, spec, role, driver, stream, order)
     elif hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
         kind, number = (int(n) for n in value.__dlpack_device__())
-        if kind not in (GPU, MANAGED):
+        if not _is_here((kind, number), spec, role, driver):
             return None
-        if kind == GPU and number != driver.number:
-            raise _unusable(spec, role, f"it lies on cuda:{number}, the plan runs on cuda:{driver.number}")
         found = _from_dlpack(value, spec, role, driver, stream)
     elif isinstance(interface := getattr(value, "__cuda_array_interface__", None), dict):
-        found = _from_interface(value, interface, spec, role, driver, stream)
+        found = _from_interface(value, interface, spec, role, driver, stream, order)
     else:
         return None
     if found._driver.number != driver.number:
         raise _unusable(spec, role, f"it lies on {found.device}, the plan runs on cuda:{driver.number}")
     found.order_before(stream)
     return found
+
+
+def _is_here(device: tuple[int, int], spec: TensorSpec, role: str, driver: Driver) -> bool:
+    """On this GPU, or where all GPUs see it; False: in host memory. E507 on another GPU."""
+    kind, number = device
+    if kind == GPU and number != driver.number:
+        raise _unusable(spec, role, f"it lies on cuda:{number}, the plan runs on cuda:{driver.number}")
+    return kind in (GPU, MANAGED)
+
+
+def _from_exchange(
+    value: object, exchange: Exchange, spec: TensorSpec, role: str, driver: Driver, stream: int, order: Event
+) -> DeviceArray | None:
+    try:
+        view = exchange.view(value)
+        if not _is_here(view.device, spec, role, driver):
+            return None
+        producer = exchange.stream(view.device)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise _unusable(spec, role, f"it cannot be taken through DLPack: {error}") from error
+    found = view.content
+    if not is_dense(found.shape, found.strides):
+        raise _unusable(spec, role, "it is strided")
+    with driver.current():
+        order.record(producer)
+        driver.wait_for(order.handle, stream)
+    return DeviceArray(driver, found.address, found.dtype, found.shape, value)
 
 
 def _from_dlpack(value: Any, spec: TensorSpec, role: str, driver: Driver, stream: int) -> DeviceArray:
@@ -108,7 +137,7 @@ def _from_dlpack(value: Any, spec: TensorSpec, role: str, driver: Driver, stream
 
 
 def _from_interface(
-    value: object, interface: dict[str, Any], spec: TensorSpec, role: str, driver: Driver, stream: int
+    value: object, interface: dict[str, Any], spec: TensorSpec, role: str, driver: Driver, stream: int, order: Event
 ) -> DeviceArray:
     shape, dtype = tuple(int(n) for n in interface["shape"]), np.dtype(interface["typestr"])
     strides = interface.get("strides")
@@ -121,9 +150,8 @@ def _from_interface(
         dtype = spec.dtype.numpy  # numpy has no letter for it
     if producer := interface.get("stream"):
         with driver.current():
-            event = Event(driver)
-            event.record(producer)
-            driver.wait_for(event.handle, stream)
+            order.record(producer)
+            driver.wait_for(order.handle, stream)
     return DeviceArray(driver, int(address or 0), dtype, shape, value)
 
 

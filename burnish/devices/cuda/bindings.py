@@ -196,6 +196,9 @@ class BoundDriver:
     def synchronize(self, stream: int) -> None:
         self._ask(self._cu.cuStreamSynchronize(stream), "wait for the GPU")
 
+    def synchronize_all(self) -> None:
+        self._ask(self._cu.cuCtxSynchronize(), "wait for the GPU")
+
     def event(self, is_timed: bool = False) -> Any:
         return self._ask(self._cu.cuEventCreate(0 if is_timed else _NO_TIMING), "make an event")
 

@@ -6,6 +6,7 @@ Source: dlpack.h, version 0.8 ("dltensor" capsules, which every library still ta
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,9 @@ _OTHERS = {  # what numpy has no letter for: (code, bits)
 _DTYPES: dict[tuple[int, int], np.dtype[Any]] = {kind: dtype for dtype, kind in _OTHERS.items()}
 
 
-class _Tensor(ctypes.Structure):
+class Tensor(ctypes.Structure):
+    """dlpack.h's DLTensor."""
+
     _fields_ = (
         ("data", ctypes.c_void_p),
         ("device_kind", ctypes.c_int32),
@@ -39,7 +42,7 @@ class _Tensor(ctypes.Structure):
 
 
 class _Managed(ctypes.Structure):
-    _fields_ = (("tensor", _Tensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+    _fields_ = (("tensor", Tensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
 
 
 _DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -64,7 +67,11 @@ class Content:
 
 def read(capsule: object) -> Content:
     """A capsule's tensor, borrowed: valid as long as the capsule lives. ValueError for a type that numpy cannot say."""
-    tensor = _Managed.from_address(_pointer(capsule, _NAME)).tensor
+    return content(_Managed.from_address(_pointer(capsule, _NAME)).tensor)
+
+
+def content(tensor: Tensor) -> Content:
+    """What the structure says, in our words."""
     axes = tensor.axes
     shape = tuple(tensor.shape[n] for n in range(axes))
     strides = tuple(tensor.strides[n] for n in range(axes)) if tensor.strides else None
@@ -74,19 +81,22 @@ def read(capsule: object) -> Content:
 def export(owner: object, address: int, dtype: np.dtype[Any], shape: tuple[int, ...], number: int) -> object:
     """A capsule over GPU memory that keeps `owner` until its consumer is done."""
     managed = _Managed()
-    sizes = (ctypes.c_int64 * max(len(shape), 1))(*shape)
+    strides = [math.prod(shape[n + 1 :]) for n in range(len(shape))]
+    sizes = (ctypes.c_int64 * max(2 * len(shape), 1))(*shape, *strides)
     tensor = managed.tensor
     tensor.data, tensor.device_kind, tensor.device_number = address, 2, number
     tensor.axes, tensor.lanes = len(shape), 1
     tensor.code, tensor.bits = _OTHERS.get(dtype) or (_CODES[dtype.kind], dtype.itemsize * 8)
-    tensor.shape = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
+    place = ctypes.addressof(sizes)
+    tensor.shape = ctypes.cast(place, ctypes.POINTER(ctypes.c_int64))
+    tensor.strides = ctypes.cast(place + 8 * len(shape), ctypes.POINTER(ctypes.c_int64))
     managed.deleter = ctypes.cast(_DELETE, ctypes.c_void_p).value
     place = ctypes.addressof(managed)
     _exported[place] = (owner, managed, sizes)
     return _new(place, _NAME, _DESTROY)
 
 
-def _dtype(tensor: _Tensor) -> np.dtype[Any]:
+def _dtype(tensor: Tensor) -> np.dtype[Any]:
     kind = int(tensor.code), int(tensor.bits)
     if kind in _DTYPES and tensor.lanes == 1:
         return _DTYPES[kind]

@@ -129,6 +129,9 @@ class Driver(Protocol):
 
     def synchronize(self, stream: int) -> None: ...
 
+    def synchronize_all(self) -> None:
+        """Wait for everything that any stream of this process was given on this GPU."""
+
     def event(self, is_timed: bool = False) -> Any: ...
 
     def destroy_event(self, event: Any) -> None: ...

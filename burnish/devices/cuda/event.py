@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from burnish.devices.cuda.driver import Driver
 from burnish.errors import BurnishError
@@ -14,7 +15,7 @@ class Event:
     __slots__ = ("_driver", "handle")
 
     def __init__(self, driver: Driver, is_timed: bool = False) -> None:
-        self.handle = None
+        self.handle: Any = None
         self._driver = driver
         with driver.current():
             self.handle = driver.event(is_timed)
@@ -29,11 +30,17 @@ class Event:
     def milliseconds_since(self, start: Event) -> float:
         return self._driver.elapsed(start.handle, self.handle)
 
-    def __del__(self) -> None:
-        if self.handle is None or sys.is_finalizing():
+    def destroy(self) -> None:
+        """Twice is harmless."""
+        handle, self.handle = self.handle, None
+        if handle is None:
             return
         try:
             with self._driver.current():
-                self._driver.destroy_event(self.handle)
+                self._driver.destroy_event(handle)
         except BurnishError:
             return  # the GPU is lost, and everything on it
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.destroy()

@@ -6,6 +6,7 @@ for it. A tensor that already lies on the GPU is used where it lies if it is ali
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ from burnish.devices.cuda.array import DeviceArray, adopt
 from burnish.devices.cuda.event import Event
 from burnish.devices.cuda.launcher import Launcher
 from burnish.devices.cuda.memory import GpuMemory
+from burnish.devices.cuda.pool import Pool
 from burnish.devices.cuda.staging import Staging
 from burnish.devices.cuda.stopwatch import EventClock, time_runs
 from burnish.dims import Dim, evaluate, symbols
@@ -69,7 +71,7 @@ class CudaSession:
             for s in variant.storages
         ]
         self._moving = tuple(s.number for s in variant.storages if s.kind in ("input", "output"))
-        self._staging = Staging(driver, self._stream)
+        self._staging, self._pool, self._order = Staging(driver, self._stream), Pool(driver), Event(driver)
         self._launcher = Launcher(driver, self._stream, self._installed.functions, settings().graphs)
 
     # a call
@@ -99,13 +101,13 @@ class CudaSession:
                     self._staging.send(number, array, address, self._largest.get(number, 0))
 
     def adopt(self, value: object, spec: TensorSpec, role: str) -> DeviceArray | None:
-        return adopt(value, spec, role, self._driver, self._stream)
+        return adopt(value, spec, role, self._driver, self._stream, self._order)
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
         if not on_device:
             return np.empty(shape, dtype)
-        memory = GpuMemory(self._driver, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
-        array = DeviceArray(self._driver, memory.address, dtype, shape, memory)
+        block = self._pool.take(math.prod(shape) * dtype.itemsize)
+        array = DeviceArray(self._driver, block.address, dtype, shape, block)
         self._fresh.append(array)
         return array
 
@@ -235,6 +237,8 @@ class CudaSession:
             if is_open:
                 self._launcher.forget()
                 self._staging.free()
+                self._pool.close()
+                self._order.destroy()
             for memory in (*self._buffers.values(), *self._dynamic.values(), *([self._arena] if self._arena else [])):
                 memory.free()
             if self._stream:

@@ -13,7 +13,7 @@ from burnish.devices.cuda.array import DeviceArray
 from burnish.devices.cuda.driver import Driver
 from burnish.devices.cuda.memory import GpuMemory
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 1 << 20
 Array = np.ndarray[Any, Any]
 
 

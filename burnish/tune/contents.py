@@ -1,7 +1,7 @@
 """What a trial's tensors hold: harmless to every operator, the same in every process.
 
 floats    1/16 to 1: no overflow, no root or logarithm of a negative number
-indices   within the extent of the axis that they index
+indices   anywhere on the axis that they index
 lengths   of an LSTM's sequences: the whole time axis
 others    1 to 3; bools at even odds
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from burnish.dims import evaluate
 from burnish.lower.task import Contraction, Kernel, Loops, RecurrentTask
-from burnish.ops.expr import Expr, walk
+from burnish.ops.expr import Expr, linear, walk
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 1_000_003  # elements drawn; longer tensors repeat them
@@ -40,14 +40,24 @@ def content_of(kernel: Kernel, slot: int, size_bytes: int, sizes: Mapping[str, i
 
 
 def index_range(kernel: Kernel, slot: int, sizes: Mapping[str, int]) -> tuple[int, int] | None:
-    """From, and below, what a slot's values must lie if they are used as indices; None if they are not."""
-    extents = [
-        evaluate(kernel.slots[into].shape[position], sizes)
-        for into, indexes in _accesses(kernel)
-        for position, index in enumerate(indexes)
-        if any(e.op == "load" and e.attr == slot for e in walk(index))
-    ]
-    return (0, max(1, min(extents))) if extents else None
+    """From, and below, what a slot's values should lie if they are used as indices; None if they are not.
+
+    Indices from data are clamped where they are used, min(index, last), which says how far they may go.
+    """
+    indexes = [e for _, index in _accesses(kernel) for e in index if _reads(e, slot)]
+    clamps = (node for e in indexes for node in walk(e) if node.op == "min" and _reads(node.args[0], slot))
+    last = [_number(node.args[1], sizes) for node in clamps]
+    return (0, 1 + max(0, min(last, default=0))) if indexes else None
+
+
+def _reads(expr: Expr, slot: int) -> bool:
+    return any(e.op == "load" and e.attr == slot for e in walk(expr))
+
+
+def _number(expr: Expr, sizes: Mapping[str, int]) -> int:
+    """A constant or a dim; 0 for anything else."""
+    form = linear(expr)
+    return evaluate(form.constant, sizes) if form is not None and not form.coefficients else 0
 
 
 def _accesses(kernel: Kernel) -> Iterator[tuple[int, tuple[Expr, ...]]]:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from burnish.devices import Device
 from burnish.devices.machine import core_count, processor_name, supports
-from burnish.devices.probe import find_gpus
+from burnish.devices.probe import Gpu, find_gpus
+from burnish.settings import settings
 from burnish.target import Target
 
 
-def device_name(target: Target, threads: int | None = None) -> str | None:
-    """ "AMD EPYC 9B14, 2 threads", "NVIDIA H200, 132 multiprocessors"; None if this machine cannot run the target.
-
-    threads: of a CPU, how many a plan will run with; all cores if nobody says
-    """
+def device_name(target: Target) -> str | None:
+    """ "AMD EPYC 9B14, 2 threads", "NVIDIA H200, 132 multiprocessors"; None if this machine cannot run the target."""
     if target.kind == "cpu":
-        return None if supports(target) else f"{processor_name()}, {threads or core_count()} threads"
-    for gpu in find_gpus().gpus:
-        if str(target) in gpu.runs:
-            return f"{gpu.name}, {gpu.multiprocessors} multiprocessors"
-    return None
+        threads = settings().threads or core_count()
+        return None if supports(target) else f"{processor_name()}, {threads} threads"
+    gpu = _gpu(target)
+    return gpu and f"{gpu.name}, {gpu.multiprocessors} multiprocessors"
+
+
+def find_device(target: Target) -> Device:
+    """The device that `device_name` names. E833 .. E836 if a GPU cannot be had after all."""
+    if target.kind == "cpu":
+        from burnish.devices.cpu import Cpu
+
+        return Cpu()
+    from burnish.devices.cuda import Cuda
+
+    gpu = _gpu(target)
+    return Cuda(gpu.number if gpu else 0)
+
+
+def _gpu(target: Target) -> Gpu | None:
+    return next((gpu for gpu in find_gpus().gpus if str(target) in gpu.runs), None)

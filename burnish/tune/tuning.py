@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from burnish.devices import Device
 from burnish.errors import UserError
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Program
 from burnish.target import Target
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry
-from burnish.tune.hardware import device_name
+from burnish.tune.hardware import device_name, find_device
 from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Measure, make_measure
 from burnish.tune.search import CANDIDATES, Explain, Progress, Search, tune
@@ -106,7 +105,7 @@ class Tuner:
             if found.missing:
                 found.notes.append(f"{target}: nothing was measured: this machine is no {self.tuned_for or target}")
             return found
-        measure = self.measure(target) if self.measure else make_measure(_device(target))
+        measure = self.measure(target) if self.measure else make_measure(find_device(target))
         deadline = self._start() + self.budget_s
         search = Search(measure, self.level, deadline, self.clock, self.explain, self.progress, self._keep)
         try:
@@ -144,14 +143,3 @@ def _check(level: int, budget_s: float | None) -> None:
         why=f"levels are 0 (the cost model alone) to {HIGHEST_LEVEL}; a budget is a number of seconds",
         hint="--opt-level 3 --tune-budget 300",
     )
-
-
-def _device(target: Target) -> Device:
-    """The device of this machine that runs the target."""
-    if target.kind == "cuda":
-        from burnish.devices.cuda import Cuda
-
-        return Cuda()
-    from burnish.devices.cpu import Cpu
-
-    return Cpu()

@@ -141,7 +141,8 @@ def test_a_cache_object_grows_in_place() -> None:
 def test_a_device_is_named_by_its_model_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "processor_name", lambda: "AMD EPYC 9B14")
     monkeypatch.setattr(hardware, "supports", lambda target: [])
-    assert hardware.device_name(V3, threads=4) == "AMD EPYC 9B14, 4 threads"
+    monkeypatch.setattr(hardware, "core_count", lambda: 4)
+    assert hardware.device_name(V3) == "AMD EPYC 9B14, 4 threads"
     monkeypatch.setattr(hardware, "supports", lambda target: ["avx2"])
     assert hardware.device_name(V3) is None
 

@@ -61,7 +61,7 @@ class Candidates:
             return False
         if tile.flat and (tile.is_copied or not all(isinstance(r.extent, int) for r in self.shape.reduce[1:])):
             return False
-        if tile.persistent and tile.split > 1:
+        if (tile.persistent and tile.split > 1) or (tile.early and not self.model.fits_early(tile)):
             return False
         if tile.prefetch and not (self.kernel.packed and self.target.capability >= COPIES_SINCE):
             return False
@@ -151,6 +151,8 @@ class Candidates:
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
             for stages in sorted({min(steps, s) for s in ((3, 4) if area >= 8192 else (4, 6))}):
                 found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
+                if tile.split == 1:
+                    yield replace(found, early=True)
                 yield found
                 flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
                 if many and flows and self.model.floor > WORTH_PERSISTING:

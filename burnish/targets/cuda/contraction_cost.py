@@ -28,6 +28,7 @@ from burnish.targets.cuda.contraction_tile import Tile
 
 USUAL = 64  # a symbol that nobody knows
 WARPGROUP_ROWS = 64
+MOST_REGISTERS = 240  # of a thread
 _EPILOGUE_RATE = 32e3  # bytes per us and processor
 _LATENCY = 0.7  # us, of memory
 _STEP = 0.09  # us: a step that nothing else hides
@@ -148,6 +149,12 @@ class CostModel:
         words = max(4, self.shape.accumulator.size_bytes) // 4
         return int(tile.m * tile.n * words / (32 * tile.warps) * 1.25) + 40
 
+    def fits_early(self, tile: Tile) -> bool:
+        """Is there something to ask for early, and are there registers in which it can wait?"""
+        values = tile.m * tile.n / (32 * tile.warps)
+        words = max(4, self.shape.accumulator.size_bytes) / 4
+        return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= MOST_REGISTERS
+
     def resident(self, tile: Tile) -> int:
         """Programs that a processor holds at a time; 0 if none fits."""
         by_shared = self.chip.shared_bytes // self.shared_bytes(tile)
@@ -161,7 +168,8 @@ class CostModel:
         together = min(resident, share)
         steps = -(-self.steps(tile) // tile.split)
         each = max(self._multiply(tile, together), self._fetch(tile), self._wait(tile) / together)
-        epilogue = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) / _EPILOGUE_RATE
+        late = self.stored_bytes + (0 if tile.early else self.residual_bytes)
+        epilogue = tile.m * tile.n * late / _EPILOGUE_RATE
         hidden = 0.25 if tile.persistent else 0.7 if together > 1 else 1.0
         time = share * (steps * each + epilogue * hidden) + self._fill(tile, together)
         if tile.split > 1:
@@ -201,5 +209,5 @@ class CostModel:
 
     def _fill(self, tile: Tile, together: int) -> float:
         """us before the first step and after the last."""
-        late = _LATENCY * (1 + (0.5 if self.residual_bytes else 0)) / together
+        late = _LATENCY * (1 + (0.5 if self.residual_bytes and not tile.early else 0)) / together
         return late * (0.6 if tile.prefetch else 1.0) * (1.0 if tile.is_copied else _BY_ADDRESS)

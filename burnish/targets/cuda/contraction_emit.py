@@ -16,6 +16,7 @@ from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cuda.arithmetic import with_functions
 from burnish.targets.cuda.contraction_copy import is_depth_first, write_copies, write_maps, write_prefetch
+from burnish.targets.cuda.contraction_early import write_early_loads
 from burnish.targets.cuda.contraction_epilogue import write_epilogue
 from burnish.targets.cuda.contraction_frame import Frame, accumulator_kind, write_place, write_starts
 from burnish.targets.cuda.contraction_load import write_addresses, write_loads
@@ -89,6 +90,7 @@ def _write_tile(f: Frame) -> None:
     else:
         write_addresses(f)
         load = write_loads
+    write_early_loads(f)
     sides = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
     f.line(f"acc = tl.zeros(({sides[0]}, {sides[1]}), tl.{accumulator_kind(f.shape.accumulator)})")
     first, last = ("0", f.count(f.reduction.steps)) if tile.persistent else ("first_step", "last_step")

@@ -12,6 +12,7 @@ from burnish.lower.task import Store
 from burnish.ops.expr import Expr, walk
 from burnish.targets.cuda import arithmetic
 from burnish.targets.cuda.contraction_copy import box_of, counter_of
+from burnish.targets.cuda.contraction_early import know_early_loads
 from burnish.targets.cuda.contraction_frame import (
     Frame,
     accumulator_kind,
@@ -31,6 +32,7 @@ def write_epilogue(f: Frame) -> None:
     write_pixels(f)
     emitter = _emitter(f)
     copied = {i: _copied(f, s.slot, s.index) for i, s in enumerate(f.kernel.stores)}
+    know_early_loads(f, emitter)
     _load_copies(f, emitter)
     for store in f.kernel.stores:
         emitter.value(store.value)
@@ -40,11 +42,6 @@ def write_epilogue(f: Frame) -> None:
             emitter.store(store.slot, store.index, store.value)
         else:
             _store_copy(f, emitter, store, f"map_out{i}", *found)
-
-
-def copies_stores(f: Frame) -> bool:
-    """Does any access of the epilogue go by copies?"""
-    return any(_copied(f, s.slot, s.index) is not None for s in f.kernel.stores)
 
 
 def _emitter(f: Frame) -> Emitter:
@@ -77,21 +74,17 @@ def _copied(f: Frame, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinat
 
 
 def _load_copies(f: Frame, emitter: Emitter) -> None:
-    """Loads of whole tiles, before anything is computed."""
-    seen: set[Expr] = set()
-    for store in f.kernel.stores:
-        for node in walk(store.value):
-            if node.op != "load" or node in seen:
-                continue
-            seen.add(node)
-            found = _copied(f, node.attr, node.args)
-            if found is None or not f.kernel.slots[node.attr].dtype.is_float:
-                continue
-            axes, offset = found
-            name = f.tensor_map(f"map_in{len(seen)}", node.attr, axes, box_of(axes, f, f.tile.n), offset)
-            kind = arithmetic.register_kind(node.dtype)
-            text = f"{name}.load([{_places(f, axes)}]).reshape({f.tile.m}, {f.tile.n}).to(tl.{kind})"
-            emitter.remember(node, Value(emitter.let(text), kind, BOTH))
+    """Loads of whole tiles that did not come early, before anything is computed."""
+    nodes = dict.fromkeys(e for s in f.kernel.stores for e in walk(s.value) if e.op == "load" and e.dtype.is_float)
+    for i, node in enumerate(nodes):
+        found = None if emitter.find(node) is not None else _copied(f, node.attr, node.args)
+        if found is None:
+            continue
+        axes, offset = found
+        name = f.tensor_map(f"map_in{i}", node.attr, axes, box_of(axes, f, f.tile.n), offset)
+        kind = arithmetic.register_kind(node.dtype)
+        text = f"{name}.load([{_places(f, axes)}]).reshape({f.tile.m}, {f.tile.n}).to(tl.{kind})"
+        emitter.remember(node, Value(emitter.let(text), kind, BOTH))
 
 
 def _store_copy(f: Frame, emitter: Emitter, store: Store, name: str, axes: Sequence[Coordinate], offset: Dim) -> None:

@@ -74,8 +74,8 @@ class Frame:
 
     @cached_property
     def is_wide(self) -> bool:
-        """Might an offset into A or B need more than 31 bits?"""
-        return not all(_is_near(s.shape, s.strides) for s in self.kernel.slots[:2])
+        """Might an offset need more than 31 bits?"""
+        return not all(_is_near(s.shape, s.strides) for s in self.kernel.slots)
 
     @cached_property
     def box(self) -> tuple[int, ...]:

@@ -10,12 +10,12 @@ from burnish.target import Target
 
 
 def device_name(target: Target) -> str | None:
-    """ "AMD EPYC 9B14, 2 threads", "NVIDIA H200, 132 multiprocessors"; None if this machine cannot run the target."""
+    """As in "NVIDIA H200, 132 multiprocessors"; None if this machine cannot run the target."""
     if target.kind == "cpu":
         threads = settings().threads or core_count()
         return None if supports(target) else f"{processor_name()}, {threads} threads"
     gpu = _gpu(target)
-    return gpu and f"{gpu.name}, {gpu.multiprocessors} multiprocessors"
+    return f"{gpu.name}, {gpu.multiprocessors} multiprocessors" if gpu else None
 
 
 def find_device(target: Target) -> Device:

@@ -15,7 +15,7 @@ def failure(number: int, name: str, doing: str, gpu: str = "cuda") -> BurnishErr
     """The error for the driver's answer `number`, called `name`, to what we were `doing`."""
     why = f"{doing}: the driver answers {name} ({number})"
     if number == OUT_OF_MEMORY:
-        return no_memory(f"cannot {doing}", gpu, why)
+        return no_memory(doing, gpu, why)
     if number == NOT_INITIALIZED:
         return EnvironmentProblem(
             "E836",
@@ -46,10 +46,10 @@ def failure(number: int, name: str, doing: str, gpu: str = "cuda") -> BurnishErr
     )
 
 
-def no_memory(what: str, gpu: str, why: str) -> EnvironmentProblem:
+def no_memory(doing: str, gpu: str, why: str) -> EnvironmentProblem:
     return EnvironmentProblem(
         "E520",
-        f"{what}: {gpu} has too little memory",
+        f"{gpu}: there is not enough memory to {doing}",
         why=why,
         hint="lower the profile's maximum shapes, make fewer contexts, or look at nvidia-smi for other processes",
     )

@@ -105,6 +105,7 @@ FINISH = Repeat(
         rules("forward_slices", "a slice reads from where its elements come from", *forward_slices.RULES),
         rules("transpose_to_reshape", "moving axes of size 1 moves nothing", *transpose_to_reshape.RULES),
         rules("sink_constants", "a constant joins the kernel before the views", SinkIntoConcat(), SinkConstant()),
+        rules("fold_sunk_constants", "or the weights of that kernel", FoldScaleIntoWeights(), FuseBias()),
         rules("sink_casts", "a cast joins what reads the elements that are picked", SinkCast()),
         rules("sink_reshapes", "pointwise work joins what computes its input", *sink_reshapes.RULES),
         *CLEAN.passes,

@@ -104,7 +104,8 @@ class Reductions:
         """Chunks of a block along one dimension of the tile."""
         extent = product(a.extent for a in axes)
         most = self.block if along == 1 else self.rows
-        block = min(most, next_power(extent)) if isinstance(extent, int) else most
+        is_flat = not any(_has_reduction(e.args[0]) for e in exprs)  # else the tile's own extents are needed inside
+        block = min(most, next_power(extent)) if isinstance(extent, int) and is_flat else most
         make = columns_block if along == 1 else rows_block
         if isinstance(extent, int) and extent <= block:
             index = scope.let(make(block, "0"), "r")
@@ -246,6 +247,10 @@ def _along(scope: Emitter, expr: Expr, tile: str, along: int, used: frozenset[in
     if expr.dtype.is_integer:
         text = f"{text}.to(tl.{kind})"
     return Value(scope.let(text), kind, used)
+
+
+def _has_reduction(root: Expr) -> bool:
+    return any(e.op == "reduce" for e in walk(root))
 
 
 def _height(root: Expr) -> int:

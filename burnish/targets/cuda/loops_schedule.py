@@ -43,10 +43,13 @@ def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
     """(columns, across, down)"""
     count = len(kernel.domain)
     reduced = reductions(kernel)
+    has_rows = bool(count and row_reductions(kernel, kernel.domain[-1:]))
     for columns in range(min(count, 3) + 1):
         if columns == 0 and count and not reduced:
             continue
         inner = kernel.domain[count - columns :]
+        if has_rows and not row_reductions(kernel, inner):
+            continue  # a row's reduction would be done again for each of its elements
         serial = [e for e in reduced if e not in row_reductions(kernel, inner)] if columns else []
         yield columns, -1, False
         if serial:

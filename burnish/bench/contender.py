@@ -1,7 +1,8 @@
 """The process of one system: `python -m burnish.bench.contender SYSTEM MODEL INPUTS.npz THREADS DEVICE`.
 
 One JSON object a line, both ways. It says {"import_ms", "load_ms", "first_run_ms"} or {"problem"}; then it answers each
-{"runs": n} with {"times_ms": [...]}, {"layers": true} with {"layers": [...]}, and {} with {"peak_rss_mib"}, and ends.
+{"runs": n} with {"times_ms": [...]}, {"launches": n} with {"launches_ms"}, {"layers": true} with {"layers": [...]}, and
+{} with {"peak_rss_mib"}, and ends.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
             break
         if "layers" in request:
             answer({"layers": systems.profile_layers(path, inputs, int(threads), device)})
+            continue
+        if "launches" in request:
+            answer({"launches_ms": systems.launches_ms(path, inputs, int(threads), device, request["launches"])})
             continue
         times = []
         for _ in range(request["runs"]):

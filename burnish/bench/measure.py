@@ -76,9 +76,11 @@ def bench(
             raise _cannot_run(contenders[0].problem)
         measure([c for c in contenders if not c.problem], options, progress or (lambda what, done, total: None))
         layers = tuple(contenders[0].layers()) if options.layers else ()
+        runs = block_runs(contenders[0].first_run_ms, options.block_ms)
+        launches_ms = contenders[0].launches_ms(options.runs or runs) if options.layers else None
         ours, *peers = (contender.finish() for contender in contenders)
     shapes = {name: list(array.shape) for name, array in arrays.items()}
-    return Report(ours, tuple(peers), layers, options.threads, shapes)
+    return Report(ours, tuple(peers), layers, launches_ms, options.threads, shapes)
 
 
 def measure(contenders: Sequence[Measured], options: Options, progress: Advance) -> None:

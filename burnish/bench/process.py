@@ -44,6 +44,10 @@ class Measured:
         """The rows of `systems.profile_layers`."""
         return list(self._ask({"layers": True}).get("layers", []))
 
+    def launches_ms(self, runs: int) -> float | None:
+        """The answer of `systems.launches_ms`."""
+        return self._ask({"launches": runs}).get("launches_ms")
+
     def finish(self) -> Contender:
         """End the process; its numbers, from the blocks that were kept in `times_ms`."""
         if self.problem or not self.times_ms:

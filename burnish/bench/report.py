@@ -50,11 +50,16 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Burnish, the peers, and where Burnish's time goes. layers: LayerTime's fields and `share` of the sum."""
+    """Burnish, the peers, and where Burnish's time goes.
+
+    layers       LayerTime's fields, `share` of the sum, `roofline`
+    launches_ms  all launches without the rest of a call (copies to and from a GPU); with layers, where it can be told
+    """
 
     burnish: Contender
     peers: tuple[Contender, ...] = ()
     layers: tuple[dict[str, Any], ...] = ()
+    launches_ms: float | None = None
     threads: int = 0
     shapes: dict[str, list[int]] = field(default_factory=dict)
 
@@ -71,6 +76,7 @@ class Report:
         """For --json: our numbers at the top, then `layers`, `against`, `ratios`."""
         found = asdict(self.burnish)
         found |= {"threads": self.threads, "shapes": self.shapes, "layers": list(self.layers)}
+        found["launches_ms"] = self.launches_ms
         if self.peers:
             found["against"] = {peer.name: asdict(peer) for peer in self.peers}
             found["ratios"] = self.ratios()

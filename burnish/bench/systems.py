@@ -57,6 +57,20 @@ def profile_layers(path: str, inputs: Inputs, threads: int, device: str = "") ->
     ]
 
 
+def launches_ms(path: str, inputs: Inputs, threads: int, device: str, runs: int) -> float | None:
+    """Median time of a plan's launches without the rest of a call, copies for example; None if the host has a part."""
+    from burnish.errors import UserError
+    from burnish.runtime import load as load_plan
+
+    with load_plan(path, threads=threads or None, device=device or None) as engine, engine.create_context() as context:
+        try:
+            return float(np.median(context.time(inputs, runs)))
+        except UserError as error:
+            if error.code != "E517":
+                raise
+            return None
+
+
 def _burnish(path: str, inputs: Inputs, threads: int, device: str) -> Run:
     from burnish.runtime import load as load_plan
 

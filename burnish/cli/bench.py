@@ -116,6 +116,8 @@ def _print_layers(report: Report) -> None:
         for layer in sorted(report.layers, key=lambda layer: -layer["ms"])
     ]
     names = ("%>", "ms>", "GFLOP/s>", "GB/s>", "% of roofline>", "kernel", "tactic", "ONNX nodes")
+    if report.launches_ms is not None:
+        note(f"{len(rows)} launches take {report.launches_ms:.3f} ms together, without the rest of a call")
     if any(layer["roofline"] is not None for layer in report.layers):
         print_table(names, rows)
     else:

@@ -45,7 +45,7 @@ def test_a_plan_object_is_measured_with_a_peer_and_its_layers(model: Path, plan:
     report = burnish.bench(plan, model, options, progress=lambda *step: steps.append(step))
     assert [c.name for c in (report.burnish, *report.peers)] == ["burnish", "onnxruntime"]
     assert all(c.runs == 6 and c.peak_rss_mib > 5 and c.latency_ms for c in (report.burnish, *report.peers))
-    assert report.layers and report.shapes == {"x": [3, 4]}
+    assert report.layers and report.shapes == {"x": [3, 4]} and (report.launches_ms or 0) > 0
     assert [s[1] for s in steps] == list(range(6))
     assert json.loads(json.dumps(report.as_dict()))["ratios"]["onnxruntime"]["median"] > 0
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from burnish.devices.machine import core_count
 from burnish.dims import evaluate, symbols
 from burnish.errors import BurnishError, InternalError
 from burnish.lower.schedule import Schedule
@@ -30,6 +32,7 @@ from burnish.tune.trial import Trial, make_trial
 
 CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
 DEVICE_LOST = "E524"  # nothing more can be measured in this process
+PACKERS = 8  # threads that make candidates' plans
 AHEAD = 64  # candidates that are compiled before the first of them is timed
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
@@ -136,16 +139,21 @@ def _tune_task(
 
 def _compile(trial: Trial, offered: list[Schedule], target: Target, found: Choice) -> Mapping[Schedule, Plan]:
     """A plan for each; a schedule that the target's compiler refuses is left out, with a note, unless all are."""
-    plans: dict[Schedule, Plan] = {}
-    problem: BurnishError | None = None
-    for schedule in offered:
+
+    def attempt(schedule: Schedule) -> Plan | BurnishError:
         try:
-            plans[schedule] = trial.plan(schedule, target)
+            return trial.plan(schedule, target)
         except BurnishError as error:
-            problem = error
-            found.notes.append(f"{target}: {trial.task.summary} cannot be compiled as {schedule}: {error.what}")
-    if not plans and problem is not None:
-        raise problem
+            return error
+
+    with ThreadPoolExecutor(min(PACKERS, core_count())) as pool:  # weights are packed, and hashed, side by side
+        answers = dict(zip(offered, pool.map(attempt, offered)))
+    plans = {schedule: answer for schedule, answer in answers.items() if isinstance(answer, Plan)}
+    for schedule, answer in answers.items():
+        if isinstance(answer, BurnishError):
+            if not plans:
+                raise answer
+            found.notes.append(f"{target}: {trial.task.summary} cannot be compiled as {schedule}: {answer.what}")
     return plans
 
 

@@ -25,7 +25,7 @@ CHOICES = [t for t in TASKS if len(schedules_of(t, V3)) > 1]
 
 @pytest.fixture(autouse=True)
 def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Trial, "plan", lambda self, schedule, target: schedule)
+    monkeypatch.setattr(Trial, "plan", lambda self, schedule, target: Plan(None, {"schedule": schedule}))
 
 
 def all_equal(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
@@ -162,10 +162,10 @@ def test_a_candidate_with_another_answer_is_left_out_and_reported() -> None:
 
 
 def test_a_schedule_that_does_not_compile_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    def plan(self: Trial, schedule: Schedule, target: Target) -> Schedule:
+    def plan(self: Trial, schedule: Schedule, target: Target) -> Plan:
         if str(schedule) == next(iter(schedules_of(self.task, V3))):
             raise InternalError("E920", "too many registers")
-        return schedule
+        return Plan(None, {})
 
     monkeypatch.setattr(Trial, "plan", plan)
     found = tune(PROGRAM, V3, HERE, TimingCache(), Search(all_equal, level=1))

@@ -7,7 +7,7 @@ from typing import Any
 from burnish.cli.output import format_bytes
 from burnish.dims import Dim, evaluate, format_shape
 from burnish.plan import Contents, Manifest
-from burnish.plan.manifest import TensorSpec, Variant
+from burnish.plan.manifest import TensorSpec, Variant, code_blobs
 
 
 def facts(contents: Contents) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def facts(contents: Contents) -> dict[str, Any]:
             for s in manifest.symbols
         ],
         "weights": format_bytes(weights),
-        "targets": [_variant(v) for v in manifest.variants],
+        "targets": [_variant(v, {e.name: e.size_bytes for e in contents.entries}) for v in manifest.variants],
         "notes": list(manifest.notes),
     }
 
@@ -64,13 +64,16 @@ def _tensor(tensor: TensorSpec) -> str:
     return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
 
 
-def _variant(variant: Variant) -> str:
+def _variant(variant: Variant, blob_bytes: dict[str, int]) -> str:
+    """What its memory and its code take; kernels of a GPU are blobs of their own."""
     reference = sum(1 for launch in variant.launches if launch.tactic == "reference")
     also = f", {reference} of them on the reference kernel" if reference else ""
-    return (
-        f"{variant.target}: {len(variant.launches)} launches{also}, arena {format_bytes(variant.arena_bytes)}, "
-        f"scratch {format_bytes(variant.scratch_bytes)} a thread"
-    )
+    blobs = code_blobs(variant)
+    kernels = "" if variant.code else f" in {len(blobs)} kernels"
+    scratch = f", scratch {format_bytes(variant.scratch_bytes)} a thread" if variant.scratch_bytes else ""
+    code = f"code {format_bytes(sum(blob_bytes[name] for name in blobs))}{kernels}"
+    arena = f"arena {format_bytes(variant.arena_bytes)}"
+    return f"{variant.target}: {len(variant.launches)} launches{also}, {code}, {arena}{scratch}"
 
 
 def _value(dim: Dim, sizes: dict[str, int]) -> int:

@@ -107,8 +107,8 @@ class Candidates:
 
     def _depths(self, form: str) -> list[tuple[int, bool]]:
         """Depths of a step: those that waste little of the channels; flat ones where channels are few."""
-        extent = self.model.usual(reduction_of(self.shape, 16).channel.extent)
-        taps = self.model.usual(reduction_of(self.shape, 16).tap_count)
+        cut = reduction_of(self.kernel, self.shape, 16)
+        extent, taps = self.model.usual(cut.channel.extent), self.model.usual(cut.tap_count)
         element = self.model.element_bytes
         found: list[tuple[int, bool]] = []
         for k in (32, 64, 128) if element > 1 else (32, 64, 128, 256):

@@ -105,7 +105,7 @@ class CostModel:
     @cached_property
     def operand_bytes(self) -> tuple[int, int]:
         """Bytes of A and of B: what lies there, not what is read."""
-        taps = self.usual(reduction_of(self.shape, 16).tap_count)
+        taps = self.usual(reduction_of(self.kernel, self.shape, 16).tap_count)
         depth = self.usual(self.shape.depth)
         reread = taps if any(w.steps for w in self.kernel.windows) else 1
         a = self.groups * self.pixel_count * depth * self.kernel.slots[0].dtype.size_bytes // reread
@@ -125,7 +125,7 @@ class CostModel:
         return max(flops / rate, self.least_bytes / self.chip.bandwidth)
 
     def steps(self, tile: Tile) -> int:
-        return self.usual(reduction_of(self.shape, tile.k, tile.flat).steps)
+        return self.usual(reduction_of(self.kernel, self.shape, tile.k, tile.flat).steps)
 
     def tiles(self, tile: Tile) -> int:
         """Programs of a grid that is not persistent, split or not."""

@@ -1,7 +1,7 @@
 """What the epilogue reads, asked for before the sum: it arrives while the tensor cores work, and nobody waits for it.
 
 Loads of rows or columns (a bias) always come early; those of whole tiles (a residual) if the schedule says so, since
-they wait in registers. They go by addresses, for a copy would be waited for at once, and keep their own type until used.
+they wait in registers. They go by addresses (a copy would be waited for at once) and keep their own type until used.
 Only where no `where` guards a load: what it guards might lie outside.
 """
 

@@ -56,7 +56,7 @@ class Frame:
 
     @cached_property
     def reduction(self) -> Reduction:
-        return reduction_of(self.shape, self.tile.k, self.tile.flat)
+        return reduction_of(self.kernel, self.shape, self.tile.k, self.tile.flat)
 
     @cached_property
     def a_axes(self) -> tuple[Coordinate, ...] | None:

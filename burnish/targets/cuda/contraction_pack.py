@@ -26,7 +26,7 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     if slot != 1 or not kernel.packed:
         return array
     tile, shape = tile_of(schedule), analyse(kernel)
-    cut = reduction_of(shape, tile.k, tile.flat)
+    cut = reduction_of(kernel, shape, tile.k, tile.flat)
     taps, channels, columns = (_known(n) for n in (cut.tap_count, cut.channel.extent, kernel.n.extent))
     depth = _known(cut.packed_depth)
     rows = columns if tile.is_copied else -(-columns // tile.n) * tile.n

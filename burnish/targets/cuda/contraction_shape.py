@@ -74,9 +74,15 @@ class Reduction:
         return self.steps * self.block
 
 
-def reduction_of(shape: Shape, block: int, flat: bool = False) -> Reduction:
-    """The cut of k in steps of `block`; with one run, flat and chunks are the same."""
+def reduction_of(kernel: Contraction, shape: Shape, block: int, flat: bool = False) -> Reduction:
+    """The cut of k in steps of `block`; with one run, flat and chunks are the same.
+
+    A run of a window is never the channel: a single channel is none at all.
+    """
+    moved = {x for w in kernel.windows for x, _ in w.steps}
     *taps, channel = shape.reduce or (NOTHING,)
+    if moved & set(channel.axes):
+        taps, channel = list(shape.reduce), NOTHING
     return Reduction(tuple(taps), channel, block, flat and bool(taps))
 
 

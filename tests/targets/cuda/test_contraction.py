@@ -106,6 +106,15 @@ CONVOLUTIONS = {
         convolution(1, 3, (12, 11), 20, (7, 7), stride=2, pads=(3, 3), **EPILOGUE),
         Tile("load", 16, 32, 32, flat=True),
     ),
+    "5x5, one channel": (
+        convolution(2, 1, (8, 9), 20, (5, 5), pads=(2, 2), **EPILOGUE),
+        Tile("load", 16, 32, 32, flat=True),
+    ),
+    "5x5, one channel in chunks": (convolution(1, 1, (8, 9), 20, (5, 5), pads=(2, 2)), Tile("load", 16, 32, 16)),
+    "padded along one axis, one channel": (
+        convolution(1, 1, (8, 9), 20, (3, 3), pads=(1, 0)),
+        Tile("load", 16, 32, 16, flat=True),
+    ),
     "3x3, 3 channels in chunks": (convolution(1, 3, (7, 8), 20, (3, 3), pads=(1, 1)), Tile("load", 16, 32, 16)),
     "groups of few channels": (
         convolution(2, 5, (6, 5), 7, (3, 3), pads=(1, 1), groups=3),

@@ -10,6 +10,7 @@ Each distinct (kernel, schedule) is compiled once, all of them in parallel. The 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ from burnish.plan.manifest import (
 )
 from burnish.target import Target
 from burnish.targets.constants import Constants
+from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
 from burnish.targets.cuda.compile import Cubin, compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 from burnish.targets.cuda.templates import emit, pack_constant, schedules
@@ -73,6 +75,7 @@ class Emission:
         self.sources: dict[str, Source] = {}
 
     def variant(self) -> Variant:
+        self.alignments = slot_alignments(each_launch(self.program.steps))
         for launch in each_launch(self.program.steps):
             self._choose(launch)
         keys = list(self.sources)
@@ -98,11 +101,16 @@ class Emission:
         )
 
     def _choose(self, launch: Launch) -> None:
+        """The tactic; the first of the others where that one copies whole boxes from where no box can begin."""
         kernel = launch.kernel
-        if kernel.key not in self.chosen:
-            schedule = self.tactics.get(kernel.key) or schedules(kernel, self.target, self.sizes)[0]
-            self.chosen[kernel.key] = schedule
-            self.sources[kernel.key] = emit(kernel, schedule, self.target)
+        if kernel.key in self.chosen:
+            return
+        alignment = self.alignments[kernel.key]
+        tactic = self.tactics.get(kernel.key)
+        candidates = itertools.chain([tactic] if tactic else [], schedules(kernel, self.target, self.sizes))
+        emitted = ((s, emit(kernel, s, self.target)) for s in candidates)
+        schedule, source = next((s, e) for s, e in emitted if is_possible(e, alignment))
+        self.chosen[kernel.key], self.sources[kernel.key] = schedule, promise(source, alignment)
 
     # -- steps ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,50 @@
+"""What the addresses of a kernel's slots are multiples of: a slice of a tensor may begin at any of its elements.
+
+A kernel is compiled once for all its launches, so it may assume what holds in each of them. Storages themselves begin
+at multiples of far more than 16 bytes, and that is all that wide loads and the copy engine ask for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from burnish.dims import Dim
+from burnish.lower.task import Launch
+from burnish.targets.cuda.source import Pointer, Source, TensorMap
+
+MOST_BYTES = 16
+Alignment = tuple[int, ...]  # bytes, by slot
+
+
+def slot_alignments(launches: Iterable[Launch]) -> dict[str, Alignment]:
+    """By kernel key."""
+    found: dict[str, Alignment] = {}
+    for launch in launches:
+        slots = zip(launch.kernel.slots, launch.bindings)
+        here = tuple(math.gcd(MOST_BYTES, divisor(at.offset) * slot.dtype.size_bytes) for slot, at in slots)
+        others = found.get(launch.kernel.key, here)
+        found[launch.kernel.key] = tuple(min(a, b) for a, b in zip(here, others))
+    return found
+
+
+def is_possible(source: Source, alignment: Alignment) -> bool:
+    """Do all its tensor maps lie where the copy engine can begin?"""
+    return all(alignment[p.slot] == MOST_BYTES for p in source.parameters if isinstance(p, TensorMap))
+
+
+def promise(source: Source, alignment: Alignment) -> Source:
+    """Pointers claim no more than is so."""
+    parameters = tuple(
+        replace(p, divisible=min(p.divisible, alignment[p.slot])) if isinstance(p, Pointer) else p
+        for p in source.parameters
+    )
+    return replace(source, parameters=parameters)
+
+
+def divisor(value: Dim) -> int:
+    """A number that divides it whatever its symbols are; 0 for 0."""
+    if isinstance(value, int):
+        return abs(value)
+    return math.gcd(*(coefficient for _, coefficient in value.terms))

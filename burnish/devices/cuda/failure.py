@@ -28,8 +28,8 @@ def failure(number: int, name: str, doing: str, gpu: str = "cuda") -> BurnishErr
             "E524",
             f"{gpu} is lost to this process",
             why=why,
-            hint="start a new process; if it happens again, look at dmesg (Xid) and nvidia-smi, and report it with the "
-            "plan",
+            hint="start a new process; if it happens again, BURNISH_DEBUG=2 names the launch, dmesg (Xid) says more; "
+            "please report it with the plan",
         )
     if number in NOT_LOADABLE:
         return InternalError(

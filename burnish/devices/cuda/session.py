@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Array = Any  # a numpy array or a DeviceArray
 ALIGN_BYTES = 16  # what kernels and the copy engine may assume of an address
+WAITS_FOR_EACH = 2  # BURNISH_DEBUG: launch by launch
 
 
 class CudaSession:
@@ -50,6 +51,7 @@ class CudaSession:
         self._fresh: list[DeviceArray] = []
         self._results: list[tuple[int, Array]] = []
         self._steady: dict[int, tuple[Launches, bool]] = {}
+        self._is_slow = settings().debug >= WAITS_FOR_EACH
         self._clock: EventClock | None = None
         largest = {s.name: s.max for s in installed.symbols}
         self._largest = {s.number: evaluate(s.size, largest) for s in self._variant.storages if s.kind != "dynamic"}
@@ -123,7 +125,9 @@ class CudaSession:
     def launch(self, steps: Launches) -> None:
         key = self._key(steps)
         with self._driver.current():
-            if self._clock is not None:
+            if self._is_slow:
+                self._launch_and_wait(steps)
+            elif self._clock is not None:
                 self._clock.run(key, steps, self._launcher, self._table, self._values)
             elif key is None:
                 self._launcher.launch(self._launcher.prepare(steps, self._table, self._values))
@@ -253,6 +257,17 @@ class CudaSession:
         if found is None or found.size_bytes < size_bytes:
             found = self._buffers[number] = GpuMemory(self._driver, max(self._largest.get(number, 0), size_bytes))
         return found.address
+
+    def _launch_and_wait(self, steps: Launches) -> None:
+        """One by one, so that what fails has a name."""
+        for step in cast("tuple[KernelStep, ...]", steps):
+            try:
+                self._launcher.launch(self._launcher.prepare((step,), self._table, self._values))
+                self._driver.synchronize(self._stream)
+            except BurnishError as error:
+                launch = self._variant.launches[step.launch]
+                where = f"launch {step.launch}, '{launch.name}', {launch.kernel}: {launch.tactic}"
+                raise type(error)(error.code, error.what, where=where, why=error.why, hint=error.hint) from error
 
     def _key(self, steps: Launches) -> tuple[Any, ...] | None:
         """All that decides about the launches; None if that is new in each run."""

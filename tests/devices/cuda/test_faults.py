@@ -77,3 +77,16 @@ def test_each_answer_of_the_driver_has_its_code(number: int, code: str):
     assert error.code == code and error.hint
     assert code == "E836" or "launch a kernel" in str(error)
     assert (code == "E524") == (number in LOST)
+
+
+def test_launch_by_launch_a_failure_has_a_name(monkeypatch: pytest.MonkeyPatch):
+    from burnish.devices.cuda import session
+    from burnish.settings import Settings
+
+    monkeypatch.setattr(session, "settings", lambda: Settings(debug=2))
+    device, _ = null_cuda(on_launch=in_numpy, faults={"synchronize": 4})
+    with load(small_plan(), device=device) as engine, engine.create_context() as context:
+        assert np.array_equal(context(x=X)["y"], Y)
+        with pytest.raises(EnvironmentProblem, match="E524") as caught:
+            context(x=X)
+    assert caught.value.where == "launch 0, 'double', Loops: by hand"

@@ -28,6 +28,8 @@ _DISPATCH_US = 0.012  # a program to a processor
 _CLOCKS = 1600.0  # a microsecond
 _THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _SECTOR = 32
+_SHORT_BYTES = 6.0
+_UNHIDDEN = 0.2  # the share of shorter parts that the longest does not hide
 _AGAIN = 0.15  # of bytes that are asked for once more come from HBM again
 _NEAR = 4  # elements so far apart share sectors
 _UNROLLED = 64  # steps of a serial reduction whose loads are under way together
@@ -125,12 +127,8 @@ class Cost:
         working = spill * max(level1, computing) * (uneven if share >= 1 else 1.0)
         working *= 1.0 + 0.1 * max(0, len(tile.groups.columns) - 1)  # indexes are taken apart
         dispatching = share * _DISPATCH_US
-        return (
-            chip.launch_us
-            + max(waiting, dispatching, memory / chip.bandwidth, working)
-            + 0.05 * working
-            + 0.01 * waiting
-        )
+        parts = (waiting, dispatching, memory / chip.bandwidth, working)
+        return chip.launch_us + max(parts) + _UNHIDDEN * (sum(parts) - max(parts))
 
     def _tile(self, schedule: Schedule) -> _Tile:
         groups = groups_of(self.kernel, schedule.integer("columns"), schedule.integer("across"))
@@ -223,8 +221,8 @@ class Cost:
 
     @staticmethod
     def _waste(run_bytes: float) -> float:
-        """Sectors are brought whole."""
-        return max(1.0, _SECTOR / run_bytes)
+        """Sectors are brought whole, and long runs come faster."""
+        return max(1.0, _SECTOR / run_bytes) * (1.0 + _SHORT_BYTES / run_bytes)
 
     def _size(self, axes: tuple[Axis, ...]) -> int:
         return size(product(a.extent for a in axes), self.sizes)

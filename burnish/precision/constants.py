@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ml_dtypes
@@ -10,13 +11,15 @@ import numpy as np
 from burnish.dtypes import DType
 
 Array = np.ndarray[Any, Any]
+MOST_LIFTED = 14  # its reciprocal is still a normal number of f16
 BOUNDLESS = 1e8  # a scalar at least this large, where something is chosen, stands for infinity
 
 
-def misfit(array: Array, to: DType, selects: bool = False) -> str:
+def misfit(array: Array, to: DType, selects: bool = False, adds: bool = False) -> str:
     """Why the type cannot hold the constant; empty if it can.
 
     selects: a single huge number means "no bound": it may become the type's largest
+    adds:    a bias may vanish, since what it is added to is rounded to more than that; a single number (an epsilon) not
     """
     finite = np.abs(array[np.isfinite(array)])
     if not finite.size:
@@ -24,9 +27,24 @@ def misfit(array: Array, to: DType, selects: bool = False) -> str:
     largest, info = float(finite.max()), ml_dtypes.finfo(to.numpy)
     if largest > float(info.max) and not (selects and array.size == 1 and largest >= BOUNDLESS):
         return f"holds {largest:.3g}, and {to.value} ends at {float(info.max):.5g}"
-    if 0 < largest < float(info.smallest_normal):
+    if 0 < largest < float(info.smallest_normal) and not (adds and array.size > 1):
         return f"holds nothing above {largest:.3g}, which vanishes in {to.value}"
     return ""
+
+
+def lifting(weight: Array, to: DType) -> int:
+    """The power of two by which weights are multiplied so that the type holds them as normal numbers; mostly 0.
+
+    A type's smallest step is 2^-24 for f16: where the largest weight is below 2^-13, that is no longer finer than its
+    rounding elsewhere (layer scales of 1e-6 that were folded into a product do this).
+    """
+    finite = np.abs(weight[np.isfinite(weight)])
+    largest = float(finite.max()) if finite.size else 0.0
+    step = float(ml_dtypes.finfo(to.numpy).smallest_subnormal)
+    precision = float(ml_dtypes.finfo(to.numpy).eps)
+    if not largest or largest * precision > step:
+        return 0
+    return min(MOST_LIFTED, -math.floor(math.log2(largest)))
 
 
 def narrowed(array: Array, to: DType) -> Array:

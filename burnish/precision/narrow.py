@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 
 from burnish.dtypes import DType
 from burnish.ops.definition import Tensor
 from burnish.passes.constants import constant_array, is_constant, new_initializer
-from burnish.precision.constants import misfit, narrowed
+from burnish.precision.constants import lifting, misfit, narrowed
 from burnish.precision.precision import Decision, Precision
 from burnish.precision.roles import FOLLOWERS, KEEPS_INPUTS, PRODUCTS, SELECTS, reason_kept
 
 FLOAT = ir.DataType.FLOAT
+LIFTED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 
 
 def narrow(
@@ -57,7 +59,8 @@ class _Narrowing:
         self.wide = {v for v, t in tensors.items() if t.dtype is DType.F32}
         self.narrow: set[ir.Value] = set()
         self._cast: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
-        self._constants: dict[ir.Value, ir.Value] = {}
+        self._lifts: dict[ir.Value | None, int] = {}
+        self._constants: dict[tuple[ir.Value, int], ir.Value] = {}
 
     def node(self, node: ir.Node) -> Decision | None:
         """Narrow one node, or see to it that it gets f32; None if it has nothing to do with f32."""
@@ -102,10 +105,12 @@ class _Narrowing:
         data = [node.inputs[i] for i in self._narrowed_inputs(node)]
         constants = [v for v in data if is_constant(v)]
         computed = [v for v in data if not is_constant(v)]
+        lift = self._lift(node)
         for value in constants:
             array = constant_array(value)
             assert value is not None and array is not None
-            if why := misfit(array, self.precision.values, node.op_type in SELECTS):
+            array = np.ldexp(array, lift) if lift else array
+            if why := misfit(array, self.precision.values, node.op_type in SELECTS, node.op_type in ("Add", "Sub")):
                 return f"constant {value.name} {why}"
         if node.op_type in PRODUCTS:
             return ""
@@ -132,13 +137,40 @@ class _Narrowing:
 
     # -- rewriting --------------------------------------------------------------------------------------------------
 
+    def _lift(self, node: ir.Node) -> int:
+        """The power of two that keeps a product's tiny weights (and its bias with them) from vanishing."""
+        if node.op_type not in LIFTED or not is_constant(node.inputs[1]):
+            return 0
+        if any(v is not None and not is_constant(v) for v in node.inputs[2:]):
+            return 0
+        weight = node.inputs[1]
+        if weight not in self._lifts:
+            array = constant_array(weight)
+            assert weight is not None and array is not None
+            self._lifts[weight] = lifting(array, self.precision.values)
+        return self._lifts[weight]
+
+    def _lower(self, node: ir.Node, lift: int) -> None:
+        """Multiply the result of a product by 2^-lift: exact, and part of its epilogue."""
+        result = node.outputs[0]
+        factor = new_initializer(self.graph, np.array(2.0**-lift, self.precision.values.numpy), f"{result.name}/lift")
+        scale = ir.node("Mul", [result, factor], name=f"{node.name}/lift")
+        lowered = scale.outputs[0]
+        lowered.name, lowered.type, lowered.shape = result.name, result.type, result.shape
+        result.name = f"{result.name}/lifted"
+        result.replace_all_uses_with(lowered, replace_graph_outputs=True)
+        scale.replace_input_with(0, result)
+        self.graph.insert_after(node, scale)
+        self.wide.add(lowered)
+        self.narrow.add(lowered)
+
     def _narrow(self, node: ir.Node) -> None:
-        changed = self._narrowed_inputs(node)
+        changed, lift = self._narrowed_inputs(node), self._lift(node)
         variables = {self._variable(node, i) for i in changed}
         for i, value in enumerate(node.inputs):
             if i in changed:
                 assert value is not None
-                node.replace_input_with(i, self._narrowed(value, node))
+                node.replace_input_with(i, self._narrowed(value, node, lift))
             elif value in self.narrow:
                 node.replace_input_with(i, self._casted(value, FLOAT, node))
         formal = onnx.defs.get_schema(node.op_type, self.version).outputs
@@ -146,6 +178,8 @@ class _Narrowing:
             if value in self.wide and formal[min(i, len(formal) - 1)].type_str in variables:
                 self.narrow.add(value)
                 value.type = ir.TensorType(self.to)
+        if lift:
+            self._lower(node, lift)
 
     def _keep(self, node: ir.Node) -> None:
         for i, value in enumerate(node.inputs):
@@ -165,17 +199,18 @@ class _Narrowing:
                     if value in self.narrow:
                         graph.outputs[i] = self._casted(value, FLOAT, node)
 
-    def _narrowed(self, value: ir.Value, user: ir.Node) -> ir.Value:
+    def _narrowed(self, value: ir.Value, user: ir.Node, lift: int = 0) -> ir.Value:
         if value in self.narrow:
             return value
         if not is_constant(value):
             return self._casted(value, self.to, user)
-        if value not in self._constants:
+        if (value, lift) not in self._constants:
             array = constant_array(value)
             assert array is not None
             name = f"{value.name}/{self.precision.values.value}"
-            self._constants[value] = new_initializer(self.graph, narrowed(array, self.precision.values), name)
-        return self._constants[value]
+            short = narrowed(np.ldexp(array, lift) if lift else array, self.precision.values)
+            self._constants[value, lift] = new_initializer(self.graph, short, name)
+        return self._constants[value, lift]
 
     def _casted(self, value: ir.Value, to: ir.DataType, user: ir.Node) -> ir.Value:
         """The value in another type; one Cast for all that read it."""

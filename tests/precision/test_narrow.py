@@ -54,7 +54,7 @@ def test_an_input_that_is_an_output_too_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [(1e5, "f16 ends at 65504"), (1e-9, "vanishes in f16"), (-3e38, "f16 ends at 65504")]
+    ("value", "why"), [(1e5, "f16 ends at 65504"), (1e-10, "vanishes in f16"), (-3e38, "f16 ends at 65504")]
 )
 def test_weights_that_f16_cannot_hold_keep_their_node_in_f32(value: float, why: str) -> None:
     weight = np.full((8, 4), value, np.float32)
@@ -63,6 +63,27 @@ def test_weights_that_f16_cannot_hold_keep_their_node_in_f32(value: float, why: 
     assert [n.op_type for n in model.graph] == ["MatMul"]
     held = parse("m (float[3,8] x) => (float[3,4] y) { y = MatMul(x, w) }", {"w": weight})
     assert narrowed(held, "bf16")["MatMul"].now == "bf16"
+
+
+@pytest.mark.parametrize("text", [
+    "h = MatMul(x, w) y = Relu(h)", "y = MatMul(x, w)", "y = Gemm(x, w, b)",
+])  # fmt: skip
+def test_tiny_weights_are_lifted_by_a_power_of_two_that_the_result_gives_back(text: str) -> None:
+    graph, tiny = f"m (float[3,8] x) => (float[3,4] y) {{ {text} }}", {"w": normal(8, 4) * np.float32(1e-8)}
+    if "b" in text:
+        tiny["b"] = normal(4, seed=2) * np.float32(1e-8)
+    feeds = {"x": normal(3, 8, seed=1) * np.float32(1e4)}
+    (want,) = run(parse(graph, tiny), feeds)
+    model = parse(graph, tiny)
+    assert {d.now for d in narrowed(model).values()} == {"f16"}
+    assert [n.op_type for n in model.graph][2] == "Mul"
+    np.testing.assert_allclose(run(model, feeds)[0], want, rtol=0.02, atol=3e-7)
+
+
+def test_a_bias_may_vanish_and_an_epsilon_may_not() -> None:
+    text = "m (float[3,8] x) => (float[3,16] y) { h = MatMul(x, w) y = Add(h, e) }"
+    assert narrowed(parse(text, WEIGHTS | {"e": np.full(16, 1e-9, np.float32)}))["Add"].now == "f16"
+    assert "vanishes" in narrowed(parse(text, WEIGHTS | {"e": np.float32(1e-9)}))["Add"].why
 
 
 def test_a_bound_that_means_none_becomes_the_largest_of_the_type() -> None:

@@ -58,7 +58,7 @@ def build(
     tuner = Tuner.of(stages.explain, progress, **tuning)
     targets = [resolve_target(t, wanted.extensions) for t in _names(target)]
     analyses: dict[Abilities, Analysis] = {}
-    variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, None]()
+    variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, list[str]]()
     for each in targets:
         abilities = backend(each).abilities(each)
         if abilities not in analyses:
@@ -70,7 +70,7 @@ def build(
         found = analyses[abilities]
         if found.fallbacks and not (abilities.host_memory or allow_fallback):
             raise _no_kernel(each, found.fallbacks)
-        notes |= dict.fromkeys((*found.notes, *found.fallbacks))
+        notes[str(each)] = [*found.notes, *found.fallbacks]
         tactics = tuner.choose(found.program, each)
         with stages.stage("code"):
             arena = plan_memory(found.program, workspace)
@@ -80,7 +80,7 @@ def build(
             stages.explain_tactics(variant)
     with stages.stage("plan"):
         options = {"targets": [str(t) for t in targets], "workspace": workspace, **wanted.words}
-        manifest = _manifest(list(analyses.values()), variants, tuple(notes), options)
+        manifest = _manifest(list(analyses.values()), variants, _notes(notes), options)
         blobs["graph"] = graph_bytes(next(iter(analyses.values())).model)
     stages.explain_times()
     return Plan(manifest, blobs)
@@ -105,6 +105,12 @@ def _manifest(
         notes=notes,
         graph="graph",
     )
+
+
+def _notes(by_target: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Each once; one that is not true of all targets names those of which it is."""
+    whose = {n: [t for t, own in by_target.items() if n in own] for notes in by_target.values() for n in notes}
+    return tuple(n if len(names) == len(by_target) else f"{', '.join(names)}: {n}" for n, names in whose.items())
 
 
 Surface = tuple[tuple[SymbolRange, ...], tuple[TensorSpec, ...], tuple[TensorSpec, ...]]

@@ -127,3 +127,14 @@ def test_tactics_are_measured_kept_and_replayed(command: Command, model: Path, t
     assert (done.code, "E330" in done.err) == (2, True)
     done = command("build", model, "--shapes", "x:7x4", "-o", plans[0], "--timing-cache", cache)
     assert (done.code, "not in the timing cache" in done.err) == (0, True)
+
+
+def test_a_note_that_is_not_true_of_all_targets_names_those_of_which_it_is(
+    command: Command, model: Path, tmp_path: Path
+) -> None:
+    levels = "cpu:x86-64-v2,cpu:x86-64-v4+bf16"
+    done = command(
+        "build", model, "-o", tmp_path / "a.plan", "--bf16", "--target", levels, "--shapes", "x:1x4", "--json"
+    )
+    found = json.loads(done.out)["notes"]
+    assert all(note.startswith("cpu:x86-64-v") for note in found) and len(found) == 2, found

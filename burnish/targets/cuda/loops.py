@@ -19,7 +19,7 @@ from burnish.lower.task import Loops
 from burnish.target import Target
 from burnish.targets.cuda import loops_schedule
 from burnish.targets.cuda.loops_emit import source_of
-from burnish.targets.cuda.loops_shape import arranged
+from burnish.targets.cuda.loops_shape import arranged, repeated
 from burnish.targets.cuda.source import Source
 
 
@@ -30,4 +30,4 @@ def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[S
 
 def emit(kernel: Loops, schedule: Schedule, target: Target) -> Source:
     """The kernel's source."""
-    return source_of(arranged(kernel), schedule, target)
+    return source_of(repeated(arranged(kernel), schedule.integer("repeat")), schedule, target)

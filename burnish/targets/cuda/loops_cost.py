@@ -30,7 +30,7 @@ _THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _SECTOR = 32
 _SHORT_BYTES = 6.0
 _UNHIDDEN = 0.2  # the share of shorter parts that the longest does not hide
-_AGAIN = 0.15  # of bytes that are asked for once more come from HBM again
+_AGAIN = 0.3  # of bytes that are asked for once more come from HBM again
 _NEAR = 4  # elements so far apart share sectors
 _UNROLLED = 64  # steps of a serial reduction whose loads are under way together
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
@@ -50,7 +50,8 @@ class _Tile:
     block: int
     warps: int
     down: bool
-    height: int
+    repeat: int
+    height: int  # blocks of `repeat` count as one
     width: int
     scalars: int
 
@@ -66,6 +67,11 @@ class _Tile:
     @property
     def per_thread(self) -> float:
         return self.rows * self.block / (32 * self.warps)
+
+    @property
+    def lanes(self) -> int:
+        """Of all programs."""
+        return self.programs * self.rows * self.block * self.repeat
 
 
 class Cost:
@@ -94,17 +100,18 @@ class Cost:
                 brought = elements * item * self._waste(self._run(address, tile, _NEAR) * item)
                 before = memory.get(node.attr, 0.0)
                 memory[node.attr] = max(before, brought) + _AGAIN * min(before, brought)
+                lanes *= self._shared(node, tile.repeat)
                 requests += lanes / min(run, max(1.0, tile.per_thread), 16 // item)
                 moved += lanes * max(item, 1)
             elif node.op not in _FREE and not (node.dtype.is_integer and self._is_index(node)):
                 weight = 20 if node.op in COSTLY else 4 if node.op in ("div", "mod", "floordiv") else 1
                 operations += self._lanes(node, tile) * weight
-        everything = float(tile.programs * tile.rows * tile.block)
+        everything = float(tile.lanes)
         everything *= 1 if tile.groups.columns_in_grid else tile.tiles_across
         for store in self.kernel.stores:
             address = self.facts.address(store.slot, store.index)
             run, item = self._run(address, tile), self.kernel.slots[store.slot].dtype.size_bytes
-            written = tile.scalars * tile.height * tile.width * item * self._waste(run * item)
+            written = tile.scalars * tile.height * tile.repeat * tile.width * item * self._waste(run * item)
             memory[store.slot] = memory.get(store.slot, 0.0) + written
             requests += everything / min(run, max(1.0, tile.per_thread), 16 // item)
             moved += everything * item
@@ -112,7 +119,7 @@ class Cost:
 
     def _time(self, tile: _Tile, memory: float, requests: float, moved: float, operations: float) -> float:
         chip, threads = self.chip, 32 * tile.warps
-        registers = 24 + 3 * tile.per_thread
+        registers = 24 + 3 * tile.per_thread + 2 * tile.per_thread * (tile.repeat - 1)
         fitting = int(_REGISTERS // (threads * min(registers, 255)))
         resident = max(1, min(_THREADS // threads, _PROGRAMS, fitting))
         share = tile.programs / chip.processors
@@ -134,7 +141,17 @@ class Cost:
         groups = groups_of(self.kernel, schedule.integer("columns"), schedule.integer("across"))
         rows, block, warps = (schedule.integer(n) for n in ("rows", "block", "warps"))
         height, width, scalars = (self._size(axes) for axes in (groups.rows, groups.columns, groups.scalars))
-        return _Tile(groups, rows, block, warps, bool(schedule["down"]), height, width, scalars)
+        repeat = schedule.integer("repeat")
+        return _Tile(groups, rows, block, warps, bool(schedule["down"]), repeat, height // repeat, width, scalars)
+
+    def _shared(self, node: Expr, repeat: int) -> float:
+        """The share of a window's loads that is left where neighbouring windows are taken together."""
+        windows = [a for a in self.around.get(node, frozenset()) if a in self.facts.free(node)]
+        if repeat == 1 or not windows:
+            return 1.0
+        kept = self.kernel.domain[-2] in self.facts.free(node)
+        steps = max(1, size(max(windows, key=lambda a: a.name).extent, self.sizes))
+        return (steps + repeat - 1) / (steps * repeat) if kept else 1.0 / repeat
 
     def _phases(self, tile: _Tile) -> float:
         """How often a program waits for memory: chunks of reductions, then the stores' columns."""
@@ -159,7 +176,7 @@ class Cost:
         over_rows = bool(free & set(tile.groups.rows))
         total = float(tile.programs)
         if over_rows:
-            total *= tile.rows
+            total *= tile.rows * tile.repeat
         if over_columns:
             total *= tile.block * (1 if tile.groups.columns_in_grid else tile.tiles_across)
         reduced = self.around.get(node, frozenset()) & free

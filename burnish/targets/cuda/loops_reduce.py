@@ -143,21 +143,25 @@ class Reductions:
         return scope.let(f"tl.full({shape}, {neutral}, tl.{kind})", "total")
 
     def _serial(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> None:
-        steps = product(a.extent for a in axes)
-        if isinstance(steps, int) and 0 < steps * max(1, count_nodes(expr.args[0])) <= UNROLL_LIMIT:
+        """Outer axes as loops, the inner ones in straight-line code as far as that stays short."""
+        cut = _unrolled_from(expr, axes)
+        if cut == 0:
             scope.remember(expr, self._unrolled(scope, expr, axes, used))
             return
+        outer, rest = axes[:cut], axes[cut:]
         hoist(scope, [expr.args[0]], axes)
         shape = self.shape(used)
         exprs = self._together(scope, expr)
         totals = [self._start(scope, e, shape) for e in exprs]
         inner = scope
-        for a in axes:
+        for a in outer:
             name = inner.lines.name("k")
             inner.line(f"for {name} in range(0, {scope.sizes.text(a.extent)}):")
             inner = inner.inside({a: Place(name)}, indent=inner.indent + 1)
-        self._accumulate(inner, exprs, totals, "", shape)
-        for e, total in zip(exprs, totals):
+        values = [self._unrolled(inner, e, rest, used) for e in exprs]
+        kept = [_kept(inner, e, value, "", shape) for e, value in zip(exprs, values)]
+        for e, total, value in zip(exprs, totals, kept):
+            inner.line(f"{total} = {arithmetic.combine(e.attr[0], e.dtype, total, value)}")
             scope.remember(e, Value(total, arithmetic.register_kind(e.dtype), used))
 
     def _unrolled(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
@@ -247,6 +251,17 @@ def _along(scope: Emitter, expr: Expr, tile: str, along: int, used: frozenset[in
     if expr.dtype.is_integer:
         text = f"{text}.to(tl.{kind})"
     return Value(scope.let(text), kind, used)
+
+
+def _unrolled_from(expr: Expr, axes: Sequence[Axis]) -> int:
+    """The first of the axes from which on all steps are few enough for straight-line code."""
+    count, cut = max(1, count_nodes(expr.args[0])), len(axes)
+    while cut > 0:
+        extent = axes[cut - 1].extent
+        if not isinstance(extent, int) or extent == 0 or count * extent > UNROLL_LIMIT:
+            break
+        count, cut = count * extent, cut - 1
+    return cut
 
 
 def _has_reduction(root: Expr) -> bool:

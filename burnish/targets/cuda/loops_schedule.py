@@ -4,12 +4,14 @@ columns  how many axes at the domain's end lie in the tile's columns, as one
 across   the axis in the tile's rows, -1: all others, as one
 rows     rows of a tile;  block: its columns, or elements of a reduction that are taken at once
 down     reductions that depend on the columns lie in the rows (then nothing else does)
+repeat   neighbouring windows that a lane takes together, so that what they share is read once
 warps    of a program, 32 threads each
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product as product_of
 
 from burnish.dims import product
 from burnish.lower.schedule import Schedule
@@ -17,7 +19,7 @@ from burnish.lower.task import Loops
 from burnish.target import Target
 from burnish.targets.cuda.loops_axes import next_power
 from burnish.targets.cuda.loops_cost import Cost, size
-from burnish.targets.cuda.loops_shape import reductions, row_reductions
+from burnish.targets.cuda.loops_shape import has_windows, reductions, repeatable, row_reductions
 
 WHOLE_ROW = 16384  # elements that one program keeps in registers
 SMALLEST = 128  # elements of a tile, if there are as many
@@ -29,11 +31,13 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Sche
     cost = Cost(kernel, target, sizes)
     found: dict[Schedule, float] = {}
     for columns, across, down in _layouts(kernel):
+        repeats = _repeats(kernel) if columns == 1 and across == -1 else [1]
         for rows, block in _tiles(kernel, columns, across, down, sizes):
-            for warps in _warps(rows * block):
+            for warps, repeat in product_of(_warps(rows * block), repeats):
                 schedule = Schedule.of(
-                    "loops", columns=columns, across=across, rows=rows, block=block, down=down, warps=warps
-                )
+                    "loops", columns=columns, across=across, rows=rows, block=block, down=down,
+                    repeat=repeat, warps=warps,
+                )  # fmt: skip
                 found[schedule] = cost.microseconds(schedule)
     best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
     return [s for s, _ in best[:KEPT]]
@@ -77,6 +81,14 @@ def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[
             is_last = rows == last_rows and block == last_block
             if is_last or SMALLEST <= rows * block <= WHOLE_ROW:
                 yield rows, min(block, max(1, WHOLE_ROW // rows))
+
+
+def _repeats(kernel: Loops) -> list[int]:
+    """How many neighbouring windows a tile may take together, where they overlap."""
+    axis = repeatable(kernel)
+    if axis is None or not isinstance(axis.extent, int) or not has_windows(kernel, axis):
+        return [1]
+    return [n for n in (1, 2, 4, 7) if axis.extent % n == 0]
 
 
 def _powers(low: int, high: int) -> list[int]:

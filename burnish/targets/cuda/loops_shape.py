@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from burnish.dims import product
 from burnish.lower.collapse import prepare
 from burnish.lower.facts import Facts
-from burnish.lower.task import Loops
-from burnish.ops.expr import Axis, Expr, walk
+from burnish.lower.task import Loops, Store
+from burnish.ops.expr import Axis, Expr, axis, linear, substitute_axes, walk
+
+WINDOW = 64  # steps of a window, at most
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,45 @@ def arranged(kernel: Loops) -> Loops:
         order = sorted(range(len(strides)), key=lambda n: (-abs(int(str(strides[n]))), n))
         kernel = Loops(kernel.slots, tuple(kernel.domain[n] for n in order), kernel.stores)
     return prepare(kernel)
+
+
+def repeatable(kernel: Loops) -> Axis | None:
+    """The axis whose neighbouring results share what windows read: the last one before the columns."""
+    serial = [e for e in reductions(kernel) if e not in row_reductions(kernel, kernel.domain[-1:])]
+    return kernel.domain[-2] if serial and len(kernel.domain) >= 2 else None
+
+
+def has_windows(kernel: Loops, along: Axis) -> bool:
+    """Do reductions of few steps walk, by themselves, where `along` walks too?"""
+    for e in reductions(kernel):
+        steps = product(a.extent for a in e.attr[1])
+        if (
+            isinstance(steps, int)
+            and 2 <= steps <= WINDOW
+            and any(_overlaps(x, along, e.attr[1]) for x in walk(e.args[0]))
+        ):
+            return True
+    return False
+
+
+def _overlaps(index: Expr, along: Axis, axes: tuple[Axis, ...]) -> bool:
+    form = linear(index) if index.op in ("add", "sub") else None
+    return form is not None and along in form.coefficients and any(a in form.coefficients for a in axes)
+
+
+def repeated(kernel: Loops, times: int) -> Loops:
+    """The kernel with `times` neighbouring results along the repeatable axis at each index, as stores of their own."""
+    old = repeatable(kernel)
+    if old is None or times == 1:
+        return kernel
+    new = Axis(old.name, old.extent // times)
+    stores = []
+    for n in range(times):
+        place = {old: axis(new) * times + n}
+        for s in kernel.stores:
+            index = tuple(substitute_axes(e, place) for e in s.index)
+            stores.append(Store(s.slot, index, substitute_axes(s.value, place)))
+    return Loops(kernel.slots, tuple(new if a == old else a for a in kernel.domain), tuple(stores))
 
 
 def groups_of(kernel: Loops, columns: int, across: int) -> Groups:

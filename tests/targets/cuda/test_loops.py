@@ -9,6 +9,7 @@ import pytest
 
 from burnish.dims import evaluate, symbol
 from burnish.dtypes import DType
+from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, axis, binary, cast, const, dim, load, reduce, unary, where
 from burnish.target import ARCHITECTURES, parse_target
@@ -241,6 +242,22 @@ def test_depthwise_convolution(h, w, c, k, stride):
     arrays = [normal((1, h, w, c)), normal((k, k, c), seed=1), out(count)]
     for schedule in spread(loops.schedules(kernel, HOPPER, {}), 2):
         check(kernel, arrays, schedule=schedule)
+
+
+@pytest.mark.parametrize("k, stride, repeat", [(3, 1, 4), (3, 2, 2), (5, 1, 4), (7, 1, 2), (7, 1, 4)])
+def test_neighbouring_windows_share_what_they_read(k, stride, repeat):
+    width = 8 * stride
+    kernel, count = depthwise(1, 3, width, 8, k, stride)
+    arrays = [normal((1, 3, width, 8)), normal((k, k, 8), seed=1), out(count)]
+    options = {"columns": 1, "across": -1, "rows": 4, "block": 8, "down": False, "repeat": repeat, "warps": 1}
+    source = check(kernel, arrays, schedule=Schedule.of("loops", **options))
+    if k == 3:
+        assert source.text.count("tl.load(slot0") == 3 * (k + (repeat - 1) * stride)
+
+
+def test_large_batches_take_neighbouring_windows_together():
+    kernel, _ = depthwise(64, 56, 56, 96, 3)
+    assert loops.schedules(kernel, HOPPER, {})[0].integer("repeat") > 1
 
 
 def test_global_average_pooling_has_programs_for_few_channels_each():

@@ -132,9 +132,12 @@ def _behind_views(scope: Scope, part: Tensor) -> tuple[Tensor, tuple[Body | Resh
 
 
 def _permutation(view: Body) -> list[int] | None:
-    """For each axis of the source, which axis of the view it is."""
+    """For each axis of the source, which axis of the view it is; None for a slice, or another index."""
     position = {a: i for i, a in enumerate(view.axes)}
-    found = [position.get(a.attr) if a.op == "axis" else None for a in view.expr.args]
+    extents = view.expr.attr.shape
+    found = [
+        position.get(a.attr) if a.op == "axis" and a.attr.extent == n else None for a, n in zip(view.expr.args, extents)
+    ]
     order = [i for i in found if i is not None]
     return order if sorted(order) == list(range(len(view.axes))) and len(found) == len(order) else None
 

@@ -64,3 +64,22 @@ def test_a_part_that_stands_twice_is_copied():
             PATCHES,
         )
     )
+
+
+def test_a_part_that_is_the_front_of_something_longer_is_copied():
+    check(
+        model(
+            """agraph (float[1,3,4,6] x) => (float[1,9,12] y) {
+                p = Conv (x, w) h = Tanh (p) r = Reshape (h, flat) t = Transpose <perm=[0,2,1]> (r)
+                u = Transpose <perm=[0,2,1]> (t) front = Slice (u, zero, four, two) c = Concat <axis=2> (front, rest)
+                y = Relu (c) }""",
+            {
+                "w": (9, 3, 1, 1),
+                "flat": np.array([0, 9, -1]),
+                "rest": (1, 9, 8),
+                "zero": np.array([0]),
+                "four": np.array([4]),
+                "two": np.array([2]),
+            },
+        )
+    )

@@ -147,18 +147,16 @@ def build(case: Case, model: Path, plan: Path, options: argparse.Namespace) -> d
         "shapes": case.shapes,
         "target": options.target,
         "precision": options.precision,
-        "cache": str(options.cache) if options.cache else "",
+        "cache": str(options.cache) if options.cache and (options.cache.exists() or options.opt_level) else "",
         "opt_level": options.opt_level,
         "tune_budget": options.tune_budget,
     }
-    done = subprocess.run(
-        [sys.executable, str(HERE / "gpu_build.py"), json.dumps(spec)],
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
+    log = options.out / "build.log"
+    with log.open("w", encoding="utf-8") as file:
+        command = [sys.executable, str(HERE / "gpu_build.py"), json.dumps(spec)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment())
     if done.returncode != 0:
-        raise RuntimeError(f"the build failed: {done.stderr[-1500:]}")
+        raise RuntimeError(f"the build failed: {log.read_text(encoding='utf-8')[-1500:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

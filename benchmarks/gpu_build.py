@@ -15,7 +15,12 @@ import burnish
 def main(spec: dict[str, Any]) -> dict[str, Any]:
     """Build and save; what to know of the plan: its time, size, launches and floor."""
     start = time.perf_counter()
-    tuning = {"timing_cache": spec["cache"] or None, "opt_level": spec["opt_level"], "tune_budget": spec["tune_budget"]}
+    tuning: dict[str, Any] = {"note_tuning": lambda line: print(line, file=sys.stderr)}
+    tuning |= {
+        "timing_cache": spec["cache"] or None,
+        "opt_level": spec["opt_level"],
+        "tune_budget": spec["tune_budget"],
+    }
     inputs = input_names(spec["model"])
     plan = burnish.build(
         spec["model"],

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 BLOCK_MS = 150.0  # of runs; at least 10
 PAUSE_S = 0.05
+LIMIT_S = 420.0  # for one answer: torch tunes for minutes; a kernel that never ends must not take the session with it
 
 
 class Process:
@@ -56,7 +58,10 @@ class Process:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
+        watch = threading.Timer(LIMIT_S, self._process.kill)
+        watch.start()
         line = self._process.stdout.readline()
+        watch.cancel()
         return dict(json.loads(line)) if line else self._died()
 
     def _died(self) -> dict[str, Any]:

@@ -130,3 +130,11 @@ def test_a_wrong_contender_is_not_measured(tmp_path: Path):
     options = argparse.Namespace(out=tmp_path, precision="fp16")
     facts = gpu.checked(found, {"y": np.array([[1.0, 1.0]], np.float32)}, cases.Case("resnet50", 1), options)
     assert not facts["is_right"] and "wrong answers" in found.problem
+
+
+def test_a_system_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    turns = script("gpu_turns")
+    monkeypatch.setattr(turns, "LIMIT_S", 0.5)
+    hung = turns.Process("torch-default", [sys.executable, "-c", "import time; time.sleep(60)"], {}, os.environ)
+    assert "exit code -9" in hung.problem
+    hung.close()

@@ -10,29 +10,26 @@ cache at once; a task that was not reached keeps the cost model's schedule, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from burnish.devices.machine import core_count
 from burnish.dims import evaluate, symbols
-from burnish.errors import BurnishError, InternalError
+from burnish.errors import BurnishError
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Kernel, Program
 from burnish.lower.work import bytes_touched, flops
-from burnish.plan.manifest import Plan
 from burnish.target import Target
 from burnish.targets import backend
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry
+from burnish.tune.heats import run_heats
 from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
-from burnish.tune.measure import Measure, Timing, fastest
+from burnish.tune.measure import Measure
 from burnish.tune.task import Task, tasks_of
-from burnish.tune.trial import Trial, make_trial
+from burnish.tune.trial import make_trial
 
 CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
 DEVICE_LOST = "E524"  # nothing more can be measured in this process
-PACKERS = 8  # threads that make candidates' plans
 AHEAD = 64  # candidates that are compiled before the first of them is timed
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
@@ -118,43 +115,17 @@ def _tune_task(
     program: Program, task: Task, target: Target, device: str, search: Search, found: Choice
 ) -> Entry | None:
     """Time the task's candidates; None, and a note, if nothing can be timed."""
-    offered = _offered(task, target, search)
     try:
         trial = make_trial(program, task, target)
-        plans = _compile(trial, offered, target, found)
-        timings = dict(zip(plans, search.measure(trial, list(plans.values()))))
+        winner = run_heats(trial, _offered(task, target, search), target, search.measure, found.notes.append)
     except BurnishError as error:
         if error.code == DEVICE_LOST:
             raise
         found.notes.append(f"{target}: {task.summary} cannot be timed, the cost model chose: {error.what}")
         return None
-    for schedule, timing in timings.items():
-        if timing.apart > 1:
-            found.notes.append(str(_disagreement(task, schedule, timing, offered[0])).partition("\n\n")[0])
-    number = fastest(list(timings.values()))
-    schedule, timing = list(timings.items())[number]
-    found.schedules[task.kernel.key] = schedule
-    return Entry(key_of(task, target, device), task.summary, str(schedule), max(1, round(timing.ns)), len(timings))
-
-
-def _compile(trial: Trial, offered: list[Schedule], target: Target, found: Choice) -> Mapping[Schedule, Plan]:
-    """A plan for each; a schedule that the target's compiler refuses is left out, with a note, unless all are."""
-
-    def attempt(schedule: Schedule) -> Plan | BurnishError:
-        try:
-            return trial.plan(schedule, target)
-        except BurnishError as error:
-            return error
-
-    with ThreadPoolExecutor(min(PACKERS, core_count())) as pool:  # weights are packed, and hashed, side by side
-        answers = dict(zip(offered, pool.map(attempt, offered)))
-    plans = {schedule: answer for schedule, answer in answers.items() if isinstance(answer, Plan)}
-    for schedule, answer in answers.items():
-        if isinstance(answer, BurnishError):
-            if not plans:
-                raise answer
-            found.notes.append(f"{target}: {trial.task.summary} cannot be compiled as {schedule}: {answer.what}")
-    return plans
+    found.schedules[task.kernel.key] = winner.schedule
+    time_ns = max(1, round(winner.timing.ns))
+    return Entry(key_of(task, target, device), task.summary, str(winner.schedule), time_ns, winner.candidates)
 
 
 def _weight(task: Task) -> float:
@@ -170,12 +141,3 @@ def _line(entry: Entry) -> str:
 
 def _left(missing: list[Task]) -> str:
     return f"the cost model chose for {len(missing)} task{'s' * (len(missing) != 1)}"
-
-
-def _disagreement(task: Task, schedule: Schedule, timing: Timing, reference: Schedule) -> InternalError:
-    return InternalError(
-        "E911",
-        f"two schedules of one kernel disagree by {timing.apart:.3g} tolerances; the tuner left one out",
-        where=f"{task.summary} ({task.digest[:12]}), nodes {', '.join(task.nodes[:3])}",
-        why=f"[{schedule}] differs from [{reference}]",
-    )

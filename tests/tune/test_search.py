@@ -10,12 +10,13 @@ from burnish.errors import EnvironmentProblem, InternalError
 from burnish.lower.schedule import Schedule
 from burnish.plan.manifest import Plan
 from burnish.target import Target
+from burnish.tune import heats as heats_module
 from burnish.tune.cache import TimingCache
 from burnish.tune.look_up import choose, schedules_of
 from burnish.tune.measure import Measure, Timing, fastest
 from burnish.tune.search import CANDIDATES, Search, tune
 from burnish.tune.task import tasks_of
-from burnish.tune.trial import Trial
+from burnish.tune.trial import Trial, make_trial
 from tests.tune.programs import HERE, V3, last_is_best, program, texts
 
 PROGRAM = program()
@@ -191,3 +192,23 @@ def test_a_lost_device_ends_the_search_and_not_the_build() -> None:
     assert len(found.notes) == 1
     assert "lost while contraction f32 1 by 40 sum 2048" in found.notes[0]
     assert len(found.missing) == len(CHOICES)
+
+
+def test_many_candidates_run_in_heats_and_the_winner_stays_on() -> None:
+    task = max(TASKS, key=lambda t: len(schedules_of(t, V3)))
+    offered = list(schedules_of(task, V3).values())
+    assert len(offered) > 4
+    best = offered[-2]
+    heats: list[list[Schedule]] = []
+
+    def measure(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
+        heats.append([p.blobs["schedule"] for p in plans])
+        return [Timing(50.0 if s == best else 1000.0 / (1 + offered.index(s))) for s in heats[-1]]
+
+    trial = make_trial(PROGRAM, task, V3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heats_module, "AT_ONCE", 3)
+        winner = heats_module.run_heats(trial, offered, V3, measure, lambda line: None)
+    assert (winner.schedule, winner.timing.ns, winner.candidates) == (best, 50.0, len(offered))
+    assert max(map(len, heats)) == 4
+    assert [heat[0] for heat in heats[1:]] == [max(h, key=lambda s: (s == best, offered.index(s))) for h in heats[:-1]]

@@ -20,6 +20,7 @@ from burnish.errors import EnvironmentProblem
 OLDEST_CUDA = 12000
 _SHARED, _MULTIPROCESSORS, _MAJOR, _MINOR = 97, 16, 75, 76  # CUdevice_attribute; shared: what a block can opt in to
 _NON_BLOCKING, _NO_TIMING, _PORTABLE, _EXTERNAL, _RELAXED = 1, 2, 1, 1, 2
+OVERLAPPING = (9, 0)  # capability from which on a launch may begin before the one before it ends
 _USUAL_SHARED_BYTES = 48 << 10
 _AS_IT_IS = nullcontext()
 
@@ -171,7 +172,7 @@ class BoundDriver:
         config.gridDimX, config.gridDimY, config.gridDimZ = grid
         config.blockDimX, config.blockDimY, config.blockDimZ = threads, 1, 1
         config.sharedMemBytes, config.hStream = shared_bytes, stream
-        if overlaps:
+        if overlaps and self.facts.capability >= OVERLAPPING:
             attribute = self._cu.CUlaunchAttribute()
             ids = self._cu.CUlaunchAttributeID
             attribute.id = ids.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION

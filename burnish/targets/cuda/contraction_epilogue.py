@@ -90,7 +90,9 @@ def _load_copies(f: Frame, emitter: Emitter) -> None:
 def _store_copy(f: Frame, emitter: Emitter, store: Store, name: str, axes: Sequence[Coordinate], offset: Dim) -> None:
     wanted = f.kernel.slots[store.slot].dtype
     value = emitter.typed_value(store.value)
-    text = value.text if wanted is store.value.dtype else arithmetic.cast(store.value.dtype, wanted, value.text)
+    text = value.text
+    if wanted is not store.value.dtype:
+        text = arithmetic.cast(arithmetic.register_kind(wanted), text)
     if value.dims != BOTH:
         text = f"tl.broadcast_to({text}, ({f.tile.m}, {f.tile.n}))"
     kind = arithmetic.stored_kind(wanted)

@@ -98,6 +98,11 @@ class NullDriver:
     def held_bytes(self) -> int:
         return sum(len(m) - ALIGN_BYTES for m in self._memory.values())
 
+    def bytes_from(self, address: int) -> int:
+        """How many bytes there are from an address to the end of the allocation that it lies in."""
+        ends = (a + len(m) - ALIGN_BYTES for a, m in self._memory.items() if a <= address < a + len(m) - ALIGN_BYTES)
+        return next(ends) - address
+
     def memory(self) -> tuple[int, int]:
         return self.facts.memory_bytes - self.held_bytes, self.facts.memory_bytes
 

@@ -1,0 +1,151 @@
+"""The whole way to a GPU without one: build, load, launch on the pretended driver, kernels in Triton's interpreter.
+
+What the device hands to each kernel is checked against what its source asks for; the answers against ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import burnish
+from burnish.devices.array import array_at
+from burnish.devices.cuda.driver import Address, Integer, Parameter
+from burnish.devices.cuda.driver import TensorMap as Map
+from burnish.devices.null import null_cuda
+from burnish.devices.null_driver import NullDriver, NullFunction
+from burnish.dims import evaluate
+from burnish.targets.cuda import program as program_module
+from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
+from tests.end_to_end.architectures import SMALL
+from tests.end_to_end.oracle import answers, session, shapes
+from tests.small_model import small_model
+from tests.targets.cuda.interpret import interpret
+
+Memory = dict[int, np.ndarray[Any, Any]]
+
+
+class Interpreter:
+    """Launches on a pretended driver's memory. `sources`: by the cubin that they became; `sizes`: bound symbols."""
+
+    def __init__(self, sources: Mapping[bytes, Source]) -> None:
+        self.sources, self.sizes, self.launched = sources, dict[str, int](), 0
+        self.driver: NullDriver | None = None
+
+    def __call__(self, function: NullFunction, grid: tuple[int, int, int], parameters: tuple[Parameter, ...]) -> None:
+        source = self.sources[function.code]
+        assert grid == tuple(evaluate(n, self.sizes) for n in source.grid)
+        places = dict(self._places(source, iter(parameters)))
+        arrays = {slot: self._rest(address, dtype) for slot, (address, dtype) in places.items()}
+        results = {slot: array.copy() for slot, array in arrays.items()}
+        interpret(source, results, self.sizes)
+        for slot, array in arrays.items():  # slots may overlap: only what a launch changed goes back
+            changed = np.frombuffer(results[slot], np.uint8) != np.frombuffer(array, np.uint8)
+            array.view(np.uint8)[changed] = results[slot].view(np.uint8)[changed]
+        self.launched += 1
+
+    def _places(self, source: Source, given: Iterator[Parameter]) -> Iterator[tuple[int, tuple[int, Any]]]:
+        """(slot, (address of its element 0, element type)), every parameter being what the source asks for."""
+        for wanted in source.parameters:
+            found = next(given)
+            if isinstance(wanted, Size):
+                assert isinstance(found, Integer) and found.value == evaluate(wanted.value, self.sizes)
+            elif isinstance(wanted, Workspace):
+                assert isinstance(found, Address)
+                assert len(self._rest(found.value, np.uint8)) >= evaluate(wanted.size_bytes, self.sizes)
+            elif isinstance(wanted, Pointer):
+                assert isinstance(found, Address) and found.value % wanted.divisible == 0
+                yield wanted.slot, (found.value, wanted.dtype.numpy)
+            else:
+                yield wanted.slot, (self._map(wanted, found, given), wanted.dtype.numpy)
+        assert all(isinstance(p, Integer) and p.value == 0 for p in given), "Triton's own pointers"
+
+    def _map(self, wanted: TensorMap, found: Parameter, given: Iterator[Parameter]) -> int:
+        shape, strides = (tuple(evaluate(n, self.sizes) for n in d) for d in (wanted.shape, wanted.strides))
+        assert isinstance(found, Map) and (found.shape, found.strides, found.dtype) == (shape, strides, wanted.dtype)
+        assert found.address % 16 == 0 and all(n * found.dtype.size_bytes % 16 == 0 for n in strides[:-1])
+        assert [next(given) for _ in shape] == [Integer(n) for n in shape]
+        assert [next(given) for _ in strides] == [Integer(n, 64) for n in strides]
+        return found.address - evaluate(wanted.offset, self.sizes) * found.dtype.size_bytes
+
+    def _rest(self, address: int, dtype: Any) -> np.ndarray[Any, Any]:
+        """From the address to the end of the allocation that it lies in."""
+        assert self.driver is not None
+        size_bytes = self.driver.bytes_from(address)
+        kind = np.dtype(dtype)
+        return array_at(address, kind, (size_bytes // kind.itemsize,))
+
+
+@pytest.fixture
+def interpreter(monkeypatch: pytest.MonkeyPatch) -> Interpreter:
+    sources: dict[bytes, Source] = {}
+    compile_sources = program_module.compile_sources
+
+    def remember(tasks: list[tuple[Source, Any]]) -> list[Any]:
+        cubins = compile_sources(tasks)
+        sources.update((c.content, source) for c, (source, _) in zip(cubins, tasks))
+        return cubins
+
+    monkeypatch.setattr(program_module, "compile_sources", remember)
+    return Interpreter(sources)
+
+
+def check(interpreter: Interpreter, model: bytes, runs: Sequence[Mapping[str, Any]], **options: Any) -> None:
+    plan = burnish.build(model, target="cuda:sm_90a", opt_level=0, **options)
+    device, driver = null_cuda(on_launch=interpreter)
+    interpreter.driver = driver
+    oracle = session(model)
+    with burnish.load(plan, device=device) as engine, engine.create_context() as context:
+        for feeds in runs:
+            interpreter.sizes = engine.bind(tuple(feeds[t.name].shape for t in engine.inputs)).values
+            got = context(feeds)
+            for name, want in answers(oracle, feeds).items():
+                np.testing.assert_allclose(got[name], want, rtol=1e-3, atol=1e-4)
+        assert interpreter.launched == len(runs) * len(plan.manifest.variants[0].launches)
+    assert not +driver.held
+
+
+def test_a_plan_for_a_gpu_gives_the_right_answers_for_every_shape(interpreter: Interpreter) -> None:
+    random = np.random.default_rng(0)
+    runs = [{"x": random.standard_normal((n, 4)).astype(np.float32)} for n in (5, 3, 5, 5)]
+    check(interpreter, small_model().SerializeToString(), runs, profile={"x": ((1, 4), (5, 4), (8, 4))})
+
+
+def convolutions() -> onnx.ModelProto:
+    """y = mean(relu(conv(x)) + conv(relu(conv(x)))): halos, a residual, a reduction."""
+    random = np.random.default_rng(1)
+    shapes = {"first": (8, 4, 3, 3), "second": (8, 8, 3, 3)}
+    weights = [numpy_helper.from_array(random.standard_normal(s).astype(np.float32) / 5, n) for n, s in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "first"], ["a"], "a", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"], "b"),
+        helper.make_node("Conv", ["b", "second"], ["c"], "c", pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["b", "c"], ["d"], "d"),
+        helper.make_node("GlobalAveragePool", ["d"], ["y"], "y"),
+    ]
+    infos = [("x", ["n", 4, 6, 5]), ("y", ["n", 8, 1, 1])]
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in infos)
+    graph = helper.make_graph(nodes, "convolutions", [x], [y], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def test_convolutions_for_a_gpu_give_the_right_answers_for_every_batch(interpreter: Interpreter) -> None:
+    random = np.random.default_rng(2)
+    runs = [{"x": random.standard_normal((n, 4, 6, 5)).astype(np.float32)} for n in (2, 3, 1, 2, 2)]
+    profile = {"x": ((1, 4, 6, 5), (2, 4, 6, 5), (3, 4, 6, 5))}
+    check(interpreter, convolutions().SerializeToString(), runs, profile=profile)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet", "bert"])
+def test_a_network_for_a_gpu_gives_the_right_answers_eagerly_and_from_its_graph(
+    name: str, interpreter: Interpreter
+) -> None:
+    architecture = SMALL[name]
+    feeds = architecture.feeds(batch=1)
+    check(interpreter, architecture.make(), [feeds] * 2, shapes=shapes(feeds))

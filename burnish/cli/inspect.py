@@ -67,7 +67,7 @@ def tactics(
         return
     columns = ("target", "#>", "launch", "kernel", "MFLOP>", "KB>", "tactic", "task")
     measured = ("us>", "measured on") if timing_cache else ()
-    print_table((*columns, *measured, "nodes"), [[*row.values()] for row in rows])
+    print_table((*columns, *measured, "nodes"), [[*(row | {"task": row["task"][:12]}).values()] for row in rows])
 
 
 @app.command()

@@ -15,7 +15,7 @@ from burnish.lower.task import Program
 from burnish.target import Target
 from burnish.targets import backend
 from burnish.tune.cache import TimingCache
-from burnish.tune.entry import Key
+from burnish.tune.entry import Entry, Key
 from burnish.tune.task import Task, tasks_of
 
 SHOWN = 8  # missing tasks that a message names
@@ -23,11 +23,10 @@ SHOWN = 8  # missing tasks that a message names
 
 @dataclass
 class Choice:
-    """schedules: by kernel key. missing: tasks that have a choice and no entry. used: the entries that were."""
+    """schedules: by kernel key. missing: tasks that have a choice and no entry. notes: what somebody should know."""
 
     schedules: dict[str, Schedule] = field(default_factory=dict)
     missing: list[Task] = field(default_factory=list)
-    used: list[Key] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -38,9 +37,7 @@ def choose(program: Program, target: Target, cache: TimingCache, *, device: str 
     raises: E330 if `locked` and a task has no entry; E333 if the cache knows several devices and none is named
     """
     measured_on = device or only_device(cache, target)
-    found = Choice()
-    for task in tasks_of(program):
-        look_up(task, target, cache, measured_on, found)
+    found = look_up(program, target, cache, measured_on)
     if locked and found.missing:
         raise _not_in_cache(found.missing, target, measured_on)
     if found.missing and len(cache):
@@ -48,21 +45,25 @@ def choose(program: Program, target: Target, cache: TimingCache, *, device: str 
     return found
 
 
-def look_up(task: Task, target: Target, cache: TimingCache, device: str, found: Choice) -> None:
-    """Add one task's answer to what was found."""
-    offered = schedules_of(task, target)
-    if len(offered) < 2:
-        return
-    key = key_of(task, target, device)
-    entry = cache.get(key)
-    schedule = offered.get(entry.tactic) if entry else None
-    if entry and schedule is not None:
-        found.schedules[task.kernel.key] = schedule
-        found.used.append(key)
-        return
-    if entry:
-        found.notes.append(f"{target}: the cached tactic of {task.summary} is no longer offered: {entry.tactic}")
-    found.missing.append(task)
+def look_up(program: Program, target: Target, cache: TimingCache, device: str) -> Choice:
+    """What the cache knows of the program's tasks; an entry whose tactic is no longer offered is a miss."""
+    found = Choice()
+    stale: list[Entry] = []
+    for task in tasks_of(program):
+        offered = schedules_of(task, target)
+        entry = cache.get(key_of(task, target, device))
+        if len(offered) < 2:
+            continue
+        if entry is not None and entry.tactic in offered:
+            found.schedules[task.kernel.key] = offered[entry.tactic]
+            continue
+        found.missing.append(task)
+        if entry is not None:
+            stale.append(entry)
+    if stale:
+        what = f"the cached tactics of {len(stale)} tasks are" if len(stale) > 1 else "the cached tactic of 1 task is"
+        found.notes.append(f"{target}: {what} no longer offered: {stale[0].work} [{stale[0].tactic}]")
+    return found
 
 
 def key_of(task: Task, target: Target, device: str) -> Key:

@@ -25,7 +25,7 @@ from burnish.tune.entry import Entry
 from burnish.tune.heats import run_heats
 from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
 from burnish.tune.measure import Measure
-from burnish.tune.task import Task, tasks_of
+from burnish.tune.task import Task
 from burnish.tune.trial import make_trial
 
 CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
@@ -55,9 +55,7 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
     device: the name in the cache of what `search.measure` measures on
     Ctrl-C: ends the search, not the build: what was measured is kept, the cost model decides the rest
     """
-    found = Choice()
-    for task in tasks_of(program):
-        look_up(task, target, cache, device, found)
+    found = look_up(program, target, cache, device)
     waiting = sorted(found.missing, key=_weight, reverse=True)
     start, total = search.clock(), len(waiting)
     compiled: set[str] = set()

@@ -6,6 +6,7 @@ is compiled: nothing is needed at run time. Largest errors in ulp of f32 (see CU
 
     exp       2 + |x| (through ex2.approx)      log 1, tanh 2, erf 2, sin cos 2, tan 4, expm1 log1p 1, pow 4
     sqrt      correctly rounded                 div 2 (correctly rounded where it is then rounded to an integer)
+    erf of f16 and bf16: 3e-5 of its value, under a tenth of their ulp, in half the instructions
     asin acos atan 4   sinh cosh 3   asinh acosh atanh 4   fmod exact
 
 Minimum and maximum propagate NaN. Integer division by zero gives 0, the lowest number / -1 wraps; shifts by the width
@@ -53,6 +54,21 @@ def maximum(x, y):
 @triton.jit
 def minimum(x, y):
     return tl.minimum(x, y, propagate_nan=tl.PropagateNan.ALL)
+""",
+    "near_erf": """
+@triton.jit
+def near_erf(x):
+    x = tl.clamp(x, -3.0, 3.0, propagate_nan=tl.PropagateNan.ALL)
+    t = x * x
+    p = t * 4.52058302e-08 - 2.12016016e-06
+    p = p * t + 4.39104551e-05
+    p = p * t - 0.000535774743
+    p = p * t + 0.00435878383
+    p = p * t - 0.0254560355
+    p = p * t + 0.111625083
+    p = p * t - 0.37570405
+    p = p * t + 1.12835336
+    return x * p
 """,
     "product": """
 @triton.jit
@@ -162,6 +178,8 @@ def unary(op: str, dtype: DType, x: str) -> str:
 
 
 def _float_unary(op: str, dtype: DType, x: str) -> str:
+    if op == "erf" and dtype.size_bytes == 2:
+        return f"near_erf({x})"
     if op in _LIBRARY:
         return f"libdevice.{op}({x})"
     if op in _BUILT_IN:

@@ -244,3 +244,14 @@ def test_a_reduction_in_an_epilogue_is_refused():
 def test_an_operator_without_code_is_named():
     with pytest.raises(InternalError, match="operator tan on i32"):
         elementwise(lambda v: unary("tan", v), [np.zeros(3, np.int32)], DType.I32)
+
+
+def test_erf_of_halves_is_within_a_tenth_of_their_half_ulp():
+    x = np.concatenate([np.linspace(-6, 6, 2001), [0.0, -0.0, np.inf, -np.inf]]).astype(np.float16)
+    i = Axis("i0", len(x))
+    slots = (Slot(DType.F16, (len(x),), (1,)), Slot(DType.F32, (len(x),), (1,)))
+    value = cast(unary("erf", load(0, DType.F16, [axis(i)])), DType.F32)
+    kernel = Loops(slots, (i,), (Store(1, (axis(i),), value),))
+    got = np.zeros(len(x), np.float32)
+    interpret(loops.emit(kernel, loops.schedules(kernel, HOPPER, {})[0], HOPPER), {0: x, 1: got}, written={1})
+    np.testing.assert_allclose(got, _erf(x.astype(np.float64)), rtol=4e-5)

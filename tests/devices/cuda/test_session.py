@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -165,3 +166,20 @@ def test_everything_is_given_back():
         assert not +driver.held
         driver.calls.clear()
     assert driver.held_bytes == 0 and driver.counts["allocate"] == driver.counts["free"] == 4000
+
+
+def test_an_engine_that_is_forgotten_gives_everything_back_too():
+    device, driver = null_cuda(on_launch=in_numpy)
+    engine = load(small_plan(), device=device)
+    for _ in range(3):
+        engine(x=X)
+    context = engine.create_context()
+    pending = context.enqueue({"x": X}, on_device=True)
+    result = pending.outputs["y"]
+    del engine, context, pending
+    gc.collect()
+    assert driver.held["allocate"] == 1, "a result is the caller's"
+    assert np.array_equal(result.numpy(), Y)
+    del result
+    gc.collect()
+    assert not +driver.held and driver.held_bytes == 0

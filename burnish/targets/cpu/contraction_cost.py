@@ -127,7 +127,15 @@ class CostModel:
     def prefetch(self, tiling: Tiling) -> int:
         """How many k ahead B is asked for: 3 KB, where its rows are whole cache lines and a panel outgrows level 1."""
         row_bytes = tiling.vectors * tiling.lanes * self.b_item(tiling)
-        if tiling.form == "dot" or row_bytes % 64 or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4:
+        halves = tiling.form in (
+            "pairs",
+            "narrow",
+        )  # a pair of k is a row; of narrow ones, some lines are asked for twice
+        if (
+            tiling.form == "dot"
+            or row_bytes % (32 if halves else 64)
+            or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
+        ):
             return 0
         return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
 

@@ -215,10 +215,9 @@ def convolution(
     halo = kernel_size // 2 * dilation
     rows, columns = (height - 1) * stride + 2 * halo + 1, (width - 1) * stride + 2 * halo + 1
     pixel = groups * c + pad_channels
-    x = np.zeros((batch, rows, columns, pixel), np.float32)
+    x = np.zeros((batch, rows, columns, pixel), dtype.numpy)
     inside = slice(halo, -halo) if halo else slice(None)
     x[:, inside, inside, : groups * c] = rng.standard_normal(x[:, inside, inside, : groups * c].shape)
-    x = x.astype(dtype.numpy)
     weight = rng.standard_normal((groups, kernel_size, kernel_size, c, o)).astype(b_dtype.numpy)
     bias = rng.standard_normal(groups * o).astype(np.float32)
     size: Dim = _dim("batch", batch, ["batch"] if batch_symbol else [])
@@ -228,11 +227,8 @@ def convolution(
     channel = axis(g) * o + axis(n)
     total = groups * o
     a_strides = (c, image, row * stride, pixel * stride, row * dilation, pixel * dilation, 1)
-    out_strides = (
-        (total * height * width, width, 1, height * width)
-        if out_first
-        else (height * width * total, width * total, total, 1)
-    )
+    place = height * width
+    out_strides = (total * place, width, 1, place) if out_first else (place * total, width * total, total, 1)
     out = Slot(F32, (size, height, width, total), out_strides)
     value = binary("max", acc(0, F32) + load(3, F32, (channel,)), const(0, F32))
     kernel = Contraction(

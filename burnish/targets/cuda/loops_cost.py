@@ -24,6 +24,7 @@ from burnish.targets.cuda.loops_shape import Groups, groups_of, reductions
 
 _USUAL = 64  # a dimension that nobody has told us about
 _LATENCY_US = 0.6
+_CONVERSION_US = 0.03
 _DISPATCH_US = 0.012  # a program to a processor
 _CLOCKS = 1600.0  # a microsecond
 _THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
@@ -119,18 +120,22 @@ class Cost:
 
     def _time(self, tile: _Tile, memory: float, requests: float, moved: float, operations: float) -> float:
         chip, threads = self.chip, 32 * tile.warps
-        registers = 24 + 3 * tile.per_thread + 2 * tile.per_thread * (tile.repeat - 1)
-        fitting = int(_REGISTERS // (threads * min(registers, 255)))
+        most = min(255.0, _REGISTERS / threads)
+        registers = 24 + 3 * tile.per_thread * (1 + tile.repeat if tile.repeat > 1 else 1)
+        fitting = int(_REGISTERS // (threads * min(registers, most)))
         resident = max(1, min(_THREADS // threads, _PROGRAMS, fitting))
         share = tile.programs / chip.processors
         uneven = -(-tile.programs // chip.processors) / share if share < 8 else 1.0  # some have one more than others
         busy = min(tile.programs, chip.processors)
         waves = max(1.0, share / resident)
-        of_thread = operations / tile.programs / threads * 4 / _CLOCKS
+        chains = min(4.0, max(1.0, tile.per_thread * tile.repeat))  # operations that do not wait for each other
+        of_thread = (
+            operations / tile.programs / threads * 4 / chains / _CLOCKS + self._conversions(tile) * _CONVERSION_US
+        )
         waiting = waves * (self._phases(tile) * (_LATENCY_US + 0.02 * (tile.warps - 1)) + of_thread)
         level1 = max(requests / 32, moved / 128) / (busy * _CLOCKS)
         computing = operations / (busy * 128 * _CLOCKS)
-        spill = 1.0 + max(0.0, registers - 220) / 64
+        spill = 1.0 + max(0.0, registers - 0.85 * most) / 32
         working = spill * max(level1, computing) * (uneven if share >= 1 else 1.0)
         working *= 1.0 + 0.1 * max(0, len(tile.groups.columns) - 1)  # indexes are taken apart
         dispatching = share * _DISPATCH_US
@@ -152,6 +157,21 @@ class Cost:
         kept = self.kernel.domain[-2] in self.facts.free(node)
         steps = max(1, size(max(windows, key=lambda a: a.name).extent, self.sizes))
         return (steps + repeat - 1) / (steps * repeat) if kept else 1.0 / repeat
+
+    def _conversions(self, tile: _Tile) -> int:
+        """Loads of a row for all rows, which Triton brings to the tile's threads through shared memory.
+
+        It loads them again instead where there are more threads than elements.
+        """
+        if tile.rows == 1 or tile.block < 32 * tile.warps:
+            return 0
+        rows, columns = set(tile.groups.rows), set(tile.groups.columns)
+        total = 0
+        for node in self._nodes_of(tile):
+            free = self.facts.free(node)
+            if node.op == "load" and free & columns and not free & rows:
+                total += self._size(tuple(self.around.get(node, frozenset()) & free))
+        return min(total, _UNROLLED)
 
     def _phases(self, tile: _Tile) -> float:
         """How often a program waits for memory: chunks of reductions, then the stores' columns."""

@@ -23,6 +23,7 @@ from burnish.targets.cuda.loops_shape import has_windows, reductions, repeatable
 
 WHOLE_ROW = 16384  # elements that one program keeps in registers
 SMALLEST = 128  # elements of a tile, if there are as many
+LONG = 48  # elements side by side that fill a block well
 KEPT = 48  # the best of the cost model
 
 
@@ -52,6 +53,8 @@ def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
         if columns == 0 and count and not reduced:
             continue
         inner = kernel.domain[count - columns :]
+        if columns > 1 and _is_long(kernel, columns - 1):
+            continue  # one axis fewer is enough for a block
         if has_rows and not row_reductions(kernel, inner):
             continue  # a row's reduction would be done again for each of its elements
         serial = [e for e in reduced if e not in row_reductions(kernel, inner)] if columns else []
@@ -60,6 +63,11 @@ def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
             yield columns, -2, True
         if columns == 1 and not reduced:
             yield from ((1, n, False) for n in reversed(range(count - 1)))
+
+
+def _is_long(kernel: Loops, columns: int) -> bool:
+    extent = product(a.extent for a in kernel.domain[len(kernel.domain) - columns :])
+    return not isinstance(extent, int) or extent >= LONG
 
 
 def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[str, int]) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,13 @@ from burnish.plan import Plan
 from burnish.target import parse_target
 from burnish.tune import TimingCache, Tuner, hardware
 from burnish.tune.entry import Entry
+from burnish.tune.trial import Trial
 from tests.tune.programs import HERE, V3, entry, last_is_best, net, program
+
+
+@pytest.fixture(autouse=True)
+def candidates_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trial, "plan", lambda self, schedule, target: Plan(None, {}))
 
 
 def tuner(path: Path, **changes: object) -> Tuner:

@@ -12,8 +12,6 @@ from burnish.dtypes import DType
 from burnish.lower.task import Slot
 from burnish.targets.cuda.attention_text import LOG2E, Attention, Piece
 
-_FEW_BLOCKS = 8
-
 
 def write(a: Attention) -> str:
     """The module's text. After it, `a.parameters()` is complete."""
@@ -113,8 +111,10 @@ def _loops(a: Attention) -> list[str]:
         return [*lines, *_loop(a, start, end, True)]
     if fits:
         return [*lines, *_loop(a, start, end, False)]
-    if isinstance(a.keys, int) and a.splits == 1 and a.keys <= step * _FEW_BLOCKS:  # loads overlap in one loop only
-        return _loop(a, "0", keys, True)
+    if isinstance(a.keys, int) and a.splits == 1:
+        whole = str(a.keys // step * step)
+        first = _loop(a, "0", whole, False) if whole != "0" else []
+        return [*first, *_loop(a, whole, keys, True)]
     lines.append(f"whole = {start} + tl.maximum({end} - {start}, 0) // {step} * {step}")
     return [*lines, *_loop(a, start, "whole", False), *_loop(a, "whole", end, True)]
 

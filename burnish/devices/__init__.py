@@ -67,11 +67,11 @@ class Session(Protocol):
     def adopt(self, value: object, spec: TensorSpec, role: str) -> Array | None:
         """A foreign tensor in this device's memory, as an array; None for what does not lie there."""
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
-        """A fresh array for a result."""
+    def fresh(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
+        """A new array, for what the plan writes into this storage."""
 
-    def place(self, number: int, array: Array, is_fresh: bool) -> None:
-        """What the plan writes into this storage goes into the array. is_fresh: made for this call by `empty`."""
+    def place(self, number: int, array: Array) -> None:
+        """What the plan writes into this storage goes into the caller's array."""
 
     def launch(self, steps: Launches) -> None:
         """All of them, in order."""

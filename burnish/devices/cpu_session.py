@@ -86,10 +86,12 @@ class CpuSession:
     def adopt(self, value: object, spec: TensorSpec, role: str) -> None:
         return None
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
-        return np.empty(shape, dtype)
+    def fresh(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
+        array: Array = np.empty(shape, dtype)
+        self._buffers[number] = address_of(array)
+        return array
 
-    def place(self, number: int, array: Array, is_fresh: bool) -> None:
+    def place(self, number: int, array: Array) -> None:
         self._buffers[number] = address_of(array)
 
     def launch(self, steps: Launches) -> None:

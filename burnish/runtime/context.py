@@ -200,11 +200,11 @@ class Context:
         for n, spec in self._layout.direct:
             shape = bound.outputs[n]
             assert shape is not None, spec
-            if is_fresh := not out or spec.name not in out:
-                array = session.empty(shape, spec.dtype.numpy, on_device)
-            else:
-                array = accept_output(out[spec.name], spec, shape, (*arrays, *results.values()), session.adopt)
-            session.place(spec.storage, array, is_fresh)
+            if not out or spec.name not in out:
+                results[spec.name] = session.fresh(spec.storage, shape, spec.dtype.numpy, on_device)
+                continue
+            array = accept_output(out[spec.name], spec, shape, (*arrays, *results.values()), session.adopt)
+            session.place(spec.storage, array)
             results[spec.name] = array
         return results
 

@@ -105,7 +105,13 @@ class CudaSession:
     def adopt(self, value: object, spec: TensorSpec, role: str) -> DeviceArray | None:
         return adopt(value, spec, role, self._driver, self._stream, self._order)
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
+    def fresh(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
+        """It lies elsewhere in each call; kernels write to a fixed place, which keeps graphs usable."""
+        array = self._new(shape, dtype, on_device)
+        self._place_ours(number, array)
+        return array
+
+    def _new(self, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
         if not on_device:
             return np.empty(shape, dtype)
         block = self._pool.take(math.prod(shape) * dtype.itemsize)
@@ -113,14 +119,17 @@ class CudaSession:
         self._fresh.append(array)
         return array
 
-    def place(self, number: int, array: Array, is_fresh: bool) -> None:
-        """A fresh array lies elsewhere in each call; kernels write to a fixed place, which keeps graphs usable."""
-        if isinstance(array, DeviceArray) and not is_fresh and array.address % ALIGN_BYTES == 0:
+    def place(self, number: int, array: Array) -> None:
+        if isinstance(array, DeviceArray) and array.address % ALIGN_BYTES == 0:
             self._table[number] = array.address
         else:
-            with self._driver.current():
-                self._table[number] = self._buffer(number, array.nbytes)
-            self._results.append((number, array))
+            self._place_ours(number, array)
+
+    def _place_ours(self, number: int, array: Array) -> None:
+        """Into the session's own memory, and from there into the array."""
+        with self._driver.current():
+            self._table[number] = self._buffer(number, array.nbytes)
+        self._results.append((number, array))
 
     def launch(self, steps: Launches) -> None:
         key = self._key(steps)
@@ -195,7 +204,7 @@ class CudaSession:
     def collect(
         self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...], into: Array | None, on_device: bool
     ) -> Array:
-        array = self.empty(shape, dtype, on_device) if into is None else into
+        array = self._new(shape, dtype, on_device) if into is None else into
         self._results.append((number, array))
         return array
 

@@ -12,11 +12,11 @@ from burnish.dtypes import DType
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops, Slot, Store
 from burnish.ops.expr import Axis, axis, binary, cast, const, dim, load, reduce, unary, where
-from burnish.target import ARCHITECTURES, parse_target
+from burnish.target import parse_target
 from burnish.targets.cuda import loops
-from burnish.targets.cuda.compile import Cubin, try_sources
 from tests.targets.cpu.reference_loops import Reference, dense
 from tests.targets.cuda.interpret import interpret
+from tests.targets.cuda.loops_tasks import at, depthwise, layer_norm, softmax
 
 F32, I64 = DType.F32, DType.I64
 HOPPER = parse_target("cuda:sm_90a")
@@ -58,10 +58,6 @@ def out(count, dtype=F32):
     return np.full(count, 77, dtype.numpy)
 
 
-def at(*axes):
-    return [axis(a) for a in axes]
-
-
 @pytest.mark.parametrize("dtype", [F32, DType.F16, DType.BF16, DType.F64, DType.I32, DType.U8, I64], ids=str)
 @pytest.mark.parametrize("shape", [(1,), (5, 3), (2, 3, 37), (17, 64)], ids=str)
 def test_pointwise_with_broadcasting(shape, dtype):
@@ -86,14 +82,6 @@ def test_transposes(order):
     found = loops.schedules(kernel, HOPPER, {})
     for schedule in spread(found, 3):
         check(kernel, [normal(shape), out(5 * 33 * 18)], schedule=schedule)
-
-
-def test_a_transpose_puts_both_contiguous_axes_in_the_tile():
-    a, b = Axis("i0", 512), Axis("i1", 1024)
-    value = load(0, F32, at(b, a))
-    kernel = Loops((dense(F32, (1024, 512)), dense(F32, (512, 1024))), (a, b), (Store(1, tuple(at(a, b)), value),))
-    best = loops.schedules(kernel, HOPPER, {})[0]
-    assert min(best.integer("rows"), best.integer("block")) >= 8
 
 
 @pytest.mark.parametrize("kind", ["sum", "max", "min", "prod"])
@@ -132,19 +120,6 @@ def test_an_empty_reduction_gives_its_neutral_value():
         np.testing.assert_array_equal(y, np.full(3, want))
 
 
-def softmax(rows, columns, dtype=F32):
-    i, j, r, s = Axis("i0", rows), Axis("i1", columns), Axis("r0_0", columns), Axis("r1_0", columns)
-
-    def x(a):
-        return cast(load(0, dtype, at(i, a)), F32)
-
-    largest = reduce("max", [r], x(r))
-    total = reduce("sum", [s], unary("exp", x(s) - largest))
-    value = cast(unary("exp", x(j) - largest) / total, dtype)
-    slot = dense(dtype, (rows, columns))
-    return Loops((slot, slot), (i, j), (Store(1, tuple(at(i, j)), value),))
-
-
 @pytest.mark.parametrize("columns", [1, 7, 64, 100])
 def test_softmax_in_one_pass_and_in_several(columns):
     kernel = softmax(5, columns)
@@ -169,22 +144,6 @@ def test_one_source_serves_every_dynamic_shape(rows, columns):
     sizes = {"n": 8, "m": 100}
     for schedule in spread(loops.schedules(kernel, HOPPER, sizes), 2):
         check(kernel, [normal((rows, columns)), out(rows * columns)], {"n": rows, "m": columns}, schedule)
-
-
-def layer_norm(rows, columns, dtype=F32):
-    i, j, r = Axis("i0", rows), Axis("i1", columns), Axis("r0_0", columns)
-    r2 = Axis("r1_0", columns)
-    count = const(columns, F32)
-
-    def x(a):
-        return cast(load(0, dtype, at(i, a)), F32)
-
-    mean = reduce("sum", [r], x(r)) / count
-    centred = x(r2) - mean
-    variance = reduce("sum", [r2], centred * centred) / count
-    value = (x(j) - mean) / unary("sqrt", variance + const(1e-5, F32)) * load(1, F32, at(j))
-    slot = dense(dtype, (rows, columns))
-    return Loops((slot, dense(F32, (columns,)), slot), (i, j), (Store(2, tuple(at(i, j)), cast(value, dtype)),))
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (5, 33), (4, 96), (2, 200)], ids=str)
@@ -216,26 +175,6 @@ def test_a_reduction_over_columns_of_reductions_that_depend_on_them():
         check(kernel, [normal((4, 3, 40)), out(4)], schedule=schedule)
 
 
-def depthwise(n, h, w, c, k, stride=1):
-    p = k // 2
-    oh, ow = (h - 1) // stride + 1, (w - 1) // stride + 1
-    i = [Axis(f"i{m}", e) for m, e in enumerate((n, oh, ow, c))]
-    r = [Axis("r0_0", k), Axis("r0_1", k)]
-    y, x = (axis(i[m + 1]) * stride + axis(r[m]) - p for m in (0, 1))
-
-    def inside(v, extent):
-        return binary("and", binary("ge", v, const(0, I64)), binary("lt", v, const(extent, I64)))
-
-    def clamped(v, extent):
-        return binary("max", binary("min", v, const(extent - 1, I64)), const(0, I64))
-
-    pixel = load(0, F32, [axis(i[0]), clamped(y, h), clamped(x, w), axis(i[3])])
-    taken = where(binary("and", inside(y, h), inside(x, w)), pixel, 0.0)
-    value = reduce("sum", r, taken * load(1, F32, [axis(r[0]), axis(r[1]), axis(i[3])]))
-    slots = (dense(F32, (n, h, w, c)), dense(F32, (k, k, c)), dense(F32, (n, oh, ow, c)))
-    return Loops(slots, tuple(i), (Store(2, tuple(at(*i)), value),)), n * oh * ow * c
-
-
 @pytest.mark.parametrize("h, w, c, k, stride", [(5, 7, 8, 3, 1), (8, 5, 5, 3, 2), (5, 6, 16, 5, 1), (4, 9, 4, 7, 1)])
 def test_depthwise_convolution(h, w, c, k, stride):
     kernel, count = depthwise(1, h, w, c, k, stride)
@@ -253,11 +192,6 @@ def test_neighbouring_windows_share_what_they_read(k, stride, repeat):
     source = check(kernel, arrays, schedule=Schedule.of("loops", **options))
     if k == 3:
         assert source.text.count("tl.load(slot0") == 3 * (k + (repeat - 1) * stride)
-
-
-def test_large_batches_take_neighbouring_windows_together():
-    kernel, _ = depthwise(64, 56, 56, 96, 3)
-    assert loops.schedules(kernel, HOPPER, {})[0].integer("repeat") > 1
 
 
 def test_global_average_pooling_has_programs_for_few_channels_each():
@@ -340,62 +274,3 @@ def test_reverse_strides():
     value = load(0, F32, [axis(i), const(29, I64) - axis(j)])
     kernel = Loops((dense(F32, (4, 30)), dense(F32, (4, 30))), (i, j), (Store(1, tuple(at(i, j)), value),))
     check(kernel, [normal((4, 30)), out(120)])
-
-
-def test_schedules_are_the_same_twice_and_sources_too():
-    kernel = layer_norm(64, 768)
-    found = loops.schedules(kernel, HOPPER, {})
-    assert found == loops.schedules(layer_norm(64, 768), HOPPER, {})
-    assert len(set(found)) == len(found)
-    assert loops.emit(kernel, found[0], HOPPER) == loops.emit(layer_norm(64, 768), found[0], HOPPER)
-
-
-def test_a_row_is_kept_in_registers_and_few_rows_have_many_threads():
-    best = loops.schedules(layer_norm(128, 768, DType.F16), HOPPER, {})[0]
-    assert best.integer("block") == 1024
-    assert best.integer("rows") == 1
-    assert best.integer("warps") >= 4
-
-
-def test_only_newer_chips_overlap_launches():
-    kernel = softmax(4, 64)
-    for name in ARCHITECTURES:
-        target = parse_target(f"cuda:{name}")
-        source = loops.emit(kernel, loops.schedules(kernel, target, {})[0], target)
-        assert source.overlaps == ("gdc_wait()" in source.text) == (target.capability >= 90)
-
-
-KERNELS = {
-    "softmax": softmax(64, 300, DType.F16),
-    "layer_norm": layer_norm(64, 768, DType.F16),
-    "long_rows": layer_norm(2, 40000),
-    "depthwise": depthwise(1, 14, 14, 64, 3)[0],
-    "dynamic": softmax(symbol("n"), symbol("m")),
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "dynamic",
-        "depthwise",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("softmax", "layer_norm", "long_rows")),
-    ],
-)
-def test_every_architecture_compiles_the_first_choice(name):
-    kernel = KERNELS[name]
-    tasks = []
-    for architecture in ARCHITECTURES:
-        target = parse_target(f"cuda:{architecture}")
-        tasks.append((loops.emit(kernel, loops.schedules(kernel, target, {})[0], target), target))
-    for found in try_sources(tasks):
-        assert isinstance(found, Cubin), str(found)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", KERNELS)
-def test_every_schedule_compiles(name):
-    kernel = KERNELS[name]
-    tasks = [(loops.emit(kernel, s, HOPPER), HOPPER) for s in loops.schedules(kernel, HOPPER, {})]
-    for found in try_sources(tasks):
-        assert isinstance(found, Cubin), str(found)

@@ -11,6 +11,7 @@ from burnish.dtypes import DType
 from burnish.targets.cuda.contraction_copy import BOX_EXTENT, LARGEST_STEP
 from burnish.targets.cuda.contraction_cost import CostModel
 from burnish.targets.cuda.contraction_shape import Coordinate, copied_a, copied_b, pixels_of, reduction_of
+from burnish.targets.cuda.contraction_split import MOST_SHARING
 from burnish.targets.cuda.contraction_tile import Tile
 
 COPIES_SINCE = 90
@@ -60,6 +61,8 @@ class Candidates:
         if tile.is_copied and not (self.can_copy and self._fits_boxes(tile)):
             return False
         if tile.flat and (tile.is_copied or not all(isinstance(r.extent, int) for r in self.shape.reduce[1:])):
+            return False
+        if tile.shared and (tile.split not in (2, 4, MOST_SHARING) or tile.m < tile.split):
             return False
         if (tile.persistent and tile.split > 1) or (tile.early and not self.model.fits_early(tile)):
             return False
@@ -140,6 +143,8 @@ class Candidates:
             each = -(-steps // split)
             useful = each * (split - 1) < steps and each * base.k >= 128
             if split == 1 or (useful and programs * split <= 2 * self.model.chip.processors):
+                if split in (2, 4, MOST_SHARING) and programs * split <= self.model.chip.processors:
+                    yield replace(base, split=split, shared=True)
                 yield replace(base, split=split)
 
     def _staged(self, tile: Tile) -> Iterator[Tile]:

@@ -188,7 +188,8 @@ class CostModel:
         epilogue = (fit.epilogue + tile.m * tile.n * late / fit.epilogue_rate) / min(together, 3)
         time = share * (steps * each + epilogue) + self._fill(tile, together)
         if tile.split > 1:
-            time += fit.add + tile.m * tile.n * 4 * tile.split / fit.add_rate
+            parts = 1 if tile.shared else tile.split
+            time += fit.add + tile.m * tile.n * 4 * parts / fit.add_rate
         floor = (
             self.least_bytes / self.chip.bandwidth * (1 + fit.crowd / (2 * together if tile.persistent else together))
         )

@@ -42,7 +42,9 @@ def early_loads(f: Frame) -> list[EarlyLoad]:
     if any(e.op == "where" for e in nodes):
         return []
     found = [_early(f, e) for e in dict.fromkeys(nodes) if e.op == "load"]
-    return [e for e in found if e is not None and (f.tile.early or len(e.dims) < 2)]
+    columns_only = f.tile.shared  # its epilogue has other rows than its sum
+    kept = [e for e in found if e is not None and (f.tile.early or len(e.dims) < 2)]
+    return [e for e in kept if not (columns_only and 0 in e.dims)]
 
 
 def write_early_loads(f: Frame) -> None:

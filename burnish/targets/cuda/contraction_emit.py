@@ -1,9 +1,6 @@
 """The text of a contraction's kernel.
 
-    place of the tile -> (what other launches write is there) -> loop over k -> (parts of a split are added) -> epilogue
-
-A split sum: each part goes to the workspace; the program that comes last, as a counter says, adds all parts in their
-order, sets the counter back and does the epilogue. Nobody waits, so programs may run in any order and number.
+place of the tile -> (what other launches write is there) -> loop over k -> (parts of a split are added) -> epilogue
 """
 
 from __future__ import annotations
@@ -20,8 +17,9 @@ from burnish.targets.cuda.contraction_early import write_early_loads
 from burnish.targets.cuda.contraction_epilogue import write_epilogue
 from burnish.targets.cuda.contraction_frame import Frame, accumulator_kind, write_place, write_starts
 from burnish.targets.cuda.contraction_load import write_addresses, write_loads
+from burnish.targets.cuda.contraction_split import write_parts
 from burnish.targets.cuda.contraction_tile import Tile
-from burnish.targets.cuda.source import Parameter, Source, Workspace
+from burnish.targets.cuda.source import Parameter, Source
 
 PREFETCH = """@triton.jit
 def prefetch(pointers):
@@ -101,8 +99,9 @@ def _write_tile(f: Frame) -> None:
     f.indent -= 1
     f.line("sums = acc.T" if tile.swap else "sums = acc")
     if tile.split > 1:
-        _write_parts(f)
-    write_epilogue(f)
+        write_parts(f, write_epilogue)
+    else:
+        write_epilogue(f)
 
 
 def _write_product(f: Frame) -> None:
@@ -139,25 +138,6 @@ def operand_kind(a: DType, b: DType, target: Target) -> DType | None:
     if a.is_float and b.is_float:
         return DType.F64 if DType.F64 in (a, b) else DType.F32
     return None
-
-
-def _write_parts(f: Frame) -> None:
-    """Add the parts of a split sum; only the last program goes on."""
-    tile, dtype = f.tile, f.shape.accumulator
-    size = tile.m * tile.n
-    f.parameters["partial"] = Workspace("partial", dtype, f.tiles * (tile.split * size * dtype.size_bytes))
-    f.parameters["counters"] = Workspace("counters", DType.I32, f.tiles * 4, zeroed=True)
-    f.line(f"inner = tl.arange(0, {tile.m})[:, None] * {tile.n} + tl.arange(0, {tile.n})[None, :]")
-    f.line(f"parts = partial + place.to(tl.int64) * {tile.split * size}")
-    f.line(f"tl.store(parts + part * {size} + inner, sums)")
-    f.line("tl.debug_barrier()")
-    f.line('arrived = tl.atomic_add(counters + place, 1, sem="acq_rel")')
-    f.line(f"if arrived == {tile.split - 1}:")
-    f.indent += 1
-    f.line("tl.store(counters + place, 0)")
-    f.line('sums = tl.load(parts + inner, cache_modifier=".cg")')
-    f.line(f"for other in tl.static_range(1, {tile.split}):")
-    f.line(f'    sums += tl.load(parts + other * {size} + inner, cache_modifier=".cg")')
 
 
 def _parameters(f: Frame) -> tuple[Parameter, ...]:

@@ -45,6 +45,7 @@ class Frame:
     lines: Lines = field(default_factory=Lines)
     indent: int = 1
     parameters: dict[str, Parameter] = field(default_factory=dict)
+    slice: tuple[str, int] | None = None  # the epilogue's rows: which slice of the tile's, and how many
 
     @cached_property
     def shape(self) -> Shape:
@@ -183,7 +184,8 @@ def write_pixels(f: Frame, inside: bool = False) -> None:
     inside: rows that do not exist are the last one, so that they can be read (flattened pixels only)
     """
     runs = f.pixels
-    f.line(f"row = tl.arange(0, {f.tile.m})")
+    whole = f"tl.arange(0, {f.tile.m})"
+    f.line(f"row = {f'{f.slice[0]} * {f.slice[1]} + tl.arange(0, {f.slice[1]})' if f.slice else whole}")
     if len(f.box) > 1:
         write_counters(f, "row", f.box, [f"pixel{i}" for i in range(len(runs))])
         for i, width in enumerate(f.box):

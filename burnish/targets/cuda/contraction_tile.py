@@ -6,6 +6,7 @@ box         copy: pixels of a tile along each pixel run, outer to inner; their p
 swap        acc^T = B^T A^T: columns go where the tensor core wants 64 rows or more, so that few pixels do not waste it
 flat        load: steps over taps and channels as one run, see contraction_shape.py
 split       programs that share the sum of one tile; the last of them to come adds the parts, always in the same order
+shared      split: every program does a share of the rows, where otherwise the last one does all
 band        pixel tiles that neighbouring programs go through before they move on to other columns (L2 reuse)
 persistent  programs a processor; each works through many tiles. 0: a program a tile
 direct      store: every store by addresses, even where the copy engine could
@@ -37,6 +38,7 @@ class Tile:
     swap: bool = False
     flat: bool = False
     split: int = 1
+    shared: bool = False
     warps: int = 4
     stages: int = 3
     band: int = 1

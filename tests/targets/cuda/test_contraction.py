@@ -11,7 +11,7 @@ from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.lower.task import Contraction
 from burnish.target import Target, parse_target
-from burnish.targets.cuda import contraction
+from burnish.targets.cuda import contraction, contraction_split
 from burnish.targets.cuda.contraction_tile import Tile
 from tests.targets.cuda.contraction_tasks import (
     aligned,
@@ -28,6 +28,12 @@ BATCH = symbol("batch")
 SIZES = {"batch": 3}
 # stored values are rounded once
 STEPS = {DType.F16: 2.0**-10, DType.BF16: 2.0**-7, DType.F32: 2.0**-20, DType.F64: 2.0**-45}
+
+
+@pytest.fixture(autouse=True)
+def few_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run one after the other here: whoever waits for the others gives up, and should do so soon."""
+    monkeypatch.setattr(contraction_split, "POLLS", 4)
 
 
 def check(kernel: Contraction, tile: Tile, target: Target = H200, sizes: Mapping[str, int] = SIZES) -> None:
@@ -66,6 +72,7 @@ PRODUCTS = {
     "B repeated": (matmul(20, 24, 40, batch=(3, 2), b_batch=(1, 2), packed=False), Tile("load", 16, 16, 16)),
     "B a batch of constants": (matmul(20, 24, 40, batch=(3,), **EPILOGUE), Tile("load", 16, 16, 16)),
     "parts": (matmul(20, 40, 72, **EPILOGUE), Tile("load", 16, 32, 16, split=3)),
+    "shared parts": (matmul(20, 40, 72, **EPILOGUE), Tile("load", 16, 32, 16, split=4, shared=True)),
     "a band": (matmul(80, 40, 16), Tile("load", 16, 16, 16, band=3)),
     "rows of any number": (matmul(BATCH * 7, 24, 40, **EPILOGUE), Tile("load", 16, 16, 16)),
     "everything of any number": (matmul(BATCH, BATCH, BATCH, batch=(2,), packed=False), Tile("load", 16, 16, 16)),
@@ -87,6 +94,10 @@ PRODUCTS = {
     ),
     "copy: B a batch of constants": (matmul(20, 24, 40, batch=(3,)), Tile("copy", 16, 16, 16)),
     "copy: parts": (matmul(20, 40, 72, **EPILOGUE), Tile("copy", 16, 32, 16, swap=True, split=3)),
+    "copy: shared parts": (
+        matmul(20, 40, 72, **EPILOGUE),
+        Tile("copy", 16, 32, 16, swap=True, split=2, shared=True),
+    ),
     "copy: more parts than steps": (matmul(20, 24, 40), Tile("copy", 16, 32, 16, split=4)),
     "copy: persistent": (matmul(2200, 24, 16), Tile("copy", 16, 32, 16, persistent=1)),
     "copy: rows of any number": (matmul(BATCH, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16, split=2)),
@@ -176,6 +187,10 @@ CONVOLUTIONS = {
     "copy: images of any number, parts": (
         convolution(BATCH, 16, (7, 7), 24, (3, 3), pads=(1, 1), **EPILOGUE),
         Tile("copy", 16, 32, 16, box=(2, 2, 4), swap=True, split=2),
+    ),
+    "copy: images of any number, shared parts": (
+        convolution(BATCH, 16, (7, 7), 24, (3, 3), pads=(1, 1), **EPILOGUE),
+        Tile("copy", 16, 32, 16, box=(2, 2, 4), swap=True, split=8, shared=True),
     ),
     "copy: images of any size": (
         convolution(BATCH, 16, (BATCH + 3, BATCH + 4), 24, (3, 3), stride=2, pads=(1, 1), **EPILOGUE),

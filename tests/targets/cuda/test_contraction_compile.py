@@ -68,6 +68,10 @@ MAIN = {
         MORE["split"],
         Tile("copy", 16, 64, 128, box=(2, 8), swap=True, stages=6, split=8, prefetch=True),
     ),
+    "3x3, shared parts": (
+        MORE["split"],
+        Tile("copy", 32, 64, 128, box=(4, 8), swap=True, stages=4, split=8, shared=True, prefetch=True),
+    ),
     "product": (MORE["large"], Tile("copy", 128, 256, 64, warps=8, stages=4)),
     "product by addresses": (MORE["large"], Tile("load", 128, 128, 64, stages=3)),
 }

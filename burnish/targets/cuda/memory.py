@@ -26,7 +26,7 @@ def load(scope: Emitter, expr: Expr) -> Value:
     if scope.guard is not None and address.atoms:
         address, changed = _unclamped(address, scope.assumed)
         guard = scope.guard if changed else guard
-    offset = _offset(scope, address)
+    offset = offset_of(scope, address)
     comes_from_data = any(scope.facts.loads(atom) for atom, _ in address.atoms)
     if comes_from_data and not scope.facts.is_inside(expr):
         offset = _clamped(scope, offset, slot)
@@ -52,7 +52,7 @@ def store(scope: Emitter, number: int, index: Sequence[Expr], value: Value) -> N
         value = Value(scope.let(arithmetic.cast("int1", value.text)), "int1", value.dims)
     text = value.text if stored_kind(wanted) == value.kind else f"{value.text}.to(tl.{stored_kind(wanted)})"
     address = scope.facts.address(number, tuple(index))
-    offset = _offset(scope, address)
+    offset = offset_of(scope, address)
     if not offset.dims and scope.zero:
         offset = Value(f"{offset.text} + {scope.zero}", offset.kind)
     place, mask = _pointer(scope, number, offset, _mask(scope, _address_axes(scope, address)))
@@ -91,7 +91,7 @@ def _pointer(scope: Emitter, slot: int, offset: Value, mask: Value | None) -> tu
     return place, masking
 
 
-def _offset(scope: Emitter, address: Address) -> Value:
+def offset_of(scope: Emitter, address: Address) -> Value:
     """The flat element offset: what is the same in all lanes first."""
     terms: list[Value] = []
     for variable, coefficient in address.form.coefficients.items():

@@ -95,12 +95,18 @@ class _Pool:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         command = [sys.executable, "-c", "from burnish.targets.cuda.compile_pool import work; work()"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
-            alive = True
-            while alive and self.failure is None and (task := self._next()) is not None:
-                answer = _ask(process, task)
-                alive = answer is not None
-                with self.lock:
-                    self.finished(task, answer or _died(task))
+            try:
+                self._hand_out(process)
+            finally:
+                process.communicate()  # ends its input, and waits for it: an interruption would not
+
+    def _hand_out(self, process: subprocess.Popen[bytes]) -> None:
+        alive = True
+        while alive and self.failure is None and (task := self._next()) is not None:
+            answer = _ask(process, task)
+            alive = answer is not None
+            with self.lock:
+                self.finished(task, answer or _died(task))
 
     def _next(self) -> Task | None:
         try:

@@ -7,11 +7,8 @@ steps (few channels) each of k elements has its own place, and the test is one o
 from __future__ import annotations
 
 from burnish.dims import Dim
-from burnish.lower.contraction_runs import Run
 from burnish.lower.task import Window
 from burnish.targets.cuda.contraction_frame import Frame, write_counters, write_pixels
-from burnish.targets.cuda.contraction_shape import pixel_count
-from burnish.targets.cuda.contraction_tile import Tile
 
 
 def write_addresses(f: Frame) -> None:
@@ -136,11 +133,3 @@ def _at_groups(f: Frame, slot: int) -> str:
 
 def _flat_group(f: Frame) -> str:
     return "group" if f.shape.groups else ""
-
-
-def fits_by_address(tile: Tile, taps: tuple[Run, ...], channel: Run) -> bool:
-    """Chunks need a first run; a flat step needs known extents of all but the outermost."""
-    return not tile.flat or all(isinstance(r.extent, int) for r in (*taps[1:], channel))
-
-
-__all__ = ["fits_by_address", "packed_shape", "pixel_count", "write_addresses", "write_loads"]

@@ -5,8 +5,8 @@ shared  every program waits for the others and does its share of the rows: the p
 
 Nobody may wait for ever: programs of other launches might hold the places of those it waits for. So a program that has
 asked POLLS times gives up, which the counter notes, and the last one to come does its rows too. Whatever happens, the
-sums are the same. The counter has arrivals in its low 16 bits and above them a bit for each program that gave up; beside
-it stands how many have left: the last to leave sets both back.
+sums are the same. The counter has arrivals in its low 16 bits, and above them a bit for each program that gave up.
+Beside it stands how many have left: the last to leave sets both back.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
                 left = elapsed / (done + 1) * len(waiting)
                 search.explain(f"tuned {done + 1} of {total}: {_line(entry)}; {left:.0f} s to go")
     except KeyboardInterrupt:
-        left = _left(found.missing)
-        found.notes.append(f"{target}: tuning was interrupted; {left}; the build goes on, Ctrl-C once more ends it")
+        rest = _left(found.missing)
+        found.notes.append(f"{target}: tuning was interrupted; {rest}; the build goes on, Ctrl-C once more ends it")
         return found
     except BurnishError as error:
         if error.code != DEVICE_LOST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from itertools import product
 from math import prod
 
 from burnish.dtypes import DType
@@ -153,16 +154,17 @@ class Candidates:
         band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
         many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
         prefetch = self.kernel.packed and self.target.capability >= COPIES_SINCE and not many
+        flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
+        depths = (3, 4) if area >= 8192 else (4, 6)
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
-            for stages in sorted({min(steps, s) for s in ((3, 4) if area >= 8192 else (4, 6))}):
+            for stages in sorted({min(steps, s) for s in depths}):
                 found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
                 if tile.split == 1:
                     yield replace(found, early=True)
                 yield found
-                flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
-                if many and flows and self.model.floor > WORTH_PERSISTING:
-                    for each in (1, 2):
-                        yield replace(found, persistent=each, prefetch=False, stages=max(2, stages))
+            if many and flows and self.model.floor > WORTH_PERSISTING:  # its pipeline goes on from tile to tile
+                for each, stages in product((1, 2), (2, *depths) if steps <= 2 else depths):
+                    yield replace(tile, warps=warps, stages=stages, band=band, persistent=each)
 
     def _precision(self) -> str:
         if self.model.multiplied is DType.F32 and self.target.capability >= 80:

@@ -20,7 +20,7 @@ from burnish.dims import Dim, evaluate, symbols
 from burnish.dtypes import DType
 from burnish.lower.contraction_runs import Shape, analyse
 from burnish.lower.task import Contraction
-from burnish.ops.expr import walk
+from burnish.ops.expr import COSTLY, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
 from burnish.targets.cuda.contraction_emit import operand_kind
@@ -29,6 +29,9 @@ from burnish.targets.cuda.contraction_tile import Tile
 
 USUAL = 64  # a symbol that nobody knows
 WARPGROUP_ROWS = 64
+_FREE = frozenset({"acc", "axis", "cast", "const", "dim", "load"})
+_COSTLY_INSTRUCTIONS = 40
+_INSTRUCTION_RATE = 220e3  # per us and processor
 MOST_REGISTERS = 240  # of a thread
 
 
@@ -116,6 +119,12 @@ class CostModel:
         return sum(self.kernel.slots[e.attr].dtype.size_bytes for e in found)
 
     @cached_property
+    def instructions(self) -> float:
+        """Of the epilogue, for each element: what takes a polynomial takes dozens."""
+        nodes = dict.fromkeys(e for s in self.kernel.stores for e in walk(s.value) if e.op not in _FREE)
+        return sum(_COSTLY_INSTRUCTIONS if e.op in COSTLY else 1.5 for e in nodes)
+
+    @cached_property
     def stored_bytes(self) -> int:
         return sum(self.kernel.slots[s.slot].dtype.size_bytes for s in self.kernel.stores)
 
@@ -186,7 +195,9 @@ class CostModel:
         each = max(self._multiply(tile), self._fetch(tile), self._wait(tile, share) / together)
         late = self.stored_bytes + (0 if tile.early else self.residual_bytes)
         epilogue = (fit.epilogue + tile.m * tile.n * late / fit.epilogue_rate) / min(together, 3)
-        time = share * (steps * each + epilogue) + self._fill(tile, together)
+        arithmetic = tile.m * tile.n * self.instructions / _INSTRUCTION_RATE
+        alone = arithmetic * (1.0 if together == 1 else 0.6 / together)  # others multiply meanwhile
+        time = share * (steps * each + epilogue + alone) + self._fill(tile, together)
         if tile.split > 1:
             parts = 1 if tile.shared else tile.split
             time += fit.add + tile.m * tile.n * 4 * parts / fit.add_rate

@@ -9,6 +9,7 @@ import pytest
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.lower.task import Contraction
+from burnish.ops import expr as ex
 from burnish.target import parse_target
 from burnish.targets.cuda import contraction
 from burnish.targets.cuda.chips import chip_of
@@ -120,3 +121,13 @@ def test_the_model_is_near_what_was_measured(name: str):
     kernel, us = MEASURED[name]
     (first, *_) = tiles(kernel)
     assert 0.6 * us < CostModel(kernel, H200, {}).microseconds(first) < 1.4 * us
+
+
+def test_a_costly_epilogue_is_done_while_another_program_multiplies():
+    plain = matmul(16384, 3072, 768, bias=True)
+    (store,) = plain.stores
+    gelu = replace(plain, stores=(replace(store, value=ex.cast(ex.unary("erf", store.value.args[0]), DType.F16)),))
+    assert tiles(plain)[0].persistent == 1
+    model = CostModel(gelu, H200, {})
+    (first, *_) = tiles(gelu)
+    assert (first.persistent or model.resident(first)) >= 2

@@ -67,11 +67,18 @@ class Candidates:
             return False
         if (tile.persistent and tile.split > 1) or (tile.early and not self.model.fits_early(tile)):
             return False
+        if 100 <= self.target.capability < 120 and not self._suits_sm_100(tile):
+            return False
         if tile.prefetch and not (self.kernel.packed and self.target.capability >= COPIES_SINCE):
             return False
         words = max(4, self.shape.accumulator.size_bytes) // 4
         fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
         return fits and tile.split >= 1 and tile.stages >= 1 and self.model.resident(tile) >= max(1, tile.persistent)
+
+    def _suits_sm_100(self, tile: Tile) -> bool:
+        """What Triton 3.6 compiles there: f64 only in small tiles, persistent loops need too much shared memory."""
+        is_small = max(tile.m, tile.n) <= 32
+        return tile.persistent == 0 and (self.model.multiplied is not DType.F64 or is_small)
 
     def _fits_boxes(self, tile: Tile) -> bool:
         assert self.a_axes is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from burnish.devices.hardware import device_name
 from burnish.tune.cache import Conflict, TimingCache
 from burnish.tune.entry import Entry, Key
-from burnish.tune.hardware import device_name
 from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Timing, make_measure
 from burnish.tune.search import Search, tune

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from burnish.devices.hardware import device_name, find_device
 from burnish.errors import UserError
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Program
 from burnish.target import Target
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry
-from burnish.tune.hardware import device_name, find_device
 from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Measure, make_measure
 from burnish.tune.search import CANDIDATES, Explain, Progress, Search, tune

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import burnish
+from burnish.devices import hardware
 from burnish.devices.probe import Gpu, GpuReport
 from burnish.errors import UserError
 from burnish.plan import Plan
 from burnish.target import parse_target
-from burnish.tune import TimingCache, Tuner, hardware
+from burnish.tune import TimingCache, Tuner
 from burnish.tune.entry import Entry
 from burnish.tune.trial import Trial
 from tests.tune.programs import HERE, V3, entry, last_is_best, net, program

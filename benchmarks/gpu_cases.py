@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 TERAFLOPS, TERABYTES, LAUNCH_US = 781.0, 4.25, 1.2  # an H200: half-precision products, copies, a node of a graph
-TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2, "bf16": 2e-1}  # of the largest value: these weights amplify every rounding
+TOLERANCE = {"fp32": 1e-3, "fp16": 4e-2, "bf16": 2e-1}  # of the largest value: these weights amplify every rounding
 MOST_CHECKED = 8  # rows of a batch that are compared with the oracle
 
 

@@ -62,6 +62,12 @@ def test_every_architecture_has_cubins(architecture):
     assert (cubin.entry, cubin.threads, cubin.maps, cubin.trailing_pointers) == ("kernel", 64, (), 2)
 
 
+@pytest.mark.parametrize("architecture", ["sm_100", "sm_120"])
+def test_code_for_newer_chips_is_for_one_chip_alone(architecture):
+    """What devices/probe.py takes for granted; where this fails, later minor numbers may run the code too."""
+    assert f"{architecture}a".encode() in compile_one(SIMPLE, parse_target(f"cuda:{architecture}")).content
+
+
 def parameter_sizes(cubin):
     """The size of each parameter of the only kernel, from .nv.info.kernel (EIATTR_KPARAM_INFO: 4, 0x17)."""
     data, found = cubin, {}

@@ -7,6 +7,8 @@ import os
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -165,6 +167,25 @@ def test_an_exception_of_the_progress_report_ends_the_build():
 
     with pytest.raises(KeyboardInterrupt):
         compile_sources(variants(5), interrupt)
+
+
+def test_threads_take_turns_and_know_what_others_compiled(monkeypatch):
+    """The compiler's settings are the process's: two kernels at once would see each other's."""
+    inside, most, compiled = [], [], []
+
+    def slow(task):
+        inside.append(task)
+        time.sleep(0.01)
+        most.append(len(inside))
+        compiled.append(inside.pop())
+        return InternalError("E920", task[0].name)
+
+    monkeypatch.setattr(compile_pool, "_answer", slow)
+    tasks = variants(3)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: try_sources([tasks[n % 3]]), range(8)))
+    assert [a[0].what for a in answers] == [f"variant {n % 3}" for n in range(8)]
+    assert set(most) == {1} and len(compiled) == 3
 
 
 def test_without_triton_the_message_says_how_to_get_it(monkeypatch):

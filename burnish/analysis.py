@@ -79,7 +79,12 @@ class Analysis:
     program: Program
     notes: tuple[str, ...] = field(default_factory=tuple)
     decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
-    fallbacks: tuple[str, ...] = field(default_factory=tuple)  # a line for each node on the reference kernel
+    fallbacks: tuple[tuple[str, str], ...] = field(default_factory=tuple)  # nodes on the reference kernel, and why
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """As a plan keeps them."""
+        return (*self.notes, *(f"{node} runs on the reference kernel: {why}" for node, why in self.fallbacks))
 
 
 def analyze(
@@ -125,7 +130,7 @@ def analyze(
         report,
         inferred,
         program,
-        (*resolved.notes, *precision_notes(decisions)),
+        (*resolved.notes, *precision_notes(decisions, precision)),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
     )
@@ -140,12 +145,12 @@ def graph_bytes(model: ir.Model) -> bytes:
     return bytes(proto.SerializeToString(deterministic=True))
 
 
-def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[str]:
+def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str, str]]:
     """Every node on the reference kernel, and why."""
     for step in steps:
         if isinstance(step, ReferenceStep):
             reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "it has no native kernel")
-            yield f"{step.op_type} '{step.name}' runs on the reference kernel: {reason}"
+            yield f"{step.op_type} '{step.name}'", reason
         elif isinstance(step, Branch):
             yield from _fallbacks((*step.then, *step.otherwise), inferred)
 

@@ -109,7 +109,9 @@ def test_another_process_makes_the_same_bytes(tmp_path):
     root = os.getcwd()
     environment = {
         **os.environ, "PYTHONPATH": os.pathsep.join([root, *sys.path]), "PYTHONHASHSEED": "77", "HOME": "/nowhere",
-        "TRITON_CACHE_DIR": "/nowhere/cache", "TRITON_DISABLE_LINE_INFO": "0",
+        "TRITON_CACHE_DIR": "/nowhere/cache", "TRITON_DISABLE_LINE_INFO": "0", "TRITON_INTERPRET": "1",
+        "TRITON_DEFAULT_FP_FUSION": "0", "DISABLE_LLVM_OPT": "1", "DISABLE_PTXAS_OPT": "1", "PTXAS_OPTIONS": "-O0",
+        "TRITON_PTXAS_PATH": "/bin/false",
     }  # fmt: skip
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True

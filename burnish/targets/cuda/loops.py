@@ -36,6 +36,8 @@ def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[S
     if windows is None:
         return found
     patches = loops_window_schedule.ranked(kernel, windows, target, sizes)
+    if not patches:  # fewer channels than the smallest tile has
+        return found
     first, rest = patches[:PREFERRED], patches[PREFERRED:]
     return first + [s for pair in zip_longest(found[: len(patches)], rest) for s in pair if s is not None]
 

@@ -160,6 +160,12 @@ def test_large_batches_take_patches_and_small_images_have_warps_for_every_proces
     assert found == loops.schedules(kernel, HOPPER, {})
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_few_channels_have_schedules_too(channels):
+    offered = loops.schedules(image(1, 9, 9, channels, (3, 3)), HOPPER, {})
+    assert offered and (offered[0].template == "window") == (channels > 4)
+
+
 def test_terms_certainly_outside_are_left_out():
     kernel = image(1, 1, 8, 8, (3, 3))
     windows = windows_of(arranged(kernel))

@@ -15,6 +15,7 @@ from typing import Any
 import onnx_ir as ir
 
 from burnish.dtypes import DType
+from burnish.errors import UserError
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.lower.abilities import Abilities
@@ -109,14 +110,14 @@ def analyze(
         resolved = resolve_profile(imported.model, shapes, profile)
         ranges = symbol_ranges(resolved, graph)
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
-    with stages.stage("passes"):
+    with stages.stage("passes"), _doubting(resolved.notes):
         if not abilities.computes_half and (widened := widen_half(imported.model)):
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
         report = optimize(imported.model, PassContext(resolved.fixed, sizes, abilities.deep_images))
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
         decisions = apply_precision(imported.model, sizes, precision, has_half)
-    with stages.stage("infer"):
+    with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
         program = lower(graph, inferred, ranges, abilities)
@@ -153,6 +154,19 @@ def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str,
             yield f"{step.op_type} '{step.name}'", reason
         elif isinstance(step, Branch):
             yield from _fallbacks((*step.then, *step.otherwise), inferred)
+
+
+@contextmanager
+def _doubting(guesses: Sequence[str]) -> Iterator[None]:
+    """Where a node cannot take shapes that nobody gave, the shapes are to blame before the model is (E203)."""
+    try:
+        yield
+    except UserError as e:
+        if e.code != "E203" or not guesses:
+            raise
+        what = e.what if len(e.what) <= 200 else f"{e.what[:200]} ..."
+        hint = "give the shapes the model is for: --shapes NAME:1x3x224x224, or --min, --opt and --max"
+        raise UserError("E203", what, where=e.where, why="\n         ".join(guesses), hint=hint) from e
 
 
 def _to_stderr(line: str) -> None:

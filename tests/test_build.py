@@ -40,6 +40,16 @@ def test_one_plan_holds_code_for_several_levels_and_its_weights_once() -> None:
     assert len([name for name in plan.blobs if name.startswith("code/")]) == 3
 
 
+def test_shapes_that_nobody_gave_are_blamed_before_the_model() -> None:
+    product = model("m (float[n,k] x) => (float[n,4] y) { y = MatMul(x, w) }", w=weights(8, 4))
+    with pytest.raises(UserError, match="E203") as refused:
+        burnish.build(product)
+    assert "fixed at 1x1" in refused.value.why and "--shapes" in refused.value.hint
+    with pytest.raises(UserError, match="E203") as refused:
+        burnish.build(product, shapes={"x": (2, 7)})
+    assert "not valid ONNX" in refused.value.why
+
+
 def test_a_target_named_twice_counts_once() -> None:
     plan = burnish.build(mlp(), shapes={"x": (3, 16)}, target="cpu:x86-64-v3,cpu:x86-64-v2, cpu:x86-64-v3")
     assert [v.target for v in plan.manifest.variants] == ["cpu:x86-64-v3", "cpu:x86-64-v2"]

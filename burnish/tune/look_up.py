@@ -33,10 +33,12 @@ class Choice:
 def choose(program: Program, target: Target, cache: TimingCache, *, device: str = "", locked: bool = False) -> Choice:
     """The cache's tactic for every task of the program that has one; the rest is left to the cost model.
 
-    device: whose measurements to take; empty: those of the only device that the cache knows for the target
-    raises: E330 if `locked` and a task has no entry; E333 if the cache knows several devices and none is named
+    device: whose measurements to take; empty, or known for other targets alone: those of the only device that the cache
+            knows for this one
+    raises: E330 if `locked` and a task has no entry; E333 if the cache knows several devices and none of them is named
     """
-    measured_on = device or only_device(cache, target)
+    _check_known(device, cache)
+    measured_on = device if device in cache.devices(str(target)) else only_device(cache, target)
     found = look_up(program, target, cache, measured_on)
     if locked and found.missing:
         raise _not_in_cache(found.missing, target, measured_on)
@@ -88,6 +90,17 @@ def only_device(cache: TimingCache, target: Target) -> str:
             hint=f"say which one the plan is for: --tuned-for '{known[0]}'",
         )
     return known[0] if known else ""
+
+
+def _check_known(device: str, cache: TimingCache) -> None:
+    known = sorted({e.key.device for e in cache})
+    if device and known and device not in known:
+        raise UserError(
+            "E333",
+            f"the timing cache has no tactics from '{device}'",
+            why=f"it knows {'; '.join(known)}",
+            hint=f"name one of them in full: --tuned-for '{known[0]}'",
+        )
 
 
 def _not_in_cache(missing: Sequence[Task], target: Target, device: str) -> UserError:

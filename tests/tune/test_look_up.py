@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from burnish.errors import UserError
@@ -67,6 +69,20 @@ def test_locked_names_the_missing_task_its_shape_and_its_nodes() -> None:
 def test_a_task_without_a_choice_needs_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("burnish.tune.look_up.schedules_of", lambda task, target: {"loops": Schedule("loops")})
     assert choose(program(), V3, TimingCache(), locked=True).missing == []
+
+
+def test_a_name_for_one_target_leaves_the_others_to_their_only_device() -> None:
+    cache = filled()
+    (entry, *_) = cache
+    other = dataclasses.replace(entry, key=dataclasses.replace(entry.key, target="cuda:sm_90a", device="a GPU"))
+    cache.replace(other)
+    assert choose(program(), V3, cache, device="a GPU").schedules == choose(program(), V3, filled()).schedules
+
+
+def test_a_name_that_the_cache_does_not_hold_is_refused_with_those_it_does() -> None:
+    with pytest.raises(UserError, match="E333") as caught:
+        choose(program(), V3, filled(), device="a typo")
+    assert "a typo" in caught.value.what and HERE in caught.value.why
 
 
 def test_tactics_from_several_devices_need_a_name() -> None:

@@ -1,6 +1,7 @@
 """What cost models know of each architecture: one chip that stands for it, in round numbers.
 
 sm_75 T4, sm_80 A100, sm_89 L40, sm_90a H200 (measured: 4.25 TB/s, 781 TFLOP/s), sm_100 B200, sm_120 RTX 5090.
+Code for sm_80 runs on 8.6 and 8.9 too (A10, RTX 30, L40): it takes no more shared memory than they have (A100: 164 KB).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Chip:
 
 _CHIPS = {
     75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 2.0, 2.0),
-    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 164 << 10, 1.5, 1.5),
+    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 1.5, 1.5),
     89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 1.5, 1.5),
     90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 1.2, 0.6),
     100: Chip(148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 1.2, 0.6),

@@ -6,7 +6,7 @@ favourite's; a note says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from burnish.tune.task import Task
 from burnish.tune.trial import Trial
 
 AT_ONCE = 16
+LOST = "E524"  # the GPU: nothing more can be measured
 PACKERS = 8  # threads that make candidates' plans
 
 
@@ -48,7 +49,16 @@ def run_heats(
         plans = best | {s: p for s, p in made.items() if isinstance(p, Plan)}
         if len(plans) == len(best):
             continue
-        timings = list(measure(trial, list(plans.values())))
+        try:
+            timings = list(measure(trial, list(plans.values())))
+        except BurnishError as error:
+            if error.code == LOST:
+                raise
+            problems.append(error)
+            plans = _runnable(trial, plans, measure, note)
+            if not plans:
+                continue
+            timings = list(measure(trial, list(plans.values())))
         for schedule, found in zip(plans, timings):
             if found.apart > 1:
                 note(str(_disagreement(trial.task, schedule, found, next(iter(plans)))).partition("\n\n")[0])
@@ -57,6 +67,22 @@ def run_heats(
     if not best:
         raise problems[0]
     return Winner(next(iter(best)), timing, count)
+
+
+def _runnable(
+    trial: Trial, plans: Mapping[Schedule, Plan], measure: Measure, note: Callable[[str], None]
+) -> dict[Schedule, Plan]:
+    """Those that can be measured by themselves: one that the device refuses must not cost the others their turn."""
+    found: dict[Schedule, Plan] = {}
+    for schedule, plan in plans.items():
+        try:
+            measure(trial, [plan])
+            found[schedule] = plan
+        except BurnishError as error:
+            if error.code == LOST:
+                raise
+            note(f"{trial.task.summary} does not run as {schedule}: {error.what}")
+    return found
 
 
 def _compile(trial: Trial, offered: Sequence[Schedule], target: Target) -> dict[Schedule, Plan | BurnishError]:

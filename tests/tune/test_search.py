@@ -212,3 +212,19 @@ def test_many_candidates_run_in_heats_and_the_winner_stays_on() -> None:
     assert (winner.schedule, winner.timing.ns, winner.candidates) == (best, 50.0, len(offered))
     assert max(map(len, heats)) == 4
     assert [heat[0] for heat in heats[1:]] == [max(h, key=lambda s: (s == best, offered.index(s))) for h in heats[:-1]]
+
+
+def test_a_candidate_that_the_device_refuses_costs_the_others_nothing() -> None:
+    refused = EnvironmentProblem("E526", "the device refuses to launch the kernel")
+
+    def measure(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
+        offered = list(schedules_of(trial.task, V3).values())
+        numbers = [offered.index(plan.blobs["schedule"]) for plan in plans]
+        if 0 in numbers:
+            raise refused
+        return [Timing(100.0 - n) for n in numbers]
+
+    cache = TimingCache()
+    found = tune(PROGRAM, V3, HERE, cache, Search(measure, level=1))
+    assert texts(found.schedules) == {t.kernel.key: list(schedules_of(t, V3))[1] for t in CHOICES}
+    assert any("does not run as" in note and refused.what in note for note in found.notes)

@@ -151,6 +151,12 @@ class Contraction:
         own = Term(0, 1, self.reduce, self.a_strides, self.b_strides, self.packed, self.windows)
         return (own, *self.more)
 
+    def alone(self, number: int) -> Contraction:
+        """One product of the sum by itself: its A and B are slots 0 and 1, and nothing is stored."""
+        t, slots = self.terms[number], self.slots
+        operands = (slots[t.a], slots[t.b])
+        return Contraction(operands, self.pixels, self.n, t.reduce, t.a_strides, t.b_strides, t.packed, (), t.windows)
+
     @property
     def flops(self) -> Dim:
         depth = sum((product(a.extent for a in t.reduce) for t in self.terms), start=0)

@@ -181,7 +181,7 @@ class Candidates:
         flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
         depths: tuple[int, ...] = (3, 4) if area >= 8192 else (4, 6)
         if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
-            depths, steps = tuple(max(2, s // together) for s in depths), max(1, steps // together)
+            depths, steps = (1, *(max(2, s // together) for s in depths)), max(2, steps // together)
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
             for stages in sorted({min(steps, s) for s in depths}):
                 found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)

@@ -266,6 +266,8 @@ class CostModel:
         together = self.together(tile)
         rounds = self.steps(tile) // together * (share if tile.persistent else 1)
         ahead = self.fit.latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0
+        if together > 1 and tile.stages == 1:  # nothing is asked for ahead
+            ahead = self.fit.latency
         return max(self.fit.step, ahead) * (1.0 if tile.is_copied else self.fit.by_address)
 
     def _fill(self, tile: Tile, together: int) -> float:

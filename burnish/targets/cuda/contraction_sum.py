@@ -61,7 +61,9 @@ def write_steps(f: Frame) -> None:
             return
     before: Dim = 0
     for loop, (first, last) in zip(loops, _ranges(f)):
-        count = f.count(loop.count)
+        # a loop of one round would be unrolled, and its copies waited for one by one: hide how many rounds there are
+        is_hidden = loop.count == 1 and loop.together > 1 and f.tile.stages > 1
+        count = "tl.minimum(tl.num_programs(0), 1)" if is_hidden else f.count(loop.count)
         if split == 1:
             f.line(f"{first} = 0")
             f.line(f"{last} = {count}")

@@ -86,15 +86,19 @@ MAIN = {
     ),
     "two products": (
         MORE["sum"],
-        Tile("copy", 128, 128, 64, box=(4, 4, 8), swap=True, stages=2, early=True),
+        Tile("copy", 128, 128, 64, box=(16, 8), swap=True, stages=2),
     ),
     "two products, split": (
         MORE["sum"],
-        Tile("copy", 16, 64, 128, box=(1, 2, 8), swap=True, stages=3, split=2, prefetch=True),
+        Tile("copy", 16, 64, 128, box=(2, 8), swap=True, stages=3, split=2, prefetch=True),
     ),
     "two products, persistent": (
         MORE["sum"],
-        Tile("copy", 128, 128, 64, box=(4, 4, 8), swap=True, stages=2, persistent=1),
+        Tile("copy", 128, 128, 64, box=(16, 8), swap=True, stages=2, persistent=1),
+    ),
+    "two products, one round": (
+        MORE["sum"],
+        Tile("copy", 16, 64, 128, box=(2, 8), swap=True, stages=2, prefetch=True),
     ),
     "3x3 and 1x1, one after the other": (
         MORE["uneven sum"],

@@ -108,11 +108,12 @@ def lower_convolution(
     return kernel, slots
 
 
-def add_term(
-    kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffers: Buffers, in_kernel: bool
-) -> Contraction:
-    """The same kernel with another convolution in its sum, of the same output; `slots` gets its operands."""
-    a, b, term = _operands(form, phases(form)[0], x, buffers, in_kernel)
+def add_term(kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffers: Buffers) -> Contraction:
+    """The same kernel with another convolution in its sum, of the same output; `slots` gets its operands.
+
+    Only in kernels that read zeros around images themselves.
+    """
+    a, b, term = _operands(form, phases(form)[0], x, buffers, in_kernel=True)
     term = replace(term, a=slots.number(a), b=slots.number(b))
     return replace(kernel, slots=slots.flat, more=(*kernel.more, term))
 

@@ -50,7 +50,9 @@ class ScopeLowering:
     def __init__(self, shared: Lowering, graph: ir.Graph, outputs: Mapping[Tensor, Placement]) -> None:
         self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
         self.scope: Scope = build_scope(graph, shared.inferred)
-        self.fusion: Fusion = fuse(self.scope, shared.opt, shared.abilities.adds_products)
+        self.fusion: Fusion = fuse(
+            self.scope, shared.opt, shared.abilities.adds_products and shared.abilities.pads_in_kernel
+        )
         self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
         self.abilities = shared.abilities
         self.homes = Homes(
@@ -181,8 +183,7 @@ class ScopeLowering:
                     template, form, phase, body, x, into, self.buffers, self.homes.place, in_kernel
                 )
                 if more is not None:
-                    place_x = self.homes.placed(more.x) if in_kernel else self.padded_input(more, channels_last=True)
-                    kernel = add_term(kernel, slots, more, place_x, self.buffers, in_kernel)
+                    kernel = add_term(kernel, slots, more, self.homes.placed(more.x), self.buffers)
                 self.launch(root, kernel, slots)
             return
         in_place = (

@@ -126,7 +126,20 @@ class Run:
                 at = at + grid[a] * evaluate(s, self.symbols)
             return array[np.broadcast_to(at, np.broadcast_shapes(*(np.shape(at),), (1,) * len(axes)))]
 
-        product = operand(term.a, term.a_strides).astype(np.float64)
+        def windowed(strides: Any) -> Array:
+            """A, zero where a window ends."""
+            (array, start), inside = views[term.a], np.ones((1,) * len(axes), bool)
+            at: Any = start
+            for a, s in strides:
+                at = at + grid[a] * evaluate(s, self.symbols)
+            for w in term.windows:
+                place = sum((grid[a] * step for a, step in w.steps), start=np.asarray(w.first))
+                inside = inside & (place >= 0) & (place < evaluate(w.extent, self.symbols))
+                at = at + w.first * evaluate(w.stride, self.symbols)
+            return np.where(inside, array[np.where(inside, at, start)], 0)
+
+        product = windowed(term.a_strides) if term.windows else operand(term.a, term.a_strides)
+        product = product.astype(np.float64)
         product = product * operand(term.b, term.b_strides).astype(np.float64)
         lead = len(kernel.pixels) + 1
         full = np.broadcast_to(product, tuple(self.extent(a) for a in axes))

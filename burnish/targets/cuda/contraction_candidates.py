@@ -58,9 +58,15 @@ class Candidates:
         if self.model.multiplied is None:
             yield SLOW_TILE
             return
-        for base in self._bases():
-            for tile in self._split(base):
-                yield from (t for t in self._staged(tile) if self.legal(t))
+        bases = (each for whole in self._bases() for each in self._apart(whole))
+        for tile in (each for base in bases for each in self._split(base)):
+            yield from (t for t in self._staged(tile) if self.legal(t))
+
+    def _apart(self, base: Tile) -> Iterator[Tile]:
+        """Several products in one loop, and in one for each."""
+        yield base
+        if self.model.together(base) > 1:
+            yield replace(base, apart=True)
 
     def legal(self, tile: Tile) -> bool:
         """Can the kernel be written with this tile, and does it fit the chip, whatever the sizes are?"""
@@ -82,6 +88,8 @@ class Candidates:
         if 100 <= self.target.capability < 120 and not self._suits_sm_100(tile):
             return False
         if tile.prefetch and not (self.model.is_packed and self.target.capability >= COPIES_SINCE):
+            return False
+        if tile.apart and len(self.model.products) == 1:
             return False
         words = max(4, self.shape.accumulator.size_bytes) // 4
         fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
@@ -189,7 +197,8 @@ class Candidates:
                     yield replace(found, early=True)
                 yield found
             if many and flows and self.model.floor > WORTH_PERSISTING:  # its pipeline goes on from tile to tile
-                for each, stages in product((1, 2), (2, *depths) if steps <= 2 else depths):
+                deep = tuple(s for s in depths if s > 1)
+                for each, stages in product((1, 2), (2, *deep) if steps <= 2 else deep):
                     yield replace(tile, warps=warps, stages=stages, band=band, persistent=each)
 
     def _precision(self) -> str:

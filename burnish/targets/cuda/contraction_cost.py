@@ -70,7 +70,7 @@ class CostModel:
     target: Target
     sizes: Mapping[str, int]
     fit: Fit = Fit()
-    _loops: dict[tuple[int, bool], tuple[Loop, ...]] = field(default_factory=dict)
+    _loops: dict[tuple[int, bool, bool], tuple[Loop, ...]] = field(default_factory=dict)
 
     @cached_property
     def shape(self) -> Shape:
@@ -176,9 +176,10 @@ class CostModel:
 
     def loops(self, tile: Tile) -> tuple[Loop, ...]:
         """The loops over k."""
-        cut = (tile.k, tile.flat)
+        cut = (tile.k, tile.flat, tile.apart)
         if cut not in self._loops:
-            self._loops[cut] = loops_of([reduction_of(each, shape, *cut).steps for each, shape in self.products])
+            steps = [reduction_of(each, shape, tile.k, tile.flat).steps for each, shape in self.products]
+            self._loops[cut] = loops_of(steps, tile.apart)
         return self._loops[cut]
 
     def together(self, tile: Tile) -> int:
@@ -267,7 +268,7 @@ class CostModel:
         rounds = self.steps(tile) // together * (share if tile.persistent else 1)
         ahead = self.fit.latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0
         if together > 1 and tile.stages == 1:  # nothing is asked for ahead
-            ahead = self.fit.latency
+            ahead = 2 * self.fit.latency  # A, then B
         return max(self.fit.step, ahead) * (1.0 if tile.is_copied else self.fit.by_address)
 
     def _fill(self, tile: Tile, together: int) -> float:

@@ -32,10 +32,10 @@ class Loop:
         return sum(steps for _, steps in self.products)
 
 
-def loops_of(steps: Sequence[Dim]) -> tuple[Loop, ...]:
+def loops_of(steps: Sequence[Dim], apart: bool = False) -> tuple[Loop, ...]:
     """The loops for products of so many steps each."""
     known = [n for n in steps if isinstance(n, int)]
-    if len(known) == len(steps) and all(known):
+    if not apart and len(known) == len(steps) and all(known):
         rounds = math.gcd(*known)
         together = Loop(rounds, tuple((i, n // rounds) for i, n in enumerate(known)))
         if len(steps) == 1 or together.together <= MOST_TOGETHER:
@@ -45,7 +45,7 @@ def loops_of(steps: Sequence[Dim]) -> tuple[Loop, ...]:
 
 def frame_loops(f: Frame) -> tuple[Loop, ...]:
     """The loops of a kernel."""
-    return loops_of([f.of(i).reduction.steps for i in range(len(f.kernel.terms))])
+    return loops_of([f.of(i).reduction.steps for i in range(len(f.kernel.terms))], f.tile.apart)
 
 
 def write_steps(f: Frame) -> None:

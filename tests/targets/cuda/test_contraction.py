@@ -283,6 +283,8 @@ SUMS = {
         Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True, split=4, shared=True),
     ),
     "copy: a residual asked for early": (added(WIDE, WIDE_HALVED), Tile("copy", 16, 32, 16, box=(1, 4, 4), early=True)),
+    "apart": (added(POINTS, HALVED), Tile("load", 16, 32, 16, split=2, apart=True)),
+    "copy: apart": (added(POINTS, HALVED), Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True, apart=True)),
     "copy: flat pixels": (
         added(convolution(2, 24, (5, 4), 24, (1, 1)), convolution(2, 48, (5, 4), 24, (1, 1))),
         Tile("copy", 16, 16, 16, swap=True),

@@ -53,9 +53,9 @@ class Tile:
     @property
     def schedule(self) -> Schedule:
         """The same as a schedule."""
-        options: dict[str, Any] = {
-            f.name: getattr(self, f.name) for f in fields(self) if f.name != "apart" or self.apart
-        }
+        options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.apart:
+            del options["apart"]
         return Schedule.of(TEMPLATE, **(options | {"box": "x".join(map(str, self.box))}))
 
     @property

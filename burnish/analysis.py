@@ -15,6 +15,7 @@ from typing import Any
 import onnx_ir as ir
 
 from burnish.dtypes import DType
+from burnish.errors import UserError
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.lower.abilities import Abilities
@@ -79,7 +80,12 @@ class Analysis:
     program: Program
     notes: tuple[str, ...] = field(default_factory=tuple)
     decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
-    fallbacks: tuple[str, ...] = field(default_factory=tuple)  # a line for each node on the reference kernel
+    fallbacks: tuple[tuple[str, str], ...] = field(default_factory=tuple)  # nodes on the reference kernel, and why
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """As a plan keeps them."""
+        return (*self.notes, *(f"{node} runs on the reference kernel: {why}" for node, why in self.fallbacks))
 
 
 def analyze(
@@ -104,14 +110,14 @@ def analyze(
         resolved = resolve_profile(imported.model, shapes, profile)
         ranges = symbol_ranges(resolved, graph)
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
-    with stages.stage("passes"):
+    with stages.stage("passes"), _doubting(resolved.notes):
         if not abilities.computes_half and (widened := widen_half(imported.model)):
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
         report = optimize(imported.model, PassContext(resolved.fixed, sizes, abilities.deep_images))
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
         decisions = apply_precision(imported.model, sizes, precision, has_half)
-    with stages.stage("infer"):
+    with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
         program = lower(graph, inferred, ranges, abilities)
@@ -125,7 +131,7 @@ def analyze(
         report,
         inferred,
         program,
-        (*resolved.notes, *precision_notes(decisions)),
+        (*resolved.notes, *precision_notes(decisions, precision)),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
     )
@@ -140,14 +146,27 @@ def graph_bytes(model: ir.Model) -> bytes:
     return bytes(proto.SerializeToString(deterministic=True))
 
 
-def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[str]:
+def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str, str]]:
     """Every node on the reference kernel, and why."""
     for step in steps:
         if isinstance(step, ReferenceStep):
             reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "it has no native kernel")
-            yield f"{step.op_type} '{step.name}' runs on the reference kernel: {reason}"
+            yield f"{step.op_type} '{step.name}'", reason
         elif isinstance(step, Branch):
             yield from _fallbacks((*step.then, *step.otherwise), inferred)
+
+
+@contextmanager
+def _doubting(guesses: Sequence[str]) -> Iterator[None]:
+    """Where a node cannot take shapes that nobody gave, the shapes are to blame before the model is (E203)."""
+    try:
+        yield
+    except UserError as e:
+        if e.code != "E203" or not guesses:
+            raise
+        what = e.what if len(e.what) <= 200 else f"{e.what[:200]} ..."
+        hint = "give the shapes the model is for: --shapes NAME:1x3x224x224, or --min, --opt and --max"
+        raise UserError("E203", what, where=e.where, why="\n         ".join(guesses), hint=hint) from e
 
 
 def _to_stderr(line: str) -> None:

@@ -23,6 +23,8 @@ from burnish.target import Target
 from burnish.targets import backend
 from burnish.tune import Tuner, TuningOptions
 
+SHOWN = 8  # nodes without a kernel, in a message
+
 
 def build(
     source: Any,
@@ -45,10 +47,9 @@ def build(
     shapes:    fixed shape by input name; profile: (min, opt, max) by input name; an input in neither that is dynamic is
                fixed at 1 on every dynamic axis, and the plan's notes say so
     target:    "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" (this machine's GPU), "cuda:sm_90a"; or several, in
-               a list or with commas: one plan that holds code for each
+               a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace: limit of the memory for intermediates [bytes]
-    precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are
-               output_precision
+    precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; the plan's notes list it
     explain:   gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
     tuning:    timing_cache, locked, opt_level, tune_budget, tuned_for, note_tuning: see `tune.TuningOptions`
@@ -56,9 +57,9 @@ def build(
     """
     stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
     tuner = Tuner.of(stages.explain, progress, **tuning)
-    targets = [resolve_target(t, wanted.extensions) for t in _names(target)]
+    targets = list(dict.fromkeys(resolve_target(t, wanted.extensions) for t in _names(target)))
     analyses: dict[Abilities, Analysis] = {}
-    variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, list[str]]()
+    variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
     for each in targets:
         abilities = backend(each).abilities(each)
         if abilities not in analyses:
@@ -68,13 +69,14 @@ def build(
             for decision in analyses[abilities].decisions:
                 explain_precision(decision)
         found = analyses[abilities]
-        if found.fallbacks and not (abilities.host_memory or allow_fallback):
-            raise _no_kernel(each, found.fallbacks)
-        notes[str(each)] = [*found.notes, *found.fallbacks]
+        _check_fallbacks(found.fallbacks, each, abilities.host_memory or allow_fallback)
+        notes[str(each)] = found.all_notes
         tactics = tuner.choose(found.program, each)
         with stages.stage("code"):
             arena = plan_memory(found.program, workspace)
             variant, content = backend(each).emit_program(found.program, arena, each, tactics)
+            if workspace is not None and variant.arena_bytes > workspace:
+                raise _too_large(variant, arena.size_bytes, workspace)
             variants.append(variant)
             blobs |= content
             stages.explain_tactics(variant)
@@ -132,11 +134,24 @@ def _spec(ref: TensorRef) -> TensorSpec:
     return TensorSpec(ref.name, ref.dtype, ref.shape, ref.storage)
 
 
-def _no_kernel(target: Target, fallbacks: Sequence[str]) -> UserError:
-    more = f" (and {len(fallbacks) - 8} more)" if len(fallbacks) > 8 else ""
+def _too_large(variant: Variant, temporaries_bytes: int, limit_bytes: int) -> UserError:
     return UserError(
+        "E320",
+        f"the plan needs {variant.arena_bytes:,} bytes of workspace; the limit is {limit_bytes:,}",
+        where=variant.target,
+        why=f"the kernels' own memory (parts of split sums) comes on top of {temporaries_bytes:,} bytes of temporaries",
+        hint="raise --workspace, or lower the profile's maximum shapes",
+    )
+
+
+def _check_fallbacks(fallbacks: Sequence[tuple[str, str]], target: Target, are_allowed: bool) -> None:
+    if are_allowed or not fallbacks:
+        return
+    lines = [f"{node}: {why}" for node, why in fallbacks[:SHOWN]]
+    more = [f"and {len(fallbacks) - SHOWN} more"] if len(fallbacks) > SHOWN else []
+    raise UserError(
         "E213",
         f"{len(fallbacks)} node{'s have' if len(fallbacks) > 1 else ' has'} no kernel for {target}",
-        why="; ".join(fallbacks[:8]) + more,
-        hint="--allow-fallback runs them on the host, with copies there and back; or build for a cpu target",
+        why="\n         ".join([*lines, *more]),
+        hint="--allow-fallback runs such nodes on the host, with copies there and back; or build for a cpu target",
     )

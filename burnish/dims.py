@@ -10,6 +10,7 @@ know how they are kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
@@ -161,6 +162,11 @@ def product(dims: Iterable[Dim]) -> Dim:
     for d in dims:
         result = result * d
     return result
+
+
+def divisor(dim: Dim) -> int:
+    """The largest number known to divide a dim whatever its symbols are; 0 for 0."""
+    return abs(dim) if isinstance(dim, int) else math.gcd(*(coefficient for _, coefficient in dim.terms))
 
 
 def symbols(dim: Dim) -> frozenset[str]:

@@ -40,6 +40,33 @@ def test_one_plan_holds_code_for_several_levels_and_its_weights_once() -> None:
     assert len([name for name in plan.blobs if name.startswith("code/")]) == 3
 
 
+def test_shapes_that_nobody_gave_are_blamed_before_the_model() -> None:
+    product = model("m (float[n,k] x) => (float[n,4] y) { y = MatMul(x, w) }", w=weights(8, 4))
+    with pytest.raises(UserError, match="E203") as refused:
+        burnish.build(product)
+    assert "fixed at 1x1" in refused.value.why and "--shapes" in refused.value.hint
+    with pytest.raises(UserError, match="E203") as refused:
+        burnish.build(product, shapes={"x": (2, 7)})
+    assert "not valid ONNX" in refused.value.why
+
+
+def test_a_target_named_twice_counts_once() -> None:
+    plan = burnish.build(mlp(), shapes={"x": (3, 16)}, target="cpu:x86-64-v3,cpu:x86-64-v2, cpu:x86-64-v3")
+    assert [v.target for v in plan.manifest.variants] == ["cpu:x86-64-v3", "cpu:x86-64-v2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("m (float[2,16] x) => (float[2,16] y) { y = Exp(x) }", "no node could be narrowed"),
+        ("m (int64[4] x) => (int64[4] y) { y = Abs(x) }", "no node computes on f32"),
+    ],
+)
+def test_a_precision_that_changes_nothing_is_said_so(text: str, says: str) -> None:
+    (note,) = burnish.build(model(text), precision="bf16", target="cpu:x86-64-v3").manifest.notes
+    assert "bf16 was asked for" in note and says in note
+
+
 def test_a_dynamic_input_without_a_shape_is_fixed_at_one_and_the_plan_says_so() -> None:
     plan = burnish.build(mlp())
     assert plan.manifest.inputs[0].shape == (1, 16)
@@ -89,6 +116,13 @@ def test_progress_counts_the_stages() -> None:
 def test_what_cannot_be_built_is_refused(code: str, arguments: dict) -> None:
     with pytest.raises(UserError, match=code):
         burnish.build(mlp(), **arguments)
+
+
+def test_the_workspace_of_a_gpus_kernels_counts() -> None:
+    """A long sum is split: its parts lie in memory, though the plan has no temporaries."""
+    product = model("m (float[4,4096] x) => (float[4,16] y) { y = MatMul(x, w) }", w=weights(4096, 16))
+    with pytest.raises(UserError, match=r"E320[\s\S]*on top of 0 bytes of temporaries"):
+        burnish.build(product, target="cuda:sm_90a", workspace=100)
 
 
 def test_one_symbol_cannot_have_two_ranges() -> None:

@@ -10,6 +10,7 @@ from burnish.dims import (
     Dim,
     bounds,
     ceildiv,
+    divisor,
     evaluate,
     floordiv,
     from_json,
@@ -84,6 +85,12 @@ def test_divisions_that_come_out_even_disappear() -> None:
     assert (4 * n + m + 2) // 4 == n + (m + 2) // 4
     assert modulo(8 * n, 4) == 0
     assert ceildiv(8 * n, 8) == n
+
+
+def test_a_divisor_holds_whatever_the_symbols_are() -> None:
+    n = symbol("n")
+    dims = (0, -6, 48, n, 6 * n + 4, 12 * n * n + 8, floordiv(n, 2) * 8)
+    assert [divisor(d) for d in dims] == [0, 6, 48, 1, 2, 4, 8]
 
 
 def test_symbols_are_found_inside_divisions() -> None:

@@ -55,7 +55,7 @@ def machine(gpus: GpuReport | None = None) -> dict[str, Any]:
             *(f"cpu:{level}" for level in LEVELS if not supports(Target("cpu", level))),
             *sorted({target for gpu in found.gpus for target in gpu.runs}),
         ],
-        "settings": {"BURNISH_DEBUG": settings().debug, "BURNISH_THREADS": settings().threads},
+        "settings": {f"BURNISH_{name.upper()}": value for name, value in asdict(settings()).items()},
         "missing": [*_missing(versions), *([f"GPU: {found.problem}: {found.hint}"] if found.problem else [])],
         "packages": versions,
     }

@@ -16,6 +16,7 @@ from burnish.target import ARCHITECTURES, Target
 
 OLDEST_CUDA = 12000  # drivers of CUDA 12 (525 and later) load what Triton 3.6 compiles for sm_75 to sm_90a
 OLDEST_CUDA_FOR = {"sm_100": 12080, "sm_120": 12080}  # the first drivers that know these chips
+ONE_CHIP_SINCE = 9  # major number: code since then has the chip's own instructions, and runs on no later one
 _MULTIPROCESSORS, _MAJOR, _MINOR = 16, 75, 76  # CUdevice_attribute
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 _NO_BINDINGS = "the driver's bindings are not installed", "pip install 'burnish[cuda]'"
@@ -82,13 +83,14 @@ def find_gpus(driver: Any = None) -> GpuReport:
 def targets_for(capability: tuple[int, int], cuda: int = 10**6) -> tuple[str, ...]:
     """The targets whose code runs on this compute capability with a driver of this CUDA version, the best first.
 
-    Code runs on its own generation (the major number) from its own minor number on; sm_90a on 9.0 alone.
+    Code runs on its own generation (the major number) from its own minor number on; from sm_90a on it is compiled for
+    one chip (Triton asks for sm_100a and sm_120a): on 9.0, 10.0 and 12.0 alone.
     """
     major, minor = capability
     found = []
     for level in ARCHITECTURES:
         own_major, own_minor = divmod(Target("cuda", level).capability, 10)
-        fits = own_major == major and (own_minor == minor if level.endswith("a") else own_minor <= minor)
+        fits = own_major == major and (own_minor == minor if major >= ONE_CHIP_SINCE else own_minor <= minor)
         if fits and cuda >= OLDEST_CUDA_FOR.get(level, OLDEST_CUDA):
             found.append(f"cuda:{level}")
     return tuple(reversed(found))

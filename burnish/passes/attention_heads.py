@@ -15,6 +15,7 @@ from burnish.passes.products import is_shared
 from burnish.passes.rule import Skip
 
 Dims = tuple[int | str | None, ...]
+LARGEST_HEAD = 256  # a larger one does not stay in a GPU's registers; two products and a softmax always do it
 
 
 def dims_of(value: ir.Value) -> Dims | None:
@@ -70,6 +71,8 @@ def refuse_shapes(q: ir.Value, k: Dims | None, v: ir.Value) -> Skip | None:
         return Skip(f"the batch sizes differ or are unknown: {q_dims[0]}, {k[0]}, {v_dims[0]}")
     if not isinstance(q_dims[1], int) or not isinstance(k[1], int) or k[1] != v_dims[1] or q_dims[1] % k[1]:
         return Skip(f"{q_dims[1]} heads of q cannot share {k[1]} of k and {v_dims[1]} of v")
+    if not all(isinstance(d, int) and d <= LARGEST_HEAD for d in (q_dims[3], v_dims[3])):
+        return Skip(f"heads of {q_dims[3]} and {v_dims[3]}: only known sizes up to {LARGEST_HEAD} are done in one pass")
     return None
 
 

@@ -33,10 +33,13 @@ def apply_precision(
     return tuple(decisions)
 
 
-def precision_notes(decisions: Iterable[Decision]) -> Iterator[str]:
-    """A line for the plan's notes."""
+def precision_notes(decisions: Iterable[Decision], precision: Precision) -> Iterator[str]:
+    """A line for the plan's notes; what was asked for and changed nothing is said too."""
     rows = list(decisions)
     narrow_rows = [d for d in rows if d.now != d.was]
     if narrow_rows:
         kept = f"{len(narrow_rows)} of {len(rows)} nodes run on {narrow_rows[0].now}"
         yield f"{kept}; --explain-precision says which and why"
+    elif precision.values is not DType.F32:
+        none = "no node computes on f32" if not rows else "no node could be narrowed; --explain-precision says why"
+        yield f"{precision.words['precision']} was asked for: {none}"

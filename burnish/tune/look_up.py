@@ -91,7 +91,7 @@ def only_device(cache: TimingCache, target: Target) -> str:
 
 
 def _not_in_cache(missing: Sequence[Task], target: Target, device: str) -> UserError:
-    lines = [f"{t.summary} ({t.digest[:12]}): {_few(t.nodes)}" for t in missing[:SHOWN]]
+    lines = [f"{t.summary} ({t.digest[:12]}): {_few(t.nodes) or 'a copy'}" for t in missing[:SHOWN]]
     more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
     return UserError(
         "E330",

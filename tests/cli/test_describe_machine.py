@@ -26,6 +26,11 @@ def test_a_gpu_stands_there_with_what_it_runs():
     assert json.loads(json.dumps(found)) == json.loads(json.dumps(found, sort_keys=True))
 
 
+def test_every_setting_is_shown():
+    shown = lines(machine(GpuReport()))["settings"]
+    assert all(f"BURNISH_{name}=" in shown for name in ("DEBUG", "GRAPHS", "THREADS"))
+
+
 def test_without_a_gpu_the_answer_says_what_is_missing():
     found = machine(GpuReport(problem="there is no NVIDIA driver", hint="install it"))
     assert lines(found)["gpus"] == "none: there is no NVIDIA driver"

@@ -42,6 +42,18 @@ def test_the_line_of_the_issue_builds_a_plan_and_reports(command: Command, model
     assert read(engine).manifest.inputs[0].shape == (5, 4)
 
 
+def test_a_target_of_our_own_builds_for_another_machine(command: Command, model: Path, tmp_path: Path) -> None:
+    engine = tmp_path / "model.engine"
+    build = ("trtexec", f"--onnx={model}", f"--saveEngine={engine}", "--bf16", "--shapes=x:5x4", "--skipInference")
+    done = command(*build, "--target=cuda:sm_80")
+    assert (done.code, "Device: cuda:sm_80" in done.out, "Precision: FP32+BF16" in done.out) == (0, True, True), (
+        done.err
+    )
+    assert [v.target for v in read(engine).manifest.variants] == ["cuda:sm_80"]
+    asked = command("trtexec", f"--loadEngine={engine}", "--getPlanVersionOnly")
+    assert asked.code == 0 and "Plan was created with burnish" in asked.out, "a version needs no GPU"
+
+
 def test_flags_take_their_value_after_a_space_too(command: Command, model: Path, tmp_path: Path) -> None:
     engine = tmp_path / "m.engine"
     done = command(
@@ -179,7 +191,7 @@ def test_a_misspelt_flag_gets_a_suggestion() -> None:
 
 def test_switches_can_be_turned_off_and_threads_take_a_number() -> None:
     options = parse_options(["--onnx=m", "--verbose=0", "--fp16=false", "--threads=4", "-v"])
-    assert options.warnings == () and options.precisions == ()
+    assert options.warnings == () and options.precision == "fp32"
     assert options.threads == 4 and options.wants("verbose")
     assert parse_options(["--onnx=m", "--threads"]).threads is None
 

@@ -288,6 +288,16 @@ REFUSED = {
         QKV.replace("float[2,4,5,8] k", "float[2,1,5,8] k"),
         "4 heads of q cannot share 1 of k and 4 of v",
     ),
+    "large heads": (
+        PRODUCT + "h = Mul(s, c) " + SOFTMAX,
+        QKV.replace(",8]", ",320]"),
+        "heads of 320 and 6: only known sizes up to 256",
+    ),
+    "heads of unknown size": (
+        PRODUCT + "h = Mul(s, c) " + SOFTMAX,
+        QKV.replace(",8]", ",D]"),
+        "heads of D and 6: only known sizes",
+    ),
     "capped and masked": (
         PRODUCT + "u = Mul(s, c) d = Div(u, cap) e = Tanh(d) f = Mul(e, cap) h = Add(f, m) " + SOFTMAX,
         QKV + ", float[3,5] m",

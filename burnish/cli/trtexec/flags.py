@@ -42,6 +42,7 @@ VALUES: dict[str, str] = {
     "exportOutput": "Write the outputs as JSON",
     "exportProfile": "Write the time of each layer as JSON",
     "exportLayerInfo": "Write what the layers are as JSON",
+    "target": "Not TensorRT's: what to build for, as burnish build --target has it (default: this machine's processor)",
 }
 SWITCHES: dict[str, str] = {
     "help": "Print this",

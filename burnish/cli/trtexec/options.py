@@ -26,7 +26,8 @@ class Options:
     workspace_bytes: int | None = None
     timing_cache: str = ""
     opt_level: int = 0
-    precisions: tuple[str, ...] = ()
+    precision: str = "fp32"
+    target: str = ""
     iterations: int = 10
     duration_s: float = 3.0
     warm_up_ms: float = 200.0
@@ -41,13 +42,6 @@ class Options:
     exports: dict[str, str] = field(default_factory=dict)
     switches: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def precision(self) -> str:
-        """What burnish.build is asked for. trtexec lets the builder choose; f16 is the more exact of the two."""
-        if self.wants("fp16") or self.wants("best"):
-            return "fp16"
-        return "bf16" if self.wants("bf16") else "fp32"
 
     def wants(self, switch: str) -> bool:
         return switch in self.switches
@@ -77,7 +71,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         workspace_bytes=_workspace(values),
         timing_cache=values.get("timingCacheFile", ""),
         opt_level=int(_number(values, "builderOptimizationLevel", 3 if "timingCacheFile" in values else 0)),
-        precisions=tuple(n for n, v in given if n in ("fp16", "bf16", "int8", "fp8", "int4", "best") and v not in OFF),
+        precision=_precision(switches),
+        target=values.get("target", ""),
         iterations=int(_number(values, "iterations", 10)),
         duration_s=_number(values, "duration", 3, least=-1),
         warm_up_ms=_number(values, "warmUp", 200),
@@ -118,6 +113,13 @@ def _read(arguments: Sequence[str]) -> list[tuple[str, str]]:
         assert name in VALUES or name in SWITCHES or name in WARNED or name in IGNORED
         found.append((name, value.strip()))
     return found
+
+
+def _precision(switches: frozenset[str]) -> str:
+    """What burnish.build is asked for. trtexec lets the builder choose; f16 is the more exact of the two."""
+    if switches & {"fp16", "best"}:
+        return "fp16"
+    return "bf16" if "bf16" in switches else "fp32"
 
 
 def _list(values: dict[str, str], name: str) -> list[str]:

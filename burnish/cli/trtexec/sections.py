@@ -26,8 +26,12 @@ def options_text(options: Options) -> str:
     ]
     if not options.load_engine:
         parts += _build(options)
-    parts += ["=== System Options ===", "Device: CPU", *_inference(options), *_reporting(options)]
+    parts += ["=== System Options ===", f"Device: {_device(options)}", *_inference(options), *_reporting(options)]
     return "\n".join(parts)
+
+
+def _device(options: Options) -> str:
+    return "the best that the plan has code for" if options.load_engine else options.target or "CPU"
 
 
 def _build(options: Options) -> list[str]:
@@ -35,7 +39,7 @@ def _build(options: Options) -> list[str]:
     return [
         "=== Build Options ===",
         f"Memory Pools: workspace: {pool}",
-        "Precision: as the model states" + "".join(f" ({p} was asked for)" for p in options.precisions),
+        f"Precision: {'as the model states' if options.precision == 'fp32' else 'FP32+' + options.precision.upper()}",
         f"Skip inference: {_enabled(is_build_only(options))}",
         f"Save engine: {options.save_engine}",
         f"Load engine: {options.load_engine}",

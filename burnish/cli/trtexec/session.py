@@ -55,6 +55,7 @@ def _built(options: Options) -> tuple[Plan, Options]:
             options.onnx,
             shapes={name: shape for name, shape in options.shapes.items() if name not in options.ranges} or None,
             profile=options.ranges or None,
+            target=options.target or None,
             workspace=options.workspace_bytes,
             precision=options.precision,
             explain=info if options.wants("verbose") else None,
@@ -76,6 +77,8 @@ def _built(options: Options) -> tuple[Plan, Options]:
 def _loaded(options: Options) -> tuple[Plan, Options]:
     start = time.perf_counter()
     plan = read(options.load_engine)
+    if options.wants("getPlanVersionOnly"):
+        return plan, options
     with load(plan, threads=options.threads):
         info(f"Engine deserialized in {time.perf_counter() - start:.5g} sec.")
     return plan, expand_wildcards(options, [t.name for t in plan.manifest.inputs])

@@ -37,7 +37,7 @@ class Cuda:
                 "E501",
                 f"Burnish has no code for {self._description()}",
                 why="its architecture is older, or newer, than any that this version compiles for",
-                hint="use a GPU of compute capability 7.5, 8.x, 9.0, 10.x or 12.x, or --target cpu",
+                hint="use a GPU of compute capability 7.5, 8.x, 9.0, 10.0 or 12.0, or --target cpu",
             )
         return parse_target(found[0])
 

@@ -21,6 +21,7 @@ from burnish.dims import evaluate
 from burnish.plan.manifest import Argument, KernelStep, PointerArgument, ScalarArgument
 
 MOST_PREPARED = 256
+MAP_STRIDE_BYTES = 16  # a tensor map's strides are multiples of it
 Functions = Mapping[tuple[str, str], Any]
 
 
@@ -120,7 +121,8 @@ def evaluated(argument: Argument, addresses: Sequence[int], values: Mapping[str,
     address = addresses[argument.storage] + evaluate(argument.offset, values)
     if isinstance(argument, PointerArgument):
         return Address(address)
-    shape, strides = ([evaluate(n, values) for n in sizes] for sizes in (argument.shape, argument.strides))
-    return TensorMap(
-        address, argument.dtype, tuple(shape), tuple(strides), argument.box, argument.steps, argument.swizzle
-    )
+    shape, strides = (tuple([evaluate(n, values) for n in sizes]) for sizes in (argument.shape, argument.strides))
+    if 0 in shape:  # no copy is asked for, but the driver refuses to encode an axis of 0 (a sum over nothing)
+        unit = MAP_STRIDE_BYTES // argument.dtype.size_bytes
+        shape, strides = tuple([max(n, 1) for n in shape]), (*[max(n, unit) for n in strides[:-1]], strides[-1])
+    return TensorMap(address, argument.dtype, shape, strides, argument.box, argument.steps, argument.swizzle)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from burnish.dims import Dim
+from burnish.dims import divisor
 from burnish.lower.task import Launch
 from burnish.targets.cuda.source import Pointer, Source, TensorMap
 
@@ -41,10 +41,3 @@ def promise(source: Source, alignment: Alignment) -> Source:
         for p in source.parameters
     )
     return replace(source, parameters=parameters)
-
-
-def divisor(value: Dim) -> int:
-    """A number that divides it whatever its symbols are; 0 for 0."""
-    if isinstance(value, int):
-        return abs(value)
-    return math.gcd(*(coefficient for _, coefficient in value.terms))

@@ -22,13 +22,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from burnish.dims import divisor
 from burnish.dtypes import DType
 from burnish.lower.schedule import Option, Schedule
 from burnish.lower.task import AttentionTask, Slot
 from burnish.target import Target
 from burnish.targets.cuda.attention_cost import estimate, registers, shared_bytes
 from burnish.targets.cuda.attention_emit import write
-from burnish.targets.cuda.attention_text import Attention, dense_strides, divisor_of
+from burnish.targets.cuda.attention_text import Attention, dense_strides
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.source import Source
 
@@ -121,6 +122,4 @@ def _has_whole_strides(slot: Slot) -> bool:
     each = 16 // min(16, slot.dtype.size_bytes)
     strides = dense_strides(slot)[:3]
     is_positive = all(s > 0 for s in strides if isinstance(s, int))
-    return (
-        slot.aligned == 16 and slot.strides[3] == 1 and is_positive and all(divisor_of(s) % each == 0 for s in strides)
-    )
+    return slot.aligned == 16 and slot.strides[3] == 1 and is_positive and all(divisor(s) % each == 0 for s in strides)

@@ -159,7 +159,7 @@ def _scores(a: Attention, partial: bool) -> list[str]:
 def _mask(a: Attention, mask: Slot, partial: bool) -> list[str]:
     """chosen: the mask at these rows and keys; an axis it does not vary along stays 1."""
     varies = mask.strides[2] != 0 or (a.packs and mask.strides[1] != 0)
-    rows = "mask_rows[:, None]" if varies else "tl.min(mask_rows, 0)"
+    rows = "mask_rows[:, None]"
     if not varies and not a.packs:
         rows = f"({_head_at(a, 'mask', mask, 'head')})"
     elif not varies:

@@ -6,16 +6,18 @@ that share a key head may be rows of one block (`packs`). Head sizes are padded 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from burnish.dims import Dim, ceildiv, floordiv, product
+from burnish.dims import Dim, ceildiv, divisor, floordiv, product
 from burnish.dtypes import DType
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import AttentionTask, Slot
 from burnish.target import Target
 from burnish.targets.cuda.source import Parameter, Pointer, Size, TensorMap, Workspace
+from burnish.targets.cuda.values import SPECIAL
 
 LOG2E = 1.4426950408889634
 SMALLEST_PIECE = 16  # what a tensor core multiplies at least
@@ -42,12 +44,6 @@ def pieces_of(size: int) -> tuple[Piece, ...]:
     if rest == first:
         return (Piece(0, 2 * first, size),)
     return (Piece(0, first, size), Piece(first, rest, size)) if rest else (Piece(0, first, size),)
-
-
-def divisor_of(dim: Dim) -> int:
-    """The largest power of two up to 16 that divides a dim, whatever its symbols are."""
-    numbers = [dim] if isinstance(dim, int) else [c for _, c in dim.terms]
-    return next(p for p in (16, 8, 4, 2, 1) if all(n % p == 0 for n in numbers))
 
 
 @dataclass
@@ -123,7 +119,7 @@ class Attention:
             return str(dim)
         key = (dim, dtype)
         if key not in self.sizes:
-            self.sizes[key] = Size(f"size{len(self.sizes)}", dim, dtype, divisor_of(dim))
+            self.sizes[key] = Size(f"size{len(self.sizes)}", dim, dtype, math.gcd(divisor(dim), SPECIAL))
         return self.sizes[key].name
 
     def scaled(self, index: str, stride: Dim, dtype: DType = DType.I32) -> str:

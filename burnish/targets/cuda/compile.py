@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import linecache
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ _NAMES = {
     "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8", "u64": "u64", "u32": "u32", "u16": "u16", "u8": "u8",
 }  # fmt: skip
 _SHOWN_LINES = 12
+_COMPILERS_OWN = ("TRITON_", "LLVM_", "MLIR_", "NVPTX_", "PTXAS_", "AMDGCN_")
+_COMPILERS_OTHERS = ("DISABLE_LLVM_OPT", "DISABLE_PTXAS_OPT", "USE_IR_LOC", "ALLOW_LHS_TMEM_LAYOUT_CONVERSION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def compile_one(source: Source, target: Target) -> Cubin:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    with _kernel_of(source, triton) as function, _private_settings(triton):
+    with _own_environment(), _kernel_of(source, triton) as function, _private_settings(triton):
         tree = ASTSource(function, signature=_signature(source, target), attrs=_attributes(source.parameters))
         options = {"num_warps": source.warps, "num_stages": source.stages}
         said = io.StringIO()
@@ -95,7 +98,8 @@ def compile_one(source: Source, target: Target) -> Cubin:
 def import_triton() -> Any:
     """The compiler. E840 if it is not installed."""
     try:
-        import triton
+        with _own_environment():
+            import triton
     except ImportError as e:
         raise EnvironmentProblem(
             "E840",
@@ -140,7 +144,7 @@ def _kernel_of(source: Source, triton: Any) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _private_settings(triton: Any) -> Iterator[None]:
-    """Triton's cache in a folder that goes away, no lines of files in the code, whatever the environment says."""
+    """Triton's cache in a folder that goes away, no lines of files in the code."""
     folder = tempfile.mkdtemp(prefix="burnish-")
     try:
         with triton.knobs.cache.scope(), triton.knobs.compilation.scope():
@@ -151,6 +155,17 @@ def _private_settings(triton: Any) -> Iterator[None]:
             yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """Without the variables by which a shell may change what Triton, LLVM and ptxas make of a source."""
+    names = [n for n in os.environ if n.startswith(_COMPILERS_OWN) or n in _COMPILERS_OTHERS]
+    hidden = {n: os.environ.pop(n) for n in names}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _signature(source: Source, target: Target) -> dict[str, str]:

@@ -24,11 +24,17 @@ Answer = Cubin | BurnishError
 FEW = 4  # up to so many are compiled here
 
 _known: dict[Task, Answer] = {}
+_turn = threading.Lock()  # the compiler's settings, and the standard output, are the process's: one caller at a time
 
 
 def compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None] | None = None) -> list[Answer]:
     """A cubin, or why there is none, for each of these different tasks; what was compiled before is remembered."""
     import_triton()
+    with _turn:
+        return _compile_distinct(tasks, progress)
+
+
+def _compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None] | None) -> list[Answer]:
     missing = [t for t in tasks if t not in _known]
     done = len(tasks) - len(missing)
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from burnish.dims import Dim, ceildiv, floordiv, product
+from burnish.dims import Dim, ceildiv, divisor, floordiv, product
 from burnish.lower.contraction_runs import Run, Shape
 from burnish.lower.task import Contraction, Slot
 from burnish.ops.expr import Axis, Expr, linear
@@ -171,13 +171,7 @@ def address(slot: Slot, index: Sequence[Expr]) -> tuple[dict[Axis, Dim] | None, 
 
 def is_multiple(dim: Dim, of: int) -> bool:
     """Whatever the symbols are?"""
-    return divisor_of(dim) % of == 0
-
-
-def divisor_of(dim: Dim) -> int:
-    """The largest power of two up to 16 that divides a dim, whatever its symbols are."""
-    numbers = [dim] if isinstance(dim, int) else [c for _, c in dim.terms]
-    return next(p for p in (16, 8, 4, 2, 1) if all(n % p == 0 for n in numbers))
+    return divisor(dim) % of == 0
 
 
 def _stride_of(run: Run, strides: Mapping[Axis, Dim]) -> Dim:

@@ -6,6 +6,7 @@
 
 layout   any strides; best where stores, and most loads, have neighbours in the tile's columns
 dtypes   all but f8 and strings; f16 and bf16 are computed in f32
+windows  depthwise convolution and pooling by patches: loops_window.py
 work     one evaluation per element; a reduction is computed once per index of the axes that it depends on
 limits   any domain (an empty one has no programs); reductions of any depth over any axes
 """
@@ -13,21 +14,39 @@ limits   any domain (an empty one has no programs); reductions of any depth over
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops
 from burnish.target import Target
-from burnish.targets.cuda import loops_schedule
+from burnish.targets.cuda import loops_schedule, loops_window_emit, loops_window_schedule
 from burnish.targets.cuda.loops_emit import source_of
 from burnish.targets.cuda.loops_shape import arranged, repeated
+from burnish.targets.cuda.loops_window import windows_of
 from burnish.targets.cuda.source import Source
+
+PREFERRED = 8  # schedules of patches that come before all others
 
 
 def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
     """Legal schedules, the one the cost model prefers first. `sizes`: the dims' usual values."""
-    return loops_schedule.ranked(arranged(kernel), target, sizes)
+    kernel = arranged(kernel)
+    found = loops_schedule.ranked(kernel, target, sizes)
+    windows = windows_of(kernel)
+    if windows is None:
+        return found
+    patches = loops_window_schedule.ranked(kernel, windows, target, sizes)
+    if not patches:  # fewer channels than the smallest tile has
+        return found
+    first, rest = patches[:PREFERRED], patches[PREFERRED:]
+    return first + [s for pair in zip_longest(found[: len(patches)], rest) for s in pair if s is not None]
 
 
 def emit(kernel: Loops, schedule: Schedule, target: Target) -> Source:
     """The kernel's source."""
-    return source_of(repeated(arranged(kernel), schedule.integer("repeat")), schedule, target)
+    kernel = arranged(kernel)
+    if schedule.template == "window":
+        windows = windows_of(kernel)
+        assert windows is not None
+        return loops_window_emit.source_of(kernel, windows, schedule, target)
+    return source_of(repeated(kernel, schedule.integer("repeat")), schedule, target)

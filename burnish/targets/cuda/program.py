@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.dims import bounds
+from burnish.errors import UserError
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Binding, Branch, Fail, Launch, Program, ReferenceStep, Slot, Step, digest_of, each_launch
@@ -50,6 +51,7 @@ def emit_program(
 
     schedules: tactic by kernel key; a kernel without one gets its template's first choice
     returns: the variant, and its blobs by name (cubin/<sha256>, weights/<sha256>, reference/<sha256>)
+    raises:  E213 for a kernel that its template cannot do; see compile.py for the compiler's
     """
     emission = Emission(program, arena, target, schedules)
     return emission.variant(), {**emission.blobs, **emission.constants.blobs}
@@ -109,8 +111,10 @@ class Emission:
         tactic = self.tactics.get(kernel.key)
         candidates = itertools.chain([tactic] if tactic else [], schedules(kernel, self.target, self.sizes))
         emitted = ((s, emit(kernel, s, self.target)) for s in candidates)
-        schedule, source = next((s, e) for s, e in emitted if is_possible(e, alignment))
-        self.chosen[kernel.key], self.sources[kernel.key] = schedule, promise(source, alignment)
+        found = next(((s, e) for s, e in emitted if is_possible(e, alignment)), None)
+        if found is None:
+            raise _no_kernel(launch, self.target)
+        self.chosen[kernel.key], self.sources[kernel.key] = found[0], promise(found[1], alignment)
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -214,6 +218,17 @@ class Workspaces:
             StorageSpec(self.first, "arena", self.counter_bytes, 0),
             StorageSpec(self.first + 1, "arena", self.shared_bytes, shared_offset),
         )
+
+
+def _no_kernel(launch: Launch, target: Target) -> UserError:
+    slots = ", ".join(map(str, launch.kernel.slots))
+    return UserError(
+        "E213",
+        f"{type(launch.kernel).__name__} has no kernel for {target}",
+        where=f"launch '{launch.name}', nodes {', '.join(launch.nodes) or 'none'}",
+        why=f"no schedule of its template fits {slots}",
+        hint="build for a cpu target, or for a newer GPU; an Attention's heads may have 256 elements at most",
+    )
 
 
 def _aligned(size: int) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from burnish.dims import Dim, Symbol
+from burnish.dims import Dim, Symbol, divisor
 from burnish.dtypes import DType
 from burnish.targets.cuda.arithmetic import literal
 from burnish.targets.cuda.source import Size
 
 INT32 = 1 << 31
+SPECIAL = 16  # no compiler makes more of a number's divisors
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,12 @@ class Sizes:
         size = self._found.get(dim)
         if size is None:
             dtype = DType.I32 if is_small(dim) else DType.I64
-            size = self._found[dim] = Size(f"size{len(self._found)}", dim, dtype, divisor(dim))
+            size = self._found[dim] = Size(f"size{len(self._found)}", dim, dtype, math.gcd(divisor(dim), SPECIAL))
         return Value(size.name, "int32" if size.dtype is DType.I32 else "int64")
 
     def text(self, dim: Dim) -> str:
         """As `value`, the text alone."""
         return self.value(dim).text
-
-
-def divisor(dim: Dim) -> int:
-    """The largest power of two, at most 16, that divides a dimension whatever the symbols are."""
-    factors = [dim] if isinstance(dim, int) else [c for _, c in dim.terms]
-    return next(n for n in (16, 8, 4, 2, 1) if all(f % n == 0 for f in factors))
 
 
 def is_small(dim: Dim) -> bool:

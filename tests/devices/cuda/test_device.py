@@ -20,7 +20,7 @@ from burnish.target import ARCHITECTURES, Target
         ((8, 9), {"sm_80", "sm_89"}),
         ((9, 0), {"sm_90a"}),
         ((10, 0), {"sm_100"}),
-        ((10, 3), {"sm_100"}),
+        ((10, 3), set()),
         ((12, 0), {"sm_120"}),
     ],
 )

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from burnish.dims import Dim, floordiv, symbol
+from burnish.dims import Dim, symbol
 from burnish.dtypes import DType
 from burnish.lower.task import Binding, Launch
-from burnish.targets.cuda.alignment import divisor, is_possible, promise, slot_alignments
+from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap
 from tests.targets.cpu.programs import pointwise
 
@@ -41,7 +41,3 @@ def test_pointers_promise_no_more_than_is_so_and_maps_begin_where_they_can():
     box = TensorMap("x", 0, DType.F32, (4, 4), (4, 1), (4, 4))
     assert is_possible(source, (4, 4))
     assert [is_possible(replace(source, parameters=(box,)), a) for a in ((16, 4), (8, 16))] == [True, False]
-
-
-def test_what_divides_a_dimension_whatever_its_symbols_are():
-    assert [divisor(d) for d in (0, -6, N * 6 + 4, floordiv(N, 2) * 8)] == [0, 6, 2, 8]

@@ -7,6 +7,8 @@ import os
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -62,6 +64,12 @@ def test_every_architecture_has_cubins(architecture):
     assert (cubin.entry, cubin.threads, cubin.maps, cubin.trailing_pointers) == ("kernel", 64, (), 2)
 
 
+@pytest.mark.parametrize("architecture", ["sm_100", "sm_120"])
+def test_code_for_newer_chips_is_for_one_chip_alone(architecture):
+    """What devices/probe.py takes for granted; where this fails, later minor numbers may run the code too."""
+    assert f"{architecture}a".encode() in compile_one(SIMPLE, parse_target(f"cuda:{architecture}")).content
+
+
 def parameter_sizes(cubin):
     """The size of each parameter of the only kernel, from .nv.info.kernel (EIATTR_KPARAM_INFO: 4, 0x17)."""
     data, found = cubin, {}
@@ -101,7 +109,9 @@ def test_another_process_makes_the_same_bytes(tmp_path):
     root = os.getcwd()
     environment = {
         **os.environ, "PYTHONPATH": os.pathsep.join([root, *sys.path]), "PYTHONHASHSEED": "77", "HOME": "/nowhere",
-        "TRITON_CACHE_DIR": "/nowhere/cache", "TRITON_DISABLE_LINE_INFO": "0",
+        "TRITON_CACHE_DIR": "/nowhere/cache", "TRITON_DISABLE_LINE_INFO": "0", "TRITON_INTERPRET": "1",
+        "TRITON_DEFAULT_FP_FUSION": "0", "DISABLE_LLVM_OPT": "1", "DISABLE_PTXAS_OPT": "1", "PTXAS_OPTIONS": "-O0",
+        "TRITON_PTXAS_PATH": "/bin/false",
     }  # fmt: skip
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
@@ -159,6 +169,25 @@ def test_an_exception_of_the_progress_report_ends_the_build():
 
     with pytest.raises(KeyboardInterrupt):
         compile_sources(variants(5), interrupt)
+
+
+def test_threads_take_turns_and_know_what_others_compiled(monkeypatch):
+    """The compiler's settings are the process's: two kernels at once would see each other's."""
+    inside, most, compiled = [], [], []
+
+    def slow(task):
+        inside.append(task)
+        time.sleep(0.01)
+        most.append(len(inside))
+        compiled.append(inside.pop())
+        return InternalError("E920", task[0].name)
+
+    monkeypatch.setattr(compile_pool, "_answer", slow)
+    tasks = variants(3)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: try_sources([tasks[n % 3]]), range(8)))
+    assert [a[0].what for a in answers] == [f"variant {n % 3}" for n in range(8)]
+    assert set(most) == {1} and len(compiled) == 3
 
 
 def test_without_triton_the_message_says_how_to_get_it(monkeypatch):

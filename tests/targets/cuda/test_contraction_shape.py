@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from burnish.dims import symbol
 from burnish.lower.contraction_runs import analyse
-from burnish.targets.cuda.contraction_shape import copied_a, copied_b, copied_tile, divisor_of, reduction_of
+from burnish.targets.cuda.contraction_shape import copied_a, copied_b, copied_tile, reduction_of
 from tests.targets.cuda.contraction_tasks import convolution, matmul
 
 
@@ -83,8 +83,3 @@ def test_channels_of_a_tap_are_padded_to_whole_steps():
     kernel = convolution(1, 24, (8, 9), 20, (3, 3), pads=(1, 1))
     cut = reduction_of(kernel, analyse(kernel), 16)
     assert (cut.padded_channels, cut.steps, cut.packed_depth) == (32, 18, 288)
-
-
-def test_what_divides_a_dim_whatever_its_symbols_are():
-    assert divisor_of(24) == 8
-    assert divisor_of(symbol("n") * 12 + 8) == 4

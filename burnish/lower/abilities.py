@@ -15,6 +15,7 @@ class Abilities:
     pads_in_kernel   a convolution reads zeros around its input by itself; without it zeros lie in memory
     deep_images      a convolution over few channels is slow: its strides had better become channels
     winograd         transformed convolutions pay
+    adds_products    a contraction adds several products to one sum (those that read zeros by themselves)
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
     recurrent        it has a template for LSTM, GRU and RNN
     host_memory      the reference kernels see its memory; without it each costs copies, and must be asked for
@@ -26,6 +27,7 @@ class Abilities:
     pads_in_kernel: bool = False
     deep_images: bool = False
     winograd: bool = True
+    adds_products: bool = False
     spread_rows: bool = True
     recurrent: bool = True
     host_memory: bool = True

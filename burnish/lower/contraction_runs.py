@@ -55,33 +55,35 @@ class Shape:
         return product(r.extent for r in self.groups)
 
 
-def analyse(kernel: Contraction) -> Shape:
-    """The runs of a kernel, outer to inner.
+def analyse(kernel: Contraction, number: int = 0) -> Shape:
+    """The runs of one of a kernel's products, outer to inner; pixels and groups are cut alike in all of them.
 
     In a packed kernel B's own strides say only which pixel axes it depends on: packing lays it out anew.
     """
-    a, b = dict(kernel.a_strides), dict(kernel.b_strides)
-    every = (*kernel.pixels, *kernel.reduce)
+    term = kernel.terms[number]
+    a, b = dict(term.a_strides), dict(term.b_strides)
+    operands = [dict(t.a_strides) for t in kernel.terms]
+    every = (*kernel.pixels, *term.reduce)
     ones = tuple(x for x in every if x.extent == 1)
     pixels = [x for x in kernel.pixels if x.extent != 1]
     addresses = tuple(_addresses(kernel))
-    mixed = _used_as_numbers(kernel) | {x for w in kernel.windows for x, _ in w.steps}
+    mixed = _used_as_numbers(kernel) | {x for t in kernel.terms for w in t.windows for x, _ in w.steps}
 
     def run(x: Axis) -> Run:
         return Run((x,), x.extent, a.get(x, 0), b.get(x, 0))
 
     def joins_pixels(outer: Run, inner: Run) -> bool:
         x, y = outer.axes[-1], inner.axes[-1]
-        flat = all(form.get(x, 0) == inner.extent * form.get(y, 0) for form in addresses)
-        return flat and not mixed & {x, y} and _flat(outer, inner, packed=kernel.packed and outer.b_stride != 0)
+        flat = all(form.get(x, 0) == inner.extent * form.get(y, 0) for form in (*addresses, *operands))
+        return flat and not mixed & {x, y} and _flat(outer, inner, packed=term.packed and outer.b_stride != 0)
 
     def joins_reduce(outer: Run, inner: Run) -> bool:
-        return not mixed & {outer.axes[-1], inner.axes[-1]} and _flat(outer, inner, packed=kernel.packed)
+        return not mixed & {outer.axes[-1], inner.axes[-1]} and _flat(outer, inner, packed=term.packed)
 
     return Shape(
         groups=_merge([run(x) for x in pixels if b.get(x, 0) != 0], joins_pixels),
         pixels=_merge([run(x) for x in pixels if b.get(x, 0) == 0], joins_pixels),
-        reduce=_merge([run(x) for x in kernel.reduce if x.extent != 1], joins_reduce),
+        reduce=_merge([run(x) for x in term.reduce if x.extent != 1], joins_reduce),
         n=kernel.n,
         n_stride=b.get(kernel.n, 0),
         ones=ones,

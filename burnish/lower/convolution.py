@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from burnish.lower.kernels import Slots, without_units
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction, Window
+from burnish.lower.task import Contraction, Term, Window
 from burnish.lower.wants import needed_zeros
 from burnish.ops import expr as ex
 from burnish.ops.definition import Conv, Tensor
@@ -88,12 +88,44 @@ def lower_convolution(
     in_kernel: bool,
 ) -> tuple[Contraction, Slots]:
     """One phase. x: the input with zeros around it, or, where the kernel reads them itself, without."""
-    spatial = len(phase)
-    per_group_in, per_group_out = int(form.x.shape[1]) // form.groups, int(form.shape[1]) // form.groups  # type: ignore[arg-type]
-    image, group = Axis("p0", form.shape[0]), Axis("p1", form.groups)
-    pixels = [Axis(f"p{2 + a}", phase[a].count) for a in range(spatial)]
+    image, group, *pixels = _pixel_axes(form, phase)
+    a, b, term = _operands(form, phase, x, buffers, in_kernel)
+    slots, n = Slots([a, b]), _column_axis(form)
+    index = [axis(image), axis(group) * n.extent + axis(n)]
+    index += [axis(q) * p.out_step + ex.dim(p.out_first) for q, p in zip(pixels, phase)]
+    store = store_of(tensor, body, index, _result(form, index), into, place, slots)
+    kernel = Contraction(
+        slots.flat,
+        _real_pixels(form, phase),
+        n,
+        term.reduce,
+        term.a_strides,
+        term.b_strides,
+        True,
+        tuple(without_units([store], (image, group, *pixels))),
+        term.windows,
+    )
+    return kernel, slots
+
+
+def add_term(kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffers: Buffers) -> Contraction:
+    """The same kernel with another convolution in its sum, of the same output; `slots` gets its operands.
+
+    Only in kernels that read zeros around images themselves.
+    """
+    a, b, term = _operands(form, phases(form)[0], x, buffers, in_kernel=True)
+    term = replace(term, a=slots.number(a), b=slots.number(b))
+    return replace(kernel, slots=slots.flat, more=(*kernel.more, term))
+
+
+def _operands(
+    form: Conv, phase: tuple[Phase, ...], x: Placement, buffers: Buffers, in_kernel: bool
+) -> tuple[Placement, Placement, Term]:
+    """A, B and how they are walked."""
+    spatial, per_group_in = len(phase), int(form.x.shape[1]) // form.groups  # type: ignore[arg-type]
+    image, group, *pixels = _pixel_axes(form, phase)
     taps = [Axis(f"k{a}", len(phase[a].taps)) for a in range(spatial)]
-    channel, n = Axis(f"k{spatial}", per_group_in), Axis("n", per_group_out)
+    channel, n = Axis(f"k{spatial}", per_group_in), _column_axis(form)
     steps = x.strides[2:]
     reduce = _by_stride([(t, p.tap_step * s) for t, p, s in zip(taps, phase, steps)] + [(channel, x.strides[1])])
     a_strides = [(image, x.strides[0]), (group, per_group_in * x.strides[1])]
@@ -107,32 +139,36 @@ def lower_convolution(
         for i, (q, t, p) in enumerate(zip(pixels, taps, phase))
         if padded[i]
     ]
-    a = Placement(x.storage, x.dtype, x.shape, x.strides, offset)
     order = [r for r, _ in reduce]
     weights = _weights(form, phase, [*taps, channel], order)
     b = buffers.packed(
         (form.weight, "conv", tuple(r.name for r in order), tuple(p.taps for p in phase)), weights, form.weight.name
     )
-    slots = Slots([a, b])
-    b_strides = list(zip([group, *order, n], b.strides))
-    index = [axis(image), axis(group) * per_group_out + axis(n)]
-    index += [axis(q) * p.out_step + ex.dim(p.out_first) for q, p in zip(pixels, phase)]
-    store = store_of(tensor, body, index, _result(form, index), into, place, slots)
+    kept = [r for r, _ in ([(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:])]
+    axes = (*_real_pixels(form, phase), *kept)
+    b_strides = _strides(list(zip([group, *order, n], b.strides)), (*axes, n))
+    term = Term(0, 1, tuple(kept), _strides(a_strides, axes), b_strides, True, tuple(windows))
+    return Placement(x.storage, x.dtype, x.shape, x.strides, offset), b, term
+
+
+def _pixel_axes(form: Conv, phase: tuple[Phase, ...]) -> list[Axis]:
+    """Image, group, and the spatial axes of a phase."""
+    return [
+        Axis("p0", form.shape[0]),
+        Axis("p1", form.groups),
+        *(Axis(f"p{2 + a}", p.count) for a, p in enumerate(phase)),
+    ]
+
+
+def _column_axis(form: Conv) -> Axis:
+    return Axis("n", int(form.shape[1]) // form.groups)  # type: ignore[arg-type]
+
+
+def _real_pixels(form: Conv, phase: tuple[Phase, ...]) -> tuple[Axis, ...]:
+    """The pixel axes that are more than one pixel, at least one axis."""
+    image, group, *pixels = _pixel_axes(form, phase)
     lead = (group, image) if form.groups > 1 else (image,)
-    axes = tuple(a for a in (*lead, *pixels) if a.extent != 1) or (image,)
-    kept = [(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:]
-    kernel = Contraction(
-        slots.flat,
-        axes,
-        n,
-        tuple(r for r, _ in kept),
-        _strides(a_strides, (*axes, *(r for r, _ in kept))),
-        _strides(b_strides, (*axes, *(r for r, _ in kept), n)),
-        True,
-        tuple(without_units([store], (image, group, *pixels))),
-        tuple(windows),
-    )
-    return kernel, slots
+    return tuple(a for a in (*lead, *pixels) if a.extent != 1) or (image,)
 
 
 def _steps(*pairs: tuple[Axis, int]) -> tuple[tuple[Axis, int], ...]:

@@ -4,6 +4,7 @@ Walked from the outputs back, so that whole chains end up in one kernel:
 
     pointwise -> any expression      where each element is read once (or is nearly free to compute again)
     template  -> pointwise chain     the chain becomes the epilogue of the matmul or convolution
+    template  -> sum with a template both become one sum of products (where the target has such kernels)
     view      -> anything            a view is an index, never a copy
 
 A tensor that could have been fused and was not has its reason in `declined`.
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from burnish.dims import Dim, evaluate
+from burnish.lower.add_products import depth_of, why_no_term, why_not_added
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import COSTLY, Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
@@ -27,18 +29,22 @@ TEMPLATES = (MatMul, Conv)
 
 @dataclass(eq=False)
 class Fusion:
-    """roots in launch order, their expressions expanded; `epilogue[root]` is the template in the root's kernel."""
+    """roots in launch order, their expressions expanded; `epilogue[root]` is the template in the root's kernel.
+
+    term: by root, a second template, whose product is added to the first one's
+    """
 
     roots: list[Tensor] = field(default_factory=list)
     bodies: dict[Tensor, Body] = field(default_factory=dict)
     epilogue: dict[Tensor, Tensor] = field(default_factory=dict)
+    term: dict[Tensor, Tensor] = field(default_factory=dict)
     covers: dict[Tensor, list[Tensor]] = field(default_factory=dict)
     declined: dict[Tensor, str] = field(default_factory=dict)
 
 
 class _Fuser:
-    def __init__(self, scope: Scope, opt: Mapping[str, int]) -> None:
-        self.scope, self.opt = scope, opt
+    def __init__(self, scope: Scope, opt: Mapping[str, int], adds_products: bool) -> None:
+        self.scope, self.opt, self.adds_products = scope, opt, adds_products
         self.result = Fusion()
         self.placed = self._must_lie_in_memory()
         self.expanded: dict[Tensor, Expr] = {}  # root -> expression so far
@@ -155,7 +161,10 @@ class _Fuser:
             self._root(tensor)
             return
         (root,) = users
-        self.result.epilogue[root] = tensor
+        if root in self.result.epilogue:
+            self._add_term(root, tensor)
+        else:
+            self.result.epilogue[root] = tensor
         self.result.covers[root].append(tensor)
         for source in sources(self.scope.forms[tensor]):
             self.users.setdefault(source, set()).add(root)
@@ -168,16 +177,37 @@ class _Fuser:
         (root,) = users
         if root not in self.expanded:
             return "its consumer is no expression"
-        if root in self.result.epilogue:
-            return f"{self.scope.node_name(root)} is already the epilogue of another kernel"
+        if root in self.result.epilogue and (reason := self._why_no_term(root, tensor)):
+            return f"{self.scope.node_name(root)} is already the epilogue of another kernel: {reason}"
         if root.shape != tensor.shape and usual_size(root.shape, self.opt) != usual_size(tensor.shape, self.opt):
             return f"{self.scope.node_name(root)} has another shape"
         return epilogue_index(self.result.bodies[root], tensor)[1]
 
+    def _why_no_term(self, root: Tensor, tensor: Tensor) -> str:
+        """Why the kernel that the root is the epilogue of cannot add this product too."""
+        if not self.adds_products:
+            return "this target adds one product at a time"
+        if root in self.result.term:
+            return "it adds two products already"
+        first, body = self.result.epilogue[root], self.result.bodies[root]
+        if reason := why_no_term(self.scope.forms[first], self.scope.forms[tensor]):
+            return reason
+        if epilogue_index(body, first)[0] != epilogue_index(body, tensor)[0]:
+            return "it reads the two products at different places"
+        return why_not_added(body.expr, first, tensor)
 
-def fuse(scope: Scope, opt: Mapping[str, int]) -> Fusion:
+    def _add_term(self, root: Tensor, tensor: Tensor) -> None:
+        """The deeper product is the template, the other its term."""
+        first = self.result.epilogue[root]
+        form, other = self.scope.forms[first], self.scope.forms[tensor]
+        assert isinstance(form, Conv) and isinstance(other, Conv)
+        is_deeper = usual_size([depth_of(other)], self.opt) > usual_size([depth_of(form)], self.opt)
+        self.result.epilogue[root], self.result.term[root] = (tensor, first) if is_deeper else (first, tensor)
+
+
+def fuse(scope: Scope, opt: Mapping[str, int], adds_products: bool = False) -> Fusion:
     """Roots and their expressions. opt: the profile's opt value of every symbol, to weigh sizes with."""
-    return _Fuser(scope, opt).run()
+    return _Fuser(scope, opt, adds_products).run()
 
 
 def usual_size(extents: Iterable[Dim], opt: Mapping[str, int]) -> float:

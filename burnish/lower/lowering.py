@@ -10,8 +10,9 @@ import onnx_ir as ir
 from burnish.dims import symbols
 from burnish.dtypes import DType
 from burnish.lower.abilities import Abilities
+from burnish.lower.add_products import without_term
 from burnish.lower.buffers import Buffers, Layout
-from burnish.lower.convolution import convolution_body, has_template, lower_convolution, phases
+from burnish.lower.convolution import add_term, convolution_body, has_template, lower_convolution, phases
 from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
@@ -49,7 +50,9 @@ class ScopeLowering:
     def __init__(self, shared: Lowering, graph: ir.Graph, outputs: Mapping[Tensor, Placement]) -> None:
         self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
         self.scope: Scope = build_scope(graph, shared.inferred)
-        self.fusion: Fusion = fuse(self.scope, shared.opt)
+        self.fusion: Fusion = fuse(
+            self.scope, shared.opt, shared.abilities.adds_products and shared.abilities.pads_in_kernel
+        )
         self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
         self.abilities = shared.abilities
         self.homes = Homes(
@@ -144,6 +147,10 @@ class ScopeLowering:
             self.loops(root, self.fusion.bodies[root], into)
         else:
             body = plain_body(root) if template is root else self.fusion.bodies[root]
+            term = self.fusion.term.get(root)
+            more = self.scope.forms[term] if term is not None else None
+            if term is not None and isinstance(more, Conv):
+                body = without_term(body, term, more)
             form = self.scope.forms[template]
             if isinstance(form, MatMul):
                 kernel, slots = lower_matmul(
@@ -152,16 +159,18 @@ class ScopeLowering:
                 self.launch(root, kernel, slots)
             else:
                 assert isinstance(form, Conv)
-                self.convolution(root, template, form, body, into)
+                self.convolution(root, template, form, body, into, more if isinstance(more, Conv) else None)
         self.placements[root] = into
 
-    def convolution(self, root: Tensor, template: Tensor, form: Conv, body: Body, into: Placement) -> None:
+    def convolution(
+        self, root: Tensor, template: Tensor, form: Conv, body: Body, into: Placement, more: Conv | None = None
+    ) -> None:
         in_kernel = self.abilities.pads_in_kernel
         can_pad = in_kernel or not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
         if has_template(form, can_pad):
             is_deep = int(form.x.shape[1]) > 4  # type: ignore[arg-type]
             x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
-            may_transform = self.abilities.winograd and not self.is_quantised
+            may_transform = self.abilities.winograd and more is None and not self.is_quantised
             if may_transform and (transform := choose_transform(form, self.shared.opt)) is not None:
                 place = self.homes.place
                 for part, kernel, slots in lower_winograd(
@@ -173,6 +182,8 @@ class ScopeLowering:
                 kernel, slots = lower_convolution(
                     template, form, phase, body, x, into, self.buffers, self.homes.place, in_kernel
                 )
+                if more is not None:
+                    kernel = add_term(kernel, slots, more, self.homes.placed(more.x), self.buffers)
                 self.launch(root, kernel, slots)
             return
         in_place = (

@@ -5,7 +5,8 @@ knows no buffer, no node and no hardware. Two pieces of work of equal `key` shar
 A *launch* is a kernel with a binding for each slot. A *program* is what one plan does: storages, constants, steps.
 
     Loops         for every index of a domain: store expressions          pointwise, reductions, norms, pooling, gather
-    Contraction   acc[p, n] = sum_r A[p, r] * B[r, n], then an epilogue    matmul, convolution (implicit GEMM), grouped
+    Contraction   acc[p, n] = sum_r A[p, r] * B[r, n], then an epilogue    matmul, convolution (implicit GEMM), grouped,
+                  or several such products in one sum                      what a block adds to its down-sampled input
     AttentionTask softmax(q k^T) v, one pass
     RecurrentTask LSTM, GRU, RNN over time
 
@@ -90,6 +91,25 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """One more product of a sum: what `Contraction` says of its own A and B, which lie in slots `a` and `b`."""
+
+    a: int
+    b: int
+    reduce: tuple[Axis, ...]
+    a_strides: tuple[tuple[Axis, Dim], ...]
+    b_strides: tuple[tuple[Axis, Dim], ...]
+    packed: bool
+    windows: tuple[Window, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"<{_axes(self.reduce)}>A{self.a}[{_pairs(self.a_strides)}]B{self.b}[{_pairs(self.b_strides)}]"
+            f"{'packed' if self.packed else ''}{''.join(f'W[{w}]' for w in self.windows)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Contraction:
     """acc[p..., n] = sum over the reduce axes of A * B, in f32 (f64 for f64, i32 for 8-bit), then the stores.
 
@@ -101,6 +121,7 @@ class Contraction:
     reduce    outer to inner; A's last one has stride 1 wherever that is possible
     packed    B is a constant, kept as [batch axes of B..., reduce axes..., n]; the schedule says how it is packed
     stores    values may use acc(0) and loads at any affine index of (pixels, n)
+    more      further products, added to the same sums (for targets whose `Abilities.adds_products`)
     """
 
     slots: tuple[Slot, ...]
@@ -112,25 +133,34 @@ class Contraction:
     packed: bool
     stores: tuple[Store, ...]
     windows: tuple[Window, ...] = ()
+    more: tuple[Term, ...] = ()
 
     @property
     def key(self) -> str:
-        def strides(pairs: tuple[tuple[Axis, Dim], ...]) -> str:
-            return " ".join(f"{a.name}*{s}" for a, s in pairs)
-
-        def axes(of: Sequence[Axis]) -> str:
-            return " ".join(f"{a.name}:{a.extent}" for a in of)
-
         return (
-            f"contraction({_slots(self.slots)})<{axes(self.pixels)};{axes((self.n,))};{axes(self.reduce)}>"
-            f"A[{strides(self.a_strides)}]B[{strides(self.b_strides)}]{'packed' if self.packed else ''}"
+            f"contraction({_slots(self.slots)})<{_axes(self.pixels)};{_axes((self.n,))};{_axes(self.reduce)}>"
+            f"A[{_pairs(self.a_strides)}]B[{_pairs(self.b_strides)}]{'packed' if self.packed else ''}"
             f"{''.join(f'W[{w}]' for w in self.windows)}"
+            f"{''.join(f'+{t}' for t in self.more)}"
             f"{{{_stores(self.stores)}}}"
         )
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        """Every product of the sum, this one's own first."""
+        own = Term(0, 1, self.reduce, self.a_strides, self.b_strides, self.packed, self.windows)
+        return (own, *self.more)
+
+    def alone(self, number: int) -> Contraction:
+        """One product of the sum by itself: its A and B are slots 0 and 1, and nothing is stored."""
+        t, slots = self.terms[number], self.slots
+        operands = (slots[t.a], slots[t.b])
+        return Contraction(operands, self.pixels, self.n, t.reduce, t.a_strides, t.b_strides, t.packed, (), t.windows)
+
+    @property
     def flops(self) -> Dim:
-        return 2 * product(a.extent for a in (*self.pixels, self.n, *self.reduce))
+        depth = sum((product(a.extent for a in t.reduce) for t in self.terms), start=0)
+        return 2 * product(a.extent for a in (*self.pixels, self.n)) * depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +346,14 @@ def _height(root: Expr, done: dict[Expr, int]) -> int:
         below = max((_height(a, done) for a in root.args), default=0)
         done[root] = below + (root.op == "reduce")
     return done[root]
+
+
+def _pairs(strides: Sequence[tuple[Axis, Dim]]) -> str:
+    return " ".join(f"{a.name}*{s}" for a, s in strides)
+
+
+def _axes(axes: Sequence[Axis]) -> str:
+    return " ".join(f"{a.name}:{a.extent}" for a in axes)
 
 
 def _slots(slots: Sequence[Slot]) -> str:

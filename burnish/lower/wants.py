@@ -32,7 +32,7 @@ def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wa
     """Read every root's form once; a later want never overrides an earlier dense one."""
     wants = Wants()
     for root in fusion.roots:
-        for tensor in [root, *([fusion.epilogue[root]] if root in fusion.epilogue else [])]:
+        for tensor in [root, *(of[root] for of in (fusion.epilogue, fusion.term) if root in of)]:
             form = scope.forms[tensor]
             if isinstance(form, Reshape):
                 if not _is_free_channels_last(scope, fusion, form):

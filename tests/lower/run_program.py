@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
-from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, Slot, Store
+from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, Slot, Store, Term
 from burnish.ops.expr import Axis, Expr
 
 Array = np.ndarray[Any, Any]
@@ -110,7 +110,13 @@ class Run:
         return evaluate(a.extent, self.symbols)
 
     def contraction(self, kernel: Contraction, views: list[tuple[Array, int]]) -> None:
-        axes = [*kernel.pixels, kernel.n, *kernel.reduce]
+        acc = sum(self.term(kernel, term, views) for term in kernel.terms).astype(np.float32)
+        for store in kernel.stores:
+            self.store(store, [*kernel.pixels, kernel.n], views, {0: acc})
+
+    def term(self, kernel: Contraction, term: Term, views: list[tuple[Array, int]]) -> Array:
+        """One product of the sum, in f64."""
+        axes = [*kernel.pixels, kernel.n, *term.reduce]
         grid = {a: _range(i, len(axes), self.extent(a)) for i, a in enumerate(axes)}
 
         def operand(which: int, strides: Any) -> Array:
@@ -120,12 +126,24 @@ class Run:
                 at = at + grid[a] * evaluate(s, self.symbols)
             return array[np.broadcast_to(at, np.broadcast_shapes(*(np.shape(at),), (1,) * len(axes)))]
 
-        product = operand(0, kernel.a_strides).astype(np.float64) * operand(1, kernel.b_strides).astype(np.float64)
+        def windowed(strides: Any) -> Array:
+            """A, zero where a window ends."""
+            (array, start), inside = views[term.a], np.ones((1,) * len(axes), bool)
+            at: Any = start
+            for a, s in strides:
+                at = at + grid[a] * evaluate(s, self.symbols)
+            for w in term.windows:
+                place = sum((grid[a] * step for a, step in w.steps), start=np.asarray(w.first))
+                inside = inside & (place >= 0) & (place < evaluate(w.extent, self.symbols))
+                at = at + w.first * evaluate(w.stride, self.symbols)
+            return np.where(inside, array[np.where(inside, at, start)], 0)
+
+        product = windowed(term.a_strides) if term.windows else operand(term.a, term.a_strides)
+        product = product.astype(np.float64)
+        product = product * operand(term.b, term.b_strides).astype(np.float64)
         lead = len(kernel.pixels) + 1
         full = np.broadcast_to(product, tuple(self.extent(a) for a in axes))
-        acc = full.sum(axis=tuple(range(lead, len(axes)))).astype(np.float32)
-        for store in kernel.stores:
-            self.store(store, [*kernel.pixels, kernel.n], views, {0: acc})
+        return np.asarray(full.sum(axis=tuple(range(lead, len(axes)))))
 
     def value(self, e: Expr, axes: dict[Axis, int], views: list[tuple[Array, int]], accs: dict[int, Array]) -> Array:
         """An array of rank len(axes) (or 0 where nothing depends on them)."""

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from burnish.analysis import analyze
 from burnish.errors import UserError
+from burnish.lower.abilities import Abilities
 from burnish.lower.program import plan_memory
 from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, each_launch
 from tests.lower.run_program import Run
@@ -42,14 +43,19 @@ def feeds_of(parsed: onnx.ModelProto, symbols: dict[str, int]) -> dict[str, Arra
 
 
 def check(
-    parsed: onnx.ModelProto, symbols: dict[str, int] | None = None, feeds: dict[str, Array] | None = None
+    parsed: onnx.ModelProto,
+    symbols: dict[str, int] | None = None,
+    feeds: dict[str, Array] | None = None,
+    abilities: Abilities | None = None,
 ) -> Program:
     """Lower it, run it with numpy, compare with ONNX Runtime; symbols become dynamic dims of the program."""
     symbols = symbols or {}
     feeds = feeds or feeds_of(parsed, symbols)
     profile = {n: ([1] * x.ndim, x.shape, [8 * max(s, 1) for s in x.shape]) for n, x in feeds.items()}
     fixed = None if symbols else {n: x.shape for n, x in feeds.items()}
-    found = analyze(parsed, shapes=fixed, profile=_dynamic(parsed, profile) if symbols else None)
+    found = analyze(
+        parsed, shapes=fixed, profile=_dynamic(parsed, profile) if symbols else None, abilities=abilities or Abilities()
+    )
     plan_memory(found.program)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -25,6 +25,7 @@ def abilities(target: Target) -> Abilities:
         pads_in_kernel=True,
         deep_images=True,
         winograd=False,
+        adds_products=True,
         spread_rows=False,
         recurrent=False,
         host_memory=False,

@@ -2,13 +2,15 @@
 
     acc[p, n] = sum_k A[p, k] * B[k, n]      for every pixel p and column n, then the kernel's stores
 
+The sum may go on over other products (`Contraction.more`), each with its own operands and depth.
+
 layout   A and an unpacked B anywhere their strides say; a constant B packed [groups, n, k]; zeros around images are
          masks, or what the copy engine reads outside a tensor map
 forms    load: by addresses, anything;   copy: by the copy engine (capability 90 and newer, 16-byte strides)
 dtypes   f16, bf16 -> f32; f32 as three tf32 products (ieee before sm_80); f64; i8 -> i32; other integers slowly
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic
-files    contraction_shape: axes;  _tile: a schedule;  _candidates, _cost: which;  the others: text
+files    contraction_shape: axes;  _sum: loops over k;  _tile: a schedule;  _candidates, _cost: which;  the others: text
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
     kin: Counter[tuple[object, ...]] = Counter()
     late: dict[Tile, float] = {}
     for tile in sorted(times, key=times.__getitem__):
-        same = (tile.form, tile.swap, tile.m, tile.n, tile.split > 1)
+        same = (tile.form, tile.swap, tile.m, tile.n, tile.split > 1, tile.apart)
         late[tile] = times[tile] * (1 + 0.04 * kin[same])
         kin[same] += 1
     return [tile.schedule for tile in sorted(late, key=late.__getitem__)[:KEPT]]

@@ -9,6 +9,8 @@ from itertools import product
 from math import prod
 
 from burnish.dtypes import DType
+from burnish.lower.contraction_runs import Shape
+from burnish.lower.task import Contraction
 from burnish.targets.cuda.contraction_copy import BOX_EXTENT, LARGEST_STEP
 from burnish.targets.cuda.contraction_cost import CostModel
 from burnish.targets.cuda.contraction_shape import Coordinate, copied_a, copied_b, pixels_of, reduction_of
@@ -31,27 +33,40 @@ class Candidates:
         self.model, self.kernel, self.target, self.shape = model, model.kernel, model.target, model.shape
 
     @cached_property
-    def a_axes(self) -> tuple[Coordinate, ...] | None:
-        return copied_a(self.kernel, self.shape)
+    def a_axes(self) -> tuple[tuple[Coordinate, ...], ...] | None:
+        """The tensor map of each product's A; None where one of them cannot be one."""
+        found = [copied_a(product, shape) for product, shape in self.model.products]
+        known = tuple(axes for axes in found if axes is not None)
+        return known if len(known) == len(found) else None
 
     @cached_property
     def can_copy(self) -> bool:
         """May both operands come by the copy engine?"""
-        a, b = self.kernel.slots[:2]
-        if self.target.capability < COPIES_SINCE or a.dtype is not b.dtype or a.dtype not in _COPIED:
+        if self.target.capability < COPIES_SINCE or self.a_axes is None:
             return False
-        if self.a_axes is None:
+        return all(self._can_copy(product, shape) for product, shape in self.model.products)
+
+    @staticmethod
+    def _can_copy(product: Contraction, shape: Shape) -> bool:
+        a, b = product.slots
+        if a.dtype is not b.dtype or a.dtype not in _COPIED:
             return False
-        return b.aligned % 16 == 0 if self.kernel.packed else copied_b(self.kernel, self.shape) is not None
+        return b.aligned % 16 == 0 if product.packed else copied_b(product, shape) is not None
 
     def each(self) -> Iterator[Tile]:
         """Legal tiles: forms, sides, depth, then how the sum is split and how deep the pipeline is."""
         if self.model.multiplied is None:
             yield SLOW_TILE
             return
-        for base in self._bases():
-            for tile in self._split(base):
-                yield from (t for t in self._staged(tile) if self.legal(t))
+        bases = (each for whole in self._bases() for each in self._apart(whole))
+        for tile in (each for base in bases for each in self._split(base)):
+            yield from (t for t in self._staged(tile) if self.legal(t))
+
+    def _apart(self, base: Tile) -> Iterator[Tile]:
+        """Several products in one loop, and in one for each."""
+        yield base
+        if self.model.together(base) > 1:
+            yield replace(base, apart=True)
 
     def legal(self, tile: Tile) -> bool:
         """Can the kernel be written with this tile, and does it fit the chip, whatever the sizes are?"""
@@ -61,15 +76,20 @@ class Candidates:
             return False
         if tile.is_copied and not (self.can_copy and self._fits_boxes(tile)):
             return False
-        if tile.flat and (tile.is_copied or not all(isinstance(r.extent, int) for r in self.shape.reduce[1:])):
+        inner = [r for _, shape in self.model.products for r in shape.reduce[1:]]
+        if tile.flat and (tile.is_copied or not all(isinstance(r.extent, int) for r in inner)):
             return False
         if tile.shared and (tile.split not in (2, 4, MOST_SHARING) or tile.m < tile.split):
             return False
-        if (tile.persistent and tile.split > 1) or (tile.early and not self.model.fits_early(tile)):
+        if tile.persistent and (tile.split > 1 or len(self.model.loops(tile)) > 1):
+            return False
+        if tile.early and not self.model.fits_early(tile):
             return False
         if 100 <= self.target.capability < 120 and not self._suits_sm_100(tile):
             return False
-        if tile.prefetch and not (self.kernel.packed and self.target.capability >= COPIES_SINCE):
+        if tile.prefetch and not (self.model.is_packed and self.target.capability >= COPIES_SINCE):
+            return False
+        if tile.apart and len(self.model.products) == 1:
             return False
         words = max(4, self.shape.accumulator.size_bytes) // 4
         fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
@@ -82,14 +102,21 @@ class Candidates:
 
     def _fits_boxes(self, tile: Tile) -> bool:
         assert self.a_axes is not None
-        runs = pixels_of(self.shape)
-        if len(tile.box) != (len(runs) if len(runs) > 1 else 0):
+        steps = self._pixel_steps
+        if len(tile.box) != (len(steps) if len(steps) > 1 else 0) or max(steps) > LARGEST_STEP:
             return False
-        steps = {id(c.pixel): c.step for c in self.a_axes if c.pixel is not None}
         widths = tile.box or (tile.m,)
-        if any(step > LARGEST_STEP for step in steps.values()):
-            return False
-        return all(w * steps.get(id(r), 1) <= BOX_EXTENT for w, r in zip(widths, runs, strict=True))
+        return all(w * step <= BOX_EXTENT for w, step in zip(widths, steps, strict=True))
+
+    @cached_property
+    def _pixel_steps(self) -> tuple[int, ...]:
+        """The largest step that a product's map makes along each pixel run."""
+        assert self.a_axes is not None
+        found = []
+        for axes, (_, shape) in zip(self.a_axes, self.model.products, strict=True):
+            steps = {id(c.pixel): c.step for c in axes if c.pixel is not None}
+            found.append([steps.get(id(r), 1) for r in pixels_of(shape)])
+        return tuple(map(max, zip(*found, strict=True)))
 
     def _bases(self) -> Iterator[Tile]:
         """Form, sides and depth."""
@@ -139,9 +166,7 @@ class Candidates:
         extents = self.model.pixel_extents
         if len(extents) == 1:
             return ()
-        assert self.a_axes is not None
-        steps = {id(c.pixel): c.step for c in self.a_axes if c.pixel is not None}
-        most = [BOX_EXTENT // steps.get(id(r), 1) for r in pixels_of(self.shape)]
+        most = [BOX_EXTENT // step for step in self._pixel_steps]
         found = [b for b in _factors(m, len(extents)) if all(w <= limit for w, limit in zip(b, most, strict=True))]
         return min(found, key=lambda b: _cover(b, extents), default=None)
 
@@ -160,9 +185,11 @@ class Candidates:
         area, steps = tile.m * tile.n, max(1, -(-self.model.steps(tile) // tile.split))
         band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
         many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
-        prefetch = self.kernel.packed and self.target.capability >= COPIES_SINCE and not many
+        prefetch = self.model.is_packed and self.target.capability >= COPIES_SINCE and not many
         flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
-        depths = (3, 4) if area >= 8192 else (4, 6)
+        depths: tuple[int, ...] = (3, 4) if area >= 8192 else (4, 6)
+        if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
+            depths, steps = (1, *(max(2, s // together) for s in depths)), max(2, steps // together)
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
             for stages in sorted({min(steps, s) for s in depths}):
                 found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
@@ -170,7 +197,8 @@ class Candidates:
                     yield replace(found, early=True)
                 yield found
             if many and flows and self.model.floor > WORTH_PERSISTING:  # its pipeline goes on from tile to tile
-                for each, stages in product((1, 2), (2, *depths) if steps <= 2 else depths):
+                deep = tuple(s for s in depths if s > 1)
+                for each, stages in product((1, 2), (2, *deep) if steps <= 2 else deep):
                     yield replace(tile, warps=warps, stages=stages, band=band, persistent=each)
 
     def _precision(self) -> str:

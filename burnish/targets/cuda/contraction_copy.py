@@ -25,16 +25,16 @@ def box_of(axes: Sequence[Coordinate], f: Frame, last: int) -> tuple[int, ...]:
 def write_maps(f: Frame) -> None:
     """Before the loop: the maps become parameters."""
     assert f.a_axes is not None
-    f.tensor_map("map_a", 0, f.a_axes, box_of(f.a_axes, f, f.tile.k))
+    f.tensor_map(f.named("map_a"), f.operands[0], f.a_axes, box_of(f.a_axes, f, f.tile.k))
     axes = b_axes(f)
     sides = {0: f.tile.n, 1: f.tile.k}
     last_two = (1, 0) if is_depth_first(f) else (0, 1)
-    f.tensor_map("map_b", 1, axes, (*(1 for _ in axes[:-2]), *(sides[s] for s in last_two)))
+    f.tensor_map(f.named("map_b"), f.operands[1], axes, (*(1 for _ in axes[:-2]), *(sides[s] for s in last_two)))
 
 
 def b_axes(f: Frame) -> Sequence[Coordinate]:
     """B's map: as it is packed, or as it lies."""
-    if not f.kernel.packed:
+    if not f.product.packed:
         assert f.b_axes is not None
         return f.b_axes
     depth, columns = f.reduction.packed_depth, f.kernel.n.extent
@@ -46,35 +46,35 @@ def b_axes(f: Frame) -> Sequence[Coordinate]:
 
 def is_depth_first(f: Frame) -> bool:
     """Does B lie as [k, n]?"""
-    return not f.kernel.packed and f.b_axes is not None and f.b_axes[-1].tap is None
+    return not f.product.packed and f.b_axes is not None and f.b_axes[-1].tap is None
 
 
-def write_copies(f: Frame) -> None:
-    """In the loop, at step `step`: a [m, k], and b [n, k] or [k, n]."""
+def write_copies(f: Frame, step: str) -> None:
+    """In the loop, at a step of the product: a [m, k], and b [n, k] or [k, n]."""
     assert f.a_axes is not None
     taps, channel = f.reduction.taps, f.reduction.channel
     if taps:
         chunks: Dim = f.reduction.padded_channels // f.tile.k
-        f.line(f"tap = step // {f.count(chunks)}" if chunks != 1 else "tap = step")
+        f.line(f"tap = {step} // {f.count(chunks)}" if chunks != 1 else f"tap = {step}")
         write_counters(f, "tap", [t.extent for t in taps], [f"tap{i}" for i in range(len(taps))])
-        f.line(f"channel = step % {f.count(chunks)} * {f.tile.k}" if chunks != 1 else "channel = 0")
+        f.line(f"channel = {step} % {f.count(chunks)} * {f.tile.k}" if chunks != 1 else "channel = 0")
     else:
-        f.line(f"channel = step * {f.tile.k}")
+        f.line(f"channel = {step} * {f.tile.k}")
     places = ", ".join(_place(f, c, channel is c.tap) for c in f.a_axes)
-    f.line(f"a = map_a.load([{places}]).reshape({f.tile.m}, {f.tile.k})")
-    _write_b(f)
+    f.line(f"a = {f.named('map_a')}.load([{places}]).reshape({f.tile.m}, {f.tile.k})")
+    _write_b(f, step)
 
 
-def _write_b(f: Frame) -> None:
-    if f.kernel.packed:
+def _write_b(f: Frame, step: str) -> None:
+    if f.product.packed:
         groups = ["group"] if f.shape.groups else []
     else:
         groups = [f"group{i}" for i in range(len(f.shape.groups))]
     if is_depth_first(f):
-        places, shape = [*groups, f"step * {f.tile.k}", "column0"], (f.tile.k, f.tile.n)
+        places, shape = [*groups, f"{step} * {f.tile.k}", "column0"], (f.tile.k, f.tile.n)
     else:
-        places, shape = [*groups, "column0", f"step * {f.tile.k}"], (f.tile.n, f.tile.k)
-    f.line(f"b = map_b.load([{', '.join(places)}]).reshape({shape[0]}, {shape[1]})")
+        places, shape = [*groups, "column0", f"{step} * {f.tile.k}"], (f.tile.n, f.tile.k)
+    f.line(f"b = {f.named('map_b')}.load([{', '.join(places)}]).reshape({shape[0]}, {shape[1]})")
 
 
 def _place(f: Frame, c: Coordinate, is_channel: bool) -> str:
@@ -101,16 +101,16 @@ def counter_of(f: Frame, c: Coordinate) -> str:
     return f"start{next(i for i, run in enumerate(f.pixels) if run is c.pixel)}"
 
 
-def write_prefetch(f: Frame) -> None:
-    """Ask for this program's packed B, a line of 128 bytes at a time, before waiting for what other launches write."""
-    depth, size = f.reduction.packed_depth, f.kernel.slots[1].dtype.size_bytes
+def write_prefetch(f: Frame, first: str, last: str) -> None:
+    """Ask for this program's steps of packed B, a line of 128 bytes at a time, before waiting for other launches."""
+    depth, size = f.reduction.packed_depth, f.product.slots[1].dtype.size_bytes
     assert isinstance(depth, int) and isinstance(f.kernel.n.extent, int)
     line = 128 // size
     f.line("if row_tile == 0:")
     f.indent += 1
     start = f"group.to(tl.int64) * {f.kernel.n.extent * depth}" if f.shape.groups else "0"
     f.line(f"ahead_row = tl.minimum(column0 + tl.arange(0, {f.tile.n}), {f.kernel.n.extent - 1}).to(tl.int64)")
-    f.line(f"ahead = {f.pointer(1)} + {start} + ahead_row * {depth} + first_step * {f.tile.k}")
-    f.line(f"for ahead_line in range(0, tl.cdiv((last_step - first_step) * {f.tile.k}, {line})):")
+    f.line(f"ahead = {f.pointer(f.operands[1])} + {start} + ahead_row * {depth} + {first} * {f.tile.k}")
+    f.line(f"for ahead_line in range(0, tl.cdiv(({last} - {first}) * {f.tile.k}, {line})):")
     f.line(f"    prefetch(ahead + ahead_line * {line})")
     f.indent -= 1

@@ -13,7 +13,7 @@ mean; what won is within 3 % of the model's best).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from burnish.dims import Dim, evaluate, symbols
@@ -25,6 +25,7 @@ from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
 from burnish.targets.cuda.contraction_emit import operand_kind
 from burnish.targets.cuda.contraction_shape import copied_tile, pixels_of, reduction_of
+from burnish.targets.cuda.contraction_sum import Loop, loops_of
 from burnish.targets.cuda.contraction_tile import Tile
 
 USUAL = 64  # a symbol that nobody knows
@@ -69,10 +70,21 @@ class CostModel:
     target: Target
     sizes: Mapping[str, int]
     fit: Fit = Fit()
+    _loops: dict[tuple[int, bool, bool], tuple[Loop, ...]] = field(default_factory=dict)
 
     @cached_property
     def shape(self) -> Shape:
         return analyse(self.kernel)
+
+    @cached_property
+    def products(self) -> tuple[tuple[Contraction, Shape], ...]:
+        """Every product of the sum by itself, and its runs."""
+        return tuple((self.kernel.alone(i), analyse(self.kernel, i)) for i in range(len(self.kernel.terms)))
+
+    @cached_property
+    def is_packed(self) -> bool:
+        """Are all second operands constants?"""
+        return all(t.packed for t in self.kernel.terms)
 
     @cached_property
     def chip(self) -> Chip:
@@ -131,11 +143,19 @@ class CostModel:
     @cached_property
     def operand_bytes(self) -> tuple[int, int]:
         """Bytes of A and of B: what lies there, not what is read."""
-        taps = self.usual(reduction_of(self.kernel, self.shape, 16).tap_count)
-        depth = self.usual(self.shape.depth)
-        reread = taps if any(w.steps for w in self.kernel.windows) else 1
-        a = self.groups * self.pixel_count * depth * self.kernel.slots[0].dtype.size_bytes // reread
-        return a, self.groups * self.columns * depth * self.kernel.slots[1].dtype.size_bytes
+        a = b = 0
+        for product, shape in self.products:
+            taps = self.usual(reduction_of(product, shape, 16).tap_count)
+            depth = self.usual(shape.depth)
+            reread = taps if any(w.steps for w in product.windows) else 1
+            a += self.groups * self.pixel_count * depth * product.slots[0].dtype.size_bytes // reread
+            b += self.groups * self.columns * depth * product.slots[1].dtype.size_bytes
+        return a, b
+
+    @cached_property
+    def depth(self) -> int:
+        """K, of all products."""
+        return sum(self.usual(shape.depth) for _, shape in self.products)
 
     @cached_property
     def least_bytes(self) -> int:
@@ -146,12 +166,25 @@ class CostModel:
     @cached_property
     def floor(self) -> float:
         """us that no schedule can beat."""
-        flops = 2 * self.groups * self.pixel_count * self.columns * self.usual(self.shape.depth)
+        flops = 2 * self.groups * self.pixel_count * self.columns * self.depth
         rate = self.chip.processors * self.chip.half_flops * _RATES.get(self.multiplied or DType.F32, 0.16)
         return max(flops / rate, self.least_bytes / self.chip.bandwidth)
 
     def steps(self, tile: Tile) -> int:
-        return self.usual(reduction_of(self.kernel, self.shape, tile.k, tile.flat).steps)
+        """Of all loops together."""
+        return sum(self.usual(loop.count) * loop.together for loop in self.loops(tile))
+
+    def loops(self, tile: Tile) -> tuple[Loop, ...]:
+        """The loops over k."""
+        cut = (tile.k, tile.flat, tile.apart)
+        if cut not in self._loops:
+            steps = [reduction_of(each, shape, tile.k, tile.flat).steps for each, shape in self.products]
+            self._loops[cut] = loops_of(steps, tile.apart)
+        return self._loops[cut]
+
+    def together(self, tile: Tile) -> int:
+        """Steps that a loop makes in each round."""
+        return max(loop.together for loop in self.loops(tile))
 
     def tiles(self, tile: Tile) -> int:
         """Programs of a grid that is not persistent, split or not."""
@@ -166,7 +199,7 @@ class CostModel:
     def shared_bytes(self, tile: Tile) -> int:
         """Shared memory of a program."""
         item = self.element_bytes if self.target.capability >= 80 else max(4, self.element_bytes)  # sm_75 widens
-        ring = (tile.m + tile.n) * tile.k * item * tile.stages
+        ring = (tile.m + tile.n) * tile.k * item * tile.stages * self.together(tile)
         out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied and not tile.direct else 0
         return (ring + out + 16 * tile.n if tile.persistent else max(ring, out)) + 1024
 
@@ -231,11 +264,15 @@ class CostModel:
 
     def _wait(self, tile: Tile, share: int) -> float:
         """us of a step when nothing else is there to do: its latency, shared by the stages that are under way."""
-        steps = self.steps(tile) * (share if tile.persistent else 1)
-        ahead = self.fit.latency / max(1, min(tile.stages, steps) - 1) if steps > 1 else 0.0
+        together = self.together(tile)
+        rounds = self.steps(tile) // together * (share if tile.persistent else 1)
+        ahead = self.fit.latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0
+        if together > 1 and tile.stages == 1:  # nothing is asked for ahead
+            ahead = 2 * self.fit.latency  # A, then B
         return max(self.fit.step, ahead) * (1.0 if tile.is_copied else self.fit.by_address)
 
     def _fill(self, tile: Tile, together: int) -> float:
         """us before the first step and after the last."""
-        late = self.fit.latency * (1 + (0.5 if self.residual_bytes and not tile.early else 0)) / together
+        pipelines = len(self.loops(tile))
+        late = self.fit.latency * (pipelines + (0.5 if self.residual_bytes and not tile.early else 0)) / together
         return late * (self.fit.prefetched if tile.prefetch else 1.0) * (1.0 if tile.is_copied else self.fit.by_address)

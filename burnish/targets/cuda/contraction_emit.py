@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from burnish.dims import Dim, ceildiv, minimum
+from burnish.dims import Dim, minimum
 from burnish.dtypes import DType
 from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cuda.arithmetic import with_functions
-from burnish.targets.cuda.contraction_copy import is_depth_first, write_copies, write_maps, write_prefetch
+from burnish.targets.cuda.contraction_copy import is_depth_first, write_copies, write_maps
 from burnish.targets.cuda.contraction_early import write_early_loads
 from burnish.targets.cuda.contraction_epilogue import write_epilogue
 from burnish.targets.cuda.contraction_frame import Frame, accumulator_kind, write_place, write_starts
 from burnish.targets.cuda.contraction_load import write_addresses, write_loads
 from burnish.targets.cuda.contraction_split import write_parts
+from burnish.targets.cuda.contraction_sum import write_loops, write_prefetches, write_steps
 from burnish.targets.cuda.contraction_tile import Tile
 from burnish.targets.cuda.source import Parameter, Source
 
@@ -44,7 +45,7 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     else:
         f.line("place = tl.program_id(0)")
         write_place(f)
-        _write_steps(f)
+        write_steps(f)
         _write_start(f)
         _write_tile(f)
         grid = f.tiles
@@ -56,47 +57,31 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     return Source(with_functions(text), parameters, (grid, tile.split, 1), tile.warps, tile.stages, f.overlaps)
 
 
-def _write_steps(f: Frame) -> None:
-    """first_step, last_step: the part of the sum that this program has."""
-    steps = f.reduction.steps
-    if f.tile.split == 1:
-        f.line("first_step = 0")
-        f.line(f"last_step = {f.count(steps)}")
-        return
-    each = f.count(ceildiv(steps, f.tile.split))
-    f.line("part = tl.program_id(1)")
-    f.line(f"first_step = part * {each}")
-    f.line(f"last_step = tl.minimum(first_step + {each}, {f.count(steps)})")
-
-
 def _write_start(f: Frame) -> None:
     if not f.overlaps:
         return
     f.line("gdc_launch_dependents()")
     if f.tile.prefetch:
-        write_prefetch(f)
+        write_prefetches(f)
     f.line("gdc_wait()")
 
 
 def _write_tile(f: Frame) -> None:
     """Sum, and store."""
-    tile = f.tile
+    tile, products = f.tile, [f.of(i) for i in range(len(f.kernel.terms))]
     if tile.is_copied:
         write_starts(f)
-        write_maps(f)
-        load: Callable[[Frame], None] = write_copies
+        for product in products:
+            write_maps(product)
+        load: Callable[[Frame, str], None] = write_copies
     else:
-        write_addresses(f)
+        for product in products:
+            write_addresses(product)
         load = write_loads
     write_early_loads(f)
     sides = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
     f.line(f"acc = tl.zeros(({sides[0]}, {sides[1]}), tl.{accumulator_kind(f.shape.accumulator)})")
-    first, last = ("0", f.count(f.reduction.steps)) if tile.persistent else ("first_step", "last_step")
-    f.line(f"for step in range({first}, {last}):")
-    f.indent += 1
-    load(f)
-    _write_product(f)
-    f.indent -= 1
+    write_loops(f, load, _write_product)
     f.line("sums = acc.T" if tile.swap else "sums = acc")
     if tile.split > 1:
         write_parts(f, write_epilogue)
@@ -106,7 +91,7 @@ def _write_tile(f: Frame) -> None:
 
 def _write_product(f: Frame) -> None:
     """acc += a b^T, or its transpose."""
-    tile, a_dtype, b_dtype = f.tile, f.kernel.slots[0].dtype, f.kernel.slots[1].dtype
+    tile, a_dtype, b_dtype = f.tile, f.product.slots[0].dtype, f.product.slots[1].dtype
     row, column = ("a", "b") if is_depth_first(f) else ("a", "b.T")
     if tile.swap:
         row, column = ("b.T" if is_depth_first(f) else "b"), "a.T"

@@ -8,7 +8,7 @@ first column.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from burnish.dims import Dim, ceildiv, product
@@ -46,10 +46,30 @@ class Frame:
     indent: int = 1
     parameters: dict[str, Parameter] = field(default_factory=dict)
     slice: tuple[str, int] | None = None  # the epilogue's rows: which slice of the tile's, and how many
+    which: int = 0  # product of the sum
+
+    def of(self, which: int) -> Frame:
+        """The same text, seen from another product of the sum."""
+        return self if which == self.which else replace(self, which=which)
+
+    @cached_property
+    def product(self) -> Contraction:
+        """The product by itself."""
+        return self.kernel.alone(self.which)
+
+    @property
+    def operands(self) -> tuple[int, int]:
+        """The slots of A and B."""
+        term = self.kernel.terms[self.which]
+        return term.a, term.b
+
+    def named(self, name: str) -> str:
+        """A name of the product's own."""
+        return f"{name}_{self.which}" if self.which else name
 
     @cached_property
     def shape(self) -> Shape:
-        return analyse(self.kernel)
+        return analyse(self.kernel, self.which)
 
     @cached_property
     def pixels(self) -> tuple[Run, ...]:
@@ -57,17 +77,17 @@ class Frame:
 
     @cached_property
     def reduction(self) -> Reduction:
-        return reduction_of(self.kernel, self.shape, self.tile.k, self.tile.flat)
+        return reduction_of(self.product, self.shape, self.tile.k, self.tile.flat)
 
     @cached_property
     def a_axes(self) -> tuple[Coordinate, ...] | None:
         """A's tensor map, in the copy form."""
-        return copied_a(self.kernel, self.shape) if self.tile.is_copied else None
+        return copied_a(self.product, self.shape) if self.tile.is_copied else None
 
     @cached_property
     def b_axes(self) -> tuple[Coordinate, ...] | None:
         """B's tensor map, in the copy form, where B is not packed."""
-        return copied_b(self.kernel, self.shape) if self.tile.is_copied else None
+        return copied_b(self.product, self.shape) if self.tile.is_copied else None
 
     @property
     def overlaps(self) -> bool:

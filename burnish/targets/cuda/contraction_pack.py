@@ -23,10 +23,11 @@ Array = np.ndarray[Any, Any]
 
 def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Array:
     """B, given as [batch axes..., reduce axes..., n], as the schedule wants it. cost: one copy of the array"""
-    if slot != 1 or not kernel.packed:
+    number = next((i for i, t in enumerate(kernel.terms) if t.packed and t.b == slot), None)
+    if number is None:
         return array
-    tile, shape = tile_of(schedule), analyse(kernel)
-    cut = reduction_of(kernel, shape, tile.k, tile.flat)
+    tile, shape = tile_of(schedule), analyse(kernel, number)
+    cut = reduction_of(kernel.alone(number), shape, tile.k, tile.flat)
     taps, channels, columns = (_known(n) for n in (cut.tap_count, cut.channel.extent, kernel.n.extent))
     depth = _known(cut.packed_depth)
     rows = columns if tile.is_copied else -(-columns // tile.n) * tile.n

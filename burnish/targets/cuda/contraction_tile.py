@@ -13,6 +13,7 @@ direct      store: every store by addresses, even where the copy engine could
 early       residuals are asked for before the sum, and wait in registers
 prefetch    bring the program's packed B into L2 before waiting for the launch before
 precision   f32 products: ieee, tf32x3, tf32
+apart       several products: a loop for each, where one could go through all of them; said only where it is so
 """
 
 from __future__ import annotations
@@ -47,11 +48,14 @@ class Tile:
     early: bool = False
     prefetch: bool = False
     precision: str = "ieee"
+    apart: bool = False
 
     @property
     def schedule(self) -> Schedule:
         """The same as a schedule."""
         options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.apart:
+            del options["apart"]
         return Schedule.of(TEMPLATE, **(options | {"box": "x".join(map(str, self.box))}))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,16 @@ def _contraction(
     )
 
 
+def added(kernel: Contraction, *others: Contraction) -> Contraction:
+    """The first one's kernel with the others' products in its sum."""
+    slots, more = list(kernel.slots), list(kernel.more)
+    for other in others:
+        term = replace(other.terms[0], a=len(slots), b=len(slots) + 1)
+        slots += other.slots[:2]
+        more.append(term)
+    return replace(kernel, slots=tuple(slots), more=tuple(more))
+
+
 def arrays_for(kernel: Contraction, sizes: Mapping[str, int], seed: int = 0) -> list[Array]:
     """A flat array for each slot: operands are multiples of 1/8, so that short sums are exact; outputs NaN or 77."""
     random = np.random.default_rng(seed)
@@ -168,19 +179,36 @@ def aligned(values: Array) -> Array:
     return found
 
 
-def constant_of(kernel: Contraction, array: Array, sizes: Mapping[str, int]) -> Array:
-    """A packed operand as templates get it: [batch axes..., reduce axes..., n]."""
-    strides = dict(kernel.b_strides)
+def constant_of(kernel: Contraction, array: Array, sizes: Mapping[str, int], number: int = 0) -> Array:
+    """A product's packed operand as templates get it: [batch axes..., reduce axes..., n]."""
+    term = kernel.terms[number]
+    strides = dict(term.b_strides)
     axes = [x for x in kernel.pixels if strides.get(x, 0) != 0]
-    axes += [*kernel.reduce, kernel.n]
+    axes += [*term.reduce, kernel.n]
     return array[_offsets(axes, strides, sizes)]
 
 
 def expected(kernel: Contraction, arrays: Sequence[Array], sizes: Mapping[str, int]) -> dict[int, Array]:
     """What every written slot must hold, in float64 (integers exactly); elements that are not written stay."""
+    pixels, n = list(kernel.pixels), kernel.n
+    wide = np.float64 if kernel.slots[0].dtype.is_float else np.int64
+    parts = enumerate(kernel.terms)
+    sums = sum(_product(kernel.alone(i), [arrays[t.a], arrays[t.b]], sizes, wide) for i, t in parts)
+    assert isinstance(sums, np.ndarray)
+    domain = [*pixels, n]
+    found = {s.slot: arrays[s.slot].astype(wide) for s in kernel.stores}
+    for store in kernel.stores:
+        place = _evaluate(store.index[0], domain, sums, arrays, sizes, wide)
+        value = _evaluate(store.value, domain, sums, arrays, sizes, wide)
+        shape = [evaluate(x.extent, sizes) for x in domain]
+        found[store.slot][np.broadcast_to(place, shape)] = np.broadcast_to(value, shape)
+    return found
+
+
+def _product(kernel: Contraction, arrays: Sequence[Array], sizes: Mapping[str, int], wide: Any) -> Array:
+    """The sums of one product, [pixels..., n]."""
     pixels, reduce, n = list(kernel.pixels), list(kernel.reduce), kernel.n
     at_a, at_b = [*pixels, *reduce], [*pixels, *reduce, n]
-    wide = np.float64 if kernel.slots[0].dtype.is_float else np.int64
     offsets = _offsets(at_a, dict(kernel.a_strides), sizes)
     inside = np.ones([1] * len(at_a), bool)
     for window in kernel.windows:
@@ -195,15 +223,7 @@ def expected(kernel: Contraction, arrays: Sequence[Array], sizes: Mapping[str, i
     count = len(pixels)
     rows, depth = math.prod(extents[:count]), math.prod(extents[count:])
     sums = np.einsum("pk,pkn->pn", a.reshape(rows, depth), b.reshape(rows, depth, -1))
-    sums = sums.reshape([*extents[:count], -1])
-    domain = [*pixels, n]
-    found = {s.slot: arrays[s.slot].astype(wide) for s in kernel.stores}
-    for store in kernel.stores:
-        place = _evaluate(store.index[0], domain, sums, arrays, sizes, wide)
-        value = _evaluate(store.value, domain, sums, arrays, sizes, wide)
-        shape = [evaluate(x.extent, sizes) for x in domain]
-        found[store.slot][np.broadcast_to(place, shape)] = np.broadcast_to(value, shape)
-    return found
+    return np.asarray(sums.reshape([*extents[:count], -1]))
 
 
 def _evaluate(

@@ -14,6 +14,7 @@ from burnish.target import Target, parse_target
 from burnish.targets.cuda import contraction, contraction_split
 from burnish.targets.cuda.contraction_tile import Tile
 from tests.targets.cuda.contraction_tasks import (
+    added,
     aligned,
     arrays_for,
     constant_of,
@@ -44,8 +45,10 @@ def check(kernel: Contraction, tile: Tile, target: Target = H200, sizes: Mapping
     arrays = arrays_for(kernel, sizes)
     want = expected(kernel, arrays, sizes)
     given = dict(enumerate(arrays))
-    if kernel.packed:
-        given[1] = aligned(contraction.pack(kernel, schedule, 1, constant_of(kernel, arrays[1], sizes)))
+    for number, term in enumerate(kernel.terms):
+        if term.packed:
+            constant = constant_of(kernel, arrays[term.b], sizes, number)
+            given[term.b] = aligned(contraction.pack(kernel, schedule, term.b, constant))
     interpret(source, given, sizes, written={s.slot for s in kernel.stores})
     for slot, reference in want.items():
         dtype = kernel.slots[slot].dtype
@@ -243,3 +246,53 @@ def test_the_first_schedules_of_a_kernel_are_right():
 def test_equal_arguments_give_equal_text():
     kernel, tile = CONVOLUTIONS["copy: images of any number, parts"]
     assert contraction.emit(kernel, tile.schedule, H200) == contraction.emit(kernel, tile.schedule, H200)
+
+
+POINTS = convolution(2, 24, (5, 4), 20, (1, 1), **EPILOGUE)
+HALVED = convolution(2, 48, (9, 8), 20, (1, 1), stride=2)
+AROUND = convolution(2, 16, (5, 4), 20, (3, 3), pads=(1, 1), **EPILOGUE)
+WIDE = convolution(2, 24, (5, 4), 24, (1, 1), **EPILOGUE)
+WIDE_HALVED = convolution(2, 40, (9, 8), 24, (1, 1), stride=2)
+ODD = convolution(2, 19, (5, 4), 20, (1, 1))
+
+SUMS = {
+    "1x1 and a down-sample": (added(POINTS, HALVED), Tile("load", 16, 32, 16)),
+    "3x3 and 1x1": (added(AROUND, POINTS), Tile("load", 16, 32, 16)),
+    "odd channels": (added(AROUND, ODD), Tile("load", 16, 16, 32)),
+    "flat steps": (added(convolution(2, 3, (5, 4), 20, (3, 3), pads=(1, 1)), ODD), Tile("load", 16, 16, 32, flat=True)),
+    "f32": (
+        added(
+            convolution(1, 16, (5, 5), 20, (1, 1), DType.F32, **EPILOGUE),
+            convolution(1, 40, (9, 9), 20, (1, 1), DType.F32, stride=2),
+        ),
+        Tile("load", 16, 16, 16),
+    ),
+    "three": (added(POINTS, HALVED, ODD), Tile("load", 16, 16, 32)),
+    "matrices": (added(matmul(21, 19, 37, **EPILOGUE), matmul(21, 19, 50)), Tile("load", 16, 16, 32)),
+    "matrices, not constant": (
+        added(matmul(21, 24, 37, batch=(2,), packed=False), matmul(21, 24, 16, batch=(2,), packed=False)),
+        Tile("load", 16, 16, 16),
+    ),
+    "any number of rows": (added(matmul(BATCH * 7, 24, 40), matmul(BATCH * 7, 24, 16)), Tile("load", 16, 16, 16)),
+    "parts": (added(AROUND, POINTS), Tile("load", 16, 32, 16, split=4)),
+    "parts of rounds": (added(POINTS, HALVED), Tile("load", 16, 32, 16, split=2, shared=True)),
+    "copy: 1x1 and a down-sample": (added(POINTS, HALVED), Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True)),
+    "copy: 3x3 and 1x1": (added(AROUND, POINTS), Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True)),
+    "copy: 3x3 and a down-sample, parts": (
+        added(AROUND, HALVED),
+        Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True, split=4, shared=True),
+    ),
+    "copy: a residual asked for early": (added(WIDE, WIDE_HALVED), Tile("copy", 16, 32, 16, box=(1, 4, 4), early=True)),
+    "apart": (added(POINTS, HALVED), Tile("load", 16, 32, 16, split=2, apart=True)),
+    "copy: apart": (added(POINTS, HALVED), Tile("copy", 16, 32, 16, box=(1, 4, 4), swap=True, apart=True)),
+    "copy: flat pixels": (
+        added(convolution(2, 24, (5, 4), 24, (1, 1)), convolution(2, 48, (5, 4), 24, (1, 1))),
+        Tile("copy", 16, 16, 16, swap=True),
+    ),
+    "copy: persistent": (added(matmul(2200, 24, 16), matmul(2200, 24, 32)), Tile("copy", 16, 32, 16, persistent=1)),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_of_products_are_right(name: str) -> None:
+    check(*SUMS[name])

@@ -14,13 +14,17 @@ from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.compile import compile_one
 from burnish.targets.cuda.contraction_cost import CostModel
 from burnish.targets.cuda.contraction_tile import Tile, tile_of
-from tests.targets.cuda.contraction_tasks import convolution, matmul
+from tests.targets.cuda.contraction_tasks import added, convolution, matmul
 
 pytest.importorskip("triton")
 
 SMALL = {
     "product": matmul(64, 64, 128, bias=True, residual=True),
     "convolution": convolution(1, 64, (14, 14), 64, (3, 3), pads=(1, 1), bias=True, activation=True),
+    "sum": added(
+        convolution(1, 64, (14, 14), 64, (1, 1), bias=True, activation=True),
+        convolution(1, 128, (28, 28), 64, (1, 1), stride=2),
+    ),
 }
 MORE = {
     "f32": matmul(128, 128, 128, DType.F32, bias=True),
@@ -34,6 +38,14 @@ MORE = {
     "split": convolution(1, 512, (7, 7), 512, (3, 3), pads=(1, 1), bias=True, residual=True),
     "large": matmul(16384, 1024, 1024, bias=True),
     "large convolution": convolution(64, 128, (28, 28), 128, (3, 3), pads=(1, 1), bias=True),
+    "sum": added(
+        convolution(64, 256, (28, 28), 256, (1, 1), stride=2, bias=True, activation=True),
+        convolution(64, 128, (14, 14), 256, (1, 1)),
+    ),
+    "uneven sum": added(
+        convolution(64, 128, (14, 14), 256, (3, 3), pads=(1, 1), bias=True, activation=True),
+        convolution(64, 256, (28, 28), 256, (1, 1), stride=2),
+    ),
 }
 
 
@@ -71,6 +83,26 @@ MAIN = {
     "3x3, shared parts": (
         MORE["split"],
         Tile("copy", 32, 64, 128, box=(4, 8), swap=True, stages=4, split=8, shared=True, prefetch=True),
+    ),
+    "two products": (
+        MORE["sum"],
+        Tile("copy", 128, 128, 64, box=(16, 8), swap=True, stages=2),
+    ),
+    "two products, split": (
+        MORE["sum"],
+        Tile("copy", 16, 64, 128, box=(2, 8), swap=True, stages=3, split=2, prefetch=True),
+    ),
+    "two products, persistent": (
+        MORE["sum"],
+        Tile("copy", 128, 128, 64, box=(16, 8), swap=True, stages=2, persistent=1),
+    ),
+    "two products, one round": (
+        MORE["sum"],
+        Tile("copy", 16, 64, 128, box=(2, 8), swap=True, stages=2, prefetch=True),
+    ),
+    "3x3 and 1x1, one after the other": (
+        MORE["uneven sum"],
+        Tile("copy", 128, 128, 64, box=(4, 4, 8), swap=True, stages=4),
     ),
     "product": (MORE["large"], Tile("copy", 128, 256, 64, warps=8, stages=4)),
     "product by addresses": (MORE["large"], Tile("load", 128, 128, 64, stages=3)),

@@ -111,7 +111,7 @@ def stored_kind(dtype: DType) -> str:
 
 def literal(value: float | int | bool, kind: str) -> str:
     """A constant as a Python literal."""
-    if kind.startswith("float"):
+    if "float" in kind:
         number = float(value)
         if number != number or number in (float("inf"), float("-inf")):
             return f'float("{number}")'

@@ -97,7 +97,7 @@ def test_dtypes_and_channels_that_fill_no_block(dtype, channels):
     check(kernel, arrays_of(kernel), schedule=patch(2, 2, block=16, rows=2))
 
 
-@pytest.mark.parametrize("dtype", [F32, F16, DType.I32, DType.U8], ids=str)
+@pytest.mark.parametrize("dtype", [F32, F16, DType.BF16, DType.I32, DType.U8], ids=str)
 def test_max_pooling_takes_nothing_from_beyond_the_edge(dtype):
     kernel = image(2, 9, 8, 8, (3, 3), 2, dtype=dtype, kind="max", weighted=False)
     arrays = arrays_of(kernel)

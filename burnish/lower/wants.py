@@ -102,6 +102,8 @@ def _want_slices(scope: Scope, fusion: Fusion, concat: Tensor, form: Concat, wan
         if part in wants.slices or part in wants.orders or part in wants.halos or form.parts.count(part) > 1:
             continue
         root, views = _behind_views(scope, part)
+        if root in wants.viewed_slices:  # another Concat has it in place already, through a view
+            continue
         made = scope.forms.get(root)
         if made is None or isinstance(made, Reshape | StepForm) or root in scope.outputs or part in scope.outputs:
             continue
@@ -109,7 +111,7 @@ def _want_slices(scope: Scope, fusion: Fusion, concat: Tensor, form: Concat, wan
             continue
         if views:
             is_free = root in fusion.roots and root not in wants.orders and root not in wants.halos
-            if isinstance(made, Concat) or not is_free or root in wants.slices or root in wants.viewed_slices:
+            if isinstance(made, Concat) or not is_free or root in wants.slices:
                 continue
             wants.viewed_slices[root] = (part, views)
         wants.slices[part] = (concat, i)

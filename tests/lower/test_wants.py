@@ -55,6 +55,17 @@ def test_parts_that_others_read_through_another_view_are_right():
     )
 
 
+def test_two_concats_that_want_one_tensor_plain_and_through_a_view_both_have_it():
+    check(
+        model(
+            """agraph (float[2,8] x) => (float[10,2] y, float[4,8] z) {
+                r = Tanh (x) t = Transpose <perm=[1,0]> (r) m = MatMul (r, t)
+                y = Concat <axis=0> (t, m) z = Concat <axis=0> (x, r) }""",
+            {},
+        )
+    )
+
+
 def test_a_part_that_stands_twice_is_copied():
     check(
         model(

@@ -6,7 +6,8 @@
     python benchmarks/gpu.py --out DIR --report                                  no GPU: what was measured
 
 DIR/results.jsonl gets a line as soon as something is known, so that a run that is stopped loses nothing; with --resume
-what stands there is not measured again. Every system, and every build, has a process of its own.
+what stands there is not measured again. Every system, and every build, has a process of its own. With --ahead 16,
+sixteen cases are built and loaded side by side, and then measured one after the other, when nothing else runs.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from gpu_report import print_floors, print_layers, print_report
 from gpu_turns import Process, measure_in_turns
 
 HERE = Path(__file__).parent
+EXPORTING = threading.Lock()  # two cases may share a model
 
 
 class Results:
@@ -64,18 +69,16 @@ def main(arguments: Sequence[str]) -> None:
         print_report(results.read())
         return
     options.out.mkdir(parents=True, exist_ok=True)
+    waiting = [c for c in cases if not (options.resume and results.has(c, options.precision))]
     end, longest = time.monotonic() + options.budget, 0.0
-    for case in cases:
-        if options.resume and results.has(case, options.precision):
-            continue
+    while waiting:
         if time.monotonic() + longest > end:
-            print(f"{case.name}: {end - time.monotonic():.0f} s are left, too few; --resume goes on here", flush=True)
+            left = end - time.monotonic()
+            print(f"{waiting[0].name}: {left:.0f} s are left, too few; --resume goes on here", flush=True)
             break
         start = time.monotonic()
-        try:
-            run(case, options, results)
-        except Exception as error:
-            results.add(case, "problem", precision=options.precision, problem=f"{type(error).__name__}: {error}"[:2000])
+        run(waiting[: options.ahead], options, results)
+        waiting = waiting[options.ahead :]
         longest = max(longest, time.monotonic() - start)
     print_report(results.read())
 
@@ -98,6 +101,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peers", default="torch-default", help="torch-eager,torch-default,torch-max-autotune ...")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=1e9, help="seconds after which no further case is begun")
+    parser.add_argument(
+        "--ahead", type=int, default=1, help="cases that are prepared side by side before they are measured"
+    )
     parser.add_argument("--layers", action="store_true", help="a table of the launches of each plan")
     parser.add_argument("--resume", action="store_true", help="leave out what has been measured")
     parser.add_argument("--floors", action="store_true", help="lower the models and print their floors; needs no GPU")
@@ -105,37 +111,75 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run(case: Case, options: argparse.Namespace, results: Results) -> None:
-    """Build, then check and measure one case."""
-    model = exported(case, options)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A case that is ready to be measured: its plan's floor, its contenders, loaded, and the oracle's answers."""
+
+    case: Case
+    floor: Any
+    contenders: Sequence[Process]
+    reference: Mapping[str, np.ndarray[Any, Any]]
+
+
+def run(cases: Sequence[Case], options: argparse.Namespace, results: Results) -> None:
+    """Build and load these cases side by side, then check and measure one after the other."""
+
+    def attempt(case: Case) -> Prepared | None:
+        try:
+            return prepare(case, options, results)
+        except Exception as error:
+            results.add(case, "problem", precision=options.precision, problem=f"{type(error).__name__}: {error}"[:2000])
+            return None
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        ready = [p for p in pool.map(attempt, cases) if p is not None]
+    try:
+        for prepared in ready:
+            measure(prepared, options, results)
+    finally:
+        for prepared in ready:
+            for found in prepared.contenders:
+                found.close()
+
+
+def prepare(case: Case, options: argparse.Namespace, results: Results) -> Prepared:
+    """A plan is built, and every contender loaded."""
+    model = exported(case.model, options)
     plan = options.out / f"{case.name}-{options.precision}.plan"
     built = build(case, model, plan, options)
     results.add(case, "build", precision=options.precision, **built)
-    np.savez(options.out / "inputs.npz", **case.inputs())
-    contenders = [contender(name, case, plan, options) for name in ("burnish", *filter(None, options.peers.split(",")))]
-    try:
-        reference = expected(case, model, options.out)
-        for found in contenders:
-            results.add(case, "answer", precision=options.precision, **checked(found, reference, case, options))
-        times = measure_in_turns([c for c in contenders if not c.problem], options.rounds)
-        for name, facts in times.items():
-            results.add(case, "time", precision=options.precision, system=name, floor=built.get("floor"), **facts)
-        if options.layers and not contenders[0].problem:
-            layers = contenders[0].ask({"layers": True})["layers"]
-            results.add(case, "layers", precision=options.precision, layers=layers)
-            print_layers(layers)
-    finally:
-        for found in contenders:
-            found.close()
+    np.savez(inputs_of(case, options), **case.inputs())
+    reference = expected(case, model, options.out)
+    names = ("burnish", *filter(None, options.peers.split(",")))
+    return Prepared(case, built.get("floor"), [contender(name, case, plan, options) for name in names], reference)
 
 
-def exported(case: Case, options: argparse.Namespace) -> Path:
+def measure(prepared: Prepared, options: argparse.Namespace, results: Results) -> None:
+    """The answers, the times in turns, and the table of launches if it is asked for."""
+    case, contenders = prepared.case, prepared.contenders
+    for found in contenders:
+        results.add(case, "answer", precision=options.precision, **checked(found, prepared.reference, case, options))
+    times = measure_in_turns([c for c in contenders if not c.problem], options.rounds)
+    for name, facts in times.items():
+        results.add(case, "time", precision=options.precision, system=name, floor=prepared.floor, **facts)
+    if options.layers and not contenders[0].problem:
+        layers = contenders[0].ask({"layers": True})["layers"]
+        results.add(case, "layers", precision=options.precision, layers=layers)
+        print_layers(layers)
+
+
+def inputs_of(case: Case, options: argparse.Namespace) -> Path:
+    return Path(options.out) / f"{case.name}-inputs.npz"
+
+
+def exported(model: str, options: argparse.Namespace) -> Path:
     """The ONNX file, exported by the script if it is not there."""
-    path = Path(options.models) / f"{case.model}.onnx"
-    if not path.exists() and options.script is not None:
-        options.models.mkdir(parents=True, exist_ok=True)
-        maker = [sys.executable, str(HERE / "gpu_models.py"), str(options.script), str(options.models), case.model]
-        subprocess.run(maker, check=True)
+    path = Path(options.models) / f"{model}.onnx"
+    with EXPORTING:
+        if not path.exists() and options.script is not None:
+            options.models.mkdir(parents=True, exist_ok=True)
+            maker = [sys.executable, str(HERE / "gpu_models.py"), str(options.script), str(options.models), model]
+            subprocess.run(maker, check=True)
     return path
 
 
@@ -151,7 +195,7 @@ def build(case: Case, model: Path, plan: Path, options: argparse.Namespace) -> d
         "opt_level": options.opt_level,
         "tune_budget": options.tune_budget,
     }
-    log = options.out / "build.log"
+    log = options.out / f"{case.name}-build.log"
     with log.open("w", encoding="utf-8") as file:
         command = [sys.executable, str(HERE / "gpu_build.py"), json.dumps(spec)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment())
@@ -167,7 +211,7 @@ def contender(name: str, case: Case, plan: Path, options: argparse.Namespace) ->
     spec = {
         "system": name,
         "plan": str(plan),
-        "inputs": str(options.out / "inputs.npz"),
+        "inputs": str(inputs_of(case, options)),
         "device": options.device,
         "precision": options.precision,
         "model": case.model,
@@ -175,6 +219,8 @@ def contender(name: str, case: Case, plan: Path, options: argparse.Namespace) ->
         "rows": rows,
     }
     caches = {f"{tool}_CACHE_DIR": str(options.out.resolve() / tool.lower()) for tool in ("TORCHINDUCTOR", "TRITON")}
+    if options.ahead > 1:  # side by side, a core each
+        caches |= {"TORCHINDUCTOR_COMPILE_THREADS": "2", "OMP_NUM_THREADS": "2"}
     return Process(name, [sys.executable, str(HERE / "gpu_contender.py")], spec, environment() | caches)
 
 
@@ -196,7 +242,7 @@ def checked(found: Process, reference: Mapping[str, np.ndarray[Any, Any]], case:
     """The largest difference relative to the largest value, over the outputs; a wrong contender is not measured."""
     if found.problem:
         return {"system": found.name, "problem": found.problem}
-    path = options.out / f"answers-{found.name}.npz"
+    path = options.out / f"{case.name}-answers-{found.name}.npz"
     answer = found.ask({"outputs": str(path)})
     if "problem" in answer:
         found.problem = answer["problem"]

@@ -146,6 +146,10 @@ class Device(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def identity(self) -> str:
+        """What every process of this machine calls it, whichever other devices that process sees."""
+
     def missing(self, target: Target) -> list[str]:
         """What code for the target needs and this device lacks; empty: it runs here."""
 

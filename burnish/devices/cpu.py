@@ -45,7 +45,7 @@ class CpuMemory:
 class Cpu:
     """The device `cpu`."""
 
-    name = "cpu"
+    name = identity = "cpu"
 
     def missing(self, target: Target) -> list[str]:
         return supports(target)

@@ -31,6 +31,7 @@ class Null:
     lacks: tuple[str, ...] = ()
     on_launch: Callable[[int, int, int], None] | None = None
     name: str = "null"
+    identity: str = "null"
     calls: Counter[str] = field(default_factory=Counter)
     open_teams: int = 0
 

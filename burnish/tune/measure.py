@@ -20,6 +20,7 @@ from burnish.plan.manifest import Plan
 from burnish.runtime import Context, load
 from burnish.tune.agree import difference
 from burnish.tune.trial import Trial
+from burnish.tune.turn import turn
 
 Array = np.ndarray[Any, Any]
 ROUNDS, TRIAL_ROUNDS = 11, 3
@@ -40,13 +41,23 @@ class Timing:
 Measure = Callable[[Trial, Sequence[Plan]], Sequence[Timing]]
 
 
-def make_measure(device: Device, threads: int | None = None) -> Measure:
-    """The measurement of candidates on a device. Plans must fit into its memory side by side."""
+def make_measure(device: Device, threads: int | None = None, explain: Callable[[str], None] | None = None) -> Measure:
+    """The measurement of candidates on a device. Plans must fit into its memory side by side.
+
+    explain: gets a line when this build first waits for another one that measures on the device
+    """
+    said: set[str] = set()
+
+    def say(line: str) -> None:
+        if explain is not None and line not in said:
+            explain(line)
+        said.add(line)
 
     def measure(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
         with ExitStack() as stack:
             contexts = [_context(stack, plan, device, threads) for plan in plans]
-            return _race(trial, contexts)
+            with turn(device.identity, say):
+                return _race(trial, contexts)
 
     return measure
 

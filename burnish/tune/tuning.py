@@ -105,7 +105,7 @@ class Tuner:
             if found.missing:
                 found.notes.append(f"{target}: nothing was measured: this machine is no {self.tuned_for or target}")
             return found
-        measure = self.measure(target) if self.measure else make_measure(find_device(target))
+        measure = self.measure(target) if self.measure else make_measure(find_device(target), explain=self.explain)
         deadline = self._start() + self.budget_s
         search = Search(measure, self.level, deadline, self.clock, self.explain, self.progress, self._keep)
         try:

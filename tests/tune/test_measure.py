@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -72,3 +73,26 @@ def test_candidates_on_a_processor_get_times_and_agree() -> None:
     plans = [TRIAL.plan(s, V3) for s in list(schedules_of(TRIAL.task, V3).values())[:3]]
     timings = make_measure(Cpu(), threads=2)(TRIAL, plans)
     assert all(0 < t.ns < 1e9 and t.apart <= 1 for t in timings)
+
+
+def test_kernels_run_in_a_turn_and_a_build_says_once_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[str] = []
+    lines: list[str] = []
+
+    @contextmanager
+    def turn(identity: str, say: Callable[[str], None]) -> Iterator[None]:
+        say("waits")
+        inside.append(identity)
+        yield
+        inside.pop()
+
+    def seen(trial: object, contexts: object) -> list[measure.Timing]:
+        assert inside == ["cpu"]
+        return [measure.Timing(1.0)]
+
+    monkeypatch.setattr(measure, "turn", turn)
+    monkeypatch.setattr(measure, "_race", seen)
+    run = make_measure(Cpu(), threads=1, explain=lines.append)
+    plan = TRIAL.plan(next(iter(schedules_of(TRIAL.task, V3).values())), V3)
+    assert [run(TRIAL, [plan])[0].ns for _ in range(2)] == [1.0, 1.0]
+    assert (inside, lines) == ([], ["waits"])

@@ -86,7 +86,8 @@ class BoundDriver:
         total = int(self._ask(cu.cuDeviceTotalMem(device), "ask the GPU's memory"))
         text = name.partition(b"\0")[0].decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
         version = int(self._ask(cu.cuDriverGetVersion(), "ask the driver's version"))
-        return Facts(text, (major, minor), version, processors, total, shared)
+        uuid = bytes(self._ask(cu.cuDeviceGetUuid(device), "ask the GPU's UUID").bytes).hex()
+        return Facts(text, (major, minor), version, processors, total, shared, uuid)
 
     def current(self) -> AbstractContextManager[object]:
         """A thread that uses no GPU yet keeps GPU 0, which is what others expect of it; else nothing is changed."""

@@ -30,6 +30,10 @@ class Cuda:
         self.name = f"cuda:{self.driver.number}"
 
     @property
+    def identity(self) -> str:
+        return self.driver.facts.uuid or self.name
+
+    @property
     def target(self) -> Target:
         """The best that this GPU and its driver run. E501 if Burnish has no code for it."""
         if not (found := self._targets()):

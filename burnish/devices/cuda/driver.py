@@ -47,7 +47,9 @@ Parameter = Address | Integer | TensorMap
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """capability: (9, 0); cuda: the newest version the driver knows, 13000; shared_bytes: what a block can have."""
+    """capability: (9, 0); cuda: the newest version the driver knows, 13000; shared_bytes: what a block can have;
+    uuid: the GPU's (or that of the part of one that this process was given), in hexadecimal digits.
+    """
 
     name: str
     capability: tuple[int, int]
@@ -55,6 +57,7 @@ class Facts:
     multiprocessors: int
     memory_bytes: int
     shared_bytes: int
+    uuid: str = ""
 
 
 class Driver(Protocol):

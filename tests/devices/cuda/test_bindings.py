@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,8 @@ class Fake:
         self._keep = encode
         self.answers: dict[str, Any] = {
             "cuDriverGetVersion": 13000, "cuDeviceGetCount": 2, "cuDeviceGet": 5, "cuDevicePrimaryCtxRetain": 6,
-            "cuDeviceGetName": b"NVIDIA H200\0\0", "cuDeviceGetAttribute": 9, "cuDeviceTotalMem": 1 << 37,
+            "cuDeviceGetUuid": SimpleNamespace(bytes=bytes(range(16))), "cuDeviceGetName": b"NVIDIA H200\0\0",
+            "cuDeviceGetAttribute": 9, "cuDeviceTotalMem": 1 << 37,
             "cuMemAlloc": 4096, "cuMemHostAlloc": 8192, "cuStreamCreate": 77, "cuEventElapsedTime": 1.5,
             "cuGetProcAddress": (ctypes.cast(encode, ctypes.c_void_p).value, 0), "cuMemGetInfo": (1 << 20, 1 << 21),
             "cuStreamIsCapturing": 0, "cuModuleLoadData": 11, "cuModuleGetFunction": 12, "cuStreamEndCapture": 13,
@@ -66,6 +68,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
 def test_a_gpu_says_what_it_is(fake: Fake):
     driver: Driver = BoundDriver(1)
     assert driver.facts.name == "NVIDIA H200" and driver.facts.capability == (9, 9) and driver.facts.cuda == 13000
+    assert driver.facts.uuid == "000102030405060708090a0b0c0d0e0f"
     assert ("cuDevicePrimaryCtxRetain", 5) in fake.asked
     with pytest.raises(EnvironmentProblem, match="E835"):
         BoundDriver(2)

@@ -22,6 +22,7 @@ from burnish.passes import (
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
 from burnish.passes.context import PassContext, PassReport, PassRow
 from burnish.passes.dequantize_weights import dequantize_weights
+from burnish.passes.drop_repeats import DropRepeat
 from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
 from burnish.passes.fold_branches import fold_branches
 from burnish.passes.fold_constants import fold_constants
@@ -104,6 +105,7 @@ FINISH = Repeat(
         rules("gather_to_slice", "a constant place is a slice", *gather_to_slice.RULES),
         rules("forward_slices", "a slice reads from where its elements come from", *forward_slices.RULES),
         rules("transpose_to_reshape", "moving axes of size 1 moves nothing", *transpose_to_reshape.RULES),
+        rules("drop_repeats", "what is broadcast anyway need not be repeated first", DropRepeat()),
         rules("sink_constants", "a constant joins the kernel before the views", SinkIntoConcat(), SinkConstant()),
         rules("fold_sunk_constants", "or the weights of that kernel", FoldScaleIntoWeights(), FuseBias()),
         rules("sink_casts", "a cast joins what reads the elements that are picked", SinkCast()),

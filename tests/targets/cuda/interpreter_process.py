@@ -141,9 +141,17 @@ def _nothing(*_, **__):
     return None
 
 
+def _range(*bounds):
+    """Counts in tensors, as a compiled kernel does, where Python's own would count in integers."""
+    kind = next((b.dtype for b in bounds if isinstance(b, tl.tensor)), None)
+    for n in range(*bounds):
+        yield n if kind is None else tl.tensor(TensorHandle(np.array([n], interpreter._get_np_dtype(kind)), kind), kind)
+
+
 def _names():
     return {
         **compiling.namespace(triton),
+        "range": _range,
         "libdevice": _Library,
         "gdc_wait": _nothing,
         "gdc_launch_dependents": _nothing,
@@ -154,9 +162,8 @@ def _names():
 
 
 def _check(pointers, mask, size, allowed, what):
-    addresses = np.broadcast_to(pointers.data, np.broadcast_shapes(pointers.data.shape, mask.data.shape))[
-        np.broadcast_to(mask.data, np.broadcast_shapes(pointers.data.shape, mask.data.shape))
-    ]
+    where, active = np.broadcast_arrays(pointers.data, mask.data.astype(bool))  # a splat bool is an integer here
+    addresses = where[active]
     fine = np.zeros(addresses.shape, bool)
     for start, end in allowed:
         fine |= (addresses >= start) & (addresses + size <= end)

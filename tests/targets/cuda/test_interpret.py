@@ -98,3 +98,27 @@ tl.store(y + 4, tl.sum(tl.sum(v, 1), 0))
     x, y = np.arange(1, 17, dtype=np.float32).reshape(4, 4), np.zeros(5, np.float32)
     interpret(Source(text, kernel.parameters, (1, 1, 1)), {0: x, 1: y})
     np.testing.assert_array_equal(y, [*x.prod(1), x.sum()])
+
+
+def test_a_loop_to_a_size_counts_in_tensors():
+    body = """
+i = tl.arange(0, 4)
+total = tl.full([4], 0.0, tl.float32)
+for k in range(0, n):
+    total += tl.load(x + k.to(tl.int64) * 4 + i)
+tl.store(y + i, total)
+"""
+    x, y = np.arange(12, dtype=np.float32), np.zeros(4, np.float32)
+    kernel = source(body, Pointer("x", 0, F32), Pointer("y", 1, F32), Size("n", symbol("n")))
+    interpret(kernel, {0: x, 1: y}, {"n": 3})
+    np.testing.assert_array_equal(y, x.reshape(3, 4).sum(0))
+
+
+def test_a_mask_that_depends_on_a_whole_program_lets_in_its_lanes():
+    body = """
+i = tl.arange(0, 8)[None, :]
+tl.store(y + i, tl.load(x + i, mask=(i < 4) & (0 <= tl.program_id(0)), other=7.0))
+"""
+    x, y = np.arange(4, dtype=np.float32), np.zeros(8, np.float32)
+    interpret(source(body, Pointer("x", 0, F32), Pointer("y", 1, F32)), {0: x, 1: y})
+    np.testing.assert_array_equal(y, [0, 1, 2, 3, 7, 7, 7, 7])

@@ -3,17 +3,33 @@
 abilities(target) -> Abilities                           what lowering must know
 schedules(kernel, target, sizes) -> list[Schedule]       legal ones, the cost model's favourite first
 emit_program(program, arena, target, schedules)          machine code, packed constants and steps: (Variant, blobs)
-compile_ahead([(kernel, schedule) ...], target)          optional: many in parallel, for emit_program to find
+compile_ahead(target) -> Ahead                           optional: compiles in the background, for emit_program to find
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
-from burnish.target import Target
+if TYPE_CHECKING:
+    from burnish.lower.schedule import Schedule
+    from burnish.lower.task import Launch
+    from burnish.target import Target
 
-__all__ = ["backend"]
+__all__ = ["Ahead", "backend"]
+
+
+class Ahead(Protocol):
+    """Launches that are being compiled; leaving it drops those that nobody has reached yet."""
+
+    def begin(self, launch: Launch, schedules: Sequence[Schedule]) -> None:
+        """By each of these schedules, after those that were begun before; returns at once. Offsets are numbers."""
+
+    def __enter__(self) -> Ahead: ...
+
+    def __exit__(self, *problem: object) -> None: ...
 
 
 def backend(target: Target) -> ModuleType:

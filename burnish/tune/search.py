@@ -10,16 +10,16 @@ cache at once; a task that was not reached keeps the cost model's schedule, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from burnish.dims import evaluate, symbols
 from burnish.errors import BurnishError
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Kernel, Program
+from burnish.lower.task import Program
 from burnish.lower.work import bytes_touched, flops
 from burnish.target import Target
-from burnish.targets import backend
+from burnish.tune.ahead import CompileAhead
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry
 from burnish.tune.heats import run_heats
@@ -30,7 +30,6 @@ from burnish.tune.trial import make_trial
 
 CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
 DEVICE_LOST = "E524"  # nothing more can be measured in this process
-AHEAD = 64  # candidates that are compiled before the first of them is timed
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
@@ -57,56 +56,36 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
     """
     found = look_up(program, target, cache, device)
     waiting = sorted(found.missing, key=_weight, reverse=True)
+    sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
     start, total = search.clock(), len(waiting)
-    compiled: set[str] = set()
     try:
-        while waiting and search.clock() < search.deadline:
-            done = total - len(waiting)
-            search.progress(f"tune {waiting[0].summary}", done, total)
-            if waiting[0].digest not in compiled:
-                compiled |= _compile_ahead(waiting, target, search)
-            entry = _tune_task(program, waiting[0], target, device, search, found)
-            found.missing.remove(waiting.pop(0))
-            if entry is not None:
-                cache.replace(entry)
-                search.saved(entry)
-                elapsed = search.clock() - start
-                left = elapsed / (done + 1) * len(waiting)
-                search.explain(f"tuned {done + 1} of {total}: {_line(entry)}; {left:.0f} s to go")
+        with CompileAhead(waiting, sizes, target, lambda t: _offered(t, target, search), search.explain) as ahead:
+            for number, task in enumerate(waiting):
+                if search.clock() >= search.deadline:
+                    found.notes.append(f"{target}: the time for tuning ran out; {_left(found.missing)}")
+                    break
+                search.progress(f"tune {task.summary}", number, total)
+                ahead.reach(number)
+                entry = _tune_task(program, task, target, device, search, found)
+                found.missing.remove(task)
+                if entry is not None:
+                    cache.replace(entry)
+                    search.saved(entry)
+                    left = (search.clock() - start) / (number + 1) * (total - number - 1)
+                    search.explain(f"tuned {number + 1} of {total}: {_line(entry)}; {left:.0f} s to go")
     except KeyboardInterrupt:
         rest = _left(found.missing)
         found.notes.append(f"{target}: tuning was interrupted; {rest}; the build goes on, Ctrl-C once more ends it")
-        return found
     except BurnishError as error:
         if error.code != DEVICE_LOST:
             raise
-        lost = f"the device was lost while {waiting[0].summary} ({waiting[0].digest[:12]}) was timed"
+        lost = f"the device was lost while {task.summary} ({task.digest[:12]}) was timed"
         found.notes.append(f"{target}: {lost}; {_left(found.missing)}")
-        return found
-    if waiting:
-        found.notes.append(f"{target}: the time for tuning ran out; {_left(found.missing)}")
     return found
 
 
 def _offered(task: Task, target: Target, search: Search) -> list[Schedule]:
     return list(schedules_of(task, target).values())[: CANDIDATES[search.level]]
-
-
-def _compile_ahead(waiting: Sequence[Task], target: Target, search: Search) -> set[str]:
-    """Where compiling is slow: the candidates of the next tasks, in parallel. Returns the tasks' digests."""
-    compile_ahead = getattr(backend(target), "compile_ahead", None)
-    if compile_ahead is None:
-        return {task.digest for task in waiting}
-    wanted: list[tuple[Kernel, Schedule]] = []
-    reached: set[str] = set()
-    for task in waiting:
-        if len(wanted) >= AHEAD:
-            break
-        wanted += [(task.kernel, s) for s in _offered(task, target, search)]
-        reached.add(task.digest)
-    search.explain(f"compiling {len(wanted)} candidates of {len(reached)} tasks")
-    compile_ahead(wanted, target)
-    return reached
 
 
 def _tune_task(

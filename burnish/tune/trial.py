@@ -121,6 +121,11 @@ def make_trial(program: Program, task: Task, target: Target) -> Trial:
     )
 
 
+def launch_at_opt(launch: Launch, sizes: dict[str, int]) -> Launch:
+    """As a trial launches it: the offsets are numbers."""
+    return replace(launch, bindings=tuple(Binding(b.storage, evaluate(b.offset, sizes)) for b in launch.bindings))
+
+
 class _Storages:
     """The trial's storages while its launches are bound."""
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from burnish.errors import BurnishError
 from burnish.lower.abilities import Abilities
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Kernel
 from burnish.target import Target
-from burnish.targets.cuda.compile import try_sources
+from burnish.targets.cuda.ahead import Ahead
 from burnish.targets.cuda.program import emit_program
-from burnish.targets.cuda.source import Source
-from burnish.targets.cuda.templates import emit, schedules
+from burnish.targets.cuda.templates import schedules
 
 __all__ = ["abilities", "compile_ahead", "emit_program", "schedules"]
 
@@ -32,12 +26,6 @@ def abilities(target: Target) -> Abilities:
     )
 
 
-def compile_ahead(wanted: Sequence[tuple[Kernel, Schedule]], target: Target) -> None:
-    """All of these in parallel. What does not compile is left for `emit_program` to say."""
-    sources: list[tuple[Source, Target]] = []
-    for kernel, schedule in wanted:
-        try:
-            sources.append((emit(kernel, schedule, target), target))
-        except BurnishError:
-            continue
-    try_sources(sources)
+def compile_ahead(target: Target) -> Ahead:
+    """Compiling takes longer than measuring."""
+    return Ahead(target)

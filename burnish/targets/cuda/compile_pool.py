@@ -2,17 +2,22 @@
 
 `multiprocessing` would start a caller's script again in each worker; these workers import this module and nothing else.
 Two sources take long enough to pay for a worker's start (0.5 s).
+
+What is compiled, or being compiled, is known to all threads, so that nothing is compiled twice.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 
 from burnish.errors import BurnishError, InternalError
 from burnish.target import Target
@@ -23,39 +28,48 @@ Task = tuple[Source, Target]
 Answer = Cubin | BurnishError
 FEW = 4  # up to so many are compiled here
 
-_known: dict[Task, Answer] = {}
+_known: dict[Task, Future[Answer]] = {}
+_knowing = threading.Lock()  # of `_known`
 _turn = threading.Lock()  # the compiler's settings, and the standard output, are the process's: one caller at a time
 
 
 def compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None] | None = None) -> list[Answer]:
     """A cubin, or why there is none, for each of these different tasks; what was compiled before is remembered."""
     import_triton()
-    with _turn:
-        return _compile_distinct(tasks, progress)
+    with _knowing:
+        missing = [t for t in tasks if t not in _known]
+    workers = min(len(missing) // 2, cores())
+    is_worth_it = len(missing) > FEW and workers > 1 and sys.executable
+    with Pool(workers if is_worth_it else 0) as pool:
+        pool.begin(missing)
+        for n, task in enumerate(missing, len(tasks) - len(missing) + 1):
+            _answer_to(task)
+            if progress is not None:
+                progress(n, len(tasks))
+    return [_answer_to(t) for t in tasks]
 
 
-def _compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None] | None) -> list[Answer]:
-    missing = [t for t in tasks if t not in _known]
-    done = len(tasks) - len(missing)
-
-    def finished(task: Task, answer: Answer) -> None:
-        nonlocal done
-        _known[task] = answer
-        done += 1
-        if progress is not None:
-            progress(done, len(tasks))
-
-    workers = min(len(missing) // 2, _cores())
-    if len(missing) <= FEW or workers < 2 or not sys.executable:
-        for task in missing:
-            finished(task, _answer(task))
-    else:
-        _Pool(missing, finished).run(workers)
-    return [_known[t] for t in tasks]
-
-
-def _cores() -> int:
+def cores() -> int:
+    """How many workers are worth having."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _answer_to(task: Task) -> Answer:
+    """From whoever is at it, or else compiled in this process."""
+    while True:
+        with _knowing:
+            found = _known.get(task)
+            future = found or _known.setdefault(task, Future())
+        try:
+            if found is None:
+                with _turn:
+                    future.set_result(_answer(task))
+            return future.result()
+        except CancelledError:
+            continue  # whoever had begun it does not go on
+        finally:
+            if found is None:
+                _forget({task: future})  # if it was interrupted
 
 
 def _answer(task: Task) -> Answer:
@@ -65,60 +79,80 @@ def _answer(task: Task) -> Answer:
         return e
 
 
-class _Pool:
-    """A thread for each worker process hands it one task after the other; a process that dies is replaced."""
+def _forget(begun: dict[Task, Future[Answer]]) -> None:
+    """What nobody compiles yet is not going to be."""
+    with _knowing:
+        for task, future in begun.items():
+            if not future.cancelled() and future.cancel():
+                del _known[task]
 
-    def __init__(self, tasks: Sequence[Task], finished: Callable[[Task, Answer], None]) -> None:
-        self.finished = finished
-        self.waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        for task in tasks:
-            self.waiting.put(task)
-        self.lock = threading.Lock()
-        self.failure: BaseException | None = None  # of this process: an interruption, a progress bar that raises
 
-    def run(self, workers: int) -> None:
-        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
-        for t in threads:
-            t.start()
-        try:
-            for t in threads:
-                t.join()
-        except BaseException as e:
-            self.failure = e
-            raise
-        if self.failure is not None:
-            raise self.failure
+class Pool:
+    """Worker processes, each with a thread that hands it one task after the other; one that dies is replaced.
+
+    They start when there is work for them, and end with the pool. What has not been begun by then is not compiled.
+    workers: at most; 0: nothing is begun. niceness: how far they stand back for other processes
+    """
+
+    def __init__(self, workers: int, niceness: int = 0) -> None:
+        self._workers, self._niceness = workers, niceness
+        self._waiting: queue.SimpleQueue[tuple[Task, Future[Answer]] | None] = queue.SimpleQueue()
+        self._begun: dict[Task, Future[Answer]] = {}
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, tasks: Sequence[Task]) -> int:
+        """Put these at the queue's end, and return at once: how many they are without those that others have begun."""
+        new: dict[Task, Future[Answer]] = {}
+        with _knowing:
+            for task in tasks if self._workers else ():
+                if task not in _known:
+                    new[task] = _known[task] = Future()
+        self._begun |= new
+        for item in new.items():
+            self._waiting.put(item)
+        for _ in range(min(self._workers, len(self._begun)) - len(self._threads)):
+            self._threads.append(threading.Thread(target=self._serve, daemon=True))
+            self._threads[-1].start()
+        return len(new)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, problem: type[BaseException] | None, *_: object) -> None:
+        self.close(wait=problem is None)
+
+    def close(self, wait: bool) -> None:
+        """wait: for what is being compiled, and for the processes' ends."""
+        _forget(self._begun)
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
 
     def _serve(self) -> None:
-        try:
-            while self.failure is None and not self.waiting.empty():
-                self._use_process()
-        except BaseException as e:
-            self.failure = e
+        with contextlib.ExitStack() as stack:
+            process: subprocess.Popen[bytes] | None = None
+            while (item := self._waiting.get()) is not None:
+                task, future = item
+                if future.cancelled():
+                    continue
+                try:
+                    process = process or self._start(stack)
+                except OSError:  # no more processes: whoever waits for it compiles it
+                    _forget({task: future})
+                    continue
+                if future.set_running_or_notify_cancel():
+                    answer = _ask(process, task)
+                    process = process if answer is not None else None
+                    future.set_result(answer or _died(task))
 
-    def _use_process(self) -> None:
-        """Hand tasks to one process until there are none left, or it dies."""
+    def _start(self, stack: contextlib.ExitStack) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        command = [sys.executable, "-c", "from burnish.targets.cuda.compile_pool import work; work()"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
-            try:
-                self._hand_out(process)
-            finally:
-                process.communicate()  # ends its input, and waits for it: an interruption would not
-
-    def _hand_out(self, process: subprocess.Popen[bytes]) -> None:
-        alive = True
-        while alive and self.failure is None and (task := self._next()) is not None:
-            answer = _ask(process, task)
-            alive = answer is not None
-            with self.lock:
-                self.finished(task, answer or _died(task))
-
-    def _next(self) -> Task | None:
-        try:
-            return self.waiting.get_nowait()
-        except queue.Empty:
-            return None
+        command = [sys.executable, "-c", f"from burnish.targets.cuda.compile_pool import work; work({self._niceness})"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        stack.enter_context(process)
+        stack.callback(process.communicate)  # ends its input, and waits for it: an interruption would not
+        return process
 
 
 def _ask(process: subprocess.Popen[bytes], task: Task) -> Answer | None:
@@ -128,7 +162,7 @@ def _ask(process: subprocess.Popen[bytes], task: Task) -> Answer | None:
         pickle.dump(task, process.stdin)
         process.stdin.flush()
         answer: Answer = pickle.load(process.stdout)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, OSError, pickle.PickleError):
         return None
     return answer
 
@@ -143,8 +177,13 @@ def _died(task: Task) -> BurnishError:
     )
 
 
-def work() -> None:
-    """A worker process: tasks from the standard input, answers to the standard output, until the input ends."""
+def work(niceness: int = 0) -> None:
+    """A worker process: tasks from the standard input, answers to the standard output, until the input ends.
+
+    Ctrl-C reaches all processes of a terminal; who began the work decides what becomes of it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(niceness)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a compiler prints goes to the errors
     tasks = sys.stdin.buffer

@@ -120,6 +120,16 @@ def test_another_process_makes_the_same_bytes(tmp_path):
     assert found.stdout.strip() == str(here)
 
 
+def test_no_digest_of_tritons_own_files_is_made(monkeypatch):
+    """It takes longer than a kernel; Triton makes it for its cache, which is empty here."""
+    from triton.runtime import cache
+
+    digest = lambda: pytest.fail("asked for")
+    monkeypatch.setattr(cache, "triton_key", digest)
+    compile_one(SIMPLE, HOPPER)
+    assert cache.triton_key is digest
+
+
 def variants(count, text=TEXT):
     return [
         (Source(text + "\n" * n, PARAMETERS, (1, 1, 1), name=f"variant {n}"), parse_target("cuda:sm_80"))

@@ -1,0 +1,63 @@
+"""Where compiling takes longer than measuring: the candidates of the tasks to come are compiled in the background.
+
+So many are under way that every core has work while one task is measured, and so few that a search which ends early has
+not compiled much in vain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from burnish.lower.schedule import Schedule
+from burnish.target import Target
+from burnish.targets import Ahead, backend
+from burnish.tune.task import Task
+from burnish.tune.trial import launch_at_opt
+
+MOST, FEWEST = 96, 48  # candidates of tasks to come: begun up to so many, and again when fewer are left
+Offered = Callable[[Task], Sequence[Schedule]]
+
+
+class CompileAhead:
+    """For tasks that are going to be measured in this order, at these usual sizes."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        sizes: dict[str, int],
+        target: Target,
+        offered: Offered,
+        explain: Callable[[str], None],
+    ) -> None:
+        make = getattr(backend(target), "compile_ahead", None)
+        self._compiler: Ahead | None = None if make is None or not tasks else make(target)
+        self._tasks, self._sizes, self._offered, self._explain = list(tasks), sizes, offered, explain
+        self._counts: list[int] = []
+
+    def reach(self, number: int) -> None:
+        """The task of this number is next."""
+        waiting = sum(self._counts[number:])
+        if self._compiler is None or (waiting > FEWEST and number < len(self._counts)):
+            return
+        first, before = len(self._counts), waiting
+        for task in self._tasks[first:]:
+            if waiting >= MOST:
+                break
+            schedules = self._offered(task)
+            self._compiler.begin(launch_at_opt(task.launches[0], self._sizes), schedules)
+            self._counts.append(len(schedules))
+            waiting += len(schedules)
+        if count := len(self._counts) - first:
+            self._explain(f"compiling {waiting - before} candidates of {count} task{'s' * (count > 1)}")
+
+    def __enter__(self) -> CompileAhead:
+        if self._compiler is not None:
+            self._compiler.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._compiler is not None:
+            self._compiler.__exit__(kind, problem, where)

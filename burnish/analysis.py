@@ -82,10 +82,11 @@ class Analysis:
     decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
     fallbacks: tuple[tuple[str, str], ...] = field(default_factory=tuple)  # nodes on the reference kernel, and why
 
-    @property
-    def all_notes(self) -> tuple[str, ...]:
-        """As a plan keeps them."""
-        return (*self.notes, *(f"{node} runs on the reference kernel: {why}" for node, why in self.fallbacks))
+    def all_notes(self, costs: Sequence[str] = ()) -> tuple[str, ...]:
+        """As a plan keeps them. costs: of each of `fallbacks`, where a target knows them."""
+        found = zip(self.fallbacks, costs or [""] * len(self.fallbacks), strict=True)
+        lines = (f"{node} runs on the reference kernel: {why}{f'; {c}' if c else ''}" for (node, why), c in found)
+        return (*self.notes, *lines)
 
 
 def analyze(
@@ -150,8 +151,9 @@ def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str,
     """Every node on the reference kernel, and why."""
     for step in steps:
         if isinstance(step, ReferenceStep):
-            reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "it has no native kernel")
-            yield f"{step.op_type} '{step.name}'", reason
+            reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "")
+            own = "its sides give tensors of different shapes" if step.op_type == "If" else "it has no native kernel"
+            yield f"{step.op_type} '{step.name}'", reason or own
         elif isinstance(step, Branch):
             yield from _fallbacks((*step.then, *step.otherwise), inferred)
 

@@ -21,9 +21,8 @@ from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec, Varia
 from burnish.precision.precision import Decision, parse_precision
 from burnish.target import Target
 from burnish.targets import backend
+from burnish.targets.fallback import fallbacks
 from burnish.tune import Tuner, TuningOptions
-
-SHOWN = 8  # nodes without a kernel, in a message
 
 
 def build(
@@ -50,7 +49,7 @@ def build(
                a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace: limit of the memory for intermediates [bytes]
     precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
-    allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; the plan's notes list it
+    allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
     explain:   gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
     tuning:    timing_cache, locked, opt_level, tune_budget, tuned_for, note_tuning: see `tune.TuningOptions`
     raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
@@ -70,7 +69,6 @@ def build(
                 explain_precision(decision)
         found = analyses[abilities]
         _check_fallbacks(found.fallbacks, each, abilities.host_memory or allow_fallback)
-        notes[str(each)] = found.all_notes
         tactics = tuner.choose(found.program, each)
         with stages.stage("code"):
             arena = plan_memory(found.program, workspace)
@@ -80,6 +78,7 @@ def build(
             variants.append(variant)
             blobs |= content
             stages.explain_tactics(variant)
+            notes[str(each)] = found.all_notes([f.cost for f in fallbacks(variant, _surface(found)[0])])
     with stages.stage("plan"):
         options = {"targets": [str(t) for t in targets], "workspace": workspace, **wanted.words}
         manifest = _manifest(list(analyses.values()), variants, _notes(notes), options)
@@ -144,14 +143,12 @@ def _too_large(variant: Variant, temporaries_bytes: int, limit_bytes: int) -> Us
     )
 
 
-def _check_fallbacks(fallbacks: Sequence[tuple[str, str]], target: Target, are_allowed: bool) -> None:
-    if are_allowed or not fallbacks:
+def _check_fallbacks(unsupported: Sequence[tuple[str, str]], target: Target, are_allowed: bool) -> None:
+    if are_allowed or not unsupported:
         return
-    lines = [f"{node}: {why}" for node, why in fallbacks[:SHOWN]]
-    more = [f"and {len(fallbacks) - SHOWN} more"] if len(fallbacks) > SHOWN else []
     raise UserError(
         "E213",
-        f"{len(fallbacks)} node{'s have' if len(fallbacks) > 1 else ' has'} no kernel for {target}",
-        why="\n         ".join([*lines, *more]),
+        f"{len(unsupported)} node{'s have' if len(unsupported) > 1 else ' has'} no kernel for {target}",
+        why="\n         ".join(f"{node}: {why}" for node, why in unsupported),
         hint="--allow-fallback runs such nodes on the host, with copies there and back; or build for a cpu target",
     )

@@ -42,6 +42,7 @@ def profile_layers(path: str, inputs: Inputs, threads: int, device: str = "") ->
     from dataclasses import asdict
 
     from burnish.bench.roofline import limit_ms
+    from burnish.plan.manifest import REFERENCE
     from burnish.runtime import load as load_plan
     from burnish.target import parse_target
 
@@ -50,7 +51,7 @@ def profile_layers(path: str, inputs: Inputs, threads: int, device: str = "") ->
         with engine.create_context() as context:
             rows = context.profile(inputs, iterations=20)
     total = sum(row.ms for row in rows) or 1.0
-    limits = [limit_ms(target, row.flops, row.bytes) for row in rows]
+    limits = [None if row.kernel == REFERENCE else limit_ms(target, row.flops, row.bytes) for row in rows]
     return [
         asdict(row) | {"share": row.ms / total, "roofline": limit / row.ms if limit and row.ms else None}
         for row, limit in zip(rows, limits)

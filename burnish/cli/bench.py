@@ -102,6 +102,8 @@ def _print(report: Report) -> None:
 
 
 def _print_layers(report: Report) -> None:
+    from burnish.plan.manifest import REFERENCE
+
     rows = [
         (
             f"{100 * layer['share']:.1f}",
@@ -118,6 +120,8 @@ def _print_layers(report: Report) -> None:
     names = ("%>", "ms>", "GFLOP/s>", "GB/s>", "% of roofline>", "kernel", "tactic", "ONNX nodes")
     if report.launches_ms is not None:
         note(f"{len(rows)} launches take {report.launches_ms:.3f} ms together, without the rest of a call")
+    if host := [layer["ms"] for layer in report.layers if layer["kernel"] == REFERENCE]:
+        note(f"{len(host)} run on the host's reference kernel: {sum(host):.3f} ms, copies included")
     if any(layer["roofline"] is not None for layer in report.layers):
         print_table(names, rows)
     else:

@@ -122,6 +122,8 @@ def build(
 
 def summary(plan: Plan, path: Path) -> dict[str, Any]:
     """What a person wants to know of a plan that was just written."""
+    from burnish.cli.describe_plan import fallback_rows
+
     manifest = plan.manifest
     return {
         "plan": str(path),
@@ -133,6 +135,7 @@ def summary(plan: Plan, path: Path) -> dict[str, Any]:
             v.target: {"launches": len(v.launches), "arena_bytes": v.arena_bytes, "code_bytes": _code_bytes(plan, v)}
             for v in manifest.variants
         },
+        "fallbacks": fallback_rows(manifest),
         "notes": list(manifest.notes),
     }
 

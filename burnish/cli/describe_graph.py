@@ -40,7 +40,7 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
     found = analyze(path, shapes=parse_shapes(shapes))
     proto = export_model(found.model)
     before = _count(onnx.load(str(path), load_external_data=False).graph)
-    return Graph(before, _count(proto.graph), proto.SerializeToString(deterministic=True), found.all_notes)
+    return Graph(before, _count(proto.graph), proto.SerializeToString(deterministic=True), found.all_notes())
 
 
 def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str:

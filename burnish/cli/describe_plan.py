@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from burnish.cli.output import format_bytes
 from burnish.dims import Dim, evaluate, format_shape
 from burnish.plan import Contents, Manifest
-from burnish.plan.manifest import TensorSpec, Variant, code_blobs
+from burnish.plan.manifest import SymbolRange, TensorSpec, Variant, code_blobs
+from burnish.targets.fallback import Fallback, fallbacks
 
 
 def facts(contents: Contents) -> dict[str, Any]:
     """What the manifest says of the whole."""
     manifest = contents.manifest
     constants = {s.blob for v in manifest.variants for s in v.storages if s.blob}
+    sizes = {e.name: e.size_bytes for e in contents.entries}
     weights = sum(e.size_bytes for e in contents.entries if e.name in constants)
     return {
         "plan": contents.name,
@@ -30,7 +34,7 @@ def facts(contents: Contents) -> dict[str, Any]:
             for s in manifest.symbols
         ],
         "weights": format_bytes(weights),
-        "targets": [_variant(v, {e.name: e.size_bytes for e in contents.entries}) for v in manifest.variants],
+        "targets": [_variant(v, sizes, manifest.symbols) for v in manifest.variants],
         "notes": list(manifest.notes),
     }
 
@@ -53,6 +57,15 @@ def launch_rows(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
+def fallback_rows(manifest: Manifest) -> list[dict[str, Any]]:
+    """Every step on the reference kernel, of every target, and what it costs a run at the profile's opt shape."""
+    return [
+        {"target": variant.target, **asdict(step)}
+        for variant in manifest.variants
+        for step in fallbacks(variant, manifest.symbols)
+    ]
+
+
 def blob_rows(contents: Contents) -> list[dict[str, Any]]:
     """Every blob: its place in the file and its hash."""
     return [
@@ -64,16 +77,24 @@ def _tensor(tensor: TensorSpec) -> str:
     return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
 
 
-def _variant(variant: Variant, blob_bytes: dict[str, int]) -> str:
+def _variant(variant: Variant, blob_bytes: dict[str, int], symbols: Sequence[SymbolRange]) -> str:
     """What its memory and its code take; kernels of a GPU are blobs of their own."""
-    reference = sum(1 for launch in variant.launches if launch.tactic == "reference")
-    also = f", {reference} of them on the reference kernel" if reference else ""
+    also = _on_reference(fallbacks(variant, symbols))
     blobs = code_blobs(variant)
     kernels = "" if variant.code else f" in {len(blobs)} kernels"
     scratch = f", scratch {format_bytes(variant.scratch_bytes)} a thread" if variant.scratch_bytes else ""
     code = f"code {format_bytes(sum(blob_bytes[name] for name in blobs))}{kernels}"
     arena = f"arena {format_bytes(variant.arena_bytes)}"
     return f"{variant.target}: {len(variant.launches)} launches{also}, {code}, {arena}{scratch}"
+
+
+def _on_reference(steps: Sequence[Fallback]) -> str:
+    """What of a variant's launches is not native, and what its copies cost a run."""
+    if not steps:
+        return ""
+    crossing_us = sum(step.crossing_us for step in steps)
+    copies = f" (copies there and back: about {crossing_us:.0f} us a run)" if crossing_us else ""
+    return f", {len(steps)} of them on the reference kernel{copies}"
 
 
 def _value(dim: Dim, sizes: dict[str, int]) -> int:

@@ -25,14 +25,15 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """A plan's contents. Reads the file; loads no code."""
-    from burnish.cli.describe_plan import blob_rows, facts, launch_rows
+    from burnish.cli.describe_plan import blob_rows, facts, fallback_rows, launch_rows
     from burnish.plan import open_plan, read
 
     if check or trusted_key is not None:
         read(path, verify="full", trusted_key=trusted_key)
     contents = open_plan(path)
     if as_json:
-        print_json(facts(contents) | {"launches": launch_rows(contents.manifest), "blobs": blob_rows(contents)})
+        listed = {"launches": launch_rows(contents.manifest), "fallbacks": fallback_rows(contents.manifest)}
+        print_json(facts(contents) | listed | {"blobs": blob_rows(contents)})
         return
     shown = facts(contents)
     shown["options"] = [f"{name}: {value}" for name, value in shown["options"].items() if value is not None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
-from burnish.lower.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask
+from burnish.lower.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask, ReferenceStep, TensorRef
 from burnish.ops.expr import Expr, free_axes, text, walk
 
 _FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
@@ -24,6 +26,22 @@ def flops(kernel: Kernel) -> Dim:
         inner = 2 * _GATES.get(kernel.kind, 1) * kernel.hidden_size * (width + kernel.hidden_size)
         return time * batch * both_ways * inner
     return sum((_operations(store.value) for store in kernel.stores), start=0)
+
+
+def reference_flops(step: ReferenceStep) -> Dim:
+    """The same for a step on the reference kernel: a recurrence's products; else one for each element of its results.
+
+    That is the least: what the turns of a Loop compute cannot be told.
+    """
+    if step.op_type in _GATES:
+        x, w, r = (t.shape for t in step.inputs[:3])
+        return 2 * x[0] * x[1] * (product(w) + product(r))
+    return sum((product(t.shape) for t in step.outputs), start=0)
+
+
+def tensor_bytes(tensors: Iterable[TensorRef]) -> Dim:
+    """What dense tensors take together."""
+    return sum((product(t.shape) * t.dtype.size_bytes for t in tensors), start=0)
 
 
 def bytes_touched(kernel: Kernel) -> Dim:

@@ -4,8 +4,8 @@
     y + Gather(c, i)              ->   y + Gather(c, i')       i' is one row of i, where all its rows are alike
     y + c                         ->   y + c'                  likewise
 
-A BERT that is given no token types looks one row up for every token of every sequence: what is left is a constant, which
-joins the kernel after it. Exact, to the bit. After the patterns, which know constants by their full shapes.
+A BERT that is given no token types looks one row up for every token of every sequence: what is left is a constant,
+which joins the kernel after it. Exact, to the bit. After the patterns, which know constants by their full shapes.
 """
 
 from __future__ import annotations

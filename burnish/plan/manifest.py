@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 WORTH_WAKING_FLOP = 2_500_000  # 50 us of a core: less shared work than that is done sooner without the other threads
+REFERENCE = "Reference"  # the kernel that a LaunchSpec of a ReferenceStepSpec states
 ALONE = 1 << 32  # added to a segment's number: thread 0 does it alone
 
 

@@ -74,13 +74,14 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
         else:
             collected.append(spec)
     items = gather(variant.steps)
+    constants = frozenset(s.number for s in variant.storages if s.kind == "constant")
     is_plain = all(isinstance(item, tuple) for item in items) and not dynamic and not collected
     return Layout(
         inputs=tuple((t, t.dtype.numpy) for t in manifest.inputs),
         direct=tuple(direct),
         collected=tuple(collected),
         dynamic=dynamic,
-        references={s.launch: ReferenceStep(s, blobs[s.blob]) for s in _references(variant.steps)},
+        references={s.launch: ReferenceStep(s, blobs[s.blob], constants) for s in _references(variant.steps)},
         items=items,
         launches=tuple(step for item in items if isinstance(item, tuple) for step in item) if is_plain else None,
     )

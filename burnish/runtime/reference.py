@@ -5,13 +5,13 @@ Here, and only when such a step runs, onnx is imported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from burnish.errors import BurnishError, EnvironmentProblem, UserError
-from burnish.plan.manifest import ReferenceStepSpec
+from burnish.plan.manifest import ReferenceStepSpec, TensorSpec
 from burnish.runtime.reference_loop import stacking_loop
 
 Array = np.ndarray[Any, Any]
@@ -20,10 +20,26 @@ Array = np.ndarray[Any, Any]
 class ReferenceStep:
     """One step of one engine; the evaluator is made at its first run and kept."""
 
-    def __init__(self, spec: ReferenceStepSpec, model: Any) -> None:
+    def __init__(self, spec: ReferenceStepSpec, model: Any, constants: Set[int] = frozenset()) -> None:
+        """constants: numbers of storages whose content never changes"""
         self.spec = spec
+        self._constants = constants
         self._model = model
         self._evaluator: Any = None
+        self._kept: dict[int, Array] = {}
+
+    def inputs(self, read: Callable[[TensorSpec], Array]) -> list[Array]:
+        """Every input, by `read`; a constant that had to be copied from the device is copied once."""
+        found = []
+        for place, tensor in enumerate(self.spec.inputs):
+            array = self._kept.get(place)
+            if array is None:
+                array = read(tensor)
+                if tensor.storage in self._constants and array.flags.owndata:
+                    array.flags.writeable = False
+                    self._kept[place] = array
+            found.append(array)
+        return found
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The step's outputs, dense, of the declared dtypes.

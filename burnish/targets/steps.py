@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from burnish.dims import bounds
 from burnish.lower.task import Program, ReferenceStep, TensorRef
-from burnish.plan.manifest import LaunchSpec, ReferenceStepSpec, StorageSpec, TensorSpec
+from burnish.lower.work import reference_flops, tensor_bytes
+from burnish.plan.manifest import REFERENCE, LaunchSpec, ReferenceStepSpec, StorageSpec, TensorSpec
 
 
 def tensor_spec(tensor: TensorRef) -> TensorSpec:
@@ -20,7 +21,8 @@ def reference_step(step: ReferenceStep, number: int) -> tuple[ReferenceStepSpec,
     blob = f"reference/{hashlib.sha256(step.model).hexdigest()}"
     inputs, outputs = (tuple(map(tensor_spec, refs)) for refs in (step.inputs, step.outputs))
     spec = ReferenceStepSpec(step.name, step.op_type, blob, inputs, outputs, number)
-    return spec, LaunchSpec(step.name, "Reference", (step.name,), step.op_type)
+    work = (reference_flops(step), tensor_bytes((*step.inputs, *step.outputs)))
+    return spec, LaunchSpec(step.name, REFERENCE, (step.name,), step.op_type, *work)
 
 
 def place_storages(

@@ -59,6 +59,12 @@ def test_what_has_no_kernel_for_a_gpu_runs_on_the_host_only_if_that_is_allowed(
     assert (refused.code, "E213" in refused.err, "NonZero 'find': NonZero has no" in refused.err) == (2, True, True)
     done = command("build", tmp_path / "m.onnx", "--target", "cuda:sm_90a", "--allow-fallback")
     assert done.code == 0 and "NonZero 'find' runs on the reference kernel" in done.out
+    assert "copies 16 bytes to the host and 8 back, about 20 us" in done.out
+    listed = json.loads(command("inspect", "plan", tmp_path / "m.plan", "--json").out)["fallbacks"]
+    assert [(row["node"], row["op_type"], row["copies"], row["crossing_us"]) for row in listed] == [
+        ("find", "NonZero", 2, 20.0)
+    ]
+    assert "copies there and back: about 20 us a run" in command("inspect", "plan", tmp_path / "m.plan").out
 
 
 def test_explain_prints_the_passes_to_stderr(command: Command, model: Path, tmp_path: Path) -> None:

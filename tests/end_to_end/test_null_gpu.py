@@ -6,6 +6,7 @@ What the device hands to each kernel is checked against what its source asks for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import burnish
+from burnish.bench.systems import profile_layers
+from burnish.devices import cuda
 from burnish.devices.array import array_at
 from burnish.devices.cuda.driver import Address, Integer, Parameter
 from burnish.devices.cuda.driver import TensorMap as Map
@@ -26,6 +29,7 @@ from tests.end_to_end.architectures import SMALL
 from tests.end_to_end.oracle import answers, session, shapes
 from tests.small_model import small_model
 from tests.targets.cuda.interpret import interpret
+from tests.targets.recurrent_model import recurrent_model
 
 Memory = dict[int, np.ndarray[Any, Any]]
 
@@ -40,10 +44,10 @@ class Interpreter:
     def __call__(self, function: NullFunction, grid: tuple[int, int, int], parameters: tuple[Parameter, ...]) -> None:
         source = self.sources[function.code]
         assert grid == tuple(evaluate(n, self.sizes) for n in source.grid)
-        places = dict(self._places(source, iter(parameters)))
-        arrays = {slot: self._rest(address, dtype) for slot, (address, dtype) in places.items()}
+        places = {slot: self._array(*place) for slot, place in self._places(source, iter(parameters))}
+        arrays, offsets = ({slot: place[n] for slot, place in places.items()} for n in (0, 1))
         results = {slot: array.copy() for slot, array in arrays.items()}
-        interpret(source, results, self.sizes)
+        interpret(source, results, self.sizes, offsets)
         for slot, array in arrays.items():  # slots may overlap: only what a launch changed goes back
             changed = np.frombuffer(results[slot], np.uint8) != np.frombuffer(array, np.uint8)
             array.view(np.uint8)[changed] = results[slot].view(np.uint8)[changed]
@@ -57,7 +61,8 @@ class Interpreter:
                 assert isinstance(found, Integer) and found.value == evaluate(wanted.value, self.sizes)
             elif isinstance(wanted, Workspace):
                 assert isinstance(found, Address)
-                assert len(self._rest(found.value, np.uint8)) >= evaluate(wanted.size_bytes, self.sizes)
+                array, first = self._array(found.value, np.uint8)
+                assert len(array) - first >= evaluate(wanted.size_bytes, self.sizes)
             elif isinstance(wanted, Pointer):
                 assert isinstance(found, Address) and found.value % wanted.divisible == 0
                 yield wanted.slot, (found.value, wanted.dtype.numpy)
@@ -73,12 +78,12 @@ class Interpreter:
         assert [next(given) for _ in strides] == [Integer(n, 64) for n in strides]
         return found.address - evaluate(wanted.offset, self.sizes) * found.dtype.size_bytes
 
-    def _rest(self, address: int, dtype: Any) -> np.ndarray[Any, Any]:
-        """From the address to the end of the allocation that it lies in."""
+    def _array(self, address: int, dtype: Any) -> tuple[np.ndarray[Any, Any], int]:
+        """The allocation that the address lies in, and the element there: negative strides read before it."""
         assert self.driver is not None
-        size_bytes = self.driver.bytes_from(address)
+        start, size_bytes = self.driver.allocation(address)
         kind = np.dtype(dtype)
-        return array_at(address, kind, (size_bytes // kind.itemsize,))
+        return array_at(start, kind, (size_bytes // kind.itemsize,)), (address - start) // kind.itemsize
 
 
 @pytest.fixture
@@ -149,3 +154,35 @@ def test_a_network_for_a_gpu_gives_the_right_answers_eagerly_and_from_its_graph(
     architecture = SMALL[name]
     feeds = architecture.feeds(batch=1)
     check(interpreter, architecture.make(), [feeds] * 2, shapes=shapes(feeds))
+
+
+def test_what_runs_on_the_host_gives_the_right_answers_and_its_weights_cross_once(interpreter: Interpreter) -> None:
+    model = recurrent_model().SerializeToString()
+    plan = burnish.build(model, target="cuda:sm_90a", allow_fallback=True)
+    device, interpreter.driver = null_cuda(on_launch=interpreter)
+    random, downloaded = np.random.default_rng(4), []
+    with burnish.load(plan, device=device) as engine, engine.create_context() as context:
+        for _ in range(3):
+            feeds = {"x": random.standard_normal((5, 3, 6)).astype(np.float32)}
+            before = interpreter.driver.counts["download"]
+            got = context(feeds)
+            downloaded.append(interpreter.driver.counts["download"] - before)
+            for name, want in answers(session(model), feeds).items():
+                np.testing.assert_allclose(got[name], want, rtol=1e-3, atol=1e-4)
+    assert downloaded == [4, 1, 1]  # x; in the first run w, r and b too
+    assert not +interpreter.driver.held
+
+
+def test_layers_list_what_runs_on_the_host_with_its_time(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device, interpreter.driver = null_cuda(on_launch=interpreter)
+    monkeypatch.setattr(cuda, "count_gpus", lambda: 1)
+    monkeypatch.setattr(cuda, "Cuda", lambda number: device)
+    burnish.build(recurrent_model(), target="cuda:sm_90a", allow_fallback=True).save(tmp_path / "recurrent.plan")
+    feeds = {"x": np.ones((5, 3, 6), np.float32)}
+    rows = profile_layers(str(tmp_path / "recurrent.plan"), feeds, threads=1, device="cuda")
+    (host,) = [row for row in rows if row["kernel"] == "Reference"]
+    assert host["nodes"] == ("remember",) and host["tactic"] == "LSTM" and host["flops"] == 4800
+    assert host["ms"] > 0 and host["share"] > 0 and host["roofline"] is None
+    assert all(row["roofline"] is None or row["roofline"] > 0 for row in rows) and len(rows) == 3

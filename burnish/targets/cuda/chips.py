@@ -2,6 +2,7 @@
 
 sm_75 T4, sm_80 A100, sm_89 L40, sm_90a H200 (measured: 4.25 TB/s, 781 TFLOP/s), sm_100 B200, sm_120 RTX 5090.
 Code for sm_80 runs on 8.6 and 8.9 too (A10, RTX 30, L40): it takes no more shared memory than they have (A100: 164 KB).
+PCIe x16 of generation 3, 4, 5 moves 15.75, 31.5, 63 GB/s each way (PCI-SIG); its packets' heads leave four fifths.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class Chip:
     bandwidth       bytes per us, all processors together;  l2_bandwidth  bytes per us and processor
     shared_bytes    of a processor; a block may have all but 1 KB of it
     launch_us       from one kernel of a graph to the next;  overlapped_us  the same with programmatic dependent launch
+    link            bytes per us between host and chip: four fifths of what PCIe x16 of its generation (3, 4 or 5) moves
     """
 
     processors: int
@@ -26,17 +28,19 @@ class Chip:
     l2_bandwidth: float
     l2_bytes: int
     shared_bytes: int
+    link: float
     launch_us: float = 1.2
     overlapped_us: float = 1.2
 
 
+COPY_US = 10.0  # to start one copy between host and chip and to wait for it: two in a call of 28 us, benchmarks/gpu.md
 _CHIPS = {
-    75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 2.0, 2.0),
-    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 1.5, 1.5),
-    89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 1.5, 1.5),
-    90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 1.2, 0.6),
-    100: Chip(148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 1.2, 0.6),
-    120: Chip(170, 1.2e6, 1.6e6, 60e3, 96 << 20, 100 << 10, 1.2, 0.8),
+    75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 12.6e3, 2.0, 2.0),
+    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 25e3, 1.5, 1.5),
+    89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 25e3, 1.5, 1.5),
+    90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 50e3, 1.2, 0.6),
+    100: Chip(148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 50e3, 1.2, 0.6),
+    120: Chip(170, 1.2e6, 1.6e6, 60e3, 96 << 20, 100 << 10, 50e3, 1.2, 0.8),
 }
 
 

@@ -1,0 +1,85 @@
+"""What a plan's steps on the reference kernel cost: the host's work, and for a GPU the way to the host and back.
+
+    us = copies * COPY_US + bytes / link        a copy for each input and output; constants cross once, at the first run
+
+At the profile's opt shape; sizes that data decides count as 1. Not in it: the host's own time, which
+`burnish bench --layers` measures, and the launches that a CUDA graph could have held. Link and copies: `cuda/chips.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from burnish.dims import Dim, evaluate, product
+from burnish.plan.manifest import BranchStep, ReferenceStepSpec, StepSpec, SymbolRange, TensorSpec, Variant
+from burnish.target import parse_target
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """One step. host_flops: at least so many operations; copies and what follows are 0 where the host sees the memory.
+
+    link_gb_s: the speed that `crossing_us` assumes
+    """
+
+    node: str
+    op_type: str
+    host_flops: int
+    copies: int = 0
+    bytes_to_host: int = 0
+    bytes_back: int = 0
+    link_gb_s: float = 0.0
+    crossing_us: float = 0.0
+
+    @property
+    def cost(self) -> str:
+        """For people; empty where nothing crosses."""
+        if not self.copies:
+            return ""
+        way = f"{self.copies} copies, {self.link_gb_s:g} GB/s"
+        return (
+            f"a run copies {self.bytes_to_host:,} bytes to the host and {self.bytes_back:,} back, about "
+            f"{self.crossing_us:.0f} us ({way}), for {self.host_flops:,} flops or more"
+        )
+
+
+def fallbacks(variant: Variant, symbols: Sequence[SymbolRange]) -> tuple[Fallback, ...]:
+    """Every step of a variant on the reference kernel, both sides of branches included, in order."""
+    sizes = {s.name: s.opt for s in symbols}
+    return tuple(_fallback(step, variant, sizes) for step in _references(variant.steps))
+
+
+def _fallback(step: ReferenceStepSpec, variant: Variant, sizes: dict[str, int]) -> Fallback:
+    flops = _value(variant.launches[step.launch].flops, sizes)
+    target = parse_target(variant.target)
+    if target.kind == "cpu":
+        return Fallback(step.name, step.op_type, flops)
+    from burnish.targets.cuda.chips import COPY_US, chip_of
+
+    link = chip_of(target).link
+    constants = {s.number for s in variant.storages if s.kind == "constant"}
+    inputs = [t for t in step.inputs if t.storage not in constants]
+    there, back = (sum(_size_bytes(t, sizes) for t in tensors) for tensors in (inputs, step.outputs))
+    copies = len(inputs) + len(step.outputs)
+    crossing_us = round(copies * COPY_US + (there + back) / link, 1)
+    return Fallback(step.name, step.op_type, flops, copies, there, back, link / 1e3, crossing_us)
+
+
+def _references(steps: Sequence[StepSpec]) -> Iterator[ReferenceStepSpec]:
+    for step in steps:
+        if isinstance(step, ReferenceStepSpec):
+            yield step
+        elif isinstance(step, BranchStep):
+            yield from _references((*step.then, *step.otherwise))
+
+
+def _size_bytes(tensor: TensorSpec, sizes: dict[str, int]) -> int:
+    return _value(product(tensor.shape), sizes) * tensor.dtype.size_bytes
+
+
+def _value(dim: Dim, sizes: dict[str, int]) -> int:
+    try:
+        return evaluate(dim, sizes)
+    except ZeroDivisionError:
+        return 0

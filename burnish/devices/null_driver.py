@@ -98,10 +98,10 @@ class NullDriver:
     def held_bytes(self) -> int:
         return sum(len(m) - ALIGN_BYTES for m in self._memory.values())
 
-    def bytes_from(self, address: int) -> int:
-        """How many bytes there are from an address to the end of the allocation that it lies in."""
-        ends = (a + len(m) - ALIGN_BYTES for a, m in self._memory.items() if a <= address < a + len(m) - ALIGN_BYTES)
-        return next(ends) - address
+    def allocation(self, address: int) -> tuple[int, int]:
+        """Where the allocation that an address lies in begins, and its bytes."""
+        sizes = {start: len(m) - ALIGN_BYTES for start, m in self._memory.items()}
+        return next((start, size) for start, size in sizes.items() if start <= address < start + size)
 
     def memory(self) -> tuple[int, int]:
         return self.facts.memory_bytes - self.held_bytes, self.facts.memory_bytes
@@ -257,7 +257,7 @@ class NullDriver:
 
     def _allocate(self, name: str, size_bytes: int) -> int:
         self._note(name, size_bytes)
-        raw = np.zeros(size_bytes + ALIGN_BYTES, np.uint8)
+        raw = np.full(size_bytes + ALIGN_BYTES, 0xFF, np.uint8)  # no number: what is read must have been written
         address = -(-raw.ctypes.data // ALIGN_BYTES) * ALIGN_BYTES
         self._memory[address] = raw
         self.held[name] += 1

@@ -46,11 +46,11 @@ class Interpreter:
         assert grid == tuple(evaluate(n, self.sizes) for n in source.grid)
         places = {slot: self._array(*place) for slot, place in self._places(source, iter(parameters))}
         arrays, offsets = ({slot: place[n] for slot, place in places.items()} for n in (0, 1))
-        results = {slot: array.copy() for slot, array in arrays.items()}
-        interpret(source, results, self.sizes, offsets)
+        before, after = ({slot: array.copy() for slot, array in arrays.items()} for _ in range(2))
+        interpret(source, after, self.sizes, offsets)
         for slot, array in arrays.items():  # slots may overlap: only what a launch changed goes back
-            changed = np.frombuffer(results[slot], np.uint8) != np.frombuffer(array, np.uint8)
-            array.view(np.uint8)[changed] = results[slot].view(np.uint8)[changed]
+            changed = before[slot].view(np.uint8) != after[slot].view(np.uint8)
+            array.view(np.uint8)[changed] = after[slot].view(np.uint8)[changed]
         self.launched += 1
 
     def _places(self, source: Source, given: Iterator[Parameter]) -> Iterator[tuple[int, tuple[int, Any]]]:

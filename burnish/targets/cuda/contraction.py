@@ -31,19 +31,27 @@ from burnish.targets.cuda.source import Source
 __all__ = ["emit", "legal", "pack", "schedules"]
 
 KEPT = 32  # schedules worth measuring
+KIND_WAITS, TWIN_WAITS = 0.02, 0.05  # of its time, for each better one of a kind, and for each that is almost the same
 
 
 def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
-    """Legal schedules, the one expected to be fastest first; what differs little from a better one waits a little."""
+    """Legal schedules, the one expected to be fastest first; what resembles better ones waits a little.
+
+    So the few that are timed first differ in what the model knows least: tiles and splits before stages and warps.
+    """
     model = CostModel(kernel, target, sizes or {})
     times = {tile: model.microseconds(tile) for tile in Candidates(model).each()}
-    kin: Counter[tuple[object, ...]] = Counter()
+    seen: Counter[tuple[object, ...]] = Counter()
     late: dict[Tile, float] = {}
     for tile in sorted(times, key=times.__getitem__):
-        same = (tile.form, tile.swap, tile.m, tile.n, tile.split > 1, tile.apart)
-        late[tile] = times[tile] * (1 + 0.04 * kin[same])
-        kin[same] += 1
-    return [tile.schedule for tile in sorted(late, key=late.__getitem__)[:KEPT]]
+        kind = (tile.form, min(tile.m, tile.n), max(tile.m, tile.n), tile.persistent > 0, tile.split > 1, tile.apart)
+        twin = (tile.form, tile.m, tile.n, tile.k, tile.persistent, tile.split, tile.apart)
+        late[tile] = times[tile] * (1 + KIND_WAITS * seen[kind] + TWIN_WAITS * seen[twin])
+        seen.update((kind, twin))
+    order = sorted(late, key=late.__getitem__)
+    whole = next((tile for tile in order if tile.split == 1), order[0])  # for sizes that splits have no memory for
+    kept = order[:KEPT] if whole in order[:KEPT] else [*order[: KEPT - 1], whole]
+    return [tile.schedule for tile in kept]
 
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:

@@ -87,7 +87,7 @@ class Candidates:
             return False
         if 100 <= self.target.capability < 120 and not self._suits_sm_100(tile):
             return False
-        if tile.prefetch and not (self.model.is_packed and self.target.capability >= COPIES_SINCE):
+        if tile.prefetch and (tile.persistent or not (self.model.is_packed and self.target.capability >= COPIES_SINCE)):
             return False
         if tile.apart and len(self.model.products) == 1:
             return False
@@ -187,7 +187,7 @@ class Candidates:
         many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
         prefetch = self.model.is_packed and self.target.capability >= COPIES_SINCE and not many
         flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
-        depths: tuple[int, ...] = (3, 4) if area >= 8192 else (4, 6)
+        depths: tuple[int, ...] = (2, 3, 4) if area >= 8192 else (3, 4, 6)
         if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
             depths, steps = (1, *(max(2, s // together) for s in depths)), max(2, steps // together)
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):

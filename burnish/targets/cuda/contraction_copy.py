@@ -102,15 +102,18 @@ def counter_of(f: Frame, c: Coordinate) -> str:
 
 
 def write_prefetch(f: Frame, first: str, last: str) -> None:
-    """Ask for this program's steps of packed B, a line of 128 bytes at a time, before waiting for other launches."""
+    """Ask for packed B into L2, a line of 128 bytes at a time, before waiting for other launches.
+
+    The programs of a column's pixels share its lines, and a program's threads those of a few columns.
+    """
     depth, size = f.reduction.packed_depth, f.product.slots[1].dtype.size_bytes
     assert isinstance(depth, int) and isinstance(f.kernel.n.extent, int)
     line = 128 // size
-    f.line("if row_tile == 0:")
-    f.indent += 1
+    many = max(1, 32 * f.tile.warps // f.tile.n)
     start = f"group.to(tl.int64) * {f.kernel.n.extent * depth}" if f.shape.groups else "0"
-    f.line(f"ahead_row = tl.minimum(column0 + tl.arange(0, {f.tile.n}), {f.kernel.n.extent - 1}).to(tl.int64)")
+    f.line(f"ahead_row = tl.minimum(column0 + tl.arange(0, {f.tile.n}), {f.kernel.n.extent - 1}).to(tl.int64)[:, None]")
     f.line(f"ahead = {f.pointer(f.operands[1])} + {start} + ahead_row * {depth} + {first} * {f.tile.k}")
-    f.line(f"for ahead_line in range(0, tl.cdiv(({last} - {first}) * {f.tile.k}, {line})):")
-    f.line(f"    prefetch(ahead + ahead_line * {line})")
-    f.indent -= 1
+    f.line(f"ahead_lines = tl.cdiv(({last} - {first}) * {f.tile.k}, {line})")
+    f.line(f"for ahead_line in range(row_tile * {many}, ahead_lines, {f.count(f.row_tiles * many)}):")
+    f.line(f"    ahead_lane = tl.minimum(ahead_line + tl.arange(0, {many}), ahead_lines - 1)[None, :]")
+    f.line(f"    prefetch(ahead + ahead_lane * {line})")

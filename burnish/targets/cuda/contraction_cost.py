@@ -1,13 +1,16 @@
 """How long a contraction takes under a tile, in us: the model that ranks schedules.
 
-A processor has `share` programs, `resident` of them at a time. Each step of a program costs the longest of
+A processor has `share` programs, `together` of them at a time. Three times bound a launch, and near each other add up:
 
-    the tensor core's time for it; its bytes from L2; the latency of a step, which other resident programs hide
+    busy    what the programs of a processor need of its units: tensor cores, bytes from L2, arithmetic, stores
+    life    what a program goes through, one thing after the other, divided by those that do so at the same time
+    floor   bytes of memory
 
-to which the epilogue, filling the pipeline and adding the parts of a split come. No launch is faster than its bytes
-from memory, and near that bound all are a little slower.
-The constants were fitted to 145 measurements of ResNet-50 on an H200, fp16, batch 1, 8 and 128 (10 % off in the
-mean; what won is within 3 % of the model's best).
+    time = (busy^p + life^p + floor^p)^(1/p) + prefetching + adding the parts of a split
+
+The constants were fitted to 540 measurements of 337 tasks on an H200, fp16 (ResNet-50, BERT, ViT, ConvNeXt,
+MobileNetV2, EfficientNet at batch 1 to 128; benchmarks/gpu.md): 8 % off in the median, and of two schedules of a task
+the one that it calls faster is faster in 4 of 5 cases.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil, prod
 
 from burnish.dims import Dim, evaluate, symbols
 from burnish.dtypes import DType
 from burnish.lower.contraction_runs import Shape, analyse
-from burnish.lower.task import Contraction
-from burnish.ops.expr import COSTLY, walk
+from burnish.lower.task import Contraction, Slot
+from burnish.ops.expr import COSTLY, Expr, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
 from burnish.targets.cuda.contraction_emit import operand_kind
@@ -30,34 +34,47 @@ from burnish.targets.cuda.contraction_tile import Tile
 
 USUAL = 64  # a symbol that nobody knows
 WARPGROUP_ROWS = 64
+MANY_ROUNDS = 4
 _FREE = frozenset({"acc", "axis", "cast", "const", "dim", "load"})
-_COSTLY_INSTRUCTIONS = 40
-_INSTRUCTION_RATE = 220e3  # per us and processor
-MOST_REGISTERS = 240  # of a thread
+_INSTRUCTIONS = {"erf": 40.0} | dict.fromkeys(COSTLY - {"erf"}, 28.0)  # of an element; of anything else 1.5
+MOST_REGISTERS = 255  # of a thread
+COPY_REGISTERS, LOAD_REGISTERS = 28, 64  # of a thread, besides accumulators: what ptxas gave for 24 kernels on sm_90a
+EARLY_REGISTERS = 240  # of a thread, with what came early
+CROWDED_SUMS = 128  # accumulators of a thread
+LIGHT_INSTRUCTIONS = 16  # an element's, that wait for nothing
+PIECE = 128  # bytes: a line of L2
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The model's constants, fitted to measurements on an H200 (us; bytes per us and processor)."""
+    """The model's constants, fitted to measurements on an H200 (us; bytes or instructions per us and processor)."""
 
-    latency: float = 0.78  # of memory
-    step: float = 0.045  # a step that nothing else hides
-    epilogue: float = 0.42  # of each tile, besides its bytes
-    epilogue_rate: float = 37e3
-    fetch_rate: float = 1.0  # of L2's bandwidth
-    crowd: float = 0.46  # how far memory's bandwidth is missed, for each program that is missing on a processor
-    add: float = 1.17  # the parts of a split, besides their bytes
-    add_rate: float = 39e3
-    prefetched: float = 0.2  # of the latency before the first step
-    by_address: float = 1.18  # latencies without the copy engine
-    launch: float = 1.1
+    launch: float = 0.75  # from the launch before, which overlaps
+    begin: tuple[float, float] = (0.6, 0.15)  # a program's, up to its first step: by the copy engine, by addresses
+    turnover: float = 1.6  # from a program's last store to the first instruction of the one that takes its place
+    step: tuple[float, float] = (0.22, 0.16)  # a step of one program at least: barriers, then asking, then products
+    latency: float = 0.5  # of L2
+    l2_share: float = 1.26  # 64 bytes a cycle
+    l2_by_address: float = 0.43  # of that
+    by_address: float = 1.05  # of a program's time without the copy engine: registers that hold addresses
+    clock: float = 1.37  # of the rate that holds under a long load, as long as power allows
+    epilogue: float = 0.17  # of each tile, besides what follows
+    store_rate: float = 43e3
+    residual: float = 0.61  # waiting for one that was not asked for early
+    strewn_rate: float = 5.2e3  # loads of the epilogue that are no tensor map
+    instruction_rate: float = 277e3
+    pieces: float = 1.4  # how many times their bytes accesses of less than a line cost
+    prefetch: float = 0.5e-3  # a line
+    add: float = 1.4  # the parts of a split, besides their bytes
+    add_rate: float = 40e3
+    power: float = 2.5
     # the tensor cores' share of their rate, by the tile's area; by the columns of an instruction
-    areas: tuple[float, ...] = (1.0, 0.89, 0.76, 0.6, 0.48, 0.44)
-    widths: tuple[float, ...] = (1.0, 0.98, 0.92, 0.62, 0.54)
+    areas: tuple[float, ...] = (1.0, 0.76, 0.52)
+    widths: tuple[float, ...] = (1.0, 0.92, 0.6)
 
 
-_AREAS = (32768, 16384, 8192, 4096, 2048, 0)
-_WIDTHS = (256, 128, 64, 32, 0)
+_AREAS = (32768, 8192, 0)
+_WIDTHS = (128, 64, 0)
 # of the rate of f16, by what tl.dot multiplies
 _RATES = {DType.F16: 1.0, DType.BF16: 1.0, DType.I8: 2.0, DType.F64: 0.07}
 
@@ -125,16 +142,33 @@ class CostModel:
 
     @cached_property
     def residual_bytes(self) -> int:
-        """Bytes of an element of every load at all pixels and columns."""
-        loads = {e for s in self.kernel.stores for e in walk(s.value) if e.op == "load"}
-        found = [e for e in loads if copied_tile(self.shape, self.kernel.slots[e.attr], e.args) is not None]
-        return sum(self.kernel.slots[e.attr].dtype.size_bytes for e in found)
+        """Bytes of an element of every load at all pixels and columns that can be a tensor map."""
+        return sum(self.kernel.slots[e.attr].dtype.size_bytes for e in self._loads if self._is_whole(e))
+
+    @cached_property
+    def strewn_bytes(self) -> int:
+        """Bytes of an element of every other load at pixels and columns."""
+        pixels = {x for run in self.shape.pixels for x in run.axes}
+        found = 0
+        for e in self._loads:
+            used = {x for index in e.args for x in walk(index) if x.op == "axis"}
+            moved = {x.attr for x in used}
+            if self.kernel.n in moved and moved & pixels and not self._is_whole(e):
+                found += self.kernel.slots[e.attr].dtype.size_bytes
+        return found
+
+    @cached_property
+    def _loads(self) -> list[Expr]:
+        return list(dict.fromkeys(e for s in self.kernel.stores for e in walk(s.value) if e.op == "load"))
+
+    def _is_whole(self, load: Expr) -> bool:
+        return copied_tile(self.shape, self.kernel.slots[load.attr], load.args) is not None
 
     @cached_property
     def instructions(self) -> float:
         """Of the epilogue, for each element: what takes a polynomial takes dozens."""
         nodes = dict.fromkeys(e for s in self.kernel.stores for e in walk(s.value) if e.op not in _FREE)
-        return sum(_COSTLY_INSTRUCTIONS if e.op in COSTLY else 1.5 for e in nodes)
+        return sum(_INSTRUCTIONS.get(e.op, 1.5) for e in nodes)
 
     @cached_property
     def stored_bytes(self) -> int:
@@ -148,9 +182,14 @@ class CostModel:
             taps = self.usual(reduction_of(product, shape, 16).tap_count)
             depth = self.usual(shape.depth)
             reread = taps if any(w.steps for w in product.windows) else 1
-            a += self.groups * self.pixel_count * depth * product.slots[0].dtype.size_bytes // reread
+            read = self.groups * self.pixel_count * depth // reread
+            a += min(read, self.elements(product.slots[0])) * product.slots[0].dtype.size_bytes
             b += self.groups * self.columns * depth * product.slots[1].dtype.size_bytes
         return a, b
+
+    def elements(self, slot: Slot) -> int:
+        """Of a tensor, at the usual sizes."""
+        return prod(self.usual(extent) for extent in slot.shape)
 
     @cached_property
     def depth(self) -> int:
@@ -200,24 +239,28 @@ class CostModel:
         """Shared memory of a program."""
         item = self.element_bytes if self.target.capability >= 80 else max(4, self.element_bytes)  # sm_75 widens
         ring = (tile.m + tile.n) * tile.k * item * tile.stages * self.together(tile)
-        out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied and not tile.direct else 0
+        out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied else 0
         return (ring + out + 16 * tile.n if tile.persistent else max(ring, out)) + 1024
 
     def registers(self, tile: Tile) -> int:
-        """Of a thread, about."""
-        words = max(4, self.shape.accumulator.size_bytes) // 4
-        return int(tile.m * tile.n * words / (32 * tile.warps) * 1.25) + 40
+        """Of a thread, as ptxas gives them; where sums take half of them, an epilogue's values take the rest."""
+        sums = tile.m * tile.n * max(4, self.shape.accumulator.size_bytes) // 4 // (32 * tile.warps)
+        own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
+        is_heavy = self.residual_bytes + self.strewn_bytes > 0 or self.instructions > LIGHT_INSTRUCTIONS
+        if sums >= CROWDED_SUMS and is_heavy:
+            return MOST_REGISTERS
+        return min(sums + own + (sums * self.residual_bytes // 4 if tile.early else 0), MOST_REGISTERS)
 
     def fits_early(self, tile: Tile) -> bool:
         """Is there something to ask for early, and are there registers in which it can wait?"""
         values = tile.m * tile.n / (32 * tile.warps)
         words = max(4, self.shape.accumulator.size_bytes) / 4
-        return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= MOST_REGISTERS
+        return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= EARLY_REGISTERS
 
     def resident(self, tile: Tile) -> int:
         """Programs that a processor holds at a time; 0 if none fits."""
         by_shared = self.chip.shared_bytes // self.shared_bytes(tile)
-        return min(by_shared, 2048 // (32 * tile.warps), 65536 // (32 * tile.warps * self.registers(tile)))
+        return min(by_shared, 2048 // (32 * tile.warps), 65536 // (32 * tile.warps * (self.registers(tile) + 7 & -8)))
 
     def microseconds(self, tile: Tile) -> float:
         """The time of a launch."""
@@ -225,19 +268,45 @@ class CostModel:
         share = -(-self.tiles(tile) * tile.split // self.chip.processors)
         together = max(1, min(tile.persistent or self.resident(tile), share))
         steps = -(-self.steps(tile) // tile.split)
-        each = max(self._multiply(tile), self._fetch(tile), self._wait(tile, share) / together)
-        late = self.stored_bytes + (0 if tile.early else self.residual_bytes)
-        epilogue = (fit.epilogue + tile.m * tile.n * late / fit.epilogue_rate) / min(together, 3)
-        arithmetic = tile.m * tile.n * self.instructions / _INSTRUCTION_RATE
-        alone = arithmetic * (1.0 if together == 1 else 0.6 / together)  # others multiply meanwhile
-        time = share * (steps * each + epilogue + alone) + self._fill(tile, together)
+        store, arithmetic = self._epilogue(tile)
+        multiply, fetch = self._multiply(tile), self._fetch(tile)
+        busy = share * max(steps * multiply, steps * fetch, store, arithmetic)
+        each = steps * max(multiply, self._wait(tile, share)) + fit.epilogue + store + arithmetic
+        if self.residual_bytes and not tile.early:
+            each += fit.residual
+        life = self._life(tile, share, together, each) * (1.0 if tile.is_copied else fit.by_address)
+        parts = (busy, life, self._memory(tile))
+        time = sum(part**fit.power for part in parts) ** (1 / fit.power) + self._prefetch(tile, steps)
         if tile.split > 1:
-            parts = 1 if tile.shared else tile.split
-            time += fit.add + tile.m * tile.n * 4 * parts / fit.add_rate
-        floor = (
-            self.least_bytes / self.chip.bandwidth * (1 + fit.crowd / (2 * together if tile.persistent else together))
-        )
-        return float((time**4 + floor**4) ** 0.25) + fit.launch
+            time += fit.add + tile.m * tile.n * 4 * (1 if tile.shared else tile.split) / fit.add_rate
+        return float(time) + fit.launch
+
+    def _life(self, tile: Tile, share: int, together: int, each: float) -> float:
+        """us of the programs that follow each other at one place; few of them seldom come out even."""
+        fit = self.fit
+        begin = (fit.begin[0] if tile.is_copied else fit.begin[1]) + fit.begin[0] * (len(self.loops(tile)) - 1)
+        if tile.persistent:
+            return begin + each * share / together
+        rounds = share / together
+        if rounds < MANY_ROUNDS:
+            rounds = (rounds + ceil(rounds)) / 2
+        return rounds * (begin + each + (fit.turnover if share > together else 0.0))
+
+    def _epilogue(self, tile: Tile) -> tuple[float, float]:
+        """us of a tile's stores (and residuals), and of its arithmetic."""
+        fit, area = self.fit, tile.m * tile.n
+        store = (self.stored_bytes + self.residual_bytes) / fit.store_rate + self.strewn_bytes / fit.strewn_rate
+        return area * store, area * self.instructions / fit.instruction_rate
+
+    def _memory(self, tile: Tile) -> float:
+        """us of what must come from memory or go there; a line in pieces is more than a line."""
+        a, b = map(float, self.operand_bytes)
+        out = self.groups * self.pixel_count * self.columns
+        if tile.k * self.element_bytes < PIECE and self.steps(tile) > 1:
+            a *= self.fit.pieces
+        is_narrow = tile.n * self.stored_bytes < PIECE and tile.n < self.columns
+        stored = out * self.stored_bytes * (self.fit.pieces if is_narrow else 1.0)
+        return (a + b + out * self.residual_bytes + stored) / self.chip.bandwidth
 
     def _multiply(self, tile: Tile) -> float:
         """us of a step's products on a processor's tensor cores."""
@@ -249,7 +318,7 @@ class CostModel:
         else:
             rate = _RATES[kind] * (1.0 if self.target.capability >= 80 else 0.12)  # sm_75: no tensor cores in Triton
         area = tile.m * tile.n
-        share = next(e for least, e in zip(_AREAS, self.fit.areas, strict=True) if area >= least)
+        share = self.fit.clock * next(e for least, e in zip(_AREAS, self.fit.areas, strict=True) if area >= least)
         if 90 <= self.target.capability < 120:
             rows, columns = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
             share *= 1.0 if rows >= WARPGROUP_ROWS else 0.5
@@ -259,20 +328,27 @@ class CostModel:
 
     def _fetch(self, tile: Tile) -> float:
         """us of a step's bytes from L2."""
-        rate = self.chip.l2_bandwidth * self.fit.fetch_rate * (0.5 if tile.flat else 1.0)
-        return (tile.m + tile.n) * tile.k * self.element_bytes / rate
+        row = tile.k * self.element_bytes
+        rate = self.chip.l2_bandwidth * self.fit.l2_share * (0.5 if tile.flat else 1.0)
+        if tile.is_copied:
+            return (tile.m + tile.n) * max(row, PIECE) / rate
+        return (tile.m + tile.n) * row / (rate * self.fit.l2_by_address)
 
     def _wait(self, tile: Tile, share: int) -> float:
-        """us of a step when nothing else is there to do: its latency, shared by the stages that are under way."""
+        """us of a step of one program, whose latency the stages that are under way share."""
         together = self.together(tile)
         rounds = self.steps(tile) // together * (share if tile.persistent else 1)
-        ahead = self.fit.latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0
+        size = (tile.m + tile.n) * max(tile.k * self.element_bytes, PIECE if tile.is_copied else 0)
+        latency = self.fit.latency + size / (self.chip.l2_bandwidth * self.fit.l2_share)
+        ahead = latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0
         if together > 1 and tile.stages == 1:  # nothing is asked for ahead
             ahead = 2 * self.fit.latency  # A, then B
-        return max(self.fit.step, ahead) * (1.0 if tile.is_copied else self.fit.by_address)
+        return max(self.fit.step[0] if tile.is_copied else self.fit.step[1], ahead)
 
-    def _fill(self, tile: Tile, together: int) -> float:
-        """us before the first step and after the last."""
-        pipelines = len(self.loops(tile))
-        late = self.fit.latency * (pipelines + (0.5 if self.residual_bytes and not tile.early else 0)) / together
-        return late * (self.fit.prefetched if tile.prefetch else 1.0) * (1.0 if tile.is_copied else self.fit.by_address)
+    def _prefetch(self, tile: Tile, steps: int) -> float:
+        """us of asking for this program's part of B, which those of other pixels ask for too."""
+        if not tile.prefetch:
+            return 0.0
+        columns = -(-self.columns // tile.n)
+        lines = tile.n * steps * tile.k * self.element_bytes / PIECE
+        return self.fit.prefetch * lines * columns * self.groups / self.tiles(tile)

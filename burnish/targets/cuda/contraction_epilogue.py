@@ -68,7 +68,7 @@ def _emitter(f: Frame) -> Emitter:
 
 
 def _copied(f: Frame, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
-    if not f.tile.is_copied or f.tile.direct or f.slice is not None:
+    if not f.tile.is_copied or f.slice is not None:
         return None
     return copied_tile(f.shape, f.kernel.slots[slot], index)
 

@@ -9,7 +9,6 @@ split       programs that share the sum of one tile; the last of them to come ad
 shared      split: every program does a share of the rows, where otherwise the last one does all
 band        pixel tiles that neighbouring programs go through before they move on to other columns (L2 reuse)
 persistent  programs a processor; each works through many tiles. 0: a program a tile
-direct      store: every store by addresses, even where the copy engine could
 early       residuals are asked for before the sum, and wait in registers
 prefetch    bring the program's packed B into L2 before waiting for the launch before
 precision   f32 products: ieee, tf32x3, tf32
@@ -44,7 +43,6 @@ class Tile:
     stages: int = 3
     band: int = 1
     persistent: int = 0
-    direct: bool = False
     early: bool = False
     prefetch: bool = False
     precision: str = "ieee"

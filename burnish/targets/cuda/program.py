@@ -42,6 +42,7 @@ from burnish.targets.cuda.templates import emit, pack_constant, schedules
 from burnish.targets.steps import place_storages, reference_step
 
 ALIGN_BYTES = 256
+MOST_WORKSPACE = 64 << 20  # bytes of a launch, where there is a choice
 
 
 def emit_program(
@@ -103,7 +104,10 @@ class Emission:
         )
 
     def _choose(self, launch: Launch) -> None:
-        """The tactic; the first of the others where that one copies whole boxes from where no box can begin."""
+        """The tactic; the first of the others where that one copies whole boxes from where no box can begin.
+
+        Nor one that needs much workspace at the largest sizes, where it was chosen for the usual ones.
+        """
         kernel = launch.kernel
         if kernel.key in self.chosen:
             return
@@ -111,10 +115,17 @@ class Emission:
         tactic = self.tactics.get(kernel.key)
         candidates = itertools.chain([tactic] if tactic else [], schedules(kernel, self.target, self.sizes))
         emitted = ((s, emit(kernel, s, self.target)) for s in candidates)
-        found = next(((s, e) for s, e in emitted if is_possible(e, alignment)), None)
-        if found is None:
+        possible = ((s, e) for s, e in emitted if is_possible(e, alignment))
+        first = next(possible, None)
+        if first is None:
             raise _no_kernel(launch, self.target)
+        found = next((each for each in itertools.chain([first], possible) if self._is_modest(each[1])), first)
         self.chosen[kernel.key], self.sources[kernel.key] = found[0], promise(found[1], alignment)
+
+    def _is_modest(self, source: Source) -> bool:
+        """Is the workspace small, whatever the sizes are?"""
+        sizes = (p.size_bytes for p in source.parameters if isinstance(p, Workspace))
+        return sum(bounds(size, self.ranges)[1] for size in sizes) <= MOST_WORKSPACE
 
     # -- steps ----------------------------------------------------------------------------------------------------
 

@@ -85,7 +85,6 @@ PRODUCTS = {
     "copy: swapped": (matmul(20, 40, 24, **EPILOGUE), Tile("copy", 16, 32, 16, swap=True)),
     "copy: one pixel": (matmul(1, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16, swap=True)),
     "copy: odd columns": (matmul(20, 19, 40, **EPILOGUE), Tile("copy", 16, 16, 16)),
-    "copy: stores by address": (matmul(20, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16, direct=True)),
     "copy: B not a constant": (matmul(20, 24, 40, batch=(3, 2), packed=False), Tile("copy", 16, 16, 16, swap=True)),
     "copy: B transposed": (
         matmul(20, 24, 40, batch=(3,), packed=False, transpose_b=True),

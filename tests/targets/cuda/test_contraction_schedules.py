@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -139,3 +140,27 @@ def test_a_costly_epilogue_is_done_while_another_program_multiplies():
     model = CostModel(gelu, H200, {})
     (first, *_) = tiles(gelu)
     assert (first.persistent or model.resident(first)) >= 2
+
+
+@pytest.mark.parametrize("n, k, split", [(64, 64, 1), (16, 128, 1), (128, 32, 2), (256, 64, 1)])
+def test_the_programs_of_a_columns_pixels_ask_for_each_line_of_its_weights(n: int, k: int, split: int):
+    kernel = matmul(200, 256, 1152)
+    tile = Tile("copy", 64, n, k, swap=n >= 64, split=split, prefetch=True, warps=8 if n == 256 else 4)
+    text = contraction.emit(kernel, tile.schedule, H200).text
+    (count,) = re.findall(r"for ahead_line in (range\(.*\)):", text)
+    (lanes,) = re.findall(r"tl.minimum\(ahead_line \+ tl.arange\(0, (\d+)\), ahead_lines - 1\)", text)
+    lines = 1152 // split * 2 // 128
+    asked = [
+        min(line + lane, lines - 1)
+        for row_tile in range(4)
+        for line in eval(count, {"row_tile": row_tile, "ahead_lines": lines})
+        for lane in range(int(lanes))
+    ]
+    assert set(asked) == set(range(lines))
+    assert len(asked) < lines + 4 * int(lanes)
+
+
+def test_the_first_candidates_differ_in_more_than_stages_and_warps():
+    for kernel in (matmul(384, 1024, 4096, residual=True), matmul(16384, 3072, 768, bias=True)):
+        first = tiles(kernel)[:8]
+        assert len({(t.m, t.n, t.k, t.split, t.persistent > 0) for t in first}) >= 5

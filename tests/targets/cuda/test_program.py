@@ -11,8 +11,9 @@ from burnish.lower.arena import Arena
 from burnish.lower.task import AttentionTask, Binding, Launch, Program, Slot, Storage
 from burnish.plan.manifest import PointerArgument
 from burnish.target import parse_target
-from burnish.targets.cuda.program import Workspaces, emit_program
+from burnish.targets.cuda.program import MOST_WORKSPACE, Workspaces, emit_program
 from burnish.targets.cuda.source import Source, Workspace
+from tests.targets.cuda.contraction_tasks import matmul
 
 
 def test_a_kernel_that_no_schedule_fits_is_refused_by_name():
@@ -39,3 +40,17 @@ def test_launches_share_their_workspace_but_not_their_counters():
     counting, shared = spaces.storages(4096)
     assert (counting.number, counting.offset, counting.size) == (5, 0, 512)
     assert (shared.number, shared.offset, shared.size) == (6, 4096, 1024)
+
+
+def test_a_sum_is_not_split_where_the_largest_sizes_would_take_much_workspace():
+    kernel = matmul(symbol("n") * 49, 512, 4608, packed=False)
+    bindings = tuple(Binding(i) for i in range(len(kernel.slots)))
+    storages = tuple(Storage(i, "output" if i == 2 else "input", symbol("n") * 49 * 4608 * 4) for i in range(3))
+    splits = {}
+    for most in (1, 1000):
+        launch = Launch(kernel, bindings, (2,), "product", ("/product",))
+        program = Program({"n": (1, 1, most)}, (), (), storages, {}, (launch,))
+        variant, _ = emit_program(program, Arena({}, 0, 0), parse_target("cuda:sm_90a"), {})
+        splits[most] = "split=1 " not in variant.launches[0].tactic
+        assert variant.arena_bytes < 2 * MOST_WORKSPACE
+    assert splits == {1: True, 1000: False}

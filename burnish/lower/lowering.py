@@ -26,6 +26,7 @@ from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store,
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.lower.winograd import choose_transform, lower_winograd
 from burnish.ops import expr as ex
+from burnish.ops.branches import sides_agree, sides_of
 from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
 from burnish.ops.infer import Inferred
@@ -280,7 +281,7 @@ class ScopeLowering:
                 outputs.append(into)
             kernel, slots = lower_recurrent(form.recurrent, outputs, self.homes.placed)
             self.launch(root, kernel, slots)
-        elif form.node.op_type == "If" and self.branches_fit(form):
+        elif form.node.op_type == "If" and sides_agree(form.node, self.shared.inferred):
             self.steps.append(self.branch(form))
         else:
             for tensor in form.outputs:
@@ -301,19 +302,6 @@ class ScopeLowering:
         self.copy(tensor, source, into, tensor.name)
         return into
 
-    def branches_fit(self, form: StepForm) -> bool:
-        """Both branches give every output its own shape and dtype, so that either can write it in place."""
-        tensors, impossible = self.shared.inferred.tensors, self.shared.inferred.impossible
-        for name in ("then_branch", "else_branch"):
-            graph = form.node.attributes[name].as_graph()
-            if graph in impossible:
-                continue
-            for value, out in zip(graph.outputs, form.outputs):
-                inner = tensors.get(value)
-                if inner is None or out is None or inner.shape != out.shape or inner.dtype is not out.dtype:
-                    return False
-        return True
-
     def branch(self, form: StepForm) -> Branch:
         for tensor in form.outputs:
             assert tensor is not None
@@ -321,8 +309,7 @@ class ScopeLowering:
         for value in captured(form.node):
             self.placed_or_constant(value)
         sides: list[tuple[Step, ...]] = []
-        for name in ("then_branch", "else_branch"):
-            graph = form.node.attributes[name].as_graph()
+        for graph in sides_of(form.node):
             if (reason := self.shared.inferred.impossible.get(graph)) is not None:
                 sides.append((Fail(form.node.name or "If", reason),))
                 continue

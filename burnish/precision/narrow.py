@@ -3,21 +3,22 @@
     x f32 -> MatMul(x, w) -> Relu -> y f32    becomes    Cast(x) -> MatMul(_, w f16) -> Relu -> Cast -> y f32
 
 Products always narrow; followers where everything they compute on is narrow already; the rest stays f32 (roles.py says
-why). Inputs keep their type. Error: a rounding of each narrow tensor, u = 2^-11 (f16) or 2^-8 (bf16); sums are f32.
+why). Inputs keep their type. The sides of an If narrow as the graph around it; its results are narrow where both sides
+end so. Error: a rounding of each narrow tensor, u = 2^-11 (f16) or 2^-8 (bf16); sums are f32.
 After the fusing passes, whose patterns are those of the f32 graph, and before `infer`: precision is then in the graph.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
 from burnish.dtypes import DType
-from burnish.ops.definition import Tensor
+from burnish.ops.branches import sides_agree, sides_of
+from burnish.ops.infer import Inferred
 from burnish.passes.constants import constant_array, is_constant, new_initializer
+from burnish.precision.casts import Casts, cast, subgraphs
 from burnish.precision.constants import lifting, misfit, narrowed
 from burnish.precision.precision import Decision, Precision
 from burnish.precision.roles import FOLLOWERS, KEEPS_INPUTS, PRODUCTS, SELECTS, reason_kept
@@ -26,18 +27,14 @@ FLOAT = ir.DataType.FLOAT
 LIFTED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 
 
-def narrow(
-    graph: ir.Graph, tensors: Mapping[ir.Value, Tensor], precision: Precision, undefined: Mapping[ir.Node, str]
-) -> list[Decision]:
-    """Rewrite the graph in place.
+def narrow(graph: ir.Graph, found: Inferred, precision: Precision) -> list[Decision]:
+    """Rewrite the graph in place; what runs on the reference kernel stays as it is.
 
-    tensors:   what `infer` found for each value; undefined: nodes on the reference kernel, which stay as they are
-    returns:   a decision for each node that computes on f32 values, in order
+    found:    what `infer` says of it
+    returns:  a decision for each node that computes on f32 values, in order, a side of an If before the If
     """
-    work = _Narrowing(graph, tensors, precision, undefined)
-    decisions = []
-    if precision.values is not DType.F32:
-        decisions = [d for node in list(graph) if (d := work.node(node)) is not None]
+    work = _Narrowing(graph, found, precision)
+    decisions = [] if precision.values is DType.F32 else work.nodes(graph)
     for position in range(len(graph.outputs)):
         work.output(position)
     return decisions
@@ -46,21 +43,58 @@ def narrow(
 class _Narrowing:
     """The graph while it is being rewritten. `narrow`: the values that have become narrow."""
 
-    def __init__(
-        self,
-        graph: ir.Graph,
-        tensors: Mapping[ir.Value, Tensor],
-        precision: Precision,
-        undefined: Mapping[ir.Node, str],
-    ) -> None:
-        self.graph, self.undefined, self.precision = graph, undefined, precision
+    def __init__(self, graph: ir.Graph, found: Inferred, precision: Precision) -> None:
+        self.graph, self.found, self.precision = graph, found, precision
         self.to = ir.DataType(precision.values.onnx)
         self.version = int(graph.opset_imports.get("", graph.opset_imports.get("ai.onnx", 0)))
-        self.wide = {v for v, t in tensors.items() if t.dtype is DType.F32}
+        self.wide = {v for v, t in found.tensors.items() if t.dtype is DType.F32}
         self.narrow: set[ir.Value] = set()
-        self._cast: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
+        self._casts = Casts(graph)
         self._lifts: dict[ir.Value | None, int] = {}
         self._constants: dict[tuple[ir.Value, int], ir.Value] = {}
+
+    def nodes(self, graph: ir.Graph) -> list[Decision]:
+        """Narrow a graph's nodes, one after another."""
+        decisions: list[Decision] = []
+        for node in list(graph):
+            if node.op_type == "If" and not node.domain and sides_agree(node, self.found):
+                decisions += self.branches(node)
+            elif (decision := self.node(node)) is not None:
+                decisions.append(decision)
+        return decisions
+
+    def branches(self, node: ir.Node) -> list[Decision]:
+        """Narrow both sides of an If that runs natively, then make them agree."""
+        decisions: list[Decision] = []
+        for side in sides_of(node):
+            with self._casts.inside(side):
+                if side not in self.found.impossible:
+                    decisions += self.nodes(side)
+                    continue
+                for inner in list(side):
+                    self._keep(inner)
+        results = [(n, v) for n, v in enumerate(node.outputs) if v in self.wide]
+        refusals = [self._result(node, position) for position, _ in results]
+        if not results:
+            return decisions
+        why = "; ".join(filter(None, refusals))
+        now = "f32" if all(refusals) else self.precision.values.value
+        return [*decisions, Decision(node.name or "", "If", "f32", now, why or "each side ends in narrow values")]
+
+    def _result(self, node: ir.Node, position: int) -> str:
+        """One type for what both sides give: narrow if that casts none of them there; else why it is f32."""
+        possible = [side.outputs[position] for side in sides_of(node) if side not in self.found.impossible]
+        why = next((f"{v.name}, which a side gives, is f32" for v in possible if v not in self.narrow), "")
+        wanted = FLOAT if why else self.to
+        for side in sides_of(node):
+            value = side.outputs[position]
+            if (self.to if value in self.narrow else FLOAT) != wanted:
+                with self._casts.inside(side):
+                    side.outputs[position] = self._casts.at_end(value, wanted)
+        if not why:
+            self.narrow.add(node.outputs[position])
+            node.outputs[position].type = ir.TensorType(self.to)
+        return why
 
     def node(self, node: ir.Node) -> Decision | None:
         """Narrow one node, or see to it that it gets f32; None if it has nothing to do with f32."""
@@ -87,7 +121,7 @@ class _Narrowing:
         name = str(value.name)
         if not value.is_graph_input() and value.const_value is None:
             value.name = f"{name}/{'narrow' if value in self.narrow else 'wide'}"
-        node = _cast(value, wanted, name)
+        node = cast(value, wanted, name)
         self.graph.append(node)
         self.graph.outputs[position] = node.outputs[0]
 
@@ -98,8 +132,8 @@ class _Narrowing:
         divides = node.op_type == "Div" and is_constant(node.inputs[1])
         if node.domain not in ("", "ai.onnx") or not (node.op_type in PRODUCTS | FOLLOWERS or divides):
             return reason_kept(node.op_type, node.domain)
-        if node in self.undefined:
-            return f"runs on the reference kernel: {self.undefined[node]}"
+        if node in self.found.undefined:
+            return f"runs on the reference kernel: {self.found.undefined[node]}"
         if not self._is_allowed(node):
             return f"ONNX does not define it for {self.precision.values.value}"
         data = [node.inputs[i] for i in self._narrowed_inputs(node)]
@@ -160,7 +194,8 @@ class _Narrowing:
         result.name = f"{result.name}/lifted"
         result.replace_all_uses_with(lowered, replace_graph_outputs=True)
         scale.replace_input_with(0, result)
-        self.graph.insert_after(node, scale)
+        assert node.graph is not None
+        node.graph.insert_after(node, scale)
         self.wide.add(lowered)
         self.narrow.add(lowered)
 
@@ -172,7 +207,7 @@ class _Narrowing:
                 assert value is not None
                 node.replace_input_with(i, self._narrowed(value, node, lift))
             elif value in self.narrow:
-                node.replace_input_with(i, self._casted(value, FLOAT, node))
+                node.replace_input_with(i, self._casts.before(node, value, FLOAT))
         formal = onnx.defs.get_schema(node.op_type, self.version).outputs
         for i, value in enumerate(node.outputs):
             if value in self.wide and formal[min(i, len(formal) - 1)].type_str in variables:
@@ -184,26 +219,25 @@ class _Narrowing:
     def _keep(self, node: ir.Node) -> None:
         for i, value in enumerate(node.inputs):
             if value is not None and value in self.narrow:
-                node.replace_input_with(i, self._casted(value, FLOAT, node))
+                node.replace_input_with(i, self._casts.before(node, value, FLOAT))
         self._widen_captured(node)
 
     def _widen_captured(self, node: ir.Node) -> None:
         """Subgraphs stay as they are: what they read from here is f32."""
-        for attribute in node.attributes.values():
-            for graph in _graphs(attribute):
-                for inner in graph.all_nodes():
-                    for i, value in enumerate(inner.inputs):
-                        if value is not None and value in self.narrow:
-                            inner.replace_input_with(i, self._casted(value, FLOAT, node))
-                for i, value in enumerate(graph.outputs):
-                    if value in self.narrow:
-                        graph.outputs[i] = self._casted(value, FLOAT, node)
+        for graph in subgraphs(node):
+            for inner in graph.all_nodes():
+                for i, value in enumerate(inner.inputs):
+                    if value is not None and value in self.narrow:
+                        inner.replace_input_with(i, self._casts.before(node, value, FLOAT))
+            for i, value in enumerate(graph.outputs):
+                if value in self.narrow:
+                    graph.outputs[i] = self._casts.before(node, value, FLOAT)
 
     def _narrowed(self, value: ir.Value, user: ir.Node, lift: int = 0) -> ir.Value:
         if value in self.narrow:
             return value
         if not is_constant(value):
-            return self._casted(value, self.to, user)
+            return self._casts.before(user, value, self.to)
         if (value, lift) not in self._constants:
             array = constant_array(value)
             assert array is not None
@@ -212,29 +246,8 @@ class _Narrowing:
             self._constants[value, lift] = new_initializer(self.graph, short, name)
         return self._constants[value, lift]
 
-    def _casted(self, value: ir.Value, to: ir.DataType, user: ir.Node) -> ir.Value:
-        """The value in another type; one Cast for all that read it."""
-        found = self._cast.get((value, to))
-        if found is None:
-            node = _cast(value, to, f"{value.name}/{'f32' if to == FLOAT else self.precision.values.value}")
-            self.graph.insert_before(user, node)
-            found = self._cast[value, to] = node.outputs[0]
-        return found
-
 
 def _reason(node: ir.Node) -> str:
     if node.op_type in PRODUCTS:
         return "sums are f32 inside; operands and result are narrow"
     return "computes in f32 registers on narrow tensors"
-
-
-def _cast(value: ir.Value, to: ir.DataType, name: str) -> ir.Node:
-    node = ir.node("Cast", [value], attributes={"to": int(to)}, name=name)
-    node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = name, ir.TensorType(to), value.shape
-    return node
-
-
-def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
-    if attribute.type == ir.AttributeType.GRAPH:
-        return [attribute.as_graph()]
-    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []

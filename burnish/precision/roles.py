@@ -45,7 +45,7 @@ KEPT = {
     **dict.fromkeys(("Sign", "IsNaN", "IsInf", "Unique"), _ORDER),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "Loop", "Scan"), _STEPS),
     **dict.fromkeys(("Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), _STATED),
-    "If": "its branches stay as they are",
+    "If": "its sides give different shapes, and run on the reference kernel",
     "GridSample": "coordinates lose their place in a narrow tensor",
 }
 

@@ -10,13 +10,15 @@ reads of it. After the fusing passes, before `infer`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from burnish.dtypes import DType
+from burnish.ops.branches import sides_agree, sides_of
 from burnish.ops.definition import Tensor
+from burnish.ops.infer import Inferred
 from burnish.passes.constants import constant_array, is_constant, new_initializer
 from burnish.precision.constants import misfit, narrowed
 from burnish.precision.precision import Decision
@@ -24,17 +26,25 @@ from burnish.precision.precision import Decision
 PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})
 
 
-def round_weights(graph: ir.Graph, tensors: Mapping[ir.Value, Tensor], to: DType) -> list[Decision]:
-    """Rewrite the graph in place; a decision for each node that computes on f32 values."""
-    rounded: dict[ir.Value, ir.Value] = {}
-    decisions = []
-    for node in list(graph):
+def round_weights(graph: ir.Graph, found: Inferred, to: DType) -> list[Decision]:
+    """Rewrite the graph in place, sides of Ifs included; a decision for each node that computes on f32 values."""
+    tensors, rounded, decisions = found.tensors, dict[ir.Value, ir.Value](), list[Decision]()
+    for node in _each_node(graph, found):
         touched = [v for v in (*node.inputs, *node.outputs) if v is not None and v in tensors]
         if not any(tensors[v].dtype is DType.F32 for v in touched):
             continue
         now, why = _decide(graph, node, tensors, to, rounded)
         decisions.append(Decision(node.name or "", node.op_type, "f32", now, why))
     return decisions
+
+
+def _each_node(graph: ir.Graph, found: Inferred) -> Iterator[ir.Node]:
+    """Those of a graph and of the sides of its Ifs that run natively."""
+    for node in list(graph):
+        if node.op_type == "If" and not node.domain and sides_agree(node, found):
+            for side in sides_of(node):
+                yield from _each_node(side, found) if side not in found.impossible else ()
+        yield node
 
 
 def _decide(
@@ -56,11 +66,11 @@ def _decide(
         rounded[weight] = new_initializer(graph, kept, f"{weight.name}/{to.value}")
     node.replace_input_with(place, rounded[weight])
     if node.op_type == "Gather":
-        _widen_after(graph, node, to)
+        _widen_after(node, to)
     return f"{to.value} weights", "the target computes in f32; constants are read in half the bytes"
 
 
-def _widen_after(graph: ir.Graph, node: ir.Node, to: DType) -> None:
+def _widen_after(node: ir.Node, to: DType) -> None:
     """Cast what a table gives back to f32, under the name it had."""
     old = node.outputs[0]
     if old.dtype is not None and old.dtype != ir.DataType.FLOAT:
@@ -71,4 +81,5 @@ def _widen_after(graph: ir.Graph, node: ir.Node, to: DType) -> None:
     old.name, old.type = f"{old.name}/{to.value}", ir.TensorType(ir.DataType(to.onnx))
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     cast.replace_input_with(0, old)
-    graph.insert_after(node, cast)
+    assert node.graph is not None
+    node.graph.insert_after(node, cast)

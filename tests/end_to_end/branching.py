@@ -1,4 +1,4 @@
-"""A convolutional net with what plans have beyond kernels: an If, and a step on the reference kernel."""
+"""Nets with what plans have beyond kernels: an If, and a step on the reference kernel."""
 
 from __future__ import annotations
 
@@ -17,6 +17,22 @@ branching (float["batch", 3, 12, 12] x, bool flag) => (float["batch", 8, 12, 12]
   whole = Round(y)
   levels = Unique(whole)
 }"""
+
+SIDES = """<ir_version: 10, opset_import: ["" : 22]> m (float[3,16] x, bool p) => (float[3,32] y) {
+    h = MatMul(x, w)
+    z = If(p) <then_branch = t () => (float[3,32] a) { m = MatMul(h, u) a = Sigmoid(m) },
+               else_branch = e () => (float[3,32] b) { s = Softmax(h) g = MatMul(s, v) b = END(g) }>
+    y = Relu(z) }"""
+
+
+def choosing(end: str) -> bytes:
+    """x f32[3,16], p bool -> y f32[3,32]. end: the operator that the second side of the If ends with."""
+    model = onnx.parser.parse_model(SIDES.replace("END", end))
+    random = np.random.default_rng(8)
+    for name, shape in {"w": (16, 32), "u": (32, 32), "v": (32, 32)}.items():
+        array = random.standard_normal(shape).astype(np.float32) / 4
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    return bytes(model.SerializeToString())
 
 
 def branching() -> bytes:

@@ -9,9 +9,11 @@ from onnx import numpy_helper
 
 import burnish
 from burnish.devices.machine import best_target, supports
+from burnish.precision.precision import Decision
 from burnish.target import Target, parse_target
 from burnish.verify import verify
 from tests.end_to_end.architectures import SMALL
+from tests.end_to_end.branching import choosing
 from tests.end_to_end.oracle import answers, session, shapes
 from tests.end_to_end.shared_models import PROFILES, model_path, vectors
 from tests.end_to_end.test_architectures import depth
@@ -47,6 +49,23 @@ def test_a_trained_model_answers_as_in_f32(name: str, precision: str, target: Ta
     plan = burnish.build(path, profile=PROFILES.get(name), target=str(target), precision=precision)
     report = verify(path, plan, data=vectors(name)[0].inputs)
     assert report.is_accepted, report.as_dict()
+
+
+@pytest.mark.parametrize(("precision", "target"), SUPPORTED, ids=str)
+@pytest.mark.parametrize("end", ["Neg", "Exp"])
+def test_both_sides_of_an_if_are_narrowed_and_answer_near_f32(precision: str, target: Target, end: str) -> None:
+    model, decisions = choosing(end), list[Decision]()
+    plan = burnish.build(model, target=str(target), precision=precision, explain_precision=decisions.append)
+    now = {d.op_type: d.now for d in decisions}
+    assert now["MatMul"] == (f"{precision.replace('fp', 'f')} weights" if target is PLAIN else "bf16")
+    assert sum(d.op_type == "MatMul" for d in decisions) == 3 and {"If", "Sigmoid", "Softmax", end} <= now.keys()
+    x = np.random.default_rng(1).standard_normal((3, 16)).astype(np.float32)
+    with burnish.load(plan, threads=1) as engine:
+        for p in (True, False):
+            feeds = {"x": x, "p": np.array(p)}
+            want = answers(session(model), feeds)["y"]
+            error = np.abs(engine(feeds)["y"].astype(np.float64) - want).max()
+            assert 0 < error <= 8 * UNIT[precision] * max(np.abs(want).max(), 1)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])

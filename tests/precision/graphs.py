@@ -31,8 +31,7 @@ def normal(*shape: int, seed: int = 0) -> Array:
 
 def narrowed(model: ir.Model, values: str = "fp16", outputs: str | None = None) -> dict[str, Decision]:
     """Narrow the model in place, check that it is valid ONNX, and give the decisions by operator (the last of each)."""
-    found = infer(model.graph)
-    decisions = narrow(model.graph, found.tensors, parse_precision(values, outputs), found.undefined)
+    decisions = narrow(model.graph, infer(model.graph), parse_precision(values, outputs))
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     return {d.op_type: d for d in decisions}
 

@@ -139,16 +139,68 @@ def test_norms_keep_their_statistics_and_attention_its_mask_in_f32() -> None:
     assert attention.inputs[3] is model.graph.inputs[1]
 
 
-def test_subgraphs_stay_as_they_are_and_read_f32() -> None:
-    text = """m (float[3,8] x, bool p) => (float[3,16] y) {
+CHOICE = """m (float[3,8] x, bool p) => (float[3,16] y) {{
+    h = MatMul(x, w)
+    d = If(p) <then_branch = t () => (float[3,16] a) {{ {then} }}, else_branch = e () => (float[3,16] b) {{ {other} }}>
+    y = Relu(d) }}"""
+SIDES = {
+    "both narrow": ("m = MatMul(h, u) a = Sigmoid(m)", "b = Neg(h)", "f16"),
+    "one wide": ("m = MatMul(h, u) a = Exp(m)", "b = Neg(h)", "f32"),
+    "both wide": ("a = Exp(h)", "s = Exp(h) b = Sqrt(s)", "f32"),
+    "captured": ("a = Identity(h)", "r = Exp(h) b = MatMul(r, u)", "f16"),
+    "nested": (
+        "a = If(p) <then_branch = tt () => (float[3,16] k) { k = MatMul(h, u) }, "
+        "else_branch = te () => (float[3,16] q) { q = Tanh(h) }>",
+        "b = MatMul(h, u)",
+        "f16",
+    ),
+    "tiny weights": ("a = MatMul(h, z)", "b = MatMul(h, z)", "f16"),
+}
+
+
+@pytest.mark.parametrize("then, other, now", SIDES.values(), ids=SIDES.keys())
+@pytest.mark.parametrize("p", [True, False])
+def test_the_sides_of_an_if_narrow_and_its_result_where_both_end_narrow(
+    then: str, other: str, now: str, p: bool
+) -> None:
+    weights = {**WEIGHTS, "u": normal(16, 16, seed=3), "z": 1e-7 * normal(16, 16, seed=4)}
+    text = CHOICE.format(then=then, other=other)
+    feeds = {"x": normal(3, 8), "p": np.array(p)}
+    (want,) = run(parse(text, weights), feeds)
+    model = parse(text, weights)
+    decisions = narrowed(model)
+    assert decisions["If"].now == now and decisions["Relu"].now == now, decisions
+    assert types(model)["If"] == {"f16": "FLOAT16", "f32": "FLOAT"}[now]
+    assert decisions["MatMul"].now == "f16"
+    np.testing.assert_allclose(run(model, feeds)[0], want, rtol=0.02, atol=0.02 * np.abs(want).max())
+
+
+def test_a_cast_in_one_side_of_an_if_is_not_read_by_the_other() -> None:
+    sides = {"then": "a = MatMul(x2, u)", "other": "b = MatMul(x2, u)"}
+    text = CHOICE.format(**sides).replace("h = MatMul(x, w)", "h = MatMul(x, w) x2 = Exp(h)")
+    model = parse(text, {**WEIGHTS, "u": normal(16, 16, seed=3)})
+    narrowed(model)
+    names = [str(n.name) for n in model.graph.all_nodes() if n.op_type == "Cast" and n.inputs[0].name == "x2"]
+    assert len(names) == len(set(names)) == 2
+    feeds = {"x": normal(3, 8), "p": np.array(False)}
+    assert np.isfinite(run(model, feeds)[0]).all()
+
+
+def test_an_if_whose_sides_differ_in_shape_and_a_loop_stay_as_they_are_and_read_f32() -> None:
+    text = """m (float[3,8] x, bool p, int64 n, bool go) => (float[k] y, float[3,16] last) {
         h = MatMul(x, w)
-        y = If(p) <then_branch = t () => (float[3,16] a) { a = Exp(h) },
-                   else_branch = e () => (float[3,16] b) { b = Neg(h) }> }"""
-    feeds = {"x": normal(3, 8), "p": np.array(True)}
-    (want,) = run(parse(text, WEIGHTS), feeds)
-    model = parse(text, WEIGHTS)
-    assert narrowed(model)["If"].why == "its branches stay as they are"
-    np.testing.assert_allclose(run(model, feeds)[0], want, rtol=0.02)
+        y = If(p) <then_branch = t () => (float[48] a) { a = Reshape(h, flat) },
+                   else_branch = e () => (float[i] b) { g = Greater(h, zero) b = Compress(h, mask) }>
+        last = Loop(n, go, h) <body = turn (int64 i, bool g, float[3,16] s) => (bool more, float[3,16] out) {
+            more = Identity(g) out = Add(s, h) }> }"""
+    weights = {**WEIGHTS, "flat": np.array([48]), "zero": np.float32(0), "mask": np.array([True] * 5)}
+    feeds = {"x": normal(3, 8), "p": np.array(True), "n": np.array(2), "go": np.array(True)}
+    want = run(parse(text, weights), feeds)
+    model = parse(text, weights)
+    decisions = narrowed(model)
+    assert "different shapes" in decisions["If"].why and "feed back" in decisions["Loop"].why
+    for got, expected in zip(run(model, feeds), want):
+        np.testing.assert_allclose(got, expected, rtol=0.02, atol=0.02)
 
 
 def test_an_operator_that_the_opset_does_not_define_for_the_type_stays_f32() -> None:

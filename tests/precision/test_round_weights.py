@@ -20,7 +20,7 @@ WEIGHTS = {"g": normal(20, 8), "w": normal(8, 16, seed=1)}
 @pytest.mark.parametrize("to", [DType.F16, DType.BF16])
 def test_a_product_reads_rounded_weights_and_a_table_is_kept_narrow(to: DType) -> None:
     model = parse(TEXT, WEIGHTS)
-    decisions = {d.op_type: d for d in round_weights(model.graph, infer(model.graph).tensors, to)}
+    decisions = {d.op_type: d for d in round_weights(model.graph, infer(model.graph), to)}
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     assert {op: d.now for op, d in decisions.items()} == {
         "Gather": f"{to.value} weights", "MatMul": f"{to.value} weights", "Exp": "f32",
@@ -37,13 +37,13 @@ def test_answers_move_by_the_rounding_of_the_weights() -> None:
     feeds = {"i": np.array([1, 5, 19])}
     (want,) = run(parse(TEXT, WEIGHTS), feeds)
     model = parse(TEXT, WEIGHTS)
-    round_weights(model.graph, infer(model.graph).tensors, DType.F16)
+    round_weights(model.graph, infer(model.graph), DType.F16)
     np.testing.assert_allclose(run(model, feeds)[0], want, rtol=0.02)
 
 
 def test_weights_beyond_the_type_stay() -> None:
     model = parse("m (float[3,8] x) => (float[3,4] y) { y = MatMul(x, w) }", {"w": np.full((8, 4), 1e5, np.float32)})
-    (decision,) = round_weights(model.graph, infer(model.graph).tensors, DType.F16)
+    (decision,) = round_weights(model.graph, infer(model.graph), DType.F16)
     assert decision.now == "f32" and "ends at 65504" in decision.why
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from burnish.analysis import analyze
 from burnish.dims import evaluate
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Kernel, Launch, Program
+from burnish.lower.task import Branch, Kernel, Launch, Program, Step
 from burnish.precision.precision import parse_precision
 from burnish.target import Target
 from burnish.targets import backend
@@ -64,16 +64,28 @@ def run_program(program: Program, feeds: Mapping[str, Array], target: Target, ch
         memory[spec.storage] = np.ascontiguousarray(feeds[spec.name]).reshape(-1).view(np.uint8).copy()
     constants = Constants(program, pack_constant)
     usual = {name: opt for name, (_, opt, _) in program.symbols.items()}
-    for step in program.steps:
-        assert isinstance(step, Launch), step
-        schedule = choose(step.kernel, schedules(step.kernel, target, usual))
-        bindings = constants.bind(step, schedule)
+
+    def run(steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Branch):
+                constants.use_condition(step)
+                provide()
+                run(step.then if memory[step.condition.storage][0] else step.otherwise)
+                continue
+            assert isinstance(step, Launch), step
+            schedule = choose(step.kernel, schedules(step.kernel, target, usual))
+            bindings = constants.bind(step, schedule)
+            provide()
+            slots = step.kernel.slots
+            arrays = {n: memory[b.storage].view(s.dtype.numpy) for n, (s, b) in enumerate(zip(slots, bindings))}
+            offsets = {n: evaluate(b.offset, sizes) for n, b in enumerate(bindings)}
+            interpret(emit(step.kernel, schedule, target), arrays, sizes, offsets, set(step.writes))
+
+    def provide() -> None:
         for number, spec in constants.storages().items():
             memory.setdefault(number, np.frombuffer(constants.blobs[spec.blob], np.uint8).copy())
-        slots = step.kernel.slots
-        arrays = {n: memory[b.storage].view(s.dtype.numpy) for n, (s, b) in enumerate(zip(slots, bindings))}
-        offsets = {n: evaluate(b.offset, sizes) for n, b in enumerate(bindings)}
-        interpret(emit(step.kernel, schedule, target), arrays, sizes, offsets, set(step.writes))
+
+    run(program.steps)
     constants.keep_outputs()
     return {
         spec.name: memory[spec.storage].view(spec.dtype.numpy).reshape([evaluate(n, sizes) for n in spec.shape])

@@ -1,0 +1,29 @@
+"""The two sides of an If."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from burnish.ops.infer import Inferred
+
+
+def sides_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph]:
+    """What an If does where its condition holds, and where not."""
+    then, otherwise = (node.attributes[name].as_graph() for name in ("then_branch", "else_branch"))
+    return then, otherwise
+
+
+def sides_agree(node: ir.Node, found: Inferred) -> bool:
+    """Do both sides give every output its own shape and dtype, so that either can write it in place?
+
+    A side that the shapes make impossible is not asked.
+    """
+    outputs = [found.tensors.get(v) for v in node.outputs]
+    for graph in sides_of(node):
+        if graph in found.impossible:
+            continue
+        for value, out in zip(graph.outputs, outputs):
+            inner = found.tensors.get(value)
+            if inner is None or out is None or inner.shape != out.shape or inner.dtype is not out.dtype:
+                return False
+    return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from burnish.dims import evaluate, symbols
 from burnish.errors import BurnishError
@@ -21,6 +21,7 @@ from burnish.lower.work import bytes_touched, flops
 from burnish.target import Target
 from burnish.tune.ahead import CompileAhead
 from burnish.tune.cache import TimingCache
+from burnish.tune.contents import Contents
 from burnish.tune.entry import Entry
 from burnish.tune.heats import run_heats
 from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
@@ -37,7 +38,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Search:
-    """How to search. `deadline`: when to stop, by `clock`. `saved` is called after each task with the cache."""
+    """How to search. `deadline`: when to stop, by `clock`. `saved` is called after each task with the cache.
+
+    contents: what trials hold, for all tasks
+    """
 
     measure: Measure
     level: int = 3
@@ -46,6 +50,7 @@ class Search:
     explain: Explain = lambda line: None
     progress: Progress = lambda what, done, total: None
     saved: Callable[[Entry], None] = lambda entry: None
+    contents: Contents = field(default_factory=Contents)
 
 
 def tune(program: Program, target: Target, device: str, cache: TimingCache, search: Search) -> Choice:
@@ -93,7 +98,7 @@ def _tune_task(
 ) -> Entry | None:
     """Time the task's candidates; None, and a note, if nothing can be timed."""
     try:
-        trial = make_trial(program, task, target)
+        trial = make_trial(program, task, target, search.contents)
         winner = run_heats(trial, _offered(task, target, search), target, search.measure, found.notes.append)
     except BurnishError as error:
         if error.code == DEVICE_LOST:

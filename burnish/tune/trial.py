@@ -1,8 +1,8 @@
 """A trial: a program of one launch, repeated, through which a task's candidates are compiled and timed as in a plan.
 
 Storages have their sizes at opt; those that are only read are inputs, those that are written outputs, all of them plain
-bytes. Each repeat has large constants of its own, since a network's weights come from memory while its activations are
-still in a cache.
+bytes. Each repeat reads large constants of its own, since a network's weights come from memory while its activations
+are still in a cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from burnish.ops.expr import walk
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
 from burnish.target import Target
 from burnish.targets import backend
-from burnish.tune.contents import content_of
+from burnish.tune.contents import Contents
+from burnish.tune.rotate import rotate_constants
 from burnish.tune.task import Task
 
 Array = np.ndarray[Any, Any]
@@ -31,14 +32,18 @@ _ROTATED_BYTES = 4096  # smaller constants (biases) are shared by all repeats
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Repeats: so many that they touch `bytes` in all, from `fewest` to `most`."""
+    """Repeats: so many that they touch `bytes` in all, from `fewest` to `most`.
+
+    are_uploaded: equal constants can have memory of their own (rotate.py); else they must differ
+    """
 
     bytes: int
     fewest: int
     most: int
+    are_uploaded: bool
 
 
-ROTATIONS = {"cpu": Rotation(8 << 20, 2, 32), "cuda": Rotation(64 << 20, 4, 64)}
+ROTATIONS = {"cpu": Rotation(8 << 20, 2, 32, False), "cuda": Rotation(64 << 20, 2, 64, True)}
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class Trial:
         """The trial by one schedule, compiled."""
         schedules = {self.task.kernel.key: schedule}
         variant, blobs = backend(target).emit_program(self.program, Arena({}, 0, 0), target, schedules)
+        if ROTATIONS[target.kind].are_uploaded:
+            variant, blobs = rotate_constants(variant, blobs, _ROTATED_BYTES)
         for name in blobs:
             if name.startswith("weights/"):  # named by their content: once for all candidates that agree on it
                 blobs[name] = self._weights.setdefault(name, blobs[name])
@@ -96,13 +103,18 @@ class Trial:
         return found
 
 
-def make_trial(program: Program, task: Task, target: Target) -> Trial:
-    """The first of the task's launches as a program of its own."""
+def make_trial(program: Program, task: Task, target: Target, contents: Contents | None = None) -> Trial:
+    """The first of the task's launches as a program of its own.
+
+    contents: those of the trials before, which may not be changed; several trials share what they can
+    """
     launch = task.launches[0]
     opt = {name: value for name, (_, value, _) in program.symbols.items()}
     written = {launch.bindings[n].storage for n in launch.writes}
-    made = _Storages(program, opt, written, _first_slots(launch))
-    repeats = _repeats(program, launch, opt, ROTATIONS[target.kind])
+    rotation = ROTATIONS[target.kind]
+    slots = _first_slots(launch)
+    made = _Storages(program, opt, written, slots, contents or Contents(), are_copied=not rotation.are_uploaded)
+    repeats = _repeats(program, launch, opt, rotation)
     steps = tuple(replace(launch, bindings=made.bind(launch, turn)) for turn in range(repeats))
     inputs, outputs = ({s.name: made.content(s, launch) for s in made.all if s.kind == k} for k in ("input", "output"))
     return Trial(
@@ -129,8 +141,17 @@ def launch_at_opt(launch: Launch, sizes: dict[str, int]) -> Launch:
 class _Storages:
     """The trial's storages while its launches are bound."""
 
-    def __init__(self, program: Program, opt: dict[str, int], written: set[int], slots: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        opt: dict[str, int],
+        written: set[int],
+        slots: Mapping[int, int],
+        contents: Contents,
+        are_copied: bool,
+    ) -> None:
         self.program, self.opt, self.written, self.slots = program, opt, written, slots
+        self.contents, self.are_copied = contents, are_copied
         self.all: list[Storage] = []
         self.constants: dict[int, Array] = {}
         self._numbers: dict[tuple[int, int], int] = {}
@@ -145,11 +166,11 @@ class _Storages:
         """The bytes that a storage holds before a run."""
         slot = self.slots[self._origin[storage.number]]
         size = int(evaluate(storage.size_bytes, {}))
-        return content_of(launch.kernel, slot, size, self.opt)
+        return self.contents.of(launch.kernel, slot, size, self.opt)
 
     def _number(self, storage: int, launch: Launch, turn: int) -> int:
         content = self.program.constants.get(storage)
-        is_large = content is not None and content.nbytes >= _ROTATED_BYTES
+        is_large = self.are_copied and content is not None and content.nbytes >= _ROTATED_BYTES
         key = (storage, turn if is_large else 0)
         if key not in self._numbers:
             number = self._numbers[key] = len(self.all)

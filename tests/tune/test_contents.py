@@ -13,7 +13,7 @@ from burnish.devices.cpu import Cpu
 from burnish.dtypes import DType
 from burnish.lower.task import RecurrentTask, Slot
 from burnish.runtime import load
-from burnish.tune.contents import content_of, index_range
+from burnish.tune.contents import Contents, index_range
 from burnish.tune.look_up import schedules_of
 from burnish.tune.task import Task, tasks_of
 from burnish.tune.trial import make_trial
@@ -34,23 +34,34 @@ def tasks(text: str) -> tuple[object, list[Task]]:
 def test_floats_are_small_and_positive() -> None:
     _, (task, *_) = tasks(GATHER)
     slot = next(n for n, s in enumerate(task.kernel.slots) if s.dtype.is_float)
-    values = content_of(task.kernel, slot, 4000, {}).view(np.float32)
+    values = Contents().of(task.kernel, slot, 4000, {}).view(np.float32)
     assert values.shape == (1000,)
     assert values.min() >= 1 / 16 and values.max() <= 1 and len(set(values.tolist())) > 900
+
+
+def test_floats_of_one_type_are_drawn_once_and_differ_from_slot_to_slot() -> None:
+    _, (task, *_) = tasks("a (float[9,7] x, float[9,7] z) => (float[9,7] y) { y = Add (x, z) }")
+    contents = Contents()
+    small, other, large = (
+        contents.of(task.kernel, slot, size, {}) for slot, size in ((0, 400), (1, 400), (0, 9_000_000))
+    )
+    assert np.array_equal(large[:400], small) and not np.array_equal(other, small)
+    assert np.shares_memory(large, contents.of(task.kernel, 1, 800, {}))
+    assert len(np.unique(large.view(np.float32))) > 900_000
 
 
 def test_indices_lie_within_what_they_index() -> None:
     _, (task, *_) = tasks(GATHER)
     slot = next(n for n, s in enumerate(task.kernel.slots) if s.dtype.is_integer)
     assert index_range(task.kernel, slot, {}) == (0, 9)
-    assert set(content_of(task.kernel, slot, 8000, {}).view(np.int64).tolist()) == set(range(9))
+    assert set(Contents().of(task.kernel, slot, 8000, {}).view(np.int64).tolist()) == set(range(9))
 
 
 def test_lengths_are_the_whole_time() -> None:
     _, found = tasks(LSTM)
     (task,) = (t for t in found if isinstance(t.kernel, RecurrentTask))
     slot = next(n for n, s in enumerate(task.kernel.slots) if s.dtype.is_integer)
-    assert content_of(task.kernel, slot, 8, {}).view(np.int32).tolist() == [6, 6]
+    assert Contents().of(task.kernel, slot, 8, {}).view(np.int32).tolist() == [6, 6]
 
 
 @pytest.mark.parametrize("text", [GATHER, LSTM, SCATTER], ids=["gather", "lstm", "scatter"])

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from burnish.devices.cpu import Cpu
+from burnish.dims import evaluate
 from burnish.runtime import load
+from burnish.target import parse_target
 from burnish.tune.agree import difference
 from burnish.tune.look_up import schedules_of
 from burnish.tune.task import tasks_of
@@ -68,3 +70,19 @@ def test_a_trial_is_the_same_every_time() -> None:
     schedule = next(iter(schedules_of(TASKS[0], V3).values()))
     assert first.plan(schedule, V3).to_bytes() == second.plan(schedule, V3).to_bytes()
     assert all(np.array_equal(first.inputs[n], second.inputs[n]) for n in first.inputs)
+
+
+def test_where_constants_are_uploaded_repeats_have_storages_of_their_own_for_the_same_bytes() -> None:
+    pytest.importorskip("triton")
+    target = parse_target("cuda:sm_90a")
+    task = next(t for t in TASKS if t.summary.endswith("sum 2048"))
+    trial = make_trial(PROGRAM, task, target)
+    plan = trial.plan(next(iter(schedules_of(task, target).values())), target)
+    (variant,) = plan.manifest.variants
+    assert len(variant.steps) == trial.repeats > 1
+    large = [s for s in variant.storages if s.kind == "constant" and evaluate(s.size, {}) > 100_000]
+    assert len({s.number for s in large}) == len({s.blob for s in large}) == trial.repeats
+    assert len({id(plan.blobs[s.blob]) for s in large}) == 1
+    read = [{getattr(a, "storage", None) for a in step.arguments} & {s.number for s in large} for step in variant.steps]
+    assert all(len(numbers) == 1 for numbers in read) and len(set.union(*read)) == trial.repeats
+    assert [s.number for s in variant.storages] == list(range(len(variant.storages)))

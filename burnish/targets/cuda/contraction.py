@@ -31,7 +31,7 @@ from burnish.targets.cuda.source import Source
 __all__ = ["emit", "legal", "pack", "schedules"]
 
 KEPT = 32  # schedules worth measuring
-KIND_WAITS, TWIN_WAITS = 0.02, 0.05  # of its time, for each better one of a kind, and for each that is almost the same
+KIND_WAITS, TWIN_WAITS = 0.03, 0.08  # of its time, for each better one of a kind, and for each that is almost the same
 
 
 def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
@@ -45,7 +45,7 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
     late: dict[Tile, float] = {}
     for tile in sorted(times, key=times.__getitem__):
         kind = (tile.form, min(tile.m, tile.n), max(tile.m, tile.n), tile.persistent > 0, tile.split > 1, tile.apart)
-        twin = (tile.form, tile.m, tile.n, tile.k, tile.persistent, tile.split, tile.apart)
+        twin = (tile.form, tile.m, tile.n, tile.k, tile.persistent, tile.split, tile.apart, tile.stagger > 0)
         late[tile] = times[tile] * (1 + KIND_WAITS * seen[kind] + TWIN_WAITS * seen[twin])
         seen.update((kind, twin))
     order = sorted(late, key=late.__getitem__)

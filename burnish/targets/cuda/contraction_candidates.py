@@ -20,7 +20,8 @@ from burnish.targets.cuda.contraction_tile import Tile
 COPIES_SINCE = 90
 SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
-WORTH_PERSISTING = 8  # us
+WORTH_MORE = 8  # us: of a launch that may try persistent programs, and such as wait at first
+CYCLES = 1700  # of a processor in a us, about
 MOST_ACCUMULATORS = 128  # registers of a thread
 SLOW_TILE = Tile("load", 16, 16, 16, warps=4, stages=1)  # product by product
 _COPIED = (DType.F16, DType.BF16, DType.I8)
@@ -82,6 +83,8 @@ class Candidates:
         if tile.shared and (tile.split not in (2, 4, MOST_SHARING) or tile.m < tile.split):
             return False
         if tile.persistent and (tile.split > 1 or len(self.model.loops(tile)) > 1):
+            return False
+        if tile.stagger and (tile.split > 1 or tile.stagger < 0):
             return False
         if tile.early and not self.model.fits_early(tile):
             return False
@@ -193,13 +196,22 @@ class Candidates:
         for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
             for stages in sorted({min(steps, s) for s in depths}):
                 found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
-                if tile.split == 1:
-                    yield replace(found, early=True)
-                yield found
-            if many and flows and self.model.floor > WORTH_PERSISTING:  # its pipeline goes on from tile to tile
+                for early in (True, False) if tile.split == 1 else (False,):
+                    yield from self._staggered(replace(found, early=early))
+            if many and flows and self.model.floor > WORTH_MORE:  # its pipeline goes on from tile to tile
                 deep = tuple(s for s in depths if s > 1)
                 for each, stages in product((1, 2), (2, *deep) if steps <= 2 else deep):
-                    yield replace(tile, warps=warps, stages=stages, band=band, persistent=each)
+                    flowing = replace(tile, warps=warps, stages=stages, band=band, persistent=each)
+                    yield from self._staggered(flowing)
+
+    def _staggered(self, tile: Tile) -> Iterator[Tile]:
+        """Programs that begin together, and those of which some wait for half of another's time."""
+        yield tile
+        if not tile.is_copied or tile.split > 1 or self.model.floor < WORTH_MORE:
+            return
+        if self.legal(tile) and self.model.goes_in_step(tile):
+            cycles = int(self.model.life(tile) / 2 * CYCLES)
+            yield replace(tile, stagger=max(1, cycles >> 8) << 8)
 
     def _precision(self) -> str:
         if self.model.multiplied is DType.F32 and self.target.capability >= 80:

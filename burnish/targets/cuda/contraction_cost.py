@@ -1,6 +1,6 @@
 """How long a contraction takes under a tile, in us: the model that ranks schedules.
 
-A processor has `share` programs, `together` of them at a time. Three times bound a launch, and near each other add up:
+A processor has some programs, as many at a time as fit. Three times bound a launch; where they are near they add up:
 
     busy    what the programs of a processor need of its units: tensor cores, bytes from L2, arithmetic, stores
     life    what a program goes through, one thing after the other, divided by those that do so at the same time
@@ -264,33 +264,51 @@ class CostModel:
 
     def microseconds(self, tile: Tile) -> float:
         """The time of a launch."""
-        fit = self.fit
-        share = -(-self.tiles(tile) * tile.split // self.chip.processors)
-        together = max(1, min(tile.persistent or self.resident(tile), share))
-        steps = -(-self.steps(tile) // tile.split)
-        store, arithmetic = self._epilogue(tile)
-        multiply, fetch = self._multiply(tile), self._fetch(tile)
-        busy = share * max(steps * multiply, steps * fetch, store, arithmetic)
-        each = steps * max(multiply, self._wait(tile, share)) + fit.epilogue + store + arithmetic
-        if self.residual_bytes and not tile.early:
-            each += fit.residual
-        life = self._life(tile, share, together, each) * (1.0 if tile.is_copied else fit.by_address)
-        parts = (busy, life, self._memory(tile))
+        fit, share, steps = self.fit, self._share(tile), self._steps(tile)
+        busy = share * max(steps * self._multiply(tile), steps * self._fetch(tile), *self._epilogue(tile))
+        parts = (busy, self._rounds(tile), self._memory(tile))
         time = sum(part**fit.power for part in parts) ** (1 / fit.power) + self._prefetch(tile, steps)
         if tile.split > 1:
             time += fit.add + tile.m * tile.n * 4 * (1 if tile.shared else tile.split) / fit.add_rate
         return float(time) + fit.launch
 
-    def _life(self, tile: Tile, share: int, together: int, each: float) -> float:
-        """us of the programs that follow each other at one place; few of them seldom come out even."""
+    def life(self, tile: Tile) -> float:
+        """us of a tile that has a processor for itself, from asking for its first step to its last store."""
         fit = self.fit
+        time = (
+            self._steps(tile) * max(self._multiply(tile), self._wait(tile)) + fit.epilogue + sum(self._epilogue(tile))
+        )
+        if self.residual_bytes and not tile.early:
+            time += fit.residual
+        return time * (1.0 if tile.is_copied else fit.by_address)
+
+    def goes_in_step(self, tile: Tile) -> bool:
+        """Would the programs of a processor, which begin together, do the same things at the same time for long?"""
+        beside = self._beside(tile)
+        return 2 <= beside <= 3 and self._share(tile) >= MANY_ROUNDS * beside
+
+    def _share(self, tile: Tile) -> int:
+        """Programs (or tiles) of a processor."""
+        return -(-self.tiles(tile) * tile.split // self.chip.processors)
+
+    def _steps(self, tile: Tile) -> int:
+        """Of a program's tile."""
+        return -(-self.steps(tile) // tile.split)
+
+    def _beside(self, tile: Tile) -> int:
+        """Programs that a processor has at a time."""
+        return max(1, min(tile.persistent or self.resident(tile), self._share(tile)))
+
+    def _rounds(self, tile: Tile) -> float:
+        """us of the programs that follow each other at one place; few of them seldom come out even."""
+        fit, share, beside, life = self.fit, self._share(tile), self._beside(tile), self.life(tile)
         begin = (fit.begin[0] if tile.is_copied else fit.begin[1]) + fit.begin[0] * (len(self.loops(tile)) - 1)
         if tile.persistent:
-            return begin + each * share / together
-        rounds = share / together
+            return begin + life * share / beside
+        rounds = share / beside
         if rounds < MANY_ROUNDS:
             rounds = (rounds + ceil(rounds)) / 2
-        return rounds * (begin + each + (fit.turnover if share > together else 0.0))
+        return rounds * (begin + life + (fit.turnover if share > beside else 0.0))
 
     def _epilogue(self, tile: Tile) -> tuple[float, float]:
         """us of a tile's stores (and residuals), and of its arithmetic."""
@@ -334,10 +352,10 @@ class CostModel:
             return (tile.m + tile.n) * max(row, PIECE) / rate
         return (tile.m + tile.n) * row / (rate * self.fit.l2_by_address)
 
-    def _wait(self, tile: Tile, share: int) -> float:
+    def _wait(self, tile: Tile) -> float:
         """us of a step of one program, whose latency the stages that are under way share."""
         together = self.together(tile)
-        rounds = self.steps(tile) // together * (share if tile.persistent else 1)
+        rounds = self.steps(tile) // together * (self._share(tile) if tile.persistent else 1)
         size = (tile.m + tile.n) * max(tile.k * self.element_bytes, PIECE if tile.is_copied else 0)
         latency = self.fit.latency + size / (self.chip.l2_bandwidth * self.fit.l2_share)
         ahead = latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0

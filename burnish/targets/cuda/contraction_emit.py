@@ -12,6 +12,7 @@ from burnish.dtypes import DType
 from burnish.lower.task import Contraction
 from burnish.target import Target
 from burnish.targets.cuda.arithmetic import with_functions
+from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.contraction_copy import is_depth_first, write_copies, write_maps
 from burnish.targets.cuda.contraction_early import write_early_loads
 from burnish.targets.cuda.contraction_epilogue import write_epilogue
@@ -32,11 +33,32 @@ def prefetch(pointers):
 """
 
 
+PAUSE = """@triton.jit
+def pause(cycles):
+    tl.inline_asm_elementwise(
+        \"\"\"{
+            .reg .u64 start, now;
+            .reg .pred early;
+            mov.u64 start, %clock64;
+        again:
+            mov.u64 now, %clock64;
+            sub.u64 now, now, start;
+            setp.lt.u64 early, now, $1;
+            @early bra again;
+            mov.u32 $0, 0;
+        }\"\"\", "=r,l", [cycles], dtype=tl.int32, is_pure=False, pack=1
+    )
+
+
+"""
+
+
 def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     """The kernel under a schedule. Equal arguments give equal text."""
     f = Frame(kernel, tile, target)
     if tile.persistent:
         _write_start(f)
+        _write_pause(f)
         f.line(f"for place in tl.range(tl.program_id(0), {f.count(f.tiles)}, tl.num_programs(0), flatten=True):")
         f.indent += 1
         write_place(f)
@@ -47,6 +69,7 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
         write_place(f)
         write_steps(f)
         _write_start(f)
+        _write_pause(f)
         _write_tile(f)
         grid = f.tiles
     parameters = _parameters(f)
@@ -54,6 +77,8 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     text = "\n".join([*(["@triton.jit"]), f"def kernel({names}):", *f.lines.text, ""])
     if tile.prefetch:
         text = PREFETCH + text
+    if tile.stagger:
+        text = PAUSE + text
     return Source(with_functions(text), parameters, (grid, tile.split, 1), tile.warps, tile.stages, f.overlaps)
 
 
@@ -64,6 +89,14 @@ def _write_start(f: Frame) -> None:
     if f.tile.prefetch:
         write_prefetches(f)
     f.line("gdc_wait()")
+
+
+def _write_pause(f: Frame) -> None:
+    """The first programs go one to each processor, the next ones to each as its second."""
+    if f.tile.stagger:
+        count = chip_of(f.target).processors
+        f.line("turn = tl.program_id(0)")
+        f.line(f"pause(tl.where((turn >= {count}) & (turn < {2 * count}), {f.tile.stagger}, 0).to(tl.int64))")
 
 
 def _write_tile(f: Frame) -> None:

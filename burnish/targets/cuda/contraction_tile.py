@@ -9,6 +9,8 @@ split       programs that share the sum of one tile; the last of them to come ad
 shared      split: every program does a share of the rows, where otherwise the last one does all
 band        pixel tiles that neighbouring programs go through before they move on to other columns (L2 reuse)
 persistent  programs a processor; each works through many tiles. 0: a program a tile
+stagger     cycles that the second program of each processor waits before its first tile: programs that begin together
+            multiply together, and leave the tensor cores idle together
 early       residuals are asked for before the sum, and wait in registers
 prefetch    bring the program's packed B into L2 before waiting for the launch before
 precision   f32 products: ieee, tf32x3, tf32
@@ -47,13 +49,15 @@ class Tile:
     prefetch: bool = False
     precision: str = "ieee"
     apart: bool = False
+    stagger: int = 0
 
     @property
     def schedule(self) -> Schedule:
         """The same as a schedule."""
         options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        if not self.apart:
-            del options["apart"]
+        for name in ("apart", "stagger"):
+            if not options[name]:
+                del options[name]
         return Schedule.of(TEMPLATE, **(options | {"box": "x".join(map(str, self.box))}))
 
     @property

@@ -3,7 +3,8 @@
 * An access outside the arrays, or a store into a slot that is only read, is an error.
 * Lanes that a mask leaves out read NaN, or a large number, unless the load says `other`.
 * bfloat16 is rounded to nearest even, and multiplied by `tl.dot` as floats.
-* Reductions by any function are vectorised; libdevice is numpy; programmatic launches and prefetches do nothing.
+* Reductions by any function are vectorised; libdevice is numpy; prefetches, pauses and what says when
+  the next launch may begin do nothing.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ def _wide_dot(self, a, b, d, input_precision, max_num_imprecise_acc):
 
 
 def _inline_asm(self, text, constraints, values, types, is_pure, pack):
-    if "prefetch" not in text:
+    if "prefetch" not in text and "%clock64" not in text:
         raise NotImplementedError(f"inline assembly: {text}")
 
     class Result:

@@ -81,6 +81,7 @@ PRODUCTS = {
     "everything of any number": (matmul(BATCH, BATCH, BATCH, batch=(2,), packed=False), Tile("load", 16, 16, 16)),
     "a residual asked for early": (matmul(21, 24, 37, **EPILOGUE), Tile("load", 16, 16, 32, early=True)),
     "two stores": (matmul(20, 24, 40, twice=True, **EPILOGUE), Tile("load", 16, 16, 16)),
+    "copy: a program waits": (matmul(40, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16, stagger=500)),
     "copy: tails": (matmul(21, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16)),
     "copy: swapped": (matmul(20, 40, 24, **EPILOGUE), Tile("copy", 16, 32, 16, swap=True)),
     "copy: one pixel": (matmul(1, 24, 40, **EPILOGUE), Tile("copy", 16, 16, 16, swap=True)),

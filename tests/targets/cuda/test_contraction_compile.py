@@ -105,6 +105,11 @@ MAIN = {
         Tile("copy", 128, 128, 64, box=(4, 4, 8), swap=True, stages=4),
     ),
     "product": (MORE["large"], Tile("copy", 128, 256, 64, warps=8, stages=4)),
+    "product, staggered": (MORE["large"], Tile("copy", 128, 128, 64, swap=True, stages=3, stagger=7000)),
+    "product, persistent, staggered": (
+        MORE["large"],
+        Tile("copy", 128, 64, 64, swap=True, stages=3, persistent=2, stagger=7000),
+    ),
     "product by addresses": (MORE["large"], Tile("load", 128, 128, 64, stages=3)),
 }
 
@@ -118,6 +123,7 @@ def test_both_operands_come_from_shared_memory_and_nothing_is_spilled(name: str,
     compile_in_triton = triton.compile
 
     def spy(*arguments, **options):
+        triton.knobs.compilation.store_binary_only = False
         seen.append(compile_in_triton(*arguments, **options))
         return seen[-1]
 

@@ -164,3 +164,17 @@ def test_the_first_candidates_differ_in_more_than_stages_and_warps():
     for kernel in (matmul(384, 1024, 4096, residual=True), matmul(16384, 3072, 768, bias=True)):
         first = tiles(kernel)[:8]
         assert len({(t.m, t.n, t.k, t.split, t.persistent > 0) for t in first}) >= 5
+
+
+def test_half_the_programs_of_a_long_launch_may_wait_at_first():
+    long, short = tiles(matmul(16384, 3072, 768, bias=True)), tiles(matmul(1024, 768, 768, bias=True))
+    assert any(t.stagger for t in long)
+    assert not any(t.stagger and (t.split > 1 or t.persistent == 1) for t in long)
+    assert not any(t.stagger for t in short)
+    assert all("stagger" not in str(t.schedule) for t in short)
+
+
+def test_a_program_that_waits_is_a_processors_second():
+    text = contraction.emit(matmul(16384, 3072, 768), Tile("copy", 128, 128, 64, stagger=7000).schedule, H200).text
+    assert "pause(tl.where((turn >= 132) & (turn < 264), 7000, 0).to(tl.int64))" in text
+    assert text.index("gdc_wait()") < text.index("    pause(")

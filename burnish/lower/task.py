@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Store:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loops:
     """For every index of the domain (outer to inner, the last axis is the one to vectorise): do the stores, in order.
 
@@ -67,7 +68,7 @@ class Loops:
     domain: tuple[Axis, ...]
     stores: tuple[Store, ...]
 
-    @property
+    @cached_property
     def key(self) -> str:
         axes = " ".join(f"{a.name}:{a.extent}" for a in self.domain)
         return f"loops({_slots(self.slots)})<{axes}>{{{_stores(self.stores)}}}"
@@ -109,7 +110,7 @@ class Term:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contraction:
     """acc[p..., n] = sum over the reduce axes of A * B, in f32 (f64 for f64, i32 for 8-bit), then the stores.
 
@@ -135,7 +136,7 @@ class Contraction:
     windows: tuple[Window, ...] = ()
     more: tuple[Term, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         return (
             f"contraction({_slots(self.slots)})<{_axes(self.pixels)};{_axes((self.n,))};{_axes(self.reduce)}>"
@@ -163,7 +164,7 @@ class Contraction:
         return 2 * product(a.extent for a in (*self.pixels, self.n)) * depth
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttentionTask:
     """slots: q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], (mask, broadcast to [b,h,i,j] by strides 0), out[b,h,i,e].
 
@@ -176,13 +177,13 @@ class AttentionTask:
     masked: bool
     softcap: float = 0.0
 
-    @property
+    @cached_property
     def key(self) -> str:
         options = f"scale={self.scale!r} causal={self.causal} mask={self.masked} cap={self.softcap!r}"
         return f"attention({_slots(self.slots)}){options}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecurrentTask:
     """ONNX LSTM, GRU or RNN. slots, in order; `present` says which optional ones are there.
 
@@ -199,7 +200,7 @@ class RecurrentTask:
     attributes: tuple[tuple[str, Any], ...]
     packed: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         how = f"{self.direction} {self.attributes}{' packed' if self.packed else ''}"
         return f"{self.kind}({_slots(self.slots)}){self.present}h={self.hidden_size} {how}"

@@ -12,13 +12,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from burnish.dims import bounds
 from burnish.errors import UserError
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Branch, Fail, Launch, Program, ReferenceStep, Slot, Step, digest_of, each_launch
+from burnish.lower.task import (
+    Binding,
+    Branch,
+    Fail,
+    Kernel,
+    Launch,
+    Program,
+    ReferenceStep,
+    Slot,
+    Step,
+    digest_of,
+    each_launch,
+)
 from burnish.lower.work import bytes_touched, flops
 from burnish.plan.manifest import (
     Argument,
@@ -76,6 +88,7 @@ class Emission:
         self.workspace = Workspaces(self.ranges)
         self.chosen: dict[str, Schedule] = {}
         self.sources: dict[str, Source] = {}
+        self.described: dict[str, tuple[str, LaunchSpec]] = {}
 
     def variant(self) -> Variant:
         self.alignments = slot_alignments(each_launch(self.program.steps))
@@ -151,14 +164,13 @@ class Emission:
     def _launch(self, launch: Launch) -> KernelStep:
         kernel = launch.kernel
         source, cubin = self.sources[kernel.key], self.cubins[kernel.key]
-        blob = f"cubin/{hashlib.sha256(cubin.content).hexdigest()}"
-        self.blobs[blob] = cubin.content
+        if kernel.key not in self.described:
+            self.described[kernel.key] = self._describe(kernel)
+        code, described = self.described[kernel.key]
         number = len(self.launches)
-        work = (flops(kernel), bytes_touched(kernel))
-        kind, tactic = type(kernel).__name__, str(self.chosen[kernel.key])
-        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, tactic, *work, digest_of(kernel)))
+        self.launches.append(replace(described, name=launch.name, nodes=launch.nodes))
         return KernelStep(
-            code=blob,
+            code=code,
             entry=cubin.entry,
             grid=source.grid,
             threads=cubin.threads,
@@ -167,6 +179,15 @@ class Emission:
             launch=number,
             overlaps=source.overlaps,
         )
+
+    def _describe(self, kernel: Kernel) -> tuple[str, LaunchSpec]:
+        """What all launches of a kernel share: the name of its code, and what the plan says of its work."""
+        content = self.cubins[kernel.key].content
+        code = f"cubin/{hashlib.sha256(content).hexdigest()}"
+        self.blobs[code] = content
+        work = (flops(kernel), bytes_touched(kernel))
+        tactic = str(self.chosen[kernel.key])
+        return code, LaunchSpec("", type(kernel).__name__, (), tactic, *work, digest_of(kernel))
 
     def _arguments(
         self, source: Source, cubin: Cubin, slots: Sequence[Slot], bindings: Sequence[Binding]

@@ -156,5 +156,8 @@ class Device(Protocol):
     def callers(self, threads: int) -> int:
         """How many calls at once are worth having, with this many threads each."""
 
+    def upload(self, array: np.ndarray[Any, Any]) -> Array:
+        """A copy in the device's memory, for calls to read and to write."""
+
     def install(self, plan: Plan, variant: Variant) -> Installed:
         """Code and constants, ready. E520 not enough memory, E531 damaged code."""

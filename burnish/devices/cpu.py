@@ -53,6 +53,9 @@ class Cpu:
     def callers(self, threads: int) -> int:
         return max(2, core_count() // threads)
 
+    def upload(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return array.copy()
+
     def install(self, plan: Plan, variant: Variant) -> CpuInstalled:
         return CpuInstalled(self, plan, variant)
 

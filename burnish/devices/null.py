@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from burnish.devices.cpu import Cpu, CpuMemory
 from burnish.devices.cpu_session import CpuInstalled
 from burnish.devices.cuda import Cuda
@@ -40,6 +42,9 @@ class Null:
 
     def callers(self, threads: int) -> int:
         return 2
+
+    def upload(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return array.copy()
 
     def install(self, plan: Plan, variant: Variant) -> CpuInstalled:
         return CpuInstalled(self, plan, variant)

@@ -1,8 +1,9 @@
 """Time a task's candidates as a plan would run them, in turns, so that a slow moment of the machine hits all alike.
 
 In each round every candidate that is still in the race gets a turn: one run to warm up, then some that count, whose
-first quartile stands for the turn. Candidates far behind leave after a few rounds. A candidate's time is the median of
-its turns, its noise half their interquartile range.
+first quartile stands for the turn. A candidate's time is the median of its turns, its noise half their interquartile
+range. First turns are short: most candidates are far behind, and leave. The race ends when one is alone, or when those
+that are left have times that do not change any more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,16 @@ from burnish.devices import Device
 from burnish.plan.manifest import Plan
 from burnish.runtime import Context, load
 from burnish.tune.agree import difference
+from burnish.tune.answer import Answers
 from burnish.tune.trial import Trial
 from burnish.tune.turn import turn
 
-Array = np.ndarray[Any, Any]
-ROUNDS, TRIAL_ROUNDS = 11, 3
-BEHIND = 1.25  # times the fastest: out of the race
-TURN_MS, TASK_S = 4.0, 1.0  # of a turn; of all turns of one task
+TRIAL_ROUNDS, STEADY_ROUNDS, ROUNDS = 3, 5, 11  # with short turns; when steady times may end the race; at most
+FIRST_MS, TURN_MS, TASK_S = 1.0, 3.0, 1.0  # of a turn in the first rounds, and later; of all turns of one task
+FEWEST_RUNS, MOST_RUNS = 2, 64  # of a turn, without the one that warms up
 LEAST_NOISE, MOST_NOISE = 0.02, 0.08
+BEHIND = (2.0, 1.5, 1.25, 1.25, 1.1)  # times the fastest, after each round: out of the race; the last: from then on
+STEADY = 0.01  # noise of a time that does not change any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,13 @@ def make_measure(device: Device, threads: int | None = None, explain: Callable[[
     def measure(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
         with ExitStack() as stack:
             contexts = [_context(stack, plan, device, threads) for plan in plans]
+            answers = stack.enter_context(Answers(trial))
+            answers.upload(device)
             with turn(device.identity, say):
-                return _race(trial, contexts)
+                apart = _differences(trial, answers, contexts)
+                turns = _race([c for c, off in zip(contexts, apart) if off <= 1])
+        left = iter(turns)
+        return [_timing(next(left) if off <= 1 else [], off, trial.repeats) for off in apart]
 
     return measure
 
@@ -78,37 +85,36 @@ def _context(stack: ExitStack, plan: Plan, device: Device, threads: int | None) 
     return stack.enter_context(engine.create_context())
 
 
-def _race(trial: Trial, contexts: Sequence[Context]) -> list[Timing]:
-    out = {name: array.copy() for name, array in trial.outputs.items()}
-    first = _answer(trial, contexts[0], out)
-    apart = [0.0, *(difference(_answer(trial, c, out), first) for c in contexts[1:])]
-    if not trial.is_comparable:
-        apart = [0.0 for _ in contexts]
-    racing = [n for n in range(len(contexts)) if apart[n] <= 1]
+def _differences(trial: Trial, answers: Answers, contexts: Sequence[Context]) -> list[float]:
+    """How many tolerances each answer is from the first one's. Every context is bound when this returns."""
+    first, *others = contexts
+    reference = answers.of(first)
+    apart = [0.0, *(difference(answers.of(context), reference) for context in others)]
+    return apart if trial.is_comparable else [0.0] * len(apart)
+
+
+def _race(contexts: Sequence[Context]) -> list[list[float]]:
+    """Milliseconds of a run, by turns, of each context."""
     turns: list[list[float]] = [[] for _ in contexts]
-    runs = _runs(contexts[0])
+    racing = list(range(len(contexts)))
+    shortest = min(contexts[0].time(None, 1 + FEWEST_RUNS)[1:])
     end = time.perf_counter() + TASK_S
-    for done in range(ROUNDS):
+    for done in range(1, ROUNDS + 1):
+        runs = _runs(shortest, FIRST_MS if done <= TRIAL_ROUNDS else TURN_MS)
         for n in racing:
             turns[n].append(_turn(contexts[n], runs))
-        if done + 1 >= TRIAL_ROUNDS:
-            best = min(min(turns[n]) for n in racing)
-            racing = [n for n in racing if min(turns[n]) <= BEHIND * best]
-            if len(racing) == 1 or time.perf_counter() > end:
-                break
-    return [_timing(turns[n], apart[n], trial.repeats) for n in range(len(contexts))]
+        shortest = min(min(turns[n]) for n in racing)
+        limit = shortest * BEHIND[min(done, len(BEHIND)) - 1]
+        racing = [n for n in racing if min(turns[n]) <= limit]
+        is_steady = done >= STEADY_ROUNDS and all(_noise(turns[n]) <= STEADY for n in racing)
+        if done >= TRIAL_ROUNDS and (len(racing) == 1 or is_steady or time.perf_counter() > end):
+            break
+    return turns
 
 
-def _answer(trial: Trial, context: Context, out: dict[str, Array]) -> list[Array]:
-    """What a candidate computes, from the same start as every other. The context stays bound to these arrays."""
-    for name, array in trial.outputs.items():
-        np.copyto(out[name], array)
-    return [np.array(tensor) for tensor in trial.results(context(trial.inputs, out=out))]
-
-
-def _runs(context: Context) -> int:
+def _runs(milliseconds: float, turn_ms: float) -> int:
     """How many runs fill a turn."""
-    return max(3, min(64, int(TURN_MS / max(min(context.time(None, 3)), 1e-3))))
+    return max(FEWEST_RUNS, min(MOST_RUNS, int(turn_ms / max(milliseconds, 1e-3))))
 
 
 def _turn(context: Context, runs: int) -> float:
@@ -116,8 +122,13 @@ def _turn(context: Context, runs: int) -> float:
     return float(np.percentile(context.time(None, 1 + runs)[1:], 25))
 
 
+def _noise(turns: Sequence[float]) -> float:
+    """Half the interquartile range, relative to the median."""
+    low, median, high = np.percentile(turns, (25, 50, 75))
+    return float(high - low) / 2 / float(median)
+
+
 def _timing(turns: Sequence[float], apart: float, repeats: int) -> Timing:
     if not turns:
         return Timing(float("inf"), MOST_NOISE, apart)
-    low, median, high = np.percentile(turns, (25, 50, 75))
-    return Timing(float(median) * 1e6 / repeats, float(high - low) / 2 / float(median), apart)
+    return Timing(float(np.median(turns)) * 1e6 / repeats, _noise(turns), apart)

@@ -17,7 +17,7 @@ from burnish.dims import evaluate, product
 from burnish.dtypes import DType
 from burnish.lower.arena import Arena
 from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Contraction, Kernel, Launch, Loops, Program, Slot, Storage, TensorRef
+from burnish.lower.task import Binding, Contraction, Kernel, Launch, Loops, Program, Storage, TensorRef
 from burnish.ops.expr import walk
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
 from burnish.target import Target
@@ -59,10 +59,7 @@ class Trial:
 
     @property
     def is_comparable(self) -> bool:
-        """Does the answer depend on the inputs alone? Not where the launch reads, or leaves, what its outputs held.
-
-        (The caller's arrays for outputs are used in place on the host only.)
-        """
+        """Does the answer depend on the inputs alone? Not where the launch reads, or leaves, what its outputs held."""
         launch = self.task.launches[0]
         written = {launch.bindings[n].storage for n in launch.writes}
         read = {b.storage for n, b in enumerate(launch.bindings) if n not in launch.writes}
@@ -91,16 +88,14 @@ class Trial:
             blobs,
         )
 
-    def results(self, outputs: Mapping[str, Array]) -> list[Array]:
-        """The tensors that the launch writes, out of the outputs' bytes."""
+    @property
+    def written(self) -> list[tuple[str, np.dtype[Any]]]:
+        """The outputs that the launch writes: name, type of the elements."""
         launch = self.task.launches[0]
-        sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
-        bindings = [step.bindings for step in self.program.steps if isinstance(step, Launch)][-1]
-        found = []
-        for n in launch.writes:
-            raw = outputs[self.program.storages[bindings[n].storage].name]
-            found.append(_view(raw, launch.kernel.slots[n], evaluate(bindings[n].offset, sizes), sizes))
-        return found
+        bindings = next(step.bindings for step in self.program.steps if isinstance(step, Launch))
+        slots = launch.kernel.slots
+        found = [(self.program.storages[bindings[n].storage].name, slots[n].dtype.numpy) for n in launch.writes]
+        return list(dict.fromkeys(found))
 
 
 def make_trial(program: Program, task: Task, target: Target, contents: Contents | None = None) -> Trial:
@@ -225,14 +220,6 @@ def _distinct(content: Array, dtype: DType, turn: int) -> Array:
 
 def _bytes_of(storage: Storage) -> TensorRef:
     return TensorRef(storage.name, DType.U8, (storage.size_bytes,), storage.number)
-
-
-def _view(raw: Array, slot: Slot, offset: int, sizes: Mapping[str, int]) -> Array:
-    shape = [evaluate(n, sizes) for n in slot.shape]
-    strides = [evaluate(n, sizes) * slot.dtype.size_bytes for n in slot.strides]
-    start = offset * slot.dtype.size_bytes
-    usable = raw[start : len(raw) - (len(raw) - start) % slot.dtype.size_bytes].view(slot.dtype.numpy)
-    return np.lib.stride_tricks.as_strided(usable, shape, strides, writeable=False)
 
 
 def _spec(ref: TensorRef) -> TensorSpec:

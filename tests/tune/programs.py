@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
 import onnx.parser
 
 from burnish.analysis import analyze
+from burnish.dims import evaluate
 from burnish.importers.profile import Range
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Program
@@ -31,7 +33,6 @@ NET = """net (float[n,3,16,16] x) => (float[n,40] y)
 
 def net() -> onnx.ModelProto:
     """Convolution, product, softmax."""
-    import numpy as np
     from onnx import numpy_helper
 
     model = onnx.parser.parse_model('<ir_version: 10, opset_import: ["" : 21]> ' + NET)
@@ -64,6 +65,23 @@ def last_is_best(target: Target) -> Measure:
 
 def entry(task: str = "0" * 32, tactic: str = "loops width=8", time_ns: int = 100, device: str = HERE) -> Entry:
     return Entry(Key("cpu:x86-64-v3", device, task, (("n", 4),)), "loops f32 4x8", tactic, time_ns, 4)
+
+
+def results(trial: Trial, outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The tensors that the trial's launch writes, out of the outputs' bytes."""
+    launch = trial.task.launches[0]
+    sizes = {name: opt for name, (_, opt, _) in trial.program.symbols.items()}
+    bindings = trial.program.steps[-1].bindings
+    found = []
+    for n in launch.writes:
+        slot, at = launch.kernel.slots[n], bindings[n]
+        tensor = np.asarray(outputs[trial.program.storages[at.storage].name])
+        usable = tensor[evaluate(at.offset, sizes) * slot.dtype.size_bytes :]
+        elements = usable[: len(usable) // slot.dtype.size_bytes * slot.dtype.size_bytes].view(slot.dtype.numpy)
+        shape = [evaluate(n, sizes) for n in slot.shape]
+        strides = [evaluate(n, sizes) * slot.dtype.size_bytes for n in slot.strides]
+        found.append(np.array(np.lib.stride_tricks.as_strided(elements, shape, strides)))
+    return found
 
 
 def texts(schedules: dict[str, Schedule]) -> dict[str, str]:

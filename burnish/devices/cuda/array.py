@@ -47,6 +47,17 @@ class DeviceArray:
                 self._driver.download(address_of(found), self.address, self.nbytes)
         return found
 
+    def part(self, start: int, stop: int) -> DeviceArray:
+        """Elements `start` to `stop` of a tensor of one dimension, where they lie."""
+        address = self.address + start * self.dtype.itemsize
+        return DeviceArray(self._driver, address, self.dtype, (stop - start,), self)
+
+    def fill(self, content: np.ndarray[Any, Any]) -> None:
+        """Take the bytes of a host array of the same size, complete at return."""
+        with self._driver.current():
+            if self.nbytes:
+                self._driver.upload(self.address, address_of(content), self.nbytes)
+
     def order_before(self, stream: int) -> None:
         """The stream goes on when the content is complete."""
         if self.ready is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from burnish.devices.array import address_of
+from burnish.devices.cuda.array import DeviceArray
 from burnish.devices.cuda.bindings import bound_driver
 from burnish.devices.cuda.driver import Driver
 from burnish.devices.cuda.memory import GpuMemory
@@ -54,6 +55,12 @@ class Cuda:
 
     def callers(self, threads: int) -> int:
         return CALLERS
+
+    def upload(self, array: np.ndarray[Any, Any]) -> DeviceArray:
+        memory = GpuMemory(self.driver, array.nbytes)
+        found = DeviceArray(self.driver, memory.address, array.dtype, array.shape, memory)
+        found.fill(np.ascontiguousarray(array))
+        return found
 
     def install(self, plan: Plan, variant: Variant) -> CudaInstalled:
         return CudaInstalled(self.driver, plan, variant)

@@ -21,7 +21,7 @@ from burnish.devices.cuda.launcher import Launcher
 from burnish.devices.cuda.memory import GpuMemory
 from burnish.devices.cuda.pool import Pool
 from burnish.devices.cuda.staging import Staging
-from burnish.devices.cuda.stopwatch import EventClock, time_runs
+from burnish.devices.cuda.stopwatch import EventClock, RunClock
 from burnish.dims import Dim, evaluate, symbols
 from burnish.errors import BurnishError
 from burnish.plan.manifest import KernelStep, ScalarArgument, TensorMapArgument, TensorSpec
@@ -53,6 +53,7 @@ class CudaSession:
         self._steady: dict[int, tuple[Launches, bool]] = {}
         self._is_slow = settings().debug >= WAITS_FOR_EACH
         self._clock: EventClock | None = None
+        self._runs: RunClock | None = None
         largest = {s.name: s.max for s in installed.symbols}
         self._largest = {s.number: evaluate(s.size, largest) for s in self._variant.storages if s.kind != "dynamic"}
         with self._driver.current():
@@ -222,9 +223,9 @@ class CudaSession:
 
     def time(self, steps: Launches, repeats: int) -> list[float]:
         with self._driver.current():
-            prepared = self._launcher.prepare(steps, self._table, self._values)
-            self._launcher.launch(prepared)  # code is loaded before the capture
-            return time_runs(self._driver, self._stream, self._launcher, [prepared], repeats)
+            if self._runs is None:
+                self._runs = RunClock(self._driver, self._stream, self._launcher)
+            return self._runs.run(self._key(steps), steps, self._table, self._values, repeats)
 
     def close(self) -> None:
         if self._is_closed:
@@ -247,6 +248,8 @@ class CudaSession:
         try:
             if self._stream:
                 self._driver.synchronize(self._stream)
+            if self._runs is not None:
+                self._runs.close()
             if is_open:
                 self._launcher.forget()
                 self._staging.free()

@@ -20,6 +20,7 @@ from burnish.devices.cuda.launcher import Launcher, Prepared
 from burnish.plan.manifest import KernelStep
 
 IDLE_SPANS = 4
+WARM_UP = 3  # runs of a new graph
 
 
 class EventClock:
@@ -89,20 +90,42 @@ class EventClock:
         return events
 
 
-def time_runs(
-    driver: Driver, stream: int, launcher: Launcher, runs: Sequence[Prepared], repeats: int, warm_up: int = 3
-) -> list[float]:
-    """Milliseconds of each of `repeats` replays of one graph of all `runs`, back to back, between events."""
-    graph = launcher.capture(runs)
-    try:
-        for _ in range(warm_up):
-            driver.launch_graph(graph, stream)
-        events = [Event(driver, is_timed=True) for _ in range(repeats + 1)]
-        events[0].record(stream)
+class RunClock:
+    """Times replays of one graph of launches, back to back, between events. The graph is kept for the next time."""
+
+    def __init__(self, driver: Driver, stream: int, launcher: Launcher) -> None:
+        self._driver, self._stream, self._launcher = driver, stream, launcher
+        self._key: tuple[Any, ...] | None = None
+        self._graph: Any = None
+        self._prepared: Prepared | None = None
+
+    def run(
+        self,
+        key: tuple[Any, ...] | None,
+        steps: Launches,
+        addresses: Sequence[int],
+        values: Mapping[str, int],
+        repeats: int,
+    ) -> list[float]:
+        """Milliseconds of each of `repeats` runs. `key`: all that decides about the launches; None: it is unknown."""
+        if self._graph is None or key is None or key != self._key:
+            self._capture(key, self._launcher.prepare(steps, addresses, values))
+        events = [Event(self._driver, is_timed=True) for _ in range(repeats + 1)]
+        events[0].record(self._stream)
         for event in events[1:]:
-            driver.launch_graph(graph, stream)
-            event.record(stream)
-        driver.synchronize(stream)
-    finally:
-        driver.destroy_graph(graph)
-    return [end.milliseconds_since(start) for start, end in itertools.pairwise(events)]
+            self._driver.launch_graph(self._graph, self._stream)
+            event.record(self._stream)
+        self._driver.synchronize(self._stream)
+        return [end.milliseconds_since(start) for start, end in itertools.pairwise(events)]
+
+    def close(self) -> None:
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            self._driver.destroy_graph(graph)
+
+    def _capture(self, key: tuple[Any, ...] | None, prepared: Prepared) -> None:
+        self.close()
+        self._launcher.launch(prepared)  # code is loaded before the capture
+        self._graph, self._key, self._prepared = self._launcher.capture([prepared]), key, prepared
+        for _ in range(WARM_UP):
+            self._driver.launch_graph(self._graph, self._stream)

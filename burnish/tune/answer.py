@@ -6,7 +6,6 @@ to copy and compare hundreds of megabytes for each candidate would take longer t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,30 +42,26 @@ class Answers:
 
     def of(self, context: Context) -> list[Array]:
         """What a context computes, from the same start as every other; it stays bound to these tensors."""
-        for name, dtype, start, stop in self._parts():
-            part, content = self._part(name, dtype, start, stop), self._trial.outputs[name]
-            here = content[start * dtype.itemsize : stop * dtype.itemsize]
-            np.copyto(part, here) if isinstance(part, np.ndarray) else part.fill(here)
-        context(self._inputs, out=self._outputs)
-        found = []
-        for name, dtype, start, stop in self._parts():
-            part = self._part(name, dtype, start, stop)
-            found.append((part.copy() if isinstance(part, np.ndarray) else part.numpy()).view(dtype))
-        return found
-
-    def _part(self, name: str, dtype: np.dtype[Any], start: int, stop: int) -> Any:
-        """These elements' bytes."""
-        output, step = self._outputs[name], dtype.itemsize
-        if isinstance(output, np.ndarray):
-            return output[start * step : stop * step]
-        return output.part(start * step, stop * step)
-
-    def _parts(self) -> Iterator[tuple[str, np.dtype[Any], int, int]]:
-        """(output, type, first element, end) of all that is compared."""
         for name, dtype in self._trial.written:
-            count = self._trial.outputs[name].nbytes // dtype.itemsize
-            for start, stop in pieces(count):
-                yield name, dtype, start, stop
+            content = self._trial.outputs[name]
+            for start, stop in self._ranges(name, dtype):
+                part = self._part(name, start, stop)
+                np.copyto(part, content[start:stop]) if isinstance(part, np.ndarray) else part.fill(content[start:stop])
+        context(self._inputs, out=self._outputs)
+        return [self._read(name, dtype) for name, dtype in self._trial.written]
+
+    def _read(self, name: str, dtype: np.dtype[Any]) -> Array:
+        parts = [self._part(name, start, stop) for start, stop in self._ranges(name, dtype)]
+        return np.concatenate([p if isinstance(p, np.ndarray) else p.numpy() for p in parts]).view(dtype)
+
+    def _part(self, name: str, start: int, stop: int) -> Any:
+        output = self._outputs[name]
+        return output[start:stop] if isinstance(output, np.ndarray) else output.part(start, stop)
+
+    def _ranges(self, name: str, dtype: np.dtype[Any]) -> list[tuple[int, int]]:
+        """Of the output's bytes: all that is compared."""
+        step = dtype.itemsize
+        return [(start * step, stop * step) for start, stop in pieces(self._trial.outputs[name].nbytes // step)]
 
 
 def pieces(count: int) -> list[tuple[int, int]]:

@@ -52,7 +52,8 @@ class Answers:
 
     def _read(self, name: str, dtype: np.dtype[Any]) -> Array:
         parts = [self._part(name, start, stop) for start, stop in self._ranges(name, dtype)]
-        return np.concatenate([p if isinstance(p, np.ndarray) else p.numpy() for p in parts]).view(dtype)
+        found: Array = np.concatenate([p if isinstance(p, np.ndarray) else p.numpy() for p in parts])
+        return found.view(dtype)
 
     def _part(self, name: str, start: int, stop: int) -> Any:
         output = self._outputs[name]

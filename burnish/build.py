@@ -150,5 +150,5 @@ def _check_fallbacks(unsupported: Sequence[tuple[str, str]], target: Target, are
         "E213",
         f"{len(unsupported)} node{'s have' if len(unsupported) > 1 else ' has'} no kernel for {target}",
         why="\n         ".join(f"{node}: {why}" for node, why in unsupported),
-        hint="--allow-fallback runs such nodes on the host, with copies there and back; or build for a cpu target",
+        hint="burnish build --allow-fallback runs them on the host and says what it costs; or build for a cpu target",
     )

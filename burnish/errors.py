@@ -13,6 +13,8 @@ An error has a code, what, where, why and a hint; the codes stand in docs/errors
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class BurnishError(Exception):
     """What happened, where, why, and what to do about it, with a code that docs/errors.md explains."""
@@ -59,6 +61,18 @@ class InternalError(BurnishError):
 
     exit_code = 4
     kind = "internal error"
+
+
+def to_json(error: BurnishError) -> dict[str, str]:
+    """For another process, which gets it back by `from_json`."""
+    return {"type": type(error).__name__, **error.as_dict()}
+
+
+def from_json(found: Mapping[str, str]) -> BurnishError:
+    """The error that another process met."""
+    kinds = {kind.__name__: kind for kind in (UserError, EnvironmentProblem, InternalError)}
+    parts = {name: found[name] for name in ("where", "why", "hint")}
+    return kinds.get(found["type"], InternalError)(found["code"], found["what"], **parts)
 
 
 def _rebuild(cls: type[BurnishError], code: str, what: str, where: str, why: str, hint: str) -> BurnishError:

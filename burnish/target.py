@@ -6,6 +6,7 @@ the same command gives the same code on every machine.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from burnish.errors import UserError
@@ -70,5 +71,17 @@ def parse_target(text: str) -> Target:
         f"target '{text}' is not one Burnish can build for",
         why=f"targets are cpu, cpu:LEVEL with one of {', '.join(LEVELS)} and any of +{' +'.join(EXTENSIONS)}, "
         f"and cuda:ARCHITECTURE with one of {', '.join(ARCHITECTURES)}",
-        hint="use --target cpu or --target cuda for the machine at hand",
+        hint=_suggestion(text),
     )
+
+
+def _suggestion(text: str) -> str:
+    """What the text may mean: sm_90, sm_86 (which sm_80's code runs on), an architecture alone, a product's name."""
+    word = text.strip().lower().rpartition(":")[2].removeprefix("sm_").removeprefix("sm").replace(".", "").rstrip("a")
+    by_number = {a.removeprefix("sm_").rstrip("a"): a for a in ARCHITECTURES} | {"86": "sm_80", "87": "sm_80"}
+    if word in by_number:
+        return f"did you mean cuda:{by_number[word]}?"
+    if text.strip().lower() in ("gpu", "nvidia"):
+        return "did you mean cuda, the GPU of the machine at hand?"
+    close = difflib.get_close_matches(text, [f"cpu:{level}" for level in LEVELS], 1, 0.8)
+    return f"did you mean {close[0]}?" if close else "use --target cpu or --target cuda for the machine at hand"

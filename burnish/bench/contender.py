@@ -1,6 +1,7 @@
 """The process of one system: `python -m burnish.bench.contender SYSTEM MODEL INPUTS.npz THREADS DEVICE`.
 
-One JSON object a line, both ways. It says {"import_ms", "load_ms", "first_run_ms"} or {"problem"}; then it answers each
+One JSON object a line, both ways. It says {"import_ms", "load_ms", "first_run_ms"} or {"problem"}, with
+{"error"} if it is one of Burnish's; then it answers each
 {"runs": n} with {"times_ms": [...]}, {"launches": n} with {"launches_ms"}, {"layers": true} with {"layers": [...]}, and
 {} with {"peak_rss_mib"}, and ends.
 """
@@ -13,6 +14,8 @@ import resource
 import sys
 import time
 from typing import Any, TextIO
+
+from burnish.errors import BurnishError, to_json
 
 
 def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
@@ -36,7 +39,8 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
         run()
         first = time.perf_counter()
     except Exception as error:
-        answer({"problem": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]})
+        line = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]
+        answer({"problem": line} | ({"error": to_json(error)} if isinstance(error, BurnishError) else {}))
         return
     milliseconds = [1e3 * t for t in (imported - start, loaded - imported, first - loaded)]
     answer(dict(zip(("import_ms", "load_ms", "first_run_ms"), milliseconds)))

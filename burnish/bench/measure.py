@@ -56,7 +56,8 @@ def bench(
     """Measure a plan, and the peers of `options.against` on the ONNX `model` it was built from.
 
     more:   fields of Options, for short calls: bench("m.plan", against=("onnxruntime",), model="m.onnx", threads=2)
-    raises: E620 for a peer that is not known or has no model to run; E810 if Burnish's own process cannot run the plan
+    raises: E620 for a peer that is not known or has no model to run; E810 if Burnish's own process ends, or fails by no
+            error of Burnish's; such errors (E501, say) are raised as they are
     """
     options = options or Options(**more)
     _check(options, model)
@@ -72,6 +73,8 @@ def bench(
             found = Measured(name, file, folder / "inputs.npz", options.threads, options.device)
             stack.callback(found.close)
             contenders.append(found)
+        if contenders[0].error is not None:
+            raise contenders[0].error
         if contenders[0].problem:
             raise _cannot_run(contenders[0].problem)
         measure([c for c in contenders if not c.problem], options, progress or (lambda what, done, total: None))

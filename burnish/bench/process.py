@@ -12,6 +12,7 @@ from typing import Any
 
 import burnish
 from burnish.bench.report import Contender, Latency
+from burnish.errors import from_json
 
 
 class Measured:
@@ -31,6 +32,7 @@ class Measured:
         )
         self._start = self._answer()
         self.problem: str = self._start.get("problem", "")
+        self.error = from_json(self._start["error"]) if "error" in self._start else None
 
     @property
     def first_run_ms(self) -> float:

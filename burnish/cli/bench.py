@@ -55,7 +55,7 @@ def bench(
         shapes=bound,
         seed=seed,
     )
-    with progress() as advance, _plan_of(path, bound, advance) as plan:
+    with progress() as advance, _plan_of(path, bound, device, advance) as plan:
         is_model = plan != path
         report = room.bench(plan, model or (path if is_model else None), options, progress=advance)
     if as_json:
@@ -68,8 +68,8 @@ def bench(
 
 
 @contextmanager
-def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], advance: Advance) -> Iterator[Path]:
-    """The path itself if it is a plan; else a plan built from the model, for as long as it is needed."""
+def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None, advance: Advance) -> Iterator[Path]:
+    """The path itself if it is a plan; else a plan built from the model for the device, for as long as it is needed."""
     from burnish.plan.format import MAGIC
 
     if not path.is_file() or path.read_bytes()[: len(MAGIC)] == MAGIC:
@@ -79,7 +79,8 @@ def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], advance: Advance) -
 
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / f"{path.stem}.plan"
-        burnish.build(path, shapes=shapes or None, progress=advance).save(built)
+        target = (device or "cpu").partition(":")[0]
+        burnish.build(path, shapes=shapes or None, target=target, progress=advance).save(built)
         yield built
 
 

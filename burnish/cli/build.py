@@ -84,11 +84,13 @@ def build(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Build a plan from an ONNX model."""
-    precision = _precision(fp16=fp16, bf16=bf16, int8=int8, fp8=fp8)
-    decisions: list[Decision] = []
-    start = time.perf_counter()
     import burnish
 
+    precision, path = _precision(fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
+    _check_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
+    _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
+    decisions: list[Decision] = []
+    start = time.perf_counter()
     with progress() as advance:
         plan = burnish.build(
             model,
@@ -109,15 +111,9 @@ def build(
             tuned_for=tuned_for,
             note_tuning=note,
         )
-    path = output or model.with_suffix(".plan")
     plan.save(path, sign)
     report = summary(plan, path) | {"build_s": round(time.perf_counter() - start, 3)}
-    if as_json:
-        print_json(report | ({"precision": list(map(asdict, decisions))} if explain_precision else {}))
-    else:
-        _print(report)
-        if explain_precision:
-            print_table(("node", "operator", "was", "is", "why"), [astuple(d) for d in decisions])
+    _print(report, decisions if explain_precision else None, as_json)
 
 
 def summary(plan: Plan, path: Path) -> dict[str, Any]:
@@ -153,7 +149,11 @@ def shown(tensor: Any) -> str:
     return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bool) -> None:
+    """decisions: of a narrower precision, if they are asked for"""
+    if as_json:
+        print_json(report | ({} if decisions is None else {"precision": list(map(asdict, decisions))}))
+        return
     targets = (
         f"{name}: {t['launches']} launches, arena {format_bytes(t['arena_bytes'])}, "
         f"code {format_bytes(t['code_bytes'])}"
@@ -168,6 +168,32 @@ def _print(report: dict[str, Any]) -> None:
     if report["notes"]:
         facts["notes"] = "\n".join(report["notes"])
     print_facts(facts)
+    if decisions is not None:
+        print_table(("node", "operator", "was", "is", "why"), [astuple(d) for d in decisions])
+
+
+def _check_places(paths: list[Path], key: Path | None) -> None:
+    """Before hours of work: can its files be written (E403), is the key one (E414)?"""
+    from burnish.plan import check_place
+    from burnish.plan.signature import sign_digest
+
+    for path in paths:
+        check_place(path)
+    if key is not None:
+        sign_digest(bytes(32), key)
+
+
+def _check_tuning(cache: Path | None, locked: bool, level: int, budget: float | None, tuned_for: str) -> None:
+    """Refuse what would change nothing (E622)."""
+    without = "--locked" if locked else "--tuned-for" if tuned_for else ""
+    if without and cache is None:
+        raise _without_effect(without, "it says how to use a timing cache, and none is given", "--timing-cache FILE")
+    if budget is not None and not level:
+        raise _without_effect("--tune-budget", "at --opt-level 0 nothing is measured", "--opt-level 1 to 5")
+
+
+def _without_effect(flag: str, why: str, needed: str) -> UserError:
+    return UserError("E622", f"{flag} has no effect here", why=why, hint=f"add {needed}, or leave {flag} out")
 
 
 def _precision(**flags: bool) -> str:

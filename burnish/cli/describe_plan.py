@@ -81,7 +81,7 @@ def _variant(variant: Variant, blob_bytes: dict[str, int], symbols: Sequence[Sym
     """What its memory and its code take; kernels of a GPU are blobs of their own."""
     also = _on_reference(fallbacks(variant, symbols))
     blobs = code_blobs(variant)
-    kernels = "" if variant.code else f" in {len(blobs)} kernels"
+    kernels = "" if variant.code else f" in {len(blobs)} kernel{'s' if len(blobs) != 1 else ''}"
     scratch = f", scratch {format_bytes(variant.scratch_bytes)} a thread" if variant.scratch_bytes else ""
     code = f"code {format_bytes(sum(blob_bytes[name] for name in blobs))}{kernels}"
     arena = f"arena {format_bytes(variant.arena_bytes)}"

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 
-from burnish.plan.atomic import write_atomically
+from burnish.plan.atomic import check_place, write_atomically
 from burnish.plan.format import chunks, to_bytes
 from burnish.plan.manifest import Manifest, Plan
 from burnish.plan.reader import Contents, open_plan, read
 from burnish.plan.signature import KeySource
 
-__all__ = ["Contents", "Manifest", "Plan", "open_plan", "read", "sign", "to_bytes", "write", "write_atomically"]
+__all__ = [
+    "Contents",
+    "Manifest",
+    "Plan",
+    "check_place",
+    "open_plan",
+    "read",
+    "sign",
+    "to_bytes",
+    "write",
+    "write_atomically",
+]
 
 
 def write(plan: Plan, path: str | os.PathLike[str], key: KeySource | None = None) -> None:

@@ -17,10 +17,7 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memo
     raises: E403 if the disk is full or the place is not writable; what stood at `path` is then untouched
     """
     target = Path(path)
-    if target.is_dir():
-        raise EnvironmentProblem(
-            "E403", f"{target} cannot be written", why="it is a folder", hint="give the name of a file in it"
-        )
+    check_place(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
@@ -36,9 +33,22 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memo
                 os.unlink(temporary)
             raise
     except OSError as error:
+        raise _unwritable(target, f"{error.strerror or error}; nothing at that place was changed") from error
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse before hours of work a place that no file can be written to. E403"""
+    target = Path(path)
+    if target.is_dir():
         raise EnvironmentProblem(
-            "E403",
-            f"{target} cannot be written",
-            why=f"{error.strerror or error}; nothing at that place was changed",
-            hint="free space, or choose another place: the folder must exist and be writable",
-        ) from error
+            "E403", f"{target} cannot be written", why="it is a folder", hint="give the name of a file in it"
+        )
+    if not target.parent.is_dir():
+        raise _unwritable(target, f"there is no folder {target.parent}")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise _unwritable(target, f"the folder {target.parent} is not writable")
+
+
+def _unwritable(target: Path, why: str) -> EnvironmentProblem:
+    hint = "free space, or choose another place: the folder must exist and be writable"
+    return EnvironmentProblem("E403", f"{target} cannot be written", why=why, hint=hint)

@@ -58,9 +58,16 @@ def test_a_peer_that_cannot_run_is_reported_and_the_rest_measured(plan: Plan, tm
     assert report.ratios() == {}
 
 
-def test_a_plan_that_cannot_run_is_an_error(plan: Plan) -> None:
-    with pytest.raises(EnvironmentProblem, match=r"E810(?s:.*)E5"):
+def test_why_a_plan_cannot_run_is_said_in_full(plan: Plan) -> None:
+    with pytest.raises(UserError, match="E505") as refused:
         burnish.bench(plan, None, QUICK, inputs={"x": np.zeros((9, 9), np.float32)})
+    assert "the plan's profile allows 3" in refused.value.what and "--shapes" in refused.value.hint
+
+
+def test_a_process_that_ends_before_it_runs_the_plan_is_an_error(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(EnvironmentProblem, match=r"E810(?s:.*)ended with exit code 1"):
+        burnish.bench(plan, None, QUICK)
 
 
 @pytest.mark.parametrize("against", [("onnxruntime",), ("nobody",)])

@@ -111,6 +111,10 @@ def test_an_output_takes_the_precision_that_is_asked_for(command: Command, model
         (["--shapes", "q:1x4"], "E601"),
         (["--target", "tpu"], "E301"),
         (["-o", "/nowhere/at/all.plan"], "E403"),
+        (["--opt-level", "1", "--timing-cache", "/nowhere/at/all.cache"], "E403"),
+        (["--locked"], "E622"),
+        (["--tuned-for", "H100"], "E622"),
+        (["--tune-budget", "10"], "E622"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_code(command: Command, model: Path, arguments: list[str], code: str) -> None:
@@ -144,3 +148,12 @@ def test_a_note_that_is_not_true_of_all_targets_names_those_of_which_it_is(
     )
     found = json.loads(done.out)["notes"]
     assert all(note.startswith("cpu:x86-64-v") for note in found) and len(found) == 2, found
+
+
+@pytest.mark.parametrize("arguments", [["-o", "/nowhere/at/all.plan"], ["-o", "."], ["--sign", "none.pem"]])
+def test_what_would_fail_at_the_end_fails_before_the_work(
+    command: Command, model: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("burnish.build.analyze", lambda *_, **__: pytest.fail("the model was read"))
+    done = command("build", model, *arguments)
+    assert done.code in (2, 3) and ("E403" in done.err or "E414" in done.err)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from burnish.errors import EnvironmentProblem
-from burnish.plan.atomic import write_atomically
+from burnish.plan.atomic import check_place, write_atomically
 
 
 def test_chunks_become_the_file(tmp_path: Path) -> None:
@@ -60,3 +60,17 @@ def test_a_source_that_fails_half_way_leaves_nothing(tmp_path: Path, failure: Ba
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem, match=r"E403(?s:.*)none"):
         write_atomically(tmp_path / "none" / "f", [b""])
+
+
+def test_a_place_without_a_folder_or_without_leave_to_write_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_place(tmp_path / "new")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(EnvironmentProblem, match=r"E403(?s:.*)there is no folder"):
+        check_place(tmp_path / "none" / "new")
+    with pytest.raises(EnvironmentProblem, match=r"E403(?s:.*)it is a folder"):
+        check_place(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(EnvironmentProblem, match=r"E403(?s:.*)is not writable"):
+        check_place(tmp_path / "new")

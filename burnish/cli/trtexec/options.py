@@ -154,7 +154,7 @@ def _workspace(values: dict[str, str]) -> int | None:
         if pool == "workspace":
             found = parse_size(size, "--memPoolSize=workspace", unit="M")
         elif text:
-            raise _bad("memPoolSize", text, "a CPU plan has one pool: workspace:SIZE")
+            raise _bad("memPoolSize", text, "a plan has one pool: workspace:SIZE")
     return found
 
 
@@ -177,7 +177,10 @@ def _check_model(options: Options) -> None:
 
 def _bad(name: str, value: str, why: str) -> UserError:
     return UserError(
-        "E632", f"--{name}={value} is not a value it takes", why=why, hint="burnish trtexec --help lists the flags"
+        "E632",
+        f"--{name}={value} is not a value it takes" if value else f"--{name} needs a value",
+        why=why,
+        hint="burnish trtexec --help lists the flags",
     )
 
 

@@ -14,7 +14,7 @@ from burnish.cli.trtexec.options import Options
 from burnish.cli.trtexec.sections import dims, is_build_only, options_text, summary_text, trace_text
 from burnish.cli.trtexec.timing import repeat_streams
 from burnish.dims import evaluate
-from burnish.plan import Manifest, Plan, read
+from burnish.plan import Manifest, Plan, check_place, read
 from burnish.runtime import Engine, load
 
 PROFILED_RUNS = 20
@@ -49,6 +49,8 @@ def _built(options: Options) -> tuple[Plan, Options]:
             f"Dynamic dimensions required for input: {name}, but no shapes were provided. "
             f"Automatically overriding shape to: {dims(shape)}"
         )
+    if options.save_engine:
+        check_place(options.save_engine)
     start = time.perf_counter()
     with progress() as advance:
         plan = burnish.build(

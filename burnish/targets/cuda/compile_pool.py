@@ -196,5 +196,8 @@ def work(niceness: int = 0) -> None:
             answer = _answer(task)
         except Exception as e:
             answer = InternalError("E901", f"compiling a kernel failed: {e!r}")
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:  # whoever asked is gone
+            os._exit(0)  # the stream would try once more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -116,6 +117,18 @@ def test_workers_end_with_their_input_and_not_by_ctrl_c():
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 3
         assert process.poll() is None
         process.communicate()
+    assert process.returncode == 0
+
+
+def test_a_worker_whose_answer_nobody_waits_for_ends_without_a_word():
+    source = "from burnish.targets.cuda.compile_pool import work; work()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", source], env=environment, **pipes) as process:
+        process.stdout.close()
+        pickle.dump(TASKS[0], process.stdin)
+        process.stdin.close()
+        assert process.stderr.read() == b""
     assert process.returncode == 0
 
 

@@ -30,7 +30,9 @@ class Constants:
     pack: Pack
     blobs: dict[str, memoryview] = field(default_factory=dict)
     _used: dict[int, str] = field(default_factory=dict)  # storage number -> blob
-    _packed: dict[tuple[int, str, str, int], int] = field(default_factory=dict)  # what was packed -> storage number
+    _packed: dict[tuple[int, str, str, int], int | None] = field(
+        default_factory=dict
+    )  # -> storage number; None: as it is
     _numbers: dict[str, int] = field(default_factory=dict)  # packed blob -> storage number
 
     def bind(self, launch: Launch, schedule: Schedule) -> tuple[Binding, ...]:
@@ -67,11 +69,13 @@ class Constants:
     def _bind_constant(self, launch: Launch, schedule: Schedule, n: int, slot: Slot, binding: Binding) -> Binding:
         key = (binding.storage, f"{slot}+{binding.offset}", f"{launch.kernel.key} {schedule}", n)
         if key in self._packed:
-            return Binding(self._packed[key])
+            known = self._packed[key]
+            return binding if known is None else Binding(known)
         content = _view(self.program.constants[binding.storage], slot, binding)
         packed = content if content is None else self.pack(launch.kernel, schedule, n, content)
         if packed is content or packed is None:
             self._keep(binding.storage)
+            self._packed[key] = None
             return binding
         blob = self._add(packed)
         number = self._numbers.setdefault(blob, len(self.program.storages) + len(self._numbers))

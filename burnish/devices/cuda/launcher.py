@@ -45,13 +45,7 @@ class Launcher:
 
     def run(self, key: tuple[Any, ...], steps: Launches, addresses: Sequence[int], values: Mapping[str, int]) -> None:
         """Do the steps; `key`: all that `addresses` and `values` decide."""
-        found = self._kept.get(key)
-        if found is None:
-            found = self._kept[key] = self.prepare(steps, addresses, values)
-            if len(self._kept) > MOST_PREPARED:
-                self._drop_graph(self._kept.popitem(last=False)[1])
-        else:
-            self._kept.move_to_end(key)
+        found = self.prepared(key, steps, addresses, values)
         if found.graph is None and self._is_worth_a_graph(found):
             self._make_room()
             found.graph = self.capture([found])
@@ -60,6 +54,19 @@ class Launcher:
             self.launch(found)
         else:
             self._driver.launch_graph(found.graph, self._stream)
+
+    def prepared(
+        self, key: tuple[Any, ...], steps: Launches, addresses: Sequence[int], values: Mapping[str, int]
+    ) -> Prepared:
+        """What was prepared for the key, now the latest to be used."""
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = self.prepare(steps, addresses, values)
+            if len(self._kept) > MOST_PREPARED:
+                self._drop_graph(self._kept.popitem(last=False)[1])
+        else:
+            self._kept.move_to_end(key)
+        return found
 
     def prepare(self, steps: Launches, addresses: Sequence[int], values: Mapping[str, int]) -> Prepared:
         """Everything evaluated and packed."""

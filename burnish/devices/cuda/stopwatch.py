@@ -109,7 +109,10 @@ class RunClock:
     ) -> list[float]:
         """Milliseconds of each of `repeats` runs. `key`: all that decides about the launches; None: it is unknown."""
         if self._graph is None or key is None or key != self._key:
-            self._capture(key, self._launcher.prepare(steps, addresses, values))
+            if key is None:
+                self._capture(key, self._launcher.prepare(steps, addresses, values))
+            else:
+                self._capture(key, self._launcher.prepared(key, steps, addresses, values))
         events = [Event(self._driver, is_timed=True) for _ in range(repeats + 1)]
         events[0].record(self._stream)
         for event in events[1:]:

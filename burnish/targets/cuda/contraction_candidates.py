@@ -20,6 +20,7 @@ from burnish.targets.cuda.contraction_tile import Tile
 COPIES_SINCE = 90
 SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
+FEW_COLUMNS = 32  # half of what the tensor cores want of a first operand
 WORTH_MORE = 8  # us: of a launch that may try persistent programs, and such as wait at first
 CYCLES = 1700  # of a processor in a us, about
 MOST_ACCUMULATORS = 128  # registers of a thread
@@ -142,7 +143,7 @@ class Candidates:
             return False
         if form == "load":
             return m * n >= min(512, columns * pixels) and (not swap or (n >= 64 and m <= 32))
-        if not swap and form == "copy" and len(self.model.pixel_extents) > 1:
+        if not swap and form == "copy" and len(self.model.pixel_extents) > 1 and columns > FEW_COLUMNS:
             return False  # a box of several axes goes through registers when it is the first operand
         return n >= 64 if swap else m >= 64
 
@@ -200,7 +201,7 @@ class Candidates:
                     yield from self._staggered(replace(found, early=early))
             if many and flows and self.model.floor > WORTH_MORE:  # its pipeline goes on from tile to tile
                 deep = tuple(s for s in depths if s > 1)
-                for each, stages in product((1, 2), (2, *deep) if steps <= 2 else deep):
+                for each, stages in product((1, 2, 4) if steps <= 2 else (1, 2), (2, *deep) if steps <= 2 else deep):
                     flowing = replace(tile, warps=warps, stages=stages, band=band, persistent=each)
                     yield from self._staggered(flowing)
 

@@ -289,8 +289,9 @@ class CostModel:
 
     def goes_in_step(self, tile: Tile) -> bool:
         """Would the programs of a processor, which begin together, do the same things at the same time for long?"""
-        beside = self._beside(tile)
-        return 2 <= beside <= 3 and self._share(tile) >= MANY_ROUNDS * beside
+        beside, share = self._beside(tile), self._share(tile)
+        computing = self._steps(tile) * self._multiply(tile) + self._epilogue(tile)[1]
+        return 2 <= beside <= 3 and share >= MANY_ROUNDS * beside and share * computing >= self._memory(tile)
 
     def _share(self, tile: Tile) -> int:
         """Programs (or tiles) of a processor."""

@@ -163,6 +163,10 @@ CONVOLUTIONS = {
         convolution(1, 16, (9, 8), 24, (3, 3), dilation=2, pads=(2, 1)),
         Tile("copy", 16, 32, 16, box=(4, 4)),
     ),
+    "copy: few columns, not swapped, four programs a processor": (
+        convolution(3, 16, (9, 8), 19, (2, 2), **(EPILOGUE | {"residual": False})),
+        Tile("copy", 16, 16, 32, box=(1, 4, 4), stages=2, persistent=4),
+    ),
     "copy: channels that leave a rest": (
         convolution(1, 24, (5, 6), 24, (3, 3), pads=(1, 1)),
         Tile("copy", 16, 32, 16, box=(4, 4), swap=True),

@@ -178,3 +178,10 @@ def test_a_program_that_waits_is_a_processors_second():
     text = contraction.emit(matmul(16384, 3072, 768), Tile("copy", 128, 128, 64, stagger=7000).schedule, H200).text
     assert "pause(tl.where((turn >= 132) & (turn < 264), 7000, 0).to(tl.int64))" in text
     assert text.index("gdc_wait()") < text.index("    pause(")
+
+
+def test_few_columns_and_a_short_sum_are_copied_by_several_programs_that_go_on():
+    stem = tiles(convolution(128, 16, (113, 113), 32, (2, 2), bias=True))
+    assert any(t.is_copied and not t.swap and t.n <= 32 and t.persistent == 4 for t in stem[:8])
+    long = tiles(convolution(128, 64, (56, 56), 64, (3, 3), pads=(1, 1)))
+    assert not any(t.persistent > 2 or (t.is_copied and not t.swap) for t in long)

@@ -19,7 +19,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
     tuning |= {
         "timing_cache": spec["cache"] or None,
         "opt_level": spec["opt_level"],
-        "tune_budget": spec["tune_budget"],
+        "tune_budget": spec["tune_budget"] if spec["opt_level"] else None,
     }
     inputs = input_names(spec["model"])
     plan = burnish.build(

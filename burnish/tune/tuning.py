@@ -135,11 +135,18 @@ class Tuner:
 
 
 def _check(level: int, budget_s: float | None) -> None:
-    if level in range(HIGHEST_LEVEL + 1) and (budget_s is None or budget_s >= 0):
-        return
-    raise UserError(
-        "E335",
-        f"tuning at level {level}" + ("" if budget_s is None else f" for {budget_s} s") + " is not possible",
-        why=f"levels are 0 (the cost model alone) to {HIGHEST_LEVEL}; a budget is a number of seconds",
-        hint="--opt-level 3 --tune-budget 300",
-    )
+    what = f"tuning at level {level}" + ("" if budget_s is None else f" for {budget_s} s") + " is not possible"
+    if level not in range(HIGHEST_LEVEL + 1) or not (budget_s is None or budget_s >= 0):
+        raise UserError(
+            "E335",
+            what,
+            why=f"levels are 0 (the cost model alone) to {HIGHEST_LEVEL}; a budget is a number of seconds",
+            hint="--opt-level 3 --tune-budget 300",
+        )
+    if not level and budget_s is not None:
+        raise UserError(
+            "E335",
+            what,
+            why="at level 0 the cost model decides alone: there is nothing to spend a budget on",
+            hint="opt_level=3, or no tune_budget",
+        )

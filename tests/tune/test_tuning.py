@@ -84,7 +84,10 @@ def test_a_cache_that_must_be_there_is_missed(tmp_path: Path) -> None:
             build(timing_cache=tmp_path / "none", **options)
 
 
-@pytest.mark.parametrize("options", [{"opt_level": 6}, {"opt_level": -1}, {"opt_level": 1, "tune_budget": -2.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"opt_level": 6}, {"opt_level": -1}, {"opt_level": 1, "tune_budget": -2.0}, {"tune_budget": 60.0}],
+)
 def test_levels_and_budgets_that_are_none_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError, match="E335"):
         build(**options)

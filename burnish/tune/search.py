@@ -1,8 +1,5 @@
 """Search: for every task of a program that the timing cache does not know, time the cost model's best few schedules.
 
-level      0     1     2     3     4     5
-schedules  none  2     4     8     16    every one
-
 The tasks that take longest come first, so that a budget is spent where it matters. What was measured goes into the
 cache at once; a task that was not reached keeps the cost model's schedule, and a later build goes on from there.
 """
@@ -21,6 +18,7 @@ from burnish.lower.work import bytes_touched, flops
 from burnish.target import Target
 from burnish.tune.ahead import CompileAhead
 from burnish.tune.cache import TimingCache
+from burnish.tune.candidates import candidates
 from burnish.tune.contents import Contents
 from burnish.tune.entry import Entry
 from burnish.tune.heats import run_heats
@@ -29,7 +27,6 @@ from burnish.tune.measure import Measure
 from burnish.tune.task import Task
 from burnish.tune.trial import make_trial
 
-CANDIDATES = (0, 2, 4, 8, 16, 1 << 30)  # by level
 DEVICE_LOST = "E524"  # nothing more can be measured in this process
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
@@ -90,7 +87,7 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
 
 
 def _offered(task: Task, target: Target, search: Search) -> list[Schedule]:
-    return list(schedules_of(task, target).values())[: CANDIDATES[search.level]]
+    return candidates(list(schedules_of(task, target).values()), search.level)
 
 
 def _tune_task(

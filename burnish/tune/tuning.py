@@ -20,13 +20,14 @@ from burnish.lower.schedule import Schedule
 from burnish.lower.task import Program
 from burnish.target import Target
 from burnish.tune.cache import TimingCache
+from burnish.tune.candidates import COUNTS
 from burnish.tune.entry import Entry
 from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Measure, make_measure
-from burnish.tune.search import CANDIDATES, Explain, Progress, Search, tune
+from burnish.tune.search import Explain, Progress, Search, tune
 
 SAVE_EVERY_S = 5.0
-HIGHEST_LEVEL = len(CANDIDATES) - 1
+HIGHEST_LEVEL = len(COUNTS) - 1
 
 
 class TuningOptions(TypedDict, total=False):

@@ -12,10 +12,11 @@ from burnish.plan.manifest import Plan
 from burnish.target import Target
 from burnish.tune import heats as heats_module
 from burnish.tune.cache import TimingCache
+from burnish.tune.candidates import COUNTS, candidates
 from burnish.tune.look_up import choose, schedules_of
 from burnish.tune.measure import Measure, Timing, fastest
-from burnish.tune.search import CANDIDATES, Search, tune
-from burnish.tune.task import tasks_of
+from burnish.tune.search import Search, tune
+from burnish.tune.task import Task, tasks_of
 from burnish.tune.trial import Trial, make_trial
 from tests.tune.programs import HERE, V3, last_is_best, program, texts
 
@@ -31,6 +32,11 @@ def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def all_equal(trial: Trial, plans: Sequence[Plan]) -> list[Timing]:
     return [Timing(100.0) for _ in plans]
+
+
+def second(task: Task) -> str:
+    """The other of the two candidates at level 1."""
+    return str(candidates(list(schedules_of(task, V3).values()), 1)[1])
 
 
 class Clock:
@@ -50,7 +56,7 @@ class Clock:
 def test_the_fastest_candidate_of_each_task_is_chosen_and_cached() -> None:
     cache = TimingCache()
     found = tune(PROGRAM, V3, HERE, cache, Search(last_is_best(V3), level=1))
-    expected = {t.kernel.key: list(schedules_of(t, V3))[1] for t in CHOICES}
+    expected = {t.kernel.key: second(t) for t in CHOICES}
     assert texts(found.schedules) == expected
     assert sorted(e.tactic for e in cache) == sorted(expected.values())
     assert (found.missing, found.notes) == ([], [])
@@ -80,7 +86,7 @@ def test_what_noise_cannot_tell_apart_is_a_tie(timings: list[Timing], winner: in
 
 def test_levels_try_ever_more_candidates() -> None:
     asked: dict[int, int] = {}
-    for level in range(1, len(CANDIDATES)):
+    for level in range(1, len(COUNTS)):
 
         def measure(trial: Trial, plans: Sequence[Plan], level: int = level) -> list[Timing]:
             asked[level] = max(asked.get(level, 0), len(plans))
@@ -88,7 +94,7 @@ def test_levels_try_ever_more_candidates() -> None:
 
         tune(PROGRAM, V3, HERE, TimingCache(), Search(measure, level=level))
     assert list(asked.values()) == sorted(asked.values())
-    assert asked[1] == CANDIDATES[1]
+    assert asked[1] == COUNTS[1]
     assert asked[max(asked)] == max(len(schedules_of(t, V3)) for t in TASKS)
 
 
@@ -170,7 +176,7 @@ def test_a_schedule_that_does_not_compile_is_left_out_with_a_note(monkeypatch: p
 
     monkeypatch.setattr(Trial, "plan", plan)
     found = tune(PROGRAM, V3, HERE, TimingCache(), Search(all_equal, level=1))
-    assert texts(found.schedules) == {t.kernel.key: list(schedules_of(t, V3))[1] for t in CHOICES}
+    assert texts(found.schedules) == {t.kernel.key: second(t) for t in CHOICES}
     assert all("too many registers" in note for note in found.notes)
 
 
@@ -226,5 +232,5 @@ def test_a_candidate_that_the_device_refuses_costs_the_others_nothing() -> None:
 
     cache = TimingCache()
     found = tune(PROGRAM, V3, HERE, cache, Search(measure, level=1))
-    assert texts(found.schedules) == {t.kernel.key: list(schedules_of(t, V3))[1] for t in CHOICES}
+    assert texts(found.schedules) == {t.kernel.key: second(t) for t in CHOICES}
     assert any("does not run as" in note and refused.what in note for note in found.notes)

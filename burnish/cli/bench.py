@@ -70,9 +70,7 @@ def bench(
 @contextmanager
 def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None, advance: Advance) -> Iterator[Path]:
     """The path itself if it is a plan; else a plan built from the model for the device, for as long as it is needed."""
-    from burnish.plan.format import MAGIC
-
-    if not path.is_file() or path.read_bytes()[: len(MAGIC)] == MAGIC:
+    if not _is_model(path):
         yield path
         return
     import burnish
@@ -82,6 +80,16 @@ def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None,
         target = (device or "cpu").partition(":")[0]
         burnish.build(path, shapes=shapes or None, target=target, progress=advance).save(built)
         yield built
+
+
+def _is_model(path: Path) -> bool:
+    """By its first bytes; by its name where there is no such file, so that what is missed is a model then."""
+    from burnish.plan.format import MAGIC
+
+    if not path.is_file():
+        return path.suffix == ".onnx"
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) != MAGIC
 
 
 def _print(report: Report) -> None:

@@ -48,7 +48,10 @@ _TunedFor = Annotated[
     str, typer.Option("--tuned-for", metavar="DEVICE", help="Whose tactics, if the cache knows several devices.")
 ]
 _AllowFallback = Annotated[
-    bool, typer.Option("--allow-fallback", help="On a GPU: what has no kernel runs on the host, and is listed.")
+    bool,
+    typer.Option(
+        "--allow-fallback", help="On a GPU: what has no kernel runs on the host, and is listed with its cost."
+    ),
 ]
 _OutputPrecision = Annotated[
     str | None, typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16.")

@@ -115,6 +115,5 @@ def _storable(array: Array) -> Array:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(
-        "E616", f"{path} cannot be read as tensors", why=str(error), hint="give .npy, .npz, .pb or raw bytes"
-    )
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UserError("E616", f"{path} cannot be read as tensors", why=why, hint="give .npy, .npz, .pb or raw bytes")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+import burnish
+from burnish.errors import UserError
 from tests.cli.conftest import Command
 
 QUICK = ("--rounds", "1", "--runs", "3", "--threads", "1")
@@ -38,3 +42,22 @@ def test_peers_without_a_model_and_unknown_peers_are_refused(command: Command, p
     assert "E620" in command("bench", plan, "--against", "onnxruntime").err
     assert "E620" in command("bench", plan, "--against", "tvm").err
     assert "E401" in command("bench", "none.plan").err
+
+
+def test_a_model_is_built_for_the_device_that_is_to_run_it(
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def build(*_: object, target: str, **__: object) -> None:
+        asked.append(target)
+        raise UserError("E213", "enough")
+
+    monkeypatch.setattr(burnish, "build", build)
+    for device in ((), ("--device", "cpu"), ("--device", "cuda:1")):
+        assert "enough" in command("bench", model, *device).err
+    assert asked == ["cpu", "cpu", "cuda"]
+
+
+def test_a_missing_model_is_not_called_a_missing_plan(command: Command) -> None:
+    assert "E104" in command("bench", "none.onnx").err and "E401" in command("bench", "none.plan").err

@@ -10,6 +10,7 @@ import burnish
 from burnish.errors import UserError
 from burnish.plan import Plan
 from burnish.targets.fallback import Fallback, fallbacks
+from tests.end_to_end.shared_models import model_path
 from tests.targets.recurrent_model import HIDDEN, STEPS, WIDTH, recurrent_model
 
 GATES = 4 * HIDDEN
@@ -30,6 +31,15 @@ def test_a_recurrence_on_a_gpu_costs_its_activations_and_a_wait_for_each() -> No
     (note,) = plan.manifest.notes
     assert "LSTM 'remember' runs on the reference kernel" in note and "copies 360 bytes to the host" in note
     assert "about 30 us (3 copies, 50 GB/s)" in note and "4,800 flops or more" in note
+
+
+def test_a_trained_recurrent_model_lists_its_lstm_among_the_sides_of_an_if() -> None:
+    shapes = {"input": (1, 576), "state": (2, 1, 128)}
+    plan = burnish.build(model_path("silero_vad_v5"), shapes=shapes, target="cuda:sm_90a", allow_fallback=True)
+    ((lstm,),) = found(plan)
+    assert lstm.op_type == "LSTM" and lstm.node.endswith("decoder/rnn/LSTM")
+    assert (lstm.copies, lstm.bytes_to_host, lstm.bytes_back) == (6, 3 * 4 * 128, 3 * 4 * 128)
+    assert lstm.host_flops == 2 * 2 * 512 * 128 and lstm.crossing_us == pytest.approx(60, abs=0.2)
 
 
 def test_large_tensors_cost_what_the_link_takes_at_the_opt_shape() -> None:

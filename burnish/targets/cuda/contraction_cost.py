@@ -87,8 +87,8 @@ class CostModel:
     target: Target
     sizes: Mapping[str, int]
     fit: Fit = Fit()
-    _loops: dict[tuple[int, bool, bool], tuple[Loop, ...]] = field(default_factory=dict)
-    _products_us: dict[tuple[object, ...], float] = field(default_factory=dict)
+    _loops: dict[tuple[int, bool, bool], tuple[Loop, ...]] = field(default_factory=dict, repr=False)
+    _products_us: dict[tuple[object, ...], float] = field(default_factory=dict, repr=False)
 
     @cached_property
     def shape(self) -> Shape:

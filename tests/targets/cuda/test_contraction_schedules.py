@@ -132,6 +132,37 @@ def test_the_model_is_near_what_was_measured(name: str):
     assert 0.6 * us < CostModel(kernel, H200, {}).microseconds(first) < 1.4 * us
 
 
+SLOWER = {  # than the second, by measurements on an H200: us of each, alone
+    "k = 64 where a step waits anyway, 11.0 to 8.9": (
+        convolution(8, 256, (14, 14), 256, (3, 3), pads=(1, 1), bias=True),
+        Tile("copy", 64, 64, 64, (2, 2, 16), swap=True, stages=6, prefetch=True),
+        Tile("copy", 64, 64, 128, (2, 2, 16), swap=True, stages=4, prefetch=True),
+    ),
+    "one persistent program of a small tile, 42.7 to 20.3": (
+        convolution(128, 2048, (7, 7), 512, (1, 1), bias=True),
+        Tile("copy", 128, 64, 64, swap=True, stages=3, persistent=1),
+        Tile("copy", 128, 64, 64, swap=True, stages=3),
+    ),
+    "one persistent program of one step, 394 to 150": (
+        matmul(1605632, 96, 16, bias=True),
+        Tile("copy", 256, 32, 16, stages=2, persistent=1),
+        Tile("copy", 256, 32, 16, stages=1),
+    ),
+    "a split in small tiles, 7.8 to 4.8": (
+        convolution(1, 512, (7, 7), 512, (3, 3), pads=(1, 1), bias=True),
+        Tile("copy", 16, 64, 64, (2, 8), swap=True, split=8, stages=6, prefetch=True),
+        Tile("copy", 32, 64, 128, (4, 8), swap=True, split=8, shared=True, stages=5, prefetch=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLOWER)
+def test_the_model_knows_which_of_two_measured_tiles_is_slower(name: str):
+    kernel, slower, faster = SLOWER[name]
+    model = CostModel(kernel, H200, {})
+    assert model.microseconds(slower) > 1.05 * model.microseconds(faster)
+
+
 def test_a_costly_epilogue_is_done_while_another_program_multiplies():
     plain = matmul(16384, 3072, 768, bias=True)
     (store,) = plain.stores

@@ -86,7 +86,7 @@ def compile_one(source: Source, target: Target) -> Cubin:
 
     with _own_environment(), _kernel_of(source, triton) as function, _private_settings(triton):
         tree = ASTSource(function, signature=_signature(source, target), attrs=_attributes(source.parameters))
-        options = {"num_warps": source.warps, "num_stages": source.stages}
+        options = {"num_warps": source.warps, "num_stages": source.stages, "maxnreg": source.registers or None}
         said = io.StringIO()
         try:
             with contextlib.redirect_stdout(said):

@@ -17,11 +17,12 @@ from burnish.target import Target
 from burnish.targets.cuda.arithmetic import with_functions
 from burnish.targets.cuda.expression import Emitter, Lines, Place, Sizes, Value
 from burnish.targets.cuda.loops_axes import bind, columns_block, is_wide, rows_block, whole_mask
-from burnish.targets.cuda.loops_reduce import Reductions, hoist
+from burnish.targets.cuda.loops_reduce import Reductions, ask, hoist
 from burnish.targets.cuda.loops_shape import Groups, groups_of
 from burnish.targets.cuda.source import Parameter, Pointer, Source
 
 OVERLAPS_SINCE = 90  # capability
+MOST_ASKED = 16  # elements of a thread that may be loaded before they are needed
 
 
 def source_of(kernel: Loops, schedule: Schedule, target: Target) -> Source:
@@ -87,6 +88,7 @@ class _Tile:
             extent = product(a.extent for a in groups.columns)
             scope = scope.inside(bind(scope, groups.columns, index, 1, whole_mask(scope, index, self.block, extent)))
         if spread:
+            self._ask(scope)
             scope.stores(self.kernel.stores)
         else:
             self._column_loop(scope)
@@ -123,6 +125,13 @@ class _Tile:
         make, stem = (columns_block, "column") if dim == 1 else (rows_block, "row")
         index = scope.let(make(block, start), stem)
         return bind(scope, axes, index, dim, whole_mask(scope, index, block, extent))
+
+    def _ask(self, scope: Emitter) -> None:
+        """What is read after a reduction of a row (a norm's factors) is asked for before it, where registers allow."""
+        few = self.rows * self.block <= 32 * self.schedule.integer("warps") * MOST_ASKED
+        if few and self.is_whole and not self.groups.columns_in_grid:
+            for value in self.values:
+                ask(scope, value)
 
     def _column_loop(self, scope: Emitter) -> None:
         """A program goes over all columns, block after block."""

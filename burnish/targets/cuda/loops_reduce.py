@@ -26,6 +26,7 @@ from burnish.targets.cuda.expression import Emitter, Place, Value
 from burnish.targets.cuda.loops_axes import bind, columns_block, next_power, rows_block, whole_mask
 
 UNROLL_LIMIT = 500  # operations of straight-line code
+AHEAD = 16  # steps of it whose loads come before what is made of them: the assembler keeps to that order
 _FREE = ("const", "axis", "dim", "acc")
 
 
@@ -165,18 +166,32 @@ class Reductions:
             scope.remember(e, Value(total, arithmetic.register_kind(e.dtype), used))
 
     def _unrolled(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
-        """Straight-line code; loads that two steps share are done once."""
+        """Straight-line code; loads that two steps share are done once, those of some steps are under way at once."""
         total: Value | None = None
-        for at in indexes(*(range(int(str(a.extent))) for a in axes)):
-            body = numbered(expr.args[0], dict(zip(axes, at)), scope.slots)
-            value = scope.named(scope.typed_value(body))
-            if total is None:
-                total = value
-                continue
-            text = scope.let(arithmetic.combine(expr.attr[0], expr.dtype, total.text, value.text))
-            total = Value(text, arithmetic.register_kind(expr.dtype), total.dims | value.dims)
+        steps = list(indexes(*(range(int(str(a.extent))) for a in axes)))
+        for start in range(0, len(steps), AHEAD):
+            bodies = [numbered(expr.args[0], dict(zip(axes, at)), scope.slots) for at in steps[start : start + AHEAD]]
+            for body in bodies:
+                ask(scope, body)
+            for body in bodies:
+                value = scope.named(scope.typed_value(body))
+                if total is None:
+                    total = value
+                    continue
+                text = scope.let(arithmetic.combine(expr.attr[0], expr.dtype, total.text, value.text))
+                total = Value(text, arithmetic.register_kind(expr.dtype), total.dims | value.dims)
         assert total is not None
         return total
+
+
+def ask(scope: Emitter, root: Expr) -> None:
+    """Load now what `root` will read: nothing that a `where` guards, a reduction walks over, or a load leads to."""
+    if root.op == "load":
+        if not any(scope.facts.loads(a) for a in root.args):
+            scope.typed_value(root)
+    elif root.op not in ("where", "reduce"):
+        for a in root.args:
+            ask(scope, a)
 
 
 def numbered(body: Expr, at: dict[Axis, int], slots: Sequence[Slot]) -> Expr:

@@ -20,6 +20,7 @@ from burnish.target import Target
 from burnish.targets.cuda.loops_axes import next_power
 from burnish.targets.cuda.loops_cost import Cost, size
 from burnish.targets.cuda.loops_shape import has_windows, reductions, repeatable, row_reductions
+from burnish.targets.cuda.loops_variety import varied
 
 WHOLE_ROW = 16384  # elements that one program keeps in registers
 SMALLEST = 128  # elements of a tile, if there are as many
@@ -41,7 +42,7 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Sche
                 )  # fmt: skip
                 found[schedule] = cost.microseconds(schedule)
     best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
-    return [s for s, _ in best[:KEPT]]
+    return varied([s for s, _ in best[:KEPT]], {("columns", "across", "down"): 4, ("rows", "block"): 2, ("warps",): 3})
 
 
 def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:

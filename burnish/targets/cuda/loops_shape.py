@@ -61,8 +61,13 @@ def has_windows(kernel: Loops, along: Axis) -> bool:
 
 
 def _overlaps(index: Expr, along: Axis, axes: tuple[Axis, ...]) -> bool:
+    """Does an index that walks with `along` go further within the reduction than one step of `along`?"""
     form = linear(index) if index.op in ("add", "sub") else None
-    return form is not None and along in form.coefficients and any(a in form.coefficients for a in axes)
+    if form is None:
+        return False
+    step = form.coefficients.get(along, 0)
+    reach = [form.coefficients[a] * (a.extent - 1) for a in axes if a in form.coefficients]
+    return isinstance(step, int) and any(isinstance(n, int) and 0 < step <= n for n in reach)
 
 
 def repeated(kernel: Loops, times: int) -> Loops:

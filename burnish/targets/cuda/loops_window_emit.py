@@ -49,7 +49,11 @@ class _Patch:
         self.starts = {windows.across: _start(windows.across, self.across)}
         if windows.down is not None:
             self.starts[windows.down] = _start(windows.down, self.down)
-        self.tail: list[str] = []
+        self.ahead = schedule.integer("ahead")
+        self.tail: list[str] = []  # masks of lanes that exist
+        self.column_tail: list[str] = []
+        self.loads: dict[object, dict[Expr, Value]] = {}
+        self.values: dict[object, Value] = {}
         self.masks: dict[object, str] = {}
         self.bases: dict[tuple[int, _Key], str] = {}
         self.totals: dict[tuple[int, tuple[int, int]], str] = {}
@@ -74,6 +78,7 @@ class _Patch:
             warps=self.schedule.integer("warps"),
             stages=1,
             overlaps=self.waits,
+            registers=self.schedule.integer("registers"),
             name=str(self.schedule),
         )
 
@@ -101,6 +106,7 @@ class _Patch:
             bound[self.starts.get(a, a)] = self._first(a, places[c])
         self.scope = scope.inside(bound)
         self.tail = [m for m in (row_mask, column_mask) if m]
+        self.column_tail = [m for m in (column_mask,) if m]
         return ceildiv(patches, self.rows) * blocks
 
     def _size(self, a: Axis) -> int:
@@ -123,28 +129,36 @@ class _Patch:
     # -- the sums -------------------------------------------------------------------------------------------------
 
     def _accumulate(self) -> None:
+        """Row after row of the patch's input; what a row needs is asked for `ahead` rows before its products."""
         terms = sorted(terms_of(self.windows, self.down, self.across), key=lambda t: (t.row, t.column, t.window, t.tap))
-        values: dict[object, Value] = {}
-        weights: dict[object, Value] = {}
-        for _, row in groupby(terms, key=lambda t: t.row):
-            together = list(row)
-            loads: dict[object, dict[Expr, Value]] = {}
-            for t in together:
-                if self._value_key(t) not in loads.keys() | values.keys():
-                    loads[self._value_key(t)] = self._loaded(t)
-            for t in together:
-                window, key = self.windows.found[t.window], self._value_key(t)
-                if key not in values:
-                    values[key] = self._value(t, loads[key])
-                weight = None
-                if window.weight is not None:
-                    if (t.window, t.tap) not in weights:
-                        place = self._place(t)
-                        weights[t.window, t.tap] = self._computed(
-                            window.weight, place, self._loads_of(window.weight, place)
-                        )
-                    weight = weights[t.window, t.tap].text
-                self._add(t, window.reduction, values[key].text, weight)
+        rows = [list(row) for _, row in groupby(terms, key=lambda t: t.row)]
+        for row in rows[: self.ahead]:
+            self._ask(row)
+        for n, row in enumerate(rows):
+            for later in rows[n + self.ahead : n + self.ahead + 1]:
+                self._ask(later)
+            for t in row:
+                weight = None if self.windows.found[t.window].weight is None else self._weight(t).text
+                self._add(t, self.windows.found[t.window].reduction, self._value(t).text, weight)
+
+    def _ask(self, row: list[Term]) -> None:
+        """The loads of a row: its elements, and the weights that no row before needed."""
+        for t in row:
+            key = self._value_key(t)
+            if key not in self.loads:
+                self.loads[key] = self._loaded(t)
+        for t in row:
+            weight = self.windows.found[t.window].weight
+            if weight is not None and (t.window, t.tap) not in self.loads:
+                self.loads[t.window, t.tap] = self._loads_of(weight, self._place(t), self._mask((), self.column_tail))
+
+    def _weight(self, t: Term) -> Value:
+        """A tap's weight in the tile's full shape."""
+        key, weight = (t.window, t.tap), self.windows.found[t.window].weight
+        assert weight is not None
+        if key not in self.values:
+            self.values[key] = self._computed(weight, self._place(t), self.loads[key])
+        return self.values[key]
 
     def _add(self, term: Term, reduction: Expr, value: str, weight: str | None) -> None:
         """One more tap of a result."""
@@ -175,15 +189,17 @@ class _Patch:
         other = arithmetic.neutral(window.reduction.attr[0], window.reduction.dtype) if _is_bare(window.value) else 0
         return self._loads_of(window.value, self._place(t), mask, other)
 
-    def _value(self, t: Term, loads: dict[Expr, Value]) -> Value:
+    def _value(self, t: Term) -> Value:
         """What a term's element is: neutral where a condition fails."""
-        window = self.windows.found[t.window]
-        found = self._computed(window.value, self._place(t), loads)
-        mask = self._mask(t.conditions) if t.conditions else ""
-        if not mask or _is_bare(window.value):
-            return found
-        zero = literal(arithmetic.neutral(window.reduction.attr[0], window.value.dtype), found.kind)
-        return Value(self.scope.let(f"tl.where({mask}, {found.text}, {zero})"), found.kind, found.dims)
+        key, window = self._value_key(t), self.windows.found[t.window]
+        if key not in self.values:
+            found = self._computed(window.value, self._place(t), self.loads[key])
+            mask = self._mask(t.conditions) if t.conditions else ""
+            if mask and not _is_bare(window.value):
+                zero = literal(arithmetic.neutral(window.reduction.attr[0], window.value.dtype), found.kind)
+                found = Value(self.scope.let(f"tl.where({mask}, {found.text}, {zero})"), found.kind, found.dims)
+            self.values[key] = found
+        return self.values[key]
 
     def _computed(self, part: Expr, place: dict[Axis, int], loads: dict[Expr, Value]) -> Value:
         """A value or a weight of one term, from loads that are made."""
@@ -201,14 +217,14 @@ class _Patch:
     # -- loads ----------------------------------------------------------------------------------------------------
 
     def _loads_of(
-        self, part: Expr, place: dict[Axis, int], mask: str = "", other: float | int | bool = 0
+        self, part: Expr, place: dict[Axis, int], mask: str, other: float | int | bool = 0
     ) -> dict[Expr, Value]:
         """The loads in a value or a weight, as memory has them."""
         found = {}
         for load in sorted(self.facts.loads(part), key=repr):
             form = self.facts.address(load.attr, load.args).form
             form = moved(form, place, frozenset(a for a in place if a not in self.starts))
-            found[load] = self._load(load, form, mask or self._mask(()), other)
+            found[load] = self._load(load, form, mask, other)
         return found
 
     def _load(self, load: Expr, form: Linear, mask: str, other: float | int | bool) -> Value:
@@ -226,9 +242,9 @@ class _Patch:
         masking = f", mask={mask}, other={literal(other, stored)}" if mask else ""
         return Value(self.scope.let(f"tl.load({place}{masking})"), stored, _FULL)
 
-    def _mask(self, conditions: tuple[Linear, ...]) -> str:
+    def _mask(self, conditions: tuple[Linear, ...], tail: list[str] | None = None) -> str:
         """Lanes that exist, and whose element does."""
-        names = [*self.tail, *(self._condition(form) for form in conditions)]
+        names = [*(self.tail if tail is None else tail), *(self._condition(form) for form in conditions)]
         key = frozenset(names)
         if key not in self.masks:
             self.masks[key] = names[0] if len(key) == 1 else self.scope.let(" & ".join(names), "m") if key else ""
@@ -251,7 +267,7 @@ class _Patch:
         others = dict.fromkeys(x for s in self.kernel.stores for x in sorted(self.facts.loads(s.value), key=repr))
         for x in others:
             if x not in inner and self.facts.free(x) == {self.windows.channels} and _is_linear(x, self.facts):
-                self.scope.remember(x, self._computed(x, {}, self._loads_of(x, {})))
+                self.scope.remember(x, self._computed(x, {}, self._loads_of(x, {}, self._mask((), self.column_tail))))
         for result in [(q, p) for q in range(self.down) for p in range(self.across)]:
             at = self._indexes(
                 {a: n for a, n in zip((self.windows.down, self.windows.across), result) if a is not None}

@@ -68,6 +68,7 @@ Parameter = Pointer | Size | TensorMap | Workspace
 class Source:
     """overlaps: the kernel calls gdc_wait() before it touches memory that other launches write.
 
+    registers: that a thread may have; the assembler then orders loads as if it had them all. 0: it decides itself
     name: template and schedule, for messages
     """
 
@@ -77,4 +78,5 @@ class Source:
     warps: int = 4
     stages: int = 3
     overlaps: bool = False
+    registers: int = 0
     name: str = field(default="", compare=False)

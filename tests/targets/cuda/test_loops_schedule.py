@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
+from burnish.lower.schedule import Schedule
 from burnish.lower.task import Loops, Store
-from burnish.ops.expr import Axis, load
+from burnish.ops.expr import Axis, load, reduce
 from burnish.target import ARCHITECTURES, parse_target
 from burnish.targets.cuda import loops
 from burnish.targets.cuda.compile import Cubin, try_sources
@@ -44,6 +47,42 @@ def test_a_row_is_kept_in_registers_and_few_rows_have_many_threads():
     assert best.integer("block") == 1024
     assert best.integer("rows") == 1
     assert best.integer("warps") >= 4
+
+
+def test_many_rows_are_few_programs():
+    kernel = layer_norm(16384, 768, DType.F16)
+    first = loops.schedules(kernel, HOPPER, {})[0]
+    assert loops.emit(kernel, first, HOPPER).grid[0] <= 16384 // 2  # each takes the chip 1.2 ns to start
+
+
+def test_what_a_norm_reads_after_its_sums_is_asked_for_before_them():
+    kernel = layer_norm(128, 768, DType.F16)
+    text = loops.emit(kernel, loops.schedules(kernel, HOPPER, {})[0], HOPPER).text
+    assert text.rindex("tl.load(") < text.index("tl.sum(")
+
+
+def test_registers_that_many_elements_need_are_not_filled_with_what_is_read_later():
+    kernel = layer_norm(128, 768, DType.F16)
+    one_warp = next(s for s in loops.schedules(kernel, HOPPER, {}) if s["block"] == 1024 and s["warps"] == 1)
+    text = loops.emit(kernel, one_warp, HOPPER).text
+    assert text.rindex("tl.load(") > text.rindex("tl.sum(")
+
+
+def test_means_over_an_image_share_no_elements_and_are_not_taken_together():
+    n, c, r = Axis("i0", 128), Axis("i1", 1152), Axis("r0_0", 49)
+    value = reduce("sum", [r], load(0, F32, at(n, r, c)))
+    kernel = Loops((dense(F32, (128, 49, 1152)), dense(F32, (128, 1152))), (n, c), (Store(1, tuple(at(n, c)), value),))
+    assert {s["repeat"] for s in loops.schedules(kernel, HOPPER, {})} == {1}
+
+
+def test_loads_of_straight_line_sums_come_in_groups_before_what_is_made_of_them():
+    n, c, r = Axis("i0", 8), Axis("i1", 64), Axis("r0_0", 40)
+    value = reduce("sum", [r], load(0, F32, at(n, r, c)))
+    kernel = Loops((dense(F32, (8, 40, 64)), dense(F32, (8, 64))), (n, c), (Store(1, tuple(at(n, c)), value),))
+    serial = Schedule.of("loops", columns=1, across=-1, rows=1, block=64, down=False, repeat=1, warps=1)
+    lines = loops.emit(kernel, serial, HOPPER).text.splitlines()
+    groups = re.findall("L+", "".join("L" if "tl.load" in line else "+" for line in lines))
+    assert [len(group) for group in groups] == [16, 16, 8]
 
 
 def test_only_newer_chips_overlap_launches():

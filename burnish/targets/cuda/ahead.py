@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from burnish.devices.machine import core_count
 from burnish.errors import BurnishError
 from burnish.lower.schedule import Schedule
 from burnish.lower.task import Launch
 from burnish.target import Target
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
 from burnish.targets.cuda.compile import import_triton
-from burnish.targets.cuda.compile_pool import Pool, cores
+from burnish.targets.cuda.compile_pool import Pool
 from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.templates import emit
 
@@ -27,7 +28,7 @@ class Ahead:
     def __init__(self, target: Target) -> None:
         import_triton()
         self._target = target
-        self._pool = Pool(cores() if sys.executable else 0, NICENESS)
+        self._pool = Pool(core_count() if sys.executable else 0, NICENESS)
 
     def begin(self, launch: Launch, schedules: Sequence[Schedule]) -> None:
         """Returns at once. What does not compile is left for `emit_program` to say."""

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 
+from burnish.devices.machine import core_count
 from burnish.errors import BurnishError, InternalError
 from burnish.target import Target
 from burnish.targets.cuda.compile import Cubin, compile_one, import_triton
@@ -38,7 +39,7 @@ def compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None]
     import_triton()
     with _knowing:
         missing = [t for t in tasks if t not in _known]
-    workers = min(len(missing) // 2, cores())
+    workers = min(len(missing) // 2, core_count())
     is_worth_it = len(missing) > FEW and workers > 1 and sys.executable
     with Pool(workers if is_worth_it else 0) as pool:
         pool.begin(missing)
@@ -47,11 +48,6 @@ def compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None]
             if progress is not None:
                 progress(n, len(tasks))
     return [_answer_to(t) for t in tasks]
-
-
-def cores() -> int:
-    """How many workers are worth having."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _answer_to(task: Task) -> Answer:

@@ -3,7 +3,8 @@
 down, across  results of a patch, which one lane computes
 rows, block   patches and channels of a tile;  warps: of a program, 32 threads each
 ahead         rows of the patch's input that are asked for before those that are worked on
-registers     of a thread: as many as leave room for the same number of programs
+registers     of a thread: as many as leave room for the same number of programs; 0 with strides, where the assembler
+              is better left to itself: told a number, it asks for more at once than it has room for
 
     issuing    products, what is loaded and widened, addresses: one a clock, four at once in a processor
     memory     the images once; the shorter a run of channels, the slower
@@ -85,10 +86,10 @@ def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, 
             for ahead in sorted({min(n, patch.rows - 1) for n in (*AHEAD, patch.rows - 1)}):
                 registers = model.registers(patch, vector, ahead)
                 if registers <= MOST_REGISTERS:
-                    resident = model.resident(32 * warps, registers)
+                    room = 0 if model.is_strided else _REGISTERS // (32 * warps * model.resident(32 * warps, registers))
                     schedule = Schedule.of(
                         "window", down=patch.down, across=patch.across, rows=rows, block=block, warps=warps,
-                        ahead=ahead, registers=min(255, _REGISTERS // (32 * warps * resident) // 8 * 8),
+                        ahead=ahead, registers=min(255, room // 8 * 8),
                     )  # fmt: skip
                     found[schedule] = model.microseconds(patch, rows, block, warps, ahead)
     best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
@@ -171,13 +172,15 @@ class _Model:
         self.bytes = float(sum(size(product(s.shape), sizes) * s.dtype.size_bytes for s in kernel.slots))
         outside = {e for s in kernel.stores for e in walk(s.value)}
         inside = {e for w in windows.found for e in walk(w.reduction)}
+        self.is_strided = any(across > taps[-1] for _, across, *taps in (_steps(w, windows) for w in windows.found))
         self.epilogue = sum(_COSTLY if e.op in COSTLY else 1 for e in outside - inside if e.args)
         self._halos: dict[tuple[_Patch, int], float] = {}
 
     def registers(self, patch: _Patch, vector: int, ahead: int) -> float:
         """Of a thread: sums, weights that later rows use too, and what is under way, as memory has it."""
         row = patch.columns + patch.weights / patch.rows
-        return 16 + vector * (patch.results + patch.live_weights / 2 + 1) + (1 + ahead) * row * self._words(vector)
+        found = 16 + vector * (patch.results + patch.live_weights / 2 + 1) + (1 + ahead) * row * self._words(vector)
+        return 2 * found if self.is_strided else found
 
     def resident(self, threads: int, registers: float) -> int:
         """Programs of a processor at once."""

@@ -155,6 +155,14 @@ def test_the_assembler_may_use_as_many_registers_as_leave_room_for_as_many_progr
             assert 32 <= registers <= 255 and registers * threads <= 65536
 
 
+def test_with_strides_the_assembler_is_left_to_itself_and_patches_are_smaller():
+    kernel = image(128, 57, 57, 144, (5, 5), 2, dtype=F16)
+    found = [s for s in loops.schedules(kernel, HOPPER, {}) if s.template == "window"]
+    assert found and all(s["registers"] == 0 for s in found)
+    vector = [s.integer("rows") * s.integer("block") // (32 * s.integer("warps")) for s in found]
+    assert all(s.integer("down") * s.integer("across") * v <= 64 for s, v in zip(found, vector))
+
+
 def test_patches_do_not_overlap_where_a_result_may_be_updated_in_place():
     kernel = image(1, 7, 7, 8, (3, 3))
     store = kernel.stores[0]

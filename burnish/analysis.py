@@ -152,7 +152,7 @@ def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str,
     for step in steps:
         if isinstance(step, ReferenceStep):
             reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "")
-            own = "its sides give tensors of different shapes" if step.op_type == "If" else "it has no native kernel"
+            own = "its sides differ in shape" if step.op_type == "If" else "the target has no kernel for it yet"
             yield f"{step.op_type} '{step.name}'", reason or own
         elif isinstance(step, Branch):
             yield from _fallbacks((*step.then, *step.otherwise), inferred)

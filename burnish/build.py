@@ -7,6 +7,7 @@ import -> profile -> passes -> infer -> lower (all in `analysis`, once for targe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 import burnish
@@ -65,7 +66,7 @@ def build(
             analyses[abilities] = analyze(
                 source, shapes=shapes, profile=profile, stages=stages, abilities=abilities, precision=wanted
             )
-            for decision in analyses[abilities].decisions:
+            for decision in _decisions(analyses[abilities], abilities, targets):
                 explain_precision(decision)
         found = analyses[abilities]
         _check_fallbacks(found.fallbacks, each, abilities.host_memory or allow_fallback)
@@ -106,6 +107,13 @@ def _manifest(
         notes=notes,
         graph="graph",
     )
+
+
+def _decisions(found: Analysis, abilities: Abilities, targets: Sequence[Target]) -> list[Decision]:
+    """What a narrower precision did to each node, and for which of the targets if not for all."""
+    own = [str(t) for t in targets if backend(t).abilities(t) == abilities]
+    name = "" if len(own) == len(targets) else ", ".join(own)
+    return [replace(decision, target=name) for decision in found.decisions]
 
 
 def _notes(by_target: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

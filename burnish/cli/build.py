@@ -172,7 +172,8 @@ def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bo
         facts["notes"] = "\n".join(report["notes"])
     print_facts(facts)
     if decisions is not None:
-        print_table(("node", "operator", "was", "is", "why"), [astuple(d) for d in decisions])
+        columns = ("node", "operator", "was", "is", "why", *(["target"] if any(d.target for d in decisions) else []))
+        print_table(columns, [astuple(d)[: len(columns)] for d in decisions])
 
 
 def _check_places(paths: list[Path], key: Path | None) -> None:

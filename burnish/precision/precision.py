@@ -38,13 +38,17 @@ class Precision:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A node: what it computed on, what it does now, and why. A line of `--explain-precision`."""
+    """A node: what it computed on, what it does now, and why. A line of `--explain-precision`.
+
+    target: of a build for several, where they differ
+    """
 
     node: str
     op_type: str
     was: str
     now: str
     why: str
+    target: str = ""
 
 
 UNCHANGED = Precision()

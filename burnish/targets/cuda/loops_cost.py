@@ -94,6 +94,9 @@ class Cost:
         self.reduced = reductions(kernel)
         self.around = _reduced_axes(kernel)
         self._nodes: dict[tuple[Axis, ...], list[Expr]] = {}
+        self._groups: dict[tuple[int, int], Groups] = {}
+        self._sizes: dict[tuple[Axis, ...], int] = {}
+        self._steps_along: dict[int, tuple[dict[Axis, Dim], frozenset[Axis]]] = {}
 
     def microseconds(self, schedule: Schedule) -> float:
         """One launch."""
@@ -103,8 +106,10 @@ class Cost:
         requests = moved = operations = steps = 0.0
         memory: dict[int, float] = {}
         for node in self._nodes_of(tile):
+            if node.op in _FREE:
+                continue
+            evaluated = lanes = self._lanes(node, tile)
             if node.op == "load":
-                lanes = self._lanes(node, tile)
                 address = self.facts.address(node.attr, node.args)
                 run, item = self._run(address, tile), self.kernel.slots[node.attr].dtype.size_bytes
                 elements = min(lanes, size(product(self.kernel.slots[node.attr].shape), self.sizes))
@@ -114,11 +119,10 @@ class Cost:
                 lanes *= self._shared(node, tile.repeat)
                 requests += lanes / min(run, max(1.0, tile.per_thread), 16 // item)
                 moved += lanes * max(item, 1)
-            if node.op not in _FREE:
-                steps += self._lanes(node, tile)
-            if node.op not in _FREE and node.op != "load" and not (node.dtype.is_integer and self._is_index(node)):
+            steps += evaluated
+            if node.op != "load" and not (node.dtype.is_integer and self._is_index(node)):
                 weight = 20 if node.op in COSTLY else 4 if node.op in ("div", "mod", "floordiv") else 1
-                operations += self._lanes(node, tile) * weight
+                operations += evaluated * weight
         everything = float(tile.lanes)
         everything *= 1 if tile.groups.columns_in_grid else tile.tiles_across
         for store in self.kernel.stores:
@@ -155,7 +159,10 @@ class Cost:
         return chip.launch_us + _FIRST_US + max(together, share * _DISPATCH_US)
 
     def _tile(self, schedule: Schedule) -> _Tile:
-        groups = groups_of(self.kernel, schedule.integer("columns"), schedule.integer("across"))
+        layout = schedule.integer("columns"), schedule.integer("across")
+        if layout not in self._groups:
+            self._groups[layout] = groups_of(self.kernel, *layout)
+        groups = self._groups[layout]
         rows, block, warps = (schedule.integer(n) for n in ("rows", "block", "warps"))
         height, width, scalars = (self._size(axes) for axes in (groups.rows, groups.columns, groups.scalars))
         repeat = schedule.integer("repeat")
@@ -204,15 +211,15 @@ class Cost:
     def _lanes(self, node: Expr, tile: _Tile) -> float:
         """How often a node is evaluated, in all programs; lanes beyond an end count too."""
         free = self.facts.free(node)
-        over_columns = bool(free & set(tile.groups.columns))
-        over_rows = bool(free & set(tile.groups.rows))
+        over_columns = not free.isdisjoint(tile.groups.columns)
+        over_rows = not free.isdisjoint(tile.groups.rows)
         total = float(tile.programs)
         if over_rows:
             total *= tile.rows * tile.repeat
         if over_columns:
             total *= tile.block * (1 if tile.groups.columns_in_grid else tile.tiles_across)
-        reduced = self.around.get(node, frozenset()) & free
-        if reduced:
+        around = self.around.get(node)
+        if around and (reduced := around & free):
             extent = self._size(tuple(reduced))
             if not over_columns:
                 extent = _padded(extent, min(tile.block, next_power(extent)))
@@ -235,7 +242,9 @@ class Cost:
         best = 1
         candidates = [(tile.groups.columns, tile.block), (tile.groups.rows, tile.rows)]
         candidates += [(e.attr[1], tile.rows if tile.down else tile.block) for e in self.reduced]
-        steps, varying = self._steps(address)
+        if id(address) not in self._steps_along:  # `facts` keeps it, so that no other gets its number
+            self._steps_along[id(address)] = self._steps(address)
+        steps, varying = self._steps_along[id(address)]
         for axes, reach in candidates:
             run = 1
             for a in reversed(axes):
@@ -274,7 +283,9 @@ class Cost:
         return max(1.0, _SECTOR / run_bytes) * (1.0 + _SHORT_BYTES / run_bytes)
 
     def _size(self, axes: tuple[Axis, ...]) -> int:
-        return size(product(a.extent for a in axes), self.sizes)
+        if axes not in self._sizes:
+            self._sizes[axes] = size(product(a.extent for a in axes), self.sizes)
+        return self._sizes[axes]
 
 
 def _on_columns(root: Expr, columns: tuple[Axis, ...], facts: Facts) -> Expr:

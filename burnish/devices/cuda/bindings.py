@@ -20,6 +20,7 @@ from burnish.errors import EnvironmentProblem
 OLDEST_CUDA = 12000
 _SHARED, _MULTIPROCESSORS, _MAJOR, _MINOR = 97, 16, 75, 76  # CUdevice_attribute; shared: what a block can opt in to
 _NON_BLOCKING, _NO_TIMING, _PORTABLE, _EXTERNAL, _RELAXED = 1, 2, 1, 1, 2
+_LEGACY_STREAM = 1  # the one that copies without a stream go to; ours do not wait for it
 OVERLAPPING = (9, 0)  # capability from which on a launch may begin before the one before it ends
 _USUAL_SHARED_BYTES = 48 << 10
 _AS_IT_IS = nullcontext()
@@ -127,6 +128,7 @@ class BoundDriver:
 
     def upload(self, address: int, host: int, size_bytes: int) -> None:
         self._ask(self._cu.cuMemcpyHtoD(address, host, size_bytes), "copy to the GPU")
+        self._ask(self._cu.cuStreamSynchronize(_LEGACY_STREAM), "wait for the GPU")  # it may be staged, and on its way
 
     def download(self, host: int, address: int, size_bytes: int) -> None:
         self._ask(self._cu.cuMemcpyDtoH(host, address, size_bytes), "copy from the GPU")

@@ -202,3 +202,9 @@ def test_what_stands_in_the_way_of_a_gpu_is_said(monkeypatch: pytest.MonkeyPatch
             count_gpus()
     finally:
         bindings.cache_clear()
+
+
+def test_an_upload_is_complete_at_return(fake: Fake):
+    """From pageable memory the driver returns once the bytes are staged; our streams do not wait for its own."""
+    BoundDriver(1).upload(4096, 8192, 100)
+    assert fake.asked[-2:] == [("cuMemcpyHtoD", 4096, 8192, 100), ("cuStreamSynchronize", 1)]

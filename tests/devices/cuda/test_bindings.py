@@ -157,7 +157,8 @@ def test_every_call_goes_to_the_driver_as_it_should(fake: Fake):
     driver.unload(11), driver.destroy_stream(1), driver.synchronize(1), driver.destroy_event(1)
     driver.wait_for(1, 2), driver.synchronize_event(1), driver.destroy_graph(1)
     assert fake.asked == [
-        ("cuMemFree", 1), ("cuMemFreeHost", 2), ("cuMemcpyHtoD", 1, 2, 3), ("cuMemcpyDtoH", 1, 2, 3),
+        ("cuMemFree", 1), ("cuMemFreeHost", 2),
+        ("cuMemcpyHtoD", 1, 2, 3), ("cuStreamSynchronize", 1), ("cuMemcpyDtoH", 1, 2, 3),
         ("cuMemcpyHtoDAsync", 1, 2, 3, 4), ("cuMemcpyDtoHAsync", 1, 2, 3, 4), ("cuMemcpyDtoDAsync", 1, 2, 3, 4),
         ("cuMemsetD8Async", 1, 0, 2, 3), ("cuModuleUnload", 11), ("cuStreamDestroy", 1), ("cuStreamSynchronize", 1),
         ("cuEventDestroy", 1), ("cuStreamWaitEvent", 2, 1, 0), ("cuEventSynchronize", 1), ("cuGraphExecDestroy", 1),

@@ -204,3 +204,17 @@ def test_the_interface_of_a_result_says_where_it_lies(context: Context):
     result = context({"x": X}, on_device=True)["y"]
     found = result.__cuda_array_interface__
     assert found == {"shape": (64,), "typestr": "<f4", "data": (result.address, False), "version": 3, "stream": None}
+
+
+def test_a_host_array_is_uploaded_and_parts_of_it_are_seen_and_filled() -> None:
+    device, driver = null_cuda()
+    found = device.upload(np.arange(12, dtype=np.int32)[::2])
+    assert found.numpy().tolist() == [0, 2, 4, 6, 8, 10]
+    part = found.part(2, 4)
+    part.fill(np.array([7, 9], np.int32))
+    assert (part.numpy().tolist(), found.numpy().tolist()) == ([7, 9], [0, 2, 7, 9, 8, 10])
+    del found
+    assert driver.held["allocate"] == 1, "a part keeps the whole"
+    del part
+    gc.collect()
+    assert driver.held["allocate"] == 0

@@ -65,6 +65,23 @@ def test_launches_of_a_plan_are_timed_one_by_one_and_together():
     assert not +driver.held
 
 
+def test_a_graph_that_was_timed_is_timed_again_until_shapes_change():
+    device, driver = null_cuda(on_launch=in_numpy)
+    with load(small_plan(), device=device) as engine, engine.create_context() as context:
+        y = device.upload(np.zeros(64, np.float32))
+        context({"x": device.upload(X)}, out={"y": y})
+        for _ in range(3):
+            assert context.time(None, 4) == [2.0] * 4
+        assert (driver.counts["begin_capture"], driver.counts["prepare"]) == (1, 2)
+        x = device.upload(X[:3])
+        context({"x": x}, out={"y": y.part(0, 3)})
+        assert context.time(None, 2) == [2.0] * 2
+        assert (driver.counts["begin_capture"], driver.counts["destroy_graph"]) == (2, 1)
+        assert np.array_equal(y.numpy()[:3], 2 * X[:3] + W[:3])
+        del x, y
+    assert not +driver.held
+
+
 def branching() -> Plan:
     """y = 2 * x if c else x * x."""
     sides = (kernel("double", 0, 1),), (kernel("square", 0, 1, launch=1),)

@@ -162,10 +162,12 @@ class RandomGraph:
         self.add("Softmax", [x], self.values[x], axis=int(self.random.integers(len(self.values[x]))))
 
     def make_norm(self) -> None:
-        """Of a row that surely varies: where the variance vanishes, any rounding is an answer."""
         x = self.source(lambda s: s[-1] >= 5)
-        if x is None:
-            return
+        if x is not None:
+            self.normalize(x)
+
+    def normalize(self, x: str) -> None:
+        """A row that surely varies: where the variance vanishes, any rounding is an answer."""
         width = self.values[x][-1]
         varied = self.constant(self.random.permutation(np.linspace(-2, 2, width)).astype(np.float32))
         x = self.add("Add", [self.add("Tanh", [x], self.values[x]), varied], self.values[x])

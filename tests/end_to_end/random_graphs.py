@@ -22,6 +22,8 @@ MOST_ELEMENTS = 4096
 class RandomGraph:
     """Grows a graph node by node; every value is f32 of a known shape and stays near unit scale."""
 
+    often: tuple[str, ...] = ()  # makers to be picked more often: one more time for each that is named
+
     def __init__(self, seed: int, nodes: int) -> None:
         self.random = np.random.default_rng(seed)
         self.nodes: list[onnx.NodeProto] = []
@@ -31,6 +33,7 @@ class RandomGraph:
         self.inputs = {name: self.some_shape() for name in ("a", "b")[: self.pick((1, 2))]}
         self.values.update(self.inputs)
         makers = [getattr(self, name) for name in dir(self) if name.startswith("make_")]
+        makers += [getattr(self, name) for name in self.often]
         while len(self.nodes) < nodes:
             self.pick(makers)()
 

@@ -51,6 +51,10 @@ def count(sizes: Shape) -> int:
 
 
 class SymbolicGraph(RandomGraph):
+    """Joins and views come often: where tensors share memory is where lowering decides most."""
+
+    often = (*["make_concat"] * 6, *["make_split", "make_reshape", "make_transpose", "make_unary"] * 2, "make_conv")
+
     def __init__(self, seed: int, nodes: int) -> None:
         self.symbols: dict[str, Symbol] = {}
         super().__init__(seed, nodes)

@@ -48,7 +48,7 @@ def run_model(
 
 
 def run_program(program: Program, feeds: Mapping[str, Array], target: Target, choose: Choose) -> dict[str, Array]:
-    """Every launch, in order, on numpy memory filled with garbage."""
+    """Every launch, in order, on numpy memory that holds no numbers."""
     sizes = {
         str(dim): feeds[spec.name].shape[axis]
         for spec in program.inputs
@@ -56,7 +56,7 @@ def run_program(program: Program, feeds: Mapping[str, Array], target: Target, ch
         if str(dim) in program.symbols
     }
     memory = {
-        s.number: np.full(max(evaluate(s.size_bytes, sizes), 1), 0xB7, np.uint8)
+        s.number: np.full(max(evaluate(s.size_bytes, sizes), 1), 0xFF, np.uint8)
         for s in program.storages
         if s.kind != "constant"
     }

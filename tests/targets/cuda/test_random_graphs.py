@@ -1,0 +1,48 @@
+"""Random graphs of symbolic sizes for a GPU, every kernel in Triton's interpreter under some schedule of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from burnish.lower.schedule import Schedule
+from burnish.lower.task import Kernel
+from burnish.target import Target
+from tests.end_to_end.oracle import answers, session
+from tests.end_to_end.random_symbolic import SymbolicGraph
+from tests.targets.cuda.whole_program import run_model
+
+CHIPS = ("sm_75", "sm_80", "sm_90a", "sm_100")
+
+
+def check(seed: int, nodes: int) -> None:
+    graph = SymbolicGraph(seed, nodes)
+    model, feeds = graph.model().SerializeToString(), graph.some_feeds()
+    dice = random.Random(seed)
+    chip = dice.choice(CHIPS)
+
+    def choose(kernel: Kernel, found: Sequence[Schedule]) -> Schedule:
+        del kernel
+        return dice.choice([found[0], *found])
+
+    got = run_model(model, feeds, profile=graph.profile(), target=Target("cuda", chip), choose=choose)
+    for name, want in answers(session(model), feeds).items():
+        scale = max(float(np.abs(want).max(initial=0)), 1.0)
+        np.testing.assert_allclose(
+            got[name], want, rtol=1e-4, atol=3e-5 * scale, err_msg=f"seed {seed}, {chip}: {name}"
+        )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_graphs_give_the_answers_of_onnx_runtime(seed: int) -> None:
+    check(seed, nodes=10 + 3 * seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(4))
+def test_many_random_graphs_give_the_answers_of_onnx_runtime(block: int) -> None:
+    for seed in range(3000 + 20 * block, 3020 + 20 * block):
+        check(seed, nodes=10 + seed % 40)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,15 +124,17 @@ class Prepared:
 def run(cases: Sequence[Case], options: argparse.Namespace, results: Results) -> None:
     """Build and load these cases side by side, then check and measure one after the other."""
 
-    def attempt(case: Case) -> Prepared | None:
+    def attempt(case: Case, step: Callable[..., Any], *given: Any) -> Any:
         try:
-            return prepare(case, options, results)
+            return step(case, *given, options, results)
         except Exception as error:
             results.add(case, "problem", precision=options.precision, problem=f"{type(error).__name__}: {error}"[:2000])
             return None
 
-    with ThreadPoolExecutor(len(cases)) as pool:
-        ready = [p for p in pool.map(attempt, cases) if p is not None]
+    with ThreadPoolExecutor(len(cases)) as pool:  # all are built, and tuned, before the first peer uses the GPU
+        built = list(pool.map(lambda case: attempt(case, build), cases))
+        made = [(case, facts) for case, facts in zip(cases, built) if facts is not None]
+        ready = [p for p in pool.map(lambda one: attempt(one[0], loaded, one[1]), made) if p is not None]
     try:
         for prepared in ready:
             measure(prepared, options, results)
@@ -142,16 +144,12 @@ def run(cases: Sequence[Case], options: argparse.Namespace, results: Results) ->
                 found.close()
 
 
-def prepare(case: Case, options: argparse.Namespace, results: Results) -> Prepared:
-    """A plan is built, and every contender loaded."""
-    model = exported(case.model, options)
-    plan = options.out / f"{case.name}-{options.precision}.plan"
-    built = build(case, model, plan, options)
-    results.add(case, "build", precision=options.precision, **built)
+def loaded(case: Case, built: Mapping[str, Any], options: argparse.Namespace, results: Results) -> Prepared:
+    """Every contender, and what is right."""
     np.savez(inputs_of(case, options), **case.inputs())
-    reference = expected(case, model, options.out)
+    reference = expected(case, exported(case.model, options), options.out)
     names = ("burnish", *filter(None, options.peers.split(",")))
-    return Prepared(case, built.get("floor"), [contender(name, case, plan, options) for name in names], reference)
+    return Prepared(case, built.get("floor"), [contender(name, case, options) for name in names], reference)
 
 
 def measure(prepared: Prepared, options: argparse.Namespace, results: Results) -> None:
@@ -166,6 +164,10 @@ def measure(prepared: Prepared, options: argparse.Namespace, results: Results) -
         layers = contenders[0].ask({"layers": True})["layers"]
         results.add(case, "layers", precision=options.precision, layers=layers)
         print_layers(layers)
+
+
+def plan_of(case: Case, options: argparse.Namespace) -> Path:
+    return Path(options.out) / f"{case.name}-{options.precision}.plan"
 
 
 def inputs_of(case: Case, options: argparse.Namespace) -> Path:
@@ -183,11 +185,11 @@ def exported(model: str, options: argparse.Namespace) -> Path:
     return path
 
 
-def build(case: Case, model: Path, plan: Path, options: argparse.Namespace) -> dict[str, Any]:
+def build(case: Case, options: argparse.Namespace, results: Results) -> dict[str, Any]:
     """A plan, built in a process of its own; what it says of it."""
     spec = {
-        "model": str(model),
-        "plan": str(plan),
+        "model": str(exported(case.model, options)),
+        "plan": str(plan_of(case, options)),
         "shapes": case.shapes,
         "target": options.target,
         "precision": options.precision,
@@ -201,16 +203,18 @@ def build(case: Case, model: Path, plan: Path, options: argparse.Namespace) -> d
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, env=environment())
     if done.returncode != 0:
         raise RuntimeError(f"the build failed: {log.read_text(encoding='utf-8')[-1500:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    built = dict(json.loads(done.stdout.splitlines()[-1]))
+    results.add(case, "build", precision=options.precision, **built)
+    return built
 
 
-def contender(name: str, case: Case, plan: Path, options: argparse.Namespace) -> Process:
+def contender(name: str, case: Case, options: argparse.Namespace) -> Process:
     """A system in a process of its own, loaded. Torch is asked about full sequences alone: it gets no mask."""
     masks = case.inputs().get("attention_mask")
     rows = [n for n in case.checked_rows if name == "burnish" or masks is None or bool(masks[n].all())]
     spec = {
         "system": name,
-        "plan": str(plan),
+        "plan": str(plan_of(case, options)),
         "inputs": str(inputs_of(case, options)),
         "device": options.device,
         "precision": options.precision,

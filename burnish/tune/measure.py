@@ -60,7 +60,7 @@ def make_measure(device: Device, threads: int | None = None, explain: Callable[[
             contexts = [_context(stack, plan, device, threads) for plan in plans]
             answers = stack.enter_context(Answers(trial))
             answers.upload(device)
-            with turn(device.identity, say):
+            with turn(f"measures-{device.identity}", say):
                 apart = _differences(trial, answers, contexts)
                 turns = _race([c for c, off in zip(contexts, apart) if off <= 1])
         left = iter(turns)

@@ -25,6 +25,7 @@ from burnish.tune.entry import Entry
 from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Measure, make_measure
 from burnish.tune.search import Explain, Progress, Search, tune
+from burnish.tune.turn import turn_to_change
 
 SAVE_EVERY_S = 5.0
 HIGHEST_LEVEL = len(COUNTS) - 1
@@ -123,10 +124,11 @@ class Tuner:
         """Write what was measured into the file, beside what others have written there since it was read."""
         if self.path is None or not self._fresh:
             return
-        present = TimingCache.load(self.path, must_exist=False)
-        for entry in self._fresh.values():
-            present.replace(entry)
-        present.save(self.path)
+        with turn_to_change(self.path):
+            present = TimingCache.load(self.path, must_exist=False)
+            for entry in self._fresh.values():
+                present.replace(entry)
+            present.save(self.path)
         self._fresh, self._saved_at = {}, self.clock()
 
     def _keep(self, entry: Entry) -> None:

@@ -1,30 +1,37 @@
-"""Turns: one measurement at a time on a device, whichever processes and users measure on it.
+"""Turns: one measurement at a time on a device, one change at a time of a file, whatever processes are at it.
 
-A lock of the operating system on an empty file in the temporary directory, named after the device. It opens when its
-process ends, however that ends. The file stays: all who wait must wait for the same one.
+A lock of the operating system on an empty file in the temporary directory, named after what it is for. It opens when
+its process ends, however that ends. The file stays: all who wait must wait for the same one.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 MODE = 0o444  # to lock a file, its readers need not write
 
 
 def turn_file(identity: str) -> Path:
-    """Where the lock of a device lies."""
-    return Path(tempfile.gettempdir()) / f"burnish-measures-{re.sub('[^0-9A-Za-z]+', '-', identity)}.lock"
+    """Where the lock lies."""
+    return Path(tempfile.gettempdir()) / f"burnish-{re.sub('[^0-9A-Za-z]+', '-', identity)}.lock"
+
+
+def turn_to_change(path: Path) -> AbstractContextManager[None]:
+    """Inside, no other build changes the file, which need not exist."""
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    return turn(f"changes-{name}", lambda line: None)
 
 
 @contextmanager
 def turn(identity: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Inside, nobody else measures on the device. Ctrl-C ends the waiting.
+    """Inside, nobody else has the turn. Ctrl-C ends the waiting.
 
     identity: what every process calls the device
     say:      gets a line if somebody else is at it, or if turns cannot be taken here

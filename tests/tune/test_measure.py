@@ -116,7 +116,7 @@ def test_kernels_run_in_a_turn_and_a_build_says_once_that_it_waits(monkeypatch: 
         inside.pop()
 
     def seen(contexts: object) -> list[list[float]]:
-        assert inside == ["cpu"]
+        assert inside == ["measures-cpu"]
         return [[1.0]]
 
     monkeypatch.setattr(measure, "turn", turn)

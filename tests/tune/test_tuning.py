@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,27 @@ def test_what_is_measured_is_saved_as_it_goes(tmp_path: Path) -> None:
 
     tuner(path, measure=measure, clock=lambda: float(next(ticks))).choose(program(), V3)
     assert seen == list(range(len(seen)))
+
+
+def test_builds_that_share_a_file_lose_nothing_of_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.cache"
+    load = TimingCache.load
+
+    def slow(path: Path, *, must_exist: bool = True) -> TimingCache:
+        found = load(path, must_exist=must_exist)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(TimingCache, "load", staticmethod(slow))
+
+    def keep(number: int) -> None:
+        made = tuner(path)
+        made._keep(entry(task=f"{number:032x}"))
+        made.save()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, range(8)))
+    assert len(load(path)) == 8
 
 
 def test_a_cache_object_grows_in_place() -> None:

@@ -103,7 +103,7 @@ def test_the_file_is_for_all_users_and_nobody_can_write_it(tmp_path: Path) -> No
     finally:
         os.umask(before)
     place = turn_file("cuda:0/../x")
-    assert place.parent == tmp_path and place.name == "burnish-measures-cuda-0-x.lock"
+    assert place.parent == tmp_path and place.name == "burnish-cuda-0-x.lock"
     assert stat.S_IMODE(place.stat().st_mode) == 0o444
 
 

@@ -232,8 +232,8 @@ def epilogue_index(body: Body, template: Tensor) -> tuple[dict[Axis, int], str]:
     if len(loads) != 1:
         return {}, f"it is read at {len(loads)} places"
     (load,) = loads
-    if any(e.op == "reduce" and load in walk(e.args[0]) for e in walk(body.expr)):
-        return {}, "its consumer reduces over it"
+    if _has_reduce(body.expr):  # over it, or of something else that each element would compute again
+        return {}, "its consumer reduces"
     found: dict[Axis, int] = {}
     for position, (index, extent) in enumerate(zip(load.args, template.shape)):
         form = linear(index)

@@ -17,6 +17,7 @@ from burnish.errors import UserError
 from burnish.lower.abilities import Abilities
 from burnish.lower.program import plan_memory
 from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, each_launch
+from burnish.ops.expr import walk
 from tests.lower.run_program import Run
 
 Array = np.ndarray[Any, Any]
@@ -149,6 +150,13 @@ def test_bias_and_gelu_become_the_epilogue_of_a_matrix_product() -> None:
     text = "m (float[2,5,16] x) => (float[2,5,32] y) { h = MatMul(x, w) b = Add(h, c) y = Gelu(b) }"
     program = check(model(text, {"w": (16, 32), "c": (32,)}))
     assert kinds(program) == {"Contraction": 1}
+
+
+def test_a_product_scaled_by_a_whole_tensors_maximum_does_not_reduce_in_its_epilogue() -> None:
+    text = "m (float[5,16] x, float[3,4] z) => (float[5,32] y) { h = MatMul(x, w) m = ReduceMax(z) y = Mul(h, m) }"
+    program = check(model(text, {"w": (16, 32)}))
+    (product,) = (x.kernel for x in each_launch(program.steps) if isinstance(x.kernel, Contraction))
+    assert not any(e.op == "reduce" for store in product.stores for e in walk(store.value))
 
 
 def test_head_splits_and_transposes_of_attention_copy_nothing() -> None:

@@ -64,15 +64,7 @@ def test_a_process_that_is_killed_gives_its_turn_away() -> None:
         assert process.wait() == -signal.SIGKILL
 
 
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """Also where the tests run in the background of a shell, which tells them to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_ends_the_waiting(heeds_ctrl_c: None) -> None:
+def test_ctrl_c_ends_the_waiting() -> None:
     with holder("gpu") as process:
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
         with pytest.raises(KeyboardInterrupt), turn("gpu", lambda line: timer.start()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import onnx_ir as ir
 
 from burnish.lower.placement import splitting_index
+from burnish.ops.branches import subgraphs
 from burnish.ops.definition import (
     Attention,
     Compute,
@@ -162,16 +163,6 @@ def captured(node: ir.Node) -> list[ir.Value]:
     for graph in subgraphs(node):
         visit(graph, set())
     return list(found)
-
-
-def subgraphs(node: ir.Node) -> list[ir.Graph]:
-    graphs: list[ir.Graph] = []
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            graphs.append(attribute.as_graph())
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            graphs.extend(attribute.as_graphs())
-    return graphs
 
 
 def _reachable(scope: Scope) -> Iterator[Tensor]:

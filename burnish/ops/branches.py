@@ -1,10 +1,21 @@
-"""The two sides of an If."""
+"""Graphs inside a node: those of any, and the two sides of an If."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
 from burnish.ops.infer import Inferred
+
+
+def subgraphs(node: ir.Node) -> list[ir.Graph]:
+    """The graphs among a node's attributes."""
+    found: list[ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            found.append(attribute.as_graph())
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            found += attribute.as_graphs()
+    return found
 
 
 def sides_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph]:

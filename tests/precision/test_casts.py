@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.ops.branches import sides_of
-from burnish.precision.casts import Casts, subgraphs
+from burnish.ops.branches import sides_of, subgraphs
+from burnish.precision.casts import Casts
 from tests.precision.graphs import parse
 
 TEXT = """m (float[3] x, bool p) => (float[3] y) {

@@ -37,6 +37,13 @@ def tolerance(dtype: np.dtype[Any], depth: int, amplification: float = 1.0) -> f
     return 16 * float(np.finfo(dtype).eps) * float(max(depth, 1)) ** 0.5 * amplification
 
 
+def assert_random_graph(got: Mapping[str, Array], want: Mapping[str, Array], place: str) -> None:
+    """f32 answers of a small random graph, of any depth and content, are right; `place`: its seed, for the message."""
+    for name, reference in want.items():
+        scale = max(float(np.abs(reference).max(initial=0)), 1.0)
+        np.testing.assert_allclose(got[name], reference, rtol=1e-4, atol=3e-5 * scale, err_msg=f"{place}: {name}")
+
+
 def assert_near(got: Mapping[str, Array], want: Mapping[str, Array], relative: float, least: float = COSINE) -> None:
     """Names, shapes and dtypes are equal, integers too; floats to `relative` of the largest, and in direction."""
     assert list(got) == list(want)

@@ -9,7 +9,7 @@ import pytest
 
 import burnish
 from burnish.devices.cpu import Cpu, CpuMemory
-from tests.end_to_end.oracle import answers, session
+from tests.end_to_end.oracle import answers, assert_random_graph, session
 from tests.end_to_end.random_symbolic import SymbolicGraph
 
 RUNS = 4
@@ -42,11 +42,7 @@ def check(seed: int, nodes: int) -> None:
             expected = answers(oracle, feeds)
             with engine.create_context() as context:
                 got = context(feeds, out={name: nothing(want) for name, want in expected.items()})
-            for name, want in expected.items():
-                scale = max(float(np.abs(want).max(initial=0)), 1.0)
-                np.testing.assert_allclose(
-                    got[name], want, rtol=1e-4, atol=3e-5 * scale, err_msg=f"seed {seed}: {name}"
-                )
+            assert_random_graph(got, expected, f"seed {seed}")
 
 
 @pytest.mark.parametrize("seed", range(16))

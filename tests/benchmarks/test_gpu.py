@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import burnish
+from burnish.tune import TimingCache
 from tests.small_model import small_model
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -138,3 +139,10 @@ def test_a_system_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch):
     hung = turns.Process("torch-default", [sys.executable, "-c", "import time; time.sleep(60)"], {}, os.environ)
     assert "exit code -9" in hung.problem
     hung.close()
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "caches").glob("*.cache")), ids=lambda path: path.stem)
+def test_a_committed_cache_is_canonical_and_of_one_device(path: Path) -> None:
+    cache = TimingCache.load(path)
+    assert cache.to_bytes() == path.read_bytes()
+    assert len({(e.key.target, e.key.device) for e in cache}) == 1

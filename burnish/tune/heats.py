@@ -20,7 +20,7 @@ from burnish.tune.task import Task
 from burnish.tune.trial import Trial
 
 AT_ONCE = 16
-LOST = "E524"  # the GPU: nothing more can be measured
+LOST = "E524"  # the device: nothing more can be measured in this process
 PACKERS = 8  # threads that make candidates' plans
 
 

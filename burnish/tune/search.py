@@ -21,13 +21,12 @@ from burnish.tune.cache import TimingCache
 from burnish.tune.candidates import candidates
 from burnish.tune.contents import Contents
 from burnish.tune.entry import Entry
-from burnish.tune.heats import run_heats
+from burnish.tune.heats import LOST, run_heats
 from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
 from burnish.tune.measure import Measure
 from burnish.tune.task import Task
 from burnish.tune.trial import make_trial
 
-DEVICE_LOST = "E524"  # nothing more can be measured in this process
 FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
 Explain = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
@@ -79,7 +78,7 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
         rest = _left(found.missing)
         found.notes.append(f"{target}: tuning was interrupted; {rest}; the build goes on, Ctrl-C once more ends it")
     except BurnishError as error:
-        if error.code != DEVICE_LOST:
+        if error.code != LOST:
             raise
         lost = f"the device was lost while {task.summary} ({task.digest[:12]}) was timed"
         found.notes.append(f"{target}: {lost}; {_left(found.missing)}")
@@ -98,7 +97,7 @@ def _tune_task(
         trial = make_trial(program, task, target, search.contents)
         winner = run_heats(trial, _offered(task, target, search), target, search.measure, found.notes.append)
     except BurnishError as error:
-        if error.code == DEVICE_LOST:
+        if error.code == LOST:
             raise
         found.notes.append(f"{target}: {task.summary} cannot be timed, the cost model chose: {error.what}")
         return None

@@ -19,11 +19,11 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from burnish.devices.machine import best_target
+from burnish.devices.cpu.processor import best_target
 from burnish.dtypes import DType
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import AttentionTask, Contraction, Kernel, Slot, Store
-from burnish.ops.expr import Axis, acc, axis, binary, const, load
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Slot, Store
+from burnish.ops.language.expr import Axis, acc, axis, binary, const, load
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.codegen import compile_module, target_machine

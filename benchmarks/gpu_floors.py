@@ -62,9 +62,9 @@ def launch_work(launches: Iterable[LaunchSpec], values: Mapping[str, int]) -> li
 
 def model_floor(case: Case, folder: Path, precision: str, target: str) -> Floor:
     """Of what the model is lowered to, nothing compiled."""
-    from burnish.analysis import analyze
-    from burnish.lower.task import each_launch
-    from burnish.lower.work import flops, slot_bytes
+    from burnish.building.analyze import analyze
+    from burnish.kernels.task import each_launch
+    from burnish.kernels.work import flops, slot_bytes
     from burnish.precision.precision import parse_precision
     from burnish.target import parse_target
     from burnish.targets import backend

@@ -3,7 +3,7 @@
     python benchmarks/run.py                  examples/digits.onnx and every benchmarks/models/*.onnx
     python benchmarks/run.py resnet50.onnx --shapes input:1x3x224x224 --against onnxruntime,openvino --threads 2
 
-Every system runs in its own process, asked in turns (burnish.bench). A dynamic input without a shape is taken at 1.
+Every system runs in its own process, asked in turns (burnish.measuring). A dynamic input without a shape is taken at 1.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from cpu_kernels import multiply_adds
 
 import burnish
-from burnish.bench import Contender, Report
 from burnish.cli.parse_shapes import parse_shapes
-from burnish.devices.machine import best_target, core_count
-from burnish.verify.data_sets import load_cases
+from burnish.devices.cpu.processor import best_target, core_count
+from burnish.measuring import Contender, Report
+from burnish.verification.data_sets import load_cases
 
 FOLDER = Path(__file__).parent
 

@@ -14,17 +14,15 @@ Names are imported when they are first used, so that a process that only runs a 
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from burnish.bench import bench as bench
-    from burnish.build import build as build
+    from burnish.building import build
     from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError
+    from burnish.measuring import bench
     from burnish.plan import Plan
     from burnish.runtime import Context, Engine, load
-    from burnish.verify import verify as verify
+    from burnish.verification import verify
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,33 +48,14 @@ _PLACES = {
     "InternalError": "burnish.errors",
     "Plan": "burnish.plan",
     "UserError": "burnish.errors",
+    "bench": "burnish.measuring",
+    "build": "burnish.building",
     "load": "burnish.runtime",
+    "verify": "burnish.verification",
 }
-_ACTIONS = ("bench", "build", "verify")  # a room and its one function share a name: the room can be called
-
-
-class _Action(ModuleType):
-    """A module that is called like the function of its own name in it."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return vars(self)[self.__name__.rpartition(".")[2]](*arguments, **options)
-
-
-class _Package(ModuleType):
-    """Turns `burnish.build` (and its kin) into an action, whichever import loads it first."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _ACTIONS and isinstance(value, ModuleType):
-            value.__class__ = _Action
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ACTIONS:
-        return importlib.import_module(f"burnish.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module 'burnish' has no attribute '{name}'")
     value = getattr(importlib.import_module(_PLACES[name]), name)

@@ -1,7 +1,9 @@
-"""`import burnish` is light; its names arrive when they are used; rooms that share a function's name can be called."""
+"""`import burnish` is light; its names arrive when they are used; its functions are ordinary ones."""
 
 from __future__ import annotations
 
+import inspect
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -34,25 +36,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         burnish.biuld  # noqa: B018
 
 
-@pytest.mark.parametrize(
-    "first", ["import burnish.{0}", "from burnish.{0} import {0}", "import burnish; burnish.{0}", ""]
-)
-def test_a_room_can_be_called_whichever_import_comes_first(first: str) -> None:
-    program = "".join(
-        f"""
-{first.format(name)}
-import burnish, importlib
-from burnish import {name} as direct
-module = importlib.import_module("burnish.{name}")
-assert callable(burnish.{name}) and callable(direct) and callable(module) and callable(module.{name})
-"""
-        for name in ("bench", "build", "verify")
-    )
-    run(program)
-
-
-def test_calling_a_room_calls_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    import burnish.verify
-
-    monkeypatch.setattr(burnish.verify, "verify", lambda *arguments, **options: (arguments, options))
-    assert burnish.verify("a", b=1) == (("a",), {"b": 1})  # type: ignore[operator]
+@pytest.mark.parametrize("name", ["bench", "build", "verify"])
+def test_a_function_of_the_package_is_an_ordinary_function(name: str) -> None:
+    function = getattr(burnish, name)
+    assert inspect.isfunction(function)
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert any(p.kind is not p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())

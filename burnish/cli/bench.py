@@ -15,7 +15,7 @@ from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
-    from burnish.bench import Report
+    from burnish.measuring import Report
 
 
 def bench(
@@ -42,7 +42,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, layers included.")] = False,
 ) -> None:
     """Measure a plan's latency, load time and memory, in a process of its own."""
-    import burnish.bench as room
+    import burnish.measuring as room
 
     bound = parse_shapes(shapes or ())
     options = room.Options(

@@ -34,7 +34,7 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
         return _stored(path)
     import onnx
 
-    from burnish.analysis import analyze
+    from burnish.building.analyze import analyze
     from burnish.importers.export import export_model
 
     found = analyze(path, shapes=parse_shapes(shapes))
@@ -52,7 +52,7 @@ def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str
             why="rules speak while a plan is built",
             hint="burnish inspect graph MODEL.onnx --why RULE NODE",
         )
-    from burnish.analysis import analyze
+    from burnish.building.analyze import analyze
 
     report = analyze(path, shapes=parse_shapes(shapes)).passes
     found = report.why("" if rule == "*" else rule, "" if node == "*" else node)

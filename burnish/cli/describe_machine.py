@@ -12,8 +12,15 @@ from typing import Any
 
 from burnish import __version__
 from burnish.cli.output import format_bytes
-from burnish.devices.machine import available_bytes, best_target, core_count, memory_bytes, processor_name, supports
-from burnish.devices.probe import GpuReport, find_gpus
+from burnish.devices.cpu.processor import (
+    available_bytes,
+    best_target,
+    core_count,
+    memory_bytes,
+    processor_name,
+    supports,
+)
+from burnish.devices.cuda.probe import GpuReport, find_gpus
 from burnish.errors import EnvironmentProblem
 from burnish.settings import settings
 from burnish.target import ARCHITECTURES, EXTENSIONS, LEVELS, Target

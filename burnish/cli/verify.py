@@ -15,7 +15,7 @@ from burnish.cli.progress import progress
 if TYPE_CHECKING:
     from burnish.plan import Plan
     from burnish.plan.manifest import SymbolRange
-    from burnish.verify import Report
+    from burnish.verification import Report
 
 
 def verify(
@@ -45,7 +45,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare every output of a plan with ONNX Runtime's; exit 1 past the tolerance."""
-    from burnish.verify import verify as compare_all
+    from burnish.verification import verify as compare_all
 
     bound = parse_shapes(shapes or ())
     with progress() as advance:

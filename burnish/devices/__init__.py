@@ -1,4 +1,4 @@
-"""Devices: where plans run. `Device` is what the runtime asks for; cpu.py, cuda/ and null.py have one each.
+"""Devices: where plans run. `Device` is what the runtime asks for; cpu/, cuda/ and null/ have one each.
 
 A device *installs* a plan's variant (code and constants, shared), and an installed variant opens *sessions*: one
 caller's memory and queue of work. What differs between a processor and a GPU stays behind these protocols: the runtime

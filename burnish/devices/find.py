@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from burnish.devices import Device
-from burnish.devices.cpu import Cpu
+from burnish.devices.cpu.device import Cpu
 from burnish.errors import BurnishError, UserError
 
 

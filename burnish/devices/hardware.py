@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from burnish.devices import Device
-from burnish.devices.machine import core_count, processor_name, supports
-from burnish.devices.probe import Gpu, find_gpus
+from burnish.devices.cpu.processor import core_count, processor_name, supports
+from burnish.devices.cuda.probe import Gpu, find_gpus
 from burnish.settings import settings
 from burnish.target import Target
 
@@ -21,7 +21,7 @@ def device_name(target: Target) -> str | None:
 def find_device(target: Target) -> Device:
     """The device that `device_name` names. E833 .. E836 if a GPU cannot be had after all."""
     if target.kind == "cpu":
-        from burnish.devices.cpu import Cpu
+        from burnish.devices.cpu.device import Cpu
 
         return Cpu()
     from burnish.devices.cuda import Cuda

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from burnish.devices.machine import best_target, pays
+from burnish.devices.cpu.processor import best_target, pays
 from burnish.target import Target, parse_target
 
 

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from burnish.dims import symbols
 from burnish.errors import UserError
-from burnish.ops.infer import input_dim
+from burnish.ops.inference.infer import input_dim
 
 Shape = Sequence[int]
 Range = tuple[Shape, Shape, Shape]

@@ -12,9 +12,9 @@ from collections import Counter
 
 from burnish.dims import Dim, product
 from burnish.lower.scope import Body, Form, is_constant
-from burnish.ops import expr as ex
-from burnish.ops.definition import Conv, Tensor
-from burnish.ops.expr import Expr, substitute, walk
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Conv, Tensor
+from burnish.ops.language.expr import Expr, substitute, walk
 
 
 def why_no_term(form: Form, other: Form) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 
 from burnish.dims import Dim, product, symbols
 from burnish.dtypes import DType
+from burnish.kernels.task import Storage
 from burnish.lower.placement import Placement, dense_strides
-from burnish.lower.task import Storage
-from burnish.ops.definition import Tensor
+from burnish.ops.language.definition import Tensor
 
 Halo = tuple[tuple[int, int], ...]  # zeros kept before and after each axis
 CACHE_LINE_BYTES = 64

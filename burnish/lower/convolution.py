@@ -15,17 +15,17 @@ import numpy as np
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.kernels.task import Contraction, Term, Window
 from burnish.lower.buffers import Buffers, content
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots, without_units
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction, Term, Window
 from burnish.lower.wants import needed_zeros
-from burnish.ops import expr as ex
-from burnish.ops.definition import Conv, Tensor
-from burnish.ops.expr import Axis, Expr, axis, fresh_axis
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Conv, Tensor
+from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis
 
 
 def is_depthwise(form: Conv) -> bool:

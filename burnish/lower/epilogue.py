@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from burnish.dtypes import DType
+from burnish.kernels.task import Store
 from burnish.lower.fuse import epilogue_index
 from burnish.lower.kernels import Slots, bind_loads, flat_index
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body
-from burnish.lower.task import Store
-from burnish.ops import expr as ex
-from burnish.ops.definition import Tensor
-from burnish.ops.expr import Expr, substitute, substitute_axes
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Tensor
+from burnish.ops.language.expr import Expr, substitute, substitute_axes
 
 Place = Callable[[Expr], Placement | Expr]
 

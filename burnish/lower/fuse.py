@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from burnish.dims import Dim, evaluate
 from burnish.lower.add_products import depth_of, why_no_term, why_not_added
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
-from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
-from burnish.ops.expr import COSTLY, Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
+from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.language.expr import COSTLY, Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
 
 MAX_NODES = 400  # of one expression: bounds compile time
 MAX_LOADS = 16  # distinct tensors in one kernel

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate
-from burnish.lower.abilities import Abilities
+from burnish.kernels.abilities import Abilities
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.fuse import Fusion, usual_size
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, Scope, is_constant
 from burnish.lower.wants import Wants, unviewed
-from burnish.ops import expr as ex
-from burnish.ops.definition import Concat, Conv, Tensor
-from burnish.ops.expr import Axis, Expr, walk
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Concat, Conv, Tensor
+from burnish.ops.language.expr import Axis, Expr, walk
 
 
 @dataclass(eq=False)

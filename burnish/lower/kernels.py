@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.kernels.task import Binding, Slot, Store
 from burnish.lower.placement import Placement
-from burnish.lower.task import Binding, Slot, Store
-from burnish.ops import expr as ex
-from burnish.ops.expr import Axis, Expr, Linear, axis, fresh_axis, linear, load, substitute, walk
+from burnish.ops.language import expr as ex
+from burnish.ops.language.expr import Axis, Expr, Linear, axis, fresh_axis, linear, load, substitute, walk
 
 
 @dataclass(eq=False)

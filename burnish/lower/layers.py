@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from burnish.dims import Dim
+from burnish.kernels.task import AttentionTask, RecurrentTask
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.scope import is_constant
-from burnish.lower.task import AttentionTask, RecurrentTask
-from burnish.ops.definition import Attention, Recurrent, Tensor
+from burnish.ops.language.definition import Attention, Recurrent, Tensor
 
 Placed = Callable[[Tensor], Placement]
 

@@ -9,7 +9,8 @@ import onnx_ir as ir
 
 from burnish.dims import symbols
 from burnish.dtypes import DType
-from burnish.lower.abilities import Abilities
+from burnish.kernels.abilities import Abilities
+from burnish.kernels.task import Branch, Fail, Kernel, Launch, Loops, Step, Store, canonical, share_reductions
 from burnish.lower.add_products import without_term
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.convolution import add_term, convolution_body, has_template, lower_convolution, phases
@@ -22,14 +23,13 @@ from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
-from burnish.lower.task import Branch, Fail, Kernel, Launch, Loops, Step, Store, canonical, share_reductions
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.lower.winograd import choose_transform, lower_winograd
-from burnish.ops import expr as ex
 from burnish.ops.branches import sides_agree, sides_of
-from burnish.ops.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
-from burnish.ops.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
-from burnish.ops.infer import Inferred
+from burnish.ops.inference.infer import Inferred
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.language.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
 
 
 @dataclass(eq=False)

@@ -6,15 +6,15 @@ import numpy as np
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.kernels.task import Contraction
 from burnish.lower.buffers import Buffers, content
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction
-from burnish.ops import expr as ex
-from burnish.ops.definition import MatMul, Tensor
-from burnish.ops.expr import Axis, Expr, axis
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import MatMul, Tensor
+from burnish.ops.language.expr import Axis, Expr, axis
 
 
 def accumulator(dtype: DType) -> DType:

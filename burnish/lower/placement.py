@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
-from burnish.lower.task import Binding, Slot
-from burnish.ops.expr import Expr, Operand, axis, fresh_axis, linear
+from burnish.kernels.task import Binding, Slot
+from burnish.ops.language.expr import Expr, Operand, axis, fresh_axis, linear
 
 Shape = tuple[Dim, ...]
 

@@ -9,14 +9,15 @@ import onnx_ir as ir
 from burnish.dims import bounds, symbols
 from burnish.dtypes import DType
 from burnish.errors import UserError
-from burnish.lower.abilities import Abilities
-from burnish.lower.arena import Arena, Lifetime, plan_arena
+from burnish.kernels.abilities import Abilities
+from burnish.kernels.arena import Arena
+from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef
 from burnish.lower.buffers import Buffers
 from burnish.lower.lowering import Lowering, ScopeLowering
 from burnish.lower.placement import Placement
-from burnish.lower.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef
-from burnish.ops.definition import Tensor
-from burnish.ops.infer import Inferred
+from burnish.lower.plan_arena import Lifetime, plan_arena
+from burnish.ops.inference.infer import Inferred
+from burnish.ops.language.definition import Tensor
 
 
 def lower(

@@ -9,10 +9,10 @@ import onnx_ir as ir
 
 from burnish.dtypes import DType
 from burnish.errors import UserError
+from burnish.kernels.task import ReferenceStep, TensorRef
 from burnish.lower.placement import Placement
 from burnish.lower.scope import StepForm, captured
-from burnish.lower.task import ReferenceStep, TensorRef
-from burnish.ops.definition import Tensor
+from burnish.ops.language.definition import Tensor
 
 
 def lower_reference(

@@ -13,7 +13,8 @@ import onnx_ir as ir
 
 from burnish.lower.placement import splitting_index
 from burnish.ops.branches import subgraphs
-from burnish.ops.definition import (
+from burnish.ops.inference.infer import Inferred
+from burnish.ops.language.definition import (
     Attention,
     Compute,
     Concat,
@@ -25,8 +26,7 @@ from burnish.ops.definition import (
     Tensor,
     View,
 )
-from burnish.ops.expr import Axis, Expr, axis, fresh_axis, walk
-from burnish.ops.infer import Inferred
+from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis, walk
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -10,8 +10,8 @@ from burnish.lower.buffers import Halo
 from burnish.lower.fuse import Fusion
 from burnish.lower.placement import Placement, dense_strides, reshape, splitting_index
 from burnish.lower.scope import Body, Scope, StepForm
-from burnish.ops.definition import Concat, Conv, MatMul, Reshape, Tensor
-from burnish.ops.expr import Axis
+from burnish.ops.language.definition import Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.language.expr import Axis
 
 
 @dataclass(eq=False)

@@ -21,16 +21,16 @@ import numpy as np
 
 from burnish.dims import Dim, evaluate, product
 from burnish.dtypes import DType
+from burnish.kernels.task import Contraction, Kernel, Loops, Store, canonical
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots, flat_index, without_units
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
-from burnish.lower.task import Contraction, Kernel, Loops, Store, canonical
-from burnish.ops import expr as ex
-from burnish.ops.definition import Conv, Tensor
-from burnish.ops.expr import Axis, Expr, axis
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Conv, Tensor
+from burnish.ops.language.expr import Axis, Expr, axis
 
 Matrix = tuple[tuple[float, ...], ...]
 

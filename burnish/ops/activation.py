@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from burnish.dtypes import DType
-from burnish.ops.definition import Compute, NodeView
-from burnish.ops.expr import Expr, binary, const, unary, where
+from burnish.ops.language.definition import Compute, NodeView
+from burnish.ops.language.expr import Expr, binary, const, unary, where
 from burnish.ops.pointwise import elementwise, present
 from burnish.ops.registry import operator
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from burnish.dims import Dim, DimExpr
 from burnish.dtypes import DType
-from burnish.ops.definition import NodeView, Tensor
-from burnish.ops.expr import Expr, cast, dim
+from burnish.ops.language.definition import NodeView, Tensor
+from burnish.ops.language.expr import Expr, cast, dim
 from burnish.ops.registry import Misfit, Undefined
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from burnish.ops.definition import Attention, NodeView
+from burnish.ops.language.definition import Attention, NodeView
 from burnish.ops.registry import Misfit, Undefined, operator
 
 

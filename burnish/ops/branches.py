@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.ops.infer import Inferred
+from burnish.ops.inference.infer import Inferred
 
 
 def subgraphs(node: ir.Node) -> list[ir.Graph]:

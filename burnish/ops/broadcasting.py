@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from burnish.dims import Dim, format_shape
 from burnish.dtypes import DType
-from burnish.ops.definition import Index, Shape, Tensor
-from burnish.ops.expr import Expr, binary, const
-from burnish.ops.ordering import larger
+from burnish.ops.language.definition import Index, Shape, Tensor
+from burnish.ops.language.expr import Expr, binary, const
+from burnish.ops.language.ordering import larger
 from burnish.ops.registry import Misfit
 
 ZERO = const(0, DType.I64)

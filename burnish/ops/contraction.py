@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.ops.broadcasting import broadcast_index, broadcast_load, broadcast_shapes
-from burnish.ops.definition import Compute, Index, MatMul, NodeView, Shape, Tensor
-from burnish.ops.expr import Expr, axis, cast, fresh_axis, reduce
+from burnish.ops.language.definition import Compute, Index, MatMul, NodeView, Shape, Tensor
+from burnish.ops.language.expr import Expr, axis, cast, fresh_axis, reduce
 from burnish.ops.pointwise import fold
 from burnish.ops.quantize import requantize
 from burnish.ops.registry import Misfit, Undefined, operator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from burnish.dims import Dim, floordiv
 from burnish.dtypes import DType
 from burnish.ops.contraction import scale_at
-from burnish.ops.definition import Compute, Conv, Index, NodeView, Tensor
-from burnish.ops.expr import Expr, axis, cast, const, fresh_axis, reduce
+from burnish.ops.language.definition import Compute, Conv, Index, NodeView, Tensor
+from burnish.ops.language.expr import Expr, axis, cast, const, fresh_axis, reduce
 from burnish.ops.movement import load_or
 from burnish.ops.quantize import requantize
 from burnish.ops.registry import Misfit, Undefined, operator

@@ -9,10 +9,10 @@ import numpy as np
 from burnish.dims import Dim, ceildiv, product
 from burnish.dtypes import DType
 from burnish.ops.arguments import dims_content, elements_of
-from burnish.ops.definition import Compute, Index, NodeView
-from burnish.ops.expr import Expr, binary, cast, const, dim, where
-from burnish.ops.node_view import constant_tensor
-from burnish.ops.ordering import larger
+from burnish.ops.language.definition import Compute, Index, NodeView
+from burnish.ops.language.expr import Expr, binary, cast, const, dim, where
+from burnish.ops.language.node_view import constant_tensor
+from burnish.ops.language.ordering import larger
 from burnish.ops.registry import Misfit, Undefined, operator
 
 

@@ -11,8 +11,8 @@ import itertools
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.ops.arguments import size
-from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.expr import Expr, binary, cast, const, unary, where
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
 from burnish.ops.movement import load_or
 from burnish.ops.registry import Undefined, operator
 

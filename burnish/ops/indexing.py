@@ -12,9 +12,9 @@ import math
 from burnish.dims import Dim, DimExpr
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in, elements_of
-from burnish.ops.definition import Compute, Index, NodeView, Tensor, View
-from burnish.ops.expr import Expr, binary, cast, where
-from burnish.ops.ordering import from_end, is_at_least
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor, View
+from burnish.ops.language.expr import Expr, binary, cast, where
+from burnish.ops.language.ordering import from_end, is_at_least
 from burnish.ops.registry import Misfit, operator
 
 

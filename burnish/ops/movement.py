@@ -9,9 +9,9 @@ from burnish.dims import Dim, ceildiv, floordiv, product
 from burnish.dtypes import DType
 from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, ints_content
 from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
-from burnish.ops.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
-from burnish.ops.expr import Expr, binary, const, dim, where
-from burnish.ops.ordering import clamp, difference, from_end, is_at_least, larger
+from burnish.ops.language.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
+from burnish.ops.language.expr import Expr, binary, const, dim, where
+from burnish.ops.language.ordering import clamp, difference, from_end, is_at_least, larger
 from burnish.ops.registry import Misfit, Undefined, operator
 
 

@@ -8,8 +8,8 @@ from burnish.dims import floordiv, product
 from burnish.dtypes import DType
 from burnish.ops.arguments import axes_in, axis_in, size
 from burnish.ops.broadcasting import broadcast_load
-from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.expr import Expr, axis, binary, cast, const, fresh_axis, reduce, unary, where
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.language.expr import Expr, axis, binary, cast, const, fresh_axis, reduce, unary, where
 from burnish.ops.movement import load_or
 from burnish.ops.reduction import expand_index, place, reduce_over, reduced_shape
 from burnish.ops.registry import Undefined, operator

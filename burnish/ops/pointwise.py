@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from burnish.dtypes import DType
 from burnish.ops.broadcasting import broadcast_load, broadcast_shapes
-from burnish.ops.definition import Compute, NodeView, Tensor
-from burnish.ops.expr import Expr, binary, cast, const, unary, where
+from burnish.ops.language.definition import Compute, NodeView, Tensor
+from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
 from burnish.ops.registry import Misfit, Undefined, operator
 
 UNARY = {

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from burnish.dims import product
 from burnish.dtypes import DType
 from burnish.ops.arguments import size
-from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.expr import Expr, binary, cast, const, dim, reduce, unary
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.language.expr import Expr, binary, cast, const, dim, reduce, unary
 from burnish.ops.movement import load_or
 from burnish.ops.reduction import reduce_over
 from burnish.ops.registry import Undefined, operator

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in
-from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.expr import Expr, axis, binary, cast, const, dim, fresh_axis, reduce, unary, where
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.language.expr import Expr, axis, binary, cast, const, dim, fresh_axis, reduce, unary, where
 from burnish.ops.registry import Undefined, operator
 
 

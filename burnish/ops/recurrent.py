@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from burnish.ops.definition import NodeView, Recurrent, Shape
+from burnish.ops.language.definition import NodeView, Recurrent, Shape
 from burnish.ops.registry import Misfit, Undefined, operator
 
 ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}

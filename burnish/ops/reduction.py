@@ -9,8 +9,8 @@ from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.ops.arguments import axes_in, axis_in, elements_of, ints_content, size
 from burnish.ops.broadcasting import ZERO
-from burnish.ops.definition import Compute, Index, NodeView, Shape, Tensor
-from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, unary, where
+from burnish.ops.language.definition import Compute, Index, NodeView, Shape, Tensor
+from burnish.ops.language.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, unary, where
 from burnish.ops.registry import Undefined, operator
 
 LONGEST_RUN = 4096

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from burnish.dtypes import DType
-from burnish.ops.definition import Definition, NodeView, Recurrent
+from burnish.ops.language.definition import Definition, NodeView, Recurrent
 
 Result = Definition | Recurrent | None
 Results = Result | tuple[Result, ...]

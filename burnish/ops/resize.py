@@ -14,9 +14,9 @@ from fractions import Fraction
 from burnish.dims import Dim, DimExpr, floordiv
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in, content, dims_content, size
-from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.evaluate_scalar import Ratio
-from burnish.ops.expr import Expr, binary, cast, const, unary, where
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.language.evaluate_scalar import Ratio
+from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
 from burnish.ops.registry import Misfit, Undefined, operator
 
 ROUND: dict[str, Callable[[Expr], Expr]] = {

@@ -13,8 +13,8 @@ import numpy as np
 
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in
-from burnish.ops.definition import Compute, Index, NodeView, Tensor
-from burnish.ops.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, where
+from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
+from burnish.ops.language.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, where
 from burnish.ops.movement import load_or
 from burnish.ops.registry import Undefined, operator
 

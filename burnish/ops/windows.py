@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from burnish.dims import Dim, ceildiv, floordiv
-from burnish.ops.definition import Index, NodeView, Shape
-from burnish.ops.expr import Axis, Expr, axis, fresh_axis
-from burnish.ops.ordering import is_at_least, larger, smaller
+from burnish.ops.language.definition import Index, NodeView, Shape
+from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis
+from burnish.ops.language.ordering import is_at_least, larger, smaller
 from burnish.ops.registry import Misfit
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.constants import has_same_shape
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import has_same_shape
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_array, is_constant
-from burnish.passes.pattern import PatternBuilder
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import constant_array, is_constant
+from burnish.passes.rewrite.pattern import PatternBuilder
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 POINTWISE = frozenset({
     "Abs", "Add", "And", "Cast", "Ceil", "Clip", "Cos", "Div", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater",

@@ -16,9 +16,9 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array, constant_number, has_same_shape, is_constant
-from burnish.passes.pattern import COMMUTATIVE, PatternBuilder
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import Array, constant_number, has_same_shape, is_constant
+from burnish.passes.rewrite.pattern import COMMUTATIVE, PatternBuilder
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 class ConstantToTheRight(Rule):

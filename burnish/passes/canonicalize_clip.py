@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import ml_dtypes
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_number
-from burnish.passes.products import FLOATS, matched, rank_of
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.products import FLOATS, matched, rank_of
+from burnish.passes.rewrite.constants import constant_number
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 UNBOUNDED = (float("-inf"), float("inf"))
 

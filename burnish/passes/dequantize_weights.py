@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.constants import is_constant
-from burnish.passes.context import PassContext
 from burnish.passes.fold_constants import run_reference
-from burnish.passes.rewire import replace_by_constant
+from burnish.passes.rewrite.constants import is_constant
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import replace_by_constant
 
 
 def dequantize_weights(model: ir.Model, context: PassContext) -> int:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array, constant_array, has_same_shape
-from burnish.passes.products import is_shared
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.products import is_shared
+from burnish.passes.rewrite.constants import Array, constant_array, has_same_shape
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

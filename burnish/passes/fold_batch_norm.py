@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array, constant_array
-from burnish.passes.linear import Linear, emit_linear, find_linear, refuse_overflow
-from burnish.passes.products import matched
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.linear import Linear, emit_linear, find_linear, refuse_overflow
+from burnish.passes.forms.products import matched
+from burnish.passes.rewrite.constants import Array, constant_array
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

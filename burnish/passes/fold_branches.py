@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_number
-from burnish.passes.context import PassContext
-from burnish.passes.rewire import each_graph, replace_value
+from burnish.passes.rewrite.constants import constant_number
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import each_graph, replace_value
 
 
 def fold_branches(model: ir.Model, context: PassContext) -> int:

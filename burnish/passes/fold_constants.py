@@ -13,9 +13,9 @@ import onnx
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
-from burnish.passes.constants import Array, constant_array, is_constant
-from burnish.passes.context import PassContext
-from burnish.passes.rewire import replace_by_constant
+from burnish.passes.rewrite.constants import Array, constant_array, is_constant
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import replace_by_constant
 
 NEVER = frozenset({
     "Bernoulli", "Constant", "DequantizeLinear", "Identity", "Multinomial",

@@ -15,9 +15,9 @@ from typing import Any
 
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_integers, constant_number
-from burnish.passes.products import matched, rank_of
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.products import matched, rank_of
+from burnish.passes.rewrite.constants import constant_integers, constant_number
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.linear import emit_linear, find_linear_and_constant, refuse_overflow
-from burnish.passes.products import matched
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.linear import emit_linear, find_linear_and_constant, refuse_overflow
+from burnish.passes.forms.products import matched
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 class FoldScaleIntoWeights(Rule):

@@ -14,11 +14,11 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.dims import Dim
-from burnish.ops.definition import Tensor
-from burnish.ops.infer import Inferred, infer
-from burnish.passes.constants import constant_array, is_constant, new_initializer
-from burnish.passes.context import PassContext
-from burnish.passes.rewire import each_graph, replace_by_constant
+from burnish.ops.inference.infer import Inferred, infer
+from burnish.ops.language.definition import Tensor
+from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import each_graph, replace_by_constant
 
 CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from burnish.passes.rule import Builder, Match, Rule, Skip
-from burnish.passes.slices import Ranges, read_slice, write_slice
+from burnish.passes.forms.slices import Ranges, read_slice, write_slice
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

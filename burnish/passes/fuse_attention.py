@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.attention_heads import Dims, dims_of, refuse_mask, refuse_shapes, without_repeat
-from burnish.passes.attention_scores import VERY_NEGATIVE, Scores, find_scores
-from burnish.passes.constants import constant_array, constant_number
-from burnish.passes.products import fits_attribute, is_shared, matched
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.forms.attention_heads import Dims, dims_of, refuse_mask, refuse_shapes, without_repeat
+from burnish.passes.forms.attention_scores import VERY_NEGATIVE, Scores, find_scores
+from burnish.passes.forms.products import fits_attribute, is_shared, matched
+from burnish.passes.rewrite.constants import constant_array, constant_number
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.linear import emit_linear, find_linear_and_constant
-from burnish.passes.products import matched, rank_of
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.linear import emit_linear, find_linear_and_constant
+from burnish.passes.forms.products import matched, rank_of
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 class FuseBias(Rule):

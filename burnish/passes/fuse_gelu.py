@@ -14,8 +14,8 @@ import math
 
 import onnx_ir as ir
 
-from burnish.passes.products import is_close, is_shared, keeps_rank, matched, product_of, sum_of
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.forms.products import is_close, is_shared, keeps_rank, matched, product_of, sum_of
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 CUBE = 0.044715
 

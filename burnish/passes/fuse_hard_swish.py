@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from burnish.passes.canonicalize_clip import clip_bounds
-from burnish.passes.products import (
+from burnish.passes.forms.products import (
     Product,
     fits_attribute,
     is_close,
@@ -23,7 +23,7 @@ from burnish.passes.products import (
     product_of,
     sum_of,
 )
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@
     d = x - mean(x, axes)
     d / sqrt(mean(d**2, axes) + eps) * w + b   ->  LayerNormalization(x, w, b)
 
-In the spellings of normalization.py. Axes that are not the last ones (a norm over the channels of NCHW) are moved there
-by transposes. Exact in real arithmetic. After common subexpressions (d is one value) and before RMSNorm, which would
-take d for its x.
+In the spellings of forms/normalization.py. Axes that are not the last ones (a norm over the channels of NCHW) are moved
+there by transposes. Exact in real arithmetic. After common subexpressions (d is one value) and before RMSNorm,
+which would take d for its x.
 """
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.normalization import emit, find_normalization
-from burnish.passes.products import matched, sum_of
-from burnish.passes.reductions import mean_of
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.forms.normalization import emit, find_normalization
+from burnish.passes.forms.products import matched, sum_of
+from burnish.passes.forms.reductions import mean_of
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
 class FuseLayerNorm(Rule):

@@ -2,16 +2,16 @@
 
     x / sqrt(mean(x**2, axes) + eps) * w   ->  RMSNormalization(x, w)
 
-In the spellings of normalization.py. Exact in real arithmetic. After LayerNorm is recognised.
+In the spellings of forms/normalization.py. Exact in real arithmetic. After LayerNorm is recognised.
 """
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.normalization import emit, find_normalization
-from burnish.passes.products import matched
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.forms.normalization import emit, find_normalization
+from burnish.passes.forms.products import matched
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
 class FuseRmsNorm(Rule):

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.products import fits_attribute, keeps_rank, matched, product_of
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.forms.products import fits_attribute, keeps_rank, matched, product_of
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
 class FuseSilu(Rule):

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.products import is_shared, matched, product_of, sum_of
-from burnish.passes.reductions import Reduction, reduction_of
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.forms.products import is_shared, matched, product_of, sum_of
+from burnish.passes.forms.reductions import Reduction, reduction_of
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 
 class FuseSoftmax(Rule):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_integers
-from burnish.passes.pattern import PatternBuilder
-from burnish.passes.rule import Builder, Match, Rule, Skip
-from burnish.passes.slices import write_slice
+from burnish.passes.forms.slices import write_slice
+from burnish.passes.rewrite.constants import constant_integers
+from burnish.passes.rewrite.pattern import PatternBuilder
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

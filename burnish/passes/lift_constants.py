@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_array
-from burnish.passes.context import PassContext
-from burnish.passes.rewire import each_graph, replace_by_constant
+from burnish.passes.rewrite.constants import constant_array
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import each_graph, replace_by_constant
 
 
 def lift_constants(model: ir.Model, context: PassContext) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_array
-from burnish.passes.context import PassContext
 from burnish.passes.fold_constants import NEVER
-from burnish.passes.rewire import each_graph, replace_value
+from burnish.passes.rewrite.constants import constant_array
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import each_graph, replace_value
 
 SMALL_BYTES = 1 << 16
 DISTINCT = NEVER - {"Constant", "DequantizeLinear", "Identity"}

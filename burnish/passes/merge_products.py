@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array
-from burnish.passes.linear import Linear, find_linear
-from burnish.passes.products import matched, rank_of
-from burnish.passes.rule import Builder, Match, Rule, Skip, shared_inner_value
-from burnish.passes.slices import write_slice
+from burnish.passes.forms.linear import Linear, find_linear
+from burnish.passes.forms.products import matched, rank_of
+from burnish.passes.forms.slices import write_slice
+from burnish.passes.rewrite.constants import Array
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
 _VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Slice", "Split")
 

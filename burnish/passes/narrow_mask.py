@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array, constant_array, constant_number
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import Array, constant_array, constant_number
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 _POINTWISE = frozenset({
     "And", "Or", "Xor", "Not", "Where", "Cast", "Add", "Sub", "Mul", "Max", "Min", "Equal", "Greater", "GreaterOrEqual",

@@ -20,7 +20,6 @@ from burnish.passes import (
     transpose_to_reshape,
 )
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
-from burnish.passes.context import PassContext, PassReport, PassRow
 from burnish.passes.dequantize_weights import dequantize_weights
 from burnish.passes.drop_repeats import DropRepeat
 from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
@@ -42,7 +41,8 @@ from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
 from burnish.passes.narrow_mask import NarrowMask
 from burnish.passes.remove_unused import remove_unused
-from burnish.passes.rule import Rule, apply_rules
+from burnish.passes.rewrite.context import PassContext, PassReport, PassRow
+from burnish.passes.rewrite.rule import Rule, apply_rules
 from burnish.passes.sink_casts import SinkCast
 from burnish.passes.sink_constant import SinkConstant
 from burnish.passes.sink_into_concat import SinkIntoConcat

@@ -15,9 +15,15 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import constant_array, constant_integers, constant_number, has_same_shape, integer_shape
-from burnish.passes.rewire import can_be_output
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import (
+    constant_array,
+    constant_integers,
+    constant_number,
+    has_same_shape,
+    integer_shape,
+)
+from burnish.passes.rewrite.rewire import can_be_output
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 EXACT_BITS = {  # how many bits of an integer each type holds exactly
     "FLOAT16": 11, "BFLOAT16": 8, "FLOAT": 24, "DOUBLE": 53,

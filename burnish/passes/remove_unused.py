@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
-from burnish.passes.context import PassContext
-from burnish.passes.rewire import each_graph, is_used
+from burnish.passes.rewrite.context import PassContext
+from burnish.passes.rewrite.rewire import each_graph, is_used
 
 
 def remove_unused(model: ir.Model, context: PassContext) -> int:

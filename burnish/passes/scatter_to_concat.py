@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array, constant_array, integer_shape
-from burnish.passes.pattern import PatternBuilder
-from burnish.passes.rule import Builder, Match, Rule, Skip
-from burnish.passes.slices import write_slice
+from burnish.passes.forms.slices import write_slice
+from burnish.passes.rewrite.constants import Array, constant_array, integer_shape
+from burnish.passes.rewrite.pattern import PatternBuilder
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from burnish.passes.cancel_reshapes import RESHAPES
-from burnish.passes.products import is_shared
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.products import is_shared
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.attention_heads import dims_of
 from burnish.passes.cancel_reshapes import RESHAPES
 from burnish.passes.cancel_transposes import order_of
-from burnish.passes.constants import Array, constant_array
-from burnish.passes.linear import LINEAR
-from burnish.passes.products import is_shared
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.attention_heads import dims_of
+from burnish.passes.forms.linear import LINEAR
+from burnish.passes.forms.products import is_shared
+from burnish.passes.rewrite.constants import Array, constant_array
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 _VIEWS = ("Transpose", *RESHAPES)
 _LARGEST = 1 << 20  # elements of a constant that is repeated

@@ -10,9 +10,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from burnish.passes.cancel_reshapes import RESHAPES
-from burnish.passes.constants import constant_array
-from burnish.passes.pattern import COMMUTATIVE
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import constant_array
+from burnish.passes.rewrite.pattern import COMMUTATIVE
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 UNARY = (
     "Abs", "Cast", "Ceil", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from burnish.errors import UserError
-from burnish.passes.context import PassContext
+from burnish.passes.rewrite.context import PassContext
 
 
 def specialize(model: ir.Model, context: PassContext) -> int:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.constants import Array, constant_array
-from burnish.passes.products import matched
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.forms.products import matched
+from burnish.passes.rewrite.constants import Array, constant_array
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 FEW_CHANNELS = 4
 

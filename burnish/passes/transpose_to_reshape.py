@@ -12,8 +12,8 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.cancel_transposes import order_of
-from burnish.passes.constants import integer_shape
-from burnish.passes.rule import Builder, Match, Rule, Skip
+from burnish.passes.rewrite.constants import integer_shape
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 class TransposeToReshape(Rule):

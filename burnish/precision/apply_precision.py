@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from burnish.dtypes import DType
-from burnish.ops.infer import infer
+from burnish.ops.inference.infer import infer
 from burnish.precision.narrow import narrow
 from burnish.precision.precision import Decision, Precision
 from burnish.precision.round_weights import round_weights

@@ -16,8 +16,8 @@ import onnx_ir as ir
 
 from burnish.dtypes import DType
 from burnish.ops.branches import sides_agree, sides_of, subgraphs
-from burnish.ops.infer import Inferred
-from burnish.passes.constants import constant_array, is_constant, new_initializer
+from burnish.ops.inference.infer import Inferred
+from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
 from burnish.precision.casts import Casts, cast
 from burnish.precision.constants import lifting, misfit, narrowed
 from burnish.precision.precision import Decision, Precision

@@ -17,9 +17,9 @@ import onnx_ir as ir
 
 from burnish.dtypes import DType
 from burnish.ops.branches import sides_agree, sides_of
-from burnish.ops.definition import Tensor
-from burnish.ops.infer import Inferred
-from burnish.passes.constants import constant_array, is_constant, new_initializer
+from burnish.ops.inference.infer import Inferred
+from burnish.ops.language.definition import Tensor
+from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
 from burnish.precision.constants import misfit, narrowed
 from burnish.precision.precision import Decision
 

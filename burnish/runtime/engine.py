@@ -11,9 +11,9 @@ import numpy as np
 
 from burnish import plan as plans
 from burnish.devices import Device
+from burnish.devices.cpu.processor import core_count
+from burnish.devices.cpu.threads import MAX_THREADS
 from burnish.devices.find import find_devices
-from burnish.devices.machine import core_count
-from burnish.devices.threads import MAX_THREADS
 from burnish.plan.manifest import Manifest, Plan, TensorSpec, Variant
 from burnish.runtime.arrays import refuse_names
 from burnish.runtime.context import Context, closed

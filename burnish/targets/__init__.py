@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from burnish.lower.schedule import Schedule
-    from burnish.lower.task import Launch
+    from burnish.kernels.schedule import Schedule
+    from burnish.kernels.task import Launch
     from burnish.target import Target
 
 __all__ = ["Ahead", "backend"]

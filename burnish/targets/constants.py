@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep, Slot
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep, Slot
 from burnish.plan.manifest import StorageSpec
 
 Array = np.ndarray[Any, Any]

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 
 from burnish.dims import bounds
-from burnish.lower.task import Program, ReferenceStep, TensorRef
-from burnish.lower.work import reference_flops, tensor_bytes
+from burnish.kernels.task import Program, ReferenceStep, TensorRef
+from burnish.kernels.work import reference_flops, tensor_bytes
 from burnish.plan.manifest import REFERENCE, LaunchSpec, ReferenceStepSpec, StorageSpec, TensorSpec
 
 

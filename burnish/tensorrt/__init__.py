@@ -30,21 +30,21 @@ from burnish.tensorrt.runtime import *
 if TYPE_CHECKING:
     from burnish.tensorrt.builder import *
     from burnish.tensorrt.config import *
-    from burnish.tensorrt.layer import *
-    from burnish.tensorrt.layers_pointwise import *
-    from burnish.tensorrt.layers_reduction import *
-    from burnish.tensorrt.layers_sampling import *
-    from burnish.tensorrt.layers_shape import *
-    from burnish.tensorrt.layers_window import *
-    from burnish.tensorrt.network import *
+    from burnish.tensorrt.layers.pointwise import *
+    from burnish.tensorrt.layers.reduction import *
+    from burnish.tensorrt.layers.sampling import *
+    from burnish.tensorrt.layers.shape import *
+    from burnish.tensorrt.layers.window import *
+    from burnish.tensorrt.network.layer import *
+    from burnish.tensorrt.network.network import *
+    from burnish.tensorrt.network.tensor import *
     from burnish.tensorrt.parser import *
     from burnish.tensorrt.profile import *
-    from burnish.tensorrt.tensor import *
 
 __version__ = "10.13.0"  # the API that scripts see; Burnish's own version is burnish.__version__
 _BUILDING = (
-    "builder", "config", "layer", "layers_pointwise", "layers_reduction", "layers_sampling", "layers_shape",
-    "layers_window", "network", "parser", "profile", "tensor",
+    "builder", "config", "layers.pointwise", "layers.reduction", "layers.sampling", "layers.shape", "layers.window",
+    "network.layer", "network.network", "network.tensor", "parser", "profile",
 )  # fmt: skip
 
 

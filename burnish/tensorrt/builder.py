@@ -11,7 +11,7 @@ from burnish.tensorrt.engine import ICudaEngine
 from burnish.tensorrt.interfaces import IErrorRecorder, IGpuAllocator, ILogger, report
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.memory import IHostMemory
-from burnish.tensorrt.network import INetworkDefinition
+from burnish.tensorrt.network.network import INetworkDefinition
 from burnish.tensorrt.profile import IOptimizationProfile
 
 __all__ = ["Builder"]

@@ -12,7 +12,7 @@ from burnish.plan import Plan
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.enums import BuilderFlag, MemoryPoolType
 from burnish.tensorrt.interfaces import ILogger, IProgressMonitor, Severity
-from burnish.tensorrt.network import INetworkDefinition
+from burnish.tensorrt.network.network import INetworkDefinition
 from burnish.tensorrt.profile import merged_ranges
 
 PHASE = "Building the plan"

@@ -19,9 +19,9 @@ from burnish.tensorrt.enums import (
     TilingOptimizationLevel,
 )
 from burnish.tensorrt.interfaces import IInt8Calibrator, IProgressMonitor
-from burnish.tensorrt.layer import ILayer
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.memory import IHostMemory
+from burnish.tensorrt.network.layer import ILayer
 from burnish.tensorrt.profile import IOptimizationProfile
 from burnish.tune import TimingCache, TuningOptions
 

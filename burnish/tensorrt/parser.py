@@ -11,13 +11,13 @@ import onnx_ir as ir
 
 from burnish.errors import BurnishError, UserError
 from burnish.importers import load_model
-from burnish.tensorrt.emission import SMALL
 from burnish.tensorrt.enums import ErrorCode, OnnxParserFlag
 from burnish.tensorrt.interfaces import ILogger, Severity, report
 from burnish.tensorrt.managed import Managed
-from burnish.tensorrt.network import INetworkDefinition
-from burnish.tensorrt.parsed_layer import OnnxLayer
-from burnish.tensorrt.tensor import Facts, ITensor
+from burnish.tensorrt.network.emission import SMALL
+from burnish.tensorrt.network.network import INetworkDefinition
+from burnish.tensorrt.network.parsed_layer import OnnxLayer
+from burnish.tensorrt.network.tensor import Facts, ITensor
 
 __all__ = ["OnnxParser", "ParserError", "get_nv_onnx_parser_version"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from burnish.errors import UserError
 from burnish.tensorrt.dims import Dims
-from burnish.tensorrt.network import INetworkDefinition
+from burnish.tensorrt.network.network import INetworkDefinition
 
 __all__ = ["IOptimizationProfile"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from burnish.lower.schedule import Schedule
+from burnish.kernels.schedule import Schedule
 from burnish.target import Target
 from burnish.targets import Ahead, backend
 from burnish.tune.task import Task

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from burnish.lower.schedule import Schedule
+from burnish.kernels.schedule import Schedule
 
 COUNTS = (0, 2, 4, 8, 16, 1 << 30)  # by level
 LEADING = 4  # options that make a kind

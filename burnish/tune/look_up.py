@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from burnish.errors import UserError
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Program
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Program
 from burnish.target import Target
 from burnish.targets import backend
 from burnish.tune.cache import TimingCache

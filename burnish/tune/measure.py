@@ -18,10 +18,10 @@ import numpy as np
 from burnish.devices import Device
 from burnish.plan.manifest import Plan
 from burnish.runtime import Context, load
-from burnish.tune.agree import difference
-from burnish.tune.answer import Answers
+from burnish.tune.compare_answers import difference
+from burnish.tune.device_lock import turn
+from burnish.tune.read_answer import Answers
 from burnish.tune.trial import Trial
-from burnish.tune.turn import turn
 
 TRIAL_ROUNDS, STEADY_ROUNDS, ROUNDS = 3, 5, 11  # with short turns; when steady times may end the race; at most
 FIRST_MS, TURN_MS, TASK_S = 1.0, 3.0, 1.0  # of a turn in the first rounds, and later; of all turns of one task
@@ -33,7 +33,7 @@ STEADY = 0.01  # noise of a time that does not change any more
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """ns: of one launch. noise: relative. apart: from the first candidate's answer, in tolerances (agree.py)."""
+    """ns: of one launch. noise: relative. apart: from the first candidate's answer [tolerances]."""
 
     ns: float
     noise: float = LEAST_NOISE

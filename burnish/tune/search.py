@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 
 from burnish.dims import evaluate, symbols
 from burnish.errors import BurnishError
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Program
-from burnish.lower.work import bytes_touched, flops
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Program
+from burnish.kernels.work import bytes_touched, flops
 from burnish.target import Target
 from burnish.tune.ahead import CompileAhead
 from burnish.tune.cache import TimingCache
 from burnish.tune.candidates import candidates
-from burnish.tune.contents import Contents
 from burnish.tune.entry import Entry
-from burnish.tune.heats import LOST, run_heats
+from burnish.tune.fill_inputs import Contents
 from burnish.tune.look_up import Choice, key_of, look_up, schedules_of
 from burnish.tune.measure import Measure
+from burnish.tune.run_heats import LOST, run_heats
 from burnish.tune.task import Task
 from burnish.tune.trial import make_trial
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from burnish.dims import Dim, DimExpr, evaluate, symbols
-from burnish.lower.task import AttentionTask, Contraction, Kernel, Launch, Loops, Program, digest_of, each_launch
-from burnish.ops.expr import Expr, walk
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Launch, Loops, Program, digest_of, each_launch
+from burnish.ops.language.expr import Expr, walk
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ import numpy as np
 
 from burnish.dims import evaluate, product
 from burnish.dtypes import DType
-from burnish.lower.arena import Arena
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Contraction, Kernel, Launch, Loops, Program, Storage, TensorRef
-from burnish.ops.expr import walk
+from burnish.kernels.arena import Arena
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Binding, Contraction, Kernel, Launch, Loops, Program, Storage, TensorRef
+from burnish.ops.language.expr import walk
 from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
 from burnish.target import Target
 from burnish.targets import backend
-from burnish.tune.contents import Contents
-from burnish.tune.rotate import rotate_constants
+from burnish.tune.fill_inputs import Contents
+from burnish.tune.rotate_weights import rotate_constants
 from burnish.tune.task import Task
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +34,7 @@ _ROTATED_BYTES = 4096  # smaller constants (biases) are shared by all repeats
 class Rotation:
     """Repeats: so many that they touch `bytes` in all, from `fewest` to `most`.
 
-    are_uploaded: equal constants can have memory of their own (rotate.py); else they must differ
+    are_uploaded: equal constants can have memory of their own (rotate_weights.py); else they must differ
     """
 
     bytes: int

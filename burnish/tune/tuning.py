@@ -16,16 +16,16 @@ from typing import TypedDict, Unpack
 
 from burnish.devices.hardware import device_name, find_device
 from burnish.errors import UserError
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Program
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Program
 from burnish.target import Target
 from burnish.tune.cache import TimingCache
 from burnish.tune.candidates import COUNTS
+from burnish.tune.device_lock import turn_to_change
 from burnish.tune.entry import Entry
 from burnish.tune.look_up import Choice, choose
 from burnish.tune.measure import Measure, make_measure
 from burnish.tune.search import Explain, Progress, Search, tune
-from burnish.tune.turn import turn_to_change
 
 SAVE_EVERY_S = 5.0
 HIGHEST_LEVEL = len(COUNTS) - 1

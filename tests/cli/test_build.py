@@ -154,7 +154,7 @@ def test_a_note_that_is_not_true_of_all_targets_names_those_of_which_it_is(
 def test_what_would_fail_at_the_end_fails_before_the_work(
     command: Command, model: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("burnish.build.analyze", lambda *_, **__: pytest.fail("the model was read"))
+    monkeypatch.setattr("burnish.building.build_plan.analyze", lambda *_, **__: pytest.fail("the model was read"))
     done = command("build", model, *arguments)
     assert done.code in (2, 3) and ("E403" in done.err or "E414" in done.err)
 

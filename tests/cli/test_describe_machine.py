@@ -9,7 +9,7 @@ import pytest
 
 from burnish.cli import describe_machine
 from burnish.cli.describe_machine import lines, machine
-from burnish.devices.probe import Gpu, GpuReport
+from burnish.devices.cuda.probe import Gpu, GpuReport
 from burnish.target import ARCHITECTURES, LEVELS
 
 H200 = Gpu(0, "NVIDIA H200", (9, 0), 132, 150 << 30, 140 << 30, ("cuda:sm_90a",))

@@ -14,7 +14,7 @@ from tests.cli.conftest import Command
 def test_a_plan_is_described_without_loading_code(
     command: Command, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("burnish.devices.elf.load_object", None)
+    monkeypatch.setattr("burnish.devices.cpu.elf.load_object", None)
     done = command("inspect", "plan", plan, "--launches", "--blobs", "--check")
     assert done.code == 0, done.err
     for text in ("x f32[n,4]", "y f32[n,3]", "n: 1 .. 2 .. 8", "Contraction", "relu", "graph", "signed by"):

@@ -107,7 +107,7 @@ import sys
 from burnish.cli import main
 assert main(["run", {str(plan)!r}]) == 0
 compilers = ("onnx", "onnx_ir", "onnxscript", "llvmlite.ir", "burnish.ops", "burnish.passes", "burnish.lower",
-             "burnish.targets", "burnish.importers", "burnish.build")
+             "burnish.targets", "burnish.importers", "burnish.building")
 print([name for name in compilers if name in sys.modules], file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -8,10 +8,10 @@ import pytest
 from onnx import numpy_helper
 
 import burnish
-from burnish.devices.machine import best_target, supports
+from burnish.devices.cpu.processor import best_target, supports
 from burnish.precision.precision import Decision
 from burnish.target import Target, parse_target
-from burnish.verify import verify
+from burnish.verification import verify
 from tests.end_to_end.architectures import SMALL
 from tests.end_to_end.branching import choosing
 from tests.end_to_end.oracle import answers, session, shapes

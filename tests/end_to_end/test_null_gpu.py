@@ -15,14 +15,14 @@ import pytest
 from onnx import helper, numpy_helper
 
 import burnish
-from burnish.bench.systems import profile_layers
 from burnish.devices import cuda
 from burnish.devices.array import array_at
 from burnish.devices.cuda.driver import Address, Integer, Parameter
 from burnish.devices.cuda.driver import TensorMap as Map
-from burnish.devices.null import null_cuda
-from burnish.devices.null_driver import NullDriver, NullFunction
+from burnish.devices.null.driver import NullDriver, NullFunction
+from burnish.devices.null.processor import null_cuda
 from burnish.dims import evaluate
+from burnish.measuring.systems import profile_layers
 from burnish.targets.cuda import program as program_module
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 from tests.end_to_end.architectures import SMALL

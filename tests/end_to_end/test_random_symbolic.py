@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import burnish
-from burnish.devices.cpu import Cpu, CpuMemory
+from burnish.devices.cpu.device import Cpu, CpuMemory
 from tests.end_to_end.oracle import answers, assert_random_graph, session
 from tests.end_to_end.random_symbolic import SymbolicGraph
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.devices.probe import find_gpus
+from burnish.devices.cuda.probe import find_gpus
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,8 +15,8 @@ from onnx.reference import ReferenceEvaluator
 
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
-from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, Slot, Store, Term
-from burnish.ops.expr import Axis, Expr
+from burnish.kernels.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, Slot, Store, Term
+from burnish.ops.language.expr import Axis, Expr
 
 Array = np.ndarray[Any, Any]
 _erf = np.vectorize(math.erf, otypes=[np.float64])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from burnish.lower.abilities import Abilities
-from burnish.lower.task import Contraction, Program, each_launch
-from burnish.lower.work import bytes_touched, flops
+from burnish.kernels.abilities import Abilities
+from burnish.kernels.task import Contraction, Program, each_launch
+from burnish.kernels.work import bytes_touched, flops
 from tests.lower.test_lowering import check, model
 
 ADDS = Abilities(winograd=False, pads_in_kernel=True, adds_products=True)

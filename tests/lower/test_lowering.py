@@ -12,12 +12,12 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from burnish.analysis import analyze
+from burnish.building.analyze import analyze
 from burnish.errors import UserError
-from burnish.lower.abilities import Abilities
+from burnish.kernels.abilities import Abilities
+from burnish.kernels.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, each_launch
 from burnish.lower.program import plan_memory
-from burnish.lower.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, each_launch
-from burnish.ops.expr import walk
+from burnish.ops.language.expr import walk
 from tests.lower.run_program import Run
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from burnish.dims import evaluate, symbol
 from burnish.dtypes import DType
 from burnish.lower.placement import Placement, dense_strides, reshape, same_strides, splitting_index, view
-from burnish.ops.expr import Axis, axis
+from burnish.ops.language.expr import Axis, axis
 
 
 def addresses(placement: Placement) -> np.ndarray:

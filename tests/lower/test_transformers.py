@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from burnish.analysis import Analysis, analyze
-from burnish.lower.abilities import Abilities
-from burnish.lower.task import AttentionTask, Contraction, Launch, Loops, Slot, each_launch
+from burnish.building.analyze import Analysis, analyze
+from burnish.kernels.abilities import Abilities
+from burnish.kernels.task import AttentionTask, Contraction, Launch, Loops, Slot, each_launch
 from burnish.target import parse_target
 from burnish.targets import backend
 from tests.end_to_end.transformers import bert, distilbert, vit

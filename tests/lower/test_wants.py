@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.lower.task import Loops, Program, each_launch
+from burnish.kernels.task import Loops, Program, each_launch
 from tests.lower.test_lowering import check, model
 
 PATCHES = {"w": (6, 3, 2, 2), "token": (1, 1, 6), "flat": np.array([0, 6, -1])}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.analysis import analyze
-from burnish.lower.task import each_launch
+from burnish.building.analyze import analyze
+from burnish.kernels.task import each_launch
 from burnish.lower.winograd import F2, F4, Transform
 from tests.lower.test_lowering import check, model
 

@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from burnish.dims import evaluate
-from burnish.ops.definition import Attention, Compute, Concat, Conv, MatMul, Reshape, View
-from burnish.ops.expr import Axis, axis
+from burnish.ops.language.definition import Attention, Compute, Concat, Conv, MatMul, Reshape, View
+from burnish.ops.language.expr import Axis, axis
 
 UNARY = {
     "neg": np.negative, "abs": np.abs, "sign": np.sign, "exp": np.exp, "log": np.log, "sqrt": np.sqrt,

@@ -9,9 +9,9 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from burnish.dims import evaluate, symbol
-from burnish.ops.definition import Tensor
-from burnish.ops.infer import infer
-from burnish.ops.node_view import constant_tensor
+from burnish.ops.inference.infer import infer
+from burnish.ops.language.definition import Tensor
+from burnish.ops.language.node_view import constant_tensor
 
 from .interpret import interpret
 

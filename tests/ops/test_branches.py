@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from burnish.ops.branches import sides_agree, sides_of
-from burnish.ops.infer import infer
+from burnish.ops.inference.infer import infer
 
 TEXT = """<ir_version: 10, opset_import: ["" : 21]> m (float[4] x, bool p, int64[k] i) => (y) {{
     y = If(p) <then_branch = t () => (a) {{ {then} }}, else_branch = e () => (b) {{ {other} }}> }}"""

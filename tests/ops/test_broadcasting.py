@@ -6,7 +6,7 @@ import pytest
 from burnish.dims import maximum, symbol
 from burnish.dtypes import DType
 from burnish.ops.broadcasting import broadcast_load, broadcast_shapes, is_affine_broadcast
-from burnish.ops.definition import Compute, Tensor
+from burnish.ops.language.definition import Compute, Tensor
 from burnish.ops.registry import Misfit
 
 from .interpret import interpret

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.ops.definition import NodeView, Tensor, View
-from burnish.ops.node_view import constant_tensor
+from burnish.ops.language.definition import NodeView, Tensor, View
+from burnish.ops.language.node_view import constant_tensor
 from burnish.ops.registry import define
 
 from .interpret import interpret

@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 
 from burnish.dims import evaluate, symbols
-from burnish.ops.infer import infer
-from burnish.ops.node_view import constant_tensor
+from burnish.ops.inference.infer import infer
+from burnish.ops.language.node_view import constant_tensor
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 NAMES = sorted(p.parent.name for p in MODELS.glob("*/model.onnx"))

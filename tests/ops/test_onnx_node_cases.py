@@ -12,9 +12,9 @@ import pytest
 
 from burnish.dims import DimExpr, evaluate, symbol
 from burnish.dtypes import DType
-from burnish.ops.definition import Recurrent, Tensor
-from burnish.ops.infer import infer
-from burnish.ops.node_view import constant_tensor
+from burnish.ops.inference.infer import infer
+from burnish.ops.language.definition import Recurrent, Tensor
+from burnish.ops.language.node_view import constant_tensor
 from burnish.ops.registry import is_defined
 
 from .interpret import interpret

@@ -4,7 +4,7 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.ops.definition import NodeView, Recurrent, Tensor
+from burnish.ops.language.definition import NodeView, Recurrent, Tensor
 from burnish.ops.registry import Undefined, define
 
 t, b = symbol("t"), symbol("b")

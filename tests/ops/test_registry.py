@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from burnish.dtypes import DType
-from burnish.ops.definition import NodeView, Tensor
+from burnish.ops.language.definition import NodeView, Tensor
 from burnish.ops.registry import Undefined, define, defined_operators, is_defined
 
 

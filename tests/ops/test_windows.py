@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from burnish.dims import evaluate, symbol
-from burnish.ops.definition import NodeView
+from burnish.ops.language.definition import NodeView
 from burnish.ops.registry import Misfit
 from burnish.ops.windows import Window, windows_of
 

@@ -10,8 +10,8 @@ import onnx
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
-from burnish.passes.constants import constant_array, constant_number
-from burnish.passes.rule import Rule
+from burnish.passes.rewrite.constants import constant_array, constant_number
+from burnish.passes.rewrite.rule import Rule
 from tests.passes.models import add_constants, apply, parse
 
 NUMPY = {"float": np.float32, "double": np.float64, "float16": np.float16}

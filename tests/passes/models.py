@@ -10,8 +10,8 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 
-from burnish.passes.context import PassContext, PassReport
-from burnish.passes.rule import Rule, apply_rules
+from burnish.passes.rewrite.context import PassContext, PassReport
+from burnish.passes.rewrite.rule import Rule, apply_rules
 
 OPSET = 25
 HEADER = f'<ir_version: 10, opset_import: ["" : {OPSET}, "ai.burnish" : 1]>\n'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from burnish.passes.context import PassContext
 from burnish.passes.dequantize_weights import dequantize_weights
+from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, parse, random_feeds
 
 TEXT = """agraph (float[1,2] x) => (float[1,2] y) <

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from burnish.passes.context import PassContext
 from burnish.passes.fold_branches import fold_branches
+from burnish.passes.rewrite.context import PassContext
 from burnish.passes.specialize import specialize
 from tests.passes.models import assert_same_answers, operators, parse, random_feeds
 

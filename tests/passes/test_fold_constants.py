@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from burnish.passes.context import PassContext
 from burnish.passes.fold_constants import fold_constants
 from burnish.passes.lift_constants import lift_constants
+from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, operators, parse, random_feeds
 
 

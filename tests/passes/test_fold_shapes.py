@@ -6,11 +6,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from burnish.passes.constants import constant_integers
-from burnish.passes.context import PassContext
 from burnish.passes.fold_shapes import fold_shapes, reshape_target
 from burnish.passes.lift_constants import lift_constants
 from burnish.passes.remove_unused import remove_unused
+from burnish.passes.rewrite.constants import constant_integers
+from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, operators, parse, random_feeds
 
 HEADS = """agraph (float[n,s,8] x) => (y) {

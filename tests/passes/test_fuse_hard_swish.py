@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.passes.fuse_hard_swish import FuseHardSigmoid, FuseHardSwish
-from burnish.passes.rule import Rule
+from burnish.passes.rewrite.rule import Rule
 from tests.passes.golden import assert_fires_once, build, why
 from tests.passes.models import assert_same_answers, random_feeds
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.context import PassContext
 from burnish.passes.merge_equal import merge_equal
 from burnish.passes.remove_unused import remove_unused
+from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, operators, parse, random_feeds
 
 

@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from burnish.importers import load_model
 from burnish.importers.export import export_model
 from burnish.ops.registry import is_defined
-from burnish.passes.context import PassContext
 from burnish.passes.pipeline import CLEAN, PIPELINE, Pass, count_nodes, optimize
+from burnish.passes.rewrite.context import PassContext
 from burnish.passes.specialize import specialize
 from tests.passes.models import operators, parse
 

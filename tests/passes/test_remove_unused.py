@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from burnish.passes.context import PassContext
 from burnish.passes.remove_unused import remove_unused
+from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, operators, parse
 
 

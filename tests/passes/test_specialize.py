@@ -6,8 +6,8 @@ import onnx_ir as ir
 import pytest
 
 from burnish.errors import UserError
-from burnish.passes.context import PassContext
 from burnish.passes.fold_shapes import fold_shapes
+from burnish.passes.rewrite.context import PassContext
 from burnish.passes.specialize import specialize
 from tests.passes.models import parse
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 import onnxruntime
 from onnx import numpy_helper
 
-from burnish.ops.infer import infer
+from burnish.ops.inference.infer import infer
 from burnish.precision.narrow import narrow
 from burnish.precision.precision import Decision, parse_precision
 

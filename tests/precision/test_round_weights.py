@@ -9,7 +9,7 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.lower.buffers import narrowest
-from burnish.ops.infer import infer
+from burnish.ops.inference.infer import infer
 from burnish.precision.round_weights import round_weights
 from tests.precision.graphs import normal, parse, run
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from burnish.devices.null import Null
+from burnish.devices.null.processor import Null
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import BurnishError, EnvironmentProblem, UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.devices.null import null_cuda
+from burnish.devices.null.processor import null_cuda
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.runtime import load
 from tests.devices.cuda.plans import W, in_numpy, small_plan

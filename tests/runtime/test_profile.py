@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from burnish.dtypes import DType
-from burnish.ops.expr import unary
+from burnish.ops.language.expr import unary
 from burnish.runtime import load
 from tests.targets.cpu.programs import Maker, pointwise
 

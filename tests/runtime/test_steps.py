@@ -158,7 +158,7 @@ def test_the_wall_a_plan_for_a_gpu_needs_neither_triton_nor_torch():
         sys.meta_path.insert(0, Wall())
         import numpy as np
         import burnish
-        from burnish.devices.null import null_cuda
+        from burnish.devices.null.processor import null_cuda
         from burnish.plan import read, to_bytes
         from tests.devices.cuda.plans import W, in_numpy, small_plan
 

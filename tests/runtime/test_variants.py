@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from burnish.devices import find
-from burnish.devices.cpu import Cpu
-from burnish.devices.null import null_cuda
+from burnish.devices.cpu.device import Cpu
+from burnish.devices.null.processor import null_cuda
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan import Plan
 from burnish.plan.manifest import Manifest

@@ -121,7 +121,7 @@ context = engine.create_execution_context()
 x, y = np.full((1, 3), -2, np.float32), np.zeros((1, 3), np.float32)
 context.set_input_shape("x", x.shape)
 assert context.execute_v2([x.ctypes.data, y.ctypes.data]) and (y == 1).all()
-built = ("onnx", "onnx_ir", "llvmlite.ir", "burnish.build", "burnish.lower", "burnish.ops", "burnish.targets")
+built = ("onnx", "onnx_ir", "llvmlite.ir", "burnish.building", "burnish.lower", "burnish.ops", "burnish.targets")
 print([name for name in built if name in sys.modules])
 assert trt.Builder.__name__ == "Builder" and "burnish.tensorrt.builder" in sys.modules
 """

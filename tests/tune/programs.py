@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 import onnx.parser
 
-from burnish.analysis import analyze
+from burnish.building.analyze import analyze
 from burnish.dims import evaluate
 from burnish.importers.profile import Range
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Program
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Program
 from burnish.plan.manifest import Plan
 from burnish.target import Target, parse_target
 from burnish.tune.entry import Entry, Key

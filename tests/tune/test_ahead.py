@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Launch
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Launch
 from burnish.target import parse_target
 from burnish.tune import ahead as module
 from burnish.tune.ahead import FEWEST, MOST, CompileAhead
@@ -86,7 +86,7 @@ def test_where_compiling_is_fast_nothing_is_begun() -> None:
 
 def test_a_trial_on_a_gpu_finds_what_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
-    from burnish.targets.cuda import compile_pool
+    from burnish.targets.cuda.compiler import pool as compile_pool
 
     def offered(task: object) -> list[Schedule]:
         return list(schedules_of(TASK, SM_90A).values())[:2]

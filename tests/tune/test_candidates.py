@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.lower.schedule import Schedule
+from burnish.kernels.schedule import Schedule
 from burnish.tune.candidates import COUNTS, candidates
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import burnish
-from burnish.analysis import analyze
-from burnish.devices.null import null_cuda
+from burnish.building.analyze import analyze
+from burnish.devices.null.processor import null_cuda
 from burnish.target import parse_target
 from burnish.targets.cuda import backend
 from burnish.tune import Search, TimingCache, Tuner, make_measure, tasks_of, tune

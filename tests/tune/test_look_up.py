@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from burnish.errors import UserError
-from burnish.lower.schedule import Schedule
+from burnish.kernels.schedule import Schedule
 from burnish.target import parse_target
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from burnish.devices.cpu import Cpu
+from burnish.devices.cpu.device import Cpu
 from burnish.tune import measure
 from burnish.tune.look_up import schedules_of
 from burnish.tune.measure import FEWEST_RUNS, FIRST_MS, ROUNDS, STEADY_ROUNDS, TRIAL_ROUNDS, TURN_MS, make_measure

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from burnish.errors import EnvironmentProblem, InternalError
-from burnish.lower.schedule import Schedule
+from burnish.kernels.schedule import Schedule
 from burnish.plan.manifest import Plan
 from burnish.target import Target
-from burnish.tune import heats as heats_module
+from burnish.tune import run_heats as heats_module
 from burnish.tune.cache import TimingCache
 from burnish.tune.candidates import COUNTS, candidates
 from burnish.tune.look_up import choose, schedules_of

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from burnish.lower.task import DIGEST_DIGITS, each_launch
+from burnish.kernels.task import DIGEST_DIGITS, each_launch
 from burnish.tune.task import tasks_of
 from tests.tune.programs import batches, program
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from burnish.analysis import analyze
-from burnish.lower.task import Program
+from burnish.building.analyze import analyze
+from burnish.kernels.task import Program
 from burnish.target import parse_target
 from burnish.targets import backend
 from burnish.tune.look_up import schedules_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.devices.cpu import Cpu
+from burnish.devices.cpu.device import Cpu
 from burnish.dims import evaluate
 from burnish.runtime import load
 from burnish.target import parse_target
-from burnish.tune.agree import difference
+from burnish.tune.compare_answers import difference
 from burnish.tune.look_up import schedules_of
 from burnish.tune.task import tasks_of
 from burnish.tune.trial import ROTATIONS, make_trial

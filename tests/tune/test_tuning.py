@@ -12,7 +12,7 @@ import pytest
 
 import burnish
 from burnish.devices import hardware
-from burnish.devices.probe import Gpu, GpuReport
+from burnish.devices.cuda.probe import Gpu, GpuReport
 from burnish.errors import UserError
 from burnish.plan import Plan
 from burnish.target import parse_target

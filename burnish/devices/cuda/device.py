@@ -13,8 +13,8 @@ from burnish.devices.cuda.array import DeviceArray
 from burnish.devices.cuda.bindings import bound_driver
 from burnish.devices.cuda.driver import Driver
 from burnish.devices.cuda.memory import GpuMemory
+from burnish.devices.cuda.probe import targets_for
 from burnish.devices.cuda.session import CudaSession
-from burnish.devices.probe import targets_for
 from burnish.errors import BurnishError, EnvironmentProblem
 from burnish.plan.manifest import BranchStep, KernelStep, Plan, StepSpec, Variant
 from burnish.target import Target, parse_target

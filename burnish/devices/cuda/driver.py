@@ -1,4 +1,4 @@
-"""What the device `cuda` asks of NVIDIA's driver: a protocol. bindings.py asks the real one, null_driver.py pretends.
+"""What the device `cuda` asks of NVIDIA's driver: a protocol. bindings.py asks the real one, null/driver.py pretends.
 
 Addresses and handles are integers or opaque objects that only the driver looks into. Any call may raise E520 (no
 memory), E524 (the GPU is lost) or E526 (it refuses).

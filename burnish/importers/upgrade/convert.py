@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from burnish.errors import UserError
-from burnish.passes.constants import new_initializer
+from burnish.passes.rewrite.constants import new_initializer
 
 TARGET_OPSET: int = onnx.defs.onnx_opset_version()
 

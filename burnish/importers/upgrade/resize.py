@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.importers.upgrade.convert import constant, set_input, take
-from burnish.passes.constants import constant_array
+from burnish.passes.rewrite.constants import constant_array
 
 
 def upsample_9(node: ir.Node, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from burnish.lower.abilities import Abilities
+from burnish.kernels.abilities import Abilities
 from burnish.target import Target
 from burnish.targets.cpu.program import emit_program
 from burnish.targets.cpu.templates import schedules

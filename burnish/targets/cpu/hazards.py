@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from burnish.dims import Dim, bounds, maximum, minimum
-from burnish.lower.task import Binding, Launch, Program, Slot, Storage
+from burnish.kernels.task import Binding, Launch, Program, Slot, Storage
 
 ARENA = -1
 _UNBOUNDED = 1 << 62

@@ -16,10 +16,10 @@ from llvmlite import ir
 
 from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
-from burnish.lower.arena import Arena
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
-from burnish.lower.work import bytes_touched, flops
+from burnish.kernels.arena import Arena
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
+from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
     WORTH_WAKING_FLOP,
     BranchStep,

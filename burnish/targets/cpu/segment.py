@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Binding, Branch, Launch, Step
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Binding, Branch, Launch, Step
 from burnish.targets.cpu.builder import I8, I64, POINTER, KernelBuilder, KernelContext
 from burnish.targets.cpu.hazards import Access, Bytes, Pending
 from burnish.targets.cpu.team import emit_barrier, emit_time_stamp

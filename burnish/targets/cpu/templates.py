@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask
 from burnish.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +32,7 @@ _MODULES: dict[type, str] = {
 
 def template_of(kernel: Kernel) -> ModuleType:
     """The module that emits this kind of kernel."""
-    return importlib.import_module(f"burnish.targets.cpu.{_MODULES[type(kernel)]}")
+    return importlib.import_module(f"burnish.targets.cpu.{_MODULES[type(kernel)]}.template")
 
 
 def schedules(kernel: Kernel, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:

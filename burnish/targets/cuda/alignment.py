@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from burnish.dims import divisor
-from burnish.lower.task import Launch
+from burnish.kernels.task import Launch
 from burnish.targets.cuda.source import Pointer, Source, TensorMap
 
 MOST_BYTES = 16

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from burnish.lower.abilities import Abilities
+from burnish.kernels.abilities import Abilities
 from burnish.target import Target
-from burnish.targets.cuda.ahead import Ahead
+from burnish.targets.cuda.compiler.ahead import Ahead
 from burnish.targets.cuda.program import emit_program
 from burnish.targets.cuda.templates import schedules
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 
 from burnish.dims import bounds
 from burnish.errors import UserError
-from burnish.lower.arena import Arena
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import (
+from burnish.kernels.arena import Arena
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import (
     Binding,
     Branch,
     Fail,
@@ -31,7 +31,7 @@ from burnish.lower.task import (
     digest_of,
     each_launch,
 )
-from burnish.lower.work import bytes_touched, flops
+from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
     Argument,
     BranchStep,
@@ -48,7 +48,7 @@ from burnish.plan.manifest import (
 from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
-from burnish.targets.cuda.compile import Cubin, compile_sources
+from burnish.targets.cuda.compiler.compile import Cubin, compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 from burnish.targets.cuda.templates import emit, pack_constant, schedules
 from burnish.targets.steps import place_storages, reference_step
@@ -64,7 +64,7 @@ def emit_program(
 
     schedules: tactic by kernel key; a kernel without one gets its template's first choice
     returns: the variant, and its blobs by name (cubin/<sha256>, weights/<sha256>, reference/<sha256>)
-    raises:  E213 for a kernel that its template cannot do; see compile.py for the compiler's
+    raises:  E213 for a kernel that its template cannot do; see compiler/compile.py for the compiler's
     """
     emission = Emission(program, arena, target, schedules)
     return emission.variant(), {**emission.blobs, **emission.constants.blobs}

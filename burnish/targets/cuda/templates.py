@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import AttentionTask, Contraction, Kernel, Loops
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops
 from burnish.target import Target
 from burnish.targets.cuda.source import Source
 
@@ -28,7 +28,7 @@ _MODULES: dict[type, str] = {Loops: "loops", Contraction: "contraction", Attenti
 
 def template_of(kernel: Kernel) -> ModuleType:
     """The module that emits this kind of kernel."""
-    return importlib.import_module(f"burnish.targets.cuda.{_MODULES[type(kernel)]}")
+    return importlib.import_module(f"burnish.targets.cuda.{_MODULES[type(kernel)]}.template")
 
 
 def schedules(kernel: Kernel, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from burnish.devices.array import array_at
 from burnish.devices.cuda.driver import Address, Integer, Parameter
-from burnish.devices.null_driver import NullFunction
+from burnish.devices.null.driver import NullFunction
 from burnish.dims import Dim, ceildiv, symbol
 from burnish.dtypes import DType
 from burnish.plan.manifest import (

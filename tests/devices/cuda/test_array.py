@@ -12,8 +12,8 @@ import pytest
 
 from burnish.devices.array import address_of, array_at
 from burnish.devices.cuda import DeviceArray, dlpack
-from burnish.devices.null import null_cuda
-from burnish.devices.null_driver import NullDriver
+from burnish.devices.null.driver import NullDriver
+from burnish.devices.null.processor import null_cuda
 from burnish.errors import UserError
 from burnish.runtime import Context, load
 from tests.devices.cuda.plans import W, in_numpy, small_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from burnish.devices.cuda import Cuda
-from burnish.devices.null import null_cuda
+from burnish.devices.null.processor import null_cuda
 from burnish.errors import EnvironmentProblem
 from burnish.target import ARCHITECTURES, Target
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.devices.cuda.failure import LOST, failure
-from burnish.devices.null import null_cuda
+from burnish.devices.null.processor import null_cuda
 from burnish.errors import BurnishError, EnvironmentProblem, InternalError
 from burnish.runtime import load
 from tests.devices.cuda.plans import W, in_numpy, small_plan

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from burnish.devices.cuda.driver import Address, Integer
-from burnish.devices.null import null_cuda
-from burnish.devices.null_driver import NullDriver
+from burnish.devices.null.driver import NullDriver
+from burnish.devices.null.processor import null_cuda
 from burnish.runtime import load
 from tests.devices.cuda.plans import W, in_numpy, small_plan
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.devices.cuda import DeviceArray
-from burnish.devices.null import null_cuda
+from burnish.devices.null.processor import null_cuda
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import UserError

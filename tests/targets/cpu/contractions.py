@@ -10,11 +10,11 @@ import numpy as np
 
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Contraction, Slot, Store
-from burnish.ops.expr import Axis, Expr, acc, axis, binary, const, load
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Contraction, Slot, Store
+from burnish.ops.language.expr import Axis, Expr, acc, axis, binary, const, load
 from burnish.target import Target
-from burnish.targets.cpu import contraction
+from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.run_kernel import Compiled, aligned
 
 Array = np.ndarray[Any, Any]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from burnish.dtypes import DType
-from burnish.lower.task import Loops, Slot, Store
-from burnish.ops.expr import UNARY, Axis, Expr, axis, binary, cast, load, unary
+from burnish.kernels.task import Loops, Slot, Store
+from burnish.ops.language.expr import UNARY, Axis, Expr, axis, binary, cast, load, unary
 from burnish.target import Target
-from burnish.targets.cpu import loops
+from burnish.targets.cpu.loops import template as loops
 from tests.targets.cpu.run_kernel import Compiled, undefined_symbols
 
 Array = np.ndarray[Any, Any]

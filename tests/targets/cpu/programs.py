@@ -10,12 +10,12 @@ from unittest.mock import patch
 import numpy as np
 import onnx
 
-from burnish.devices.machine import best_target
+from burnish.devices.cpu.processor import best_target
 from burnish.dims import Dim, bounds, product
 from burnish.dtypes import DType
-from burnish.lower.arena import Arena
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import (
+from burnish.kernels.arena import Arena
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import (
     Binding,
     Branch,
     Kernel,
@@ -29,7 +29,7 @@ from burnish.lower.task import (
     Store,
     TensorRef,
 )
-from burnish.ops.expr import Axis, Expr, axis, load
+from burnish.ops.language.expr import Axis, Expr, axis, load
 from burnish.plan.manifest import Manifest, Plan, SymbolRange
 from burnish.target import Target
 from burnish.targets.cpu import program as program_module

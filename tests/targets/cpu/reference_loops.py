@@ -10,8 +10,8 @@ import numpy as np
 
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
-from burnish.lower.task import Loops, Slot
-from burnish.ops.expr import Axis, Expr
+from burnish.kernels.task import Loops, Slot
+from burnish.ops.language.expr import Axis, Expr
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ import pytest
 from burnish.dims import evaluate, floordiv, maximum, minimum, modulo, symbol
 from burnish.targets.cpu.builder import I64, KernelBuilder
 from burnish.targets.cpu.codegen import compile_module
-from burnish.targets.cpu.odometer import odometer
+from burnish.targets.cpu.loops.odometer import odometer
 from tests.targets.cpu.run_kernel import TARGETS, Compiled
 
 N, M = symbol("n"), symbol("m")

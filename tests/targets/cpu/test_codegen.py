@@ -8,12 +8,12 @@ import pytest
 from llvmlite import ir
 
 from burnish.dtypes import DType
-from burnish.lower.task import Loops, Store
-from burnish.ops.expr import Axis, axis, binary, load, unary
+from burnish.kernels.task import Loops, Store
+from burnish.ops.language.expr import Axis, axis, binary, load, unary
 from burnish.target import Target
-from burnish.targets.cpu import loops
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.codegen import assembly, compile_module, features
+from burnish.targets.cpu.loops import template as loops
 from tests.targets.cpu.reference_loops import dense
 from tests.targets.cpu.run_kernel import TARGETS, undefined_symbols
 

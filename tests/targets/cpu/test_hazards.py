@@ -6,7 +6,7 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.lower.task import Binding, Slot
+from burnish.kernels.task import Binding, Slot
 from burnish.targets.cpu.hazards import ARENA, Access, Bytes, Pending, private_slots
 from tests.targets.cpu.programs import Maker, pointwise
 

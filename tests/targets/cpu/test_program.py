@@ -7,10 +7,10 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.lower.arena import Arena
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Fail, Launch
-from burnish.ops.expr import Expr, const, unary
+from burnish.kernels.arena import Arena
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Fail, Launch
+from burnish.ops.language.expr import Expr, const, unary
 from burnish.plan.manifest import BranchStep, NativeStep, ReferenceStepSpec
 from burnish.runtime import load
 from burnish.target import LEVELS, Target

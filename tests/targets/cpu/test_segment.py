@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from burnish.dtypes import DType
-from burnish.lower.arena import Arena, Lifetime, plan_arena
-from burnish.lower.task import Binding, Branch, Launch, Loops, Program, Slot, Step, Store
-from burnish.ops.expr import Axis, axis, load
+from burnish.kernels.arena import Arena
+from burnish.kernels.task import Binding, Branch, Launch, Loops, Program, Slot, Step, Store
+from burnish.lower.plan_arena import Lifetime, plan_arena
+from burnish.ops.language.expr import Axis, axis, load
 from burnish.runtime import load as load_plan
 from tests.targets.cpu import programs
 from tests.targets.cpu.programs import Maker

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from burnish.devices.cpu import ENTRY_POINTS
-from burnish.devices.elf import LoadedObject, load_object
-from burnish.devices.threads import ThreadTeam
+from burnish.devices.cpu.device import ENTRY_POINTS
+from burnish.devices.cpu.elf import LoadedObject, load_object
+from burnish.devices.cpu.threads import ThreadTeam
 from burnish.target import Target
 from burnish.targets.cpu.builder import I64
 from burnish.targets.cpu.codegen import compile_module

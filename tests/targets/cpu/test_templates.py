@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from burnish.lower.schedule import Schedule
+from burnish.kernels.schedule import Schedule
 from burnish.targets.cpu import templates
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from burnish.dims import Dim, evaluate, product
 from burnish.dtypes import DType
-from burnish.lower.task import Contraction, Slot, Store, Window
-from burnish.ops import expr as ex
-from burnish.ops.expr import Axis, Expr, axis
+from burnish.kernels.task import Contraction, Slot, Store, Window
+from burnish.ops.language import expr as ex
+from burnish.ops.language.expr import Axis, Expr, axis
 
 Array = np.ndarray[Any, Any]
 _BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum}

@@ -22,7 +22,7 @@ from triton.runtime import interpreter
 from triton.runtime.interpreter import TensorDescHandle, TensorHandle, _implicit_cvt, interpreter_builder
 
 from burnish.dims import evaluate
-from burnish.targets.cuda import compile as compiling
+from burnish.targets.cuda.compiler import compile as compiling
 from burnish.targets.cuda.source import Pointer, Size, TensorMap, Workspace
 
 _ELEMENTS = {

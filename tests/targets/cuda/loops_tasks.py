@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from burnish.dtypes import DType
-from burnish.lower.task import Loops, Store
-from burnish.ops.expr import Axis, axis, binary, cast, const, load, reduce, unary, where
+from burnish.kernels.task import Loops, Store
+from burnish.ops.language.expr import Axis, axis, binary, cast, const, load, reduce, unary, where
 from tests.targets.cpu.reference_loops import dense
 
 F32, I64 = DType.F32, DType.I64

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from burnish.analysis import analyze
+from burnish.building.analyze import analyze
 from burnish.dims import evaluate
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Launch, Loops
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Launch, Loops
 from burnish.target import Target, parse_target
 from burnish.targets import backend
-from burnish.targets.cuda import loops
+from burnish.targets.cuda.loops import template as loops
 from tests.lower.run_program import Run
 from tests.targets.cuda.interpret import interpret
 

@@ -8,7 +8,7 @@ import pytest
 
 from burnish.dims import Dim, symbol
 from burnish.dtypes import DType
-from burnish.lower.task import Binding, Launch
+from burnish.kernels.task import Binding, Launch
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap
 from tests.targets.cpu.programs import pointwise

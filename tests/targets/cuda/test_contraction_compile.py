@@ -9,11 +9,11 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.target import ARCHITECTURES, parse_target
-from burnish.targets.cuda import contraction
 from burnish.targets.cuda.chips import chip_of
-from burnish.targets.cuda.compile import compile_one
-from burnish.targets.cuda.contraction_cost import CostModel
-from burnish.targets.cuda.contraction_tile import Tile, tile_of
+from burnish.targets.cuda.compiler.compile import compile_one
+from burnish.targets.cuda.contraction import template as contraction
+from burnish.targets.cuda.contraction.cost import CostModel
+from burnish.targets.cuda.contraction.tile import Tile, tile_of
 from tests.targets.cuda.contraction_tasks import added, convolution, matmul
 
 pytest.importorskip("triton")

@@ -9,13 +9,13 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.lower.task import Contraction
-from burnish.ops import expr as ex
+from burnish.kernels.task import Contraction
+from burnish.ops.language import expr as ex
 from burnish.target import parse_target
-from burnish.targets.cuda import contraction
 from burnish.targets.cuda.chips import chip_of
-from burnish.targets.cuda.contraction_cost import CostModel
-from burnish.targets.cuda.contraction_tile import Tile, tile_of
+from burnish.targets.cuda.contraction import template as contraction
+from burnish.targets.cuda.contraction.cost import CostModel
+from burnish.targets.cuda.contraction.tile import Tile, tile_of
 from tests.targets.cuda.contraction_tasks import convolution, matmul
 
 H200, A100, T4 = (parse_target(f"cuda:{name}") for name in ("sm_90a", "sm_80", "sm_75"))
@@ -57,7 +57,7 @@ def test_a_schedule_survives_being_written_as_options():
 
 
 def test_code_for_sm_80_fits_into_every_gpu_that_runs_it():
-    """8.6 and 8.9 have 100 KB of shared memory, all but one for a block; devices/probe.py gives them sm_80 code."""
+    """8.6 and 8.9 have 100 KB of shared memory, all but one for a block; they get sm_80 code (cuda/probe.py)."""
     kernel = matmul(4096, 4096, 4096)
     model = CostModel(kernel, A100, {})
     assert all(model.shared_bytes(tile) <= 99 << 10 for tile in tiles(kernel, A100))

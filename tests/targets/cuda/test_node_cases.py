@@ -11,8 +11,8 @@ import zlib
 import numpy as np
 import pytest
 
-from burnish.analysis import analyze
-from burnish.lower.task import AttentionTask, Loops, RecurrentTask, each_launch
+from burnish.building.analyze import analyze
+from burnish.kernels.task import AttentionTask, Loops, RecurrentTask, each_launch
 from burnish.targets import backend
 from tests.targets.cuda.run_program import HOPPER, run_model
 from tests.test_node_cases import OTHERWISE, _array, _collect

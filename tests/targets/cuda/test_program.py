@@ -7,8 +7,8 @@ import pytest
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import UserError
-from burnish.lower.arena import Arena
-from burnish.lower.task import AttentionTask, Binding, Launch, Program, Slot, Storage
+from burnish.kernels.arena import Arena
+from burnish.kernels.task import AttentionTask, Binding, Launch, Program, Slot, Storage
 from burnish.plan.manifest import PointerArgument
 from burnish.target import parse_target
 from burnish.targets.cuda.program import MOST_WORKSPACE, Workspaces, emit_program

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Kernel
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Kernel
 from burnish.target import Target
 from tests.end_to_end.oracle import answers, assert_random_graph, session
 from tests.end_to_end.random_symbolic import SymbolicGraph

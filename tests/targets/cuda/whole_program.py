@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from burnish.analysis import analyze
+from burnish.building.analyze import analyze
 from burnish.dims import evaluate
-from burnish.lower.schedule import Schedule
-from burnish.lower.task import Branch, Kernel, Launch, Program, Step
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Branch, Kernel, Launch, Program, Step
 from burnish.precision.precision import parse_precision
 from burnish.target import Target
 from burnish.targets import backend

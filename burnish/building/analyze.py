@@ -1,0 +1,179 @@
+"""A model up to machine code: import, profile, passes, inference, and lowering for targets of some abilities.
+
+`build` compiles the result; `inspect` shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx_ir as ir
+
+from burnish.dtypes import DType
+from burnish.errors import UserError
+from burnish.importers import load_model
+from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
+from burnish.kernels.abilities import Abilities
+from burnish.kernels.task import Branch, Program, ReferenceStep, Step
+from burnish.lower.program import lower
+from burnish.ops.inference.infer import Inferred, infer
+from burnish.ops.registry import is_defined
+from burnish.passes.pipeline import optimize
+from burnish.passes.rewrite.context import PassContext, PassReport
+from burnish.plan.manifest import Variant
+from burnish.precision.apply_precision import apply_precision, precision_notes
+from burnish.precision.precision import UNCHANGED, Decision, Precision
+from burnish.precision.widen_half import widen_half
+from burnish.settings import settings
+
+Explain = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+STAGES = 6  # of a whole build
+
+
+class Stages:
+    """Times each stage, and tells the caller's `explain` (a line at a time) and `progress` (what, done, total)."""
+
+    def __init__(self, explain: Explain | None = None, progress: Progress | None = None) -> None:
+        self.explain = explain or (_to_stderr if settings().debug else _to_nobody)
+        self._progress = progress
+        self.times_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Stages of one name, for one target after another, count as one."""
+        if self._progress is not None:
+            self._progress(name, len(self.times_ms.keys() - {name}), STAGES)
+        start = time.perf_counter()
+        yield
+        self.times_ms[name] = self.times_ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
+
+    def explain_passes(self, report: PassReport) -> None:
+        for row in report.rows:
+            if row.changes:
+                self.explain(f"{row.name:24} {row.nodes_before:5} -> {row.nodes_after:5} nodes  {row.reason}")
+
+    def explain_tactics(self, variant: Variant) -> None:
+        if settings().debug >= 3:
+            for x in variant.launches:
+                self.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
+
+    def explain_times(self) -> None:
+        self.explain("  ".join(f"{name} {ms:.0f} ms" for name, ms in self.times_ms.items()))
+
+
+@dataclass(eq=False)
+class Analysis:
+    """The optimised model, what is known of it, and its program of kernel tasks."""
+
+    model: ir.Model
+    name: str
+    sha256: str
+    profile: Profile
+    passes: PassReport
+    inferred: Inferred
+    program: Program
+    notes: tuple[str, ...] = field(default_factory=tuple)
+    decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
+    fallbacks: tuple[tuple[str, str], ...] = field(default_factory=tuple)  # nodes on the reference kernel, and why
+
+    def all_notes(self, costs: Sequence[str] = ()) -> tuple[str, ...]:
+        """As a plan keeps them. costs: of each of `fallbacks`, where a target knows them."""
+        found = zip(self.fallbacks, costs or [""] * len(self.fallbacks), strict=True)
+        lines = (f"{node} runs on the reference kernel: {why}{f'; {c}' if c else ''}" for (node, why), c in found)
+        return (*self.notes, *lines)
+
+
+def analyze(
+    source: Any,
+    *,
+    shapes: Mapping[str, Shape] | None = None,
+    profile: Mapping[str, Range] | None = None,
+    stages: Stages | None = None,
+    abilities: Abilities | None = None,
+    precision: Precision = UNCHANGED,
+) -> Analysis:
+    """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
+
+    abilities: of the target that the result is for; a CPU's if left out
+    precision: what f32 values may become
+    """
+    abilities = abilities or Abilities()
+    stages = stages or Stages()
+    with stages.stage("import"):
+        imported = load_model(source, keep=is_defined)
+        graph = imported.model.graph
+        resolved = resolve_profile(imported.model, shapes, profile)
+        ranges = symbol_ranges(resolved, graph)
+        sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
+    with stages.stage("passes"), _doubting(resolved.notes):
+        if not abilities.computes_half and (widened := widen_half(imported.model)):
+            stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
+        report = optimize(imported.model, PassContext(resolved.fixed, sizes, abilities.deep_images))
+        stages.explain_passes(report)
+        has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
+        decisions = apply_precision(imported.model, sizes, precision, has_half)
+    with stages.stage("infer"), _doubting(resolved.notes):
+        inferred = infer(graph, sizes=sizes)
+    with stages.stage("lower"):
+        program = lower(graph, inferred, ranges, abilities)
+        for node, reason in program.declined.items():
+            report.decline("fuse", node, reason)
+    return Analysis(
+        imported.model,
+        imported.name,
+        imported.sha256,
+        resolved,
+        report,
+        inferred,
+        program,
+        (*resolved.notes, *precision_notes(decisions, precision)),
+        decisions,
+        tuple(_fallbacks(program.steps, inferred)),
+    )
+
+
+def graph_bytes(model: ir.Model) -> bytes:
+    """The optimised graph as ONNX without its weights, in canonical bytes."""
+    proto = ir.to_proto(model)
+    for tensor in proto.graph.initializer:
+        if len(tensor.raw_data) > 1024:
+            tensor.ClearField("raw_data")
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str, str]]:
+    """Every node on the reference kernel, and why."""
+    for step in steps:
+        if isinstance(step, ReferenceStep):
+            reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "")
+            own = "its sides differ in shape" if step.op_type == "If" else "the target has no kernel for it yet"
+            yield f"{step.op_type} '{step.name}'", reason or own
+        elif isinstance(step, Branch):
+            yield from _fallbacks((*step.then, *step.otherwise), inferred)
+
+
+@contextmanager
+def _doubting(guesses: Sequence[str]) -> Iterator[None]:
+    """Where a node cannot take shapes that nobody gave, the shapes are to blame before the model is (E203)."""
+    try:
+        yield
+    except UserError as e:
+        if e.code != "E203" or not guesses:
+            raise
+        what = e.what if len(e.what) <= 200 else f"{e.what[:200]} ..."
+        hint = "give the shapes the model is for: --shapes NAME:1x3x224x224, or --min, --opt and --max"
+        raise UserError("E203", what, where=e.where, why="\n         ".join(guesses), hint=hint) from e
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _to_nobody(line: str) -> None:
+    del line

@@ -1,0 +1,15 @@
+"""The memory map of a program: where each temporary lies in the one arena."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Offsets by storage, the arena's size, and how many bytes at its start must be zero when shapes are bound."""
+
+    offsets: Mapping[int, int]
+    size_bytes: int
+    zero_bytes: int

@@ -1,0 +1,365 @@
+"""Kernel tasks: the words that lowering, the targets and the tuner share.
+
+A *kernel* is one piece of work with one output domain, said over numbered *slots* (its parameters) and named axes; it
+knows no buffer, no node and no hardware. Two pieces of work of equal `key` share their code and their tactic.
+A *launch* is a kernel with a binding for each slot. A *program* is what one plan does: storages, constants, steps.
+
+    Loops         for every index of a domain: store expressions          pointwise, reductions, norms, pooling, gather
+    Contraction   acc[p, n] = sum_r A[p, r] * B[r, n], then an epilogue    matmul, convolution (implicit GEMM), grouped,
+                  or several such products in one sum                      what a block adds to its down-sampled input
+    AttentionTask softmax(q k^T) v, one pass
+    RecurrentTask LSTM, GRU, RNN over time
+
+Strides, offsets and sizes are in elements of the slot's dtype. Inside a kernel, `load(slot, dtype, index)` reads a slot
+at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read symbols from the plan's dims table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import Dim, format_shape, product
+from burnish.dtypes import DType
+from burnish.ops.language import expr
+from burnish.ops.language.expr import Axis, Expr, axis, text
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative.
+
+    aligned: bytes that its address is a multiple of, at most 16
+    """
+
+    dtype: DType
+    shape: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+    aligned: int = 16
+
+    def __str__(self) -> str:
+        aligned = "" if self.aligned == 16 else f"a{self.aligned}"
+        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}{aligned}"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """slots[slot][index] = value, for every index of the domain; `index` is affine in the domain's axes."""
+
+    slot: int
+    index: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Loops:
+    """For every index of the domain (outer to inner, the last axis is the one to vectorise): do the stores, in order.
+
+    A `reduce` in a value is computed at the outermost loop at which its free axes are bound. No store is read by
+    the same task, except at the very index that was written (in-place update).
+    """
+
+    slots: tuple[Slot, ...]
+    domain: tuple[Axis, ...]
+    stores: tuple[Store, ...]
+
+    @cached_property
+    def key(self) -> str:
+        axes = " ".join(f"{a.name}:{a.extent}" for a in self.domain)
+        return f"loops({_slots(self.slots)})<{axes}>{{{_stores(self.stores)}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One axis of A that is read past its ends: coordinate = first + sum(axis * step); outside [0, extent) A is zero.
+
+    stride: elements from one coordinate to the next. `a_strides` says the same steps, times the stride.
+    """
+
+    steps: tuple[tuple[Axis, int], ...]
+    first: int
+    extent: Dim
+    stride: Dim
+
+    def __str__(self) -> str:
+        steps = "+".join(f"{a.name}*{s}" for a, s in self.steps)
+        return f"{steps}{self.first:+}<{self.extent}@{self.stride}"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One more product of a sum: what `Contraction` says of its own A and B, which lie in slots `a` and `b`."""
+
+    a: int
+    b: int
+    reduce: tuple[Axis, ...]
+    a_strides: tuple[tuple[Axis, Dim], ...]
+    b_strides: tuple[tuple[Axis, Dim], ...]
+    packed: bool
+    windows: tuple[Window, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"<{_axes(self.reduce)}>A{self.a}[{_pairs(self.a_strides)}]B{self.b}[{_pairs(self.b_strides)}]"
+            f"{'packed' if self.packed else ''}{''.join(f'W[{w}]' for w in self.windows)}"
+        )
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """acc[p..., n] = sum over the reduce axes of A * B, in f32 (f64 for f64, i32 for 8-bit), then the stores.
+
+    slots[0] is A, slots[1] is B; their element offsets are linear in the axes, given by `a_strides` and `b_strides`
+    (every pixel, reduce or n axis that is not listed has stride 0), so padding must already lie in memory, or else
+    `windows` says where A ends (for targets whose `Abilities.pads_in_kernel`; A's slot then starts at coordinate 0 and
+    the windows' `first` is not part of its offset).
+    pixels    outer to inner; those that B depends on (batch, group) come first
+    reduce    outer to inner; A's last one has stride 1 wherever that is possible
+    packed    B is a constant, kept as [batch axes of B..., reduce axes..., n]; the schedule says how it is packed
+    stores    values may use acc(0) and loads at any affine index of (pixels, n)
+    more      further products, added to the same sums (for targets whose `Abilities.adds_products`)
+    """
+
+    slots: tuple[Slot, ...]
+    pixels: tuple[Axis, ...]
+    n: Axis
+    reduce: tuple[Axis, ...]
+    a_strides: tuple[tuple[Axis, Dim], ...]
+    b_strides: tuple[tuple[Axis, Dim], ...]
+    packed: bool
+    stores: tuple[Store, ...]
+    windows: tuple[Window, ...] = ()
+    more: tuple[Term, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        return (
+            f"contraction({_slots(self.slots)})<{_axes(self.pixels)};{_axes((self.n,))};{_axes(self.reduce)}>"
+            f"A[{_pairs(self.a_strides)}]B[{_pairs(self.b_strides)}]{'packed' if self.packed else ''}"
+            f"{''.join(f'W[{w}]' for w in self.windows)}"
+            f"{''.join(f'+{t}' for t in self.more)}"
+            f"{{{_stores(self.stores)}}}"
+        )
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Every product of the sum, this one's own first."""
+        own = Term(0, 1, self.reduce, self.a_strides, self.b_strides, self.packed, self.windows)
+        return (own, *self.more)
+
+    def alone(self, number: int) -> Contraction:
+        """One product of the sum by itself: its A and B are slots 0 and 1, and nothing is stored."""
+        t, slots = self.terms[number], self.slots
+        operands = (slots[t.a], slots[t.b])
+        return Contraction(operands, self.pixels, self.n, t.reduce, t.a_strides, t.b_strides, t.packed, (), t.windows)
+
+    @property
+    def flops(self) -> Dim:
+        depth = sum((product(a.extent for a in t.reduce) for t in self.terms), start=0)
+        return 2 * product(a.extent for a in (*self.pixels, self.n)) * depth
+
+
+@dataclass(frozen=True)
+class AttentionTask:
+    """slots: q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], (mask, broadcast to [b,h,i,j] by strides 0), out[b,h,i,e].
+
+    out = softmax_j(scale*q.k + mask) v;  h' = h // (heads of q / heads of k);  causal: j <= i + len(k) - len(q).
+    """
+
+    slots: tuple[Slot, ...]
+    scale: float
+    causal: bool
+    masked: bool
+    softcap: float = 0.0
+
+    @cached_property
+    def key(self) -> str:
+        options = f"scale={self.scale!r} causal={self.causal} mask={self.masked} cap={self.softcap!r}"
+        return f"attention({_slots(self.slots)}){options}"
+
+
+@dataclass(frozen=True)
+class RecurrentTask:
+    """ONNX LSTM, GRU or RNN. slots, in order; `present` says which optional ones are there.
+
+    X[t,b,i], W[d,g*h,i], R[d,g*h,h], B[d,2*g*h]?, sequence_lens[b]?, initial_h[d,b,h]?, initial_c[d,b,h]?, P[d,3*h]?,
+    then the outputs Y[t,d,b,h]?, Y_h[d,b,h]?, Y_c[d,b,h]?. Gate order and formulas as ONNX says.
+    packed: W and R are constants, which the template packs.
+    """
+
+    slots: tuple[Slot, ...]
+    kind: str
+    present: tuple[bool, ...]
+    hidden_size: int
+    direction: str
+    attributes: tuple[tuple[str, Any], ...]
+    packed: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        how = f"{self.direction} {self.attributes}{' packed' if self.packed else ''}"
+        return f"{self.kind}({_slots(self.slots)}){self.present}h={self.hidden_size} {how}"
+
+
+Kernel = Loops | Contraction | AttentionTask | RecurrentTask
+DIGEST_DIGITS = 32  # of SHA-256: two different kernels never meet
+
+
+def digest_of(kernel: Kernel) -> str:
+    """A short name for the kernel's key, in timing caches and plans."""
+    return hashlib.sha256(kernel.key.encode()).hexdigest()[:DIGEST_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where a slot's element 0 lies: a storage and an offset in elements of the slot's dtype."""
+
+    storage: int
+    offset: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A kernel on bound slots. `nodes`: the ONNX nodes it covers; `writes`: which slots it writes."""
+
+    kernel: Kernel
+    bindings: tuple[Binding, ...]
+    writes: tuple[int, ...]
+    name: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """A dense row-major tensor at the plan's surface or between steps."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Dim, ...]
+    storage: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStep:
+    """An ONNX node (a serialised ModelProto of one node) on the reference kernel; binds the dims its outputs reveal."""
+
+    name: str
+    op_type: str
+    model: bytes
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """If: a bool scalar in a storage picks one of two step lists; both write the same storages."""
+
+    name: str
+    condition: Binding
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The side of an If that the plan's shapes make invalid; to reach it is the caller's error."""
+
+    name: str
+    reason: str
+
+
+Step = Launch | ReferenceStep | Branch | Fail
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A run of bytes. kind: input, output, constant, arena (temporary), dynamic (sized during the run)."""
+
+    number: int
+    kind: str
+    size_bytes: Dim
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """All that one plan does for one profile."""
+
+    symbols: dict[str, tuple[int, int, int]]  # name -> min, opt, max; data-dependent ones have min 0
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+    storages: tuple[Storage, ...]
+    constants: dict[int, np.ndarray[Any, Any]]  # storage number -> content
+    steps: tuple[Step, ...]
+    declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused into its consumer
+    geometry: dict[int, str] = field(default_factory=dict)  # storages with zeros around them: lower/plan_arena.py
+
+
+def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:
+    """Every launch, branches included, in order."""
+    for step in steps:
+        if isinstance(step, Launch):
+            yield step
+        elif isinstance(step, Branch):
+            yield from each_launch(step.then)
+            yield from each_launch(step.otherwise)
+
+
+def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Axis, ...], tuple[Store, ...]]:
+    """Rename axes, so that equal work has equal keys, and equal reductions are one expression, computed once.
+
+    i0, i1 ...   the domain, from outer to inner
+    r0_0 ...     a reduction's axes: first how many reductions are nested in it, then which of its axes
+    """
+    names = {a: axis(Axis(f"i{n}", a.extent)) for n, a in enumerate(domain)}
+
+    def rename(root: Expr) -> Expr:
+        return share_reductions(expr.substitute_axes(root, names))
+
+    renamed = tuple(Store(s.slot, tuple(rename(i) for i in s.index), rename(s.value)) for s in stores)
+    return tuple(names[a].attr for a in domain), renamed
+
+
+def share_reductions(root: Expr) -> Expr:
+    """Name the axes of reductions by height and place, so that equal reductions are one expression."""
+    height: dict[Expr, int] = {}
+
+    def replace(e: Expr) -> Expr | None:
+        if e.op == "reduce":
+            kind, axes = e.attr
+            level = _height(e.args[0], height)
+            fresh = tuple(Axis(f"r{level}_{n}", a.extent) for n, a in enumerate(axes))
+            body = expr.substitute_axes(e.args[0], {old: axis(new) for old, new in zip(axes, fresh)})
+            return expr.reduce(kind, fresh, body)
+        return None
+
+    return expr.substitute(root, replace)
+
+
+def _height(root: Expr, done: dict[Expr, int]) -> int:
+    """How deep reductions are nested in an expression."""
+    if root not in done:
+        below = max((_height(a, done) for a in root.args), default=0)
+        done[root] = below + (root.op == "reduce")
+    return done[root]
+
+
+def _pairs(strides: Sequence[tuple[Axis, Dim]]) -> str:
+    return " ".join(f"{a.name}*{s}" for a, s in strides)
+
+
+def _axes(axes: Sequence[Axis]) -> str:
+    return " ".join(f"{a.name}:{a.extent}" for a in axes)
+
+
+def _slots(slots: Sequence[Slot]) -> str:
+    return " ".join(map(str, slots))
+
+
+def _stores(stores: Sequence[Store]) -> str:
+    return "; ".join(f"{s.slot}[{','.join(text(i) for i in s.index)}]={text(s.value)}" for s in stores)

@@ -1,0 +1,82 @@
+"""How much work a kernel is: floating-point (or integer) operations and bytes touched, for profiles and rooflines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from burnish.dims import Dim, minimum, product
+from burnish.dtypes import DType
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask, ReferenceStep, TensorRef
+from burnish.ops.language.expr import Expr, free_axes, text, walk
+
+_FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def flops(kernel: Kernel) -> Dim:
+    """Arithmetic operations; a multiply-add counts two, an exp one, index arithmetic none."""
+    if isinstance(kernel, Contraction):
+        return kernel.flops
+    if isinstance(kernel, AttentionTask):
+        q, k, v = kernel.slots[:3]
+        return 2 * product(q.shape[:3]) * k.shape[2] * (q.shape[3] + v.shape[3])
+    if isinstance(kernel, RecurrentTask):
+        time, batch, width = kernel.slots[0].shape
+        both_ways = kernel.slots[1].shape[0]
+        inner = 2 * _GATES.get(kernel.kind, 1) * kernel.hidden_size * (width + kernel.hidden_size)
+        return time * batch * both_ways * inner
+    return sum((_operations(store.value) for store in kernel.stores), start=0)
+
+
+def reference_flops(step: ReferenceStep) -> Dim:
+    """The same for a step on the reference kernel: a recurrence's products; else one for each element of its results.
+
+    That is the least: what the turns of a Loop compute cannot be told.
+    """
+    if step.op_type in _GATES:
+        x, w, r = (t.shape for t in step.inputs[:3])
+        return 2 * x[0] * x[1] * (product(w) + product(r))
+    return sum((product(t.shape) for t in step.outputs), start=0)
+
+
+def tensor_bytes(tensors: Iterable[TensorRef]) -> Dim:
+    """What dense tensors take together."""
+    return sum((product(t.shape) * t.dtype.size_bytes for t in tensors), start=0)
+
+
+def bytes_touched(kernel: Kernel) -> Dim:
+    """Every element of every slot once; of a table whose rows data chooses, no more than the reads there are."""
+    return sum(slot_bytes(kernel), start=0)
+
+
+def slot_bytes(kernel: Kernel) -> list[Dim]:
+    """The same by slot."""
+    reads = _chosen_reads(kernel) if isinstance(kernel, Loops) else {}
+    found: list[Dim] = []
+    for number, slot in enumerate(kernel.slots):
+        elements = product(n for n, stride in zip(slot.shape, slot.strides) if stride != 0)
+        if number in reads:
+            elements = minimum(elements, reads[number])
+        found.append(elements * slot.dtype.size_bytes)
+    return found
+
+
+def _chosen_reads(kernel: Loops) -> dict[int, Dim]:
+    """How often slots are read at indices that are loaded themselves."""
+    reads: dict[int, Dim] = {}
+    loads = {node for store in kernel.stores for node in walk(store.value) if node.op == "load"}
+    for node in sorted(loads, key=text):
+        if any(inner.op == "load" for index in node.args for inner in walk(index)):
+            reads[node.attr] = reads.get(node.attr, 0) + product(a.extent for a in free_axes(node))
+    return reads
+
+
+def _operations(root: Expr) -> Dim:
+    """Operations of an expression: each node once for every index of the axes it depends on."""
+    total: Dim = 0
+    for node in walk(root):
+        if node.op == "reduce":
+            total = total + product(a.extent for a in free_axes(node) | set(node.attr[1]))
+        elif node.op not in _FREE and node.dtype is not DType.I64:
+            total = total + product(a.extent for a in free_axes(node))
+    return total

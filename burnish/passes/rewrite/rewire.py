@@ -1,0 +1,64 @@
+"""Put one value in the place of another; the graph's surface (names, order of outputs) never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from burnish.passes.rewrite.constants import Array, new_initializer
+
+
+def each_graph(model: ir.Model) -> Iterator[ir.Graph]:
+    """The graph and all its subgraphs, outer ones first."""
+    yield model.graph
+    yield from list(model.graph.subgraphs())
+
+
+def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool = False) -> None:
+    """All uses of `old` read `new`; an output of the graph keeps its name.
+
+    made_here: `new` is fresh, and takes over the name, shape and type of `old`. Else, where `old` is an output of the
+    graph, `new` takes its name if it can (computed in this graph, no output itself), or an Identity stands between.
+    """
+    if made_here:
+        new.shape, new.type = old.shape or new.shape, old.type or new.type
+    if not old.is_graph_output():
+        old.replace_all_uses_with(new)
+        if made_here and old.name is not None:
+            kept, old.name = old.name, f"{old.name}.replaced"
+            new.name = kept
+        return
+    producer = old.producer()
+    assert producer is not None
+    if not made_here and not can_be_output(new, graph):
+        identity = ir.Node("", "Identity", [new], name=f"{producer.name}/output")
+        graph.insert_before(producer, identity)
+        new, identity.outputs[0].shape, identity.outputs[0].type = identity.outputs[0], old.shape, old.type
+    name, old.name = old.name, f"{old.name}.replaced"
+    new.name = name
+    old.replace_all_uses_with(new, replace_graph_outputs=True)
+
+
+def can_be_output(value: ir.Value, graph: ir.Graph) -> bool:
+    """A value that a node of this graph computes and that is no output yet may take an output's name."""
+    producer = value.producer()
+    return producer is not None and producer.graph is graph and not value.is_graph_output()
+
+
+def replace_by_constant(value: ir.Value, array: Array) -> None:
+    """Let a constant give a computed value; the node that computed it stays until it is removed as unused."""
+    producer = value.producer()
+    assert producer is not None and producer.graph is not None
+    graph, name = producer.graph, str(value.name)
+    constant = new_initializer(graph, array, f"{name}.constant" if value.is_graph_output() else name)
+    if value.is_graph_output():
+        replace_value(graph, value, constant)
+    else:
+        value.name = f"{name}.folded"
+        value.replace_all_uses_with(constant)
+
+
+def is_used(node: ir.Node) -> bool:
+    """Whether any output of a node is read or is an output of its graph."""
+    return any(o.uses() or o.is_graph_output() for o in node.outputs)

@@ -1,0 +1,133 @@
+"""What every part of an attention kernel works with: its sizes, its scratch memory, its axes.
+
+Names: a *tile* is a few query rows of one head, a *unit* is `tiles` of them, a *block* is `keys` keys.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import AttentionTask
+from burnish.ops.language.expr import Axis
+from burnish.targets.cpu.builder import I1, I8, KernelBuilder, KernelContext, vector_type
+from burnish.targets.cpu.expressions.storage import register_type, storage_type
+from burnish.targets.cpu.register_tile.load import scaled
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie in a thread's scratch memory (bytes)."""
+
+    keys: int
+    scores: int
+    sums: int
+    statistics: int
+    size_bytes: int
+
+
+def accumulator(kernel: AttentionTask) -> DType:
+    """What scores and sums are kept in."""
+    return DType.F64 if kernel.slots[0].dtype is DType.F64 else DType.F32
+
+
+def padded(size: int, lanes: int) -> int:
+    """Rounded up to whole vectors."""
+    return -(-size // lanes) * lanes
+
+
+def scratch_layout(kernel: AttentionTask, schedule: Schedule) -> Layout:
+    """The parts, each from a 64-byte boundary."""
+    rows, tiles, keys = (schedule.integer(n) for n in ("rows", "tiles", "keys"))
+    depth, value_size = static(kernel.slots[0].shape[3]), static(kernel.slots[2].shape[3])
+    item = accumulator(kernel).size_bytes
+    sizes = [keys * depth, rows * keys, tiles * rows * padded(value_size, schedule.integer("lanes")), 2 * tiles * rows]
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size * item // 64) * 64)
+    return Layout(*starts)
+
+
+def static(dim: Dim) -> int:
+    assert isinstance(dim, int), "head sizes are static"
+    return dim
+
+
+@dataclass(frozen=True)
+class Head:
+    """One unit's head: its axes' values, and where its keys and values begin."""
+
+    batch: ir.Value
+    head: ir.Value
+    q: ir.Value
+    k: ir.Value
+    v: ir.Value
+
+
+@dataclass(frozen=True)
+class Block:
+    """Keys first <= j < first + count."""
+
+    first: ir.Value
+    count: ir.Value
+
+
+class AttentionFrame:
+    """A kernel being written: where it is written to, and names for what it is about."""
+
+    def __init__(self, context: KernelContext, kernel: AttentionTask, schedule: Schedule, name: str) -> None:
+        self.kernel, self.schedule = kernel, schedule
+        self.k = KernelBuilder(context, name, len(kernel.slots))
+        self.q_slot, self.k_slot, self.v_slot = kernel.slots[:3]
+        self.out = len(kernel.slots) - 1
+        self.batch, self.heads, self.queries, depth = self.q_slot.shape
+        self.keys, self.kv_heads = self.k_slot.shape[2], self.k_slot.shape[1]
+        self.depth, self.value_size = static(depth), static(self.v_slot.shape[3])
+        self.rows_each, self.tiles, self.block, self.lanes, self.vectors = (
+            schedule.integer(n) for n in ("rows", "tiles", "keys", "lanes", "vectors")
+        )
+        self.width, self.row = self.lanes * self.vectors, padded(self.value_size, self.lanes)
+        self.dtype = accumulator(kernel)
+        self.element = register_type(self.dtype)
+        self.vector = vector_type(self.element, self.lanes)
+        self.is_single = isinstance(self.keys, int) and 0 < self.keys <= self.block
+        self.lowest = ir.Constant(self.vector, [-math.inf] * self.lanes)
+        layout = scratch_layout(kernel, schedule)
+        self.panels, self.scores, self.sums, self.maxima = (
+            self.k.address(self.k.scratch, at, I8)
+            for at in (layout.keys, layout.scores, layout.sums, layout.statistics)
+        )
+        self.totals = self.k.address(self.maxima, self.tiles * self.rows_each, self.element)
+        self.axes = tuple(Axis(n, e) for n, e in zip("bhi", self.q_slot.shape))
+        self.key_axis, self.value_axis = Axis("j", self.keys), Axis("e", self.value_size)
+
+    @property
+    def can_dot(self) -> bool:
+        return self.q_slot.strides[3] == 1 and self.k_slot.strides[3] == 1
+
+    @property
+    def has_whole_panels(self) -> bool:
+        return isinstance(self.keys, int) and self.keys % self.width == 0
+
+    def value_masks(self, start: int) -> list[ir.Value | None]:
+        """For each vector of columns from `start` that exists, which of its lanes do."""
+        masks: list[ir.Value | None] = []
+        for at in range(start, min(start + self.width, self.row), self.lanes):
+            left = self.value_size - at
+            lanes = ir.VectorType(I1, self.lanes)
+            masks.append(None if left >= self.lanes else ir.Constant(lanes, [int(i < left) for i in range(self.lanes)]))
+        return masks
+
+    def at(self, base: ir.Value, count: ir.Value, step: Dim, dtype: DType) -> ir.Value:
+        return self.k.address(base, scaled(self.k, count, step), storage_type(dtype))
+
+    def get(self, base: ir.Value, at: ir.Value, kind: ir.Type) -> ir.Value:
+        return self.k.load(self.k.address(base, at, self.element), kind, self.dtype.size_bytes)
+
+    def put(self, value: ir.Value, base: ir.Value, at: ir.Value) -> None:
+        self.k.ir.store(value, self.k.address(base, at, self.element), align=self.dtype.size_bytes)

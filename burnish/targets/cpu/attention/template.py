@@ -1,0 +1,92 @@
+"""Attention in one pass, cpu.
+
+    out[b,h,i,:] = sum_j softmax_j(cap(scale * q[b,h,i,:].k[b,h',j,:]) + mask[b,h,i,j]) * v[b,h',j,:]
+
+layout   q, k, v, mask, out at any strides; h' = h // (heads of q / heads of k)
+dtypes   f32, f64; f16 and bf16 in memory, f32 in registers; a bool mask keeps where true, another is added
+work     2*B*H*I*J*(D + E) flop and B*H*I*J exponentials; scores never leave the first cache levels
+limits   D and E static; any other extent symbolic, J >= 1; a row whose keys are all masked gives zeros, as in ONNX
+method   a unit of work is some row tiles of queries of one head; for each block of keys: transpose them into panels,
+         scores of a tile into scratch, running maximum and sum (online softmax), times values into scratch.
+         Tiles of few rows (decoding) take dot products with the keys where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llvmlite import ir
+
+from burnish.dims import Dim
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import AttentionTask
+from burnish.target import Target
+from burnish.targets.cpu.attention.frame import accumulator, scratch_layout
+from burnish.targets.cpu.attention.write import AttentionWriter
+from burnish.targets.cpu.builder import KernelContext
+from burnish.targets.cpu.contraction.cost import expected, rows_at_most
+
+_SERIAL_CYCLES = 8_000
+_KEYS_AT_ONCE = 256
+_USUAL_TILES = 10  # a unit where the number of queries is not known
+
+
+def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
+    """The default, then other sizes of key block and unit. sizes: the usual value of each symbol."""
+    batch, heads, queries, depth = kernel.slots[0].shape
+    keys = kernel.slots[1].shape[2]
+    lanes = target.vector_bytes // accumulator(kernel).size_bytes
+    b, h, i, j, d = (expected(n, sizes or {}) for n in (batch, heads, queries, keys, depth))
+    rows = rows_at_most(target, 2)
+    tiles = -(-i // rows) if sizes or isinstance(queries, int) else _USUAL_TILES
+    is_known = sizes is not None or all(isinstance(n, int) for n in (batch, heads, queries, keys))
+    serial = is_known and b * h * i * j * (d / 16 + 4) < _SERIAL_CYCLES
+    unit = _unit(b * h, tiles)
+    return [
+        Schedule.of(
+            "attention",
+            rows=rows,
+            vectors=2,
+            lanes=lanes,
+            tiles=each,
+            keys=block,
+            serial=serial,
+        )
+        for block in _blocks(keys, 2 * lanes)
+        for each in dict.fromkeys((unit, 1, min(16, tiles)))
+    ]
+
+
+def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:
+    """Can this kernel be written with this schedule?"""
+    if schedule.template != "attention" or not isinstance(kernel.slots[0].shape[3], int):
+        return False
+    width = schedule.integer("vectors") * schedule.integer("lanes")
+    sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "tiles", "keys")]
+    return isinstance(kernel.slots[2].shape[3], int) and min(sizes) >= 1 and schedule.integer("keys") % width == 0
+
+
+def scratch_bytes(kernel: AttentionTask, schedule: Schedule) -> int:
+    """Scratch memory of one thread: a block of keys, a tile of scores, a unit's sums."""
+    return scratch_layout(kernel, schedule).size_bytes
+
+
+def emit(context: KernelContext, kernel: AttentionTask, schedule: Schedule, name: str) -> ir.Function:
+    """Write the kernel."""
+    return AttentionWriter(context, kernel, schedule, name).write()
+
+
+def _blocks(keys: Dim, width: int) -> list[int]:
+    """Keys taken at once: all of them while their scores stay in cache, else 128."""
+    usual = 128 // width * width or width
+    if isinstance(keys, int) and keys <= _KEYS_AT_ONCE:
+        return list(dict.fromkeys([max(1, -(-keys // width)) * width, usual]))
+    return [usual, 2 * usual]
+
+
+def _unit(heads: int, tiles: int) -> int:
+    """Row tiles a unit: whole heads if there are enough of them to share out, else a few tiles."""
+    units = 1
+    while heads * units < 8 and units < tiles:
+        units += 1
+    return min(16, -(-tiles // units))

@@ -1,0 +1,229 @@
+"""An analytic estimate of what a register tiling costs, to rank schedules without running them.
+
+Cycles of one step over k are the largest of: multiply-adds (two units), loads (two ports), the multiply-add's latency
+over the tile's accumulators, and the panel's bytes from the second cache level. The model is a ranking, not a promise:
+its numbers are those of current x86 servers (48 KB and 1 to 2 MB of cache, two 512-bit units).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from burnish.dims import Dim, evaluate, product, symbols
+from burnish.dtypes import DType
+from burnish.kernels.contraction_runs import Shape
+from burnish.kernels.task import Contraction
+from burnish.target import Target
+from burnish.targets.cpu.contraction.pack import storage_dtype
+from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
+from burnish.targets.cpu.register_tile.rows import dynamic_sizes
+
+USUAL = 64  # what a symbolic extent is taken for if nobody has told
+_LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
+_LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
+_LEVEL2_BYTES_PER_CYCLE = 16.0
+_WAYS = 12
+_COLD_CYCLES_PER_BYTE = 0.1  # that widening adds to a constant, which comes from memory; the rest hides behind the sums
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """`rows` steps along the pixel run `axis` (counted from the innermost; fold: with the run inside it) x vectors."""
+
+    rows: int
+    vectors: int
+    lanes: int
+    axis: int
+    form: str = "tile"
+    fold: bool = False
+
+
+def expected(dim: Dim, sizes: Mapping[str, int]) -> int:
+    """A number for a dim that may be symbolic: its usual value, or 64 where nobody has told."""
+    return max(1, evaluate(dim, {name: sizes.get(name, USUAL) for name in symbols(dim)}))
+
+
+def registers(target: Target) -> int:
+    return 32 if target.level == "x86-64-v4" else 16
+
+
+def rows_at_most(target: Target, vectors: int) -> int:
+    """The most rows whose accumulators, with the vectors of B and one of A, stay in registers."""
+    if vectors == 1 and registers(target) == 32:
+        return 28  # A comes from memory as part of the multiply-add
+    return max(1, (registers(target) - vectors - 1) // vectors)
+
+
+class CostModel:
+    """One kernel on one target, its symbols at their usual `sizes`."""
+
+    def __init__(self, kernel: Contraction, shape: Shape, target: Target, sizes: Mapping[str, int]) -> None:
+        self.kernel, self.shape, self.target, self.sizes = kernel, shape, target, dict(sizes)
+        self.item = shape.accumulator.size_bytes
+        self.depth, self.columns = self.expect(shape.depth), self.expect(shape.n.extent)
+        self.groups = self.expect(shape.group_count)
+        self.pixels = self.expect(product(r.extent for r in shape.pixels))
+
+    def expect(self, dim: Dim) -> int:
+        return expected(dim, self.sizes)
+
+    def cycles(self, tiling: Tiling) -> float:
+        """Cycles of the whole kernel on one core, data in the second cache level."""
+        rows = self._rows(tiling)
+        whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
+        panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
+        sizes = self._row_sizes(tiling)
+        is_single = not rows.outer and len(sizes) == sizes[0][1] == 1
+        total = 0.0
+        for steps, count in sizes:
+            size = steps * rows.per_step
+            for vectors, repeats in panels:
+                if not vectors or not size:
+                    continue
+                if tiling.form == "dot":
+                    one = self._dot_cycles(size, min(tiling.lanes, self.columns), is_single)
+                else:
+                    one = self.depth * self._step(tiling, size, vectors, is_single)
+                total += count * repeats * (one + 30 + size * vectors * 3)
+        if tiling.form == "widen":
+            total += 2 * self.depth * tiling.vectors * -(-self.columns // (tiling.vectors * tiling.lanes))
+        added = self._packed_item(tiling) - self.kernel.slots[1].dtype.size_bytes if self.kernel.packed else 0
+        cold = _COLD_CYCLES_PER_BYTE * added * self.groups * self.depth * self.columns
+        return total * self.groups * self.expect(product(r.extent for r in rows.outer)) + cold
+
+    def b_item(self, tiling: Tiling) -> int:
+        """Bytes of an element of B as a form's tiles read it."""
+        return self._packed_item(tiling) if self.kernel.packed and tiling.form != "widen" else self.item
+
+    def _packed_item(self, tiling: Tiling) -> int:
+        return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
+
+    def imbalance(self, tiling: Tiling) -> float:
+        """How much longer the busiest thread works than the average one, for two and for four threads."""
+        units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
+        return (-(-units // 2) * 2 + -(-units // 4) * 4) / (2 * units)
+
+    def block(self, tiling: Tiling) -> int:
+        """How many row tiles share a panel before the next panel comes: 0 for all of them, 1 for none.
+
+        If B stays in the second cache level and A is larger, one tile at a time: A is then read once. Else all of
+        them: each thread reads its own panels once, and A's rows (a third of the traffic) from wherever they lie, as
+        long as that is a cache; beyond it, as many as fit.
+        """
+        if tiling.form == "widen":
+            return 0
+        a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
+        a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
+        b_bytes = self.depth * self.columns * self.b_item(tiling)
+        if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes:
+            return 1
+        if a_bytes <= 4 * _LEVEL2_BYTES:
+            return 0
+        tile_bytes = max(1, tiling.rows * self._rows(tiling).per_step * a_bytes // self.pixels)
+        return max(1, _LEVEL2_BYTES // tile_bytes)
+
+    def prefetch(self, tiling: Tiling) -> int:
+        """How many k ahead B is asked for: 3 KB, where its rows are whole cache lines and a panel outgrows level 1."""
+        row_bytes = tiling.vectors * tiling.lanes * self.b_item(tiling)
+        halves = tiling.form in (
+            "pairs",
+            "narrow",
+        )  # a pair of k is a row; of narrow ones, some lines are asked for twice
+        if (
+            tiling.form == "dot"
+            or row_bytes % (32 if halves else 64)
+            or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
+        ):
+            return 0
+        return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
+
+    def spread(self, tiling: Tiling, unroll: int) -> int:
+        """Over how many of a panel's tiles the next panel is asked for, a power of two; 0 for not at all.
+
+        Worth it where tiles share a panel and B outgrows level 1: constants come from memory, since the rest of the
+        network has passed through the caches since they were used. At most so many that each unrolled step over k
+        asks for a cache line.
+        """
+        item = self._packed_item(tiling)
+        panel = tiling.vectors * tiling.lanes
+        panels = self.groups * -(-self.columns // panel)
+        is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
+        if not self.kernel.packed or tiling.form == "dot" or self.block(tiling) or panels == 1 or is_small:
+            return 0
+        most = min(self._row_tiles(tiling), unroll * panel * item // 64)
+        return 1 << (most.bit_length() - 1) if most > 1 else 0
+
+    def _row_tiles(self, tiling: Tiling) -> int:
+        """Tiles of each panel."""
+        outer = self.expect(product(r.extent for r in self._rows(tiling).outer))
+        return outer * sum(count for _, count in self._row_sizes(tiling))
+
+    def _rows(self, tiling: Tiling) -> Rows:
+        return rows_of(self.shape, tiling.axis, tiling.fold)
+
+    def _row_sizes(self, tiling: Tiling) -> list[tuple[int, int]]:
+        """(steps of a tile, how many such tiles) along the tiled run."""
+        extent = self._rows(tiling).tiled.extent
+        if isinstance(extent, int):
+            return row_sizes(extent, tiling.rows)
+        total = self.expect(extent)
+        size = next(s for s in dynamic_sizes(tiling.rows) if s <= total)
+        return [(size, -(-total // size))]
+
+    def _dot_cycles(self, rows: int, columns: int, is_single: bool) -> float:
+        """Cycles of one dot tile: vectors of k, then folding their lanes. is_single: no other tile uses its panel."""
+        lanes, inner = dot_lanes(self.shape, self.target), self.expect(self.shape.reduce[-1].extent)
+        busy = max(rows * columns / 2, (rows + columns) / _LOADS_PER_CYCLE, _LATENCY if rows * columns < 8 else 0.0)
+        panel = self.columns if is_single else columns
+        streams = self.depth * (rows + panel) * self.item > _LEVEL1_BYTES
+        transfer = (rows + columns) * lanes * self.item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
+        vectors = -(-inner // lanes) * (self.depth // inner)
+        return 1.15 * (vectors * _overlapped(busy, transfer) + rows * columns * 6)
+
+    def _step(self, tiling: Tiling, rows: int, vectors: int, is_single: bool) -> float:
+        """Cycles of one k on one tile."""
+        loads = (rows + vectors) / _LOADS_PER_CYCLE
+        if not self.kernel.packed and self.shape.n_stride != 1:
+            loads += vectors * tiling.lanes
+        loads *= self._conflicts(tiling, rows)
+        panel = self.columns if is_single else tiling.vectors * tiling.lanes
+        item = self.b_item(tiling)
+        streams = self.depth * panel * item > _LEVEL1_BYTES
+        transfer = vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
+        busy = max(
+            self._operations(tiling, rows, vectors) / 2, loads, _LATENCY if rows * vectors < 2 * _LATENCY else 0.0
+        )
+        return _overlapped(busy, transfer)
+
+    def _operations(self, tiling: Tiling, rows: int, vectors: int) -> float:
+        """Instructions of the multiply-add units for one k, those that widen halves included."""
+        products = float(rows * vectors)
+        if tiling.form == "narrow":
+            return products + 2 * vectors
+        if tiling.form != "pairs":
+            return products
+        if self.kernel.slots[0].dtype is DType.F32:
+            return products + vectors
+        return products / 2 if "bf16" in self.target.extensions else products + rows + vectors
+
+    def _conflicts(self, tiling: Tiling, rows: int) -> float:
+        """How much slower loads get when the tile's rows fall into few sets of the first cache level."""
+        over = self._rows(tiling)
+        lines = self.expect((over.folded or over.tiled).a_stride) * self.kernel.slots[0].dtype.size_bytes / 64
+        if lines < 1 or lines != int(lines):
+            return 1.0
+        sets = 64 // math.gcd(int(lines), 64)
+        return 1.0 if rows / sets <= _WAYS + 2 else 1.8
+
+
+def row_sizes(extent: int, rows: int) -> list[tuple[int, int]]:
+    """(steps of a tile, how many such tiles) along a run of known extent."""
+    tiles = max(1, -(-extent // rows))
+    small, bigs = divmod(extent, tiles)
+    return [(small + 1, bigs), (small, tiles - bigs)] if bigs else [(small, tiles)]
+
+
+def _overlapped(busy: float, transfer: float) -> float:
+    return max(busy, transfer) + 0.15 * min(busy, transfer)

@@ -1,0 +1,72 @@
+"""How a constant B lies in memory: panels that a tile reads from front to back.
+
+tile, narrow, widen   [group][panel][K][vectors * lanes]       the last panel padded with zeros
+pairs                 [group][panel][K/2][vectors * lanes][2]   the innermost run of K padded to an even number
+dot                   [group][N][K]                            a row for each column of the result
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from burnish.dtypes import DType
+from burnish.kernels.contraction_runs import analyse
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Contraction
+
+Array = np.ndarray[Any, Any]
+
+
+NARROW_FORMS = ("pairs", "narrow", "widen")  # they keep halves as halves
+
+
+def storage_dtype(dtype: DType, form: str = "tile") -> DType:
+    """The dtype B is packed in: forms that compute in f32 get halves widened, once, here, and not in every run."""
+    return DType.F32 if dtype in (DType.F16, DType.BF16) and form not in NARROW_FORMS else dtype
+
+
+def even(extent: int) -> int:
+    """The next even number."""
+    return extent + extent % 2
+
+
+def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Array:
+    """B, given as [batch axes..., reduce axes..., n], as the schedule wants it.
+
+    cost: one copy of the array
+    """
+    if slot != 1 or not kernel.packed:
+        return array
+    depth = int(np.prod([_static(a.extent) for a in kernel.reduce], dtype=np.int64))
+    columns = _static(kernel.n.extent)
+    groups = array.reshape(-1, depth, columns).astype(
+        storage_dtype(kernel.slots[1].dtype, str(schedule["form"])).numpy, copy=False
+    )
+    if schedule["form"] == "pairs":
+        return _pairs(kernel, schedule, groups)
+    if schedule["form"] == "dot":
+        return np.ascontiguousarray(groups.transpose(0, 2, 1))
+    width = schedule.integer("vectors") * schedule.integer("lanes")
+    panels = -(-columns // width)
+    padded = np.zeros((len(groups), depth, panels * width), groups.dtype)
+    padded[:, :, :columns] = groups
+    return np.ascontiguousarray(padded.reshape(len(groups), depth, panels, width).transpose(0, 2, 1, 3))
+
+
+def _pairs(kernel: Contraction, schedule: Schedule, groups: Array) -> Array:
+    """[group, K, n] with neighbours along the innermost run of K side by side in each column."""
+    inner = _static(analyse(kernel).reduce[-1].extent)
+    width = schedule.integer("vectors") * schedule.integer("lanes")
+    count, depth, columns = groups.shape
+    runs, panels = depth // inner, -(-columns // width)
+    padded = np.zeros((count, runs, even(inner), panels * width), groups.dtype)
+    padded[:, :, :inner, :columns] = groups.reshape(count, runs, inner, columns)
+    split = padded.reshape(count, runs * (even(inner) // 2), 2, panels, width)
+    return np.ascontiguousarray(split.transpose(0, 3, 1, 4, 2))
+
+
+def _static(extent: object) -> int:
+    assert isinstance(extent, int), "a constant operand has static reduce and n extents"
+    return extent

@@ -1,0 +1,191 @@
+"""Matrix products and convolutions (implicit GEMM) with a fused epilogue, cpu.
+
+    acc[p, n] = sum_r A[p, r] * B[r, n]      for every pixel p and column n, then the kernel's stores
+
+layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes*vectors
+forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
+         pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16 or bf16
+         widen: as tile, panels of B in f16 or bf16 made f32 in scratch memory before their row tiles run
+dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
+work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
+limits   any extents >= 0, static or symbolic, any strides
+measured see benchmarks/README.md; `python benchmarks/cpu_kernels.py`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llvmlite import ir
+
+from burnish.dims import Dim, symbols
+from burnish.dtypes import DType
+from burnish.kernels.contraction_runs import Shape, analyse
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Contraction
+from burnish.target import Target
+from burnish.targets.cpu.builder import KernelContext
+from burnish.targets.cpu.contraction import cost
+from burnish.targets.cpu.contraction.cost import CostModel, Tiling
+from burnish.targets.cpu.contraction.pack import pack
+from burnish.targets.cpu.contraction.tile_rows import register_lanes, rows_of
+from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
+from burnish.targets.cpu.contraction.write import TileWriter
+
+SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
+_CANDIDATES = 12
+_FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
+
+
+def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
+    """Legal schedules, the one expected to be fastest first. sizes: the usual value of each symbol."""
+    shape = analyse(kernel)
+    model = CostModel(kernel, shape, target, sizes or {})
+    ranked = []
+    for i, tiling in enumerate(_tilings(model)):
+        cycles = model.cycles(tiling)
+        shared = cycles if cycles < SERIAL_CYCLES else cycles * model.imbalance(tiling)
+        ranked.append((shared, i, cycles, tiling))
+    is_known = sizes is not None or not _symbols(shape)
+    found = [
+        _schedule(model, tiling, is_known and cycles < SERIAL_CYCLES)
+        for _, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])
+    ]
+    return list(dict.fromkeys(found))[:_CANDIDATES]
+
+
+def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
+    """Can this kernel be written with this schedule?"""
+    if schedule.template != "contraction":
+        return False
+    shape = analyse(kernel)
+    sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
+    if min(sizes) < 1 or min(schedule.integer(name) for name in ("block", "prefetch", "axis")) < 0:
+        return False
+    width = schedule.integer("vectors") * schedule.integer("lanes")
+    if schedule["form"] not in ("dot", *_forms(kernel, shape, width)):
+        return False
+    if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
+        return False
+    spread = schedule.integer("spread")
+    if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or schedule["form"] == "dot"):
+        return False
+    if (schedule["fold"] and (1, True) not in _row_axes(shape)) or (schedule["fold"] and schedule["axis"] != 1):
+        return False
+    fits = schedule.integer("lanes") <= register_lanes(shape, target)
+    return fits and schedule.integer("axis") < max(1, len(shape.pixels))
+
+
+def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
+    """Scratch memory of one thread."""
+    depth = analyse(kernel).depth
+    if schedule["form"] != "widen" or not isinstance(depth, int):
+        return 0
+    return widened_bytes(depth, schedule.integer("vectors") * schedule.integer("lanes"))
+
+
+def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
+    """Write the kernel."""
+    return TileWriter(context, kernel, schedule, name).write()
+
+
+def _tilings(model: CostModel) -> list[Tiling]:
+    shape, target, found = model.shape, model.target, list[Tiling]()
+    for axis, fold in _row_axes(shape):
+        rows = rows_of(shape, axis, fold)
+        extent = rows.tiled.extent
+        for vectors, lanes in _widths(shape, target):
+            most = cost.rows_at_most(target, vectors) // rows.per_step
+            if most and (vectors <= 4 or model.expect(extent) <= most):
+                choices = _row_choices(extent, model.expect(extent), most)
+                forms = _forms(model.kernel, shape, vectors * lanes)
+                found += [Tiling(r, vectors, lanes, axis, form, fold) for form in forms for r in choices]
+        for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
+            if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
+                choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
+                found += [Tiling(r, 1, columns, axis, "dot") for r in choices]
+    return found
+
+
+def _row_axes(shape: Shape) -> list[tuple[int, bool]]:
+    """The runs that rows may go along, and whether the run inside is folded in."""
+    found = [(axis, False) for axis in range(max(1, min(2, len(shape.pixels))))]
+    if len(shape.pixels) > 1 and isinstance(shape.pixels[-1].extent, int) and shape.pixels[-1].extent <= _FOLD_AT_MOST:
+        found.append((1, True))
+    return found
+
+
+def can_dot(kernel: Contraction, shape: Shape) -> bool:
+    """Are both operands contiguous along the innermost reduce axis (a packed one is if we want it)?"""
+    return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
+
+
+def _forms(kernel: Contraction, shape: Shape, width: int) -> list[str]:
+    """How B's halves may be kept: widened at build, or panel by panel, or element by element, or as pairs along k."""
+    a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
+    if not kernel.packed or b not in (DType.F16, DType.BF16) or not shape.reduce or not isinstance(shape.depth, int):
+        return ["tile"]
+    forms = ["tile", "narrow"]
+    if widened_bytes(shape.depth, width) <= MOST_BYTES:
+        forms.append("widen")
+    if b is DType.BF16 and (a is DType.F32 or (a is DType.BF16 and shape.reduce[-1].a_stride == 1)):
+        forms.append("pairs")
+    return forms
+
+
+def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:
+    """(vectors, lanes) of a panel: up to four registers, or up to twelve for products of few rows."""
+    n, full = shape.n.extent, register_lanes(shape, target)
+    if not isinstance(n, int):
+        return [(v, full) for v in range(1, 13)]
+    lanes = min(full, 1 << max(0, n - 1).bit_length())
+    return [(v, lanes) for v in range(1, 1 + max(1, min(12, -(-n // lanes))))]
+
+
+def _row_choices(extent: Dim, usual: int, most: int) -> list[int]:
+    """Steps of a tile: as many as fit, or a divisor; of an unknown number of steps, at least four."""
+    if not isinstance(extent, int):
+        return [min(most, max(4, usual))]
+    rows = min(most, max(1, extent))
+    exact = [r for r in range(rows, rows // 2, -1) if extent % r == 0][:1]
+    return list(dict.fromkeys([rows, *exact]))
+
+
+def _symbols(shape: Shape) -> frozenset[str]:
+    extents = [shape.n.extent, *(r.extent for r in (*shape.groups, *shape.pixels, *shape.reduce))]
+    return frozenset().union(*map(symbols, extents))
+
+
+def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
+    unroll = _unroll(model.shape, tiling)
+    return Schedule.of(
+        "contraction",
+        form=tiling.form,
+        rows=tiling.rows,
+        vectors=tiling.vectors,
+        lanes=tiling.lanes,
+        unroll=unroll,
+        axis=tiling.axis,
+        fold=tiling.fold,
+        block=model.block(tiling),
+        prefetch=model.prefetch(tiling),
+        spread=model.spread(tiling, unroll),
+        serial=serial,
+    )
+
+
+def _unroll(shape: Shape, tiling: Tiling) -> int:
+    """Steps of the innermost loop written out; never so many that rows share an A (it would stay in a register)."""
+    if not shape.reduce:
+        return 1
+    rows = rows_of(shape, tiling.axis, tiling.fold)
+    between = (rows.folded or rows.tiled).a_stride
+    extent, limit = shape.reduce[-1].extent, 4
+    if shape.reduce[-1].a_stride == 1 and isinstance(between, int) and between > 0:
+        limit = min(limit, between)
+    if isinstance(extent, int):
+        return next(u for u in range(min(limit, extent), 0, -1) if extent % u == 0 or u == 1) if extent < 16 else limit
+    return 1 << (limit.bit_length() - 1)
+
+
+__all__ = ["emit", "legal", "pack", "schedules", "scratch_bytes"]

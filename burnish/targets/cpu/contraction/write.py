@@ -1,0 +1,276 @@
+"""Writes a contraction: its loops, its thread split, and the epilogue of each tile.
+
+    for group, for block of row tiles, for panel of n, for row tile in block:   accumulate, then store
+
+One row tile of one panel is a unit of work. Threads take equal runs of units in just this order, so that any number of
+threads is balanced to one tile, and neighbours in time share a panel of B (from cache) and rows of A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+from llvmlite import ir
+
+from burnish.dims import Dim, ceildiv, product
+from burnish.kernels.contraction_runs import Run, analyse
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Contraction
+from burnish.ops.language.expr import Axis
+from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
+from burnish.targets.cpu.contraction.pack import even, storage_dtype
+from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
+from burnish.targets.cpu.contraction.widen import widen_panel
+from burnish.targets.cpu.expressions.storage import storage_type
+from burnish.targets.cpu.expressions.values import Values
+from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
+from burnish.targets.cpu.register_tile.dot import accumulate_dots
+from burnish.targets.cpu.register_tile.load import lanes_below, scaled
+from burnish.targets.cpu.register_tile.pairs import accumulate_pairs, pairs_at_once
+from burnish.targets.cpu.register_tile.prefetch import Ahead, share_of_next
+from burnish.targets.cpu.register_tile.rows import RowCase, RowTiles
+
+Bound = Mapping[Axis, ir.Value]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A strip of n: its first column, the address of its B, and per vector which lanes exist (None: all).
+
+    source: where B lies as a constant; `b` is that, or its widened copy
+    """
+
+    column: ir.Value
+    b: ir.Value
+    source: ir.Value
+    masks: tuple[ir.Value | None, ...]
+
+
+class TileWriter:
+    """One kernel being written; `write` is the only thing to call."""
+
+    def __init__(self, context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> None:
+        self.kernel, self.schedule, self.shape = kernel, schedule, analyse(kernel)
+        self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
+        self.lanes, self.vectors = schedule.integer("lanes"), schedule.integer("vectors")
+        self.width = self.lanes * self.vectors
+        self.form = str(schedule["form"])
+        self.is_dot = self.form == "dot"
+        self.rows = rows_of(self.shape, schedule.integer("axis"), bool(schedule["fold"]))
+        self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
+        if kernel.packed:
+            self.b_dtype = storage_dtype(self.b_dtype, self.form)
+        self.packed_dtype = self.b_dtype
+        if self.form == "widen":
+            self.b_dtype = self.shape.accumulator
+        self.depths: list[Dim] = [r.extent for r in self.shape.reduce]  # as B is packed
+        if self.form == "pairs":
+            assert isinstance(self.depths[-1], int)
+            self.depths[-1] = even(self.depths[-1])
+
+    def write(self) -> ir.Function:
+        """The whole kernel."""
+        k, serial = self.k, bool(self.schedule["serial"])
+        if serial:
+            k.only_thread_zero()
+        self.tiles = RowTiles(k, self.rows.tiled.extent, self.schedule.integer("rows"))
+        self.row_tiles = k.ir.mul(k.index(self.tiles.count), k.dim(product(r.extent for r in self.rows.outer)))
+        self.panels = ceildiv(self.kernel.n.extent, self.width)
+        per_group = k.ir.mul(self.row_tiles, k.dim(self.panels))
+        total = k.ir.mul(per_group, k.dim(self.shape.group_count))
+        lo, hi = (k.i64(0), total) if serial else k.share(total)
+        bound: dict[Axis, ir.Value] = {a: k.i64(0) for a in self.shape.ones}
+        if self.shape.group_count == 1:
+            self._blocks(k.i64(0), bound, lo, hi)
+        else:
+            with pieces(k, lo, hi, per_group) as (group, first, last):
+                self._blocks(group, bound | bind(k, self.shape.groups, group), first, last)
+        return k.finish()
+
+    def _blocks(self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value) -> None:
+        k, block = self.k, self.schedule.integer("block")
+        if block == 0:
+            self._panels(group, bound, lo, hi, k.i64(0), self.row_tiles)
+            return
+        with pieces(k, lo, hi, k.ir.mul(k.i64(block), k.dim(self.panels))) as (number, first, last):
+            base = k.ir.mul(number, k.i64(block))
+            self._panels(group, bound, first, last, base, k.minimum(k.i64(block), k.ir.sub(self.row_tiles, base)))
+
+    def _panels(
+        self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value, base: ir.Value, tiles: ir.Value
+    ) -> None:
+        k = self.k
+        with pieces(k, lo, hi, tiles) as (number, first, last):
+            for condition, masks in self._panel_cases(number):
+                with k.when(condition) if condition is not None else nullcontext():
+                    panel = self._panel(group, bound, number, masks)
+                    with k.loop(k.ir.add(base, first), k.ir.add(base, last)) as loop:
+                        self._row_tile(loop.index, bound, panel)
+
+    def _panel_cases(self, number: ir.Value) -> list[tuple[ir.Value | None, tuple[ir.Value | None, ...]]]:
+        """A full panel, and the tail: condition and masks of each."""
+        k, n, full = self.k, self.kernel.n.extent, (None,) * self.vectors
+        if isinstance(n, int):
+            whole, tail = divmod(n, self.width)
+            masks = tuple(_static_mask(tail - v * self.lanes, self.lanes) for v in range(-(-tail // self.lanes)))
+            if not tail or not whole:
+                return [(None, masks if tail else full)]
+            is_whole = k.ir.icmp_signed("<", number, k.i64(whole))
+            return [(is_whole, full), (k.ir.not_(is_whole), masks)]
+        end = k.ir.mul(k.ir.add(number, k.i64(1)), k.i64(self.width))
+        is_whole = k.ir.icmp_signed("<=", end, k.dim(n))
+        column = k.ir.sub(end, k.i64(self.width))
+        starts = [k.ir.add(column, k.i64(v * self.lanes)) for v in range(self.vectors)]
+        return [
+            (is_whole, full),
+            (k.ir.not_(is_whole), tuple(lanes_below(k, s, k.dim(n), self.lanes) for s in starts)),
+        ]
+
+    def _panel(self, group: ir.Value, bound: Bound, number: ir.Value, masks: tuple[ir.Value | None, ...]) -> Panel:
+        k, shape = self.k, self.shape
+        column = k.ir.mul(number, k.i64(self.width))
+        if self.kernel.packed:
+            columns = shape.n.extent if self.is_dot else self.panels * self.width
+            offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(product(self.depths)))
+        else:
+            offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
+        source = k.address(k.slots[1], offset, storage_type(self.packed_dtype))
+        if self.form != "widen":
+            return Panel(column, source, source, masks)
+        widen_panel(k, source, self.packed_dtype, k.scratch, product(self.depths), self.lanes, self.vectors)
+        return Panel(column, k.scratch, source, masks)
+
+    def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
+        k = self.k
+        outer, tile = number, number
+        if self.rows.outer:
+            outer = k.ir.udiv(number, k.index(self.tiles.count))
+            tile = k.ir.urem(number, k.index(self.tiles.count))
+        bound = {**bound, **bind(k, self.rows.outer, outer)}
+        for case in self.tiles.cases(tile):
+            with k.when(case.condition) if case.condition is not None else nullcontext():
+                self._tile(case, bound, panel, self._ahead(number, panel))
+
+    def _tile(self, case: RowCase, bound: Bound, panel: Panel, ahead: Ahead | None) -> None:
+        k = self.k
+        offset = _offset(k, (*self.shape.groups, *self.rows.outer), bound, "a_stride")
+        offset = k.ir.add(offset, scaled(k, case.start, self.rows.tiled.a_stride))
+        a = k.address(k.slots[0], offset, storage_type(self.a_dtype))
+        tile = self._describe(case.size, len(panel.masks), ahead)
+        if self.is_dot:
+            k_lanes = dot_lanes(self.shape, k.target)
+            sums = accumulate_dots(k, tile, a, panel.b, self._columns(panel, tile.lane_step), k_lanes)
+        elif self.form == "pairs":
+            sums = accumulate_pairs(k, tile, a, panel.b)
+        else:
+            sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.kernel.packed else panel.masks)
+        self._store(case, bound, panel, sums)
+
+    def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
+        """What row tile `number` asks for of the next panel, which lies behind this one."""
+        spread, depth = self.schedule.integer("spread"), product(self.depths)
+        if not spread or not isinstance(depth, int):
+            return None
+        row_bytes = self.width * self.packed_dtype.size_bytes
+        unroll = self.schedule.integer("unroll")
+        step_bytes = (2 * pairs_at_once(unroll) if self.form == "pairs" else unroll) * row_bytes
+        ahead = share_of_next(self.k, panel.source, depth * row_bytes, number, spread, step_bytes)
+        if self.form == "widen":  # the copy that is read has twice the bytes
+            ahead = replace(ahead, panel=panel.b, shift=self.k.ir.add(ahead.shift, self.k.i64(1)))
+        return ahead
+
+    def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
+        """How far a dot tile's columns lie from the first; the last one stands in for those that do not exist."""
+        k, n = self.k, self.shape.n.extent
+        if isinstance(n, int):
+            mask = panel.masks[0]
+            exist = self.lanes if mask is None else n % self.lanes
+            return [k.dim(step * c) for c in range(exist)]
+        last = k.ir.sub(k.ir.sub(k.dim(n), k.i64(1)), panel.column)
+        return [scaled(k, k.minimum(k.i64(c), last), step) for c in range(self.lanes)]
+
+    def _describe(self, steps: int, vectors: int, ahead: Ahead | None) -> Tile:
+        packed, reduce = self.kernel.packed, self.shape.reduce
+        between_k, between_columns = (1, self.shape.depth) if self.is_dot else (self.width, 1)
+        b_steps = [between_k * product(self.depths[i + 1 :]) for i in range(len(reduce))]
+        levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, b_steps))
+        return Tile(
+            offsets=self.rows.offsets(steps),
+            vectors=vectors,
+            lanes=self.lanes,
+            unroll=self.schedule.integer("unroll"),
+            lane_step=between_columns if packed else self.shape.n_stride,
+            levels=levels,
+            a_dtype=self.a_dtype,
+            b_dtype=self.b_dtype,
+            accumulator=self.shape.accumulator,
+            prefetch=self.schedule.integer("prefetch") * (levels[-1].b_step if levels else 0),
+            ahead=ahead,
+        )
+
+    def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:
+        """The epilogue, row by row: steps below `first` belong to the tile before."""
+        k, rows = self.k, self.rows
+        columns = [k.ir.add(panel.column, k.i64(v * self.lanes)) for v in range(len(panel.masks))]
+        for step in range(case.size):
+            axes = {**bound, **bind(k, (rows.tiled,), k.ir.add(case.start, k.i64(step)))}
+            guard = case.first is not None and step < case.size - 1
+            with k.when(k.ir.icmp_signed("<=", case.first, k.i64(step))) if guard else nullcontext():
+                for i in range(rows.per_step):
+                    if rows.folded is not None:
+                        axes |= bind(k, (rows.folded,), k.i64(i))
+                    at = (step * rows.per_step + i) * len(columns)
+                    self._store_row(axes, columns, panel.masks, sums[at : at + len(columns)])
+
+    def _store_row(
+        self, axes: Bound, columns: Sequence[ir.Value], masks: Sequence[ir.Value | None], sums: Sequence[ir.Value]
+    ) -> None:
+        n = self.kernel.n
+        for column, mask, total in zip(columns, masks, sums):
+            bound = {**axes, n: column}
+            values = Values(
+                self.k, self.kernel.slots, bound, vector=n, width=self.lanes, mask=mask, accumulators=(total,)
+            )
+            for store in self.kernel.stores:
+                values.store(store)
+
+
+@contextmanager
+def pieces(
+    k: KernelBuilder, lo: ir.Value, hi: ir.Value, size: ir.Value
+) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
+    """Cut [lo, hi) at the multiples of size: of each piece, its number and its part [first, last)."""
+    size = k.ir.select(k.ir.icmp_signed(">", size, k.i64(0)), size, k.i64(1))
+    end = k.ir.udiv(k.ir.add(hi, k.ir.sub(size, k.i64(1))), size)
+    with k.loop(k.ir.udiv(lo, size), k.ir.select(k.ir.icmp_signed("<", lo, hi), end, k.i64(0))) as loop:
+        start = k.ir.mul(loop.index, size)
+        before = k.ir.sub(lo, start)
+        first = k.ir.select(k.ir.icmp_signed(">", before, k.i64(0)), before, k.i64(0))
+        yield loop.index, first, k.minimum(k.ir.sub(hi, start), size)
+
+
+def bind(k: KernelBuilder, runs: Sequence[Run], flat: ir.Value) -> dict[Axis, ir.Value]:
+    """The axes of nested runs at a flat index over them all."""
+    bound: dict[Axis, ir.Value] = {}
+    for i, run in reversed(list(enumerate(runs))):
+        counter = flat
+        if i:
+            counter, flat = k.ir.urem(flat, k.dim(run.extent)), k.ir.udiv(flat, k.dim(run.extent))
+        bound |= {a: k.i64(0) for a in run.axes[:-1]}
+        bound[run.axes[-1]] = counter
+    return bound
+
+
+def _offset(k: KernelBuilder, runs: Sequence[Run], bound: Bound, stride: str) -> ir.Value:
+    total: ir.Value = k.i64(0)
+    for run in runs:
+        total = k.ir.add(total, scaled(k, bound[run.axes[-1]], getattr(run, stride)))
+    return total
+
+
+def _static_mask(left: int, lanes: int) -> ir.Value | None:
+    if left >= lanes:
+        return None
+    return ir.Constant(ir.VectorType(I1, lanes), [int(i < left) for i in range(lanes)])

@@ -1,0 +1,185 @@
+"""Operators on register values, scalars and vectors alike: which instructions each (operator, dtype) takes.
+
+Minimum and maximum propagate NaN. Integer division never traps: x / 0 is 0, the lowest number / -1 wraps. Shifts by the
+width or more give 0. A float that leaves an integer's range converts to an unspecified number, as in C.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from burnish.dtypes import DType
+from burnish.errors import InternalError
+from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, vector_type
+from burnish.targets.cpu.expressions import exponential, integers, trigonometry
+from burnish.targets.cpu.expressions.real import Real
+from burnish.targets.cpu.expressions.storage import fill, register_type
+
+_FUNCTIONS = {**exponential.FUNCTIONS, **trigonometry.FUNCTIONS}
+_COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+def unary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Value:
+    """op(x)"""
+    if dtype.is_float:
+        return _float_unary(b, op, x)
+    if op in ("not", "bitnot"):
+        return b.ir.not_(x)
+    if op in ("isnan", "isinf"):
+        return fill(x, I1, 0)
+    if op == "neg":
+        return b.ir.neg(x)
+    if op in ("floor", "ceil", "round", "trunc"):
+        return x
+    if op == "abs":
+        return (
+            x
+            if not dtype.is_signed
+            else b.ir.select(b.ir.icmp_signed("<", x, fill(x, element_of(x), 0)), b.ir.neg(x), x)
+        )
+    if op == "sign":
+        zero = fill(x, element_of(x), 0)
+        positive = b.ir.zext(b.ir.icmp_unsigned("!=", x, zero), x.type)
+        if not dtype.is_signed:
+            return positive
+        return b.ir.select(b.ir.icmp_signed("<", x, zero), fill(x, element_of(x), -1), positive)
+    raise _missing(op, dtype)
+
+
+def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
+    real = Real(b, x)
+    if op == "neg":
+        return b.ir.fneg(x)
+    if op == "abs":
+        return abs(real).value
+    if op == "sqrt":
+        return real.intrinsic("sqrt").value
+    if op == "reciprocal":
+        return (1.0 / real).value
+    if op in ("floor", "ceil", "trunc"):
+        return real.intrinsic(op).value
+    if op == "round":
+        return real.intrinsic("roundeven").value
+    if op == "isnan":
+        return real.is_nan()
+    if op == "isinf":
+        return abs(real) == float("inf")
+    if op == "sign":
+        return real.pick(real > 0.0, 1.0, real.pick(real < 0.0, -1.0, real)).value
+    return _FUNCTIONS[op](real).value
+
+
+def binary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
+    """x op y"""
+    if op in _COMPARE:
+        return _compare(b, op, dtype, x, y)
+    if dtype.is_float:
+        return _float_binary(b, op, x, y)
+    if dtype is DType.BOOL:
+        table = {"and": b.ir.and_, "or": b.ir.or_, "xor": b.ir.xor, "max": b.ir.or_, "min": b.ir.and_, "mul": b.ir.and_,
+                 "add": b.ir.or_}  # fmt: skip
+        if op in table:
+            return table[op](x, y)
+        raise _missing(op, dtype)
+    return integers.binary(b, op, dtype, x, y)
+
+
+def _compare(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
+    sign = _COMPARE[op]
+    if dtype.is_float:
+        return b.ir.fcmp_unordered(sign, x, y) if op == "ne" else b.ir.fcmp_ordered(sign, x, y)
+    return b.ir.icmp_signed(sign, x, y) if dtype.is_signed else b.ir.icmp_unsigned(sign, x, y)
+
+
+def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
+    simple = {"add": b.ir.fadd, "sub": b.ir.fsub, "mul": b.ir.fmul}
+    if op in simple:
+        return simple[op](x, y, flags=("contract",))  # a product and a sum may become one FMA
+    if op == "div":
+        return b.ir.fdiv(x, y)
+    if op in ("max", "min"):
+        return extreme(b, op, x, y)
+    left, right = Real(b, x), Real(b, y)
+    if op == "floordiv":
+        return (left / right).intrinsic("floor").value
+    if op == "pow":
+        return exponential.power(left, right).value
+    if op == "fmod":
+        return exponential.remainder(left, right).value
+    if op == "mod":
+        rest = exponential.remainder(left, right)
+        wrong_sign = b.ir.and_(rest != 0.0, b.ir.xor(rest < 0.0, right < 0.0))
+        return rest.pick(wrong_sign, rest + right, rest).value
+    raise InternalError("E901", f"operator {op} on floats has no CPU code")
+
+
+def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
+    """max or min of floats; NaN if either is NaN. One instruction if one side is a constant, three else."""
+    if isinstance(y, ir.Constant):
+        x, y = y, x
+    sign = ">" if op == "max" else "<"
+    # maxps and minps give the second operand when the two do not compare: a NaN in y stays
+    chosen = b.ir.select(b.ir.fcmp_ordered(sign, x, y), x, y)
+    if isinstance(x, ir.Constant):
+        return chosen
+    return b.ir.select(b.ir.fcmp_unordered("uno", x, x), x, chosen)
+
+
+def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Value:
+    """Convert a register value of one dtype to another's. To f16 or bf16 nothing is rounded yet: stores do that."""
+    if target is DType.BOOL:
+        zero = ir.Constant(x.type, None) if not source.is_float else fill(x, element_of(x), 0.0)
+        return b.ir.fcmp_unordered("!=", x, zero) if source.is_float else b.ir.icmp_unsigned("!=", x, zero)
+    kind = vector_type(register_type(target), lanes_of(x))
+    if source.is_float and target.is_float:
+        return _float_to_float(b, source, target, x, kind)
+    if target.is_float:
+        return b.ir.sitofp(x, kind) if source.is_signed else b.ir.uitofp(x, kind)
+    if source.is_float:
+        return _float_to_integer(b, target, x, kind)
+    width, wanted = element_of(x).width, register_type(target).width
+    if width == wanted:
+        return x
+    if width > wanted:
+        return b.ir.trunc(x, kind)
+    return b.ir.sext(x, kind) if source.is_signed else b.ir.zext(x, kind)
+
+
+def _float_to_float(b: KernelBuilder, source: DType, target: DType, x: ir.Value, kind: ir.Type) -> ir.Value:
+    if source is DType.F64 and target is not DType.F64:
+        x = b.ir.fptrunc(x, kind)
+    elif target is DType.F64 and source is not DType.F64:
+        return b.ir.fpext(x, kind)
+    return x
+
+
+def _float_to_integer(b: KernelBuilder, target: DType, x: ir.Value, kind: ir.Type) -> ir.Value:
+    if target is DType.U64:
+        return b.ir.fptoui(x, kind)
+    if target.size_bytes == 8 or target is DType.I32:
+        return b.ir.fptosi(x, kind)
+    through = I64 if target is DType.U32 else I32
+    return b.ir.trunc(b.ir.fptosi(x, vector_type(through, lanes_of(x))), kind)
+
+
+def identity(kind: str, dtype: DType) -> float | int | bool:
+    """The value of an empty reduction."""
+    if kind in ("sum", "prod"):
+        return (kind == "prod") if dtype is DType.BOOL else (0 if kind == "sum" else 1)
+    if dtype.is_float:
+        return float("-inf") if kind == "max" else float("inf")
+    if dtype is DType.BOOL:
+        return kind == "min"
+    bits = dtype.size_bytes * 8
+    if kind == "max":
+        return -(1 << (bits - 1)) if dtype.is_signed else 0
+    return (1 << (bits - 1)) - 1 if dtype.is_signed else (1 << bits) - 1
+
+
+def combine(b: KernelBuilder, kind: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
+    """One step of a reduction."""
+    return binary(b, {"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
+
+
+def _missing(op: str, dtype: DType) -> InternalError:
+    return InternalError("E901", f"operator {op} on {dtype.value} has no CPU code")

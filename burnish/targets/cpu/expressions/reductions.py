@@ -1,0 +1,301 @@
+"""Reductions of `Values`: sum, prod, max, min over axes, several at once where they share their axes.
+
+    inside a vectorised scope   the axes are loops (unrolled while small), one vector accumulator each
+    in a scalar scope           the last axis is vectorised if its loads are contiguous; `CHAINS` accumulators in flight
+                                hide the latency; lanes are combined at the end in a fixed order
+
+A long sum of floats is the sum of partial sums of about `BLOCK` terms each, so that its error does not grow with its
+length as that of one running sum does.
+The order of additions depends on the schedule's width only, never on data or threads: results are reproducible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llvmlite import ir
+
+from burnish.dtypes import DType
+from burnish.kernels.facts import count_nodes
+from burnish.ops.language.expr import Axis, Expr, walk
+from burnish.targets.cpu.builder import I32, KernelBuilder, lanes_of
+from burnish.targets.cpu.expressions import arithmetic
+from burnish.targets.cpu.expressions.storage import register_type
+
+if TYPE_CHECKING:
+    from burnish.targets.cpu.expressions.values import Values
+
+UNROLL_LIMIT = 400  # operations of straight-line code
+CHAINS = 4
+BLOCK = 64  # terms that an accumulator takes up before it is added to the total
+
+
+@dataclass(frozen=True)
+class Member:
+    """One reduction to compute: in which scope, and which."""
+
+    scope: Values
+    expr: Expr
+
+    @property
+    def kind(self) -> str:
+        return str(self.expr.attr[0])
+
+    @property
+    def body(self) -> Expr:
+        return self.expr.args[0]
+
+
+def emit(wanted: Sequence[tuple[Values, Expr]]) -> None:
+    """Compute reductions, all over the same axes and in scopes at the same place; each scope remembers its own."""
+    members = [Member(scope if scope.varies(e) or scope.vector is None else scope.scalar(), e) for scope, e in wanted]
+    axes: tuple[Axis, ...] = members[0].expr.attr[1]
+    if members[0].scope.vector is None and (width := _lanes_along(members, axes[-1])) > 1:
+        results = _vectorised(members, axes, width)
+    else:
+        results = _sequential(members, axes, [m.scope for m in members], _starts(members))
+    for (scope, e), result in zip(wanted, results):
+        scope.remember(e, result)
+
+
+def nested(expr: Expr) -> list[Expr]:
+    """The reductions in an expression, inner before outer."""
+    return [e for e in walk(expr) if e.op == "reduce"]
+
+
+def _starts(members: Sequence[Member]) -> list[ir.Value]:
+    b = members[0].scope.builder
+    return [b.splat(_neutral(m), m.scope.width if m.scope.varies(m.expr) else 1) for m in members]
+
+
+def _sequential(
+    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value]
+) -> list[ir.Value]:
+    """Loops over the axes, outer to inner; straight-line code where little of it results."""
+    if not axes:
+        return [_step(m, s, t) for m, s, t in zip(members, scopes, totals)]
+    first, rest = axes[0], axes[1:]
+    copies = _copies(axes)
+    is_long_sum = copies > BLOCK and _sums_floats(members)
+    if copies * sum(count_nodes(m.body) for m in members) <= UNROLL_LIMIT and not is_long_sum:
+        for n in range(_copies(axes[:1])):
+            deeper = [s.inside({first: scopes[0].builder.i64(n)}) for s in scopes]
+            totals = _sequential(members, rest, deeper, totals)
+        return totals
+    for m, s in zip(members, scopes):
+        s.hoist([m.body], axes)
+    return _blocks(members, axes, scopes, totals)
+
+
+def _blocks(
+    members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value]
+) -> list[ir.Value]:
+    """One axis as a loop; a long sum of floats as a loop over blocks of about `BLOCK` terms an accumulator."""
+    b, extent, chains = members[0].scope.builder, axes[0].extent, 1
+    if len(axes) == 1:
+        chains = max(1, CHAINS // len(members))
+    size = max(1, BLOCK // _copies(axes[1:])) * chains
+    is_short = isinstance(extent, int) and extent <= size
+    if is_short or not _sums_floats(members):
+        return _loop(members, axes, scopes, totals, chains, None, b.dim(extent))
+    with b.loop(0, extent, size, carried=totals) as loop:
+        count = b.i64(size)
+        if not isinstance(extent, int) or extent % size:
+            count = b.minimum(b.ir.sub(b.dim(extent), loop.index), count)
+        neutral = [b.splat(_neutral(m), lanes_of(t)) for m, t in zip(members, totals)]
+        partial = _loop(members, axes, scopes, neutral, chains, loop.index, count)
+        loop.next = _merged(members, [*loop.carried, *partial])
+    return loop.results
+
+
+def _sums_floats(members: Sequence[Member]) -> bool:
+    return any(m.kind == "sum" and m.expr.dtype.is_float for m in members)
+
+
+def _loop(
+    members: Sequence[Member],
+    axes: Sequence[Axis],
+    scopes: Sequence[Values],
+    totals: list[ir.Value],
+    chains: int,
+    first: ir.Value | None,
+    extent: ir.Value,
+) -> list[ir.Value]:
+    """`extent` terms of one axis, from `first` on (None: 0); `chains` at a time, each with accumulators of its own."""
+    b, count = members[0].scope.builder, len(members)
+
+    def at(index: ir.Value, current: list[ir.Value]) -> list[ir.Value]:
+        place = index if first is None else b.ir.add(first, index, flags=("nsw",))
+        return _sequential(members, axes[1:], [s.inside({axes[0]: place}) for s in scopes], current)
+
+    done = b.i64(0)
+    if chains > 1 and not (isinstance(extent, ir.Constant) and extent.constant < 2 * chains):
+        neutral = [b.splat(_neutral(m), lanes_of(t)) for m, t in zip(members, totals)]
+        done = _rounded_down(b, extent, chains)
+        with b.loop(0, done, chains, carried=totals + neutral * (chains - 1)) as loop:
+            for c in range(chains):
+                index = b.ir.add(loop.index, b.i64(c)) if c else loop.index
+                loop.next += at(index, loop.carried[c * count : (c + 1) * count])
+        totals = _merged(members, loop.results)
+    if isinstance(done, ir.Constant) and isinstance(extent, ir.Constant) and done.constant == extent.constant:
+        return totals
+    with b.loop(done, extent, carried=totals) as loop:
+        loop.next = at(loop.index, loop.carried)
+    return loop.results
+
+
+def _merged(members: Sequence[Member], totals: Sequence[ir.Value]) -> list[ir.Value]:
+    """The accumulators of all chains, combined pair by pair."""
+    results = []
+    for n, m in enumerate(members):
+        parts = list(totals[n :: len(members)])
+        while len(parts) > 1:
+            half = (len(parts) + 1) // 2
+            pairs = zip(parts, parts[half:])
+            combined = [arithmetic.combine(m.scope.builder, m.kind, m.expr.dtype, x, y) for x, y in pairs]
+            parts = combined + parts[len(combined) : half]
+        results.append(parts[0])
+    return results
+
+
+def _copies(axes: Sequence[Axis]) -> int:
+    """How often a body would stand in straight-line code; very often if nobody knows."""
+    total = 1
+    for a in axes:
+        total *= a.extent if isinstance(a.extent, int) else UNROLL_LIMIT + 1
+    return total
+
+
+def _neutral(member: Member) -> ir.Constant:
+    dtype = member.expr.dtype
+    return ir.Constant(register_type(dtype), arithmetic.identity(member.kind, dtype))
+
+
+def _step(member: Member, scope: Values, total: ir.Value) -> ir.Value:
+    value = scope.value(member.body)
+    total, value = scope.together([total, value])
+    return arithmetic.combine(scope.builder, member.kind, member.expr.dtype, total, value)
+
+
+def _lanes_along(members: Sequence[Member], last: Axis) -> int:
+    """How many lanes pay along an axis: 1 unless some load is contiguous there and no load but repeats otherwise."""
+    b = members[0].scope.builder
+    contiguous = strided = 0
+    for m in members:
+        for e in walk(m.body):
+            if e.op == "load":
+                address = m.scope.facts.address(e.attr, e.args)
+                step = address.form.coefficients.get(last, 0)
+                varies = any(last in m.scope.facts.free(atom) for atom, _ in address.atoms)
+                contiguous += step == 1 and not varies
+                strided += varies or step not in (0, 1)
+    if strided > contiguous:
+        return 1
+    lanes = b.lanes
+    if isinstance(last.extent, int):
+        while lanes > 1 and lanes >= 2 * last.extent:
+            lanes //= 2
+        if last.extent < 4:
+            return 1
+    return lanes
+
+
+def _vectorised(members: Sequence[Member], axes: Sequence[Axis], width: int) -> list[ir.Value]:
+    """The last axis in vectors of `width`, `CHAINS` of them in flight; then the lanes in a fixed order."""
+    b = members[0].scope.builder
+    starts = [b.splat(s, width) for s in _starts(members)]
+    chains = CHAINS if not isinstance(axes[-1].extent, int) or axes[-1].extent >= 2 * width * CHAINS else 1
+    totals = starts * chains
+    for m in members:
+        m.scope.hoist([m.body], axes)
+    totals = _nest(members, axes, [m.scope for m in members], totals, width, chains)
+    return [across_lanes(b, m.kind, m.expr.dtype, t) for m, t in zip(members, _merged(members, totals))]
+
+
+def _nest(
+    members: Sequence[Member],
+    axes: Sequence[Axis],
+    scopes: Sequence[Values],
+    totals: list[ir.Value],
+    width: int,
+    chains: int,
+) -> list[ir.Value]:
+    b = members[0].scope.builder
+    if len(axes) > 1:
+        with b.loop(0, axes[0].extent, carried=totals) as loop:
+            deeper = [s.inside({axes[0]: loop.index}) for s in scopes]
+            loop.next = _nest(members, axes[1:], deeper, loop.carried, width, chains)
+        return loop.results
+    return _along(members, axes[0], scopes, totals, width, chains)
+
+
+def _along(
+    members: Sequence[Member], last: Axis, scopes: Sequence[Values], totals: list[ir.Value], width: int, chains: int
+) -> list[ir.Value]:
+    """One row: blocks of `chains` vectors, then single vectors, then a masked (or scalar) tail."""
+    b = members[0].scope.builder
+    count = len(members)
+    extent = b.dim(last.extent)
+
+    def vector(total: list[ir.Value], at: ir.Value, chain: int, lanes: int, mask: ir.Value | None) -> list[ir.Value]:
+        deeper = [s.inside({last: at}, vector=last, width=lanes, mask=mask) for s in scopes]
+        following = list(total)
+        for n, (m, s) in enumerate(zip(members, deeper)):
+            place = chain * count + n
+            following[place] = _masked_step(m, s, total[place], width)
+        return following
+
+    step = width * chains
+    done = _rounded_down(b, extent, step)
+    with b.loop(0, done, step, carried=totals) as loop:
+        totals = loop.carried
+        for c in range(chains):
+            totals = vector(totals, b.ir.add(loop.index, b.i64(c * width)), c, width, None)
+        loop.next = totals
+    totals = loop.results
+    if chains > 1:
+        whole = _rounded_down(b, extent, width)
+        with b.loop(done, whole, width, carried=totals) as loop:
+            loop.next = vector(loop.carried, loop.index, 0, width, None)
+        totals, done = loop.results, whole
+    if isinstance(last.extent, int) and last.extent % width == 0:
+        return totals
+    with b.loop(done, extent, width, carried=totals) as loop:
+        mask = tail_mask(b, loop.index, extent, width)
+        loop.next = vector(loop.carried, loop.index, 0, width, mask)
+    return loop.results
+
+
+def _masked_step(member: Member, scope: Values, total: ir.Value, width: int) -> ir.Value:
+    b, dtype = scope.builder, member.expr.dtype
+    value = b.splat(scope.value(member.body), width)
+    if scope.mask is not None:
+        value = b.ir.select(scope.mask, value, b.splat(_neutral(member), width))
+    return arithmetic.combine(b, member.kind, dtype, total, value)
+
+
+def tail_mask(b: KernelBuilder, at: ir.Value, end: ir.Value, lanes: int) -> ir.Value:
+    """The lanes with at + lane < end."""
+    left = b.ir.trunc(b.minimum(b.ir.sub(end, at), b.i64(lanes)), I32)
+    return b.ir.icmp_signed("<", b.iota(lanes, I32), b.splat(left, lanes))
+
+
+def across_lanes(b: KernelBuilder, kind: str, dtype: DType, value: ir.Value) -> ir.Value:
+    """Combine all lanes: halves are folded onto each other until one is left."""
+    lanes = value.type.count
+    while lanes > 1:
+        half = lanes // 2
+        undefined = ir.Constant(value.type, ir.Undefined)
+        low = b.ir.shuffle_vector(value, undefined, ir.Constant(ir.VectorType(I32, half), list(range(half))))
+        high = b.ir.shuffle_vector(value, undefined, ir.Constant(ir.VectorType(I32, half), list(range(half, lanes))))
+        value = arithmetic.combine(b, kind, dtype, low, high)
+        lanes = half
+    return b.ir.extract_element(value, ir.Constant(I32, 0))
+
+
+def _rounded_down(b: KernelBuilder, extent: ir.Value, step: int) -> ir.Value:
+    if isinstance(extent, ir.Constant):
+        return b.i64(extent.constant // step * step)
+    return b.ir.and_(extent, b.i64(-step))

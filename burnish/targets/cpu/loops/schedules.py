@@ -1,0 +1,137 @@
+"""Schedules of the loops template, ranked by the cost model.
+
+vector   which axis of the (prepared) domain goes to the lanes, -1 for none; width: lanes, 1 for a scalar loop
+tile     which axis is walked `rows` at a time in straight-line code, -1 for none
+block    the vector axis is cut into units of so many elements (0: one unit has all of it)
+split    units: shared out over the threads; serial: thread 0 does everything
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from burnish.dims import product
+from burnish.kernels.schedule import Option, Schedule
+from burnish.kernels.task import Loops
+from burnish.ops.language.expr import Axis, free_axes, walk
+from burnish.target import Target
+from burnish.targets.cpu.loops.cost import Cost, size
+
+_SERIAL_NS = 3000.0
+_L1_BYTES, _L2_BYTES = 32 << 10, 3 << 19  # what a window, and its tensor, may take
+
+
+def can_mask(kernel: Loops, target: Target) -> bool:
+    """Are masked loads and stores instructions for every dtype in memory?"""
+    if target.level == "x86-64-v4":
+        return True
+    return target.level == "x86-64-v3" and all(s.dtype.size_bytes >= 4 for s in kernel.slots)
+
+
+def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+    """All schedules of a prepared kernel, cheapest first; the same list on every machine."""
+    cost = Cost(kernel, target, sizes)
+    found: list[tuple[float, int, Schedule]] = []
+    for vector, width in _vectors(kernel, target):
+        time_ns = cost.nanoseconds(kernel.domain[vector] if width > 1 else None, width)
+        serial = time_ns < _SERIAL_NS
+        for tile, rows in _tiles(kernel, vector if width > 1 else -1):
+            block = _block(kernel, vector, tile, rows, width, sizes)
+            for split in ("serial", "units") if serial else ("units", "serial"):
+                schedule = Schedule.of(
+                    "loops", vector=vector, width=width, tile=tile, rows=rows, block=0 if split == "serial" else block,
+                    split=split,
+                )  # fmt: skip
+                found.append((time_ns * (1.0 if (split == "serial") == serial else 2.0), len(found), schedule))
+    return [s for _, _, s in sorted(found, key=lambda item: item[:2])]
+
+
+def is_offered(kernel: Loops, schedule: Schedule, target: Target) -> bool:
+    """Is it one of a prepared kernel's, for some sizes? Only the order and `block`, whole vectors, depend on them."""
+    offered = {_without_block(s) for s in ranked(kernel, target, {})}
+    return _without_block(schedule) in offered and schedule.integer("block") % schedule.integer("width") == 0
+
+
+def _without_block(schedule: Schedule) -> tuple[tuple[str, Option], ...]:
+    return (("template", schedule.template), *(o for o in schedule.options if o[0] != "block"))
+
+
+def _vectors(kernel: Loops, target: Target) -> Iterator[tuple[int, int]]:
+    """(axis, width): any axis in the lanes, the last one without."""
+    lanes = target.vector_bytes // 4
+    for n in reversed(range(len(kernel.domain))):
+        width = _width(kernel.domain[n], lanes)
+        if width > 1:
+            yield n, width
+    yield len(kernel.domain) - 1, 1
+
+
+def _width(axis: Axis, lanes: int) -> int:
+    """Full lanes, or the power of two that just holds a short axis."""
+    if isinstance(axis.extent, int):
+        while lanes > 1 and lanes >= 2 * axis.extent:
+            lanes //= 2
+    return lanes
+
+
+def _tiles(kernel: Loops, vector: int) -> list[tuple[int, int]]:
+    """(axis, rows): only reductions inside vectors gain from several rows at once."""
+    if vector < 0:
+        return [(-1, 1)]
+    axis = kernel.domain[vector]
+    inner = [e for s in kernel.stores for e in walk(s.value) if e.op == "reduce" and axis in free_axes(e)]
+    candidates = [n for n in range(len(kernel.domain)) if n != vector]
+    if not inner or not candidates:
+        return [(-1, 1)]
+    tile = candidates[-1]
+    extent = kernel.domain[tile].extent
+    if not isinstance(extent, int):
+        return [(tile, 4), (-1, 1)]
+    rows = next((r for r in (7, 8, 6, 5, 4, 3, 2) if extent % r == 0), 4 if extent > 8 else 1)
+    return [(tile, rows), (-1, 1)] if rows > 1 else [(-1, 1)]
+
+
+def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: Mapping[str, int]) -> int:
+    """Cut the vector axis when the units without it are too few to balance, or to keep windows in L1."""
+    if vector < 0:
+        return 0
+    axis = kernel.domain[vector]
+    extent = size(axis.extent, sizes)
+    if extent < 4 * width or has_row_reductions(kernel, axis):
+        return 0
+    windowed = _window_block(kernel, vector, width, sizes) if tile >= 0 else 0
+    if windowed:
+        return windowed
+    units = 1
+    for n, a in enumerate(kernel.domain):
+        if n != vector:
+            units *= -(-size(a.extent, sizes) // (rows if n == tile else 1))
+    if not 1 < units < 16:  # 0: an axis is empty
+        return 0
+    pieces = min(-(-16 // units), extent // (2 * width))
+    return max(width, -(-extent // pieces // width) * width)
+
+
+def _window_block(kernel: Loops, vector: int, width: int, sizes: Mapping[str, int]) -> int:
+    """Rows that overlapping windows read again should still be in L1; not worth it for tensors larger than L2.
+
+    measured, one AVX-512 core, 3x3 over [14,14,576]: 42 us whole, 22 us in blocks; 5x5 over [28,28,192]: 133 and 73 us
+    """
+    axis, first = kernel.domain[vector], kernel.domain[0]
+    best = 0
+    for reduction in (e for s in kernel.stores for e in walk(s.value) if e.op == "reduce"):
+        for node in walk(reduction):
+            if node.op != "load" or not {axis, first} <= free_axes(node):
+                continue
+            slot = kernel.slots[node.attr]
+            total = size(product(slot.shape), sizes) * slot.dtype.size_bytes
+            window = total // max(1, size(first.extent, sizes)) * size(reduction.attr[1][0].extent, sizes)
+            if window > _L1_BYTES and total <= _L2_BYTES:
+                fitting = size(axis.extent, sizes) * _L1_BYTES // window
+                best = max(best, 2 * width, fitting // width * width)
+    return best
+
+
+def has_row_reductions(kernel: Loops, vector: Axis) -> bool:
+    """Is there a reduction that does not depend on the vector axis?"""
+    return any(e.op == "reduce" and vector not in free_axes(e) for s in kernel.stores for e in walk(s.value))

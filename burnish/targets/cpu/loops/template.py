@@ -1,0 +1,147 @@
+"""Loops: pointwise work, reductions, softmax, norms, pooling, gathers, depthwise convolution.
+
+    for every unit (outer axes x row tiles x blocks of the vector axis), shared out over the threads:
+        what is constant in the unit, row reductions first
+        for vectors along the vector axis, `rows` rows at once: the values, then the stores
+
+dtypes   all but f8 and strings; f16 and bf16 are computed in f32
+work     one evaluation per element; a reduction is computed once per index of the axes that it depends on
+limits   any domain, empty ones too; strides of any sign; tails are masked (AVX-512, and AVX2 for 4 and 8 byte elements)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from llvmlite import ir
+
+from burnish.dims import Dim, ceildiv, product
+from burnish.kernels.collapse import prepare
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Loops
+from burnish.ops.language.expr import Axis
+from burnish.target import Target
+from burnish.targets.cpu.builder import KernelBuilder, KernelContext
+from burnish.targets.cpu.expressions.reductions import tail_mask
+from burnish.targets.cpu.expressions.values import Values
+from burnish.targets.cpu.loops import schedules as loops_schedule
+from burnish.targets.cpu.loops.odometer import odometer
+
+
+def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
+    """Legal schedules, the one the cost model prefers first. `sizes`: the dims' usual values."""
+    return loops_schedule.ranked(prepare(kernel), target, sizes or {})
+
+
+def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
+    """Can `emit` do this kernel by this schedule, for whatever sizes it was chosen?"""
+    return loops_schedule.is_offered(prepare(kernel), schedule, target)
+
+
+def emit(context: KernelContext, kernel: Loops, schedule: Schedule, name: str) -> ir.Function:
+    """The kernel's function."""
+    kernel = prepare(kernel)
+    builder = KernelBuilder(context, name, len(kernel.slots))
+    if schedule["split"] == "serial":
+        builder.only_thread_zero()
+    _Nest(builder, kernel, schedule).run()
+    return builder.finish()
+
+
+class _Nest:
+    """The loop nest of one kernel, while it is being written."""
+
+    def __init__(self, builder: KernelBuilder, kernel: Loops, schedule: Schedule) -> None:
+        self.b, self.kernel = builder, kernel
+        self.width, self.rows, self.block = (schedule.integer(n) for n in ("width", "rows", "block"))
+        vector, tile = schedule.integer("vector"), schedule.integer("tile")
+        self.vector: Axis | None = kernel.domain[vector] if vector >= 0 else None
+        self.tile: Axis | None = kernel.domain[tile] if tile >= 0 and self.rows > 1 else None
+        self.outer = tuple(a for a in kernel.domain if a not in (self.vector, self.tile))
+        self.is_serial = schedule["split"] == "serial"
+        self.values = [s.value for s in kernel.stores]
+        self.inner = tuple(a for a in (self.tile, self.vector) if a is not None)
+
+    def run(self) -> None:
+        root = Values(self.b, self.kernel.slots, {})
+        root.hoist(self.values, self.kernel.domain)
+        tiles = ceildiv(self.tile.extent, self.rows) if self.tile is not None else 1
+        blocks: Dim = 1
+        if self.vector is not None and self.block:
+            blocks = ceildiv(self.vector.extent, self.block)
+        counters = [blocks, *(a.extent for a in self.outer), tiles]
+        if self.vector is not None and not self.outer and self.tile is None and not self.is_serial:
+            self._columns([root], *self.b.share(self.vector.extent, max(64, self.width)))
+            return
+        lo, hi = (self.b.i64(0), self.b.dim(product(counters))) if self.is_serial else self.b.share(product(counters))
+        with odometer(self.b, lo, hi, counters) as place:
+            scope = root.inside(dict(zip(self.outer, place[1:])))
+            scope.hoist(self.values, self.inner)
+            self._unit(scope, place[-1], place[0])
+
+    def _unit(self, scope: Values, tile: ir.Value, block: ir.Value) -> None:
+        """One unit: its rows and its columns."""
+        b = self.b
+        lo, hi = b.i64(0), b.dim(self.vector.extent if self.vector is not None else 1)
+        if self.block:
+            lo = b.ir.mul(block, b.i64(self.block))
+            hi = b.minimum(b.ir.add(lo, b.i64(self.block)), hi)
+        if self.tile is None:
+            self._columns([scope], lo, hi)
+            return
+        first = b.ir.mul(tile, b.i64(self.rows))
+        extent = self.tile.extent
+        if isinstance(extent, int) and extent % self.rows == 0:
+            self._columns(self._row_scopes(scope, first, self.rows), lo, hi)
+            return
+        last = b.minimum(b.ir.add(first, b.i64(self.rows)), b.dim(extent))
+        is_whole = b.ir.icmp_signed("==", b.ir.sub(last, first), b.i64(self.rows))
+        with b.when(is_whole):
+            self._columns(self._row_scopes(scope, first, self.rows), lo, hi)
+        with b.when(b.ir.not_(is_whole)), b.loop(first, last) as loop:
+            self._columns(self._row_scopes(scope, loop.index, 1), lo, hi)
+
+    def _row_scopes(self, scope: Values, first: ir.Value, rows: int) -> list[Values]:
+        assert self.tile is not None
+        scopes = []
+        for n in range(rows):
+            row = self.b.ir.add(first, self.b.i64(n), flags=("nsw",)) if n else first
+            scopes.append(scope.inside({self.tile: row}))
+        if self.vector is not None:
+            for s in scopes:
+                s.hoist(self.values, (self.vector,))
+        return scopes
+
+    def _columns(self, rows: Sequence[Values], lo: ir.Value, hi: ir.Value) -> None:
+        """All rows along the vector axis: whole vectors, then the tail."""
+        b = self.b
+        if self.vector is None:
+            self._point(rows)
+            return
+        vector, width = self.vector, self.width
+        if width == 1:
+            with b.loop(lo, hi) as loop:
+                self._point([r.inside({vector: loop.index}) for r in rows])
+            return
+        whole = b.ir.add(lo, b.ir.and_(b.ir.sub(hi, lo), b.i64(-width)))
+        if isinstance(lo, ir.Constant) and isinstance(hi, ir.Constant):
+            whole = b.i64(lo.constant + (hi.constant - lo.constant) // width * width)
+        with b.loop(lo, whole, width) as loop:
+            self._point([r.inside({vector: loop.index}, vector=vector, width=width) for r in rows])
+        if isinstance(hi, ir.Constant) and isinstance(whole, ir.Constant) and hi.constant == whole.constant:
+            return
+        if loops_schedule.can_mask(self.kernel, b.target):
+            with b.when(b.ir.icmp_signed("<", whole, hi)):
+                mask = tail_mask(b, whole, hi, width)
+                self._point([r.inside({vector: whole}, vector=vector, width=width, mask=mask) for r in rows])
+            return
+        with b.loop(whole, hi) as loop:
+            self._point([r.inside({vector: loop.index}) for r in rows])
+
+    def _point(self, scopes: Sequence[Values]) -> None:
+        """Every store at one point of each scope; all values first: a store may overwrite what another value reads."""
+        Values.reduce_together(scopes, self.values)
+        results = [[s.value(v) for v in self.values] for s in scopes]
+        for scope, values in zip(scopes, results):
+            for store, value in zip(self.kernel.stores, values):
+                scope.store(store, value)

@@ -1,0 +1,96 @@
+"""What an attention schedule costs, by counting: products, exponentials, bytes, and how programs fill the chip.
+
+Only the order of schedules matters. Times are in us; `busy` is what a program takes of a whole processor, `chain` what
+it takes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from burnish.dims import Dim, evaluate, symbols
+from burnish.targets.cuda.attention.kernel import Attention
+from burnish.targets.cuda.chips import chip_of
+
+_REGISTERS = 64 << 10  # of a processor, 4 bytes each
+_SCORES = 14e3  # a us: an exponential and about eight other instructions
+_SUMS = 60e3  # a us: they shrink with every block
+_SHARED_ROWS = 3.3  # times that, where several warps have one row
+_PLAIN_FLOPS = 0.4e6  # a us, without tensor cores
+_START_US = 2.0  # addresses, queries, the first keys, the output
+_BLOCK_US = 0.35  # a block of keys: the chain from loads over products and reductions
+_PROGRAM_US = 0.01  # to start a program
+_MERGE_US = 2.5  # what splits cost: partial sums out and in, and an atomic
+_UNKNOWN = 128  # a dim of which nothing is known
+
+
+def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
+    """The launch's time."""
+    chip = chip_of(a.target)
+    programs = _value(a.programs, sizes) * a.splits
+    keys = _value(a.keys, sizes)
+    blocks = max(1, -(-keys // (a.block_n * a.splits)))
+    seen = 0.6 if a.kernel.causal and _value(a.queries, sizes) > a.block_m else 1.0
+    warps = a.schedule.integer("warps")
+    products, others = _products(a), _others(a)
+    is_shared = a.block_m < 16 * warps
+    busy = 0.2 + blocks * seen * (products + others * (_SHARED_ROWS if is_shared else 1.0))
+    busy *= 1.3 if a.packs else 1.0  # rows lie far apart
+    hidden = 1.0 if a.schedule.integer("stages") > 2 or blocks < 3 else 1.15
+    alone = blocks * seen * (products + others * 6 / warps + _BLOCK_US * hidden)
+    chain = _START_US + alone + _PROGRAM_US * programs / max(1, programs // 512)
+    resident, each = _resident(a, blocks), -(-programs // chip.processors)
+    total = each // resident * max(busy * hidden * resident, chain)
+    if each % resident:
+        total += max(busy * hidden * (each % resident), chain)
+    if a.splits > 1:
+        rows = min(a.block_m, _value(a.rows, sizes))
+        left = a.splits * rows * sum(p.width for p in a.values) * 8
+        total += _MERGE_US + left / chip.l2_bandwidth
+    return total + 0.1 * busy * programs / chip.processors
+
+
+def shared_bytes(a: Attention, blocks: int | None = None) -> int:
+    """Shared memory of a block, about: keys and values in flight, queries, exponentials."""
+    item = 4 if a.multiplies_as else a.q.dtype.size_bytes
+    width = sum(p.width for p in (*a.depth, *a.values))
+    stages = min(a.schedule.integer("stages"), blocks or 99)
+    return item * (stages * a.block_n * width + a.block_m * sum(p.width for p in a.depth) + a.block_m * a.block_n)
+
+
+def registers(a: Attention) -> int:
+    """Registers of a thread, about: sums, scores, exponentials and addresses."""
+    words = 2 if a.q.dtype.size_bytes == 8 else 1
+    held = words * a.block_m * (sum(p.width for p in a.values) + 2 * a.block_n)
+    return held // (a.schedule.integer("warps") * 32) + 40
+
+
+def _resident(a: Attention, blocks: int) -> int:
+    """Programs that a processor holds."""
+    threads = a.schedule.integer("warps") * 32
+    shared = chip_of(a.target).shared_bytes // max(1, shared_bytes(a, blocks))
+    return max(1, min(shared, _REGISTERS // (threads * max(64, registers(a))), 2048 // threads))
+
+
+def _products(a: Attention) -> float:
+    """Of one block of keys."""
+    flops = 2 * a.block_m * a.block_n * sum(p.width for p in (*a.depth, *a.values))
+    if a.q.dtype.size_bytes == 8:
+        return flops / (_PLAIN_FLOPS / 4)
+    half = chip_of(a.target).half_flops
+    if a.q.dtype.size_bytes == 4 or a.multiplies_as:
+        return flops / (half / 12 if a.schedule["precision"] == "tf32x3" else _PLAIN_FLOPS)
+    is_group = a.block_m >= 64 or a.target.capability != 90  # Hopper's full rate needs whole warp groups
+    return flops / (half if is_group else 0.55 * half)
+
+
+def _others(a: Attention) -> float:
+    """Exponentials, sums that shrink and loads of one block of keys."""
+    work = a.block_m * a.block_n / _SCORES + a.block_m * sum(p.width for p in a.values) / _SUMS + 0.02
+    loads = a.block_n * sum(p.width for p in (*a.depth, *a.values)) * a.q.dtype.size_bytes
+    return work + 0.3 * loads / chip_of(a.target).l2_bandwidth
+
+
+def _value(dim: Dim, sizes: Mapping[str, int]) -> int:
+    known = {name: sizes.get(name, _UNKNOWN) for name in symbols(dim)}
+    return evaluate(dim, known)

@@ -1,0 +1,56 @@
+"""Axes of the loops template as blocks of a [rows, columns] tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from burnish.dims import Dim, product
+from burnish.ops.language.expr import Axis
+from burnish.targets.cuda.expressions.emitter import Emitter, Place
+from burnish.targets.cuda.expressions.values import is_small
+
+
+def next_power(n: int) -> int:
+    """The smallest power of two that is at least n."""
+    return 1 << max(0, n - 1).bit_length()
+
+
+def columns_block(block: int, start: str) -> str:
+    """Indexes start ... start + block - 1 along the tile's columns."""
+    block_text = f"tl.arange(0, {block})[None, :]"
+    return block_text if start == "0" else f"{start} + {block_text}"
+
+
+def rows_block(block: int, start: str) -> str:
+    """Indexes start ... start + block - 1 along the tile's rows."""
+    block_text = f"tl.arange(0, {block})[:, None]"
+    return block_text if start == "0" else f"{start} + {block_text}"
+
+
+def whole_mask(scope: Emitter, index: str, block: int, extent: Dim) -> str:
+    """Which lanes exist: "" if all do."""
+    if isinstance(extent, int) and extent % block == 0 and extent > 0:
+        return ""
+    return scope.let(f"{index} < {scope.sizes.text(extent)}", "m")
+
+
+def bind(scope: Emitter, axes: Sequence[Axis], index: str, dim: int | None, mask: str) -> dict[Axis, Place]:
+    """Places of axes, outer to inner, that an index counts through as one. dim: None for a scalar index."""
+    dims = frozenset() if dim is None else frozenset({dim})
+    wide = is_wide(axes)
+    places: dict[Axis, Place] = {}
+    rest = index
+    for n, a in enumerate(reversed(axes)):
+        if n == len(axes) - 1:
+            places[a] = Place(rest, dims, mask, wide)
+            break
+        extent = scope.sizes.text(a.extent)
+        at = scope.let(f"{rest} % {extent}", "i")
+        places[a] = Place(at, dims, mask, wide)
+        rest = scope.let(f"{rest} // {extent}", "i")
+    return {a: places[a] for a in axes}
+
+
+def is_wide(axes: Sequence[Axis]) -> bool:
+    """Might an index through all of them need more than 31 bits?"""
+    return not is_small(product(a.extent for a in axes))

@@ -1,0 +1,109 @@
+"""Schedules of the loops template, ranked by the cost model.
+
+columns  how many axes at the domain's end lie in the tile's columns, as one
+across   the axis in the tile's rows, -1: all others, as one
+rows     rows of a tile;  block: its columns, or elements of a reduction that are taken at once
+down     reductions that depend on the columns lie in the rows (then nothing else does)
+repeat   neighbouring windows that a lane takes together, so that what they share is read once
+warps    of a program, 32 threads each
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product as product_of
+
+from burnish.dims import product
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Loops
+from burnish.target import Target
+from burnish.targets.cuda.loops.arrange import has_windows, reductions, repeatable, row_reductions
+from burnish.targets.cuda.loops.axes import next_power
+from burnish.targets.cuda.loops.cost import Cost, size
+from burnish.targets.cuda.loops.variety import varied
+
+WHOLE_ROW = 16384  # elements that one program keeps in registers
+SMALLEST = 128  # elements of a tile, if there are as many
+LONG = 48  # elements side by side that fill a block well
+KEPT = 48  # the best of the cost model
+
+
+def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+    """The best schedules of an arranged kernel, cheapest first; the same list on every machine."""
+    cost = Cost(kernel, target, sizes)
+    found: dict[Schedule, float] = {}
+    for columns, across, down in _layouts(kernel):
+        repeats = _repeats(kernel) if columns == 1 and across == -1 else [1]
+        for rows, block in _tiles(kernel, columns, across, down, sizes):
+            for warps, repeat in product_of(_warps(rows * block), repeats):
+                schedule = Schedule.of(
+                    "loops", columns=columns, across=across, rows=rows, block=block, down=down,
+                    repeat=repeat, warps=warps,
+                )  # fmt: skip
+                found[schedule] = cost.microseconds(schedule)
+    best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
+    return varied([s for s, _ in best[:KEPT]], {("columns", "across", "down"): 4, ("rows", "block"): 2, ("warps",): 3})
+
+
+def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
+    """(columns, across, down)"""
+    count = len(kernel.domain)
+    reduced = reductions(kernel)
+    has_rows = bool(count and row_reductions(kernel, kernel.domain[-1:]))
+    for columns in range(min(count, 3) + 1):
+        if columns == 0 and count and not reduced:
+            continue
+        inner = kernel.domain[count - columns :]
+        if columns > 1 and _is_long(kernel, columns - 1):
+            continue  # one axis fewer is enough for a block
+        if has_rows and not row_reductions(kernel, inner):
+            continue  # a row's reduction would be done again for each of its elements
+        serial = [e for e in reduced if e not in row_reductions(kernel, inner)] if columns else []
+        yield columns, -1, False
+        if serial:
+            yield columns, -2, True
+        if columns == 1 and not reduced:
+            yield from ((1, n, False) for n in reversed(range(count - 1)))
+
+
+def _is_long(kernel: Loops, columns: int) -> bool:
+    extent = product(a.extent for a in kernel.domain[len(kernel.domain) - columns :])
+    return not isinstance(extent, int) or extent >= LONG
+
+
+def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """(rows, block)"""
+    cut = len(kernel.domain) - columns
+    width = size(product(a.extent for a in kernel.domain[cut:]), sizes) if columns else 1
+    outer = kernel.domain[:cut] if across == -1 else (kernel.domain[across],) if across >= 0 else ()
+    height = size(product(a.extent for a in outer), sizes)
+    reduced = reductions(kernel)
+    if columns == 0 or row_reductions(kernel, kernel.domain[cut:]):
+        longest = max((size(product(a.extent for a in e.attr[1]), sizes) for e in reduced), default=1)
+        width = max(width, longest)
+    if down:
+        height = max(size(product(a.extent for a in e.attr[1]), sizes) for e in reduced)
+    most_rows, most_columns = next_power(max(1, height)), next_power(max(1, width))
+    last_rows, last_block = min(most_rows, 256), min(most_columns, WHOLE_ROW)
+    for block in _powers(min(8, most_columns), last_block):
+        for rows in _powers(1, last_rows):
+            is_last = rows == last_rows and block == last_block
+            if is_last or SMALLEST <= rows * block <= WHOLE_ROW:
+                yield rows, min(block, max(1, WHOLE_ROW // rows))
+
+
+def _repeats(kernel: Loops) -> list[int]:
+    """How many neighbouring windows a tile may take together, where they overlap."""
+    axis = repeatable(kernel)
+    if axis is None or not isinstance(axis.extent, int) or not has_windows(kernel, axis):
+        return [1]
+    return [n for n in (1, 2, 4, 7) if axis.extent % n == 0]
+
+
+def _powers(low: int, high: int) -> list[int]:
+    return [1 << n for n in range(low.bit_length() - 1, high.bit_length())]
+
+
+def _warps(elements: int) -> list[int]:
+    """Between 1 and 64 elements a thread."""
+    return [w for w in (1, 2, 4, 8, 16) if w == 1 or elements // (32 * w) >= 1 if elements // (32 * w) <= 64] or [16]

@@ -1,0 +1,237 @@
+"""Schedules of kernels of windows, ranked by a cost model.
+
+down, across  results of a patch, which one lane computes
+rows, block   patches and channels of a tile;  warps: of a program, 32 threads each
+ahead         rows of the patch's input that are asked for before those that are worked on
+registers     of a thread: as many as leave room for the same number of programs; 0 with strides, where the assembler
+              is better left to itself: told a number, it asks for more at once than it has room for
+
+    issuing    products, what is loaded and widened, addresses: one a clock, four at once in a processor
+    memory     the images once; the shorter a run of channels, the slower
+    waiting    waves of resident programs, as many as registers allow; a program waits for the rows of its input,
+               1 + ahead of them at once, one time after the other
+and a part of what is shorter; or, if that takes longer, the time in which the chip starts so many programs.
+
+Constants are fitted to 55 kernels on an H200 (3x3 to 7x7, the waits counted in the machine code): at batches 8 and 128
+half of the times are within 9 % (before: 20 %). Those at batch 1 were of code in which loads waited for each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product as indexes
+from math import prod
+
+from burnish.dims import product
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Loops
+from burnish.ops.language.expr import COSTLY, Axis, walk
+from burnish.target import Target
+from burnish.targets.cuda.chips import Chip, chip_of
+from burnish.targets.cuda.loops.axes import next_power
+from burnish.targets.cuda.loops.cost import size
+from burnish.targets.cuda.loops.variety import varied
+from burnish.targets.cuda.loops.window.recognise import Window, Windows
+
+MOST_PRODUCTS = 600  # of a patch, and
+MOST_OPERATIONS = 2000  # of a thread: straight-line code, compiled in seconds
+MOST_REGISTERS = 210  # by the model, which may be off by
+MARGIN = 1.1
+AHEAD = (0, 1, 3)  # and all rows
+KEPT, ALIKE = 24, 2
+_CLOCKS = 1900.0  # a microsecond
+_FIRST_US = 1.0  # a program's first instructions and its end, tables of pages
+_LATENCY_US = 0.25
+_DISPATCH_US = 0.16  # a program to a processor, as in loops_cost
+_THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
+_PRODUCT_CLOCKS = 4  # until a sum takes its next product
+_WIDENING = 1.65  # instructions that a conversion from f16 is worth
+_COSTLY = 13.0  # and an exp or the like
+_REQUEST_CLOCKS = 2  # of the load and store unit, for a warp's request
+_FROM_MEMORY = 0.85  # of the bytes: what the launch before wrote last is still in L2
+_AGAIN = 0.02  # of bytes that neighbours read once more
+_SHORT_BYTES = 28.0  # what a run of neighbours costs beside its bytes
+_UNHIDDEN = 0.27  # the share of shorter parts that the longest does not hide
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """What one lane does for one channel. elements: loaded from the image; rows, columns: of them."""
+
+    down: int
+    across: int
+    products: int
+    elements: int
+    rows: int
+    columns: int
+    weights: int
+    live_weights: int
+
+    @property
+    def results(self) -> int:
+        return self.down * self.across
+
+
+def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+    """The best schedules of an arranged kernel, cheapest first, no more than a few that are alike."""
+    model = _Model(kernel, windows, chip_of(target), sizes)
+    found: dict[Schedule, float] = {}
+    for patch in _patches(windows):
+        for rows, block, warps in _tiles(windows, model.item):
+            vector = rows * block // (32 * warps)
+            if vector > 1 and vector * patch.products > MOST_OPERATIONS:
+                continue
+            for ahead in sorted({min(n, patch.rows - 1) for n in (*AHEAD, patch.rows - 1)}):
+                registers = model.registers(patch, vector, ahead)
+                if registers <= MOST_REGISTERS:
+                    room = 0 if model.is_strided else _REGISTERS // (32 * warps * model.resident(32 * warps, registers))
+                    schedule = Schedule.of(
+                        "window", down=patch.down, across=patch.across, rows=rows, block=block, warps=warps,
+                        ahead=ahead, registers=min(255, room // 8 * 8),
+                    )  # fmt: skip
+                    found[schedule] = model.microseconds(patch, rows, block, warps, ahead)
+    best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
+    alike: Counter[tuple[int, ...]] = Counter()
+    kept = []
+    for schedule, _ in best:
+        down, across, rows, block, warps = (schedule.integer(n) for n in ("down", "across", "rows", "block", "warps"))
+        kind = (down, across, rows * block // warps)
+        alike[kind] += 1
+        if alike[kind] <= ALIKE:
+            kept.append(schedule)
+    return varied(kept, {("down", "across"): 2, ("warps",): 3, ("ahead",): 4})[:KEPT]
+
+
+def _patches(windows: Windows) -> Iterator[_Patch]:
+    taps = sum(w.taps for w in windows.found)
+    for down, across in indexes(_sizes(windows, windows.down), _sizes(windows, windows.across)):
+        if down * across == 1 or taps * down * across <= MOST_PRODUCTS:
+            yield _patch(windows, down, across)
+
+
+def _sizes(windows: Windows, a: Axis | None) -> list[int]:
+    """How many results a patch may have along an axis: few are computed twice where they do not divide it."""
+    if a is None or not isinstance(a.extent, int):
+        return [1]
+    extent = a.extent
+    fitting = [n for n in (1, 2, 3, 4, 5, 6, 7, 8) if n <= extent]
+    if not windows.overlaps:
+        return [n for n in fitting if extent % n == 0]
+    return [n for n in fitting if -(-extent // n) * n <= 1.25 * extent]
+
+
+def _tiles(windows: Windows, item: int) -> Iterator[tuple[int, int, int]]:
+    """(rows, block, warps)"""
+    most = next_power(int(str(windows.channels.extent)))
+    for vector, block, warps in indexes((1, 2, 4, 8), (8, 16, 32, 64, 128), (1, 2, 4, 8)):
+        if vector * item <= 16 and vector <= block <= most and 32 * warps * vector >= block:
+            yield 32 * warps * vector // block, block, warps
+
+
+def _patch(windows: Windows, down: int, across: int) -> _Patch:
+    elements = tall = wide = weights = live = 0
+    for reads in {tuple(_steps(w, windows)): w for w in windows.found}.values():
+        rows, columns = _places(reads, windows, down, across)
+        elements, tall, wide = elements + rows * columns, max(tall, rows), wide + columns
+    for w in windows.found:
+        if w.weight is not None:
+            last = int(str(w.axes[-1].extent))
+            weights, live = weights + w.taps, live + min(w.taps, down * last)
+    products = down * across * sum(w.taps for w in windows.found)
+    return _Patch(down, across, products, elements, max(1, tall), wide, weights, live)
+
+
+def _steps(w: Window, windows: Windows) -> list[int]:
+    """Elements that one step moves: of results, of taps, down and across."""
+    steps = {} if w.reads is None else w.reads.coefficients
+    axes = (windows.down, windows.across, *w.axes)
+    return [int(str(steps.get(a, 0))) if a is not None else 0 for a in axes]
+
+
+def _places(w: Window, windows: Windows, down: int, across: int) -> tuple[int, int]:
+    """How many rows, and elements of a row, a patch reads."""
+    if w.reads is None:
+        return 0, 0
+    to_down, to_across, *taps = _steps(w, windows)
+    outer = [range(int(str(a.extent))) for a in w.axes[:-1]]
+    last = range(int(str(w.axes[-1].extent)))
+    rows = {q * to_down + sum(n * s for n, s in zip(at, taps)) for q in range(down) for at in indexes(*outer)}
+    columns = {p * to_across + n * taps[-1] for p in range(across) for n in last}
+    return len(rows), len(columns)
+
+
+class _Model:
+    """Costs of one kernel on one chip."""
+
+    def __init__(self, kernel: Loops, windows: Windows, chip: Chip, sizes: Mapping[str, int]) -> None:
+        self.windows, self.chip = windows, chip
+        self.extents = {a: size(a.extent, sizes) for a in kernel.domain}
+        self.item = max(1, min(s.dtype.size_bytes for s in kernel.slots))
+        self.bytes = float(sum(size(product(s.shape), sizes) * s.dtype.size_bytes for s in kernel.slots))
+        outside = {e for s in kernel.stores for e in walk(s.value)}
+        inside = {e for w in windows.found for e in walk(w.reduction)}
+        self.is_strided = any(across > taps[-1] for _, across, *taps in (_steps(w, windows) for w in windows.found))
+        self.epilogue = sum(_COSTLY if e.op in COSTLY else 1 for e in outside - inside if e.args)
+        self._halos: dict[tuple[_Patch, int], float] = {}
+
+    def registers(self, patch: _Patch, vector: int, ahead: int) -> float:
+        """Of a thread: sums, weights that later rows use too, and what is under way, as memory has it."""
+        row = patch.columns + patch.weights / patch.rows
+        found = 16 + vector * (patch.results + patch.live_weights / 2 + 1) + (1 + ahead) * row * self._words(vector)
+        return 2 * found if self.is_strided else found
+
+    def resident(self, threads: int, registers: float) -> int:
+        """Programs of a processor at once."""
+        return max(1, min(_THREADS // threads, _PROGRAMS, int(_REGISTERS // (threads * MARGIN * registers))))
+
+    def _words(self, vector: int) -> int:
+        """Registers of one load."""
+        return max(1, vector * self.item // 4)
+
+    def microseconds(self, patch: _Patch, rows: int, block: int, warps: int, ahead: int) -> float:
+        """One launch."""
+        vector, threads = rows * block // (32 * warps), 32 * warps
+        counts = [
+            -(-n // (patch.across if a == self.windows.across else patch.down if a == self.windows.down else 1))
+            for a, n in self.extents.items()
+        ]
+        programs = -(-prod(counts[:-1]) // rows) * -(-counts[-1] // block)
+        if programs == 0:
+            return 0.0
+        share, busy = programs / self.chip.processors, min(programs, self.chip.processors)
+        uneven = -(-programs // self.chip.processors) / share if 1 <= share < 8 else 1.0
+        waves = max(1.0, share / self.resident(threads, self.registers(patch, vector, ahead)))
+        loads, instructions = patch.elements + patch.weights, self._instructions(patch, vector)
+        issuing = programs * warps * instructions / (busy * 4 * _CLOCKS) * uneven
+        request = max(_REQUEST_CLOCKS, 32 * vector * self.item / 128)
+        level1 = programs * warps * loads * request / (busy * _CLOCKS) * uneven
+        chains = min(_PRODUCT_CLOCKS, vector * patch.results)  # sums that do not wait for each other
+        of_thread = (instructions + vector * patch.products * (_PRODUCT_CLOCKS / chains - 1)) / _CLOCKS
+        waiting = waves * (-(-patch.rows // (1 + ahead)) * _LATENCY_US + of_thread)
+        run = min(block, counts[-1]) * self.item
+        moved = self.bytes * (_FROM_MEMORY + _AGAIN * self._halo(patch, rows, counts)) * (1.0 + _SHORT_BYTES / run)
+        parts = (issuing, level1, waiting, moved / self.chip.bandwidth * uneven)
+        together = max(parts) + _UNHIDDEN * (sum(parts) - max(parts))
+        return self.chip.launch_us + _FIRST_US + max(together, share * _DISPATCH_US)
+
+    def _instructions(self, patch: _Patch, vector: int) -> float:
+        """Of a thread."""
+        loads = patch.elements + patch.weights
+        widening = _WIDENING if self.item < 4 else 0.0
+        return vector * (patch.products + widening * loads + patch.results * self.epilogue) + 60 + 2 * loads
+
+    def _halo(self, patch: _Patch, rows: int, counts: list[int]) -> float:
+        """What a program reads beside its own part of the image, as a share of that."""
+        if (patch, rows) in self._halos:
+            return self._halos[patch, rows]
+        wide = min(rows, counts[-2])
+        tall = max(1, rows // wide)
+        down, across = tall * patch.down, wide * patch.across
+        first = next(w for w in self.windows.found if w.reads is not None)
+        height, width = _places(first, self.windows, down, across)
+        alone, step = _places(first, self.windows, 1, 1), _places(first, self.windows, 2, 2)
+        own = max(1, step[0] - alone[0]) * down * max(1, step[1] - alone[1]) * across
+        found = self._halos[patch, rows] = max(0.0, height * width / own - 1.0)
+        return found

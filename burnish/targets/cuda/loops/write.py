@@ -1,0 +1,149 @@
+"""The Triton source of one loops kernel under one schedule.
+
+programs   scalar axes x blocks of rows (x blocks of columns)
+a program  a [rows, block] tile; what does not depend on the columns first, reductions above all; then, if it goes over
+           all columns itself, block after block
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from burnish.dims import Dim, ceildiv, product
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Loops
+from burnish.ops.language.expr import Axis
+from burnish.target import Target
+from burnish.targets.cuda.expressions.arithmetic import with_functions
+from burnish.targets.cuda.expressions.emitter import Emitter, Lines, Place, Sizes, Value
+from burnish.targets.cuda.loops.arrange import Groups, groups_of
+from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
+from burnish.targets.cuda.loops.reductions import Reductions, ask, hoist
+from burnish.targets.cuda.source import Parameter, Pointer, Source
+
+OVERLAPS_SINCE = 90  # capability
+MOST_ASKED = 16  # elements of a thread that may be loaded before they are needed
+
+
+def source_of(kernel: Loops, schedule: Schedule, target: Target) -> Source:
+    """The source of a prepared kernel."""
+    return _Tile(kernel, schedule, target).source()
+
+
+class _Tile:
+    """One kernel while it is being written."""
+
+    def __init__(self, kernel: Loops, schedule: Schedule, target: Target) -> None:
+        self.kernel, self.schedule = kernel, schedule
+        self.groups: Groups = groups_of(kernel, schedule.integer("columns"), schedule.integer("across"))
+        self.rows, self.block = schedule.integer("rows"), schedule.integer("block")
+        self.overlaps = target.capability >= OVERLAPS_SINCE
+        self.values = tuple(s.value for s in kernel.stores)
+        extent = product(a.extent for a in self.groups.columns)
+        self.is_whole = isinstance(extent, int) and extent <= self.block
+        bound = self.groups.columns if self.is_whole else ()
+        self.reductions = Reductions(self.rows, self.block, bool(schedule["down"]), bound, self.values)
+        self.sizes, self.lines = Sizes(), Lines()
+        self.pointers = [f"slot{n}" for n in range(len(kernel.slots))]
+
+    def source(self) -> Source:
+        grid = self._write()
+        parameters = (*self._pointer_parameters(), *self.sizes.parameters)
+        head = f"@triton.jit\ndef kernel({', '.join(p.name for p in parameters)}):"
+        body = "\n".join([head, *self.lines.text]) + "\n"
+        return Source(
+            text=with_functions(body),
+            parameters=parameters,
+            grid=(grid, 1, 1),
+            warps=self.schedule.integer("warps"),
+            stages=1,
+            overlaps=self.overlaps,
+            name=str(self.schedule),
+        )
+
+    def _pointer_parameters(self) -> tuple[Parameter, ...]:
+        return tuple(Pointer(self.pointers[n], n, s.dtype, s.aligned) for n, s in enumerate(self.kernel.slots))
+
+    def _write(self) -> Dim:
+        """All lines; returns how many programs there are."""
+        zero = "tl.zeros([1, 1], tl.int32)"
+        scope = Emitter(
+            self.kernel.slots, {}, pointers=self.pointers, sizes=self.sizes, lines=self.lines,
+            reducer=self.reductions.reduce, zero=zero,
+        )  # fmt: skip
+        if self.overlaps:
+            scope.line("gdc_launch_dependents()")
+            scope.line("gdc_wait()")
+        groups = self.groups
+        spread = not groups.columns or self.is_whole or groups.columns_in_grid
+        blocks: list[tuple[tuple[Axis, ...], int | None, int]] = [
+            (groups.rows, 0, self.rows),
+            (groups.scalars, None, 1),
+        ]
+        if groups.columns_in_grid and not self.is_whole:
+            blocks.insert(0, (groups.columns, 1, self.block))
+        scope, programs = self._bind_programs(scope, blocks)
+        if groups.columns and self.is_whole:
+            index = scope.let(columns_block(self.block, "0"), "column")
+            extent = product(a.extent for a in groups.columns)
+            scope = scope.inside(bind(scope, groups.columns, index, 1, whole_mask(scope, index, self.block, extent)))
+        if spread:
+            self._ask(scope)
+            scope.stores(self.kernel.stores)
+        else:
+            self._column_loop(scope)
+        return programs
+
+    def _bind_programs(
+        self, scope: Emitter, blocks: Sequence[tuple[tuple[Axis, ...], int | None, int]]
+    ) -> tuple[Emitter, Dim]:
+        """Take the program's number apart: the first group changes fastest."""
+        used = [(axes, dim, block) for axes, dim, block in blocks if axes]
+        programs: Dim = 1
+        rest = "tl.program_id(0)"
+        places: dict[Axis, Place] = {}
+        for n, (axes, dim, block) in enumerate(used):
+            extent = product(a.extent for a in axes)
+            count = ceildiv(extent, block)
+            programs = programs * count
+            number = rest
+            if n + 1 < len(used):
+                rest = scope.let(rest, "program") if n == 0 else rest
+                number = scope.let(f"{rest} % {self.sizes.text(count)}", "number")
+                rest = scope.let(f"{rest} // {self.sizes.text(count)}", "program")
+            places.update(self._block(scope, axes, dim, block, number, extent))
+        return scope.inside(places), programs
+
+    def _block(
+        self, scope: Emitter, axes: tuple[Axis, ...], dim: int | None, block: int, number: str, extent: Dim
+    ) -> dict[Axis, Place]:
+        """A program's share of a group of axes."""
+        start = f"{number}.to(tl.int64)" if is_wide(axes) else number
+        if dim is None:
+            return bind(scope, axes, scope.let(start, "index"), None, "")
+        start = f"{start} * {block}"
+        make, stem = (columns_block, "column") if dim == 1 else (rows_block, "row")
+        index = scope.let(make(block, start), stem)
+        return bind(scope, axes, index, dim, whole_mask(scope, index, block, extent))
+
+    def _ask(self, scope: Emitter) -> None:
+        """What is read after a reduction of a row (a norm's factors) is asked for before it, where registers allow."""
+        few = self.rows * self.block <= 32 * self.schedule.integer("warps") * MOST_ASKED
+        if few and self.is_whole and not self.groups.columns_in_grid:
+            for value in self.values:
+                ask(scope, value)
+
+    def _column_loop(self, scope: Emitter) -> None:
+        """A program goes over all columns, block after block."""
+        columns = self.groups.columns
+        hoist(scope, self.values, columns)
+        extent = product(a.extent for a in columns)
+        start = self.lines.name("k")
+        scope.line(f"for {start} in range(0, {self.sizes.text(extent)}, {self.block}):")
+        inner = scope.inside({}, indent=scope.indent + 1)
+        index = inner.let(columns_block(self.block, start), "column")
+        mask = whole_mask(inner, index, self.block, extent)
+        inner.inside(bind(inner, columns, index, 1, mask)).stores(self.kernel.stores)
+
+
+__all__ = ["Value", "source_of"]

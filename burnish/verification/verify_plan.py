@@ -1,0 +1,171 @@
+"""Run the model on the oracle and the plan on the runtime, on the same inputs, and judge every output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.external_data_helper import load_external_data_for_model
+
+from burnish.dtypes import DType
+from burnish.errors import EnvironmentProblem, UserError
+from burnish.importers.load import read_file
+from burnish.plan import Plan, read
+from burnish.plan.sample_inputs import sample_inputs
+from burnish.precision.precision import parse_precision
+from burnish.runtime import load
+from burnish.verification.compare import Array, Comparison, compare
+from burnish.verification.conditioning import sensitivity
+from burnish.verification.data_sets import Data, load_cases
+from burnish.verification.divergence import Divergence, first_divergent
+from burnish.verification.oracle import Oracle
+from burnish.verification.tolerance import Tolerance, derive_tolerance, narrowest
+
+Rebuild = Callable[[bytes], Plan]
+Advance = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """cases: comparisons of every output, by set of inputs. divergence: where it began, if that was asked for."""
+
+    oracle: str
+    cases: dict[str, tuple[Comparison, ...]]
+    divergence: Divergence | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return all(c.is_accepted for case in self.cases.values() for c in case)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "accepted": self.is_accepted,
+            "oracle": self.oracle,
+            "outputs": [{"case": case, **c.as_dict()} for case, found in self.cases.items() for c in found],
+            "first_divergent": self.divergence.as_dict() if self.divergence else None,
+        }
+
+
+def verify(
+    model: str | Path,
+    plan: str | Path | Plan,
+    *,
+    data: Data | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str | None = None,
+    oracle: str = "",
+    tolerance: float | None = None,
+    rebuild: Rebuild | None = None,
+    progress: Advance | None = None,
+) -> Report:
+    """Compare a plan with the ONNX model it was built from.
+
+    data:      inputs (a mapping, an .npz, a folder of .pb files); seeded random ones without
+    shapes:    of random inputs; the profile's opt shapes without
+    device:    where the plan runs: cpu, cuda, cuda:1; the best it has code for without
+    oracle:    onnxruntime | reference; the first that is installed
+    tolerance: relative to an output's largest magnitude; without, derived from dtype and depth (tolerance.py), and
+               where that rejects, measured (conditioning.py)
+    rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is sought
+    raises:    E711, E712 from the oracle, E713 for data, E714 for a plan of another model, E5xx from the runtime
+    """
+    found = plan if isinstance(plan, Plan) else read(plan)
+    proto, _ = read_file(Path(model))
+    judge = Oracle(model, oracle, threads or 0)
+    names = [t.name for t in found.manifest.inputs]
+    _check_names(found, "input", names, [value.name for value in proto.graph.input])
+    _check_names(found, "output", [t.name for t in found.manifest.outputs], judge.outputs)
+    load_external_data_for_model(proto, str(Path(model).parent))
+    cases = load_cases(data, names) if data is not None else {
+        f"random inputs, seed {seed}": sample_inputs(found.manifest, shapes, seed)
+    }  # fmt: skip
+    stored = _stored(found)
+    limits = {t.name: _limit(proto.graph, t.name, t.dtype, tolerance, stored) for t in found.manifest.outputs}
+    judged: dict[str, tuple[Comparison, ...]] = {}
+    step = progress or (lambda what, done, total: None)
+    with load(found, threads=threads, device=device) as engine:
+        for case, inputs in cases.items():
+            step(f"oracle: {case}", 2 * len(judged), 2 * len(cases))
+            expected = _in_types(found, judge(inputs, list(limits)))
+            step(f"plan: {case}", 2 * len(judged) + 1, 2 * len(cases))
+            ours = engine(inputs)
+            judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
+            if tolerance is None and not all(c.is_accepted for c in judged[case]):
+                measured = _measured(limits, proto, inputs, expected, judge.kind)  # for these inputs only
+                judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in measured.items())
+    divergence = None
+    rejected = [case for case, outputs in judged.items() if not all(c.is_accepted for c in outputs)]
+    if rejected and rebuild is not None:
+        run = _runner(rebuild, threads, device)
+        divergence = first_divergent(proto, cases[rejected[0]], run, judge.kind, tolerance)
+    return Report(judge.kind, judged, divergence)
+
+
+def _stored(plan: Plan) -> DType:
+    """The narrowest float that the plan was told to keep values in; f32 where it keeps the model's types."""
+    options = plan.manifest.options
+    found = parse_precision(options.get("precision", "fp32"), options.get("output_precision", "fp32"))
+    return narrowest([found.values, found.outputs])
+
+
+def _in_types(plan: Plan, expected: Mapping[str, Array]) -> dict[str, Array]:
+    """The oracle's f32 answers in the types that the plan's outputs were told to have."""
+    if plan.manifest.options.get("output_precision", "fp32") == "fp32":
+        return dict(expected)
+    types = {t.name: t.dtype.numpy for t in plan.manifest.outputs}
+    return {n: a.astype(types[n]) if a.dtype == np.float32 else a for n, a in expected.items()}
+
+
+def _limit(graph: Any, name: str, dtype: DType, given: float | None, stored: DType) -> Tolerance:
+    """What was given, or derived from the narrowest float on the way."""
+    kinds = {t.data_type for t in graph.initializer} | {
+        a.i for n in graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to"
+    }
+    known = [DType.from_onnx(number) for number in kinds if number in {d.onnx for d in DType}]
+    derived = derive_tolerance(graph, narrowest([dtype, *known]) if dtype.is_float else dtype, name)
+    if given is None:
+        return derived if stored is DType.F32 else derived.narrowed(stored)
+    return Tolerance(given, derived.quantised, derived.layers, derived.terms)
+
+
+def _measured(
+    limits: Mapping[str, Tolerance],
+    model: onnx.ModelProto,
+    inputs: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    oracle: str,
+) -> dict[str, Tolerance]:
+    """Limits no smaller than what the oracle's own answer moves by when weights and inputs move by one rounding."""
+    try:
+        moved = sensitivity(model, inputs, expected, oracle)
+    except (ValueError, EnvironmentProblem):  # more than 2 GiB, or the oracle has no room for another copy
+        return dict(limits)
+    return {name: limit.widened(moved[name]) for name, limit in limits.items()}
+
+
+def _check_names(plan: Plan, kind: str, names: Sequence[str], known: Sequence[str]) -> None:
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise UserError(
+            "E714",
+            f"the plan's {kind} '{missing[0]}' is none of the model's",
+            why=f"the model's are {', '.join(known)}; the plan was built from '{plan.manifest.model_name}'",
+            hint="give the model that the plan was built from",
+        )
+
+
+def _runner(
+    rebuild: Rebuild, threads: int | None, device: str | None
+) -> Callable[[bytes, Mapping[str, Array]], dict[str, Array]]:
+    def run(model: bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        with load(rebuild(model), threads=threads, device=device) as engine:
+            return engine(inputs)
+
+    return run

@@ -1,0 +1,95 @@
+"""The cost model's choices: tiles that fill the registers, blocks that keep the right operand in cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from burnish.kernels.schedule import Schedule
+from burnish.target import LEVELS, Target
+from burnish.targets.cpu.contraction import template as contraction
+from burnish.targets.cpu.contraction.cost import registers, row_sizes
+from burnish.targets.cpu.register_tile.rows import dynamic_sizes
+from tests.targets.cpu.contractions import matmul
+
+V4 = Target("cpu", "x86-64-v4")
+
+
+def first(m: int, n: int, k: int, **options: Any) -> Schedule:
+    return contraction.schedules(matmul(m, n, k, **options).kernel, V4)[0]
+
+
+def test_large_products_get_a_full_register_tile() -> None:
+    chosen = first(128, 768, 768)
+    assert (chosen["form"], chosen["rows"], chosen["vectors"], chosen["lanes"]) == ("tile", 14, 2, 16)
+    assert not chosen["serial"] and chosen.integer("prefetch") > 0
+
+
+def test_a_single_row_streams_wide_panels() -> None:
+    assert first(1, 3072, 768).integer("vectors") >= 8
+
+
+def test_few_columns_are_dot_products() -> None:
+    assert first(200, 1, 512)["form"] == "dot"
+    assert first(64, 2, 256)["form"] == "dot"
+
+
+def test_transposed_operands_are_dot_products_and_plain_ones_are_not() -> None:
+    assert first(64, 64, 256, b_layout="columns")["form"] == "dot"
+    assert first(64, 64, 256, b_layout="rows")["form"] == "tile"
+
+
+def test_small_constant_operands_stay_while_rows_stream() -> None:
+    assert first(4000, 64, 64)["block"] == 1
+    assert first(128, 3072, 768)["block"] == 0
+
+
+def test_the_next_panel_is_asked_for_where_tiles_share_a_panel_of_a_large_constant() -> None:
+    assert first(128, 3072, 768)["spread"] == 8
+    assert first(49, 2048, 512)["spread"] == 4
+    assert first(1, 3072, 768)["spread"] == 0, "no tile to share the panel with"
+    assert first(4000, 64, 64)["spread"] == 0, "one panel after the other, for every tile again"
+    assert first(128, 64, 64)["spread"] == 0, "small"
+    assert first(128, 3072, 768, b_layout="rows")["spread"] == 0, "not packed"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_accumulators_fit_in_the_registers(level: str) -> None:
+    target = Target("cpu", level)
+    for m, n, k in ((128, 768, 768), (3, 100, 50), (1, 1000, 64), (49, 48, 512)):
+        for schedule in contraction.schedules(matmul(m, n, k).kernel, target):
+            assert schedule.integer("rows") * schedule.integer("vectors") < registers(target)
+
+
+@pytest.mark.parametrize("extent", [1, 5, 13, 14, 15, 49, 128])
+def test_static_rows_are_cut_evenly_and_completely(extent: int) -> None:
+    sizes = row_sizes(extent, 14)
+    assert sum(size * count for size, count in sizes) == extent
+    assert max(s for s, _ in sizes) <= 14 and len({s for s, _ in sizes}) <= 2
+
+
+def test_symbolic_rows_end_with_single_ones() -> None:
+    assert dynamic_sizes(14) == (14, 4, 1) and dynamic_sizes(6) == (6, 1) and dynamic_sizes(1) == (1,)
+
+
+def test_panels_hold_b_front_to_back_and_end_in_zeros() -> None:
+    case = matmul(4, 5, 3)
+    schedule = Schedule.of("contraction", form="tile", vectors=1, lanes=4)
+    b = np.arange(15, dtype=np.float32).reshape(3, 5)
+    packed = contraction.pack(case.kernel, schedule, 1, b)
+    assert packed.tolist() == [
+        [[[0, 1, 2, 3], [5, 6, 7, 8], [10, 11, 12, 13]], [[4, 0, 0, 0], [9, 0, 0, 0], [14, 0, 0, 0]]]
+    ]
+    assert contraction.pack(case.kernel, Schedule.of("contraction", form="dot"), 1, b).tolist() == [b.T.tolist()]
+    assert contraction.pack(case.kernel, schedule, 0, b) is b
+
+
+def test_usual_sizes_choose_the_tile_where_extents_are_symbols() -> None:
+    kernel = matmul(3, 768, 768, symbols=["m"]).kernel
+    assert contraction.schedules(kernel, V4, {"m": 1})[0].integer("vectors") >= 4
+    assert contraction.schedules(kernel, V4, {"m": 128})[0].integer("rows") == 14
+    small = matmul(3, 16, 16, symbols=["m"]).kernel
+    assert contraction.schedules(small, V4, {"m": 1})[0]["serial"] is True
+    assert contraction.schedules(small, V4)[0]["serial"] is False

@@ -1,0 +1,139 @@
+"""Every operator on every dtype against numpy; what numpy leaves open is as the module says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from burnish.dtypes import DType
+from burnish.errors import InternalError
+from burnish.targets.cpu.builder import F32, I8, I32, KernelBuilder, KernelContext
+from burnish.targets.cpu.expressions import arithmetic
+from tests.targets.cpu.elementwise import evaluate
+from tests.targets.cpu.run_kernel import TARGETS, runnable
+
+LEVELS = [pytest.param(t, id=t.level) for t in TARGETS if runnable(t)]
+INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
+
+
+def pairs(dtype):
+    random = np.random.default_rng(0)
+    info = np.iinfo(dtype)
+    x, y = (random.integers(info.min, info.max, 400, dtype=dtype, endpoint=True) for _ in range(2))
+    edges = np.array([0, 1, info.max, info.min, info.max - 1, 3, 7], dtype)
+    a, b = (g.ravel() for g in np.meshgrid(edges, edges))
+    small = random.integers(0, 9, 200).astype(dtype)
+    return np.concatenate([x, a, x[:200]]), np.concatenate([y, b, small])
+
+
+@pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integer_arithmetic_wraps_like_numpy(dtype, target):
+    x, y = pairs(dtype)
+    functions = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum,
+                 "bitand": np.bitwise_and, "bitor": np.bitwise_or, "bitxor": np.bitwise_xor, "lt": np.less,
+                 "ge": np.greater_equal, "eq": np.equal}  # fmt: skip
+    for op, function in functions.items():
+        np.testing.assert_array_equal(evaluate(op, target, x, y), function(x, y), err_msg=op)
+    for op, function in {"abs": np.abs, "neg": np.negative, "sign": np.sign, "bitnot": np.bitwise_not}.items():
+        np.testing.assert_array_equal(evaluate(op, target, x), function(x), err_msg=op)
+
+
+@pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integer_division_is_exact_and_never_traps(dtype, target):
+    x, y = pairs(dtype)
+    with np.errstate(all="ignore"):
+        floor, rest = np.floor_divide(x, y), np.mod(x, y)
+        truncated = np.where((rest != 0) & ((x < 0) != (y < 0)), floor + np.array(1, dtype), floor)
+        remainder = np.fmod(x, y)
+    nonzero = y != 0
+    if np.iinfo(dtype).min < 0:
+        nonzero &= ~((y == -1) & (x == np.iinfo(dtype).min))
+    for op, expected in {"div": truncated, "floordiv": floor, "mod": rest, "fmod": remainder}.items():
+        got = evaluate(op, target, x, y)
+        np.testing.assert_array_equal(got[nonzero], expected[nonzero], err_msg=op)
+        if op in ("div", "floordiv"):
+            assert np.all(got[y == 0] == 0)
+
+
+@pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_shifts_by_the_width_or_more_give_zero(dtype, target):
+    bits = np.dtype(dtype).itemsize * 8
+    x, y = pairs(dtype)
+    y %= np.array(min(bits + 10, 200), dtype)
+    safe = np.minimum(y, np.array(bits - 1, dtype))
+    for op, function in {"shl": np.left_shift, "shr": np.right_shift}.items():
+        expected = np.where(y < bits, function(x, safe), 0)
+        np.testing.assert_array_equal(evaluate(op, target, x, y), expected, err_msg=op)
+
+
+@pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
+def test_integer_powers(dtype, target):
+    random = np.random.default_rng(1)
+    x, y = random.integers(0, 12, 300).astype(dtype), random.integers(0, 20, 300).astype(dtype)
+    np.testing.assert_array_equal(evaluate("pow", target, x, y), np.power(x, y))
+    if dtype is np.int64:
+        got = evaluate("pow", target, np.array([2, 1, -1, -1, 0]), np.array([-1, -5, -3, -2, -1]))
+        assert got.tolist() == [0, 1, -1, 1, 0]
+
+
+@pytest.mark.parametrize("target", LEVELS)
+def test_casts_between_all_dtypes(target):
+    names = ["f32", "f64", "f16", "bf16", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "bool"]
+    dtypes = [DType(n) for n in names]
+    for source in dtypes:
+        values = np.array([0, 1, 2, 3, 5, 17, 100, 127])
+        x = values.astype(source.numpy)
+        for result in dtypes:
+            if source is not result:
+                np.testing.assert_array_equal(evaluate("cast", target, x, result=result), x.astype(result.numpy))
+
+
+@pytest.mark.parametrize("target", LEVELS)
+def test_negative_numbers_wrap_and_truncate_as_in_c(target):
+    x = np.array([-1.9, -1.0, -0.5, 0.5, 1.9, -128.0, 254.9], np.float32)
+    assert evaluate("cast", target, x, result=DType.I32).tolist() == [-1, -1, 0, 0, 1, -128, 254]
+    assert evaluate("cast", target, x, result=DType.U8).tolist() == [255, 255, 0, 0, 1, 128, 254]
+    assert evaluate("cast", target, x, result=DType.BOOL).tolist() == [True] * 7
+
+
+@pytest.mark.parametrize("target", LEVELS)
+def test_rounding_and_signs_of_floats(target):
+    x = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.0, -0.0, np.nan, np.inf, -np.inf, 1e30, 0.49999997], np.float32)
+    for op, function in {"round": np.round, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "sign": np.sign,
+                         "isnan": np.isnan, "isinf": np.isinf, "abs": np.abs, "neg": np.negative}.items():  # fmt: skip
+        np.testing.assert_array_equal(evaluate(op, target, x), function(x), err_msg=op)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(evaluate("sqrt", target, x), np.sqrt(x))
+        np.testing.assert_array_equal(evaluate("reciprocal", target, x), np.reciprocal(x))
+
+
+@pytest.mark.parametrize("target", LEVELS)
+def test_maximum_and_minimum_propagate_nan(target):
+    special = np.array([np.nan, -np.inf, -1.0, 0.0, 2.0, np.inf], np.float32)
+    x, y = (g.ravel() for g in np.meshgrid(special, special))
+    np.testing.assert_array_equal(evaluate("max", target, x, y), np.maximum(x, y))
+    np.testing.assert_array_equal(evaluate("min", target, x, y), np.minimum(x, y))
+
+
+@pytest.mark.parametrize(
+    "op, dtype, element", [("bitand", DType.F32, F32), ("exp", DType.I32, I32), ("div", DType.BOOL, I8)]
+)
+def test_an_operator_without_code_is_an_internal_error(op, dtype, element):
+    b = KernelBuilder(KernelContext(ir.Module("m"), TARGETS[0], {}), "kernel", 0)
+    x = ir.Constant(element, 1)
+    with pytest.raises(InternalError, match=f"E901: operator {op}"):
+        if op == "exp":
+            arithmetic.unary(b, op, dtype, x)
+        else:
+            arithmetic.binary(b, op, dtype, x, x)
+
+
+def test_an_integer_operator_without_code_is_an_internal_error():
+    b = KernelBuilder(KernelContext(ir.Module("m"), TARGETS[0], {}), "kernel", 0)
+    with pytest.raises(InternalError, match="E901: operator nonsense on i32"):
+        arithmetic.binary(b, "nonsense", DType.I32, ir.Constant(I32, 1), ir.Constant(I32, 1))

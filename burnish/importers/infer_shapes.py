@@ -41,7 +41,9 @@ def infer_shapes(model: ir.Model, name: str) -> None:
 def _take_over(graph: ir.Graph, inferred: ir.Graph) -> None:
     """Copy shapes and types by name; node by node, so that subgraphs pair up."""
     for node, twin in zip(graph, inferred, strict=True):
-        for value, found in zip(node.outputs, twin.outputs, strict=True):
+        for value, found in zip(
+            node.outputs, twin.outputs, strict=False
+        ):  # outputs left out at the end are not written
             value.type = found.type or value.type
             if found.shape is not None and (value.shape is None or len(value.shape) == len(found.shape)):
                 value.shape = found.shape

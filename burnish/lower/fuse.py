@@ -116,6 +116,8 @@ class _Fuser:
         if len(users) > 1 and not free:
             return f"{len(users)} kernels read it"
         for root in sorted(users, key=self._when):
+            if root in self.result.epilogue and _has_reduce(form.expr):
+                return f"{self.scope.node_name(root)} is the epilogue of a product, which reduces nothing else"
             expr = self.expanded[root]
             times = self._times_read(tensor, expr)
             if times > 1.0 and not free and (times > 4 or not self._is_cheap(form.expr)):

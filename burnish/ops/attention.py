@@ -23,6 +23,8 @@ def attention(node: NodeView) -> Attention:
         raise Undefined("causal Attention over keys of another length")
     if softcap and (causal or mask is not None):
         raise Undefined("Attention with a softcap and a mask")
+    if mask is not None and mask.dtype.is_integer:
+        raise Undefined("Attention with a mask of integers")
     if mask is not None and mask.shape[-1] != k.shape[2]:
         raise Undefined("Attention with a mask shorter than its keys")
     head_size = q.shape[3]

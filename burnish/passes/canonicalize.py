@@ -6,11 +6,14 @@
     x ** 2, 1, -1, 1/2 ->  x * x, x, 1 / x, sqrt(x)
     1 / x              ->  Reciprocal(x)
     Sum(a, b, c)       ->  Add(Add(a, b), c)     Max, Min likewise
+    Attention(.. mask) ->  Attention(.. Cast(mask))    a mask of integers or f64 becomes one of the queries' type
 
 x ** (1/2) and sqrt(x) differ at -inf alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import ml_dtypes
 import numpy as np
@@ -19,6 +22,8 @@ import onnx_ir as ir
 from burnish.passes.rewrite.constants import Array, constant_number, has_same_shape, is_constant
 from burnish.passes.rewrite.pattern import COMMUTATIVE, PatternBuilder
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
+
+ADDED_AS_THEY_ARE = {(ir.DataType.FLOAT, half) for half in (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)}
 
 
 class ConstantToTheRight(Rule):
@@ -133,6 +138,27 @@ class VariadicToBinary(Rule):
         return result
 
 
+class CastMask(Rule):
+    """What is added to scores has their type; f32 may stay beside 16-bit types, whose scores are f32."""
+
+    op_types = ("Attention",)
+
+    def check(self, match: Match) -> Skip | None:
+        query, mask = match.root.inputs[0], match.root.inputs[3] if len(match.root.inputs) > 3 else None
+        if query is None or mask is None or mask.dtype is None or query.dtype is None:
+            return Skip("it has no mask of a known type")
+        if mask.dtype in (ir.DataType.BOOL, query.dtype) or (mask.dtype, query.dtype) in ADDED_AS_THEY_ARE:
+            return Skip(f"the mask {mask.name} is added as it is")
+        return None
+
+    def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value | Sequence[ir.Value]:
+        query, mask = match.root.inputs[0], match.root.inputs[3]
+        assert query is not None and mask is not None and query.dtype is not None
+        inputs = [op.Cast(mask, to=query.dtype.value) if v is mask else v for v in match.root.inputs]
+        attributes = {k: a.value for k, a in match.root.attributes.items()}
+        return op.node("Attention", *inputs, _outputs=len(match.root.outputs), **attributes)  # type: ignore[no-any-return]
+
+
 RULES = (
     ConstantToTheRight(),
     SubtractToAdd(),
@@ -140,6 +166,7 @@ RULES = (
     InverseToReciprocal(),
     SimplePower(),
     VariadicToBinary(),
+    CastMask(),
 )
 
 

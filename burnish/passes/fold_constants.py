@@ -35,7 +35,8 @@ def _fold_graph(graph: ir.Graph, opsets: dict[str, int], context: PassContext) -
             arrays = _evaluate(node, opsets, context)
             if arrays is not None:
                 for value, array in zip(node.outputs, arrays, strict=True):
-                    replace_by_constant(value, array)
+                    if value.uses() or value.is_graph_output():  # an output that is left out has no name
+                        replace_by_constant(value, array)
                 graph.remove(node, safe=True)
                 changes += 1
         for attribute in node.attributes.values():

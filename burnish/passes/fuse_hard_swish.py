@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from burnish.passes.canonicalize_clip import clip_bounds
 from burnish.passes.forms.products import (
+    FLOATS,
     Product,
     fits_attribute,
     is_close,
@@ -97,6 +98,8 @@ def _gate_of(clip: ir.Node, outer: Product) -> Gate | Skip:
     """The HardSigmoid that outer.scale * Clip(...) is."""
     bounds, value = clip_bounds(clip), clip.inputs[0]
     assert value is not None
+    if value.dtype not in FLOATS:
+        return Skip(f"{clip.name} is not on floats")
     if bounds is None or bounds[0] != 0 or not 0 < bounds[1] < float("inf"):
         return Skip(f"{clip.name} does not clip to 0 and a known upper bound")
     if not is_close(outer.scale * bounds[1], 1.0, value.dtype):

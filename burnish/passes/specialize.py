@@ -72,11 +72,11 @@ def _substitute(value: ir.Value, bound: dict[str, tuple[int, str]]) -> int:
 
 
 def _forget(graph: ir.Graph) -> None:
-    """Clear the shapes that were inferred with the dimensions still open."""
+    """Open the dimensions that were inferred from open ones; ranks stay: for some operators only the file tells."""
     for node in graph.all_nodes():
         for value in node.outputs:
-            if value.type is not None and isinstance(value.type, ir.TensorType):
-                value.shape = None
+            if value.shape is not None and isinstance(value.type, ir.TensorType):
+                value.shape = ir.Shape([d if isinstance(d, int) else None for d in value.shape])
 
 
 def _contradiction(value: ir.Value, axis: int, size: int, why: str) -> UserError:

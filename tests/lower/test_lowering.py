@@ -159,6 +159,24 @@ def test_a_product_scaled_by_a_whole_tensors_maximum_does_not_reduce_in_its_epil
     assert not any(e.op == "reduce" for store in product.stores for e in walk(store.value))
 
 
+@pytest.mark.parametrize(
+    ("product", "reduction"),
+    [
+        ("Conv <strides=[2,2]> (x, w)", "MaxPool <kernel_shape=[2,2], strides=[2,2]> (x)"),
+        ("Conv <strides=[2,2]> (x, w)", "AveragePool <kernel_shape=[2,2], strides=[2,2]> (x)"),
+        ("Conv (x, w)", "ReduceMean (x, axes)"),
+        ("MatMul (x, m)", "ReduceMax (x, axes)"),
+    ],
+)
+def test_a_reduction_beside_a_product_may_stand_before_or_behind_it(product: str, reduction: str) -> None:
+    constants = {"w": (8, 8, 1, 1)} if "Conv" in product else {"m": (6, 6)}
+    constants |= {"axes": np.array([1])} if "axes" in reduction else {}  # type: ignore[dict-item]
+    for second in ("Add", "Mul"):
+        for first, then in ((f"c = {product}", f"p = {reduction}"), (f"p = {reduction}", f"c = {product}")):
+            text = f"m (float[1,8,6,6] x) => (float[a,b,c,d] y) {{ {first} {then} y = {second} (c, p) }}"
+            check(model(text, constants))
+
+
 def test_head_splits_and_transposes_of_attention_copy_nothing() -> None:
     text = """m (float[2,5,24] x) => (float[2,5,24] y) {
         q = MatMul(x, w) r = Reshape(q, s) t = Transpose <perm=[0,2,1,3]> (r)

@@ -67,3 +67,22 @@ def test_a_divisor_of_zero_or_without_a_normal_inverse_is_left_alone():
     for number in ("0.0", "1.7014118346046923e38"):
         model = parse(f"agraph (float[2] x) => (float[2] y) <float c = {{{number}}}> {{ y = Div (x, c) }}")
         assert apply(model, *RULES)[0] == 0
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "double"])
+def test_a_mask_of_numbers_of_another_type_is_cast_to_the_queries_type(dtype: str):
+    header = "agraph (float[1,1,2,4] q, float[1,1,2,4] v, DTYPE[2,2] m) => (float[1,1,2,4] y) "
+    model = parse(f"{header.replace('DTYPE', dtype)} {{ y = Attention (q, q, v, m) }}")
+    before, feeds = model.clone(), random_feeds(model)
+    assert apply(model, *RULES)[0] == 1 and operators(model) == ["Cast", "Attention"]
+    assert model.graph.node(0).attributes["to"].as_int() == 1
+    for want, got in zip(run_ort(before, feeds), run_ort(model, feeds), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert apply(model, *RULES)[0] == 0
+
+
+def test_a_mask_that_keeps_or_has_the_queries_type_is_left_alone():
+    for query, mask in (("float", "bool"), ("float", "float"), ("float16", "float")):
+        text = f"agraph ({query}[1,1,2,4] q, {mask}[2,2] m) => ({query}[1,1,2,4] y) {{ y = Attention (q, q, q, m) }}"
+        changes, report = apply(parse(text), *RULES)
+        assert changes == 0 and "is added as it is" in report.why(rule="CastMask")[0].reason

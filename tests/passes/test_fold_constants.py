@@ -87,3 +87,14 @@ def test_subgraphs_fold_too():
     lift_constants(model, PassContext())
     assert fold_constants(model, PassContext()) == 1
     assert_same_answers(before, model, {"c": np.array(True), "x": np.ones(1, np.float32)})
+
+
+def test_outputs_that_are_left_out_of_a_folded_node_become_nothing():
+    text = """agraph (float[1,2] x) => (float[1,2] y, float[1,1] d)
+        <float[1,2] c = {1.0, 3.0}, float[2] s = {1.0, 1.0}> {
+        n, , d = LayerNormalization (c, s) y = Add (x, n) }"""
+    model = parse(text)
+    before = model.clone()
+    assert fold_constants(model, PassContext()) == 1
+    assert operators(model) == ["Identity", "Add"]
+    assert_same_answers(before, model, random_feeds(before))

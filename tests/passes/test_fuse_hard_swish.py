@@ -8,7 +8,7 @@ import pytest
 from burnish.passes.fuse_hard_swish import FuseHardSigmoid, FuseHardSwish
 from burnish.passes.rewrite.rule import Rule
 from tests.passes.golden import assert_fires_once, build, why
-from tests.passes.models import assert_same_answers, random_feeds
+from tests.passes.models import assert_same_answers, parse, random_feeds
 
 N = {n: np.float32(v) for n, v in {"zero": 0, "one": 1, "three": 3, "six": 6, "sixth": 1 / 6, "half": 0.5}.items()}
 N["flat"] = np.full((1, 1, 1), 3, np.float32)
@@ -98,3 +98,10 @@ def test_f64_is_left_alone_where_f32_attributes_would_round():
     assert "would be rounded to f32" in why(model, FuseHardSigmoid(), "n")
     model = build("double[9] x", "h = HardSigmoid <alpha=0.16666667> (x) [n] y = Mul(x, h)", dtype="double")
     assert "not (1/6, 1/2)" in why(model, FuseHardSwish(), "n")
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "int8"])
+def test_a_clip_of_integers_from_zero_is_no_gate(dtype: str):
+    bounds = f"<{dtype} low = {{0}}, {dtype} high = {{9}}>"
+    model = parse(f"agraph ({dtype}[3] x) => ({dtype}[3] y) {bounds} {{ [c] y = Clip(x, low, high) }}")
+    assert why(model, FuseHardSigmoid(), "c") == "c is not on floats"

@@ -68,3 +68,13 @@ def test_a_dimension_that_the_model_fixes_cannot_be_changed():
     model = parse("agraph (float[3] x) => (float[3] y) { y = Relu (x) }")
     with pytest.raises(UserError, match="E242"):
         specialize(model, PassContext(input_shapes={"x": [4]}))
+
+
+def test_ranks_and_numbers_that_only_the_file_tells_are_kept():
+    model = parse(
+        """<ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 3]> agraph (float[n,3] x) => (float[n,2] y) {
+        y = ai.onnx.ml.Scaler (x) }"""
+    )
+    model.graph.outputs[0].shape = ir.Shape(["n", 2])
+    specialize(model, PassContext(input_shapes={"x": [5, 3]}))
+    assert str(model.graph.outputs[0].shape) == "[None,2]"

@@ -183,20 +183,27 @@ def _rewrite_at(node: ir.Node, rule: Rule, report: PassReport) -> bool:
         return False
     op = Builder(match)
     result = rule.rewrite(op, match, found)
-    replace_node(match, op.nodes, [result] if isinstance(result, ir.Value) else list(result))
+    values = [result] if isinstance(result, ir.Value) else list(result)
+    if used := [str(v.name) for v in node.outputs[len(values) :] if v.uses() or v.is_graph_output()]:
+        report.decline(rule.name, node.name or node.op_type, f"its output {used[0]} is used too")
+        return False
+    replace_node(match, op.nodes, values)
     return True
 
 
 def replace_node(match: Match, new_nodes: Sequence[ir.Node], new_values: Sequence[ir.Value]) -> None:
-    """Put `new_nodes` before the match's last node, `new_values` in place of its outputs; drop what is unused."""
+    """Put `new_nodes` before the match's last node, `new_values` in place of its outputs; drop what is unused.
+
+    Outputs of the last node for which there is no new value are used by nothing.
+    """
     root, graph = match.root, match.root.graph
-    assert graph is not None and len(new_values) == len(root.outputs), f"{root.name}: outputs do not pair up"
+    assert graph is not None
     covered = json.dumps(list(dict.fromkeys(name for node in match.nodes for name in sources(node))))
     _name_nodes(root, new_nodes)
     for node in new_nodes:
         node.metadata_props[SOURCES] = covered
     graph.insert_before(root, new_nodes)
-    for old, new in zip(root.outputs, new_values, strict=True):
+    for old, new in zip(root.outputs, new_values):
         replace_value(graph, old, new, made_here=new.producer() in new_nodes)
     _remove_unused([*match.nodes, root])
 

@@ -148,3 +148,19 @@ def test_a_passthrough_result_keeps_the_output_name_with_an_identity():
     before = model.clone()
     assert apply(model, Drop())[0] == 1 and operators(model) == ["Identity"]
     assert_same_answers(before, model, random_feeds(before))
+
+
+class TopKToAbs(Rule):
+    op_types = ("TopK",)
+
+    def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
+        return op.Abs(match.root.inputs[0])
+
+
+def test_a_rule_that_gives_the_first_output_alone_fires_where_the_others_are_not_used():
+    body = "agraph (float[2] x, int64[1] k) => (float[2] y, OUTPUT) { y, i = TopK (x, k) z = Relu (x) }"
+    model = parse(body.replace("OUTPUT", "float[2] z"))
+    assert apply(model, TopKToAbs())[0] == 1 and operators(model) == ["Abs", "Relu"]
+    model = parse(body.replace("OUTPUT", "int64[2] i"))
+    changes, report = apply(model, TopKToAbs())
+    assert changes == 0 and "its output i is used too" in report.why()[0].reason

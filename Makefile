@@ -32,7 +32,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py
 
 replay: $(STAMP)
-	@$(BIN)/python tests/replay.py $(if $(UPDATE),--update)
+	@$(BIN)/python -m tests.replay $(if $(UPDATE),--update)
 
 docs: $(STAMP)
 	$(BIN)/python -m pytest tests/architecture tests/test_error_codes.py tests/cli/test_app.py -k "documents or documented or readmes or settings or error_codes"

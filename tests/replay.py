@@ -2,7 +2,8 @@
 
 A plan is code for a named level, never for a host, so the same source gives the same bytes on every machine. A change
 that means to leave code alone proves it here; one that means to change it records anew, and the diff of
-tests/data/replay.json shows which plans and which blobs.
+tests/data/replay.json shows which plans and which blobs. Of a GPU's kernels the Triton sources are recorded: what
+Triton makes of them is its own affair, and takes minutes.
 """
 
 from __future__ import annotations
@@ -10,14 +11,26 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import burnish
+from burnish.building.analyze import analyze
+from burnish.kernels.task import each_launch
 from burnish.plan import Plan
+from burnish.target import parse_target
+from burnish.targets import backend
+from burnish.targets.cuda.source import Source
+from burnish.targets.cuda.templates import emit, schedules
+from tests.end_to_end.architectures import SMALL
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "tests" / "data" / "replay.json"
 TARGETS = ("cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4")
+GPU_TARGETS = ("cuda:sm_80", "cuda:sm_90a")
+GPU_ARCHITECTURES = ("mobilenet_v2", "bert")  # windows, squeezes and residuals; attention, norms and gathers
+TRIED = 3  # schedules of a kernel: the best, one in the middle, the last
 PROFILES = {
     "digits fixed": ("examples/digits.onnx", {"image": ((1, 1, 8, 8),) * 3}),
     "digits dynamic": ("examples/digits.onnx", {"image": ((1, 1, 8, 8), (8, 1, 8, 8), (64, 1, 8, 8))}),
@@ -34,6 +47,19 @@ def plan_hashes(plan: Plan) -> dict[str, str]:
     return found | {"weights": hashlib.sha256(weights.encode()).hexdigest()}
 
 
+def source_hashes(model: str | bytes, profile: Any, name: str) -> dict[str, str]:
+    """Of each launch's kernel: its sources under some of its schedules."""
+    target = parse_target(name)
+    program = analyze(model, profile=profile, abilities=backend(target).abilities(target)).program
+    sizes = {symbol: usual for symbol, (_, usual, _) in program.symbols.items()}
+    sources: dict[str, list[Source]] = {}
+    for launch in each_launch(program.steps):
+        offered = schedules(launch.kernel, target, sizes)
+        tried = [offered[n * (len(offered) - 1) // (TRIED - 1)] for n in range(TRIED)]
+        sources.setdefault(launch.name, []).extend(replace(emit(launch.kernel, s, target), name="") for s in tried)
+    return {launch: hashlib.sha256(repr(texts).encode()).hexdigest() for launch, texts in sources.items()}
+
+
 def replay() -> dict[str, dict[str, str]]:
     """The hashes of every example for every target."""
     found = {}
@@ -41,6 +67,13 @@ def replay() -> dict[str, dict[str, str]]:
         for target in TARGETS:
             plan = burnish.build(str(ROOT / path), profile=profile, target=target)
             found[f"{name}, {target}"] = plan_hashes(plan)
+    for target in GPU_TARGETS:
+        for name, (path, profile) in PROFILES.items():
+            found[f"{name}, {target}"] = source_hashes(str(ROOT / path), profile, target)
+        for name in GPU_ARCHITECTURES:
+            shapes = {x: value.shape for x, value in SMALL[name].feeds(batch=4).items()}
+            ranges = {x: ((1, *s[1:]), s, (8, *s[1:])) for x, s in shapes.items()}
+            found[f"{name}, {target}"] = source_hashes(SMALL[name].make(), ranges, target)
     return found
 
 
@@ -60,10 +93,11 @@ def main(arguments: list[str]) -> int:
     if "--update" in arguments:
         RECORD.parent.mkdir(exist_ok=True)
         RECORD.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-        print(f"recorded {len(found)} plans in {RECORD.relative_to(ROOT)}")
+        print(f"recorded {len(found)} plans and programs in {RECORD.relative_to(ROOT)}")
         return 0
     lines = differences(json.loads(RECORD.read_text()), found)
-    print("\n".join(["these plans changed:", *lines]) if lines else f"{len(found)} plans, every byte as recorded")
+    same = f"{len(found)} plans and programs, every byte as recorded"
+    print("\n".join(["these changed:", *lines]) if lines else same)
     return 1 if lines else 0
 
 

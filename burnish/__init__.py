@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from burnish.version import __version__
+
 if TYPE_CHECKING:
     from burnish.building import build
     from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from burnish.runtime import Context, Engine, load
     from burnish.verification import verify
 
-__version__ = "0.1.0"
 __all__ = [
     "BurnishError",
     "Context",

@@ -6,6 +6,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ def test_import_burnish_imports_nothing_heavy() -> None:
 def test_every_public_name_is_there(name: str) -> None:
     assert callable(getattr(burnish, name))
     assert name in dir(burnish)
+
+
+def test_the_version_is_the_projects() -> None:
+    assert burnish.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

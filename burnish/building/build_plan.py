@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-import burnish
 from burnish.building.analyze import Analysis, Explain, Progress, Stages, analyze, graph_bytes
 from burnish.devices.resolve import resolve_target
 from burnish.errors import InternalError, UserError
@@ -18,12 +17,14 @@ from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import TensorRef
 from burnish.lower.program import plan_memory
-from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec, Variant
+from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec, Variant
+from burnish.plan.plan import Plan
 from burnish.precision.precision import Decision, parse_precision
 from burnish.target import Target
 from burnish.targets import backend
 from burnish.targets.fallback import fallbacks
 from burnish.tune import Tuner, TuningOptions
+from burnish.version import __version__
 
 
 def build(
@@ -96,7 +97,7 @@ def _manifest(
     if any(_surface(x) != surface for x in others):
         raise InternalError("E311", "the plan's targets disagree on its inputs and outputs", why=f"{surface}")
     return Manifest(
-        producer=f"burnish {burnish.__version__}",
+        producer=f"burnish {__version__}",
         model_name=first.name,
         model_sha256=first.sha256,
         options=options,

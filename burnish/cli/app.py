@@ -22,7 +22,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from burnish import __version__
+        from burnish.version import __version__
 
         print(f"burnish {__version__}")
         raise typer.Exit

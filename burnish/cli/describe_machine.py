@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from burnish import __version__
 from burnish.cli.output import format_bytes
 from burnish.devices.cpu.processor import (
     available_bytes,
@@ -24,6 +23,7 @@ from burnish.devices.cuda.probe import GpuReport, find_gpus
 from burnish.errors import EnvironmentProblem
 from burnish.settings import settings
 from burnish.target import ARCHITECTURES, EXTENSIONS, LEVELS, Target
+from burnish.version import __version__
 
 NEEDED = ("numpy", "ml-dtypes", "llvmlite", "onnx", "onnx-ir", "onnxscript", "typer", "rich", "cryptography")
 OPTIONAL = {

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from burnish.plan.manifest import KernelStep, NativeStep, Plan, TensorSpec, Variant
+from burnish.plan.manifest import KernelStep, NativeStep, TensorSpec, Variant
+from burnish.plan.plan import Plan
 from burnish.target import Target
 
 __all__ = ["Device", "Installed", "Launches", "Memory", "Session", "Stopwatch", "Team"]

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import burnish
 from burnish.errors import from_json
 from burnish.measuring.report import Contender, Latency
 
@@ -20,7 +19,7 @@ class Measured:
 
     def __init__(self, name: str, model: Path, inputs: Path, threads: int, device: str = "") -> None:
         self.name, self.times_ms = name, list[float]()
-        places = [str(Path(burnish.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "burnish.measuring.contender", name, str(model), str(inputs), str(threads), device],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from burnish.plan.atomic import check_place, write_atomically
-from burnish.plan.format import chunks, to_bytes
-from burnish.plan.manifest import Manifest, Plan
+from burnish.plan.manifest import Manifest
+from burnish.plan.plan import Plan
 from burnish.plan.reader import Contents, open_plan, read
 from burnish.plan.signature import KeySource
 
@@ -27,9 +27,14 @@ __all__ = [
 def write(plan: Plan, path: str | os.PathLike[str], key: KeySource | None = None) -> None:
     """Save a plan: whole, or not at all. `key`: sign it with this Ed25519 key.
 
-    raises: E403 if the place cannot be written; E414 if the key is none
+    raises: E403 if the place cannot be written; E414 if it is no valid key
     """
-    write_atomically(path, chunks(plan, key))
+    plan.save(path, key)
+
+
+def to_bytes(plan: Plan, key: KeySource | None = None) -> bytes:
+    """The whole file in memory. `key`: sign it with this key."""
+    return plan.to_bytes(key)
 
 
 def sign(path: str | os.PathLike[str], key: KeySource) -> None:

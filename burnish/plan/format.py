@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from burnish.errors import InternalError
 from burnish.plan import codec
 from burnish.plan.check import ALIGN_BYTES, contradictions
 from burnish.plan.checksum import page_sums, sha256
-from burnish.plan.manifest import FORMAT_VERSION, Plan
+from burnish.plan.manifest import FORMAT_VERSION, Manifest
 from burnish.plan.signature import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, KeySource, sign_digest
 
 MAGIC = b"\x89BURNISH"
@@ -46,21 +46,18 @@ class BlobEntry:
     page_sums: str
 
 
-def to_bytes(plan: Plan, key: KeySource | None = None) -> bytes:
-    """The whole file in memory. `key`: sign with it."""
-    return b"".join(chunks(plan, key))
-
-
-def chunks(plan: Plan, key: KeySource | None = None) -> Iterator[bytes | memoryview]:
-    """The file, piece by piece; blobs are not copied."""
-    blobs = {name: memoryview(plan.blobs[name]).cast("B") for name in sorted(plan.blobs)}
-    for problem in contradictions(plan.manifest, {name: len(view) for name, view in blobs.items()}):
+def chunks(
+    content: Manifest, bytes_by_name: Mapping[str, Any], key: KeySource | None = None
+) -> Iterator[bytes | memoryview]:
+    """The file of a plan, piece by piece; blobs are not copied. `key`: sign with it."""
+    blobs = {name: memoryview(bytes_by_name[name]).cast("B") for name in sorted(bytes_by_name)}
+    for problem in contradictions(content, {name: len(view) for name, view in blobs.items()}):
         raise InternalError("E415", "the build made a plan that contradicts itself", why=problem)
     table = [
         {"name": name, "size": len(view), "sha256": sha256(view), "page_sums": page_sums(view)}
         for name, view in blobs.items()
     ]
-    manifest = canonical_json({"blobs": table, "manifest": _encode(plan)})
+    manifest = canonical_json({"blobs": table, "manifest": _encode(content)})
     end = HEADER_BYTES + len(manifest)
     for view in blobs.values():
         end = aligned(end) + len(view)
@@ -91,9 +88,9 @@ def aligned(offset: int) -> int:
     return -(-offset // ALIGN_BYTES) * ALIGN_BYTES
 
 
-def _encode(plan: Plan) -> Any:
+def _encode(manifest: Manifest) -> Any:
     try:
-        return codec.manifest.encode(plan.manifest)
+        return codec.manifest.encode(manifest)
     except (codec.Mismatch, TypeError, AttributeError) as error:
         where = error.path if isinstance(error, codec.Mismatch) else ""
         raise InternalError(

@@ -6,15 +6,11 @@ Nothing here names a host, a path or a time. Shapes and sizes are dims, so that 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-
-if TYPE_CHECKING:
-    from burnish.plan.signature import KeySource
 
 FORMAT_VERSION = 1
 WORTH_WAKING_FLOP = 2_500_000  # 50 us of a core: less shared work than that is done sooner without the other threads
@@ -219,23 +215,3 @@ class Manifest:
     notes: tuple[str, ...] = ()  # what a reader should know: reference fallbacks with their node names ...
     accuracy: dict[str, Any] = field(default_factory=dict)
     graph: str = ""  # blob: the optimised graph as ONNX, without its weights
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A manifest and its blobs, by name. Blobs are bytes-like (bytes when built, memory-mapped views when loaded)."""
-
-    manifest: Manifest
-    blobs: dict[str, Any] = field(repr=False)
-
-    def save(self, path: str | os.PathLike[str], key: KeySource | None = None) -> None:
-        """Write the file, whole or not at all (E403). `key`: sign it with this Ed25519 key (a PEM file)."""
-        from burnish.plan import write  # the format knows the manifest, not the other way round
-
-        write(self, path, key)
-
-    def to_bytes(self) -> bytes:
-        """The file's content; equal plans give equal bytes."""
-        from burnish.plan import to_bytes
-
-        return to_bytes(self)

@@ -26,7 +26,8 @@ from burnish.plan import codec
 from burnish.plan.check import ALIGN_BYTES, contradictions
 from burnish.plan.checksum import page_sums, sha256
 from burnish.plan.format import FIELDS, HEADER_BYTES, MAGIC, BlobEntry, aligned
-from burnish.plan.manifest import FORMAT_VERSION, Manifest, Plan
+from burnish.plan.manifest import FORMAT_VERSION, Manifest
+from burnish.plan.plan import Plan
 from burnish.plan.signature import public_key_bytes, signature_holds
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview

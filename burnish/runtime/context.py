@@ -10,19 +10,19 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from burnish.devices import Session
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.runtime.arrays import accept_input, accept_output, refuse_names
+from burnish.runtime.layout import Layout
 from burnish.runtime.pending import Pending
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
+from burnish.runtime.shape_binder import ShapeBinder
 from burnish.runtime.shapes import Bound, Shape
 from burnish.runtime.steps import Run
-
-if TYPE_CHECKING:
-    from burnish.runtime.engine import Engine
 
 Array = np.ndarray[Any, Any]
 
@@ -30,10 +30,8 @@ Array = np.ndarray[Any, Any]
 class Context:
     """Made by `engine.create_context()`. One call at a time (E510): make one context for each concurrent caller."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._layout = engine.layout
-        self._session = engine.installed.session(engine.threads)
+    def __init__(self, layout: Layout, session: Session, binder: ShapeBinder) -> None:
+        self._layout, self._session, self._binder = layout, session, binder
         self._shapes: tuple[Shape, ...] = ()
         self._bound: Bound | None = None
         self._recorder: Recorder | None = None
@@ -95,11 +93,11 @@ class Context:
 
     def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
         """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506."""
-        return self.engine.output_shapes(shapes)
+        return self._binder.output_shapes(shapes)
 
     def profile(self, inputs: Mapping[str, Any], iterations: int = 10) -> list[LayerTime]:
         """Time of every launch and reference step: medians over `iterations` runs on these inputs."""
-        recorder = Recorder(len(self.engine.variant.launches), self._session.watch())
+        recorder = Recorder(len(self._layout.variant.launches), self._session.watch())
 
         def run() -> None:
             self._recorder = recorder
@@ -110,7 +108,7 @@ class Context:
             recorder.end_run()
 
         try:
-            return measure_layers(run, recorder, self.engine.variant, iterations, self._values)
+            return measure_layers(run, recorder, self._layout.variant, iterations, self._values)
         finally:
             self._session.unwatch()
 
@@ -174,16 +172,16 @@ class Context:
             value = given.get(spec.name)
             if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.carray:
                 if value is None:
-                    refuse_names(given, self.engine.manifest.inputs, "input")
+                    refuse_names(given, self._binder.inputs, "input")
                 value = accept_input(value, spec, self._session.adopt)
             arrays.append(value)
         if len(given) != len(arrays):
-            refuse_names(given, self.engine.manifest.inputs, "input")
+            refuse_names(given, self._binder.inputs, "input")
         return arrays
 
     def _bind(self, shapes: tuple[Shape, ...]) -> Bound:
         if self._bound is None or shapes != self._shapes:
-            bound = self.engine.bind(shapes)
+            bound = self._binder.bind(shapes)
             self._bound = None  # until the session has taken them
             self._session.bind(bound.values)
             self._bound, self._shapes = bound, shapes
@@ -194,7 +192,7 @@ class Context:
     ) -> dict[str, Array]:
         """Arrays for the outputs that are written in place, the caller's or fresh ones."""
         if out:
-            refuse_names(out, self.engine.manifest.outputs, "output")
+            refuse_names(out, self._binder.outputs, "output")
         results: dict[str, Array] = {}
         session = self._session
         for n, spec in self._layout.direct:
@@ -217,7 +215,7 @@ class Context:
             shape = run.shape(spec)
             into = accept_output(out[spec.name], spec, shape, (), self._session.adopt) if spec.name in out else None
             results[spec.name] = self._session.collect(spec.storage, spec.dtype.numpy, shape, into, on_device)
-        return {t.name: results[t.name] for t in self.engine.manifest.outputs}
+        return {t.name: results[t.name] for t in self._binder.outputs}
 
 
 def _not_timed(why: str) -> UserError:

@@ -14,16 +14,16 @@ from burnish.devices import Device
 from burnish.devices.cpu.processor import core_count
 from burnish.devices.cpu.threads import MAX_THREADS
 from burnish.devices.find import find_devices
-from burnish.plan.manifest import Manifest, Plan, TensorSpec, Variant
-from burnish.runtime.arrays import refuse_names
+from burnish.plan.manifest import Manifest, TensorSpec, Variant
+from burnish.plan.plan import Plan
 from burnish.runtime.context import Context, closed
 from burnish.runtime.layout import make_layout
-from burnish.runtime.shapes import Bound, Shape, bind_shapes, profile_shapes, shape_rules
+from burnish.runtime.shape_binder import ShapeBinder
+from burnish.runtime.shapes import Shape, profile_shapes
 from burnish.runtime.variants import choose_variant
 from burnish.settings import settings
 
 Array = np.ndarray[Any, Any]
-MOST_BOUND = 256  # sets of input shapes an engine remembers
 
 
 def load(
@@ -55,8 +55,7 @@ class Engine:
         self.plan, self.variant, self.device, self.threads = plan, variant, device, threads
         self.layout = make_layout(plan.manifest, variant, plan.blobs)
         self.installed = device.install(plan, variant)
-        self._rules = shape_rules(plan.manifest)
-        self._bounds: dict[tuple[Shape, ...], Bound] = {}
+        self._binder = ShapeBinder(plan.manifest)
         self._idle: list[Context] = []
         self._made, self._most, self._waiting = 0, contexts, 0
         self._changed = threading.Condition()
@@ -97,23 +96,11 @@ class Engine:
         """A context of the caller's own: its buffers, its threads. E511 if the engine is closed."""
         if self._is_closed:
             raise closed()
-        return Context(self)
-
-    def bind(self, shapes: tuple[Shape, ...]) -> Bound:
-        """Input shapes, in the inputs' order, checked and remembered. E504 .. E506."""
-        bound = self._bounds.get(shapes)
-        if bound is None:
-            bound = bind_shapes(self._rules, shapes)
-            if len(self._bounds) >= MOST_BOUND:
-                self._bounds.clear()
-            self._bounds[shapes] = bound
-        return bound
+        return self._new_context()
 
     def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
         """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506."""
-        refuse_names(shapes, self.inputs, "input")
-        bound = self.bind(tuple(tuple(shapes[t.name]) for t in self.inputs))
-        return {t.name: shape for t, shape in zip(self.outputs, bound.outputs)}
+        return self._binder.output_shapes(shapes)
 
     def profile_shapes(self, which: str = "opt") -> dict[str, Shape]:
         """The inputs' shapes at the profile's min, opt or max."""
@@ -139,6 +126,9 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _new_context(self) -> Context:
+        return Context(self.layout, self.installed.session(self.threads), self._binder)
+
     def _wait_for_context(self) -> Context:
         """An idle context, a new one while fewer than `contexts` exist, or the next that is put back."""
         with self._changed:
@@ -156,7 +146,7 @@ class Engine:
         if self._is_closed:
             raise closed()
         try:
-            return Context(self)
+            return self._new_context()
         except BaseException:
             with self._changed:
                 self._made -= 1

@@ -50,6 +50,7 @@ class Layout:
     """
 
     inputs: tuple[tuple[TensorSpec, np.dtype[Any]], ...]
+    variant: Variant
     direct: tuple[tuple[int, TensorSpec], ...]
     collected: tuple[TensorSpec, ...]
     dynamic: tuple[StorageSpec, ...]
@@ -78,6 +79,7 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
     is_plain = all(isinstance(item, tuple) for item in items) and not dynamic and not collected
     return Layout(
         inputs=tuple((t, t.dtype.numpy) for t in manifest.inputs),
+        variant=variant,
         direct=tuple(direct),
         collected=tuple(collected),
         dynamic=dynamic,

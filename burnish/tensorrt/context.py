@@ -7,19 +7,17 @@ A call that cannot be done logs the error and answers False, as TensorRT's does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from burnish.errors import BurnishError, UserError
 from burnish.tensorrt.dims import Dims
+from burnish.tensorrt.engine_tensors import EngineTensors
 from burnish.tensorrt.enums import ProfilingVerbosity
 from burnish.tensorrt.interfaces import IErrorRecorder, IOutputAllocator, IProfiler, report
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.memory import Array, address_of, view
-
-if TYPE_CHECKING:
-    from burnish.tensorrt.engine import ICudaEngine
 
 __all__ = ["IExecutionContext"]
 
@@ -27,7 +25,7 @@ __all__ = ["IExecutionContext"]
 class IExecutionContext(Managed):
     """Get one from `ICudaEngine.create_execution_context`. It has its own buffers and threads."""
 
-    def __init__(self, engine: ICudaEngine) -> None:
+    def __init__(self, engine: EngineTensors) -> None:
         self.engine = engine
         self.name = ""
         self.debug_sync = False
@@ -234,10 +232,10 @@ class IExecutionContext(Managed):
     # TensorRT 8: by binding index
 
     def set_binding_shape(self, binding: int, shape: Iterable[int]) -> bool:
-        return self.set_input_shape(self.engine.get_binding_name(binding), shape)
+        return self.set_input_shape(self.engine.spec(binding).name, shape)
 
     def get_binding_shape(self, binding: int) -> Dims:
-        return self.get_tensor_shape(self.engine.get_binding_name(binding))
+        return self.get_tensor_shape(self.engine.spec(binding).name)
 
     def get_strides(self, binding: int) -> Dims:
-        return self.get_tensor_strides(self.engine.get_binding_name(binding))
+        return self.get_tensor_strides(self.engine.spec(binding).name)

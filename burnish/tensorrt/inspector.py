@@ -42,5 +42,5 @@ class EngineInspector:
         layers = [self.get_layer_information(n, format) for n in range(len(self._engine.variant.launches))]
         if format is LayerInformationFormat.ONELINE:
             return "".join(layers)
-        bindings = [t.name for t in (*self._engine.inputs, *self._engine.outputs)]
+        bindings = [t.name for t in (*self._engine.manifest.inputs, *self._engine.manifest.outputs)]
         return json.dumps({"Layers": [json.loads(text) for text in layers], "Bindings": bindings}, indent=1)

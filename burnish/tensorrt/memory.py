@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.devices.cpu.device import array_at
+from burnish.devices.array import array_at
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.tensorrt.datatype import DataType

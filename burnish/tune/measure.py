@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from burnish.devices import Device
-from burnish.plan.manifest import Plan
+from burnish.plan.plan import Plan
 from burnish.runtime import Context, load
 from burnish.tune.compare_answers import difference
 from burnish.tune.device_lock import turn

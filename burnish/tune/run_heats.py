@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from burnish.devices.cpu.processor import core_count
 from burnish.errors import BurnishError, InternalError
 from burnish.kernels.schedule import Schedule
-from burnish.plan.manifest import Plan
+from burnish.plan.plan import Plan
 from burnish.target import Target
 from burnish.tune.measure import Measure, Timing, fastest
 from burnish.tune.task import Task

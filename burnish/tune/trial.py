@@ -19,7 +19,8 @@ from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Binding, Contraction, Kernel, Launch, Loops, Program, Storage, TensorRef
 from burnish.ops.language.expr import walk
-from burnish.plan.manifest import Manifest, Plan, SymbolRange, TensorSpec
+from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
+from burnish.plan.plan import Plan
 from burnish.target import Target
 from burnish.targets import backend
 from burnish.tune.fill_inputs import Contents

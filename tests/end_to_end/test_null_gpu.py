@@ -23,6 +23,7 @@ from burnish.devices.null.driver import NullDriver, NullFunction
 from burnish.devices.null.processor import null_cuda
 from burnish.dims import evaluate
 from burnish.measuring.systems import profile_layers
+from burnish.runtime.shapes import bind_shapes, shape_rules
 from burnish.targets.cuda import program as program_module
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 from tests.end_to_end.architectures import SMALL
@@ -104,10 +105,10 @@ def check(interpreter: Interpreter, model: bytes, runs: Sequence[Mapping[str, An
     plan = burnish.build(model, target="cuda:sm_90a", opt_level=0, **options)
     device, driver = null_cuda(on_launch=interpreter)
     interpreter.driver = driver
-    oracle = session(model)
+    oracle, rules = session(model), shape_rules(plan.manifest)
     with burnish.load(plan, device=device) as engine, engine.create_context() as context:
         for feeds in runs:
-            interpreter.sizes = engine.bind(tuple(feeds[t.name].shape for t in engine.inputs)).values
+            interpreter.sizes = bind_shapes(rules, [feeds[t.name].shape for t in engine.manifest.inputs]).values
             got = context(feeds)
             for name, want in answers(oracle, feeds).items():
                 np.testing.assert_allclose(got[name], want, rtol=1e-3, atol=1e-4)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import burnish
-from burnish.devices.cpu.device import Cpu, CpuMemory
+from burnish.devices.cpu.device import Cpu
+from burnish.devices.cpu.memory import CpuMemory
 from tests.end_to_end.oracle import answers, assert_random_graph, session
 from tests.end_to_end.random_symbolic import SymbolicGraph
 

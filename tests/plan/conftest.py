@@ -15,7 +15,6 @@ from burnish.plan.manifest import (
     LaunchSpec,
     Manifest,
     NativeStep,
-    Plan,
     PointerArgument,
     ReferenceStepSpec,
     ScalarArgument,
@@ -25,6 +24,7 @@ from burnish.plan.manifest import (
     TensorSpec,
     Variant,
 )
+from burnish.plan.plan import Plan
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from burnish.dims import evaluate
 from burnish.importers.profile import Range
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Program
-from burnish.plan.manifest import Plan
+from burnish.plan.plan import Plan
 from burnish.target import Target, parse_target
 from burnish.tune.entry import Entry, Key
 from burnish.tune.measure import Measure, Timing

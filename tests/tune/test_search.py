@@ -8,7 +8,7 @@ import pytest
 
 from burnish.errors import EnvironmentProblem, InternalError
 from burnish.kernels.schedule import Schedule
-from burnish.plan.manifest import Plan
+from burnish.plan.plan import Plan
 from burnish.target import Target
 from burnish.tune import run_heats as heats_module
 from burnish.tune.cache import TimingCache

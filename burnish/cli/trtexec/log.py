@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from burnish import __version__
+from burnish.version import __version__
 
 
 def info(text: str = "") -> None:

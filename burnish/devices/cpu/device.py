@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 from typing import Any
 
 import numpy as np
 
 from burnish.devices import Team
-from burnish.devices.array import array_at
 from burnish.devices.cpu.elf import LoadedObject, load_object
-from burnish.devices.cpu.processor import best_target, core_count, memory_bytes, supports
+from burnish.devices.cpu.memory import CpuMemory, allocate, constant
+from burnish.devices.cpu.processor import core_count, supports
 from burnish.devices.cpu.session import CpuInstalled
 from burnish.devices.cpu.threads import ThreadTeam
-from burnish.errors import EnvironmentProblem
-from burnish.plan.manifest import Plan, Variant
+from burnish.plan.manifest import Variant
+from burnish.plan.plan import Plan
 from burnish.target import Target
 
-__all__ = ["Cpu", "CpuMemory", "array_at", "best_target", "core_count", "memory_bytes", "supports"]
-
-ALIGN_BYTES = 64
 ENTRY_POINTS = ("burnish_launch", "burnish_worker", "burnish_stop")
-_HUGE_PAGE_BYTES = 2 << 20
-
-
-class CpuMemory:
-    """Bytes of this process; keeps alive whatever owns them."""
-
-    __slots__ = ("_owner", "address", "size_bytes")
-
-    def __init__(self, address: int, size_bytes: int, owner: object) -> None:
-        self.address, self.size_bytes, self._owner = address, size_bytes, owner
-
-    def zero(self, size_bytes: int) -> None:
-        ctypes.memset(self.address, 0, size_bytes)
-
-    def array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        found = array_at(self.address, np.dtype(dtype), shape, owner=self)
-        assert found.nbytes <= self.size_bytes, f"{found.nbytes} bytes asked of {self.size_bytes}"
-        return found
 
 
 class Cpu:
@@ -60,47 +37,13 @@ class Cpu:
         return CpuInstalled(self, plan, variant)
 
     def allocate(self, size_bytes: int) -> CpuMemory:
-        """Zeroed; large ones are pages of their own, huge pages where there are any, handed out when first touched."""
-        if size_bytes < mmap.PAGESIZE:
-            raw = np.zeros(size_bytes + ALIGN_BYTES, np.uint8)
-            address = -(-raw.ctypes.data // ALIGN_BYTES) * ALIGN_BYTES
-            return CpuMemory(address, size_bytes, raw)
-        try:
-            pages = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        except (OSError, OverflowError, ValueError) as error:
-            raise _no_memory(size_bytes) from error
-        if size_bytes >= _HUGE_PAGE_BYTES and hasattr(mmap, "MADV_HUGEPAGE"):
-            _advise(pages, mmap.MADV_HUGEPAGE)
-        return CpuMemory(ctypes.addressof(ctypes.c_char.from_buffer(pages)), size_bytes, pages)
+        return allocate(size_bytes)
 
     def constant(self, blob: Any) -> CpuMemory:
-        """In place if it lies on a 64-byte boundary, as it does in a plan's file; else a copy."""
-        content = np.frombuffer(blob, np.uint8)
-        address = content.ctypes.data
-        if address % ALIGN_BYTES == 0:
-            return CpuMemory(address, content.nbytes, content)
-        memory = self.allocate(max(content.nbytes, 1))
-        ctypes.memmove(memory.address, address, content.nbytes)
-        return memory
+        return constant(blob)
 
     def load(self, code: Any) -> LoadedObject:
         return load_object(code, ENTRY_POINTS)
 
     def team(self, code: LoadedObject, threads: int) -> Team:
         return ThreadTeam(code, threads)
-
-
-def _advise(pages: mmap.mmap, advice: int) -> None:
-    try:
-        pages.madvise(advice)
-    except OSError:  # a kernel without huge pages: ordinary ones will do
-        return
-
-
-def _no_memory(size_bytes: int) -> EnvironmentProblem:
-    return EnvironmentProblem(
-        "E520",
-        f"cannot allocate {size_bytes / 2**20:.1f} MiB",
-        why=f"the machine has {memory_bytes() / 2**20:.0f} MiB in all",
-        hint="lower the profile's maximum shapes, or make fewer contexts",
-    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from burnish.devices import Launches, Team
 from burnish.devices.array import address_of, array_at
+from burnish.devices.cpu.memory import CpuMemory
 from burnish.devices.cpu.stamps import Stamps
 from burnish.dims import evaluate, symbols
 from burnish.plan.manifest import (
@@ -18,14 +19,11 @@ from burnish.plan.manifest import (
     WORTH_WAKING_FLOP,
     BranchStep,
     NativeStep,
-    Plan,
     StepSpec,
     TensorSpec,
     Variant,
 )
-
-if TYPE_CHECKING:
-    from burnish.devices.cpu.device import CpuMemory
+from burnish.plan.plan import Plan
 
 Array = np.ndarray[Any, Any]
 

@@ -1,25 +1,24 @@
-"""The device `cuda`: a GPU, and what of a plan lies on it for all sessions."""
+"""The device `cuda`: a GPU, and the plans that are installed on it."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import Any
 
 import numpy as np
 
-from burnish.devices.array import address_of
 from burnish.devices.cuda.array import DeviceArray
 from burnish.devices.cuda.bindings import bound_driver
 from burnish.devices.cuda.driver import Driver
+from burnish.devices.cuda.loaded import Loaded
 from burnish.devices.cuda.memory import GpuMemory
 from burnish.devices.cuda.probe import targets_for
 from burnish.devices.cuda.session import CudaSession
-from burnish.errors import BurnishError, EnvironmentProblem
-from burnish.plan.manifest import BranchStep, KernelStep, Plan, StepSpec, Variant
+from burnish.errors import EnvironmentProblem
+from burnish.plan.manifest import Variant
+from burnish.plan.plan import Plan
 from burnish.target import Target, parse_target
 
-ALIGN_BYTES = 256
 CALLERS = 2  # one copies its arrays while the other computes
 
 
@@ -75,97 +74,22 @@ class Cuda:
 
 
 class CudaInstalled:
-    """Kernels, and constants in one piece of GPU memory; freed when it is closed and its last session is."""
+    """A variant on the GPU. What is loaded is freed when this is closed and its last session is."""
 
     def __init__(self, driver: Driver, plan: Plan, variant: Variant) -> None:
-        self.driver, self.variant = driver, variant
-        self.symbols = plan.manifest.symbols
-        self.inputs = tuple(t.storage for t in plan.manifest.inputs)
-        self.functions: dict[tuple[str, str], Any] = {}
-        self._modules: dict[str, Any] = {}
-        self._memory: GpuMemory | None = None
-        self._sessions, self._is_closed, self._lock = 0, False, threading.Lock()
-        try:
-            self.constants = self._upload(plan)
-            with driver.current():
-                for step in kernel_steps(variant.steps):
-                    self._load(step, plan)
-        except BaseException:
-            self._free()
-            raise
+        self._loaded = Loaded(driver, plan, variant)
+        self._is_closed, self._lock = False, threading.Lock()
 
     def session(self, threads: int) -> CudaSession:
-        with self._lock:
-            self._sessions += 1
+        self._loaded.hold()
         try:
-            return CudaSession(self)
+            return CudaSession(self._loaded)
         except BaseException:
-            self.release()
+            self._loaded.release()
             raise
 
     def close(self) -> None:
         with self._lock:
-            self._is_closed = True
-            is_last = not self._sessions
-        if is_last:
-            self._free()
-
-    def release(self) -> None:
-        """One session fewer."""
-        with self._lock:
-            self._sessions -= 1
-            is_last = self._is_closed and not self._sessions
-        if is_last:
-            self._free()
-
-    def _upload(self, plan: Plan) -> dict[int, int]:
-        """The address of each constant storage; a blob that several use lies there once."""
-        places, end = dict[str, int](), 0
-        constants = [s for s in self.variant.storages if s.kind == "constant"]
-        for name in dict.fromkeys(s.blob for s in constants):
-            places[name] = end
-            end += -(-len(plan.blobs[name]) // ALIGN_BYTES) * ALIGN_BYTES
-        if not places:
-            return {}
-        self._memory = GpuMemory(self.driver, end)
-        with self.driver.current():
-            for name, offset in places.items():
-                content = np.frombuffer(plan.blobs[name], np.uint8)
-                if content.nbytes:
-                    self.driver.upload(self._memory.address + offset, address_of(content), content.nbytes)
-        return {s.number: self._memory.address + places[s.blob] for s in constants}
-
-    def _load(self, step: KernelStep, plan: Plan) -> None:
-        if step.code not in self._modules:
-            self._modules[step.code] = self.driver.load(plan.blobs[step.code])
-        key = step.code, step.entry
-        if key not in self.functions:
-            module = self._modules[step.code]
-            self.functions[key] = self.driver.function(module, step.entry, step.shared_bytes)
-
-    def _free(self) -> None:
-        modules, self._modules, self.functions = self._modules, {}, {}
-        try:
-            with self.driver.current():
-                for module in modules.values():
-                    self.driver.unload(module)
-        except BurnishError as error:
-            if error.code != "E524":
-                raise
-        if self._memory is not None:
-            self._memory.free()
-
-    def __del__(self) -> None:
-        if getattr(self, "_modules", None) and not sys.is_finalizing():
-            self._free()
-
-
-def kernel_steps(steps: tuple[StepSpec, ...]) -> list[KernelStep]:
-    """All of them, those inside branches too."""
-    found: list[KernelStep] = []
-    for step in steps:
-        if isinstance(step, KernelStep):
-            found.append(step)
-        elif isinstance(step, BranchStep):
-            found += [*kernel_steps(step.then), *kernel_steps(step.otherwise)]
-    return found
+            was_closed, self._is_closed = self._is_closed, True
+        if not was_closed:
+            self._loaded.release()

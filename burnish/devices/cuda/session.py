@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from burnish.devices.array import address_of
 from burnish.devices.cuda.array import DeviceArray, adopt
 from burnish.devices.cuda.event import Event
 from burnish.devices.cuda.launcher import Launcher
+from burnish.devices.cuda.loaded import Loaded
 from burnish.devices.cuda.memory import GpuMemory
 from burnish.devices.cuda.pool import Pool
 from burnish.devices.cuda.staging import Staging
@@ -27,9 +28,6 @@ from burnish.errors import BurnishError
 from burnish.plan.manifest import KernelStep, ScalarArgument, TensorMapArgument, TensorSpec
 from burnish.settings import settings
 
-if TYPE_CHECKING:
-    from burnish.devices.cuda.device import CudaInstalled
-
 Array = Any  # a numpy array or a DeviceArray
 ALIGN_BYTES = 16  # what kernels and the copy engine may assume of an address
 WAITS_FOR_EACH = 2  # BURNISH_DEBUG: launch by launch
@@ -38,8 +36,8 @@ WAITS_FOR_EACH = 2  # BURNISH_DEBUG: launch by launch
 class CudaSession:
     """One caller's."""
 
-    def __init__(self, installed: CudaInstalled) -> None:
-        self._installed, self._driver, self._variant = installed, installed.driver, installed.variant
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded, self._driver, self._variant = loaded, loaded.driver, loaded.variant
         self._is_closed, self._is_flying = False, False
         self._stream = 0
         self._arena: GpuMemory | None = None
@@ -54,7 +52,7 @@ class CudaSession:
         self._is_slow = settings().debug >= WAITS_FOR_EACH
         self._clock: EventClock | None = None
         self._runs: RunClock | None = None
-        largest = {s.name: s.max for s in installed.symbols}
+        largest = {s.name: s.max for s in loaded.symbols}
         self._largest = {s.number: evaluate(s.size, largest) for s in self._variant.storages if s.kind != "dynamic"}
         with self._driver.current():
             try:
@@ -68,14 +66,14 @@ class CudaSession:
         self._stream = driver.stream()
         self._arena = GpuMemory(driver, variant.arena_bytes)
         driver.zero(self._arena.address, self._arena.size_bytes, self._stream)
-        constants, start = self._installed.constants, self._arena.address
+        constants, start = self._loaded.constants, self._arena.address
         self._table = [
             constants[s.number] if s.kind == "constant" else start + s.offset if s.kind == "arena" else 0
             for s in variant.storages
         ]
         self._moving = tuple(s.number for s in variant.storages if s.kind in ("input", "output"))
         self._staging, self._pool, self._order = Staging(driver, self._stream), Pool(driver), Event(driver)
-        self._launcher = Launcher(driver, self._stream, self._installed.functions, settings().graphs)
+        self._launcher = Launcher(driver, self._stream, self._loaded.functions, settings().graphs)
 
     # a call
 
@@ -93,7 +91,7 @@ class CudaSession:
                 self._driver.synchronize(self._stream)
                 self._staging.forget_arrivals()
             self._is_flying, self._results, self._fresh = True, [], []
-            for number, array in zip(self._installed.inputs, arrays):
+            for number, array in zip(self._loaded.inputs, arrays):
                 if isinstance(array, DeviceArray) and array.address % ALIGN_BYTES == 0:
                     self._table[number] = array.address
                     continue
@@ -242,7 +240,7 @@ class CudaSession:
             self.close()
 
     def _let_go(self) -> None:
-        """Of everything, in an order that nothing still at work minds. What is installed hears of it even so."""
+        """Free everything, in an order that is safe for pending work; what is loaded is released even if this fails."""
         self._is_closed = True
         is_open = hasattr(self, "_launcher")
         try:
@@ -261,7 +259,7 @@ class CudaSession:
                 self._driver.destroy_stream(self._stream)
         finally:
             if is_open:
-                self._installed.release()
+                self._loaded.release()
 
     def _buffer(self, number: int, size_bytes: int) -> int:
         """The session's own memory for an input or output, of the profile's largest size, made at its first use."""

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from burnish.devices.cpu.device import Cpu, CpuMemory
+from burnish.devices.cpu import memory
+from burnish.devices.cpu.memory import CpuMemory
 from burnish.devices.cpu.session import CpuInstalled
 from burnish.devices.cuda import Cuda
 from burnish.devices.null.driver import NullDriver, OnLaunch
 from burnish.errors import BurnishError, EnvironmentProblem
-from burnish.plan.manifest import Plan, Variant
+from burnish.plan.manifest import Variant
+from burnish.plan.plan import Plan
 from burnish.target import Target
 
 _HINT = "this is the null device's doing; a test asked for it"
@@ -51,10 +53,10 @@ class Null:
 
     def allocate(self, size_bytes: int) -> CpuMemory:
         self.count("allocate", EnvironmentProblem("E520", f"cannot allocate {size_bytes} bytes", hint=_HINT))
-        return Cpu().allocate(size_bytes)
+        return memory.allocate(size_bytes)
 
     def constant(self, blob: Any) -> CpuMemory:
-        return Cpu().constant(blob)
+        return memory.constant(blob)
 
     def load(self, code: Any) -> bytes:
         self.count("load", EnvironmentProblem("E830", "the code cannot be loaded", hint=_HINT))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -124,7 +124,7 @@ class ILayer:
             layer = stack.pop()
             if layer.__dict__.get("_facts") is not None:
                 layer._facts = None
-                stack += [user for output in layer._outputs for user in output._users]
+                stack += [cast("ILayer", user) for output in layer._outputs for user in output._users]
 
     def output_facts(self) -> tuple[Facts, ...]:
         """What is known of the outputs: by ONNX's shape inference; by value where the inputs are small constants."""
@@ -180,6 +180,11 @@ class ILayer:
         return tuple(facts_found)
 
 
+def layer_of(tensor: ITensor) -> ILayer | None:
+    """The layer that makes it; None for a network's input and for a constant of a parsed model."""
+    return cast("ILayer | None", tensor._layer)
+
+
 def in_order(last: Sequence[ILayer], only: Callable[[ILayer], bool] = lambda layer: True) -> list[ILayer]:
     """These layers and all they take from, each after those; `only` says of a layer whether to look at it at all.
 
@@ -198,7 +203,8 @@ def in_order(last: Sequence[ILayer], only: Callable[[ILayer], bool] = lambda lay
         elif layer not in order and only(layer):
             waiting[layer] = None
             stack.append((layer, True))
-            stack += [(t._layer, False) for t in reversed(layer._inputs) if t is not None and t._layer is not None]
+            makers = [layer_of(t) for t in reversed(layer._inputs) if t is not None]
+            stack += [(maker, False) for maker in makers if maker is not None]
     return list(order)
 
 

@@ -15,7 +15,7 @@ from burnish.tensorrt.interfaces import IErrorRecorder, ILogger
 from burnish.tensorrt.managed import Managed
 from burnish.tensorrt.network.add_layers import L, LayerMethods
 from burnish.tensorrt.network.emission import Emission
-from burnish.tensorrt.network.layer import ILayer, in_order
+from burnish.tensorrt.network.layer import ILayer, in_order, layer_of
 from burnish.tensorrt.network.tensor import Facts, ITensor
 
 __all__ = ["INetworkDefinition"]
@@ -121,7 +121,7 @@ class INetworkDefinition(LayerMethods, Managed):
         for tensor, content in self._constants.items():
             names[tensor] = tensor._value_name
             graph.constants[tensor._value_name] = content
-        for layer in in_order([t._layer for t in self._outputs if t._layer is not None]):
+        for layer in in_order([maker for t in self._outputs if (maker := layer_of(t)) is not None]):
             outputs = layer.emit_all(graph, ["" if t is None else names[t] for t in layer._inputs])
             names.update(zip(layer._outputs, outputs))
         for tensor in self._outputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -15,9 +15,6 @@ from burnish.errors import UserError
 from burnish.tensorrt.datatype import DataType, burnish_dtype, data_type
 from burnish.tensorrt.dims import Dims
 from burnish.tensorrt.enums import TensorFormat, TensorLocation
-
-if TYPE_CHECKING:
-    from burnish.tensorrt.network.layer import ILayer
 
 __all__ = ["ITensor"]
 
@@ -47,15 +44,25 @@ class Facts:
         return helper.make_tensor_value_info(name, self.elem_type, None if self.shape is None else list(self.shape))
 
 
+class Layer(Protocol):
+    """What a tensor asks of the layer that makes it, and of those that use it: an ILayer."""
+
+    def changed(self) -> None:
+        """Forget what was inferred of the outputs, here and in every layer that uses them."""
+
+    def output_facts(self) -> tuple[Facts, ...]:
+        """What is known of the outputs."""
+
+
 class ITensor:
     """A network's input, a layer's output, or a constant of a parsed model; from `add_input` or `get_output`."""
 
-    def __init__(self, name: str, *, facts: Facts | None = None, layer: ILayer | None = None, index: int = 0) -> None:
+    def __init__(self, name: str, *, facts: Facts | None = None, layer: Layer | None = None, index: int = 0) -> None:
         self._name = name
         self._facts = facts
         self._layer = layer
         self._index = index
-        self._users: list[ILayer] = []
+        self._users: list[Layer] = []
         self._is_input = self._is_output = False
         self._io_type: int | None = None  # what the plan's surface has, where that is not what the graph computes with
         self._value_name = ""  # the name that a parsed graph's nodes use, whatever the user calls the tensor

@@ -1,52 +1,26 @@
-"""cpu.py: memory is zeroed and aligned; constants are used where they lie."""
+"""cpu/device.py: what the processor says of itself, and copies for callers."""
 
 from __future__ import annotations
 
-import gc
-
-import ml_dtypes
 import numpy as np
-import pytest
 
 from burnish.devices.cpu.device import Cpu
-from burnish.errors import EnvironmentProblem
+from burnish.devices.cpu.processor import core_count
+from burnish.target import parse_target
 
 
-@pytest.mark.parametrize("size", [1, 100, 4096, 5 << 20])
-def test_memory_is_zeroed_and_aligned(size: int):
-    memory = Cpu().allocate(size)
-    assert memory.address % 64 == 0
-    content = memory.array(np.uint8, (size,))
-    assert not content.any()
-    content[:] = 1
-    memory.zero(size)
-    assert not content.any()
+def test_the_processor_lacks_a_gpu_and_nothing_of_its_oldest_level():
+    assert Cpu().missing(parse_target("cpu:x86-64-v2")) == []
+    assert Cpu().missing(parse_target("cuda:sm_90a"))
 
 
-def test_a_view_keeps_its_memory_alive():
-    view = Cpu().allocate(5 << 20).array(np.float32, (1000,))
-    gc.collect()
-    view[:] = 3
-    assert view.sum() == 3000
+def test_two_callers_at_least_are_worth_having_and_more_on_spare_cores():
+    assert Cpu().callers(1) == max(2, core_count())
+    assert Cpu().callers(10_000) == 2
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.bool_, ml_dtypes.bfloat16, np.int64])
-def test_views_have_any_dtype_and_may_be_empty(dtype: type):
-    memory = Cpu().allocate(64)
-    assert memory.array(dtype, (2, 3)).shape == (2, 3)
-    assert memory.array(dtype, (0, 3)).shape == (0, 3)
-
-
-def test_an_aligned_constant_is_used_in_place_and_another_is_copied():
-    space = np.arange(200, dtype=np.uint8)
-    skip = -space.ctypes.data % 64
-    assert Cpu().constant(space[skip : skip + 64].data).address == space.ctypes.data + skip
-    moved = Cpu().constant(space[skip + 1 : skip + 65].data)
-    assert moved.address % 64 == 0
-    assert np.array_equal(moved.array(np.uint8, (64,)), space[skip + 1 : skip + 65])
-    assert Cpu().constant(b"").address
-
-
-def test_too_much_memory_is_refused():
-    with pytest.raises(EnvironmentProblem, match="E520"):
-        Cpu().allocate(1 << 60)
+def test_an_upload_is_a_copy():
+    array = np.arange(4.0)
+    uploaded = Cpu().upload(array)
+    array[:] = 0
+    assert uploaded.tolist() == [0, 1, 2, 3]

@@ -17,7 +17,6 @@ from burnish.plan.manifest import (
     KernelStep,
     LaunchSpec,
     Manifest,
-    Plan,
     PointerArgument,
     ScalarArgument,
     StepSpec,
@@ -26,6 +25,7 @@ from burnish.plan.manifest import (
     TensorSpec,
     Variant,
 )
+from burnish.plan.plan import Plan
 
 N = symbol("n")
 W = np.linspace(1, 2, 128, dtype=np.float32)

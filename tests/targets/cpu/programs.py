@@ -30,7 +30,8 @@ from burnish.kernels.task import (
     TensorRef,
 )
 from burnish.ops.language.expr import Axis, Expr, axis, load
-from burnish.plan.manifest import Manifest, Plan, SymbolRange
+from burnish.plan.manifest import Manifest, SymbolRange
+from burnish.plan.plan import Plan
 from burnish.target import Target
 from burnish.targets.cpu import program as program_module
 from burnish.targets.cpu.program import emit_program

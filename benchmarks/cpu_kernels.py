@@ -27,7 +27,7 @@ from burnish.ops.language.expr import Axis, acc, axis, binary, const, load
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.codegen import compile_module, target_machine
-from burnish.targets.cpu.templates import pack_constant, scratch_bytes, template_of
+from burnish.targets.cpu.templates import template_of
 
 F32 = DType.F32
 ROTATE_BYTES = 64 << 20
@@ -133,13 +133,14 @@ def loaded(emit: Callable[[KernelContext], ir.Function], target: Target) -> Call
 
 def runner(case: Case, schedule: Schedule, target: Target) -> Callable[[], None]:
     """One call a time, each with the next copy of the weights."""
-    call = loaded(lambda context: template_of(case.kernel).emit(context, case.kernel, schedule, "kernel"), target)
+    template = template_of(case.kernel)
+    call = loaded(lambda context: template.emit(context, case.kernel, schedule, "kernel"), target)
     arrays = [aligned(max(1, n)) for n in case.sizes]
-    scratch, dims = aligned(scratch_bytes(case.kernel, schedule) // 4 + 64), np.zeros(1, np.int64)
+    scratch, dims = aligned(template.scratch_bytes(case.kernel, schedule) // 4 + 64), np.zeros(1, np.int64)
     places = [a.ctypes.data for a in arrays]
     copies, step = 1, 0
     if case.weights is not None:
-        packed = pack_constant(case.kernel, schedule, 1, case.weights)
+        packed = template.pack(case.kernel, schedule, 1, case.weights)
         copies, step = max(1, ROTATE_BYTES // packed.nbytes), packed.nbytes
         arrays.append(aligned(copies * packed.size))
         places[1] = arrays[-1].ctypes.data
@@ -204,7 +205,7 @@ def main() -> None:
     for case in cases:
         if options.only not in case.name:
             continue
-        chosen = template_of(case.kernel).schedules(case.kernel, target)[: options.candidates]
+        chosen = template_of(case.kernel).schedules(case.kernel, target, {})[: options.candidates]
         top, *speeds = measure([peak, *((runner(case, s, target), case.flops) for s in chosen)], options.rounds)
         for speed, schedule in zip(speeds, chosen):
             time_us = case.flops / speed / 1e3

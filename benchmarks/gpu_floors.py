@@ -67,13 +67,13 @@ def model_floor(case: Case, folder: Path, precision: str, target: str) -> Floor:
     from burnish.kernels.work import flops, slot_bytes
     from burnish.precision.precision import parse_precision
     from burnish.target import parse_target
-    from burnish.targets import backend
+    from burnish.targets import compiler_of
 
     chosen = parse_target(target)
     program = analyze(
         folder / f"{case.model}.onnx",
         shapes=case.shapes,
-        abilities=backend(chosen).abilities(chosen),
+        abilities=compiler_of(chosen).abilities,
         precision=parse_precision(precision),
     ).program
     opt = {name: sizes[1] for name, sizes in program.symbols.items()}

@@ -20,9 +20,9 @@ from burnish.building.analyze import analyze
 from burnish.kernels.task import each_launch
 from burnish.plan import Plan
 from burnish.target import parse_target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.targets.cuda.source import Source
-from burnish.targets.cuda.templates import emit, schedules
+from burnish.targets.cuda.templates import emit, schedules_of
 from tests.end_to_end.architectures import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -50,11 +50,11 @@ def plan_hashes(plan: Plan) -> dict[str, str]:
 def source_hashes(model: str | bytes, profile: Any, name: str) -> dict[str, str]:
     """Of each launch's kernel: its sources under some of its schedules."""
     target = parse_target(name)
-    program = analyze(model, profile=profile, abilities=backend(target).abilities(target)).program
+    program = analyze(model, profile=profile, abilities=compiler_of(target).abilities).program
     sizes = {symbol: usual for symbol, (_, usual, _) in program.symbols.items()}
     sources: dict[str, list[Source]] = {}
     for launch in each_launch(program.steps):
-        offered = schedules(launch.kernel, target, sizes)
+        offered = schedules_of(launch.kernel, target, sizes)
         tried = [offered[n * (len(offered) - 1) // (TRIED - 1)] for n in range(TRIED)]
         sources.setdefault(launch.name, []).extend(replace(emit(launch.kernel, s, target), name="") for s in tried)
     return {launch: hashlib.sha256(repr(texts).encode()).hexdigest() for launch, texts in sources.items()}

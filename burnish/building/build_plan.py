@@ -21,7 +21,7 @@ from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec, Variant
 from burnish.plan.plan import Plan
 from burnish.precision.precision import Decision, parse_precision
 from burnish.target import Target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.targets.fallback import fallbacks
 from burnish.tune import Tuner, TuningOptions
 from burnish.version import __version__
@@ -62,7 +62,7 @@ def build(
     analyses: dict[Abilities, Analysis] = {}
     variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
     for each in targets:
-        abilities = backend(each).abilities(each)
+        abilities = compiler_of(each).abilities
         if abilities not in analyses:
             analyses[abilities] = analyze(
                 source, shapes=shapes, profile=profile, stages=stages, abilities=abilities, precision=wanted
@@ -74,7 +74,7 @@ def build(
         tactics = tuner.choose(found.program, each)
         with stages.stage("code"):
             arena = plan_memory(found.program, workspace)
-            variant, content = backend(each).emit_program(found.program, arena, each, tactics)
+            variant, content = compiler_of(each).emit_program(found.program, arena, tactics)
             if workspace is not None and variant.arena_bytes > workspace:
                 raise _too_large(variant, arena.size_bytes, workspace)
             variants.append(variant)
@@ -112,7 +112,7 @@ def _manifest(
 
 def _decisions(found: Analysis, abilities: Abilities, targets: Sequence[Target]) -> list[Decision]:
     """What a narrower precision did to each node, and for which of the targets if not for all."""
-    own = [str(t) for t in targets if backend(t).abilities(t) == abilities]
+    own = [str(t) for t in targets if compiler_of(t).abilities == abilities]
     name = "" if len(own) == len(targets) else ", ".join(own)
     return [replace(decision, target=name) for decision in found.decisions]
 

@@ -1,4 +1,4 @@
-"""What a target can do, as far as lowering must know it. Each target gives one (`targets.backend(...).abilities`)."""
+"""What a target can do, as far as lowering must know it. Each target's compiler gives one (`targets.Compiler`)."""
 
 from __future__ import annotations
 

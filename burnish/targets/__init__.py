@@ -1,28 +1,23 @@
-"""Targets: kernel task + schedule -> machine code. A target's package has a module `backend`, with these functions:
-
-abilities(target) -> Abilities                           what lowering must know
-schedules(kernel, target, sizes) -> list[Schedule]       legal ones, the cost model's favourite first
-emit_program(program, arena, target, schedules)          machine code, packed constants and steps: (Variant, blobs)
-compile_ahead(target) -> Ahead                           optional: compiles in the background, for emit_program to find
-"""
+"""Targets: kernel task + schedule -> machine code. `compiler_of(target)` is the one way in."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from burnish.kernels.abilities import Abilities
+    from burnish.kernels.arena import Arena
     from burnish.kernels.schedule import Schedule
-    from burnish.kernels.task import Launch
+    from burnish.kernels.task import Kernel, Launch, Program
+    from burnish.plan.manifest import Variant
     from burnish.target import Target
 
-__all__ = ["Ahead", "backend"]
+__all__ = ["Ahead", "Compiler", "compiler_of"]
 
 
 class Ahead(Protocol):
-    """Launches that are being compiled; leaving it drops those that nobody has reached yet."""
+    """Launches that are being compiled in the background. On exit, those that nobody has reached yet are dropped."""
 
     def begin(self, launch: Launch, schedules: Sequence[Schedule]) -> None:
         """By each of these schedules, after those that were begun before; returns at once. Offsets are numbers."""
@@ -32,6 +27,43 @@ class Ahead(Protocol):
     def __exit__(self, *problem: object) -> None: ...
 
 
-def backend(target: Target) -> ModuleType:
-    """The module that compiles for this kind of target."""
-    return importlib.import_module(f"burnish.targets.{target.kind}.backend")
+class Compiler(Protocol):
+    """What compiles for one target."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What lowering must know of the target."""
+
+    def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
+        """Every legal schedule, the cost model's favourite first. sizes: the usual value of each symbol."""
+
+    def emit_program(
+        self, program: Program, arena: Arena, schedules: Mapping[str, Schedule]
+    ) -> tuple[Variant, dict[str, bytes | memoryview]]:
+        """Machine code, packed constants and steps: the variant, and its blobs by name. Same arguments, same bytes.
+
+        schedules: by kernel key; a kernel without one gets its template's first
+        """
+
+    def compile_ahead(self) -> Ahead | None:
+        """Compiles in the background, for `emit_program` to find; None where that would not pay."""
+
+
+def compiler_of(target: Target) -> Compiler:
+    """The compiler for a target. A target's code generator is imported when it is first asked for."""
+    return _COMPILERS[target.kind](target)
+
+
+def _cpu(target: Target) -> Compiler:
+    from burnish.targets.cpu.program import CpuCompiler
+
+    return CpuCompiler(target)
+
+
+def _cuda(target: Target) -> Compiler:
+    from burnish.targets.cuda.program import CudaCompiler
+
+    return CudaCompiler(target)
+
+
+_COMPILERS: dict[str, Callable[[Target], Compiler]] = {"cpu": _cpu, "cuda": _cuda}

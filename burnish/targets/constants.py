@@ -16,18 +16,17 @@ import numpy as np
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep, Slot
 from burnish.plan.manifest import StorageSpec
+from burnish.targets.template import Array, Template
 
-Array = np.ndarray[Any, Any]
-Pack = Callable[[Kernel, Schedule, int, Array], Array]
 ALIGN_BYTES = 64
 
 
 @dataclass
 class Constants:
-    """Grows while launches are bound; `storages()` says what they came to need. `pack`: as a template's, see there."""
+    """Grows while launches are bound; `storages()` says what they came to need."""
 
     program: Program
-    pack: Pack
+    template_of: Callable[[Kernel], Template[Any]]
     blobs: dict[str, memoryview] = field(default_factory=dict)
     _used: dict[int, str] = field(default_factory=dict)  # storage number -> blob
     _packed: dict[tuple[int, str, str, int], int | None] = field(
@@ -72,7 +71,9 @@ class Constants:
             known = self._packed[key]
             return binding if known is None else Binding(known)
         content = _view(self.program.constants[binding.storage], slot, binding)
-        packed = content if content is None else self.pack(launch.kernel, schedule, n, content)
+        packed = content
+        if content is not None:
+            packed = self.template_of(launch.kernel).pack(launch.kernel, schedule, n, content)
         if packed is content or packed is None:
             self._keep(binding.storage)
             self._packed[key] = None

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from burnish.kernels.schedule import Schedule
 from burnish.target import Target
-from burnish.targets import Ahead, backend
+from burnish.targets import compiler_of
 from burnish.tune.task import Task
 from burnish.tune.trial import launch_at_opt
 
@@ -30,8 +30,7 @@ class CompileAhead:
         offered: Offered,
         explain: Callable[[str], None],
     ) -> None:
-        make = getattr(backend(target), "compile_ahead", None)
-        self._compiler: Ahead | None = None if make is None or not tasks else make(target)
+        self._compiler = compiler_of(target).compile_ahead() if tasks else None
         self._tasks, self._sizes, self._offered, self._explain = list(tasks), sizes, offered, explain
         self._counts: list[int] = []
 

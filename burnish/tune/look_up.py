@@ -13,7 +13,7 @@ from burnish.errors import UserError
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Program
 from burnish.target import Target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.tune.cache import TimingCache
 from burnish.tune.entry import Entry, Key
 from burnish.tune.task import Task, tasks_of
@@ -75,7 +75,7 @@ def key_of(task: Task, target: Target, device: str) -> Key:
 
 def schedules_of(task: Task, target: Target) -> dict[str, Schedule]:
     """The template's legal schedules by their text, the cost model's best first."""
-    offered: Sequence[Schedule] = backend(target).schedules(task.kernel, target, dict(task.sizes))
+    offered: Sequence[Schedule] = compiler_of(target).schedules(task.kernel, dict(task.sizes))
     return {str(s): s for s in offered}
 
 

@@ -22,7 +22,7 @@ from burnish.ops.language.expr import walk
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 from burnish.plan.plan import Plan
 from burnish.target import Target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.tune.fill_inputs import Contents
 from burnish.tune.rotate_weights import rotate_constants
 from burnish.tune.task import Task
@@ -69,7 +69,7 @@ class Trial:
     def plan(self, schedule: Schedule, target: Target) -> Plan:
         """The trial by one schedule, compiled."""
         schedules = {self.task.kernel.key: schedule}
-        variant, blobs = backend(target).emit_program(self.program, Arena({}, 0, 0), target, schedules)
+        variant, blobs = compiler_of(target).emit_program(self.program, Arena({}, 0, 0), schedules)
         if ROTATIONS[target.kind].are_uploaded:
             variant, blobs = rotate_constants(variant, blobs, _ROTATED_BYTES)
         for name in blobs:

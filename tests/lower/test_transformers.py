@@ -10,10 +10,10 @@ from burnish.building.analyze import Analysis, analyze
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import AttentionTask, Contraction, Launch, Loops, Slot, each_launch
 from burnish.target import parse_target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from tests.end_to_end.transformers import bert, distilbert, vit
 
-CUDA: Abilities = backend(parse_target("cuda:sm_90a")).abilities(parse_target("cuda:sm_90a"))
+CUDA: Abilities = compiler_of(parse_target("cuda:sm_90a")).abilities
 LAYER = Counter({"Contraction": 4, "Loops": 2, "AttentionTask": 1})
 TEXT = dict.fromkeys(("input_ids", "attention_mask"), ((1, 1), (2, 24), (4, 64)))
 FIXED = dict.fromkeys(("input_ids", "attention_mask"), (2, 24))

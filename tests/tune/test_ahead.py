@@ -45,7 +45,7 @@ class Compiler:
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
     found = Compiler()
-    monkeypatch.setattr(module, "backend", lambda target: SimpleNamespace(compile_ahead=lambda target: found))
+    monkeypatch.setattr(module, "compiler_of", lambda target: SimpleNamespace(compile_ahead=lambda: found))
     return found
 
 

@@ -10,7 +10,7 @@ import burnish
 from burnish.building.analyze import analyze
 from burnish.devices.null.processor import null_cuda
 from burnish.target import parse_target
-from burnish.targets.cuda import backend
+from burnish.targets import compiler_of
 from burnish.tune import Search, TimingCache, Tuner, make_measure, tasks_of, tune
 from burnish.tune.look_up import schedules_of
 from tests.tune.programs import net, texts
@@ -23,7 +23,7 @@ SHAPES = {"x": (2, 3, 16, 16)}
 
 @pytest.fixture(scope="module")
 def program():
-    return analyze(net(), shapes=SHAPES, abilities=backend.abilities(SM_90A)).program
+    return analyze(net(), shapes=SHAPES, abilities=compiler_of(SM_90A).abilities).program
 
 
 def test_candidates_run_in_graphs_and_what_ties_is_the_cost_models(program) -> None:

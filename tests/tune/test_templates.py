@@ -11,7 +11,7 @@ import pytest
 from burnish.building.analyze import analyze
 from burnish.kernels.task import Program
 from burnish.target import parse_target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.tune.look_up import schedules_of
 from burnish.tune.task import tasks_of
 from tests.tune.programs import batches, net
@@ -21,7 +21,7 @@ TARGETS = ("cpu:x86-64-v2", "cpu:x86-64-v4", "cuda:sm_80", "cuda:sm_90a")
 
 def programs(target_name: str) -> list[Program]:
     """A small network of convolution, product and softmax for a range of batches."""
-    abilities = backend(parse_target(target_name)).abilities(parse_target(target_name))
+    abilities = compiler_of(parse_target(target_name)).abilities
     return [analyze(net(), profile={"x": batches(1, 4, 9)}, abilities=abilities).program]
 
 
@@ -47,5 +47,5 @@ def test_different_schedules_have_different_texts(name: str) -> None:
     target = parse_target(name)
     for p in programs(name):
         for task in tasks_of(p):
-            found = backend(target).schedules(task.kernel, target, dict(task.sizes))
+            found = compiler_of(target).schedules(task.kernel, dict(task.sizes))
             assert len({str(s) for s in found}) == len(set(found))

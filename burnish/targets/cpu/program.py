@@ -16,6 +16,7 @@ from llvmlite import ir
 
 from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
+from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
@@ -37,23 +38,36 @@ from burnish.targets.cpu.codegen import compile_module
 from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
-from burnish.targets.cpu.templates import pack_constant, schedules, scratch_bytes, template_of
+from burnish.targets.cpu.templates import template_of
 from burnish.targets.steps import place_storages, reference_step
 
 FLOP_PER_BYTE = 5  # how many a core does while it reads or writes one
 FLUSH_TO_ZERO, SUBNORMALS_ARE_ZERO = 1 << 15, 1 << 6  # of the SSE control word
 
 
-def emit_program(
-    program: Program, arena: Arena, target: Target, schedules: Mapping[str, Schedule]
-) -> tuple[Variant, dict[str, bytes | memoryview]]:
-    """Machine code, packed constants and steps.
+@dataclass(frozen=True, slots=True)
+class CpuCompiler:
+    """`targets.Compiler` for a CPU."""
 
-    schedules: tactic by kernel key; a kernel without one gets its template's first choice
-    returns: the variant, and its blobs by name (code/<target>, weights/<sha256>, reference/<sha256>)
-    """
-    emission = Emission(program, arena, target, schedules)
-    return emission.variant(), emission.blobs
+    target: Target
+
+    @property
+    def abilities(self) -> Abilities:
+        """No level has arithmetic of half width, but bf16's products may be an instruction; Winograd pays in f32."""
+        return Abilities(packs_half=True, bf16_products="bf16" in self.target.extensions)
+
+    def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
+        return template_of(kernel).schedules(kernel, self.target, sizes)
+
+    def emit_program(
+        self, program: Program, arena: Arena, schedules: Mapping[str, Schedule]
+    ) -> tuple[Variant, dict[str, bytes | memoryview]]:
+        """Blobs: code/<target>, weights/<sha256>, reference/<sha256>."""
+        emission = Emission(program, arena, self.target, schedules)
+        return emission.variant(), emission.blobs
+
+    def compile_ahead(self) -> None:
+        """Compiling takes less time than measuring."""
 
 
 @dataclass
@@ -70,7 +84,7 @@ class Emission:
         symbols = {name: n for n, name in enumerate(self.program.symbols)}
         self.context = KernelContext(ir.Module("burnish"), self.target, symbols)
         self.memory = Bytes.of(self.program, self.arena.offsets)
-        self.constants = Constants(self.program, pack_constant)
+        self.constants = Constants(self.program, template_of)
         self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
         self.functions: dict[tuple[str, Schedule], ir.Function] = {}
         self.shared_slots: dict[tuple[str, Schedule], frozenset[int]] = {}
@@ -157,23 +171,24 @@ class Emission:
                 self._collect(step.otherwise, calls)
 
     def _call(self, launch: Launch) -> Call:
-        kernel = launch.kernel
-        schedule = self.schedules.get(kernel.key) or schedules(kernel, self.target, self.sizes)[0]
+        kernel, template = launch.kernel, template_of(launch.kernel)
+        schedule = self.schedules.get(kernel.key) or template.schedules(kernel, self.target, self.sizes)[0]
         key = (kernel.key, schedule)
         if key not in self.functions:
             self.functions[key] = self._kernel(kernel, schedule)
             self.shared_slots[key] = frozenset()
-            self.scratch_bytes = max(self.scratch_bytes, scratch_bytes(kernel, schedule))
+            self.scratch_bytes = max(self.scratch_bytes, template.scratch_bytes(kernel, schedule))
         self.shared_slots[key] |= frozenset(range(len(kernel.slots))) - private_slots(launch, self.memory)
         number = len(self.launches)
         kind = type(kernel).__name__
         work = (flops(kernel), bytes_touched(kernel))
         self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work, digest_of(kernel)))
-        return Call(launch, self.functions[key], self.constants.bind(launch, schedule), schedule, number)
+        bindings, is_serial = self.constants.bind(launch, schedule), template.is_serial(schedule)
+        return Call(launch, self.functions[key], bindings, is_serial, number)
 
     def _kernel(self, kernel: Kernel, schedule: Schedule) -> ir.Function:
         name = f"kernel{len(self.functions)}"
-        function: ir.Function = template_of(kernel).emit(self.context, kernel, schedule, name)
+        function = template_of(kernel).emit(self.context, kernel, schedule, name)
         function.attributes.add("noinline")
         if len(function.args) != len(kernel.slots) + 4:
             raise InternalError(

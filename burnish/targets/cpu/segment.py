@@ -14,12 +14,10 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Binding, Branch, Launch, Step
 from burnish.targets.cpu.builder import I8, I64, POINTER, KernelBuilder, KernelContext
 from burnish.targets.cpu.hazards import Access, Bytes, Pending
 from burnish.targets.cpu.team import emit_barrier, emit_time_stamp
-from burnish.targets.cpu.templates import is_serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +27,8 @@ class Call:
     launch: Launch
     function: ir.Function
     bindings: tuple[Binding, ...]
-    schedule: Schedule
+    is_serial: bool  # thread 0 does it
     number: int
-
-    @property
-    def is_serial(self) -> bool:
-        return is_serial(self.schedule)
 
 
 class Segment:

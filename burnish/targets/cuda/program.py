@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from burnish.dims import bounds
 from burnish.errors import UserError
+from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import (
@@ -48,26 +49,52 @@ from burnish.plan.manifest import (
 from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
+from burnish.targets.cuda.compiler.ahead import Ahead
 from burnish.targets.cuda.compiler.compile import Cubin, compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
-from burnish.targets.cuda.templates import emit, pack_constant, schedules
+from burnish.targets.cuda.templates import emit, schedules_of, template_of
 from burnish.targets.steps import place_storages, reference_step
 
 ALIGN_BYTES = 256
 MOST_WORKSPACE = 64 << 20  # bytes of a launch, where there is a choice
 
 
-def emit_program(
-    program: Program, arena: Arena, target: Target, schedules: Mapping[str, Schedule]
-) -> tuple[Variant, dict[str, bytes | memoryview]]:
-    """Cubins, packed constants and steps.
+@dataclass(frozen=True, slots=True)
+class CudaCompiler:
+    """`targets.Compiler` for a GPU."""
 
-    schedules: tactic by kernel key; a kernel without one gets its template's first choice
-    returns: the variant, and its blobs by name (cubin/<sha256>, weights/<sha256>, reference/<sha256>)
-    raises:  E213 for a kernel that its template cannot do; see compiler/compile.py for the compiler's
-    """
-    emission = Emission(program, arena, target, schedules)
-    return emission.variant(), {**emission.blobs, **emission.constants.blobs}
+    target: Target
+
+    @property
+    def abilities(self) -> Abilities:
+        """Tensor cores take halves, the copy engine reads zeros around an image, the reference kernels are far away."""
+        return Abilities(
+            computes_half=True,
+            pads_in_kernel=True,
+            deep_images=True,
+            winograd=False,
+            adds_products=True,
+            spread_rows=False,
+            recurrent=False,
+            host_memory=False,
+        )
+
+    def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
+        return schedules_of(kernel, self.target, sizes)
+
+    def emit_program(
+        self, program: Program, arena: Arena, schedules: Mapping[str, Schedule]
+    ) -> tuple[Variant, dict[str, bytes | memoryview]]:
+        """Blobs: cubin/<sha256>, weights/<sha256>, reference/<sha256>.
+
+        raises: E213 for a kernel that its template cannot do; see compiler/compile.py for the compiler's
+        """
+        emission = Emission(program, arena, self.target, schedules)
+        return emission.variant(), {**emission.blobs, **emission.constants.blobs}
+
+    def compile_ahead(self) -> Ahead:
+        """Compiling takes longer than measuring."""
+        return Ahead(self.target)
 
 
 @dataclass
@@ -81,7 +108,7 @@ class Emission:
     blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.constants = Constants(self.program, pack_constant)
+        self.constants = Constants(self.program, template_of)
         self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
         self.ranges = {name: (low, high) for name, (low, _, high) in self.program.symbols.items()}
         self.launches: list[LaunchSpec] = []
@@ -126,7 +153,7 @@ class Emission:
             return
         alignment = self.alignments[kernel.key]
         tactic = self.tactics.get(kernel.key)
-        candidates = itertools.chain([tactic] if tactic else [], schedules(kernel, self.target, self.sizes))
+        candidates = itertools.chain([tactic] if tactic else [], schedules_of(kernel, self.target, self.sizes))
         emitted = ((s, emit(kernel, s, self.target)) for s in candidates)
         possible = ((s, e) for s, e in emitted if is_possible(e, alignment))
         first = next(possible, None)

@@ -34,8 +34,8 @@ from burnish.plan.manifest import Manifest, SymbolRange
 from burnish.plan.plan import Plan
 from burnish.target import Target
 from burnish.targets.cpu import program as program_module
-from burnish.targets.cpu.program import emit_program
-from burnish.targets.cpu.templates import is_serial, schedules
+from burnish.targets.cpu.program import CpuCompiler
+from burnish.targets.cpu.templates import template_of
 from burnish.targets.steps import tensor_spec
 
 F32 = DType.F32
@@ -137,9 +137,11 @@ def spread_out(program: Program, target: Target) -> dict[str, Schedule]:
     """Tactics that use all threads, however small the work."""
     kernels: dict[str, Kernel] = {s.kernel.key: s.kernel for s in program.steps if isinstance(s, Launch)}
     sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
-    return {
-        key: next(s for s in schedules(kernel, target, sizes) if not is_serial(s)) for key, kernel in kernels.items()
-    }
+    found = {}
+    for key, kernel in kernels.items():
+        template = template_of(kernel)
+        found[key] = next(s for s in template.schedules(kernel, target, sizes) if not template.is_serial(s))
+    return found
 
 
 def worth_waking(spread: bool) -> AbstractContextManager[object]:
@@ -152,7 +154,7 @@ def plan_of(program: Program, targets: Sequence[Target], spread: bool = False, f
     for target in targets:
         with worth_waking(spread):
             tactics = spread_out(program, target) if spread else {}
-            variant, more = emit_program(program, arena_of(program), target, tactics)
+            variant, more = CpuCompiler(target).emit_program(program, arena_of(program), tactics)
         variants.append(variant)
         blobs.update(more)
     symbols = tuple(SymbolRange(n, *limits, from_data=n in from_data) for n, limits in program.symbols.items())

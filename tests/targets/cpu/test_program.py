@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,13 +11,14 @@ from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Fail, Launch
+from burnish.kernels.task import Fail, Launch, Loops
 from burnish.ops.language.expr import Expr, const, unary
 from burnish.plan.manifest import BranchStep, NativeStep, ReferenceStepSpec
 from burnish.runtime import load
 from burnish.target import LEVELS, Target
 from burnish.targets.cpu import program as program_module
-from burnish.targets.cpu.program import emit_program
+from burnish.targets.cpu.program import CpuCompiler
+from burnish.targets.cpu.templates import TEMPLATES
 from tests.targets.cpu.programs import Maker, arena_of, pointwise, spread_out, worth_waking
 from tests.targets.cpu.run_kernel import runnable
 
@@ -136,7 +139,7 @@ def test_equal_constants_are_stored_once():
     m = Maker()
     x, a, b, y = m.input("x"), m.constant(X), m.constant(X.copy()), m.output("y")
     m.pointwise(lambda p, q, r: p + q + r, x, a, b, y)
-    variant, blobs = emit_program(m.program(), arena_of(m.program()), V2, {})
+    variant, blobs = CpuCompiler(V2).emit_program(m.program(), arena_of(m.program()), {})
     assert len([name for name in blobs if name.startswith("weights/")]) == 1
     assert variant.storages[a].blob == variant.storages[b].blob
 
@@ -145,7 +148,8 @@ def test_a_packed_constant_gets_a_storage_of_its_own_and_the_raw_one_goes(monkey
     def pack(kernel: object, schedule: Schedule, slot: int, array: np.ndarray) -> np.ndarray:
         return array * 2 if slot == 1 else array
 
-    monkeypatch.setattr(program_module, "pack_constant", pack)
+    doubling = replace(TEMPLATES[Loops], pack=pack)
+    monkeypatch.setitem(TEMPLATES, Loops, doubling)
     m = Maker()
     x, w, y = m.input("x"), m.constant(X), m.output("y")
     m.pointwise(lambda a, b: a + b, x, w, y)
@@ -225,7 +229,10 @@ def test_two_builds_give_the_same_bytes():
         m = Maker()
         x, w, y = m.input("x"), m.constant(X), m.output("y")
         m.pointwise(lambda a, b: unary("tanh", a) * b, x, w, y)
-        return {name: bytes(blob) for name, blob in emit_program(m.program(), arena_of(m.program()), V2, {})[1].items()}
+        return {
+            name: bytes(blob)
+            for name, blob in CpuCompiler(V2).emit_program(m.program(), arena_of(m.program()), {})[1].items()
+        }
 
     assert build() == build()
 
@@ -241,12 +248,9 @@ def test_launches_say_how_much_work_they_are():
 def test_a_template_with_the_wrong_number_of_parameters_is_our_bug(monkeypatch: pytest.MonkeyPatch):
     m = Maker()
     launch = m.pointwise(double, m.input("x"), m.output("y"))
-    right = program_module.template_of(launch.kernel)
-
-    class Wrong:
-        emit = staticmethod(lambda c, k, s, name: right.emit(c, _without_input(launch), s, name))
-
-    monkeypatch.setattr(program_module, "template_of", lambda kernel: Wrong)
+    right = TEMPLATES[Loops]
+    wrong = replace(right, emit=lambda c, k, s, name: right.emit(c, _without_input(launch), s, name))
+    monkeypatch.setitem(TEMPLATES, Loops, wrong)
     with pytest.raises(program_module.InternalError, match="E310"):
         m.plan()
 

@@ -1,24 +1,28 @@
-"""templates.py: every kind of kernel has its template, and every template the functions that program.py calls."""
+"""templates.py: every kind of kernel has its template; serial schedules are known."""
 
 from __future__ import annotations
 
-import inspect
+from typing import get_args
 
 import pytest
 
 from burnish.kernels.schedule import Schedule
-from burnish.targets.cpu import templates
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask
+from burnish.targets.cpu.templates import TEMPLATES
 
 
-@pytest.mark.parametrize("kind", templates._MODULES)
-def test_every_kind_of_kernel_has_a_template(kind: type):
-    module = templates.template_of(object.__new__(kind))
-    assert list(inspect.signature(module.schedules).parameters)[:2] == ["kernel", "target"]
-    assert list(inspect.signature(module.emit).parameters)[:4] == ["context", "kernel", "schedule", "name"]
+def test_every_kind_of_kernel_has_a_template():
+    assert set(TEMPLATES) == set(get_args(Kernel))
+    assert all(kind is template.kernel for kind, template in TEMPLATES.items())
 
 
-def test_serial_tactics_are_known_by_their_option():
-    assert templates.is_serial(Schedule.of("loops", split="serial"))
-    assert templates.is_serial(Schedule.of("contraction", serial=True))
-    assert not templates.is_serial(Schedule.of("contraction", serial=False))
-    assert not templates.is_serial(Schedule.of("loops", split="units"))
+@pytest.mark.parametrize("kind, name", [(Loops, "loops"), (RecurrentTask, "recurrent")])
+def test_a_schedule_that_is_not_split_is_serial(kind: type[Kernel], name: str):
+    assert TEMPLATES[kind].is_serial(Schedule.of(name, split="serial"))
+    assert not TEMPLATES[kind].is_serial(Schedule.of(name, split="units"))
+
+
+@pytest.mark.parametrize("kind, name", [(Contraction, "contraction"), (AttentionTask, "attention")])
+def test_a_schedule_may_say_that_it_is_serial(kind: type[Kernel], name: str):
+    assert TEMPLATES[kind].is_serial(Schedule.of(name, serial=True))
+    assert not TEMPLATES[kind].is_serial(Schedule.of(name, serial=False))

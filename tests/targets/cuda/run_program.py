@@ -11,7 +11,7 @@ from burnish.dims import evaluate
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Launch, Loops
 from burnish.target import Target, parse_target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.targets.cuda.loops import template as loops
 from tests.lower.run_program import Run
 from tests.targets.cuda.interpret import interpret
@@ -60,7 +60,7 @@ def run_model(
     **analysis: object,
 ) -> tuple[dict[str, np.ndarray], int]:
     """The outputs, and how many Loops kernels made them; dynamic dims by the inputs' shapes."""
-    found = analyze(model, abilities=backend(target).abilities(target), **analysis)
+    found = analyze(model, abilities=compiler_of(target).abilities, **analysis)
     symbols = {name: opt for name, (_, opt, _) in found.program.symbols.items()}
     for ref in found.program.inputs:
         symbols |= {str(n): size for n, size in zip(ref.shape, inputs[ref.name].shape) if str(n) in symbols}

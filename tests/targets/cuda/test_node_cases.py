@@ -13,7 +13,7 @@ import pytest
 
 from burnish.building.analyze import analyze
 from burnish.kernels.task import AttentionTask, Loops, RecurrentTask, each_launch
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from tests.targets.cuda.run_program import HOPPER, run_model
 from tests.test_node_cases import OTHERWISE, _array, _collect
 
@@ -43,7 +43,7 @@ def test_interpreted_loops_give_onnx_expected_output(case):
     inputs, expected = ([_array(v) for v in values] for values in case.data_sets[0])
     feeds = dict(zip((v.name for v in case.model.graph.input), inputs))
     shapes = {name: array.shape for name, array in feeds.items()}
-    program = analyze(case.model, shapes=shapes, abilities=backend(HOPPER).abilities(HOPPER)).program
+    program = analyze(case.model, shapes=shapes, abilities=compiler_of(HOPPER).abilities).program
     kinds = {type(x.kernel) for x in each_launch(program.steps)}
     if (
         Loops not in kinds

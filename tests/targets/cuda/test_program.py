@@ -11,7 +11,7 @@ from burnish.kernels.arena import Arena
 from burnish.kernels.task import AttentionTask, Binding, Launch, Program, Slot, Storage
 from burnish.plan.manifest import PointerArgument
 from burnish.target import parse_target
-from burnish.targets.cuda.program import MOST_WORKSPACE, Workspaces, emit_program
+from burnish.targets.cuda.program import MOST_WORKSPACE, CudaCompiler, Workspaces
 from burnish.targets.cuda.source import Source, Workspace
 from tests.targets.cuda.contraction_tasks import matmul
 
@@ -23,7 +23,7 @@ def test_a_kernel_that_no_schedule_fits_is_refused_by_name():
     storages = tuple(Storage(n, "output" if n == 3 else "input", 8192) for n in range(4))
     program = Program({}, (), (), storages, {}, (launch,))
     with pytest.raises(UserError) as caught:
-        emit_program(program, Arena({}, 0, 0), parse_target("cuda:sm_90a"), {})
+        CudaCompiler(parse_target("cuda:sm_90a")).emit_program(program, Arena({}, 0, 0), {})
     assert caught.value.code == "E213"
     assert "AttentionTask has no kernel for cuda:sm_90a" in caught.value.what
     assert "/middle/Softmax" in caught.value.where
@@ -50,7 +50,7 @@ def test_a_sum_is_not_split_where_the_largest_sizes_would_take_much_workspace():
     for most in (1, 1000):
         launch = Launch(kernel, bindings, (2,), "product", ("/product",))
         program = Program({"n": (1, 1, most)}, (), (), storages, {}, (launch,))
-        variant, _ = emit_program(program, Arena({}, 0, 0), parse_target("cuda:sm_90a"), {})
+        variant, _ = CudaCompiler(parse_target("cuda:sm_90a")).emit_program(program, Arena({}, 0, 0), {})
         splits[most] = "split=1 " not in variant.launches[0].tactic
         assert variant.arena_bytes < 2 * MOST_WORKSPACE
     assert splits == {1: True, 1000: False}

@@ -13,9 +13,9 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Branch, Kernel, Launch, Program, Step
 from burnish.precision.precision import parse_precision
 from burnish.target import Target
-from burnish.targets import backend
+from burnish.targets import compiler_of
 from burnish.targets.constants import Constants
-from burnish.targets.cuda.templates import emit, pack_constant, schedules
+from burnish.targets.cuda.templates import emit, schedules_of, template_of
 from tests.targets.cuda.interpret import interpret
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +41,7 @@ def run_model(
     """Outputs by name. options: `profile` of `analyze`; without one, the shapes are those of the feeds."""
     if "profile" not in options:
         options["shapes"] = {name: array.shape for name, array in feeds.items()}
-    abilities = backend(target).abilities(target)
+    abilities = compiler_of(target).abilities
     found = analyze(model, abilities=abilities, precision=parse_precision(precision, None), **options)
     assert found.fallbacks == ()
     return run_program(found.program, feeds, target, choose)
@@ -62,7 +62,7 @@ def run_program(program: Program, feeds: Mapping[str, Array], target: Target, ch
     }
     for spec in program.inputs:
         memory[spec.storage] = np.ascontiguousarray(feeds[spec.name]).reshape(-1).view(np.uint8).copy()
-    constants = Constants(program, pack_constant)
+    constants = Constants(program, template_of)
     usual = {name: opt for name, (_, opt, _) in program.symbols.items()}
 
     def run(steps: Sequence[Step]) -> None:
@@ -73,7 +73,7 @@ def run_program(program: Program, feeds: Mapping[str, Array], target: Target, ch
                 run(step.then if memory[step.condition.storage][0] else step.otherwise)
                 continue
             assert isinstance(step, Launch), step
-            schedule = choose(step.kernel, schedules(step.kernel, target, usual))
+            schedule = choose(step.kernel, schedules_of(step.kernel, target, usual))
             bindings = constants.bind(step, schedule)
             provide()
             slots = step.kernel.slots

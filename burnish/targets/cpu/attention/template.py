@@ -25,6 +25,7 @@ from burnish.targets.cpu.attention.frame import accumulator, scratch_layout
 from burnish.targets.cpu.attention.write import AttentionWriter
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction.cost import expected, rows_at_most
+from burnish.targets.cpu.cpu_template import CpuTemplate
 
 _SERIAL_CYCLES = 8_000
 _KEYS_AT_ONCE = 256
@@ -90,3 +91,13 @@ def _unit(heads: int, tiles: int) -> int:
     while heads * units < 8 and units < tiles:
         units += 1
     return min(16, -(-tiles // units))
+
+
+ATTENTION = CpuTemplate(
+    kernel=AttentionTask,
+    schedules=schedules,
+    legal=legal,
+    emit=emit,
+    is_serial=lambda schedule: bool(schedule["serial"]),
+    scratch_bytes=scratch_bytes,
+)

@@ -31,6 +31,7 @@ from burnish.targets.cpu.contraction.pack import pack
 from burnish.targets.cpu.contraction.tile_rows import register_lanes, rows_of
 from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
 from burnish.targets.cpu.contraction.write import TileWriter
+from burnish.targets.cpu.cpu_template import CpuTemplate
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
 _CANDIDATES = 12
@@ -188,4 +189,12 @@ def _unroll(shape: Shape, tiling: Tiling) -> int:
     return 1 << (limit.bit_length() - 1)
 
 
-__all__ = ["emit", "legal", "pack", "schedules", "scratch_bytes"]
+CONTRACTION = CpuTemplate(
+    kernel=Contraction,
+    schedules=schedules,
+    legal=legal,
+    emit=emit,
+    is_serial=lambda schedule: bool(schedule["serial"]),
+    pack=pack,
+    scratch_bytes=scratch_bytes,
+)

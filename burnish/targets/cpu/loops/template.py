@@ -22,6 +22,7 @@ from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
+from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.expressions.reductions import tail_mask
 from burnish.targets.cpu.expressions.values import Values
 from burnish.targets.cpu.loops import schedules as loops_schedule
@@ -145,3 +146,12 @@ class _Nest:
         for scope, values in zip(scopes, results):
             for store, value in zip(self.kernel.stores, values):
                 scope.store(store, value)
+
+
+LOOPS = CpuTemplate(
+    kernel=Loops,
+    schedules=schedules,
+    legal=legal,
+    emit=emit,
+    is_serial=lambda schedule: schedule["split"] == "serial",
+)

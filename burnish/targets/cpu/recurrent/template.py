@@ -24,6 +24,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import RecurrentTask
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
+from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.recurrent.copy import copy_packed
 from burnish.targets.cpu.recurrent.layout import GATES, layout, pack_weight, slot_numbers
 from burnish.targets.cpu.recurrent.steps import Sequences
@@ -119,3 +120,14 @@ def _pack_now(b: KernelBuilder, kernel: RecurrentTask, schedule: Schedule) -> li
         copy_packed(b, kernel.slots[slot], b.slots[slot], found[-1], shape, depth)
         place += shape.directions * shape.packed_elements(depth) * size
     return found
+
+
+RECURRENT = CpuTemplate(
+    kernel=RecurrentTask,
+    schedules=schedules,
+    legal=legal,
+    emit=emit,
+    is_serial=lambda schedule: schedule["split"] == "serial",
+    pack=pack,
+    scratch_bytes=scratch_bytes,
+)

@@ -31,9 +31,8 @@ from burnish.targets.cuda.attention.cost import estimate, registers, shared_byte
 from burnish.targets.cuda.attention.kernel import Attention, dense_strides
 from burnish.targets.cuda.attention.write import write
 from burnish.targets.cuda.chips import chip_of
+from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.source import Source
-
-__all__ = ["emit", "legal", "schedules"]
 
 _DTYPES = (DType.F16, DType.BF16, DType.F32, DType.F64)
 _LARGEST_HEAD = 256
@@ -123,3 +122,6 @@ def _has_whole_strides(slot: Slot) -> bool:
     strides = dense_strides(slot)[:3]
     is_positive = all(s > 0 for s in strides if isinstance(s, int))
     return slot.aligned == 16 and slot.strides[3] == 1 and is_positive and all(divisor(s) % each == 0 for s in strides)
+
+
+ATTENTION = CudaTemplate(kernel=AttentionTask, schedules=schedules, legal=legal, emit=emit)

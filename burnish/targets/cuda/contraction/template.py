@@ -26,9 +26,8 @@ from burnish.targets.cuda.contraction.cost import CostModel
 from burnish.targets.cuda.contraction.pack import pack
 from burnish.targets.cuda.contraction.tile import TEMPLATE, Tile, tile_of
 from burnish.targets.cuda.contraction.write import write_source
+from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.source import Source
-
-__all__ = ["emit", "legal", "pack", "schedules"]
 
 KEPT = 32  # schedules worth measuring
 KIND_WAITS, TWIN_WAITS = 0.03, 0.08  # of its time, for each better one of a kind, and for each that is almost the same
@@ -64,3 +63,6 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
 def emit(kernel: Contraction, schedule: Schedule, target: Target) -> Source:
     """The kernel under a schedule: equal arguments give equal text."""
     return write_source(kernel, tile_of(schedule), target)
+
+
+CONTRACTION = CudaTemplate(kernel=Contraction, schedules=schedules, legal=legal, emit=emit, pack=pack)

@@ -25,6 +25,7 @@ from burnish.targets.cuda.loops.variety import varied
 WHOLE_ROW = 16384  # elements that one program keeps in registers
 SMALLEST = 128  # elements of a tile, if there are as many
 LONG = 48  # elements side by side that fill a block well
+MOST_WARPS = 16
 KEPT = 48  # the best of the cost model
 
 
@@ -43,6 +44,17 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Sche
                 found[schedule] = cost.microseconds(schedule)
     best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
     return varied([s for s, _ in best[:KEPT]], {("columns", "across", "down"): 4, ("rows", "block"): 2, ("warps",): 3})
+
+
+def is_possible(kernel: Loops, schedule: Schedule) -> bool:
+    """Can an arranged kernel be written so, whatever its sizes are?"""
+    columns, across, rows, block, repeat, warps = (
+        schedule.integer(n) for n in ("columns", "across", "rows", "block", "repeat", "warps")
+    )
+    repeats = _repeats(kernel) if columns == 1 and across == -1 else [1]
+    are_powers = all(n >= 1 and n & (n - 1) == 0 for n in (rows, block, warps))
+    fits = are_powers and rows * block <= WHOLE_ROW and warps <= MOST_WARPS
+    return fits and repeat in repeats and (columns, across, bool(schedule["down"])) in _layouts(kernel)
 
 
 def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
@@ -106,4 +118,9 @@ def _powers(low: int, high: int) -> list[int]:
 
 def _warps(elements: int) -> list[int]:
     """Between 1 and 64 elements a thread."""
-    return [w for w in (1, 2, 4, 8, 16) if w == 1 or elements // (32 * w) >= 1 if elements // (32 * w) <= 64] or [16]
+    found = []
+    for warps in (1, 2, 4, 8, MOST_WARPS):
+        each = elements // (32 * warps)
+        if each <= 64 and (each >= 1 or warps == 1):
+            found.append(warps)
+    return found or [MOST_WARPS]

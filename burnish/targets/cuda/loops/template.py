@@ -19,6 +19,7 @@ from itertools import zip_longest
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops
 from burnish.target import Target
+from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.loops import schedules as loops_schedule
 from burnish.targets.cuda.loops.arrange import arranged, repeated
 from burnish.targets.cuda.loops.window import schedules as loops_window_schedule
@@ -44,6 +45,16 @@ def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[S
     return first + [s for pair in zip_longest(found[: len(patches)], rest) for s in pair if s is not None]
 
 
+def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
+    """Can this kernel be written with this schedule?"""
+    del target
+    kernel = arranged(kernel)
+    if schedule.template == "window":
+        windows = windows_of(kernel)
+        return windows is not None and loops_window_schedule.is_possible(windows, schedule)
+    return schedule.template == "loops" and loops_schedule.is_possible(kernel, schedule)
+
+
 def emit(kernel: Loops, schedule: Schedule, target: Target) -> Source:
     """The kernel's source."""
     kernel = arranged(kernel)
@@ -52,3 +63,6 @@ def emit(kernel: Loops, schedule: Schedule, target: Target) -> Source:
         assert windows is not None
         return loops_window_emit.source_of(kernel, windows, schedule, target)
     return source_of(repeated(kernel, schedule.integer("repeat")), schedule, target)
+
+
+LOOPS = CudaTemplate(kernel=Loops, schedules=schedules, legal=legal, emit=emit)

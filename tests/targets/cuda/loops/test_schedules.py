@@ -127,3 +127,15 @@ def test_every_schedule_compiles(name):
     tasks = [(loops.emit(kernel, s, HOPPER), HOPPER) for s in loops.schedules(kernel, HOPPER, {})]
     for found in try_sources(tasks):
         assert isinstance(found, Cubin), str(found)
+
+
+@pytest.mark.parametrize("kernel", [layer_norm(64, 768), softmax(32, 50), depthwise(8, 14, 14, 32, 3)[0]], ids=str)
+def test_what_is_offered_is_legal_and_what_no_tile_can_be_is_not(kernel: Loops):
+    offered = loops.schedules(kernel, HOPPER, {})
+    assert all(loops.legal(kernel, s, HOPPER) for s in offered)
+    for schedule in offered[:10]:
+        wrong = [{"rows": 3}, {"warps": 32}, {"warps": 0}, {"block": 1 << 15}, {"columns": 9}, {"repeat": 3}]
+        for change in wrong:
+            changed = Schedule.of("loops", **(dict(schedule.options) | change))
+            assert not loops.legal(kernel, changed, HOPPER), changed
+    assert not loops.legal(kernel, Schedule.of("contraction", form="load"), HOPPER)

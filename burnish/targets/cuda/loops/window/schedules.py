@@ -104,6 +104,16 @@ def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, 
     return varied(kept, {("down", "across"): 2, ("warps",): 3, ("ahead",): 4})[:KEPT]
 
 
+def is_possible(windows: Windows, schedule: Schedule) -> bool:
+    """Can the kernel of these windows be written so, whatever its sizes are?"""
+    down, across, rows, block, warps, ahead, registers = (
+        schedule.integer(n) for n in ("down", "across", "rows", "block", "warps", "ahead", "registers")
+    )
+    patch = next((p for p in _patches(windows) if (p.down, p.across) == (down, across)), None)
+    tiles = _tiles(windows, 1)  # narrow elements have the most
+    return patch is not None and (rows, block, warps) in tiles and 0 <= ahead < patch.rows and 0 <= registers <= 255
+
+
 def _patches(windows: Windows) -> Iterator[_Patch]:
     taps = sum(w.taps for w in windows.found)
     for down, across in indexes(_sizes(windows, windows.down), _sizes(windows, windows.across)):

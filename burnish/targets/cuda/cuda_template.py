@@ -1,0 +1,18 @@
+"""What a template for GPUs has besides what every template has: Triton source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from burnish.kernels.schedule import Schedule
+from burnish.target import Target
+from burnish.targets.cuda.source import Source
+from burnish.targets.template import K, Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CudaTemplate(Template[K]):
+    """emit: the kernel's source, its parameters and its grid. Equal arguments give equal text."""
+
+    emit: Callable[[K, Schedule, Target], Source]

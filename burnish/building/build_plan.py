@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from burnish.building.analyze import Analysis, Explain, Progress, Stages, analyze, graph_bytes
-from burnish.devices.resolve import resolve_target
+from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
@@ -58,7 +58,7 @@ def build(
     """
     stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
     tuner = Tuner.of(stages.explain, progress, **tuning)
-    targets = list(dict.fromkeys(resolve_target(t, wanted.extensions) for t in _names(target)))
+    targets = list(dict.fromkeys(target_by_name(t, wanted.extensions) for t in _names(target)))
     analyses: dict[Abilities, Analysis] = {}
     variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
     for each in targets:

@@ -13,7 +13,7 @@ from burnish import plan as plans
 from burnish.devices import Device
 from burnish.devices.cpu.processor import core_count
 from burnish.devices.cpu.threads import MAX_THREADS
-from burnish.devices.find import find_devices
+from burnish.devices.this_machine import devices_by_name
 from burnish.plan.manifest import Manifest, TensorSpec, Variant
 from burnish.plan.plan import Plan
 from burnish.runtime.context import Context, closed
@@ -43,7 +43,7 @@ def load(
     plan = source if isinstance(source, Plan) else plans.read(source)
     threads = threads or settings().threads or min(core_count(), MAX_THREADS)
     kinds = {v.target.partition(":")[0] for v in plan.manifest.variants}
-    devices, absent = find_devices(device, kinds) if device is None or isinstance(device, str) else ([device], {})
+    devices, absent = devices_by_name(device, kinds) if device is None or isinstance(device, str) else ([device], {})
     variant, chosen = choose_variant(plan.manifest, devices, absent)
     return Engine(plan, variant, chosen, threads, contexts or chosen.callers(threads))
 

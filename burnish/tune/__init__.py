@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from burnish.devices.hardware import device_name
 from burnish.tune.cache import Conflict, TimingCache
 from burnish.tune.entry import Entry, Key
 from burnish.tune.look_up import Choice, choose
@@ -13,5 +12,5 @@ from burnish.tune.tuning import Tuner, TuningOptions
 
 __all__ = [
     "Choice", "Conflict", "Entry", "Key", "Search", "Task", "Timing", "TimingCache", "Tuner", "TuningOptions", "choose",
-    "device_name", "make_measure", "tasks_of", "tune",
+    "make_measure", "tasks_of", "tune",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from burnish.devices.hardware import device_name, find_device
+from burnish.devices.this_machine import device_for, label
 from burnish.errors import UserError
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Program
@@ -101,13 +101,13 @@ class Tuner:
     def _choose(self, program: Program, target: Target) -> Choice:
         if self.locked or not self.level:
             return choose(program, target, self.cache, device=self.tuned_for, locked=self.locked)
-        here = self.device or device_name(target)
+        here = self.device or label(target)
         if here is None or (self.tuned_for and self.tuned_for != here):
             found = choose(program, target, self.cache, device=self.tuned_for)
             if found.missing:
                 found.notes.append(f"{target}: nothing was measured: this machine is no {self.tuned_for or target}")
             return found
-        measure = self.measure(target) if self.measure else make_measure(find_device(target), explain=self.explain)
+        measure = self.measure(target) if self.measure else make_measure(device_for(target), explain=self.explain)
         deadline = self._start() + self.budget_s
         search = Search(measure, self.level, deadline, self.clock, self.explain, self.progress, self._keep)
         try:

@@ -1,4 +1,4 @@
-"""variants.py, devices/find.py: which code runs, and on which device."""
+"""variants.py: which code runs, and on which device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from burnish.devices import find
 from burnish.devices.cpu.device import Cpu
 from burnish.devices.null.processor import null_cuda
 from burnish.errors import EnvironmentProblem, UserError
@@ -14,7 +13,7 @@ from burnish.plan import Plan
 from burnish.plan.manifest import Manifest
 from burnish.runtime import load
 from burnish.runtime.variants import choose_variant
-from tests.devices.cuda.plans import in_numpy, small_plan
+from tests.devices.cuda.plans import small_plan
 from tests.targets.cpu.programs import Maker
 
 
@@ -79,20 +78,3 @@ def test_without_a_gpu_a_plan_for_gpus_says_what_is_missing():
 def test_a_device_that_does_not_exist_is_refused(name: str):
     with pytest.raises(UserError, match="E516"):
         load(small_plan(), device=name)
-
-
-def test_a_plan_for_cpus_never_asks_for_gpus(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(find, "_gpus", None)
-    assert [d.name for d in find.find_devices(None, {"cpu"})[0]] == ["cpu"]
-    assert [d.name for d in find.find_devices("cpu", {"cuda"})[0]] == ["cpu"]
-
-
-def test_gpus_come_before_the_cpu_and_can_be_named(monkeypatch: pytest.MonkeyPatch):
-    from burnish.devices import cuda
-
-    monkeypatch.setattr(cuda, "count_gpus", lambda: 2)
-    monkeypatch.setattr(cuda, "Cuda", lambda n: null_cuda(number=n, on_launch=in_numpy)[0])
-    assert [d.name for d in find.find_devices(None, {"cuda"})[0]] == ["cuda:0", "cuda:1", "cpu"]
-    assert [d.name for d in find.find_devices("cuda", set())[0]] == ["cuda:0", "cuda:1"]
-    assert load(small_plan(), device="cuda:1").device.name == "cuda:1"
-    assert load(small_plan()).device.name == "cuda:0"

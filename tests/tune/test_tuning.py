@@ -11,11 +11,8 @@ from pathlib import Path
 import pytest
 
 import burnish
-from burnish.devices import hardware
-from burnish.devices.cuda.probe import Gpu, GpuReport
 from burnish.errors import UserError
 from burnish.plan import Plan
-from burnish.target import parse_target
 from burnish.tune import TimingCache, Tuner
 from burnish.tune.entry import Entry
 from burnish.tune.trial import Trial
@@ -68,7 +65,7 @@ def test_a_build_with_a_device_that_finds_all_in_the_cache_gives_the_same_bytes_
 ) -> None:
     path = tmp_path / "x.cache"
     tuner(path).choose(program(), V3)
-    monkeypatch.setattr("burnish.tune.tuning.device_name", lambda target: HERE)
+    monkeypatch.setattr("burnish.tune.tuning.label", lambda target: HERE)
     content = path.read_bytes()
     assert build(timing_cache=path, opt_level=3).to_bytes() == build(timing_cache=path).to_bytes()
     assert path.read_bytes() == content
@@ -99,7 +96,7 @@ def test_levels_and_budgets_that_are_none_are_refused(options: dict[str, object]
 def test_a_build_on_a_machine_without_the_device_says_that_nothing_was_measured(
     options: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("burnish.tune.tuning.device_name", lambda target: HERE if options else None)
+    monkeypatch.setattr("burnish.tune.tuning.label", lambda target: HERE if options else None)
     notes: list[str] = []
     assert Tuner.of(notes.append, opt_level=3, **options).choose(program(), V3) == {}
     assert notes == [f"{V3}: nothing was measured: this machine is no {options.get('tuned_for', V3)}"]
@@ -169,19 +166,3 @@ def test_a_cache_object_grows_in_place() -> None:
     made.measure, made.device = last_is_best, HERE
     made.choose(program(), V3)
     assert len(cache) > 0
-
-
-def test_a_device_is_named_by_its_model_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "processor_name", lambda: "AMD EPYC 9B14")
-    monkeypatch.setattr(hardware, "supports", lambda target: [])
-    monkeypatch.setattr(hardware, "core_count", lambda: 4)
-    assert hardware.device_name(V3) == "AMD EPYC 9B14, 4 threads"
-    monkeypatch.setattr(hardware, "supports", lambda target: ["avx2"])
-    assert hardware.device_name(V3) is None
-
-
-def test_a_gpu_that_runs_the_target_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = Gpu(0, "NVIDIA H200", (9, 0), 132, 1, 1, ("cuda:sm_90a", "cuda:sm_89"))
-    monkeypatch.setattr(hardware, "find_gpus", lambda: GpuReport((gpu,)))
-    assert hardware.device_name(parse_target("cuda:sm_90a")) == "NVIDIA H200, 132 multiprocessors"
-    assert hardware.device_name(parse_target("cuda:sm_120")) is None

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from burnish.devices import resolve
 from burnish.devices.cpu import processor as machine
 from burnish.errors import EnvironmentProblem
 from burnish.target import LEVELS, Target
@@ -26,20 +25,6 @@ def test_extensions_are_found(monkeypatch: pytest.MonkeyPatch):
     wanted = Target("cpu", "x86-64-v4", ("bf16", "vnni"))
     given_flags(monkeypatch, *wanted.needed_flags)
     assert machine.best_target() == wanted
-
-
-@pytest.mark.parametrize(("vendor", "wanted"), [("AuthenticAMD", ("bf16",)), ("GenuineIntel", ())])
-def test_cpu_takes_the_extensions_that_are_wanted_and_pay(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vendor: str, wanted: tuple[str, ...]
-):
-    given_flags(monkeypatch, *Target("cpu", "x86-64-v4", ("bf16", "vnni")).needed_flags)
-    file = tmp_path / "cpuinfo"
-    file.write_text(f"vendor_id\t: {vendor}\n")
-    assert machine.pays("vnni", str(file)) and machine.pays("bf16", str(tmp_path / "absent"))
-    monkeypatch.setattr(resolve, "pays", lambda extension: machine.pays(extension, str(file)))
-    assert resolve.resolve_target("cpu", ("bf16",)) == Target("cpu", "x86-64-v4", wanted)
-    assert resolve.resolve_target("cpu") == Target("cpu", "x86-64-v4")
-    assert resolve.resolve_target("cpu:x86-64-v4+bf16") == Target("cpu", "x86-64-v4", ("bf16",))
 
 
 def test_what_is_missing_is_listed(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,88 @@
+"""What this machine has: devices by name, the targets they run, the device for a target, and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from burnish.devices import Device
+from burnish.devices.cpu.device import Cpu
+from burnish.devices.cpu.processor import best_target, core_count, pays, processor_name, supports
+from burnish.devices.cuda.probe import Gpu, find_gpus
+from burnish.errors import BurnishError, UserError
+from burnish.settings import settings
+from burnish.target import Target, parse_target
+
+
+def devices_by_name(name: str | None, kinds: Iterable[str]) -> tuple[list[Device], dict[str, str]]:
+    """The devices to choose from, the best first, and the kinds that are not there, with the reason.
+
+    name:   cpu, cuda (all GPUs), cuda:N; None: whatever there is of these kinds; the driver is asked only for cuda
+    raises: E516 for another name; E833 .. E836 if a GPU was asked for and cannot be had
+    """
+    if name == "cpu":
+        return [Cpu()], {}
+    if name is not None:
+        return list(_gpus(name)), {}
+    if "cuda" not in kinds:
+        return [Cpu()], {}
+    try:
+        return [*_gpus("cuda"), Cpu()], {}
+    except BurnishError as problem:
+        return [Cpu()], {"cuda": problem.what}
+
+
+def target_by_name(text: str, extensions: tuple[str, ...] = ()) -> Target:
+    """`cpu` is this processor's level, `cuda` the first GPU's architecture; other targets say it themselves.
+
+    extensions: those that are wanted; `cpu` comes with the ones that this processor has and that make it faster
+    raises:     E301; for `cuda` what stands in the way of using a GPU (E502 ..)
+    """
+    if text == "cpu":
+        best = best_target()
+        return replace(best, extensions=tuple(e for e in best.extensions if e in extensions and pays(e)))
+    if text == "cuda":
+        from burnish.devices.cuda import Cuda
+
+        return Cuda().target
+    return parse_target(text)
+
+
+def device_for(target: Target) -> Device:
+    """The device of this machine that runs the target. E833 .. E836 if a GPU cannot be had."""
+    if target.kind == "cpu":
+        return Cpu()
+    from burnish.devices.cuda import Cuda
+
+    gpu = _gpu_for(target)
+    return Cuda(gpu.number if gpu else 0)
+
+
+def label(target: Target) -> str | None:
+    """How timing caches name that device: by its model and size, never by a host. None if the target cannot run here.
+
+    As in "NVIDIA H200, 132 multiprocessors".
+    """
+    if target.kind == "cpu":
+        threads = settings().threads or core_count()
+        return None if supports(target) else f"{processor_name()}, {threads} threads"
+    gpu = _gpu_for(target)
+    return f"{gpu.name}, {gpu.multiprocessors} multiprocessors" if gpu else None
+
+
+def _gpus(name: str) -> list[Device]:
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or not (number.isdecimal() or name == "cuda"):
+        raise UserError(
+            "E516",
+            f"unknown device '{name}'",
+            why="devices are cpu, cuda, and cuda:N for one of several GPUs",
+            hint='device="cuda:0", or none: the best that the plan has code for',
+        )
+    from burnish.devices.cuda import Cuda, count_gpus
+
+    return [Cuda(int(number))] if number else [Cuda(n) for n in range(count_gpus())]
+
+
+def _gpu_for(target: Target) -> Gpu | None:
+    return next((gpu for gpu in find_gpus().gpus if str(target) in gpu.runs), None)

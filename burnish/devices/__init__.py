@@ -16,7 +16,7 @@ from burnish.plan.manifest import KernelStep, NativeStep, TensorSpec, Variant
 from burnish.plan.plan import Plan
 from burnish.target import Target
 
-__all__ = ["Device", "Installed", "Launches", "Memory", "Session", "Stopwatch", "Team"]
+__all__ = ["Call", "Clock", "DataRun", "Device", "Installed", "Launches", "Memory", "Session", "Stopwatch", "Team"]
 
 Array = Any  # numpy.ndarray, or devices.array.DeviceArray where the session says so
 Launches = tuple[NativeStep | KernelStep, ...]
@@ -52,8 +52,8 @@ class Stopwatch(Protocol):
         """[run, launch]"""
 
 
-class Session(Protocol):
-    """One caller's memory and queue of work; storages go by the variant's numbers.
+class Call(Protocol):
+    """What a call asks of a session; storages go by the variant's numbers.
 
     A call is: bind (if its shapes are new), feed, place for each output, launch (and what stands between launches),
     then finish; or deliver, and later wait.
@@ -92,7 +92,9 @@ class Session(Protocol):
     def join(self, stream: int, mark: object) -> None:
         """Make a stream of the caller's wait for the mark."""
 
-    # between launches
+
+class DataRun(Protocol):
+    """What stands between the launches of a run in which data decides sizes or steps."""
 
     def begin(self) -> None:
         """A run with more than launches begins: dynamic storages are without memory."""
@@ -117,7 +119,9 @@ class Session(Protocol):
     ) -> Array:
         """What the storage holds at the end of the run, in the caller's array or one that the caller may keep."""
 
-    # measuring
+
+class Clock(Protocol):
+    """What measuring asks of a session."""
 
     def watch(self) -> Stopwatch:
         """From now on the launches are timed, until `unwatch`."""
@@ -126,6 +130,10 @@ class Session(Protocol):
 
     def time(self, steps: Launches, repeats: int) -> list[float]:
         """Milliseconds of each of `repeats` runs of these launches on what memory holds, back to back."""
+
+
+class Session(Call, DataRun, Clock, Protocol):
+    """One caller's memory and queue of work."""
 
     def close(self) -> None:
         """Let go of memory and threads. Closing twice is harmless."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from burnish.devices import Session
+from burnish.devices import Call
 
 
 class Pending:
     """Work under way. It keeps the inputs alive until the work is done."""
 
-    def __init__(self, session: Session, results: dict[str, Any], inputs: object, lock: threading.Lock) -> None:
+    def __init__(self, session: Call, results: dict[str, Any], inputs: object, lock: threading.Lock) -> None:
         self._session, self._results, self._inputs, self._lock = session, results, inputs, lock
         self._mark = session.mark()
         self._is_done = False

@@ -50,7 +50,8 @@ from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
 from burnish.targets.cuda.compiler.ahead import Ahead
-from burnish.targets.cuda.compiler.compile import Cubin, compile_sources
+from burnish.targets.cuda.compiler.compile import Cubin
+from burnish.targets.cuda.compiler.pool import compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 from burnish.targets.cuda.templates import emit, schedules_of, template_of
 from burnish.targets.steps import place_storages, reference_step

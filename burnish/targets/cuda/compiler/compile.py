@@ -14,7 +14,7 @@ import linecache
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,33 +49,6 @@ class Cubin:
     shared_bytes: int
     maps: tuple[tuple[tuple[int, ...], int], ...] = ()
     trailing_pointers: int = 0
-
-
-def compile_sources(
-    sources: Sequence[tuple[Source, Target]], progress: Callable[[int, int], None] | None = None
-) -> list[Cubin]:
-    """A cubin for each source, in their order; equal ones are compiled once, many of them in parallel.
-
-    progress: called with (done, all) after each
-    cost:     0.2 to 0.6 s of a core a kernel
-    raises:   E840 if triton is not installed; E920 for a source that does not compile, E921 if the compiler itself dies
-    """
-    found = try_sources(sources, progress)
-    for answer in found:
-        if isinstance(answer, BurnishError):
-            raise answer
-    return [answer for answer in found if isinstance(answer, Cubin)]
-
-
-def try_sources(
-    sources: Sequence[tuple[Source, Target]], progress: Callable[[int, int], None] | None = None
-) -> list[Cubin | BurnishError]:
-    """As `compile_sources`, with the error in place of a cubin that cannot be had (E920, E921)."""
-    from burnish.targets.cuda.compiler.pool import compile_distinct
-
-    distinct = list(dict.fromkeys(sources))
-    answers = dict(zip(distinct, compile_distinct(distinct, progress)))
-    return [answers[s] for s in sources]
 
 
 def compile_one(source: Source, target: Target) -> Cubin:

@@ -16,7 +16,7 @@ from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import ARCHITECTURES, parse_target
 from burnish.targets.cuda.attention.kernel import Piece, pieces_of
 from burnish.targets.cuda.attention.template import emit, legal, schedules
-from burnish.targets.cuda.compiler.compile import compile_sources
+from burnish.targets.cuda.compiler.pool import compile_sources
 from burnish.targets.cuda.source import Pointer, TensorMap, Workspace
 from tests.targets.cuda.interpret import interpret
 

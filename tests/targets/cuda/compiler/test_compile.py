@@ -18,7 +18,8 @@ from burnish.errors import EnvironmentProblem, InternalError
 from burnish.target import ARCHITECTURES, parse_target
 from burnish.targets.cuda.compiler import compile as compiling
 from burnish.targets.cuda.compiler import pool as compile_pool
-from burnish.targets.cuda.compiler.compile import compile_one, compile_sources, try_sources
+from burnish.targets.cuda.compiler.compile import compile_one
+from burnish.targets.cuda.compiler.pool import compile_sources, try_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 
 HOPPER = parse_target("cuda:sm_90a")

@@ -12,7 +12,8 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, load, reduce
 from burnish.target import ARCHITECTURES, parse_target
-from burnish.targets.cuda.compiler.compile import Cubin, try_sources
+from burnish.targets.cuda.compiler.compile import Cubin
+from burnish.targets.cuda.compiler.pool import try_sources
 from burnish.targets.cuda.loops import template as loops
 from tests.targets.cpu.reference_loops import dense
 from tests.targets.cuda.loops_tasks import at, depthwise, layer_norm, softmax

@@ -13,7 +13,8 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops, Slot, Store
 from burnish.ops.language.expr import Axis, axis, binary, cast, const, load, reduce, unary, where
 from burnish.target import ARCHITECTURES, parse_target
-from burnish.targets.cuda.compiler.compile import Cubin, try_sources
+from burnish.targets.cuda.compiler.compile import Cubin
+from burnish.targets.cuda.compiler.pool import try_sources
 from burnish.targets.cuda.loops import template as loops
 from burnish.targets.cuda.loops.arrange import arranged
 from burnish.targets.cuda.loops.window.recognise import terms_of, windows_of

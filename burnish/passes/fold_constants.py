@@ -1,4 +1,4 @@
-"""Compute at build time what depends on constants alone, with ONNX's reference evaluator.
+"""Compute at build time what depends on constants alone, with the evaluator that runs have too (`burnish.reference`).
 
 A constant that is larger than the limit of the context, and larger than all it is made from, is left to the run.
 Dequantised weights stay quantised; what is random stays random.
@@ -11,11 +11,11 @@ import warnings
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 
 from burnish.passes.rewrite.constants import Array, constant_array, is_constant
 from burnish.passes.rewrite.context import PassContext
 from burnish.passes.rewrite.rewire import replace_by_constant
+from burnish.reference.evaluator import evaluator
 
 NEVER = frozenset({
     "Bernoulli", "Constant", "DequantizeLinear", "Identity", "Multinomial",
@@ -93,9 +93,9 @@ def run_reference(node: ir.Node, opsets: dict[str, int]) -> list[Array]:
         [onnx.helper.make_value_info(name, unknown) for name in proto.output],
     )
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return list(ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=imports)).run(None, feeds))
+        return list(evaluator(onnx.helper.make_model(graph, opset_imports=imports)).run(None, feeds))
 
 
 def _in_declared_dtype(value: ir.Value, array: Array) -> Array:

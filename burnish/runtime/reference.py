@@ -1,7 +1,4 @@
-"""Reference steps: an ONNX node without a native kernel, on `onnx.reference`.
-
-Here, and only when such a step runs, onnx is imported.
-"""
+"""Reference steps: an ONNX node without a native kernel, on `burnish.reference`; onnx is imported when one runs."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from burnish.errors import BurnishError, EnvironmentProblem, UserError
+from burnish.errors import BurnishError, UserError
 from burnish.plan.manifest import ReferenceStepSpec, TensorSpec
-from burnish.runtime.reference_loop import stacking_loop
+from burnish.reference.evaluator import evaluator
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +45,7 @@ class ReferenceStep:
         """
         try:
             if self._evaluator is None:
-                self._evaluator = _evaluator(self._model)
+                self._evaluator = evaluator(bytes(self._model))
             names = [t.name for t in self.spec.outputs]
             results = self._evaluator.run(names, {t.name: a for t, a in zip(self.spec.inputs, inputs)})
         except BurnishError:
@@ -66,18 +63,3 @@ class ReferenceStep:
             why=why,
             hint="check the data against what the operator accepts",
         )
-
-
-def _evaluator(model: Any) -> Any:
-    try:
-        import onnx
-        from onnx.reference import ReferenceEvaluator
-        from onnx.reference.ops.op_loop import Loop
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "E832",
-            "this plan has a step on the reference kernel, which needs the package onnx",
-            why=str(error),
-            hint="pip install onnx; burnish inspect plan PLAN lists the nodes that need it",
-        ) from error
-    return ReferenceEvaluator(onnx.load_model_from_string(bytes(model)), new_ops=[stacking_loop(Loop)])

@@ -14,6 +14,7 @@ from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, InternalError, UserError
 from burnish.plan import Plan
+from burnish.reference import evaluator as evaluator_module
 from burnish.runtime import load
 from burnish.runtime import reference as reference_module
 from tests.targets.cpu.programs import Maker
@@ -96,6 +97,7 @@ def test_a_tensor_whose_size_nobody_found_is_our_bug():
 
 
 def test_without_onnx_a_plan_with_reference_steps_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    evaluator_module._evaluator_class.cache_clear()
     monkeypatch.setitem(sys.modules, "onnx", None)
     with load(failing_plan(), threads=1) as engine, pytest.raises(EnvironmentProblem, match="E832") as caught:
         engine(x=X, i=np.array([4]))
@@ -104,8 +106,8 @@ def test_without_onnx_a_plan_with_reference_steps_says_what_to_install(monkeypat
 
 def test_the_evaluator_is_made_once(monkeypatch: pytest.MonkeyPatch):
     made = []
-    real = reference_module._evaluator
-    monkeypatch.setattr(reference_module, "_evaluator", lambda model: made.append(1) or real(model))
+    real = reference_module.evaluator
+    monkeypatch.setattr(reference_module, "evaluator", lambda model: made.append(1) or real(model))
     with load(failing_plan(), threads=1) as engine:
         for _ in range(3):
             engine(x=X, i=np.array([4]))

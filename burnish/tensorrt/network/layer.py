@@ -14,9 +14,9 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 
 from burnish.errors import UserError
+from burnish.reference.evaluator import evaluator
 from burnish.tensorrt.datatype import DataType, burnish_dtype
 from burnish.tensorrt.enums import LayerType
 from burnish.tensorrt.network.emission import SMALL, Emission
@@ -217,5 +217,5 @@ def _evaluate(graph: Emission, outputs: Sequence[str], facts: Sequence[Facts]) -
     """The outputs' values, by ONNX's reference; the graph has no inputs left."""
     described = [f.describe(o) for f, o in zip(facts, outputs)]
     model = ir.to_proto(graph.model("constant", [], described))
-    values = ReferenceEvaluator(model).run(None, {})
+    values = evaluator(model).run(None, {})
     return tuple(Facts(f.elem_type, tuple(np.shape(v)), np.asarray(v)) for f, v in zip(facts, values))

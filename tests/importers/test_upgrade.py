@@ -109,6 +109,36 @@ def test_an_old_form_gives_the_same_answer_in_the_newest_opset(case: str):
     assert_import_keeps_answers(proto, imported, feeds_for(proto))
 
 
+PAD = "Pad <pads = [0,0,0,0], value = 0.5>"
+BEHIND = {
+    "a node": f"t = Tanh (x) y = {PAD} (t)",
+    "a chain of views": f"s = Shape (x) r = Reshape (x, s) y = {PAD} (r)",
+    "a branch": f"""y = If (c) <then_branch = g () => (double[2,3] t) {{ a = Tanh (x) t = {PAD} (a) }},
+                                else_branch = h () => (double[2,3] e) {{ e = Abs (x) }}>""",
+    "a loop": f"""n = Constant <value = int64 {{2}}> ()
+                  y = Loop (n, c, x) <body = g (int64 i, bool d, v) => (bool o, w) {{
+                      o = Identity (d) a = Sin (v) w = {PAD} (a) }}>""",
+}
+
+
+@pytest.mark.parametrize("case", BEHIND)
+def test_types_that_the_file_does_not_say_follow_from_its_inputs(case: str):
+    proto = parse(10, f"agraph (double[2,3] x, bool c) => (double[2,3] y) {{ {BEHIND[case]} k = Not (c) }}", 5)
+    assert not proto.graph.value_info
+    feeds = {"x": random(2, 3).astype(np.float64), "c": np.array(True)}
+    imported = load_model(proto)
+    assert_import_keeps_answers(proto, imported, feeds)
+
+
+def test_types_are_known_inside_functions_of_an_older_opset():
+    function = """<domain: "local", opset_import: ["" : 9]> soften (a) => (b) {
+        t = Tanh (a) b = Clip <min = -0.5, max = 0.25> (t) }"""
+    text = "agraph (double[3] x) => (double[3] y) { h = Neg (x) y = local.soften (h) }"
+    proto = parse(17, text, 8, function, ', "local" : 1')
+    x = random(3).astype(np.float64)
+    assert_import_keeps_answers(proto, load_model(proto), {"x": x}, [np.clip(np.tanh(-x), -0.5, 0.25)])
+
+
 def test_batch_normalization_per_activation_becomes_arithmetic():
     text = (
         "agraph (float[2,3,2] x, float[3,2] s, float[3,2] b, float[3,2] m) => (float[2,3,2] y) "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from burnish.importers.upgrade.adapters import ADAPTERS
-from burnish.importers.upgrade.convert import TARGET_OPSET
+from burnish.importers.upgrade.convert import TARGET_OPSET, Adapter
+from burnish.importers.upgrade.types import fill_types
 
 MIN_IR_VERSION = 10
 
@@ -17,11 +18,19 @@ def upgrade(model: ir.Model, name: str) -> None:
     """
     imports = model.graph.opset_imports
     current = imports.get("", imports.pop("ai.onnx", TARGET_OPSET))
-    for node in list(model.graph.all_nodes()):
-        version = node.version or current
-        for changed_in, adapter in ADAPTERS.get(node.op_type, ()) if node.domain == "" else ():
+    nodes = list(model.graph.all_nodes())
+    needs_types = any((n.version or current) < changed_in for n in nodes for changed_in, _ in _adapters(n))
+    for node in nodes:
+        version = node.version or (current if node.domain == "" else imports.get(node.domain, 1))
+        if needs_types:
+            fill_types(node, version, imports)
+        for changed_in, adapter in _adapters(node):
             if version < changed_in and node.graph is not None:
                 adapter(node, name)
         node.version = None
     imports[""] = TARGET_OPSET
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
+
+
+def _adapters(node: ir.Node) -> tuple[tuple[int, Adapter], ...]:
+    return ADAPTERS.get(node.op_type, ()) if node.domain == "" else ()

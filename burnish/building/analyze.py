@@ -132,7 +132,7 @@ def analyze(
         report,
         inferred,
         program,
-        (*resolved.notes, *precision_notes(decisions, precision)),
+        (*imported.notes, *resolved.notes, *precision_notes(decisions, precision)),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
     )

@@ -8,6 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from burnish.errors import UserError
+from burnish.importers.microsoft import check_expansion, has_expansion, unknown_hint
 
 BURNISH_DOMAIN = "ai.burnish"
 
@@ -44,6 +45,9 @@ def _check_node(node: ir.Node, imports: Mapping[str, int], name: str, keep: Call
     )
     if known:
         return
+    if has_expansion(node.domain, node.op_type):
+        check_expansion(node, where)
+        return
     if version is None:
         raise UserError(
             "E105",
@@ -60,7 +64,7 @@ def _check_node(node: ir.Node, imports: Mapping[str, int], name: str, keep: Call
             f"unknown operator {node.domain + '.' if node.domain else ''}{node.op_type} (opset {version})",
             where=where,
             why="ONNX does not define it, and the model has no function of that name",
-            hint="export with standard operators, or with the operator as a model-local function",
+            hint=unknown_hint(node.domain),
         ) from None
     _check_counts(node, schema, where)
     _check_attributes(node, schema, where)

@@ -24,6 +24,7 @@ from burnish.importers.densify import densify
 from burnish.importers.external import hash_external_files, resolve_external_data
 from burnish.importers.infer_shapes import infer_shapes
 from burnish.importers.inline_functions import inline_defined_functions, inline_model_functions
+from burnish.importers.microsoft import expand_microsoft
 from burnish.importers.name_dims import name_dims
 from burnish.importers.name_nodes import name_nodes
 from burnish.importers.raise_to_minimum import raise_to_minimum
@@ -35,11 +36,16 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto | ir.Model
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A model ready for the passes. `sha256`: of the bytes that were given, external data included."""
+    """A model ready for the passes.
+
+    sha256: of the bytes that were given, external data included
+    notes:  what the user must know of how the file was read; a plan keeps them
+    """
 
     model: ir.Model
     sha256: str
     name: str
+    notes: tuple[str, ...] = ()
 
 
 def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -> Imported:
@@ -62,12 +68,13 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -
     name_dims(model)
     name_nodes(model)
     inline_model_functions(model, name)
+    notes = expand_microsoft(model, name)
     upgrade(model, name)
     if keep is not None:
         inline_defined_functions(model, keep, name)
     name_nodes(model)
     infer_shapes(model, name)
-    return Imported(model, digest.hexdigest(), name)
+    return Imported(model, digest.hexdigest(), name, tuple(notes))
 
 
 def _read(source: Source) -> tuple[onnx.ModelProto, bytes, str, Path | None]:

@@ -72,3 +72,9 @@ def test_an_output_that_nothing_computes_has_the_tightest_tolerance() -> None:
 def test_the_narrowest_float_counts() -> None:
     assert narrowest([DType.F32, DType.F16, DType.I64]) is DType.F16
     assert narrowest([DType.I64]) is DType.F32
+
+
+def test_an_lstm_whose_states_the_oracle_rounds_to_8_bits_is_judged_by_the_highest_tolerance() -> None:
+    lstm = helper.make_node("DynamicQuantizeLSTM", ["x", "w", "r"], ["y"], domain="com.microsoft")
+    found = derive_tolerance(helper.make_graph([lstm], "g", [], []), DType.F32, "y")
+    assert found.quantised and found.relative == HIGHEST

@@ -8,6 +8,7 @@ dynamic axis, as trtexec does, and `notes` says so.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ import onnx_ir as ir
 from burnish.dims import symbols
 from burnish.errors import UserError
 from burnish.ops.inference.infer import input_dim
+from burnish.ops.language.ordering import LARGEST
+
+MOST_ELEMENTS = 1 << 48  # of an input: more than any address space holds
 
 Shape = Sequence[int]
 Range = tuple[Shape, Shape, Shape]
@@ -98,6 +102,8 @@ def _check(name: str, declared: Sequence[object], low: Shape, opt: Shape, high: 
         why = f"the input has rank {len(declared)}"
     elif not all(0 <= a <= b <= c for a, b, c in zip(low, opt, high)):
         why = "min <= opt <= max must hold on every axis, and none may be negative"
+    elif max(high, default=0) > LARGEST or math.prod(high) > MOST_ELEMENTS:
+        why = f"an axis has at most {LARGEST:,} elements and a tensor {MOST_ELEMENTS:,}"
     else:
         for axis, (n, a, c) in enumerate(zip(declared, low, high)):
             if isinstance(n, int) and not a == c == n:

@@ -28,6 +28,7 @@ from burnish.dims import Dim, format_shape, product
 from burnish.dtypes import DType
 from burnish.ops.language import expr
 from burnish.ops.language.expr import Axis, Expr, axis, text
+from burnish.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +274,7 @@ class Fail:
     reason: str
 
 
-Step = Launch | ReferenceStep | Branch | Fail
+Step = Launch | ReferenceStep | Branch | Fail | Requirement
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from burnish.kernels.task import AttentionTask, RecurrentTask
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.scope import is_constant
+from burnish.ops.broadcasting import spread
 from burnish.ops.language.definition import Attention, Recurrent, Tensor
 
 Placed = Callable[[Tensor], Placement]
@@ -48,5 +49,6 @@ def lower_recurrent(
 
 def _broadcast(placement: Placement, shape: tuple[Dim, ...]) -> Placement:
     lead = len(shape) - len(placement.shape)
-    strides = (0,) * lead + tuple(s if n != 1 else 0 for n, s in zip(placement.shape, placement.strides))
+    each = zip(placement.shape, placement.strides, shape[lead:])
+    strides = (0,) * lead + tuple(s * spread(n, to) for n, s, to in each)
     return Placement(placement.storage, placement.dtype, shape, strides, placement.offset)

@@ -48,7 +48,13 @@ class Lowering:
 class ScopeLowering:
     """One graph: fills `steps`. `outputs` are where its results must lie (row-major)."""
 
-    def __init__(self, shared: Lowering, graph: ir.Graph, outputs: Mapping[Tensor, Placement]) -> None:
+    def __init__(
+        self,
+        shared: Lowering,
+        graph: ir.Graph,
+        outputs: Mapping[Tensor, Placement],
+        outer: ScopeLowering | None = None,
+    ) -> None:
         self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
         self.scope: Scope = build_scope(graph, shared.inferred)
         self.fusion: Fusion = fuse(
@@ -71,10 +77,15 @@ class ScopeLowering:
         # a sum that is rounded to a coarse grid afterwards must not differ by even one rounding at a tie
         self.is_quantised = any(node.op_type == "QuantizeLinear" for node in graph)
         self.steps: list[Step] = []
+        self.required: set[object] = set(outer.required) if outer else set()
+        self.unknown: set[str] = set(
+            outer.unknown if outer else shared.inferred.from_data
+        )  # symbols without a value so far
         for tensor, reason in self.fusion.declined.items():
             shared.declined[self.scope.node_name(tensor)] = reason
 
     def run(self) -> list[Step]:
+        self.require()
         done: set[Tensor] = set()
         for root in self.fusion.roots:
             if root not in done:
@@ -87,6 +98,15 @@ class ScopeLowering:
             elif self.placements[tensor] != into:
                 self.copy(tensor, self.placements[tensor], into, self.scope.node_name(tensor))
         return self.steps
+
+    def require(self) -> None:
+        """Ask what this graph's nodes take for granted, as soon as the symbols it is said of have values."""
+        for node in dict.fromkeys(self.scope.nodes[t] for t in self.scope.order):
+            for requirement in self.shared.inferred.requirements.get(node, ()):
+                key = (requirement.left, requirement.right, requirement.rule)
+                if key not in self.required and not requirement.symbols & self.unknown:
+                    self.required.add(key)
+                    self.steps.append(requirement)
 
     # ---- roots ------------------------------------------------------------------------------------------------
 
@@ -263,6 +283,8 @@ class ScopeLowering:
         return substitute(value, replace)
 
     def launch(self, root: Tensor, kernel: Kernel, slots: Slots, name: str = "") -> None:
+        if 0 in root.shape:
+            return  # it has no element
         covers = [self.scope.node_name(t) for t in self.fusion.covers.get(root, [])]
         nodes = tuple(dict.fromkeys(reversed(covers)))
         title = name or (nodes[-1] if nodes else root.name)
@@ -292,6 +314,8 @@ class ScopeLowering:
                     form, self.dense_source, self.placements, self.scope.node_name(root), self.shared.opsets
                 )
             )
+            self.unknown -= {name for t in form.outputs if t is not None for n in t.shape for name in symbols(n)}
+            self.require()
 
     def dense_source(self, tensor: Tensor) -> Placement:
         """A row-major copy where the tensor is not row-major already."""
@@ -315,7 +339,7 @@ class ScopeLowering:
                 continue
             inner = [self.shared.inferred.tensors[v] for v in graph.outputs]
             into = {t: self.placements[o] for t, o in zip(inner, form.outputs) if o is not None}
-            sides.append(tuple(ScopeLowering(self.shared, graph, into).run()))
+            sides.append(tuple(ScopeLowering(self.shared, graph, into, self).run()))
         condition = form.inputs[0]
         assert condition is not None
         return Branch(form.node.name or "If", self.homes.placed(condition).binding, sides[0], sides[1])

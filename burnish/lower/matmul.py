@@ -12,6 +12,7 @@ from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
+from burnish.ops.broadcasting import spread
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import MatMul, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis
@@ -30,8 +31,7 @@ def lower_matmul(
     """out[batch..., m, n]; batch axes of B that are real come first among the pixels."""
     batch = [Axis(f"p{i}", n) for i, n in enumerate(tensor.shape[:-2])]
     m, n = Axis(f"p{len(batch)}", tensor.shape[-2]), Axis("n", tensor.shape[-1])
-    a_shape = form.a.shape
-    k = Axis("k0", a_shape[-2] if form.transpose_a else a_shape[-1])
+    k = Axis("k0", depth_of(form))
     slots = Slots()
     a = placed_tensor(form.a, placed)
     rows, columns = (a.strides[-1], a.strides[-2]) if form.transpose_a else (a.strides[-2], a.strides[-1])
@@ -44,6 +44,12 @@ def lower_matmul(
     store = store_of(tensor, body, index, _result(form, tensor, index), into, place, slots)
     kernel = Contraction(slots.flat, pixels, n, (k,), _nonzero(a_strides), _nonzero(b_strides), packed, (store,))
     return kernel, slots
+
+
+def depth_of(form: MatMul) -> Dim:
+    """How many products each element sums; both operands say it, and one may know it better."""
+    of_a, of_b = form.a.shape[-2 if form.transpose_a else -1], form.b.shape[-1 if form.transpose_b else -2]
+    return of_b if isinstance(of_b, int) else of_a
 
 
 def placed_tensor(tensor: Tensor, placed: Place) -> Placement:
@@ -72,7 +78,7 @@ def _operand_b(
 def _batch_strides(operand: Placement, batch: list[Axis]) -> list[tuple[Axis, Dim]]:
     lead = list(zip(operand.shape[:-2], operand.strides[:-2]))
     used = batch[len(batch) - len(lead) :]
-    return [(x, stride if extent != 1 else 0) for x, (extent, stride) in zip(used, lead)]
+    return [(x, stride * spread(extent, x.extent)) for x, (extent, stride) in zip(used, lead)]
 
 
 def _nonzero(strides: list[tuple[Axis, Dim]]) -> tuple[tuple[Axis, Dim], ...]:
@@ -86,7 +92,7 @@ def _result(form: MatMul, tensor: Tensor, index: list[Expr]) -> Expr:
         value = value * ex.const(form.alpha, total)
     if form.bias is not None:
         shift = tensor.rank - form.bias.rank
-        at = [ex.const(0, DType.I64) if d == 1 else index[shift + i] for i, d in enumerate(form.bias.shape)]
+        at = [index[shift + i] * ex.dim(spread(d, tensor.shape[shift + i])) for i, d in enumerate(form.bias.shape)]
         bias = ex.cast(form.bias[at], total)
         value = value + (bias if form.beta == 1.0 else bias * ex.const(form.beta, total))
     return ex.cast(value, form.dtype)

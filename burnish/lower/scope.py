@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
+from burnish.dims import Dim, symbol_name, symbols
 from burnish.lower.placement import splitting_index
 from burnish.ops.branches import subgraphs
 from burnish.ops.inference.infer import Inferred
@@ -86,14 +87,16 @@ def build_scope(graph: ir.Graph, inferred: Inferred) -> Scope:
             if not is_constant(tensor):
                 scope.forms[tensor] = form
                 scope.nodes[tensor] = node
-    scope.order = list(_reachable(scope))
+    scope.order = list(_reachable(scope, inferred))
     return scope
 
 
 def is_constant(tensor: Tensor) -> bool:
-    """Its content is known now, in numbers."""
+    """Its content is known now, in numbers. (That a tensor [n, 0] holds nothing is known too, but not its size.)"""
     return tensor.array is not None or (
-        tensor.elements is not None and all(isinstance(e, int | float | bool) for e in tensor.elements)
+        tensor.elements is not None
+        and all(isinstance(e, int | float | bool) for e in tensor.elements)
+        and all(isinstance(d, int) for d in tensor.shape)
     )
 
 
@@ -165,16 +168,41 @@ def captured(node: ir.Node) -> list[ir.Value]:
     return list(found)
 
 
-def _reachable(scope: Scope) -> Iterator[Tensor]:
+def _reachable(scope: Scope, inferred: Inferred) -> Iterator[Tensor]:
+    """What the outputs need, in execution order: what their forms read, and what reveals the sizes they speak of."""
+    revealing = {
+        name: tensor
+        for tensor, form in reversed(scope.forms.items())
+        if isinstance(form, StepForm)
+        for name in map(symbol_name, tensor.shape)
+        if name in inferred.from_data
+    }
     needed: set[Tensor] = set()
     stack = list(scope.outputs)
     while stack:
         tensor = stack.pop()
-        if tensor in needed or tensor not in scope.forms:
+        if tensor in needed:
             continue
         needed.add(tensor)
-        form = scope.forms[tensor]
+        form = scope.forms.get(tensor)
+        if revealing:
+            stack.extend(revealing[name] for name in _symbols_of(tensor, form, inferred) if name in revealing)
+        if form is None:
+            continue
         stack.extend(sources(form))
         if isinstance(form, StepForm):
             stack.extend(t for t in form.outputs if t is not None)
     return (t for t in scope.forms if t in needed)
+
+
+def _symbols_of(tensor: Tensor, form: Form | None, inferred: Inferred) -> set[str]:
+    """The symbols in a tensor's shape and in what computes it."""
+    dims: list[Dim] = list(tensor.shape)
+    if isinstance(form, Body):
+        nodes = walk(form.expr)
+        dims += [e.attr for e in nodes if e.op == "dim"]
+        dims += [a.extent for e in nodes if e.op == "reduce" for a in e.attr[1]]
+    elif isinstance(form, StepForm):
+        inner = [n for graph in subgraphs(form.node) for n in graph.all_nodes()]
+        dims += [d for n in inner for v in n.outputs if v in inferred.tensors for d in inferred.tensors[v].shape]
+    return {name for d in dims for name in symbols(d)}

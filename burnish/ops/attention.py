@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from burnish.ops.agreement import agree_all, agree_at
 from burnish.ops.language.definition import Attention, NodeView
 from burnish.ops.registry import Misfit, Undefined, operator
 
@@ -32,5 +33,10 @@ def attention(node: NodeView) -> Attention:
         raise Undefined("Attention with a symbolic head size")
     if head_size != k.shape[3]:
         raise Misfit("queries and keys differ in size")
+    for other, axis, against in ((q, 0, k), (k, 0, v), (k, 1, v), (k, 2, v)):
+        agree_at(other, axis, against, axis)
+    agree_at(q, 1, k, 1, "multiple")
+    if mask is not None:
+        agree_all(mask.shape, (*q.shape[:3], k.shape[2]), "mask and scores", "stretch")
     scale = node.attr("scale", 1 / math.sqrt(head_size))
     return Attention(q, k, v, mask, (*q.shape[:3], v.shape[3]), q.dtype, float(scale), causal, softcap)

@@ -1,7 +1,8 @@
 """ONNX's (numpy's) broadcasting: shapes aligned at their last axis, where 1 fits anything.
 
-Two dims that may differ before the run: the result is the larger, and the smaller side is read at
-min(index, extent - 1), which is 0 where its extent turns out to be 1 and the index itself where both turn out equal.
+Two dims that may differ before the run: the result is the larger (or nothing, where one is 0 and the other 1), and the
+smaller side is read at min(index, extent - 1), which is 0 where its extent turns out to be 1 and the index itself where
+both turn out equal. That one of both holds is a requirement, which the runtime checks.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Sequence
 
 from burnish.dims import Dim, format_shape
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree
 from burnish.ops.language.definition import Index, Shape, Tensor
 from burnish.ops.language.expr import Expr, binary, const
-from burnish.ops.language.ordering import larger
+from burnish.ops.language.ordering import larger, smaller
 from burnish.ops.registry import Misfit
 
 ZERO = const(0, DType.I64)
@@ -24,7 +26,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     result: list[Dim] = [1] * rank
     for shape in shapes:
         for axis, extent in enumerate(shape, start=rank - len(shape)):
-            result[axis] = _broadcast_dims(result[axis], extent, shapes)
+            result[axis] = _broadcast_dims(result[axis], extent, shapes, axis - rank)
     return tuple(result)
 
 
@@ -45,16 +47,27 @@ def is_affine_broadcast(shape: Shape, to: Shape) -> bool:
     return all(extent in (1, target) for extent, target in zip(shape, aligned))
 
 
-def _broadcast_dims(one: Dim, other: Dim, shapes: Sequence[Shape]) -> Dim:
+def spread(extent: Dim, target: Dim) -> Dim:
+    """How far an operand's axis moves while the result's moves by one: 0 where 1 meets more, else 1.
+
+    What is affine says `index * spread(...)`: a stride that the shapes decide.
+    """
+    if extent == target or (isinstance(extent, int) and extent != 1):
+        return 1
+    return smaller(1, extent - 1)
+
+
+def _broadcast_dims(one: Dim, other: Dim, shapes: Sequence[Shape], axis: int) -> Dim:
     if one == other or other == 1:
         return one
     if one == 1:
         return other
+    text = " and ".join(map(format_shape, shapes))
     if isinstance(one, int) and isinstance(other, int):
-        raise Misfit("shapes " + " and ".join(map(format_shape, shapes)) + " do not broadcast")
-    if isinstance(one, int):
-        return one  # the symbol must turn out to be 1 or this number
-    return other if isinstance(other, int) else larger(one, other)
+        raise Misfit(f"shapes {text} do not broadcast")
+    if isinstance(agree(one, other, f"axis {axis} of the shapes {text}", "broadcast"), int):
+        return one if isinstance(one, int) else other  # the symbol must turn out to be 1 or this number
+    return larger(one, other) * smaller(1, smaller(one, other))
 
 
 def _position(extent: Dim, index: Expr, target: Dim) -> Expr:

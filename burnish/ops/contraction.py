@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree_all, agree_at
 from burnish.ops.broadcasting import broadcast_index, broadcast_load, broadcast_shapes
 from burnish.ops.language.definition import Compute, Index, MatMul, NodeView, Shape, Tensor
 from burnish.ops.language.expr import Expr, axis, cast, fresh_axis, reduce
@@ -23,7 +24,7 @@ Convert = Callable[[Sequence[Expr]], Expr]
 def matmul(node: NodeView) -> MatMul | Compute:
     a, b = node.tensor(0), node.tensor(1)
     shape = matmul_shape(a, b)
-    if a.dtype.is_float and a.rank > 1 and b.rank > 1:
+    if a.dtype.is_float and a.rank > 1 and b.rank > 1 and 0 not in (a.shape[-1], b.shape[-2]):
         return MatMul(a, b, None, shape, a.dtype)
     return Compute(a.dtype, shape, lambda i: dot(a, b, i, shape))
 
@@ -32,9 +33,7 @@ def matmul_shape(a: Tensor, b: Tensor) -> Shape:
     """numpy's: a vector on the left is a row, on the right a column, and its axis is dropped."""
     if not a.rank or not b.rank:
         raise Misfit("a scalar")
-    inner_a, inner_b = a.shape[-1], b.shape[max(b.rank - 2, 0)]
-    if isinstance(inner_a, int) and isinstance(inner_b, int) and inner_a != inner_b:
-        raise Misfit(f"{inner_a} columns against {inner_b} rows")
+    agree_at(a, -1, b, max(b.rank - 2, 0))
     rows: Shape = a.shape[-2:-1]
     columns: Shape = b.shape[-1:] if b.rank > 1 else ()
     return (*broadcast_shapes(a.shape[:-2], b.shape[:-2]), *rows, *columns)
@@ -44,7 +43,7 @@ def dot(
     a: Tensor, b: Tensor, index: Index, shape: Shape, of_a: Convert | None = None, of_b: Convert | None = None
 ) -> Expr:
     """The sum over k, written out; `of_a` and `of_b` convert the factors (at their index) first."""
-    k = fresh_axis(a.shape[-1])
+    k = fresh_axis(agree_at(a, -1, b, max(b.rank - 2, 0)))
     matrix_axes = min(a.rank - 1, 1) + min(b.rank - 1, 1)
     batch = index[: len(index) - matrix_axes]
     rest = list(index[len(batch) :])
@@ -69,14 +68,14 @@ def gemm(node: NodeView) -> MatMul | Compute:
     turn_a, turn_b = bool(node.attr("transA", 0)), bool(node.attr("transB", 0))
     alpha, beta = float(node.attr("alpha", 1.0)), float(node.attr("beta", 1.0))
     shape = (a.shape[1 if turn_a else 0], b.shape[0 if turn_b else 1])
-    inner_a, inner_b = a.shape[0 if turn_a else 1], b.shape[1 if turn_b else 0]
-    if isinstance(inner_a, int) and isinstance(inner_b, int) and inner_a != inner_b:
-        raise Misfit(f"{inner_a} columns against {inner_b} rows")
-    if a.dtype.is_float:
+    inner = agree_at(a, 0 if turn_a else 1, b, 1 if turn_b else 0)
+    if c is not None:
+        agree_all(c.shape, shape, "C and the product", "stretch")
+    if a.dtype.is_float and inner != 0:
         return MatMul(a, b, c, shape, a.dtype, turn_a, turn_b, alpha, beta)
 
     def body(i: Index) -> Expr:
-        k = fresh_axis(inner_a)
+        k = fresh_axis(inner)
         left = a[(axis(k), i[0]) if turn_a else (i[0], axis(k))]
         right = b[(i[1], axis(k)) if turn_b else (axis(k), i[1])]
         total = reduce("sum", (k,), left * right)
@@ -149,9 +148,7 @@ def einsum(node: NodeView) -> Compute:
         if len(term) != x.rank:
             raise Misfit(f"'{term}' for a tensor of rank {x.rank}")
         for letter, extent in zip(term, x.shape):
-            known = extents.setdefault(letter, extent)
-            if known == 1:
-                extents[letter] = extent
+            extents[letter] = broadcast_shapes((extents.get(letter, 1),), (extent,))[0]
     summed = [letter for letter in extents if letter not in output]
 
     def body(i: Index) -> Expr:

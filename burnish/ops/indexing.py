@@ -11,11 +11,12 @@ import math
 
 from burnish.dims import Dim, DimExpr
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree, agree_at
 from burnish.ops.arguments import axis_in, elements_of
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor, View
 from burnish.ops.language.expr import Expr, binary, cast, where
-from burnish.ops.language.ordering import from_end, is_at_least
-from burnish.ops.registry import Misfit, operator
+from burnish.ops.language.ordering import from_end, is_at_least, limits
+from burnish.ops.registry import Misfit, Undefined, operator
 
 
 def position(index: Expr, extent: Dim) -> Expr:
@@ -89,8 +90,12 @@ def gather_nd(node: NodeView) -> Compute:
     """The last axis of the indexes is a point in the axes of x that follow the batch axes."""
     x, indices = node.tensor(0), node.tensor(1)
     batch, depth = node.attr("batch_dims", 0), indices.shape[-1]
-    if not isinstance(depth, int) or batch + depth > x.rank:
+    if not isinstance(depth, int):
+        depth = _coordinates(node, x, indices, batch)
+    if batch + depth > x.rank:
         raise Misfit(f"points of {depth} coordinates in a tensor of rank {x.rank}")
+    for a in range(batch):
+        agree_at(indices, a, x, a)
     outer = indices.rank - 1
 
     def body(i: Index) -> Expr:
@@ -98,6 +103,20 @@ def gather_nd(node: NodeView) -> Compute:
         return x[[*i[:batch], *point, *i[outer:]]]
 
     return Compute(x.dtype, (*indices.shape[:-1], *x.shape[batch + depth :]), body)
+
+
+def _coordinates(node: NodeView, x: Tensor, indices: Tensor, batch: int) -> int:
+    """How many coordinates the points have, where only the rank of the output says it."""
+    low, high = limits(indices.shape[-1])
+    declared = next(iter(node.output_ranks), None)
+    if declared is not None:
+        depth = indices.rank - 1 + x.rank - batch - declared
+    elif max(low, 1) == min(high, x.rank - batch):
+        depth = max(low, 1)
+    else:
+        raise Undefined("GatherND at points of a symbolic number of coordinates")
+    agree(indices.shape[-1], depth, f"the coordinates of a point in '{indices.name}' and those the output's rank tells")
+    return depth
 
 
 @operator("OneHot")

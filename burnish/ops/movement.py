@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from burnish.dims import Dim, ceildiv, floordiv, product
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree
 from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, ints_content
 from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
 from burnish.ops.language.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
 from burnish.ops.language.expr import Expr, binary, const, dim, where
-from burnish.ops.language.ordering import clamp, difference, from_end, is_at_least, larger
+from burnish.ops.language.ordering import clamp, difference, from_end, is_at_least, larger, limits
 from burnish.ops.registry import Misfit, Undefined, operator
 
 
@@ -88,11 +89,25 @@ def flatten(node: NodeView) -> Reshape:
 def squeeze(node: NodeView) -> View:
     x = node.tensor(0)
     axes = ints_content(node, 1, "axes")
-    dropped = tuple(a for a in range(x.rank) if x.shape[a] == 1) if axes is None else axes_in(axes, x.rank)
-    if any(isinstance(x.shape[a], int) and x.shape[a] != 1 for a in dropped):
-        raise Misfit(f"axes {list(dropped)} are not all of size 1")
+    dropped = _axes_of_one(node, x) if axes is None else axes_in(axes, x.rank)
+    for a in dropped:
+        agree(x.shape[a], 1, f"axis {a} of '{x.name}', which is dropped, and 1")
     kept = [a for a in range(x.rank) if a not in dropped]
     return View(x, tuple(x.shape[a] for a in kept), lambda i: _scatter_axes(x.rank, kept, i))
+
+
+def _axes_of_one(node: NodeView, x: Tensor) -> tuple[int, ...]:
+    """What Squeeze drops without axes. Of open axes the rank that the model declares decides, else none is dropped."""
+    ones = tuple(a for a in range(x.rank) if x.shape[a] == 1)
+    doubtful = tuple(a for a in range(x.rank) if a not in ones and limits(x.shape[a])[0] <= 1)
+    declared = next(iter(node.output_ranks), None)
+    if declared is not None and declared == x.rank - len(ones) - len(doubtful):
+        return tuple(sorted((*ones, *doubtful)))
+    if declared not in (None, x.rank - len(ones)):
+        raise Undefined("Squeeze without axes, where only the run can tell which axes are 1")
+    for a in doubtful:
+        agree(x.shape[a], 1, f"axis {a} of '{x.name}', which would vanish if it were 1, and 1", "above")
+    return ones
 
 
 @operator("Unsqueeze")

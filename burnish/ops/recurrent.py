@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from burnish.ops.agreement import agree_at
 from burnish.ops.language.definition import NodeView, Recurrent, Shape
 from burnish.ops.registry import Misfit, Undefined, operator
 
@@ -36,6 +37,14 @@ def _recurrent(node: NodeView, outputs: int) -> Recurrent:
     hidden: int = node.attr("hidden_size", recurrence.shape[-1])
     if not all(isinstance(d, int) for d in (hidden, x.shape[2], *weight.shape, *recurrence.shape)):
         raise Undefined(f"{node.op_type} with a symbolic input or hidden size")
+    agree_at(x, 2, weight, 2)
+    agree_at(weight, 1, recurrence, 1)
+    for name, position, axis in (("sequence_lens", 4, 0), ("initial_h", 5, 1), ("initial_c", 6, 1)):
+        state = node.optional(position)
+        if state is not None and (name != "initial_c" or node.op_type == "LSTM"):
+            if state.rank != 1 + 2 * axis:
+                raise Misfit(f"{name} has rank {state.rank}")
+            agree_at(state, axis, x, 1)
     time, batch = x.shape[:2]
     last: Shape = (weight.shape[0], batch, hidden)
     shapes = ((time, *last), last, last)[:outputs]

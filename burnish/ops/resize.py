@@ -17,6 +17,7 @@ from burnish.ops.arguments import axis_in, content, dims_content, size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.evaluate_scalar import Ratio
 from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
+from burnish.ops.language.ordering import is_at_least
 from burnish.ops.registry import Misfit, Undefined, operator
 
 ROUND: dict[str, Callable[[Expr], Expr]] = {
@@ -127,9 +128,12 @@ def coordinate(node: NodeView, r: Resized, index: Expr) -> Expr:
     if mode == "tf_crop_and_resize":
         assert r.crop is not None
         begin, end = r.crop
+        centre = (begin + end) * 0.5 * (extent - 1)
         if r.output == 1:
-            return (begin + end) * 0.5 * (extent - 1)
-        return begin * (extent - 1) + i * (end - begin) * (extent - 1) / (output - 1)
+            return centre
+        steps = output - 1 if is_at_least(r.output, 2) else where(binary("gt", output, 1), output - 1, 1)
+        point = begin * (extent - 1) + i * (end - begin) * (extent - 1) / steps
+        return point if is_at_least(r.output, 2) else where(binary("gt", output, 1), point, centre)
     half = (i + 0.5) / scale - 0.5
     if mode == "pytorch_half_pixel":
         return where(binary("gt", output, 1), half, const(0, DType.F32))

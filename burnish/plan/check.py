@@ -18,6 +18,7 @@ from burnish.plan.manifest import (
     TensorSpec,
     Variant,
 )
+from burnish.requirement import HOLDS, Requirement
 
 KINDS = ("input", "output", "constant", "arena", "dynamic")
 ALIGN_BYTES = 64
@@ -107,6 +108,10 @@ def _of_steps(
             if step.condition >= len(variant.storages):
                 yield f"a branch asks storage {step.condition} of {len(variant.storages)}"
             yield from _of_steps((*step.then, *step.otherwise), variant, blob_bytes, largest)
+        elif isinstance(step, Requirement):
+            if step.rule not in HOLDS:
+                yield f"a requirement's rule '{step.rule}' is none of {', '.join(HOLDS)}"
+            yield from unknown_symbols(f"requirement '{step.what}'", (step.left, step.right), largest)
         elif not isinstance(step, FailStep):
             if step.blob not in blob_bytes:
                 yield f"reference step '{step.name}': its blob '{step.blob}' is missing"

@@ -15,6 +15,7 @@ from typing import Any
 from burnish import dims
 from burnish.dtypes import DType
 from burnish.plan import manifest as m
+from burnish.requirement import Requirement
 
 
 class Mismatch(ValueError):
@@ -187,6 +188,7 @@ step = one_of(
             name=text, op_type=text, blob=text, inputs=each(tensor), outputs=each(tensor), launch=natural,
         ),
     ),
+    require=(Requirement, record(Requirement, what=text, where=text, left=dim, right=dim, rule=text)),
     fail=(m.FailStep, record(m.FailStep, name=text, reason=text)),
     branch=(m.BranchStep, record(m.BranchStep, condition=natural, then=_steps, otherwise=_steps)),
 )  # fmt: skip

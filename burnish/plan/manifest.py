@@ -11,6 +11,7 @@ from typing import Any
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.requirement import Requirement
 
 FORMAT_VERSION = 1
 WORTH_WAKING_FLOP = 2_500_000  # 50 us of a core: less shared work than that is done sooner without the other threads
@@ -170,7 +171,7 @@ class FailStep:
     reason: str
 
 
-StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep
+StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep | Requirement
 
 
 @dataclass(frozen=True, slots=True)

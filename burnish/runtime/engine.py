@@ -55,7 +55,7 @@ class Engine:
         self.plan, self.variant, self.device, self.threads = plan, variant, device, threads
         self.layout = make_layout(plan.manifest, variant, plan.blobs)
         self.installed = device.install(plan, variant)
-        self._binder = ShapeBinder(plan.manifest)
+        self._binder = ShapeBinder(plan.manifest, variant.steps)
         self._idle: list[Context] = []
         self._made, self._most, self._waiting = 0, contexts, 0
         self._changed = threading.Condition()
@@ -99,7 +99,7 @@ class Engine:
         return self._new_context()
 
     def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
-        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506."""
+        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509."""
         return self._binder.output_shapes(shapes)
 
     def profile_shapes(self, which: str = "opt") -> dict[str, Shape]:

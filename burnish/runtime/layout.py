@@ -25,6 +25,7 @@ from burnish.plan.manifest import (
     TensorSpec,
     Variant,
 )
+from burnish.requirement import Requirement
 from burnish.runtime.reference import ReferenceStep
 
 
@@ -37,7 +38,7 @@ class Sides:
     otherwise: tuple[Item, ...]
 
 
-Item = Launches | Sides | ReferenceStepSpec | FailStep
+Item = Launches | Sides | ReferenceStepSpec | FailStep | Requirement
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Layout:
 
     direct     outputs whose array the launches write; the rest are collected when the run is over
     dynamic    storages that are allocated when their size is known, anew in every run
+    items      the steps; what is required of the inputs' shapes is checked when they are bound (shapes.py)
     launches   all steps, if the plan is nothing but launches and needs no `dynamic`; else None
     """
 
@@ -74,7 +76,7 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
             direct.append((n, spec))
         else:
             collected.append(spec)
-    items = gather(variant.steps)
+    items = gather(tuple(s for s in variant.steps if not isinstance(s, Requirement) or s.symbols & from_data))
     constants = frozenset(s.number for s in variant.storages if s.kind == "constant")
     is_plain = all(isinstance(item, tuple) for item in items) and not dynamic and not collected
     return Layout(

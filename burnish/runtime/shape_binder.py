@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from burnish.plan.manifest import Manifest
+from burnish.plan.manifest import Manifest, StepSpec
 from burnish.runtime.arrays import refuse_names
 from burnish.runtime.shapes import Bound, Shape, bind_shapes, shape_rules
 
@@ -14,13 +14,13 @@ MOST_BOUND = 256  # sets of input shapes an engine remembers
 class ShapeBinder:
     """Shared by an engine and its contexts; threads may use it at the same time."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, steps: Sequence[StepSpec] = ()) -> None:
         self.inputs, self.outputs = manifest.inputs, manifest.outputs
-        self._rules = shape_rules(manifest)
+        self._rules = shape_rules(manifest, steps)
         self._bounds: dict[tuple[Shape, ...], Bound] = {}
 
     def bind(self, shapes: tuple[Shape, ...]) -> Bound:
-        """Input shapes, in the inputs' order, checked and remembered. E504 .. E506."""
+        """Input shapes, in the inputs' order, checked and remembered. E504 .. E506, E509."""
         bound = self._bounds.get(shapes)
         if bound is None:
             bound = bind_shapes(self._rules, shapes)
@@ -30,7 +30,7 @@ class ShapeBinder:
         return bound
 
     def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
-        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506."""
+        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509."""
         refuse_names(shapes, self.inputs, "input")
         bound = self.bind(tuple(tuple(shapes[t.name]) for t in self.inputs))
         return {t.name: shape for t, shape in zip(self.outputs, bound.outputs)}

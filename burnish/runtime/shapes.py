@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate, format_shape, symbol_name, symbols
 from burnish.errors import UserError
-from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
+from burnish.plan.manifest import Manifest, StepSpec, SymbolRange, TensorSpec
+from burnish.requirement import Requirement, unmet
 
 Shape = tuple[int, ...]
 
@@ -42,23 +43,26 @@ class ShapeRules:
     outputs: tuple[tuple[Dim | str, ...] | None, ...]  # str: a bare symbol; None: data decides
     ranges: Mapping[str, SymbolRange]
     unsolved: Mapping[str, int]  # symbols that no input names directly keep the one value they can have
+    required: tuple[Requirement, ...] = ()
 
 
-def shape_rules(manifest: Manifest) -> ShapeRules:
-    """The rules of `bind_shapes`."""
+def shape_rules(manifest: Manifest, steps: Sequence[StepSpec] = ()) -> ShapeRules:
+    """The rules of `bind_shapes`. steps: the variant's, for what they require of the inputs' shapes"""
     ranges = {s.name: s for s in manifest.symbols}
     inputs = tuple(_input_rule(spec, ranges) for spec in manifest.inputs)
     solved = {name for rule in inputs for _, name, _, _ in rule.named}
     known = {s.name for s in manifest.symbols if not s.from_data}
     outputs = [t.shape if all(symbols(n) <= known for n in t.shape) else None for t in manifest.outputs]
     sizes = tuple(None if shape is None else tuple(symbol_name(n) or n for n in shape) for shape in outputs)
-    return ShapeRules(inputs, sizes, ranges, {name: ranges[name].opt for name in sorted(known - solved)})
+    required = tuple(s for s in steps if isinstance(s, Requirement) and s.symbols <= known)
+    return ShapeRules(inputs, sizes, ranges, {name: ranges[name].opt for name in sorted(known - solved)}, required)
 
 
 def bind_shapes(rules: ShapeRules, shapes: Sequence[Shape]) -> Bound:
     """The symbols' values, every dimension checked against the profile.
 
-    raises: E504 wrong rank; E505 a dimension that the profile does not allow; E506 equal symbols that disagree
+    raises: E504 wrong rank; E505 a dimension that the profile does not allow; E506 equal symbols that disagree;
+            E509 sizes that a node cannot take together
     """
     values: dict[str, int] = {}
     for rule, shape in zip(rules.inputs, shapes):
@@ -78,6 +82,9 @@ def bind_shapes(rules: ShapeRules, shapes: Sequence[Shape]) -> Bound:
         for axis, dim in rule.other:
             if shape[axis] != evaluate(dim, values):
                 raise _wrong_size(rule.spec, axis, shape[axis], dim, values)
+    for requirement in rules.required:
+        if error := unmet(requirement, values):
+            raise error
     return Bound(values, tuple(None if s is None else _sizes(s, values) for s in rules.outputs))
 
 

@@ -12,6 +12,7 @@ from burnish.devices import Session
 from burnish.dims import evaluate, format_shape, symbols
 from burnish.errors import InternalError, UserError
 from burnish.plan.manifest import FailStep, ReferenceStepSpec, StorageSpec, TensorSpec
+from burnish.requirement import Requirement, unmet
 from burnish.runtime.layout import Item, Layout, Sides, revealed
 from burnish.runtime.profile import Recorder
 from burnish.runtime.shapes import Shape, known_shape
@@ -47,6 +48,9 @@ class Run:
                 self._items(item.then if self._session.truth(item.condition) else item.otherwise)
             elif isinstance(item, FailStep):
                 raise _cannot_run(item)
+            elif isinstance(item, Requirement):
+                if error := unmet(item, self.values):
+                    raise error
             else:
                 self._reference(item)
 
@@ -60,7 +64,10 @@ class Run:
             self._learn(revealed(spec, result.shape))
         self._allocate_known()
         for spec, result in zip(step.outputs, results):
-            if self.shape(spec) != result.shape:
+            shape = self.shape(spec)
+            if 0 in shape and result.size == 0:  # a Loop of no trips cannot know the sizes of what it did not make
+                result = result.reshape(shape)
+            if shape != result.shape:
                 raise _unexpected_shape(step, spec, result.shape)
             self._session.write(spec.storage, result)
         if self._recorder is not None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.dims import maximum, symbol
+from burnish.dims import maximum, minimum, symbol
 from burnish.dtypes import DType
 from burnish.ops.broadcasting import broadcast_load, broadcast_shapes, is_affine_broadcast
 from burnish.ops.language.definition import Compute, Tensor
+from burnish.ops.language.ordering import sizes_within
 from burnish.ops.registry import Misfit
 
 from .interpret import interpret
@@ -18,7 +19,9 @@ def test_ones_give_way_and_known_sizes_win_over_symbols():
     assert broadcast_shapes((n, 1), (3, 1, m)) == (3, n, m)
     assert broadcast_shapes((n,), (4,)) == (4,)
     assert broadcast_shapes((n,), (n,)) == (n,)
-    assert broadcast_shapes((n,), (m,)) == (maximum(n, m),)
+    assert broadcast_shapes((n,), (m,)) == (maximum(n, m) * minimum(1, minimum(n, m)),)
+    with sizes_within({"n": (1, 9), "m": (1, 9)}):  # no axis is empty
+        assert broadcast_shapes((n,), (m,)) == (maximum(n, m),)
     assert broadcast_shapes() == ()
 
 

@@ -25,6 +25,7 @@ from burnish.plan.manifest import (
     Variant,
 )
 from burnish.plan.plan import Plan
+from burnish.requirement import Requirement
 
 
 @pytest.fixture
@@ -45,7 +46,11 @@ def small_plan() -> Plan:
         arena_bytes=192,
         zero_bytes=64,
         scratch_bytes=0,
-        steps=(NativeStep(0, 0, 1), BranchStep(2, (reference,), (NativeStep(1, 1, 1),))),
+        steps=(
+            NativeStep(0, 0, 1),
+            BranchStep(2, (reference,), (NativeStep(1, 1, 1),)),
+            Requirement("rows", "/a", n, 4, "at_most"),
+        ),
         launches=(
             LaunchSpec("a", "Loops", ("/a", "/b"), "loops v=8", n * 4, n * 32),
             LaunchSpec("/odd", "Odd", (), ""),

@@ -11,6 +11,7 @@ from burnish.dims import floordiv, symbol
 from burnish.plan import Plan
 from burnish.plan.check import contradictions
 from burnish.plan.manifest import BranchStep, NativeStep, StorageSpec, SymbolRange
+from burnish.requirement import Requirement
 
 
 def problems(plan: Plan, **changes: Any) -> str:
@@ -60,6 +61,7 @@ def test_a_storage_that_cannot_be_is_found(small_plan: Plan, changes: dict[str, 
         ({"steps": (BranchStep(0, (), (NativeStep(0, 9, 1),)),)}, "launches 9 to 10 of 2"),
         ({"storages": ()}, "tensor 'x' lies in storage 0 of 0"),
         ({"launches": ()}, "is launch 1 of 0"),
+        ({"steps": (Requirement("a", "b", 1, 2, "odd"),)}, "rule 'odd' is none of equal,"),
     ],
 )
 def test_a_variant_that_cannot_be_is_found(small_plan: Plan, changes: dict[str, Any], problem: str) -> None:

@@ -23,7 +23,7 @@ def test_every_field_of_every_class_is_in_the_grammar(small_plan: Plan) -> None:
         (codec.variant, small_plan.manifest.variants[0]),
         (codec.storage, small_plan.manifest.variants[0].storages[0]),
         (codec.launch, small_plan.manifest.variants[0].launches[0]),
-        *((codec.step, s) for s in (steps[0], branch, branch.then[0])),
+        *((codec.step, s) for s in (steps[0], branch, branch.then[0], steps[2])),
     ]
     for grammar, value in spoken:
         encoded = grammar.encode(value)

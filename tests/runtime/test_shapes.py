@@ -8,6 +8,7 @@ from burnish.dims import Dim, ceildiv, symbol, symbol_name
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
+from burnish.requirement import Requirement
 from burnish.runtime.shapes import bind_shapes, profile_shapes, shape_rules
 
 N, M = symbol("n"), symbol("m")
@@ -49,6 +50,17 @@ def test_refusals():
     assert code(m, (9, 3), (9,)) == "E505"
     assert code(m, (0, 3), (0,)) == "E505"
     assert code(m, (4, 3), (5,)) == "E506"
+
+
+def test_what_the_steps_require_of_the_inputs_is_asked_when_shapes_are_bound():
+    of_inputs, of_data = Requirement("a", "b", N, M, "broadcast"), Requirement("a", "b", N, symbol("found"), "equal")
+    rules = shape_rules(manifest((N,), (M,)), (of_inputs, of_data))
+    assert rules.required == (of_inputs,)
+    for n, m in ((1, 3), (3, 1), (1, 0), (2, 2)):
+        assert bind_shapes(rules, [(n,), (m,)]).values["m"] == m
+    with pytest.raises(UserError, match="sizes 2 and 0") as caught:
+        bind_shapes(rules, [(2,), (0,)])
+    assert caught.value.code == "E509"
 
 
 def test_the_profiles_shapes_are_its_own():

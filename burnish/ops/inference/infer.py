@@ -20,6 +20,7 @@ import onnx_ir as ir
 from burnish.dims import Dim, format_shape, symbol, symbols
 from burnish.dtypes import DType
 from burnish.errors import UserError
+from burnish.ops.agreement import claims
 from burnish.ops.inference.infer_control import CONTROL
 from burnish.ops.inference.infer_reference import infer_reference
 from burnish.ops.language.definition import Recurrent, Shape, Tensor
@@ -27,6 +28,7 @@ from burnish.ops.language.evaluate import known_elements
 from burnish.ops.language.node_view import constant_of_node, tensor_of_constant, view_node
 from burnish.ops.language.ordering import decided, sizes_within
 from burnish.ops.registry import Misfit, Result, Undefined, define
+from burnish.requirement import Requirement
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Inferred:
     undefined    every other node, and why; these run on the reference kernel (If, Loop and Scan included)
     from_data    the symbols that only the run can tell
     impossible   branches of an If that do not fit the shapes, and why; the other branch is the one that runs
+    requirements what a node takes for granted of symbols, where it does
     """
 
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Inferred:
     undefined: dict[ir.Node, str] = field(default_factory=dict)
     from_data: set[str] = field(default_factory=set)
     impossible: dict[ir.Graph, str] = field(default_factory=dict)
+    requirements: dict[ir.Node, tuple[Requirement, ...]] = field(default_factory=dict)
 
 
 def infer(
@@ -158,8 +162,14 @@ class _Walk:
         if missing:
             raise Undefined(f"input {missing[0]} is not a tensor")
         view = view_node(node, self.tensors, self.opsets.get(node.domain, 0))
-        results = define(view)
+        with claims() as claimed:
+            results = define(view)
         self.found.definitions[node] = results
+        if claimed:
+            where = _where(node, self.tensors)
+            self.found.requirements[node] = tuple(
+                Requirement(f"{node.op_type}, {c.what}", where, c.left, c.right, c.rule) for c in claimed
+            )
         recurrent = results[0]
         if isinstance(recurrent, Recurrent):
             for value, spec in zip(node.outputs, recurrent.outputs):
@@ -225,12 +235,16 @@ def _unsupported(value: ir.Value, dtype: ir.DataType) -> UserError:
 
 
 def _misfit(node: ir.Node, reason: str, tensors: Mapping[ir.Value, Tensor]) -> UserError:
-    present = [tensors[v] for v in node.inputs if v is not None and v in tensors]
-    given = [f"{t.name} {t.dtype.value}{format_shape(t.shape)}" for t in present]
     return UserError(
         "E203",
         f"{node.op_type} cannot take its inputs: {reason}",
-        where=f"node '{node.name}', inputs " + ", ".join(given),
+        where=_where(node, tensors),
         why="the model is not valid ONNX at this node",
         hint="run onnx.checker.check_model(model, full_check=True) and re-export the model",
     )
+
+
+def _where(node: ir.Node, tensors: Mapping[ir.Value, Tensor]) -> str:
+    present = [tensors[v] for v in node.inputs if v is not None and v in tensors]
+    given = [f"{t.name} {t.dtype.value}{format_shape(t.shape)}" for t in present]
+    return f"node '{node.name}', inputs " + ", ".join(given)

@@ -186,6 +186,7 @@ class NodeView:
     output_names: tuple[str, ...]  # "" for an output left out
     opset: int
     domain: str = ""
+    output_ranks: tuple[int | None, ...] = ()  # as the model declares them, where it does
 
     def tensor(self, i: int) -> Tensor:
         """Input i, which must be there."""

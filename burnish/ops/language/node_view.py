@@ -24,6 +24,7 @@ def view_node(node: ir.Node, tensors: Mapping[ir.Value, Tensor], opset: int = 0)
         output_names=tuple(v.name or "" for v in node.outputs),
         opset=node.version or opset,
         domain=node.domain,
+        output_ranks=tuple(None if v.shape is None else len(v.shape) for v in node.outputs),
     )
 
 

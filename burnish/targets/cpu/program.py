@@ -31,6 +31,7 @@ from burnish.plan.manifest import (
     StepSpec,
     Variant,
 )
+from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cpu.builder import I8, I32, POINTER, KernelContext
@@ -135,6 +136,8 @@ class Emission:
         """What the runtime does itself."""
         if isinstance(step, ReferenceStep):
             return self._reference(step)
+        if isinstance(step, Requirement):
+            return step
         return FailStep(step.name, step.reason) if isinstance(step, Fail) else self._branch(step)
 
     def _segment(self, steps: Sequence[Step]) -> list[StepSpec]:

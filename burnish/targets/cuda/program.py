@@ -46,6 +46,7 @@ from burnish.plan.manifest import (
     TensorMapArgument,
     Variant,
 )
+from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
@@ -182,6 +183,8 @@ class Emission:
             self.blobs[spec.blob] = step.model
             self.launches.append(launch)
             return spec
+        if isinstance(step, Requirement):
+            return step
         if isinstance(step, Fail):
             return FailStep(step.name, step.reason)
         assert isinstance(step, Branch) and step.condition.offset == 0, step

@@ -1,6 +1,8 @@
 """ONNX's own node tests, lowered for a GPU: every Loops kernel runs in Triton's interpreter, the rest by numpy.
 
-A case of many kinds of kernels runs always; all of them, each under another of its schedules, with `-m slow`.
+Which cases launch such kernels is recorded (tests/data/native.json); a case of attention, of a recurrence, or of sizes
+that data decides is left out, since the harness has none of the three. A case of many kinds of kernels runs always;
+all of them, each under another of its schedules, with `-m slow`.
 """
 
 from __future__ import annotations
@@ -11,11 +13,9 @@ import zlib
 import numpy as np
 import pytest
 
-from burnish.building.analyze import analyze
-from burnish.kernels.task import AttentionTask, Loops, RecurrentTask, each_launch
-from burnish.targets import compiler_of
-from tests.targets.cuda.run_program import HOPPER, run_model
-from tests.test_node_cases import OTHERWISE, _array, _collect
+from tests.native import cases_where
+from tests.node_cases import with_constant_arguments
+from tests.targets.cuda.run_program import run_model
 
 ALWAYS = {
     "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "ConvTranspose", "CumSum",
@@ -27,37 +27,35 @@ ALWAYS = {
 }  # fmt: skip
 
 
+def _runs(answer):
+    kinds = set(answer.split("+"))
+    return "Loops" in kinds and kinds <= {"Loops", "Contraction"}
+
+
 def _parameters():
-    seen, found = set(), []
-    for case in _collect():
-        op_type = case.model.graph.node[0].op_type
-        if case.name not in OTHERWISE:
-            now = op_type in ALWAYS and op_type not in seen
-            found.append(pytest.param(case, id=case.name, marks=[] if now else [pytest.mark.slow]))
-            seen.add(op_type)
-    return found
+    seen = set()
+    for case in cases_where("cuda", _runs):
+        now = case.operator in ALWAYS and case.operator not in seen
+        yield pytest.param(case, id=case.name, marks=[] if now else [pytest.mark.slow])
+        seen.add(case.operator)
 
 
-@pytest.mark.parametrize("case", _parameters())
+@pytest.mark.parametrize("case", list(_parameters()))
 def test_interpreted_loops_give_onnx_expected_output(case):
-    inputs, expected = ([_array(v) for v in values] for values in case.data_sets[0])
-    feeds = dict(zip((v.name for v in case.model.graph.input), inputs))
-    shapes = {name: array.shape for name, array in feeds.items()}
-    program = analyze(case.model, shapes=shapes, abilities=compiler_of(HOPPER).abilities).program
-    kinds = {type(x.kernel) for x in each_launch(program.steps)}
-    if (
-        Loops not in kinds
-        or kinds & {AttentionTask, RecurrentTask}
-        or any(low == 0 for low, _, _ in program.symbols.values())
-    ):
-        return  # no loops; or kernels, or shapes from data, that the harness does not have
+    model, inputs = with_constant_arguments(case)
     pick = random.Random(zlib.crc32(case.name.encode()))
-    outputs, _ = run_model(case.model, feeds, lambda found: pick.choice([found[0], *found[:16]]), shapes=shapes)
-    for value, want in zip(case.model.graph.output, expected):
-        got = np.asarray(outputs[value.name])
+    shapes = {name: x.shape for name, x in inputs.items()}
+    outputs, ran = run_model(model, inputs, lambda found: pick.choice([found[0], *found[:16]]), shapes=shapes)
+    assert ran, "no Loops kernel ran"
+    for name, want in case.expected().items():
+        got = np.asarray(outputs[name])
         assert got.shape == want.shape
         if want.dtype.kind in "fVc":
             tolerance = 1e-4 if want.dtype.itemsize >= 4 else 1e-2
             np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=tolerance, atol=tolerance)
         else:
             np.testing.assert_array_equal(got, want)
+
+
+def test_every_operator_that_is_to_run_always_does():
+    assert {case.operator for case in cases_where("cuda", _runs)} >= ALWAYS

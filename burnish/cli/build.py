@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from burnish.arguments import parse_size
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
-from burnish.cli.parse_shapes import parse_ranges, parse_shapes, parse_size
+from burnish.cli.parse_shapes import parse_ranges, parse_shapes
 from burnish.cli.progress import progress
 from burnish.errors import UserError
 

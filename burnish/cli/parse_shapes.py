@@ -1,4 +1,4 @@
-"""The texts people type: shapes, sizes, names with values."""
+"""The texts people type: shapes by name, files by name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from burnish.arguments import parse_shape
 from burnish.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
 Ranges = dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
 
 _ITEM = re.compile(r"\s*(?:'(?P<quoted>[^']+)'|(?P<name>[^,]+?)):(?P<dims>scalar|\d+(?:x\d+)*|)\s*(?:,|$)")
-_UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
 
 
 def parse_shapes(texts: Sequence[str], option: str = "--shapes") -> Shapes:
-    """`input:1x3x224x224,other:1x128`, `'odd,name':4`, `scalar_input:scalar`; may be given several times. E612."""
+    """`input:1x3x224x224,other:1x128`, `'odd,name':4`, `scalar_input:scalar`; may come several times. E602, E612."""
     found: Shapes = {}
     for text in texts:
         place = 0
@@ -31,7 +30,7 @@ def parse_shapes(texts: Sequence[str], option: str = "--shapes") -> Shapes:
                     hint=f"{option} input:1x3x224x224,other:1x128   (a scalar: NAME:scalar)",
                 )
             name, dims = item["quoted"] or item["name"], item["dims"]
-            found[name] = () if dims in ("", "scalar") else tuple(map(int, dims.split("x")))
+            found[name] = parse_shape(dims or "scalar", f"{option}, input '{name}'")
             place = item.end()
     return found
 
@@ -57,15 +56,6 @@ def parse_ranges(low: Sequence[str], opt: Sequence[str], high: Sequence[str], na
                 hint="every axis needs min <= opt <= max",
             )
     return ranges
-
-
-def parse_size(text: str, option: str, unit: str = "") -> int:
-    """Bytes from `1GiB`, `512M`, `0.5g`, `4096`; a bare number is in `unit`. E614."""
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise UserError("E614", f"{option} '{text}' is not a size", hint=f"{option} 1GiB, 512MiB or a number of bytes")
-    bare = match["unit"] or ("" if text.strip()[-1] in "bB" else unit)
-    return int(float(match["number"]) * _UNITS[bare.upper()])
 
 
 def parse_files(texts: Sequence[str], option: str) -> Mapping[str, Path]:

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from burnish.cli.parse_shapes import Ranges, Shapes, parse_ranges, parse_shapes, parse_size
+from burnish.arguments import parse_size
+from burnish.cli.parse_shapes import Ranges, Shapes, parse_ranges, parse_shapes
 from burnish.cli.trtexec.flags import IGNORED, KNOWN, REFUSED, SWITCHES, TAKES_VALUE, VALUES, WARNED
 from burnish.errors import UserError
 

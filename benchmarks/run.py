@@ -21,7 +21,7 @@ from cpu_kernels import multiply_adds
 import burnish
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.devices.cpu.processor import best_target, core_count
-from burnish.measuring import Contender, Report
+from burnish.measuring import BenchReport, Contender
 from burnish.verification.data_sets import load_cases
 
 FOLDER = Path(__file__).parent
@@ -97,7 +97,7 @@ def input_names(path: Path) -> list[str]:
     return [i.name for i in onnx.load(str(path), load_external_data=False).graph.input]
 
 
-def print_times(report: Report) -> None:
+def print_times(report: BenchReport) -> None:
     print("| system | median | p10 | p90 | load | first run | peak MiB | median / ours |")
     print("|---|---|---|---|---|---|---|---|")
     ours = report.burnish.latency_ms
@@ -108,7 +108,7 @@ def print_times(report: Report) -> None:
         print(f"| {row.name} | {cells(row)} | {row.latency_ms.median / ours.median:.2f} |")
 
 
-def print_floor(report: Report, peak: float) -> None:
+def print_floor(report: BenchReport, peak: float) -> None:
     """What the plan's own sums of products would take at the peak, and the share of it that the median reaches."""
     flops = sum(layer["flops"] for layer in report.layers)
     if report.burnish.latency_ms is not None:
@@ -123,7 +123,7 @@ def cells(row: Contender) -> str:
     return " | ".join([*(f"{t:.3f}" if t < 1 else f"{t:.1f}" for t in times), f"{row.peak_rss_mib:.0f}"])
 
 
-def print_layers(report: Report) -> None:
+def print_layers(report: BenchReport) -> None:
     """The five launches that take longest, and how fast they compute."""
     print("\n| slowest launches | tactic | ms | share | GFLOP/s | GB/s |")
     print("|---|---|---|---|---|---|")

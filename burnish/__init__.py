@@ -20,20 +20,33 @@ from burnish.version import __version__
 
 if TYPE_CHECKING:
     from burnish.building import build
+    from burnish.devices.cuda import DeviceArray
     from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError
-    from burnish.measuring import bench
-    from burnish.plan import Plan
-    from burnish.runtime import Context, Engine, load
-    from burnish.verification import verify
+    from burnish.measuring import BenchReport, Contender, Latency, bench
+    from burnish.plan import Manifest, Plan
+    from burnish.runtime import Context, Engine, InputInfo, LayerTime, Pending, load
+    from burnish.tune import TimingCache
+    from burnish.verification import Comparison, VerifyReport, verify
 
 __all__ = [
+    "BenchReport",
     "BurnishError",
+    "Comparison",
+    "Contender",
     "Context",
+    "DeviceArray",
     "Engine",
     "EnvironmentProblem",
+    "InputInfo",
     "InternalError",
+    "Latency",
+    "LayerTime",
+    "Manifest",
+    "Pending",
     "Plan",
+    "TimingCache",
     "UserError",
+    "VerifyReport",
     "__version__",
     "bench",
     "build",
@@ -42,13 +55,24 @@ __all__ = [
 ]
 
 _PLACES = {
+    "BenchReport": "burnish.measuring",
     "BurnishError": "burnish.errors",
+    "Comparison": "burnish.verification",
+    "Contender": "burnish.measuring",
     "Context": "burnish.runtime",
+    "DeviceArray": "burnish.devices.cuda",
     "Engine": "burnish.runtime",
     "EnvironmentProblem": "burnish.errors",
+    "InputInfo": "burnish.runtime",
     "InternalError": "burnish.errors",
+    "Latency": "burnish.measuring",
+    "LayerTime": "burnish.runtime",
+    "Manifest": "burnish.plan",
+    "Pending": "burnish.runtime",
     "Plan": "burnish.plan",
+    "TimingCache": "burnish.tune",
     "UserError": "burnish.errors",
+    "VerifyReport": "burnish.verification",
     "bench": "burnish.measuring",
     "build": "burnish.building",
     "load": "burnish.runtime",

@@ -40,6 +40,20 @@ def whole_number(name: str, value: Any, least: int = 0, most: int = MOST) -> int
     return found
 
 
+def number(name: str, value: Any, least: float = 0.0) -> float:
+    """A float that is not NaN, or what stands for one. E605 for the rest, and below least."""
+    words = f"a number, {least:g} or larger"
+    if isinstance(value, bool | str | bytes):
+        raise wrong_kind(name, value, words)
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise wrong_kind(name, value, words) from None
+    if not found >= least:
+        raise wrong_kind(name, value, words)
+    return found
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False, numpy's too. E605 for the rest: "no" would count as true."""
     if not isinstance(value, bool) and type(value).__name__ != "bool_" and type(value).__name__ != "bool":

@@ -15,7 +15,7 @@ from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
-    from burnish.measuring import Report
+    from burnish.measuring import BenchReport
 
 
 def bench(
@@ -92,7 +92,7 @@ def _is_model(path: Path) -> bool:
         return file.read(len(MAGIC)) != MAGIC
 
 
-def _print(report: Report) -> None:
+def _print(report: BenchReport) -> None:
     rows = []
     ratios = report.ratios()
     for c in (report.burnish, *report.peers):
@@ -110,7 +110,7 @@ def _print(report: Report) -> None:
     note(f"{report.burnish.runs} runs, {report.threads or 'all'} threads; {shapes}")
 
 
-def _print_layers(report: Report) -> None:
+def _print_layers(report: BenchReport) -> None:
     from burnish.plan.manifest import REFERENCE
 
     rows = [

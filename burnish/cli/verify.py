@@ -15,7 +15,7 @@ from burnish.cli.progress import progress
 if TYPE_CHECKING:
     from burnish.plan import Plan
     from burnish.plan.manifest import SymbolRange
-    from burnish.verification import Report
+    from burnish.verification import VerifyReport
 
 
 def verify(
@@ -90,7 +90,7 @@ def _columns(symbols: Sequence[SymbolRange]) -> tuple[list[int], list[int], list
     return [s.min for s in symbols], [s.opt for s in symbols], [s.max for s in symbols]
 
 
-def _print(report: Report) -> None:
+def _print(report: VerifyReport) -> None:
     rows = [
         (
             c.name,

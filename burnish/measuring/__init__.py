@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from burnish.measuring.measure import Options, bench
-from burnish.measuring.report import Contender, Latency, Report
+from burnish.measuring.report import BenchReport, Contender, Latency
 
-__all__ = ["Contender", "Latency", "Options", "Report", "bench"]
+__all__ = ["BenchReport", "Contender", "Latency", "Options", "bench"]

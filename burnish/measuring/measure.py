@@ -19,7 +19,7 @@ import numpy as np
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.measuring.arrays_file import save_arrays
 from burnish.measuring.process import Measured
-from burnish.measuring.report import Report
+from burnish.measuring.report import BenchReport
 from burnish.measuring.systems import PEERS
 from burnish.plan import Plan, read
 from burnish.plan.sample_inputs import sample_inputs
@@ -52,7 +52,7 @@ def bench(
     inputs: Mapping[str, np.ndarray[Any, Any]] | None = None,
     progress: Advance | None = None,
     **more: Any,
-) -> Report:
+) -> BenchReport:
     """Measure a plan, and the peers of `options.against` on the ONNX `model` it was built from.
 
     more:   fields of Options, for short calls: bench("m.plan", against=("onnxruntime",), model="m.onnx", threads=2)
@@ -83,7 +83,7 @@ def bench(
         launches_ms = contenders[0].launches_ms(options.runs or runs) if options.layers else None
         ours, *peers = (contender.finish() for contender in contenders)
     shapes = {name: list(array.shape) for name, array in arrays.items()}
-    return Report(ours, tuple(peers), layers, launches_ms, options.threads, shapes)
+    return BenchReport(ours, tuple(peers), layers, launches_ms, options.threads, shapes)
 
 
 def measure(contenders: Sequence[Measured], options: Options, progress: Advance) -> None:

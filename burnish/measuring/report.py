@@ -49,7 +49,7 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BenchReport:
     """Burnish, the peers, and where Burnish's time goes.
 
     layers       LayerTime's fields, `share` of the sum, `roofline`

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from burnish.arguments import expect
+from burnish.dims import format_shape
 from burnish.plan.atomic import write_atomically
 from burnish.plan.format import chunks
-from burnish.plan.manifest import Manifest
+from burnish.plan.manifest import Manifest, TensorSpec
 from burnish.plan.signature import KeySource
 
+_MOST_SHOWN = 4  # tensors of each side
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A manifest and its blobs, by name. Blobs are bytes-like (bytes when built, memory-mapped views when loaded)."""
 
     manifest: Manifest
-    blobs: dict[str, Any] = field(repr=False)
+    blobs: dict[str, Any]
 
     def save(self, path: str | os.PathLike[str], key: KeySource | None = None) -> None:
         """Write the file, whole or not at all. `key`: sign it with this Ed25519 key (a PEM file, bytes or key object).
 
         raises: E403 if the place cannot be written; E414 if it is no valid key
         """
+        expect("path", path, (str, os.PathLike), "a path")
         write_atomically(path, chunks(self.manifest, self.blobs, key))
+
+    def __repr__(self) -> str:
+        targets = ", ".join(v.target for v in self.manifest.variants)
+        return f"<burnish.Plan {surface(self.manifest)}; for {targets or 'no target'}>"
 
     def to_bytes(self, key: KeySource | None = None) -> bytes:
         """The file's content; equal plans give equal bytes. `key`: signed with it, as `save` does."""
         return b"".join(chunks(self.manifest, self.blobs, key))
+
+
+def surface(manifest: Manifest) -> str:
+    """The model, its inputs and its outputs in one line: `digits: image f32[batch,1,8,8] -> logits f32[batch,10]`."""
+    text = f"{manifest.model_name}: {_shown(manifest.inputs)} -> {_shown(manifest.outputs)}"
+    return " ".join(text.split())
+
+
+def _shown(tensors: Sequence[TensorSpec]) -> str:
+    parts = [f"{t.name} {t.dtype.value}{format_shape(t.shape)}" for t in tensors[:_MOST_SHOWN]]
+    more = len(tensors) - len(parts)
+    return ", ".join([*parts, *([f"{more} more"] if more else [])]) or "nothing"

@@ -17,10 +17,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
+from burnish.arguments import expect, wrong_kind
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan import codec
 from burnish.plan.check import ALIGN_BYTES, contradictions
@@ -66,6 +67,8 @@ def read(source: Source, *, verify: Verify = "auto", trusted_key: object = None)
     trusted_key: refuse the plan unless it was signed with this Ed25519 key (a PEM file, bytes, hex or key object)
     raises:      E401 .. E414, for anything that is not exactly what `write` wrote
     """
+    if verify not in get_args(Verify):
+        raise wrong_kind("verify", verify, "auto, full or quick")
     contents = open_plan(source)
     if trusted_key is not None:
         _demand_signature(contents, public_key_bytes(trusted_key))
@@ -113,8 +116,10 @@ def open_plan(source: Source) -> Contents:
 
 def _map(source: Source) -> tuple[memoryview, str]:
     """The file's bytes, read-only and 64-byte aligned; bytes that are not so aligned are copied once."""
+    expect("the plan", source, (str, os.PathLike, bytes, bytearray, memoryview), "a path, or a plan file's bytes")
     if isinstance(source, bytes | bytearray | memoryview):
-        view = memoryview(source).cast("B")
+        view = memoryview(source)
+        view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
         address = np.frombuffer(view, np.uint8).ctypes.data if len(view) else 0
         if address % ALIGN_BYTES == 0 and len(view):
             return view.toreadonly(), "plan"

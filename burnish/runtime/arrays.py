@@ -16,6 +16,43 @@ Array = np.ndarray[Any, Any]  # or a devices.DeviceArray, which has the same dty
 Adopt = Callable[[object, TensorSpec, str], Any]
 
 
+def inputs_by_name(given: Any, named: Mapping[str, Any], specs: Sequence[TensorSpec]) -> Mapping[str, Any]:
+    """A call's inputs: a mapping, keywords, or for a plan with one input the array alone. E502 for two of these."""
+    if given is None:
+        return named
+    if named:
+        raise UserError(
+            "E502",
+            f"inputs are given in two ways: before the keywords, and as {_list(named)}",
+            why="one of them would be dropped",
+            hint="pass all of them in one mapping: engine({'x': array, 'any name': other})",
+        )
+    if isinstance(given, Mapping):
+        return given
+    if len(specs) != 1:
+        raise UserError(
+            "E502",
+            f"a {type(given).__name__} was given without a name",
+            why=f"the plan's inputs are {_list(s.name for s in specs)}",
+            hint="pass every input by name: engine(x=array), or engine({'any name': array})",
+        )
+    return {specs[0].name: given}
+
+
+def outputs_by_name(out: Any, specs: Sequence[TensorSpec]) -> Mapping[str, Any]:
+    """The caller's buffers. E502 for what is no mapping, or names no output."""
+    if not isinstance(out, Mapping):
+        name = specs[0].name if specs else "name"
+        raise UserError(
+            "E502",
+            f"out is a {type(out).__name__}, not a mapping by name",
+            why=f"the plan's outputs are {_list(s.name for s in specs)}",
+            hint=f"out={{'{name}': array}}",
+        )
+    refuse_names(out, specs, "output")
+    return out
+
+
 def accept_input(value: object, spec: TensorSpec, adopt: Adopt | None = None) -> Array:
     """A C-contiguous, aligned array of the input's dtype: the caller's own memory, or one copy if it is strided.
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from burnish.arguments import whole_number
 from burnish.devices import Session
 from burnish.errors import EnvironmentProblem, UserError
-from burnish.runtime.arrays import accept_input, accept_output, refuse_names
+from burnish.runtime.arrays import accept_input, accept_output, inputs_by_name, outputs_by_name, refuse_names
 from burnish.runtime.layout import Layout
 from burnish.runtime.pending import Pending
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
@@ -41,7 +42,7 @@ class Context:
 
     def __call__(
         self,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Any = None,
         /,
         *,
         out: Mapping[str, Any] | None = None,
@@ -50,8 +51,9 @@ class Context:
     ) -> dict[str, Array]:
         """Run the plan; outputs by name, complete when this returns.
 
-        inputs:    numpy arrays; tensors in the device's memory (DLPack, __cuda_array_interface__) are used where they
-                   lie, once what their producer's stream has been given is done
+        inputs:    a mapping, keywords, or the array alone if the plan has one input. numpy arrays; tensors in device
+                   memory (DLPack, __cuda_array_interface__) are used where they lie, once what their producer's stream
+                   has been given is done
         out:       the caller's buffers for some outputs, in host or device memory; the rest are fresh arrays
         on_device: fresh arrays are left in the device's memory (a DeviceArray on a GPU)
         raises:    E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step
@@ -59,7 +61,7 @@ class Context:
         if not self._lock.acquire(False):
             raise _busy()
         try:
-            results = self._start(named if inputs is None else inputs, out, on_device)
+            results = self._start(inputs_by_name(inputs, named, self._binder.inputs), out, on_device)
             self._session.finish()
             return results
         finally:
@@ -67,7 +69,7 @@ class Context:
 
     def enqueue(
         self,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Any = None,
         /,
         *,
         out: Mapping[str, Any] | None = None,
@@ -83,7 +85,7 @@ class Context:
         if not self._lock.acquire(False):
             raise _busy()
         try:
-            given = named if inputs is None else inputs
+            given = inputs_by_name(inputs, named, self._binder.inputs)
             results = self._start(given, out, on_device)
             self._session.deliver()
             self._pending = Pending(self._session, results, given, self._lock)
@@ -91,12 +93,13 @@ class Context:
         finally:
             self._lock.release()
 
-    def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
-        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506."""
+    def output_shapes(self, shapes: Mapping[str, Sequence[int] | str]) -> dict[str, Shape | None]:
+        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E602."""
         return self._binder.output_shapes(shapes)
 
-    def profile(self, inputs: Mapping[str, Any], iterations: int = 10) -> list[LayerTime]:
-        """Time of every launch and reference step: medians over `iterations` runs on these inputs."""
+    def profile(self, inputs: Any, iterations: int = 10) -> list[LayerTime]:
+        """Time of every launch and reference step: medians over `iterations` runs on these inputs. E605 for none."""
+        iterations = whole_number("iterations", iterations, 1)
         recorder = Recorder(len(self._layout.variant.launches), self._session.watch())
 
         def run() -> None:
@@ -112,13 +115,14 @@ class Context:
         finally:
             self._session.unwatch()
 
-    def time(self, inputs: Mapping[str, Any] | None, repeats: int = 100) -> list[float]:
+    def time(self, inputs: Any, repeats: int = 100) -> list[float]:
         """Milliseconds of each of `repeats` runs of all launches, back to back, without the copies of a call.
 
         On a GPU between events around replays of a CUDA graph. E517 for a plan that is more than launches.
 
         inputs: None: on what the latest call left, whose inputs and outputs the caller has kept
         """
+        repeats = whole_number("repeats", repeats, 1)
         if self._layout.launches is None:
             raise _not_timed("it has reference steps, branches, or sizes that data decides: the host takes part")
         if inputs is None and self._bound is None:
@@ -191,8 +195,8 @@ class Context:
         self, bound: Bound, arrays: Sequence[Array], out: Mapping[str, Any] | None, on_device: bool
     ) -> dict[str, Array]:
         """Arrays for the outputs that are written in place, the caller's or fresh ones."""
-        if out:
-            refuse_names(out, self._binder.outputs, "output")
+        if out is not None:
+            out = outputs_by_name(out, self._binder.outputs)
         results: dict[str, Array] = {}
         session = self._session
         for n, spec in self._layout.direct:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from burnish import plan as plans
+from burnish.arguments import number, whole_number, wrong_kind
 from burnish.devices import Device
 from burnish.devices.cpu.processor import core_count
 from burnish.devices.cpu.threads import MAX_THREADS
 from burnish.devices.this_machine import devices_by_name
-from burnish.plan.manifest import Manifest, TensorSpec, Variant
-from burnish.plan.plan import Plan
+from burnish.errors import EnvironmentProblem
+from burnish.plan.manifest import Manifest, Variant
+from burnish.plan.plan import Plan, surface
 from burnish.runtime.context import Context, closed
+from burnish.runtime.input_info import InputInfo, describe_inputs, describe_outputs
 from burnish.runtime.layout import make_layout
 from burnish.runtime.shape_binder import ShapeBinder
 from burnish.runtime.shapes import Shape, profile_shapes
@@ -35,12 +40,20 @@ def load(
 ) -> Engine:
     """A plan, ready to run. Nothing is compiled; on a cpu constants are used where they lie in the mapped file.
 
-    threads:  of each context on a cpu; default BURNISH_THREADS, else all cores (64 at most)
+    threads:  of each context on a cpu; None and 0 mean BURNISH_THREADS, and where that is unset or 0 too, all cores
+              (64 at most)
     device:   "cpu", "cuda", "cuda:1"; default the best that the plan has code for: a GPU, if one is there that fits
-    contexts: how many calls run at once; more callers wait. Default 2, on a cpu cores / threads if that is more
-    raises:   E401 .. for a damaged plan; E501 if this machine lacks what the plan's code uses; E833 .. without a GPU
+    contexts: how many calls run at once; more callers wait. None and 0: 2, on a cpu cores / threads if that is more
+    raises:   E605 for a value of a wrong kind; E401 .. for a damaged plan; E501 if this machine lacks what the plan's
+              code uses; E833 .. without a GPU
     """
     plan = source if isinstance(source, Plan) else plans.read(source)
+    if threads is not None:
+        threads = whole_number("threads", threads)
+    if contexts is not None:
+        contexts = whole_number("contexts", contexts)
+    if not (device is None or isinstance(device, str) or hasattr(device, "install")):
+        raise wrong_kind("device", device, 'None, "cpu", "cuda", "cuda:1" or a device')
     threads = threads or settings().threads or min(core_count(), MAX_THREADS)
     kinds = {v.target.partition(":")[0] for v in plan.manifest.variants}
     devices, absent = devices_by_name(device, kinds) if device is None or isinstance(device, str) else ([device], {})
@@ -49,7 +62,10 @@ def load(
 
 
 class Engine:
-    """`engine(x=array)` or `engine({"any name": array})` gives a dict by output name."""
+    """`engine(x=array)` or `engine({"any name": array})` gives a dict by output name; with one input `engine(array)`.
+
+    inputs, outputs: what calls take and give, as InputInfo
+    """
 
     def __init__(self, plan: Plan, variant: Variant, device: Device, threads: int, contexts: int) -> None:
         self.plan, self.variant, self.device, self.threads = plan, variant, device, threads
@@ -65,30 +81,34 @@ class Engine:
     def manifest(self) -> Manifest:
         return self.plan.manifest
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self.plan.manifest.inputs
+    @functools.cached_property
+    def inputs(self) -> tuple[InputInfo, ...]:
+        return describe_inputs(self.manifest)
 
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self.plan.manifest.outputs
+    @functools.cached_property
+    def outputs(self) -> tuple[InputInfo, ...]:
+        return describe_outputs(self.manifest)
 
     def __call__(
         self,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Any = None,
         /,
         *,
         out: Mapping[str, Any] | None = None,
         on_device: bool = False,
+        timeout_s: float | None = None,
         **named: Any,
     ) -> dict[str, Array]:
-        """Run on a context of the engine's own; see Context.__call__. Callers beyond `contexts` wait their turn."""
+        """Run on a context of the engine's own; see Context.__call__. Callers beyond `contexts` wait their turn.
+
+        timeout_s: how long to wait for it at most; E518 then, and nothing has run
+        """
         try:
             context = self._idle.pop()
         except IndexError:
-            context = self._wait_for_context()
+            context = self._wait_for_context(timeout_s)
         try:
-            return context(named if inputs is None else inputs, out=out, on_device=on_device)
+            return context(inputs, out=out, on_device=on_device, **named)
         finally:
             self._put_back(context)
 
@@ -98,8 +118,8 @@ class Engine:
             raise closed()
         return self._new_context()
 
-    def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
-        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509."""
+    def output_shapes(self, shapes: Mapping[str, Sequence[int] | str]) -> dict[str, Shape | None]:
+        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509, E602."""
         return self._binder.output_shapes(shapes)
 
     def profile_shapes(self, which: str = "opt") -> dict[str, Shape]:
@@ -120,6 +140,9 @@ class Engine:
             context.close()
         self.installed.close()
 
+    def __repr__(self) -> str:
+        return f"<burnish.Engine {surface(self.manifest)}; {self.variant.target} on {self.device.name}>"
+
     def __enter__(self) -> Engine:
         return self
 
@@ -129,8 +152,9 @@ class Engine:
     def _new_context(self) -> Context:
         return Context(self.layout, self.installed.session(self.threads), self._binder)
 
-    def _wait_for_context(self) -> Context:
-        """An idle context, a new one while fewer than `contexts` exist, or the next that is put back."""
+    def _wait_for_context(self, timeout_s: float | None) -> Context:
+        """An idle context, a new one while fewer than `contexts` exist, or the next that is put back in time."""
+        end = None if timeout_s is None else time.monotonic() + number("timeout_s", timeout_s)
         with self._changed:
             self._waiting += 1
             try:
@@ -140,7 +164,10 @@ class Engine:
                     if self._made < self._most:
                         self._made += 1
                         break
-                    self._changed.wait()
+                    left = None if end is None else end - time.monotonic()
+                    if left is not None and left <= 0:
+                        raise _all_busy(self._most, timeout_s)
+                    self._changed.wait(left)
             finally:
                 self._waiting -= 1
         if self._is_closed:
@@ -161,3 +188,12 @@ class Engine:
         elif self._waiting:
             with self._changed:
                 self._changed.notify()
+
+
+def _all_busy(contexts: int, timeout_s: float | None) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        "E518",
+        f"no context was free within {timeout_s:g} s",
+        why=f"the engine serves {contexts} calls at once, and all of them are still running",
+        hint="call again later, or load the plan with more contexts: burnish.load(plan, contexts=8)",
+    )

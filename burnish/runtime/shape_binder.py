@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from burnish.arguments import expect_mapping, parse_shape
 from burnish.plan.manifest import Manifest, StepSpec
 from burnish.runtime.arrays import refuse_names
 from burnish.runtime.shapes import Bound, Shape, bind_shapes, shape_rules
@@ -29,8 +30,9 @@ class ShapeBinder:
             self._bounds[shapes] = bound
         return bound
 
-    def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Shape | None]:
-        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509."""
+    def output_shapes(self, shapes: Mapping[str, Sequence[int] | str]) -> dict[str, Shape | None]:
+        """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509, E602."""
+        expect_mapping("shapes", shapes, '{"x": (1, 3, 224, 224)}')
         refuse_names(shapes, self.inputs, "input")
-        bound = self.bind(tuple(tuple(shapes[t.name]) for t in self.inputs))
+        bound = self.bind(tuple(parse_shape(shapes[t.name], f"input '{t.name}'") for t in self.inputs))
         return {t.name: shape for t, shape in zip(self.outputs, bound.outputs)}

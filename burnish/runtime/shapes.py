@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from burnish.arguments import wrong_kind
 from burnish.dims import Dim, evaluate, format_shape, symbol_name, symbols
 from burnish.errors import UserError
 from burnish.plan.manifest import Manifest, StepSpec, SymbolRange, TensorSpec
@@ -117,7 +118,9 @@ def known_shape(shape: Sequence[Dim], values: Mapping[str, int]) -> Shape | None
 
 
 def profile_shapes(manifest: Manifest, which: str = "opt") -> dict[str, Shape]:
-    """The inputs' shapes at the profile's min, opt or max."""
+    """The inputs' shapes at the profile's min, opt or max. E605 for another word."""
+    if which not in ("min", "opt", "max"):
+        raise wrong_kind("which", which, "min, opt or max")
     values = {s.name: int(getattr(s, which)) for s in manifest.symbols}
     return {t.name: tuple(evaluate(n, values) for n in t.shape) for t in manifest.inputs}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from burnish.verification.compare import Comparison, compare
 from burnish.verification.divergence import Divergence, first_divergent
 from burnish.verification.tolerance import Tolerance, derive_tolerance
-from burnish.verification.verify_plan import Report, verify
+from burnish.verification.verify_plan import VerifyReport, verify
 
 __all__ = [
     "Comparison",
     "Divergence",
-    "Report",
     "Tolerance",
+    "VerifyReport",
     "compare",
     "derive_tolerance",
     "first_divergent",

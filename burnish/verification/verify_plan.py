@@ -30,7 +30,7 @@ Advance = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     """cases: comparisons of every output, by set of inputs. divergence: where it began, if that was asked for."""
 
     oracle: str
@@ -64,7 +64,7 @@ def verify(
     tolerance: float | None = None,
     rebuild: Rebuild | None = None,
     progress: Advance | None = None,
-) -> Report:
+) -> VerifyReport:
     """Compare a plan with the ONNX model it was built from.
 
     data:      inputs (a mapping, an .npz, a folder of .pb files); seeded random ones without
@@ -105,7 +105,7 @@ def verify(
     if rejected and rebuild is not None:
         run = _runner(rebuild, threads, device)
         divergence = first_divergent(proto, cases[rejected[0]], run, judge.kind, tolerance)
-    return Report(judge.kind, judged, divergence)
+    return VerifyReport(judge.kind, judged, divergence)
 
 
 def _stored(plan: Plan) -> DType:

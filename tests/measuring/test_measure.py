@@ -17,7 +17,7 @@ import pytest
 
 import burnish
 from burnish.errors import EnvironmentProblem, UserError
-from burnish.measuring import Contender, Latency, Report, contender
+from burnish.measuring import BenchReport, Contender, Latency, contender
 from burnish.measuring.arrays_file import load_arrays, save_arrays
 from burnish.measuring.measure import MOST_RUNS, Options, block_runs
 from burnish.measuring.process import Measured
@@ -148,7 +148,7 @@ def test_blocks_hold_about_the_work_that_was_asked_for() -> None:
 
 def test_ratios_are_ours_over_theirs() -> None:
     ours, theirs = (Contender(name, Latency.of(times)) for name, times in (("burnish", [1.0] * 5), ("peer", [2.0] * 5)))
-    assert Report(ours, (theirs,)).ratios() == {"peer": {"median": 0.5, "p10": 0.5}}
+    assert BenchReport(ours, (theirs,)).ratios() == {"peer": {"median": 0.5, "p10": 0.5}}
 
 
 def test_latency_statistics() -> None:

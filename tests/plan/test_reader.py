@@ -176,3 +176,19 @@ def test_a_mapped_plan_outlives_the_file(small_plan: Plan, tmp_path: Path) -> No
     write(Plan(dataclasses.replace(small_plan.manifest, model_name="other"), small_plan.blobs), tmp_path / "a.plan")
     os.unlink(tmp_path / "a.plan")
     assert bytes(plan.blobs["code/0"]) == small_plan.blobs["code/0"]
+
+
+def test_bytes_that_are_not_contiguous_are_read_too(small_plan: Plan) -> None:
+    spread = bytes(b for pair in zip(to_bytes(small_plan), to_bytes(small_plan)) for b in pair)
+    assert read(memoryview(spread)[::2]).manifest == small_plan.manifest
+
+
+@pytest.mark.parametrize("call", [lambda: read(5), lambda: read(None), lambda: read(b"", verify="most")])
+def test_arguments_of_a_wrong_kind_are_refused(call: Callable[[], object]) -> None:
+    with pytest.raises(BurnishError, match="E605"):
+        call()
+
+
+def test_a_plan_is_saved_to_a_path_only(small_plan: Plan) -> None:
+    with pytest.raises(BurnishError, match="E605: path is 5"):
+        small_plan.save(5)  # type: ignore[arg-type]

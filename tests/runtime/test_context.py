@@ -1,38 +1,17 @@
-"""context.py and engine.py: calls, refusals, outputs, concurrent callers."""
+"""context.py: calls, refusals, outputs, faults."""
 
 from __future__ import annotations
-
-import dataclasses
-import gc
-import os
-import threading
-import time
 
 import numpy as np
 import pytest
 
 from burnish.devices.null.processor import Null
 from burnish.dims import symbol
-from burnish.dtypes import DType
-from burnish.errors import BurnishError, EnvironmentProblem, UserError
-from burnish.plan import Plan, read, to_bytes
+from burnish.errors import EnvironmentProblem
+from burnish.plan import Plan
 from burnish.runtime import Context, Engine, load
-from burnish.runtime import engine as engine_module
-from burnish.settings import Settings
-from burnish.target import Target
+from tests.runtime.sum_plan import X, refused, sum_plan, with_variant
 from tests.targets.cpu.programs import Maker
-
-X = np.linspace(-1, 1, 64, dtype=np.float32)
-
-
-def sum_plan(targets: tuple[Target, ...] = (), spread: bool = False) -> Plan:
-    """y = x + 2 * other, for vectors of 1 to 128 elements."""
-    n = symbol("n")
-    m = Maker(n, {"n": (1, 64, 128)})
-    x, other, t, y = m.input("x"), m.input("any name"), m.storage("arena"), m.output("y")
-    m.pointwise(lambda a: a + a, other, t)
-    m.pointwise(lambda a, b: a + b, x, t, y)
-    return m.plan(targets, spread)
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +23,6 @@ def plan() -> Plan:
 def engine(plan: Plan):
     with load(plan, threads=1) as engine:
         yield engine
-
-
-def with_variant(plan: Plan, **changes: object) -> Plan:
-    variant = dataclasses.replace(plan.manifest.variants[0], **changes)
-    return dataclasses.replace(plan, manifest=dataclasses.replace(plan.manifest, variants=(variant,)))
-
-
-def refused(code: str, call, *, says: str = "") -> BurnishError:
-    with pytest.raises(UserError) as caught:
-        call()
-    assert caught.value.code == code
-    assert says in str(caught.value)
-    return caught.value
 
 
 # ---- calls --------------------------------------------------------------------------------------------------------
@@ -74,6 +40,51 @@ def test_any_name_works_in_a_mapping(engine: Engine):
     assert np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
 
 
+def squares() -> Plan:
+    m = Maker()
+    m.pointwise(lambda a: a * a, m.input("x"), m.output("y"))
+    return m.plan()
+
+
+def test_the_only_input_needs_no_name(engine: Engine):
+    with load(squares(), threads=1) as one, one.create_context() as context:
+        assert np.array_equal(one(X)["y"], X * X) and np.array_equal(context(X)["y"], X * X)
+        assert np.array_equal(context.enqueue(X).wait()["y"], X * X)
+        assert len(context.profile(X, iterations=1)) == 1 and len(context.time(X, 2)) == 2
+    refused("E502", lambda: engine(X), says="a ndarray was given without a name")
+
+
+def test_inputs_come_in_one_way(engine: Engine):
+    refused("E502", lambda: engine({"x": X}, **{"any name": X}), says="in two ways")
+    with load(squares(), threads=1) as one:
+        refused("E502", lambda: one(X, x=X), says="in two ways")
+        refused("E502", lambda: one({"x": X}, y=X), says="'y'")
+
+
+def test_out_is_a_mapping_by_name(engine: Engine):
+    for out in (X, [X], "y"):
+        error = refused("E502", lambda out=out: engine({"x": X, "any name": X}, out=out), says="not a mapping by name")
+        assert error.hint == "out={'y': array}"
+    assert np.array_equal(engine({"x": X, "any name": X}, out={})["y"], X * 3)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda engine, context: engine.profile_shapes("largest"),
+        lambda engine, context: engine.output_shapes([5]),
+        lambda engine, context: context.profile({"x": X, "any name": X}, iterations=0),
+        lambda engine, context: context.profile({"x": X, "any name": X}, iterations="10"),
+        lambda engine, context: context.time({"x": X, "any name": X}, 0),
+        lambda engine, context: context.time({"x": X, "any name": X}, "100"),
+    ],
+)
+def test_other_arguments_of_a_wrong_kind_are_refused(engine: Engine, mistake):
+    with engine.create_context() as context:
+        refused("E605", lambda: mistake(engine, context))
+        assert np.array_equal(context({"x": X, "any name": X})["y"], X * 3)
+
+
 def test_every_result_is_an_array_of_its_own(engine: Engine):
     first = engine({"x": X, "any name": X})["y"]
     kept = first.copy()
@@ -87,23 +98,10 @@ def test_a_result_is_written_into_the_callers_buffer(engine: Engine):
     assert np.array_equal(mine, X * 3)
 
 
-def test_a_plan_runs_from_its_file(tmp_path, plan: Plan):
-    plan.save(tmp_path / "sum.plan")
-    for source in (tmp_path / "sum.plan", str(tmp_path / "sum.plan"), to_bytes(plan), read(to_bytes(plan))):
-        with load(source, threads=2) as engine:
-            assert np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
-
-
 def test_shapes_may_change_from_call_to_call(engine: Engine):
     for n in (1, 128, 3, 64, 3):
         x = np.arange(n, dtype=np.float32)
         assert np.array_equal(engine({"x": x, "any name": x})["y"], x * 3)
-
-
-def test_the_shapes_of_the_profile_and_of_outputs_can_be_asked(engine: Engine):
-    assert engine.profile_shapes("max") == {"x": (128,), "any name": (128,)}
-    assert engine.output_shapes({"x": (5,), "any name": (5,)}) == {"y": (5,)}
-    assert [t.name for t in (*engine.inputs, *engine.outputs)] == ["x", "any name", "y"]
 
 
 def test_an_empty_input_is_allowed_if_the_profile_allows_it():
@@ -136,14 +134,6 @@ def test_halos_are_zero_again_when_other_shapes_are_bound():
             context({"x": x, "any name": x})
             is_dirty.append(bool(halo.any()))
     assert is_dirty == [False, True, False]
-
-
-def test_threads_are_all_cores_unless_said_otherwise(plan: Plan, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(engine_module, "core_count", lambda: 96)
-    assert load(plan).threads == 64
-    assert load(plan, threads=3).threads == 3
-    monkeypatch.setattr(engine_module, "settings", lambda: Settings(threads=5))
-    assert load(plan).threads == 5
 
 
 # ---- refusals -----------------------------------------------------------------------------------------------------
@@ -204,139 +194,9 @@ def test_an_output_buffer_that_is_an_input_too_is_refused(engine: Engine):
     refused("E508", lambda: engine({"x": x, "any name": X}, out={"y": x}), says="shares bytes")
 
 
-def test_a_closed_engine_refuses(plan: Plan):
-    engine = load(plan, threads=1)
-    context = engine.create_context()
-    context.close()
-    refused("E511", lambda: context({"x": X, "any name": X}))
-    engine({"x": X, "any name": X})
-    engine.close()
-    engine.close()
-    refused("E511", lambda: engine({"x": X, "any name": X}))
-    refused("E511", engine.create_context)
-
-
 def test_after_a_refusal_the_engine_still_works(engine: Engine):
     refused("E505", lambda: engine({"x": np.zeros(200, np.float32), "any name": X}))
     assert np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
-
-
-# ---- choosing code ------------------------------------------------------------------------------------------------
-
-
-def test_the_best_variant_that_the_machine_has_is_chosen():
-    plan = sum_plan((Target("cpu", "x86-64-v2"), Target("cpu", "x86-64-v3"), Target("cpu", "x86-64-v4", ("vnni",))))
-    lacks = Target("cpu", "x86-64-v4").needed_flags[-1]
-    assert load(plan, device=Null()).variant.target == "cpu:x86-64-v4+vnni"
-    assert load(plan, device=Null(lacks=("avx512_vnni",))).variant.target == "cpu:x86-64-v3"
-    assert load(plan, device=Null(lacks=(lacks,))).variant.target == "cpu:x86-64-v3"
-    assert load(plan, device=Null(lacks=("avx2",))).variant.target == "cpu:x86-64-v2"
-
-
-def test_a_machine_without_what_every_variant_needs_is_refused_with_the_list():
-    plan = sum_plan((Target("cpu", "x86-64-v3"),))
-    with pytest.raises(EnvironmentProblem) as caught:
-        load(plan, device=Null(lacks=("avx2", "fma")))
-    assert caught.value.code == "E501"
-    assert caught.value.why == "cpu:x86-64-v3 needs avx2, fma"
-
-
-def test_a_plan_for_another_kind_of_device_is_refused(plan: Plan):
-    with pytest.raises(EnvironmentProblem, match="cuda:sm_90a needs a cuda device"):
-        load(with_variant(plan, target="cuda:sm_90a"))
-
-
-# ---- many callers -------------------------------------------------------------------------------------------------
-
-
-def test_callers_in_many_threads_get_their_own_answers():
-    errors: list[BaseException] = []
-
-    def call(seed: int) -> None:
-        x = np.random.default_rng(seed).standard_normal(64 + seed, np.float32)
-        try:
-            for _ in range(30):
-                assert np.array_equal(engine({"x": x, "any name": x})["y"], x + (x + x))
-        except BaseException as error:
-            errors.append(error)
-
-    with load(sum_plan(spread=True), threads=2, contexts=3) as engine:
-        callers = [threading.Thread(target=call, args=(seed,)) for seed in range(8)]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
-        assert engine._made <= 3
-    assert not errors
-
-
-def test_a_context_is_for_one_caller_at_a_time(plan: Plan):
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait(*_: int) -> None:
-        inside.set()
-        go_on.wait(5)
-
-    with load(plan, device=Null(on_launch=wait)) as engine, engine.create_context() as context:
-        other = threading.Thread(target=context, args=({"x": X, "any name": X},))
-        other.start()
-        inside.wait(5)
-        try:
-            refused("E510", lambda: context({"x": X, "any name": X}))
-        finally:
-            go_on.set()
-            other.join()
-
-
-def test_closing_an_engine_wakes_those_who_wait_for_a_context(plan: Plan):
-    inside, go_on = threading.Event(), threading.Event()
-    found: list[str] = []
-
-    def wait(*_: int) -> None:
-        inside.set()
-        go_on.wait(5)
-
-    def call() -> None:
-        try:
-            engine({"x": X, "any name": X})
-            found.append("ran")
-        except UserError as error:
-            found.append(error.code)
-
-    device = Null(on_launch=wait)
-    engine = load(plan, device=device, contexts=1)
-    callers = [threading.Thread(target=call) for _ in range(2)]
-    callers[0].start()
-    inside.wait(5)
-    callers[1].start()
-    while not engine._waiting:
-        time.sleep(0.001)
-    engine.close()
-    go_on.set()
-    for caller in callers:
-        caller.join()
-    assert sorted(found) == ["E511", "ran"]
-    assert device.open_teams == 0
-
-
-def test_a_thousand_engines_leave_no_thread_behind(plan: Plan):
-    before = threading.active_count()
-    for _ in range(1000):
-        with load(plan, threads=2) as engine:
-            engine({"x": X, "any name": X})
-    gc.collect()
-    assert threading.active_count() == before
-
-
-def test_an_engine_works_in_a_forked_child():
-    with load(sum_plan(spread=True), threads=2) as engine:
-        engine({"x": X, "any name": X})
-        child = os.fork()
-        if not child:
-            right = np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
-            os._exit(0 if right else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        assert np.array_equal(engine({"x": X, "any name": X})["y"], X * 3)
 
 
 # ---- faults -------------------------------------------------------------------------------------------------------
@@ -367,7 +227,3 @@ def test_contexts_close_themselves(plan: Plan):
         with engine.create_context() as context:
             assert isinstance(context, Context)
         refused("E511", lambda: context({"x": X, "any name": X}))
-
-
-def test_dtypes_are_those_of_the_plan(engine: Engine):
-    assert {t.dtype for t in engine.inputs} == {DType.F32}

@@ -18,6 +18,7 @@ class Abilities:
     adds_products    a contraction adds several products to one sum (those that read zeros by themselves)
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
     recurrent        it has a template for LSTM, GRU and RNN
+    trees            it has a template for tree ensembles
     host_memory      the reference kernels see its memory; without it each costs copies, and must be asked for
     """
 
@@ -30,4 +31,5 @@ class Abilities:
     adds_products: bool = False
     spread_rows: bool = True
     recurrent: bool = True
+    trees: bool = True
     host_memory: bool = True

@@ -9,6 +9,7 @@ A *launch* is a kernel with a binding for each slot. A *program* is what one pla
                   or several such products in one sum                      what a block adds to its down-sampled input
     AttentionTask softmax(q k^T) v, one pass
     RecurrentTask LSTM, GRU, RNN over time
+    TreesTask     the leaves that a row ends in, summed over trees
 
 Strides, offsets and sizes are in elements of the slot's dtype. Inside a kernel, `load(slot, dtype, index)` reads a slot
 at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read symbols from the plan's dims table.
@@ -207,7 +208,28 @@ class RecurrentTask:
         return f"{self.kind}({_slots(self.slots)}){self.present}h={self.hidden_size} {how}"
 
 
-Kernel = Loops | Contraction | AttentionTask | RecurrentTask
+@dataclass(frozen=True)
+class TreesTask:
+    """sums[row, target]: what the leaves that x[row] ends in add, over all trees, in their order.
+
+    slots: x[row, feature], nodes i32[n, words], roots i32[tree], sums[row, target]; if `listed`, before the sums
+    starts i32[leaf + 1], targets i32[pair], weights[pair]. ops/language/ensemble.py says what they hold, and what modes
+    and tracks_missing are. combine: sum, min or max.
+    """
+
+    slots: tuple[Slot, ...]
+    combine: str
+    modes: tuple[str, ...]
+    tracks_missing: bool
+    listed: bool
+
+    @cached_property
+    def key(self) -> str:
+        how = f"{','.join(self.modes)}{' missing' * self.tracks_missing}{' listed' * self.listed}"
+        return f"trees({_slots(self.slots)}){self.combine} {how}"
+
+
+Kernel = Loops | Contraction | AttentionTask | RecurrentTask | TreesTask
 DIGEST_DIGITS = 32  # of SHA-256: two different kernels never meet
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 
 from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
-from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask, ReferenceStep, TensorRef
+from burnish.kernels.task import (
+    AttentionTask,
+    Contraction,
+    Kernel,
+    Loops,
+    RecurrentTask,
+    ReferenceStep,
+    TensorRef,
+    TreesTask,
+)
 from burnish.ops.language.expr import Expr, free_axes, text, walk
 
 _FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
@@ -25,7 +34,16 @@ def flops(kernel: Kernel) -> Dim:
         both_ways = kernel.slots[1].shape[0]
         inner = 2 * _GATES.get(kernel.kind, 1) * kernel.hidden_size * (width + kernel.hidden_size)
         return time * batch * both_ways * inner
+    if isinstance(kernel, TreesTask):
+        return trees_steps(kernel)
     return sum((_operations(store.value) for store in kernel.stores), start=0)
+
+
+def trees_steps(kernel: TreesTask) -> Dim:
+    """Comparisons, if the trees are balanced: which way rows go is not known."""
+    rows, nodes, trees = kernel.slots[0].shape[0], kernel.slots[1].shape[0], kernel.slots[2].shape[0]
+    assert isinstance(nodes, int) and isinstance(trees, int)
+    return rows * trees * max((nodes // max(trees, 1)).bit_length() - 1, 1)
 
 
 def reference_flops(step: ReferenceStep) -> Dim:

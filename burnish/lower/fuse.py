@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from burnish.dims import Dim, evaluate
 from burnish.lower.add_products import depth_of, why_no_term, why_not_added
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
-from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor, Trees
 from burnish.ops.language.expr import COSTLY, Axis, Expr, free_axes, linear, substitute, substitute_axes, walk
 
 MAX_NODES = 400  # of one expression: bounds compile time
@@ -54,7 +54,7 @@ class _Fuser:
     def run(self) -> Fusion:
         for tensor in reversed(self.scope.order):
             form = self.scope.forms[tensor]
-            if isinstance(form, StepForm | Attention | Concat | Reshape):
+            if isinstance(form, StepForm | Attention | Trees | Concat | Reshape):
                 self._root(tensor)
             elif isinstance(form, MatMul | Conv):
                 self._template(tensor)

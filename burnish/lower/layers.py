@@ -1,16 +1,17 @@
-"""Attention and recurrent layers to their tasks: nothing but views of the operands in the order the task wants."""
+"""Attention, recurrent layers and trees to their tasks: views of the operands in the order that the task wants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from burnish.dims import Dim
-from burnish.kernels.task import AttentionTask, RecurrentTask
+from burnish.kernels.task import AttentionTask, RecurrentTask, TreesTask
+from burnish.lower.buffers import Buffers
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.scope import is_constant
 from burnish.ops.broadcasting import spread
-from burnish.ops.language.definition import Attention, Recurrent, Tensor
+from burnish.ops.language.definition import Attention, Recurrent, Tensor, Trees
 
 Placed = Callable[[Tensor], Placement]
 
@@ -45,6 +46,20 @@ def lower_recurrent(
         packed=all(t is not None and is_constant(t) for t in form.inputs[1:3]),
     )
     return task, Slots(operands, written)
+
+
+def lower_trees(form: Trees, into: Placement, placed: Placed, buffers: Buffers) -> tuple[TreesTask, Slots]:
+    """x[row, feature], the ensemble's arrays, sums[row, target]."""
+    trees = form.ensemble
+    operands = [placed(form.x)]
+    for name in ("nodes", "roots", "starts", "targets", "weights"):
+        array = getattr(trees, name)
+        if array is not None:
+            operands.append(buffers.constant((trees, name), array, f"{into.storage}/{name}"))
+    operands.append(into)
+    slots = Slots(operands, {len(operands) - 1})
+    shapes = tuple(p.slot for p in operands)
+    return TreesTask(shapes, form.combine, trees.modes, trees.tracks_missing, trees.starts is not None), slots
 
 
 def _broadcast(placement: Placement, shape: tuple[Dim, ...]) -> Placement:

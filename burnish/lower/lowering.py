@@ -18,7 +18,7 @@ from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
 from burnish.lower.kernels import Slots, bind_loads, collapse, collapse_reductions, flat_index
-from burnish.lower.layers import lower_attention, lower_recurrent
+from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
@@ -28,7 +28,7 @@ from burnish.lower.winograd import choose_transform, lower_winograd
 from burnish.ops.branches import sides_agree, sides_of
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
-from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor
+from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor, Trees
 from burnish.ops.language.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
 
 
@@ -56,7 +56,7 @@ class ScopeLowering:
         outer: ScopeLowering | None = None,
     ) -> None:
         self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
-        self.scope: Scope = build_scope(graph, shared.inferred)
+        self.scope: Scope = build_scope(graph, shared.inferred, shared.abilities.trees)
         self.fusion: Fusion = fuse(
             self.scope, shared.opt, shared.abilities.adds_products and shared.abilities.pads_in_kernel
         )
@@ -122,6 +122,9 @@ class ScopeLowering:
             into = self.placements[root] = self.homes.destination(root)
             kernel, slots = lower_attention(form, into, self.homes.placed)
             self.launch(root, kernel, slots)
+        elif isinstance(form, Trees):
+            into = self.placements[root] = self.homes.destination(root)
+            self.launch(root, *lower_trees(form, into, self.homes.placed, self.buffers))
         elif isinstance(form, Body) and form.is_view and root not in self.scope.outputs:
             self.view(root, form)
         else:

@@ -25,6 +25,7 @@ from burnish.ops.language.definition import (
     Recurrent,
     Reshape,
     Tensor,
+    Trees,
     View,
 )
 from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis, walk
@@ -52,7 +53,7 @@ class StepForm:
     recurrent: Recurrent | None = None
 
 
-Form = Body | Reshape | Concat | MatMul | Conv | Attention | StepForm
+Form = Body | Reshape | Concat | MatMul | Conv | Attention | Trees | StepForm
 
 
 @dataclass(eq=False)
@@ -69,20 +70,24 @@ class Scope:
         return (node.name or tensor.name) if node is not None else tensor.name
 
 
-def build_scope(graph: ir.Graph, inferred: Inferred) -> Scope:
-    """Forms of all values, then only what the outputs reach."""
+def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True) -> Scope:
+    """Forms of all values, then only what the outputs reach. has_trees: as `Abilities.trees`."""
     scope = Scope(outputs=[inferred.tensors[v] for v in graph.outputs])
     for node in graph:
         outputs = [inferred.tensors.get(v) for v in node.outputs]
         results = inferred.definitions.get(node)
-        if results is None or (results and isinstance(results[0], Recurrent)):
-            recurrent = results[0] if results else None
+        first = results[0] if results else None
+        if isinstance(first, Trees) and has_trees:
+            pairs: list[tuple[Tensor, Form]] = [(first.sums, first)]
+            pairs += [(t, _form(t, r)) for t, r in zip(outputs, first.outputs) if t is not None and r is not None]
+        elif results is None or isinstance(first, Recurrent | Trees):
+            recurrent = None if isinstance(first, Trees) else first
             assert recurrent is None or isinstance(recurrent, Recurrent)
             step = StepForm(node, tuple(_step_inputs(node, inferred)), tuple(outputs), recurrent)
-            pairs: list[tuple[Tensor, Form]] = [(t, step) for t in outputs if t is not None]
+            pairs = [(t, step) for t in outputs if t is not None]
         else:
             defined = [(t, r) for t, r in zip(outputs, results) if t is not None and r is not None]
-            pairs = [(t, _form(t, r)) for t, r in defined if not isinstance(r, Recurrent)]
+            pairs = [(t, _form(t, r)) for t, r in defined if not isinstance(r, Recurrent | Trees)]
         for tensor, form in pairs:
             if not is_constant(tensor):
                 scope.forms[tensor] = form
@@ -113,6 +118,8 @@ def sources(form: Form) -> list[Tensor]:
         found = [form.a, form.b, form.bias]
     elif isinstance(form, Conv):
         found = [form.x, form.weight, form.bias]
+    elif isinstance(form, Trees):
+        found = [form.x]
     elif isinstance(form, Attention):
         found = [form.q, form.k, form.v, form.mask]
     else:

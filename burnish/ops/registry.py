@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from burnish.dtypes import DType
-from burnish.ops.language.definition import Definition, NodeView, Recurrent
+from burnish.ops.language.definition import Definition, NodeView, Recurrent, Trees
 
-Result = Definition | Recurrent | None
+Result = Definition | Recurrent | Trees | None
 Results = Result | tuple[Result, ...]
 Define = Callable[[NodeView], Results]
 Function = TypeVar("Function", bound=Define)
@@ -25,6 +25,7 @@ Function = TypeVar("Function", bound=Define)
 FAMILIES = (
     "pointwise", "activation", "quantize", "movement", "indexing", "generate", "scatter", "reduction",
     "normalization", "pooling", "resize", "grid_sample", "contraction", "convolution", "attention", "recurrent",
+    "trees",
 )  # fmt: skip
 _table: dict[tuple[str, str], Define] = {}
 
@@ -56,7 +57,7 @@ def is_defined(domain: str, op_type: str) -> bool:
 def define(node: NodeView) -> tuple[Result, ...]:
     """What each output of the node is, in order; None for an output left out.
 
-    Recurrent operators give one `Recurrent` for the node (it lists its outputs itself), followed by None.
+    Recurrent operators and tree ensembles give one `Recurrent` or `Trees` for the node, which lists the outputs itself.
     raises: Undefined, with the reason
     """
     function = _definitions().get((_domain(node.domain), node.op_type))
@@ -65,7 +66,8 @@ def define(node: NodeView) -> tuple[Result, ...]:
     _refuse_without_kernels(node.op_type, (t.dtype for t in node.inputs if t is not None))
     results = function(node)
     results = results if isinstance(results, tuple) else (results,)
-    _refuse_without_kernels(node.op_type, (r.dtype for r in results if r is not None and not isinstance(r, Recurrent)))
+    own = (r for r in results if r is not None and not isinstance(r, Recurrent | Trees))
+    _refuse_without_kernels(node.op_type, (r.dtype for r in own))
     return results + (None,) * (len(node.output_names) - len(results))
 
 

@@ -12,7 +12,17 @@ from functools import cached_property
 from typing import Any
 
 from burnish.dims import Dim, DimExpr, evaluate, symbols
-from burnish.kernels.task import AttentionTask, Contraction, Kernel, Launch, Loops, Program, digest_of, each_launch
+from burnish.kernels.task import (
+    AttentionTask,
+    Contraction,
+    Kernel,
+    Launch,
+    Loops,
+    Program,
+    TreesTask,
+    digest_of,
+    each_launch,
+)
 from burnish.ops.language.expr import Expr, walk
 
 
@@ -77,6 +87,9 @@ def summary_of(kernel: Kernel, sizes: dict[str, int]) -> str:
         reductions = dict.fromkeys(e for s in kernel.stores for e in walk(s.value) if e.op == "reduce")
         over = "".join(f" {e.attr[0]} {extents(a.extent for a in e.attr[1])}" for e in reductions)
         return f"loops {kernel.slots[-1].dtype.value} {extents(a.extent for a in kernel.domain)}{over}"
+    if isinstance(kernel, TreesTask):
+        nodes, trees = kernel.slots[1].shape[:1], kernel.slots[2].shape
+        return f"trees {dtype} {extents(kernel.slots[0].shape)} trees {extents(trees)} nodes {extents(nodes)}"
     return f"{kernel.kind.lower()} {dtype} {extents(kernel.slots[0].shape)} hidden {kernel.hidden_size}"
 
 

@@ -23,7 +23,7 @@ from burnish.errors import UserError
 from burnish.ops.agreement import claims
 from burnish.ops.inference.infer_control import CONTROL
 from burnish.ops.inference.infer_reference import infer_reference
-from burnish.ops.language.definition import Recurrent, Shape, Tensor
+from burnish.ops.language.definition import Recurrent, Shape, Tensor, Trees
 from burnish.ops.language.evaluate import known_elements
 from burnish.ops.language.node_view import constant_of_node, tensor_of_constant, view_node
 from burnish.ops.language.ordering import decided, sizes_within
@@ -170,14 +170,19 @@ class _Walk:
             self.found.requirements[node] = tuple(
                 Requirement(f"{node.op_type}, {c.what}", where, c.left, c.right, c.rule) for c in claimed
             )
-        recurrent = results[0]
-        if isinstance(recurrent, Recurrent):
-            for value, spec in zip(node.outputs, recurrent.outputs):
+        first = results[0]
+        if isinstance(first, Recurrent):
+            for value, spec in zip(node.outputs, first.outputs):
                 if spec is not None:
                     self.output(value, Tensor(value.name or "", spec[1], spec[0]))
             return
+        if isinstance(first, Trees):
+            for value, output in zip(node.outputs, first.outputs):
+                if output is not None:
+                    self.output(value, Tensor(value.name or "", output.dtype, output.shape))
+            return
         for value, result in zip(node.outputs, results):
-            if result is not None and not isinstance(result, Recurrent):
+            if result is not None and not isinstance(result, Recurrent | Trees):
                 name = value.name or ""
                 self.output(value, Tensor(name, result.dtype, result.shape, known_elements(result)))
 

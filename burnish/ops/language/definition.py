@@ -4,7 +4,7 @@
     View       the same elements at another index, each index affine      (Transpose, Slice, Expand, Unsqueeze ...)
     Reshape    the same elements in row-major order under another shape    (Reshape, Flatten)
     Concat     several tensors side by side on one axis                    (Concat)
-    Template   a sum of products that has a template of its own            (MatMul, Conv, Attention, LSTM ...)
+    Template   what has a template of its own                              (MatMul, Conv, Attention, LSTM, Trees ...)
 
 `define(node)` is found by (domain, operator) in the registry. An operator without a definition runs on the reference
 kernel. Definitions are target-free, and the only place that knows an operator's semantics.
@@ -20,6 +20,7 @@ import numpy as np
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.ops.language.ensemble import Ensemble
 from burnish.ops.language.expr import Expr, Operand, load
 
 Shape = tuple[Dim, ...]
@@ -170,6 +171,20 @@ class Recurrent:
     hidden_size: int
     direction: str
     attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """sums[row, target] = sum (or least, or largest) over all trees of what the leaf that x[row] ends in adds.
+
+    A tensor of no name in the graph; `outputs` are the node's, as expressions over it.
+    """
+
+    x: Tensor
+    sums: Tensor
+    ensemble: Ensemble
+    combine: str  # sum, min or max
+    outputs: tuple[Compute | None, ...]
 
 
 Definition = Compute | View | Reshape | Concat | MatMul | Conv | Attention

@@ -10,8 +10,11 @@ from burnish.targets.cpu.contraction.template import CONTRACTION
 from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.loops.template import LOOPS
 from burnish.targets.cpu.recurrent.template import RECURRENT
+from burnish.targets.cpu.trees.template import TREES
 
-TEMPLATES: dict[type[Kernel], CpuTemplate[Any]] = {t.kernel: t for t in (LOOPS, CONTRACTION, ATTENTION, RECURRENT)}
+TEMPLATES: dict[type[Kernel], CpuTemplate[Any]] = {
+    t.kernel: t for t in (LOOPS, CONTRACTION, ATTENTION, RECURRENT, TREES)
+}
 
 
 def template_of(kernel: Kernel) -> CpuTemplate[Any]:

@@ -13,9 +13,9 @@ from functools import cached_property
 
 from burnish.dims import Dim, ceildiv, divisor, floordiv, product
 from burnish.dtypes import DType
+from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import Target
-from burnish.targets.cuda.attention.options import AttentionOptions
 from burnish.targets.cuda.expressions.values import SPECIAL
 from burnish.targets.cuda.source import Parameter, Pointer, Size, TensorMap, Workspace
 
@@ -51,7 +51,7 @@ class Attention:
     """A kernel and its schedule, as the text needs them; `sizes` grows while the text is written."""
 
     kernel: AttentionTask
-    options: AttentionOptions
+    schedule: Schedule
     target: Target
     sizes: dict[tuple[Dim, DType], Size] = field(default_factory=dict)
 
@@ -63,8 +63,8 @@ class Attention:
         self.key_heads, self.keys = self.k.shape[1:3]
         self.depth = pieces_of(_number(self.q.shape[3]))
         self.values = pieces_of(_number(self.v.shape[3]))
-        self.block_m, self.block_n = self.options.block_m, self.options.block_n
-        self.splits, self.packs, self.copies = self.options.splits, self.options.packs, self.options.copies
+        self.block_m, self.block_n, self.splits = (self.schedule.integer(n) for n in ("block_m", "block_n", "splits"))
+        self.packs, self.copies = bool(self.schedule["packs"]), bool(self.schedule["copies"])
         self.overlaps = self.target.capability >= 90
 
     @cached_property

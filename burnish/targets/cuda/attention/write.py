@@ -211,7 +211,7 @@ def _dot(a: Attention, left: str, right: str, onto: str) -> str:
         return f"{onto} + {inner}" if onto else inner
     exact = ""
     if a.q.dtype is DType.F32 or a.multiplies_as:
-        exact = f', input_precision="{a.options.precision}"'
+        exact = f', input_precision="{a.schedule["precision"]}"'
     return f"tl.dot({left}, {right}{', ' + onto if onto else ''}{exact})"
 
 

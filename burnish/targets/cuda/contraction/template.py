@@ -10,7 +10,7 @@ forms    load: by addresses, anything;   copy: by the copy engine (capability 90
 dtypes   f16, bf16 -> f32; f32 as three tf32 products (ieee before sm_80); f64; i8 -> i32; other integers slowly
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic
-files    axes;  sum_loops: over k;  tile: a schedule;  candidates, cost: which;  the others: text
+files    contraction_shape: axes;  _sum: loops over k;  _tile: a schedule;  _candidates, _cost: which;  the others: text
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from burnish.target import Target
 from burnish.targets.cuda.contraction.candidates import Candidates
 from burnish.targets.cuda.contraction.cost import CostModel
 from burnish.targets.cuda.contraction.pack import pack
-from burnish.targets.cuda.contraction.tile import Tile
+from burnish.targets.cuda.contraction.tile import TEMPLATE, Tile, tile_of
 from burnish.targets.cuda.contraction.write import write_source
 from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.source import Source
@@ -55,14 +55,14 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     """Can this kernel be written with this schedule?"""
-    if schedule.template != Tile.template:
+    if schedule.template != TEMPLATE:
         return False
-    return Candidates(CostModel(kernel, target, {})).legal(Tile.read(schedule))
+    return Candidates(CostModel(kernel, target, {})).legal(tile_of(schedule))
 
 
 def emit(kernel: Contraction, schedule: Schedule, target: Target) -> Source:
     """The kernel under a schedule: equal arguments give equal text."""
-    return write_source(kernel, Tile.read(schedule), target)
+    return write_source(kernel, tile_of(schedule), target)
 
 
-CONTRACTION = CudaTemplate(kernel=Contraction, schedules=schedules, legal=legal, emit=emit, pack=pack, options=(Tile,))
+CONTRACTION = CudaTemplate(kernel=Contraction, schedules=schedules, legal=legal, emit=emit, pack=pack)

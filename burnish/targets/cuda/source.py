@@ -70,6 +70,7 @@ class Source:
 
     registers: that a thread may have; the assembler then orders loads as if it had them all. 0: it decides itself
     name: template and schedule, for messages
+    origins: for each line of the text the function that wrote it, or ""
     """
 
     text: str
@@ -80,3 +81,4 @@ class Source:
     overlaps: bool = False
     registers: int = 0
     name: str = field(default="", compare=False)
+    origins: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -29,7 +29,7 @@ from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import Target
 from burnish.targets.cuda.attention.cost import estimate, registers, shared_bytes
 from burnish.targets.cuda.attention.kernel import Attention, dense_strides
-from burnish.targets.cuda.attention.write import write
+from burnish.targets.cuda.attention.write import write_source
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.source import Source
@@ -92,16 +92,7 @@ def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:
 
 def emit(kernel: AttentionTask, schedule: Schedule, target: Target) -> Source:
     """The kernel's source."""
-    a = Attention(kernel, schedule, target)
-    text = write(a)
-    return Source(
-        text,
-        a.parameters(),
-        (a.programs, a.splits, 1),
-        warps=schedule.integer("warps"),
-        stages=schedule.integer("stages"),
-        overlaps=a.overlaps,
-    )
+    return write_source(Attention(kernel, schedule, target))
 
 
 def _is_possible(kernel: AttentionTask) -> bool:

@@ -7,14 +7,17 @@ Only where no `where` guards a load: what it guards might lie outside.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from burnish.dims import Dim
 from burnish.ops.language.expr import Axis, Expr, walk
 from burnish.targets.cuda.contraction.axes import address
-from burnish.targets.cuda.contraction.frame import Frame, columns_have_tail, rows_have_tail, write_pixels
+from burnish.targets.cuda.contraction.places import Place, Rows, scaled, write_rows
+from burnish.targets.cuda.contraction.tiling import Tiling
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.emitter import Emitter, Value
+from burnish.targets.cuda.text import KernelText, Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,63 +37,68 @@ class EarlyLoad:
         return frozenset(rows | ({1} if self.column != 0 else set()))
 
 
-def early_loads(f: Frame) -> list[EarlyLoad]:
+def early_loads(t: Tiling) -> list[EarlyLoad]:
     """The loads that come before the sum, each once, in a fixed order."""
-    if f.tile.persistent and not f.tile.early:
+    if t.tile.persistent and not t.tile.early:
         return []
-    nodes = [e for s in f.kernel.stores for e in walk(s.value)]
+    nodes = [e for s in t.kernel.stores for e in walk(s.value)]
     if any(e.op == "where" for e in nodes):
         return []
-    found = [_early(f, e) for e in dict.fromkeys(nodes) if e.op == "load"]
-    columns_only = f.tile.shared  # its epilogue has other rows than its sum
-    kept = [e for e in found if e is not None and (f.tile.early or len(e.dims) < 2)]
+    found = [_early(t, e) for e in dict.fromkeys(nodes) if e.op == "load"]
+    columns_only = t.tile.shared  # its epilogue has other rows than its sum
+    kept = [e for e in found if e is not None and (t.tile.early or len(e.dims) < 2)]
     return [e for e in kept if not (columns_only and 0 in e.dims)]
 
 
-def write_early_loads(f: Frame) -> None:
-    """Before the loop: `early0` ..."""
-    loads = early_loads(f)
+def write_early_loads(text: KernelText, t: Tiling, place: Place, starts: tuple[Name, ...]) -> dict[EarlyLoad, Name]:
+    """Before the loop: the value of each, in its own type."""
+    loads = early_loads(t)
     if not loads:
-        return
-    if any(0 in e.dims for e in loads):
-        write_pixels(f)
-    f.line(f"early_column = column0 + tl.arange(0, {f.tile.n})[None, :]")
-    for i, early in enumerate(loads):
-        terms = [f.pointer(early.node.attr)]
-        terms += [f.scaled(f"group{n}", s) for n, s in enumerate(early.groups) if s != 0]
-        terms += [f.number(early.offset)] if early.offset != 0 else []
-        rows = [f.scaled(f"pixel{n}", s) for n, s in enumerate(early.pixels) if s != 0]
-        terms += [f"({' + '.join(rows)})[:, None]"] if rows else []
-        terms += [f.scaled("early_column", early.column)] if early.column != 0 else []
-        masks = ["row_exists[:, None]"] if rows and rows_have_tail(f) else []
-        if early.column != 0 and columns_have_tail(f):
-            masks.append(f"(early_column < {f.count(f.kernel.n.extent)})")
-        place, masking = " + ".join(terms), " & ".join(masks)
-        if len(masks) == 1 and len(early.dims) == 2:
-            f.line(f"early_place, early_is = tl.broadcast({place}, {masking})")
-            place, masking = "early_place", "early_is"
-        f.line(f"early{i} = tl.load({place}{f', mask={masking}, other=0' if masking else ''})")
+        return {}
+    rows = write_rows(text, t, place, starts) if any(0 in e.dims for e in loads) else None
+    column = text.let("early_column", f"{place.column} + tl.arange(0, {t.tile.n})[None, :]")
+    return {early: _write_load(text, t, early, place, rows, column) for early in loads}
 
 
-def know_early_loads(f: Frame, emitter: Emitter) -> None:
+def _write_load(text: KernelText, t: Tiling, early: EarlyLoad, place: Place, rows: Rows | None, column: Name) -> Name:
+    terms: list[str] = [text.pointer(early.node.attr)]
+    terms += [scaled(text, t, name, s) for name, s in zip(place.groups, early.groups, strict=True) if s != 0]
+    terms += [text.number(early.offset)] if early.offset != 0 else []
+    masks = []
+    if rows is not None and 0 in early.dims:
+        along = [scaled(text, t, name, s) for name, s in zip(rows.pixels, early.pixels) if s != 0]
+        terms.append(f"({' + '.join(along)})[:, None]")
+        masks += [f"{rows.exists}[:, None]"] if rows.exists else []
+    if early.column != 0:
+        terms.append(scaled(text, t, column, early.column))
+        masks += [f"({column} < {text.count(t.kernel.n.extent)})"] if t.columns_have_tail else []
+    at, masking = " + ".join(terms), " & ".join(masks)
+    if len(masks) == 1 and len(early.dims) == 2:
+        both = text.name("early_place"), text.name("early_is")
+        text.line(f"{', '.join(both)} = tl.broadcast({at}, {masking})")
+        at, masking = both
+    return text.let("early", f"tl.load({at}{f', mask={masking}, other=0' if masking else ''})")
+
+
+def know_early_loads(emitter: Emitter, values: Mapping[EarlyLoad, Name]) -> None:
     """After the loop: the epilogue's loads have their values already."""
-    for i, early in enumerate(early_loads(f)):
+    for early, name in values.items():
         kind = arithmetic.register_kind(early.node.dtype)
         widen = "" if kind == arithmetic.stored_kind(early.node.dtype) else f".to(tl.{kind})"
-        emitter.remember(early.node, Value(emitter.let(f"early{i}{widen}"), kind, early.dims))
+        emitter.remember(early.node, Value(emitter.let(f"{name}{widen}"), kind, early.dims))
 
 
-def _early(f: Frame, node: Expr) -> EarlyLoad | None:
-    slot = f.kernel.slots[node.attr]
+def _early(t: Tiling, node: Expr) -> EarlyLoad | None:
+    slot = t.kernel.slots[node.attr]
     strides, offset = address(slot, node.args)
     if strides is None or not node.dtype.is_float:
         return None
-    known = {f.kernel.n, *f.shape.ones, *(a for r in (*f.shape.groups, *f.shape.pixels) for a in r.axes)}
+    known = {t.kernel.n, *t.shape.ones, *(a for r in (*t.shape.groups, *t.shape.pixels) for a in r.axes)}
     if not set(strides) <= known:
         return None
 
     def of(axes: tuple[Axis, ...]) -> Dim:
         return strides.get(axes[-1], 0) if axes else 0
 
-    groups, pixels = (tuple(of(r.axes) for r in runs) for runs in (f.shape.groups, f.pixels))
-    return EarlyLoad(node, groups, pixels, strides.get(f.kernel.n, 0), offset)
+    groups, pixels = (tuple(of(r.axes) for r in runs) for runs in (t.shape.groups, t.pixels))
+    return EarlyLoad(node, groups, pixels, strides.get(t.kernel.n, 0), offset)

@@ -1,109 +1,132 @@
 """What a contraction's kernel does with its sums: the task's stores, by addresses or, where they are dense, by copies.
 
-`sums` is the tile's, [m, n]. Loads at every pixel and column (residuals) come by copies too.
+Loads at every pixel and column (residuals) come by copies too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from burnish.dims import Dim
+from burnish.kernels.contraction_runs import Run
 from burnish.kernels.task import Store
-from burnish.ops.language.expr import Expr, walk
+from burnish.ops.language.expr import Axis, Expr, walk
 from burnish.targets.cuda.contraction.axes import Coordinate, copied_tile
-from burnish.targets.cuda.contraction.early_loads import know_early_loads
-from burnish.targets.cuda.contraction.frame import (
-    Frame,
-    accumulator_kind,
-    columns_have_tail,
-    rows_have_tail,
-    write_pixels,
-    write_places,
-)
-from burnish.targets.cuda.contraction.operands_by_copy import box_of, counter_of
+from burnish.targets.cuda.contraction.early_loads import EarlyLoad, know_early_loads
+from burnish.targets.cuda.contraction.operands_by_copy import map_of
+from burnish.targets.cuda.contraction.places import Place as Where
+from burnish.targets.cuda.contraction.places import Slice, counter_of, write_rows
+from burnish.targets.cuda.contraction.tiling import Tiling
 from burnish.targets.cuda.expressions import arithmetic
-from burnish.targets.cuda.expressions.emitter import Emitter, Value
+from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
+from burnish.targets.cuda.text import KernelText, Name
 
 BOTH = frozenset({0, 1})
 
 
-def write_epilogue(f: Frame) -> None:
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What an epilogue starts from.
+
+    values  of the tile, [m, n], or of some of its `rows`
+    early   what was loaded before the sum
+    """
+
+    place: Where
+    starts: tuple[Name, ...]
+    early: Mapping[EarlyLoad, Name]
+    values: Name
+    rows: Slice | None = None
+
+
+def write_epilogue(text: KernelText, t: Tiling, sums: Sums) -> None:
     """Compute every value, then store every value."""
-    write_pixels(f)
-    emitter = _emitter(f)
-    copied = {i: _copied(f, s.slot, s.index) for i, s in enumerate(f.kernel.stores)}
-    know_early_loads(f, emitter)
-    _load_copies(f, emitter)
-    for store in f.kernel.stores:
+    emitter = _emitter(text, t, sums)
+    copied = [_copied(t, sums, s.slot, s.index) for s in t.kernel.stores]
+    know_early_loads(emitter, sums.early)
+    _load_copies(text, t, sums, emitter)
+    for store in t.kernel.stores:
         emitter.value(store.value)
-    for i, store in enumerate(f.kernel.stores):
-        found = copied[i]
+    for i, (store, found) in enumerate(zip(t.kernel.stores, copied, strict=True)):
         if found is None:
             emitter.store(store.slot, store.index, store.value)
         else:
-            _store_copy(f, emitter, store, f"map_out{i}", *found)
+            _store_copy(text, t, sums, emitter, store, f"map_out{i}", *found)
 
 
-def _emitter(f: Frame) -> Emitter:
-    places = write_places(f)
-    masks = []
-    if not f.shape.pixels and rows_have_tail(f):
-        masks.append(Value("row_is", "int1", frozenset({0})))
-    if f.kernel.n.extent == 1 and columns_have_tail(f):
-        masks.append(Value("column_is", "int1", frozenset({1})))
+def _emitter(text: KernelText, t: Tiling, sums: Sums) -> Emitter:
+    """With every axis: groups scalars, pixels along dimension 0 of the tile, columns along 1."""
+    rows = write_rows(text, t, sums.place, sums.starts, part=sums.rows)
+    found = {x: Place("0") for x in t.shape.ones}
+    row_is = text.let("row_is", f"{rows.exists}[:, None]") if rows.exists else ""
+    for name, run in zip(sums.place.groups, t.shape.groups, strict=True):
+        found |= _places_of(run, Place(name))
+    for i, (name, run) in enumerate(zip(rows.pixels, t.pixels, strict=True)):
+        found |= _places_of(run, Place(text.let(f"at{i}", f"{name}[:, None]"), frozenset({0}), row_is))
+    column = text.let("column", f"{sums.place.column} + tl.arange(0, {t.tile.n})[None, :]")
+    column_is = text.let("column_is", f"{column} < {text.count(t.kernel.n.extent)}") if t.columns_have_tail else ""
+    found[t.kernel.n] = Place(column, frozenset({1}), column_is)
+    masks = [Value(row_is, "int1", frozenset({0}))] if row_is and not t.shape.pixels else []
+    masks += [Value(column_is, "int1", frozenset({1}))] if column_is and t.kernel.n.extent == 1 else []
     mask = masks[0] if masks else None
     if len(masks) == 2:
-        f.line("tile_is = row_is & column_is")
-        mask = Value("tile_is", "int1", BOTH)
-    return Emitter(
-        f.kernel.slots,
-        places,
-        pointers=[f"slot{i}" for i in range(len(f.kernel.slots))],
-        sizes=f.sizes,
-        lines=f.lines,
-        indent=f.indent,
-        accumulators=(Value("sums", accumulator_kind(f.shape.accumulator), BOTH),),
-        mask=mask,
-    )
+        mask = Value(text.let("tile_is", f"{row_is} & {column_is}"), "int1", BOTH)
+    return Emitter(text, found, accumulators=(Value(sums.values, t.accumulator, BOTH),), mask=mask)
 
 
-def _copied(f: Frame, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
-    if not f.tile.is_copied or f.slice is not None:
+def _places_of(run: Run, place: Place) -> dict[Axis, Place]:
+    """The innermost axis counts; addresses are linear, so the others are 0."""
+    return {**{x: Place("0") for x in run.axes[:-1]}, **dict.fromkeys(run.axes[-1:], place)}
+
+
+def _copied(t: Tiling, sums: Sums, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
+    if not t.tile.is_copied or sums.rows is not None:
         return None
-    return copied_tile(f.shape, f.kernel.slots[slot], index)
+    return copied_tile(t.shape, t.kernel.slots[slot], index)
 
 
-def _load_copies(f: Frame, emitter: Emitter) -> None:
+def _load_copies(text: KernelText, t: Tiling, sums: Sums, emitter: Emitter) -> None:
     """Loads of whole tiles that did not come early, before anything is computed."""
-    nodes = dict.fromkeys(e for s in f.kernel.stores for e in walk(s.value) if e.op == "load" and e.dtype.is_float)
+    nodes = dict.fromkeys(e for s in t.kernel.stores for e in walk(s.value) if e.op == "load" and e.dtype.is_float)
     for i, node in enumerate(nodes):
-        found = None if emitter.find(node) is not None else _copied(f, node.attr, node.args)
+        found = None if emitter.find(node) is not None else _copied(t, sums, node.attr, node.args)
         if found is None:
             continue
         axes, offset = found
-        name = f.tensor_map(f"map_in{i}", node.attr, axes, box_of(axes, f, f.tile.n), offset)
+        name = map_of(text, f"map_in{i}", node.attr, axes, t.first.box_of(axes, t.tile.n), offset)
         kind = arithmetic.register_kind(node.dtype)
-        text = f"{name}.load([{_places(f, axes)}]).reshape({f.tile.m}, {f.tile.n}).to(tl.{kind})"
-        emitter.remember(node, Value(emitter.let(text), kind, BOTH))
+        loaded = f"{name}.load([{_corner(t, sums, axes)}]).reshape({t.tile.m}, {t.tile.n}).to(tl.{kind})"
+        emitter.remember(node, Value(emitter.let(loaded), kind, BOTH))
 
 
-def _store_copy(f: Frame, emitter: Emitter, store: Store, name: str, axes: Sequence[Coordinate], offset: Dim) -> None:
-    wanted = f.kernel.slots[store.slot].dtype
+def _store_copy(
+    text: KernelText,
+    t: Tiling,
+    sums: Sums,
+    emitter: Emitter,
+    store: Store,
+    stem: str,
+    axes: Sequence[Coordinate],
+    offset: Dim,
+) -> None:
+    wanted = t.kernel.slots[store.slot].dtype
     value = emitter.typed_value(store.value)
-    text = value.text
+    stored = value.text
     if wanted is not store.value.dtype:
-        text = arithmetic.cast(arithmetic.register_kind(wanted), text)
+        stored = arithmetic.cast(arithmetic.register_kind(wanted), stored)
     if value.dims != BOTH:
-        text = f"tl.broadcast_to({text}, ({f.tile.m}, {f.tile.n}))"
+        stored = f"tl.broadcast_to({stored}, ({t.tile.m}, {t.tile.n}))"
     kind = arithmetic.stored_kind(wanted)
     if kind != value.kind:
-        text = f"({text}).to(tl.{kind})"
-    box = box_of(axes, f, f.tile.n)
-    f.tensor_map(name, store.slot, axes, box, offset)
+        stored = f"({stored}).to(tl.{kind})"
+    box = t.first.box_of(axes, t.tile.n)
     if len(box) > 2:
-        text = f"({text}).reshape({', '.join(map(str, box))})"
-    f.line(f"{name}.store([{_places(f, axes)}], {text})")
+        stored = f"({stored}).reshape({', '.join(map(str, box))})"
+    name = map_of(text, stem, store.slot, axes, box, offset)
+    text.line(f"{name}.store([{_corner(t, sums, axes)}], {stored})")
 
 
-def _places(f: Frame, axes: Sequence[Coordinate]) -> str:
-    return ", ".join([*(counter_of(f, c) for c in axes[:-1]), "column0"])
+def _corner(t: Tiling, sums: Sums, axes: Sequence[Coordinate]) -> str:
+    """Where the tile begins in a map of these axes."""
+    return ", ".join([*(counter_of(t.first, sums.place, sums.starts, c) for c in axes[:-1]), sums.place.column])

@@ -6,130 +6,150 @@ steps (few channels) each of k elements has its own place, and the test is one o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from burnish.dims import Dim
 from burnish.kernels.task import Window
-from burnish.targets.cuda.contraction.frame import Frame, write_counters, write_pixels
+from burnish.targets.cuda.contraction.operands import Loaded
+from burnish.targets.cuda.contraction.places import Place, Rows, scaled, write_counters, write_rows
+from burnish.targets.cuda.contraction.tiling import Product, Tiling
+from burnish.targets.cuda.text import KernelText, Name
 
 
-def write_addresses(f: Frame) -> None:
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What a step sums over: the taps' counters (numbers, or [k]), the channels and which of them exist ([k])."""
+
+    taps: tuple[Name, ...]
+    channel: Name
+    exists: Name | None
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The operands of one product: see `Operands`.
+
+    a_rows, b_rows  the addresses of the rows of A [m, 1] and of B [n, 1] at k = 0
+    windows         where the rows lie in each window, [m]
+    deep            0, 1 ... of a step, [k]
+    """
+
+    tiling: Tiling
+    product: Product
+    a_rows: Name
+    b_rows: Name
+    windows: tuple[Name, ...]
+    deep: Name
+
+    def load(self, text: KernelText, step: str) -> Loaded:
+        """a [m, k] and b [n, k]."""
+        t, p = self.tiling, self.product
+        depth = _write_flat(text, p, self.deep, step) if p.reduction.is_flat else _write_chunk(text, p, self.deep, step)
+        a = self._load_a(text, depth)
+        if p.kernel.packed:
+            return Loaded(a, text.let("b", f"tl.load({self.b_rows} + ({step} * {p.tile.k} + {self.deep})[None, :])"))
+        taps, channel = p.reduction.taps, p.reduction.channel
+        terms = [scaled(text, t, n, run.b_stride) for n, run in zip(depth.taps, taps) if run.b_stride != 0]
+        terms.append(scaled(text, t, depth.channel, channel.b_stride))
+        mask = f", mask={depth.exists}[None, :], other=0" if depth.exists else ""
+        return Loaded(a, text.let("b", f"tl.load({self.b_rows} + ({' + '.join(terms)})[None, :]{mask})"))
+
+    def _load_a(self, text: KernelText, depth: Depth) -> Name:
+        t, taps, channel = self.tiling, self.product.reduction.taps, self.product.reduction.channel
+        terms = [scaled(text, t, n, run.a_stride) for n, run in zip(depth.taps, taps) if run.a_stride != 0]
+        terms.append(scaled(text, t, depth.channel, channel.a_stride))
+        masks = self._tests(text, depth) + ([f"{depth.exists}[None, :]"] if depth.exists else [])
+        mask = f", mask={' & '.join(masks)}, other=0" if masks else ""
+        return text.let("a", f"tl.load({self.a_rows} + ({' + '.join(terms)})[None, :]{mask})")
+
+    def _tests(self, text: KernelText, depth: Depth) -> list[str]:
+        """The tests that the windows' coordinates have, [m, 1] or [m, k]."""
+        found = []
+        for window, rows in zip(self.product.kernel.windows, self.windows, strict=True):
+            moved, is_deep = _moved(self.product, window, depth)
+            at = f"({rows}[:, None]{f' + ({moved})' + ('[None, :]' if is_deep else '') if moved else ''})"
+            found += [f"({at} >= 0)", f"({at} < {text.count(window.extent)})"]
+        return found
+
+
+def write_addresses(text: KernelText, t: Tiling, place: Place) -> list[Addresses]:
     """Before the loop: where the rows of A and of B begin, and where the rows lie in each window."""
-    if f.which == 0:
-        write_pixels(f, inside=True)
-    terms = [f.scaled(f"pixel{i}", r.a_stride) for i, r in enumerate(f.pixels) if r.a_stride != 0]
-    first = sum((w.first * w.stride for w in f.product.windows), start=0)  # windows' coordinates start at `first`
-    base = _at_groups(f, 0) + (f" + {f.number(first)}" if first != 0 else "")
-    f.line(f"{f.named('a_rows')} = {base} + ({' + '.join(terms) or 'row * 0'})[:, None]")
-    for i, window in enumerate(f.product.windows):
-        places = [(n, step) for n, r in enumerate(f.pixels) for x, step in window.steps if x in r.axes]
-        moved = " + ".join(f"pixel{n}" if step == 1 else f"pixel{n} * {step}" for n, step in places)
-        f.line(f"{f.named(f'window{i}')} = {moved or 'row * 0'} + {window.first}")
-    f.line(f"deep = tl.arange(0, {f.tile.k})")
-    f.line(f"column_read = column0 + tl.arange(0, {f.tile.n})")
-    if f.product.packed:
-        columns, depth = packed_shape(f)
-        group = _flat_group(f)
-        base = f.pointer(f.operands[1]) + (f" + ({group}).to(tl.int64) * {columns * depth}" if group else "")
-        stride: Dim = depth
+    rows = write_rows(text, t, place, (), inside=True)
+    return [_write_product(text, t, p, place, rows) for p in t.products]
+
+
+def _write_product(text: KernelText, t: Tiling, p: Product, place: Place, rows: Rows) -> Addresses:
+    windows = p.kernel.windows
+    terms = [scaled(text, t, name, r.a_stride) for name, r in zip(rows.pixels, p.pixels) if r.a_stride != 0]
+    first = sum((w.first * w.stride for w in windows), start=0)  # windows' coordinates start at `first`
+    base = _at_groups(text, t, p, place, 0) + (f" + {text.number(first)}" if first != 0 else "")
+    a_rows = text.let("a_rows", f"{base} + ({' + '.join(terms) or f'{rows.row} * 0'})[:, None]")
+    moved = tuple(_write_window(text, p, rows, i, window) for i, window in enumerate(windows))
+    deep = text.let("deep", f"tl.arange(0, {t.tile.k})")
+    column = text.let("column_read", f"{place.column} + tl.arange(0, {t.tile.n})")
+    stride: Dim
+    if p.kernel.packed:
+        columns, depth = p.packed_shape
+        group = f" + ({place.group}).to(tl.int64) * {columns * depth}" if place.group else ""
+        base, stride = text.pointer(p.slots[1]) + group, depth
     else:
-        f.line(f"column_read = tl.minimum(column_read, {f.count(f.kernel.n.extent)} - 1)")
-        base, stride = _at_groups(f, 1), f.shape.n_stride
-    offset = f"column_read.to(tl.int64) * {f.number(stride)}" if f.is_wide else f"column_read * {f.number(stride)}"
-    f.line(f"{f.named('b_rows')} = {base} + ({offset})[:, None]")
+        column = text.let("column_read", f"tl.minimum({column}, {text.count(t.kernel.n.extent)} - 1)")
+        base, stride = _at_groups(text, t, p, place, 1), p.shape.n_stride
+    offset = f"{column}.to(tl.int64)" if t.is_wide else column
+    b_rows = text.let("b_rows", f"{base} + ({offset} * {text.number(stride)})[:, None]")
+    return Addresses(t, p, a_rows, b_rows, moved, deep)
 
 
-def packed_shape(f: Frame) -> tuple[int, int]:
-    """(columns, elements of each) of packed B: whole tiles, so that no read of it needs a mask."""
-    columns, depth = f.column_tiles * f.tile.n, f.reduction.packed_depth
-    assert isinstance(columns, int) and isinstance(depth, int), "a packed operand's sizes are known"
-    return columns, depth
+def _write_window(text: KernelText, p: Product, rows: Rows, number: int, window: Window) -> Name:
+    """Where the rows lie in a window, [m]."""
+    runs = zip(rows.pixels, p.pixels)
+    places = [(name, step) for name, r in runs for x, step in window.steps if x in r.axes]
+    moved = " + ".join(name if step == 1 else f"{name} * {step}" for name, step in places)
+    return text.let(f"window{number}", f"{moved or f'{rows.row} * 0'} + {window.first}")
 
 
-def write_loads(f: Frame, step: str) -> None:
-    """In the loop, at a step of the product: a [m, k] and b [n, k]."""
-    if f.reduction.is_flat:
-        _write_flat(f, step)
+def _write_chunk(text: KernelText, p: Product, deep: Name, step: str) -> Depth:
+    """The channels of one tap."""
+    taps: tuple[Name, ...] = ()
+    chunks = text.count(p.reduction.padded_channels // p.tile.k)
+    if p.reduction.taps:
+        tap = text.let("tap", f"{step} // {chunks}")
+        channel = text.let("channel", f"{step} % {chunks} * {p.tile.k} + {deep}")
+        taps = write_counters(text, tap, [r.extent for r in p.reduction.taps], "tap")
     else:
-        _write_chunk(f, step)
-    if f.product.packed:
-        f.line(f"b = tl.load({f.named('b_rows')} + ({step} * {f.tile.k} + deep)[None, :])")
-        return
-    taps, channel = f.reduction.taps, f.reduction.channel
-    terms = [f.scaled(f"tap{i}", t.b_stride) for i, t in enumerate(taps) if t.b_stride != 0]
-    terms.append(f.scaled("channel", channel.b_stride))
-    mask = ", mask=deep_is[None, :], other=0" if _depth_has_tail(f) else ""
-    f.line(f"b = tl.load({f.named('b_rows')} + ({' + '.join(terms)})[None, :]{mask})")
+        channel = text.let("channel", f"{step} * {p.tile.k} + {deep}")
+    return Depth(taps, channel, _write_end(text, p, channel, p.reduction.channel.extent))
 
 
-def _write_chunk(f: Frame, step: str) -> None:
-    """The channels of one tap: `tap0` ... are numbers."""
-    taps, channel = f.reduction.taps, f.reduction.channel
-    chunks = f.count(f.reduction.padded_channels // f.tile.k)
-    if taps:
-        f.line(f"tap = {step} // {chunks}")
-        f.line(f"channel = {step} % {chunks} * {f.tile.k} + deep")
-        write_counters(f, "tap", [t.extent for t in taps], [f"tap{i}" for i in range(len(taps))])
-    else:
-        f.line(f"channel = {step} * {f.tile.k} + deep")
-    if _depth_has_tail(f):
-        f.line(f"deep_is = channel < {f.count(channel.extent)}")
-    _write_load_a(f)
+def _write_flat(text: KernelText, p: Product, deep: Name, step: str) -> Depth:
+    """Any taps and channels, [k]."""
+    flat = text.let("flat", f"{step} * {p.tile.k} + {deep}")
+    extents = [*(r.extent for r in p.reduction.taps), p.reduction.channel.extent]
+    *taps, channel = write_counters(text, flat, extents, "tap")
+    return Depth(tuple(taps), channel, _write_end(text, p, flat, p.reduction.depth))
 
 
-def _write_flat(f: Frame, step: str) -> None:
-    """Any taps and channels: `tap0` ... and `channel` are [k]."""
-    taps, channel = f.reduction.taps, f.reduction.channel
-    f.line(f"flat = {step} * {f.tile.k} + deep")
-    extents = [*(t.extent for t in taps), channel.extent]
-    write_counters(f, "flat", extents, [*(f"tap{i}" for i in range(len(taps))), "channel"])
-    if _depth_has_tail(f):
-        f.line(f"deep_is = flat < {f.count(f.reduction.depth)}")
-    _write_load_a(f)
+def _write_end(text: KernelText, p: Product, index: Name, extent: Dim) -> Name | None:
+    """Which elements of a step exist."""
+    return text.let("deep_is", f"{index} < {text.count(extent)}") if p.depth_has_tail else None
 
 
-def _write_load_a(f: Frame) -> None:
-    taps, channel = f.reduction.taps, f.reduction.channel
-    terms = [f.scaled(f"tap{i}", t.a_stride) for i, t in enumerate(taps) if t.a_stride != 0]
-    terms.append(f.scaled("channel", channel.a_stride))
-    masks = _tests(f) + (["deep_is[None, :]"] if _depth_has_tail(f) else [])
-    mask = f", mask={' & '.join(masks)}, other=0" if masks else ""
-    f.line(f"a = tl.load({f.named('a_rows')} + ({' + '.join(terms)})[None, :]{mask})")
-
-
-def _tests(f: Frame) -> list[str]:
-    """The tests that the windows' coordinates have, [m, 1] or [m, k]."""
-    found = []
-    for i, window in enumerate(f.product.windows):
-        moved, is_deep = _moved(f, window)
-        at = f"({f.named(f'window{i}')}[:, None]{f' + ({moved})' + ('[None, :]' if is_deep else '') if moved else ''})"
-        found += [f"({at} >= 0)", f"({at} < {f.count(window.extent)})"]
-    return found
-
-
-def _moved(f: Frame, window: Window) -> tuple[str, bool]:
+def _moved(p: Product, window: Window, depth: Depth) -> tuple[str, bool]:
     """How far a step of the loop moves a window's coordinate, and whether that differs from one of its k to the next.
 
     With one channel the innermost run may be a tap, and so part of a window.
     """
-    runs = [*((f"tap{i}", t) for i, t in enumerate(f.reduction.taps)), ("channel", f.reduction.channel)]
+    runs = [*zip(depth.taps, p.reduction.taps), (depth.channel, p.reduction.channel)]
     moving = [(name, step) for name, run in runs for x, step in window.steps if x in run.axes]
     text = " + ".join(name if step == 1 else f"{name} * {step}" for name, step in moving)
-    return text, f.reduction.is_flat or any(name == "channel" for name, _ in moving)
+    return text, p.reduction.is_flat or any(name == depth.channel for name, _ in moving)
 
 
-def _depth_has_tail(f: Frame) -> bool:
-    depth = f.reduction.depth if f.reduction.is_flat else f.reduction.channel.extent
-    return not isinstance(depth, int) or depth % f.tile.k != 0
-
-
-def _at_groups(f: Frame, operand: int) -> str:
+def _at_groups(text: KernelText, t: Tiling, p: Product, place: Place, operand: int) -> str:
     """The address of a group's first element."""
-    terms = [f.pointer(f.operands[operand])]
-    for i, run in enumerate(f.shape.groups):
+    terms: list[str] = [text.pointer(p.slots[operand])]
+    for name, run in zip(place.groups, p.shape.groups):
         stride = run.a_stride if operand == 0 else run.b_stride
         if stride != 0:
-            terms.append(f.scaled(f"group{i}", stride))
+            terms.append(scaled(text, t, name, stride))
     return " + ".join(terms)
-
-
-def _flat_group(f: Frame) -> str:
-    return "group" if f.shape.groups else ""

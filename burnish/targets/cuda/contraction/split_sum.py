@@ -11,86 +11,77 @@ Beside it stands how many have left: the last to leave sets both back.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from burnish.dtypes import DType
-from burnish.targets.cuda.contraction.frame import Frame
-from burnish.targets.cuda.source import Workspace
+from burnish.targets.cuda.contraction.places import Place, Slice
+from burnish.targets.cuda.contraction.tiling import Tiling
+from burnish.targets.cuda.text import KernelText, Name, Variable
 
 POLLS = 1024  # 0.7 us each
 MOST_SHARING = 8
 
+Epilogue = Callable[[Name, Slice | None], None]  # of these sums; of all rows, or of some
 
-def write_parts(f: Frame, epilogue: Callable[[Frame], None]) -> None:
+
+def write_parts(text: KernelText, t: Tiling, place: Place, part: Name, sums: Name, epilogue: Epilogue) -> None:
     """After the sum of a part."""
-    tile, dtype = f.tile, f.shape.accumulator
+    tile, dtype = t.tile, t.shape.accumulator
     size = tile.m * tile.n
-    f.parameters["partial"] = Workspace("partial", dtype, f.tiles * (tile.split * size * dtype.size_bytes))
-    f.parameters["counters"] = Workspace("counters", DType.I32, f.tiles * 8, zeroed=True)
-    f.line(f"inner = tl.arange(0, {tile.m})[:, None] * {tile.n} + tl.arange(0, {tile.n})[None, :]")
-    f.line(f"parts = partial + place.to(tl.int64) * {tile.split * size}")
-    f.line("counter = counters + place * 2")
-    f.line(f"tl.store(parts + part * {size} + inner, sums)")
-    f.line("tl.debug_barrier()")
-    f.line('seen = tl.atomic_add(counter, 1, sem="acq_rel") + 1')
+    partial = text.workspace("partial", dtype, t.tiles * (tile.split * size * dtype.size_bytes))
+    counters = text.workspace("counters", DType.I32, t.tiles * 8, zeroed=True)
+    columns = f"tl.arange(0, {tile.n})[None, :]"
+    inner = text.let("inner", f"tl.arange(0, {tile.m})[:, None] * {tile.n} + {columns}")
+    parts = text.let("parts", f"{partial} + {place.number}.to(tl.int64) * {tile.split * size}")
+    counter = text.let("counter", f"{counters} + {place.number} * 2")
+    text.line(f"tl.store({parts} + {part} * {size} + {inner}, {sums})")
+    text.line("tl.debug_barrier()")
+    seen = text.variable("seen", f'tl.atomic_add({counter}, 1, sem="acq_rel") + 1')
     if tile.shared:
-        _write_shared(f, epilogue)
+        todo = _write_shares(text, tile.split, part, counter, seen)
+        with text.loop(text.name("turn"), f"range(0, {tile.split})") as turn:
+            rows = Slice(turn, tile.m // tile.split)
+            with text.block(f"if (({todo} >> {turn}) & 1) != 0"):
+                first = f"({turn} * {rows.rows} + tl.arange(0, {rows.rows}))[:, None]"
+                inner = text.let("inner", f"{first} * {tile.n} + {columns}")
+                epilogue(_write_sum(text, t, parts, inner), rows)
+        _write_leave(text, tile.split, counter)
     else:
-        f.line(f"if seen == {tile.split}:")
-        f.indent += 1
-        f.line("tl.store(counter, 0)")
-        _write_sum(f, "inner")
-        epilogue(f)
-        f.indent -= 1
+        with text.block(f"if {seen} == {tile.split}"):
+            text.line(f"tl.store({counter}, 0)")
+            epilogue(_write_sum(text, t, parts, inner), None)
 
 
-def _write_shared(f: Frame, epilogue: Callable[[Frame], None]) -> None:
-    split, rows = f.tile.split, f.tile.m // f.tile.split
-    f.line("todo = 1 << part")
-    f.line(f"if (seen & 65535) == {split}:")
-    f.line("    todo = todo | (seen >> 16)")
-    f.line("else:")
-    f.line("    polls = 0")
-    f.line(f"    while ((seen & 65535) < {split}) & (polls < {POLLS}):")
-    f.line('        seen = tl.atomic_add(counter, 0, sem="acquire")')
-    f.line("        polls += 1")
-    f.line(f"    if (seen & 65535) < {split}:")
-    f.line('        seen = tl.atomic_add(counter, 65536 << part, sem="acq_rel")')
-    f.line(f"    if (seen & 65535) < {split}:")
-    f.line("        todo = 0")
-    f.line("tl.debug_barrier()")
-    f.line(f"for turn in range(0, {split}):")
-    f.indent += 1
-    f.line("if ((todo >> turn) & 1) != 0:")
-    f.indent += 1
-    start = len(f.lines.text)
-    f.slice = ("turn", rows)
-    f.line(f"inner = (turn * {rows} + tl.arange(0, {rows}))[:, None] * {f.tile.n} + tl.arange(0, {f.tile.n})[None, :]")
-    _write_sum(f, "inner")
-    epilogue(f)
-    f.slice = None
-    _rename(f.lines.text, start)
-    f.indent -= 2
-    f.line('left = tl.atomic_add(counter + 1, 1, sem="acq_rel")')
-    f.line(f"if left == {split - 1}:")
-    f.line("    tl.store(counter, 0)")
-    f.line("    tl.store(counter + 1, 0)")
+def _write_shares(text: KernelText, split: int, part: Name, counter: Name, seen: Variable) -> Variable:
+    """The shares that this program does: a bit for each."""
+    todo = text.variable("todo", f"1 << {part}")
+    with text.block(f"if ({seen} & 65535) == {split}"):
+        text.assign(todo, f"{todo} | ({seen} >> 16)")
+    with text.block("else"):
+        polls = text.variable("polls", "0")
+        with text.block(f"while (({seen} & 65535) < {split}) & ({polls} < {POLLS})"):
+            text.assign(seen, f'tl.atomic_add({counter}, 0, sem="acquire")')
+            text.add(polls, "1")
+        with text.block(f"if ({seen} & 65535) < {split}"):
+            text.assign(seen, f'tl.atomic_add({counter}, 65536 << {part}, sem="acq_rel")')
+        with text.block(f"if ({seen} & 65535) < {split}"):
+            text.assign(todo, "0")
+    text.line("tl.debug_barrier()")
+    return todo
 
 
-def _rename(lines: list[str], start: int) -> None:
-    """What the lines from `start` on assign gets a name of its own: in a branch no name may change its shape."""
-    before, after = (
-        {name for line in part for name in re.findall(r"^ *(\w+) = ", line)} for part in (lines[:start], lines[start:])
-    )
-    shared = sorted(before & after)
-    pattern = re.compile(rf"\b({'|'.join(shared)})\b")
-    lines[start:] = [pattern.sub(r"\1_here", line) for line in lines[start:]]
+def _write_leave(text: KernelText, split: int, counter: Name) -> None:
+    """The last to leave sets the counters back."""
+    left = text.let("left", f'tl.atomic_add({counter} + 1, 1, sem="acq_rel")')
+    with text.block(f"if {left} == {split - 1}"):
+        text.line(f"tl.store({counter}, 0)")
+        text.line(f"tl.store({counter} + 1, 0)")
 
 
-def _write_sum(f: Frame, inner: str) -> None:
-    """sums: all parts, in their order."""
-    size = f.tile.m * f.tile.n
-    f.line(f'sums = tl.load(parts + {inner}, cache_modifier=".cg")')
-    f.line(f"for other in tl.static_range(1, {f.tile.split}):")
-    f.line(f'    sums += tl.load(parts + other * {size} + {inner}, cache_modifier=".cg")')
+def _write_sum(text: KernelText, t: Tiling, parts: Name, inner: Name) -> Name:
+    """The sum of all parts, in their order."""
+    size = t.tile.m * t.tile.n
+    sums = text.variable("sums", f'tl.load({parts} + {inner}, cache_modifier=".cg")')
+    with text.loop(text.name("other"), f"tl.static_range(1, {t.tile.split})") as other:
+        text.add(sums, f'tl.load({parts} + {other} * {size} + {inner}, cache_modifier=".cg")')
+    return sums

@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim, ceildiv
-from burnish.targets.cuda.contraction.frame import Frame
+from burnish.targets.cuda.contraction.operands import Loaded, Operands
 from burnish.targets.cuda.contraction.operands_by_copy import write_prefetch
+from burnish.targets.cuda.contraction.places import Place
+from burnish.targets.cuda.contraction.tiling import Product, Tiling
+from burnish.targets.cuda.text import KernelText, Name
 
 MOST_TOGETHER = 4  # steps of a round
 
@@ -43,67 +46,84 @@ def loops_of(steps: Sequence[Dim], apart: bool = False) -> tuple[Loop, ...]:
     return tuple(Loop(n, ((i, 1),)) for i, n in enumerate(steps))
 
 
-def frame_loops(f: Frame) -> tuple[Loop, ...]:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The rounds of each loop that a program has: from the first one to before the last one, as terms.
+
+    part: which part of a split sum the program has
+    """
+
+    ranges: tuple[tuple[str, str], ...]
+    part: Name | None = None
+
+
+def tiling_loops(t: Tiling) -> tuple[Loop, ...]:
     """The loops of a kernel."""
-    return loops_of([f.of(i).reduction.steps for i in range(len(f.kernel.terms))], f.tile.apart)
+    return loops_of([p.reduction.steps for p in t.products], t.tile.apart)
 
 
-def write_steps(f: Frame) -> None:
-    """first_step, last_step: the rounds of each loop that this program has."""
-    loops, split = frame_loops(f), f.tile.split
+def all_steps(text: KernelText, t: Tiling) -> Steps:
+    """All rounds of each loop, as a persistent program has them."""
+    return Steps(tuple(("0", text.count(loop.count)) for loop in tiling_loops(t)))
+
+
+def write_steps(text: KernelText, t: Tiling) -> Steps:
+    """The rounds of each loop that this program has."""
+    loops, split = tiling_loops(t), t.tile.split
     total = sum((loop.count for loop in loops), start=0)
-    if split > 1:
-        each = f.count(ceildiv(total, split))
-        f.line("part = tl.program_id(1)")
-        f.line(f"first_step = part * {each}")
-        f.line(f"last_step = tl.minimum(first_step + {each}, {f.count(total)})")
-        if len(loops) == 1:
-            return
+    if split == 1:
+        return Steps(tuple(_write_range(text, t, loop, number) for number, loop in enumerate(loops)))
+    each = text.count(ceildiv(total, split))
+    part = text.let("part", "tl.program_id(1)")
+    first = text.let("first_step", f"{part} * {each}")
+    last = text.let("last_step", f"tl.minimum({first} + {each}, {text.count(total)})")
+    if len(loops) == 1:
+        return Steps(((first, last),), part)
     before: Dim = 0
-    for loop, (first, last) in zip(loops, _ranges(f)):
-        # a loop of one round would be unrolled, and its copies waited for one by one: hide how many rounds there are
-        is_hidden = loop.count == 1 and loop.together > 1 and f.tile.stages > 1
-        count = "tl.minimum(tl.num_programs(0), 1)" if is_hidden else f.count(loop.count)
-        if split == 1:
-            f.line(f"{first} = 0")
-            f.line(f"{last} = {count}")
-        else:
-            for name, of in ((first, "first_step"), (last, "last_step")):
-                f.line(f"{name} = tl.minimum(tl.maximum({of} - {f.count(before)}, 0), {count})")
+    ranges = []
+    for number, loop in enumerate(loops):
+        count, start = _rounds(text, t, loop), text.count(before)
+        low, high = (f"tl.minimum(tl.maximum({of} - {start}, 0), {count})" for of in (first, last))
+        ranges.append((text.let(f"first_step{number}", low), text.let(f"last_step{number}", high)))
         before = before + loop.count
+    return Steps(tuple(ranges), part)
 
 
-def write_prefetches(f: Frame) -> None:
+def _write_range(text: KernelText, t: Tiling, loop: Loop, number: int) -> tuple[str, str]:
+    """All rounds of a loop, under names."""
+    return text.let(f"first_step{number}", "0"), text.let(f"last_step{number}", _rounds(text, t, loop))
+
+
+def _rounds(text: KernelText, t: Tiling, loop: Loop) -> str:
+    """How many rounds a loop has. A loop of one would be unrolled, and its copies waited for one by one: hide that."""
+    is_hidden = loop.count == 1 and loop.together > 1 and t.tile.stages > 1
+    return "tl.minimum(tl.num_programs(0), 1)" if is_hidden else text.count(loop.count)
+
+
+def write_prefetches(text: KernelText, t: Tiling, place: Place, steps: Steps) -> None:
     """Ask for this program's packed operands."""
-    for loop, (first, last) in zip(frame_loops(f), _ranges(f)):
-        for number, steps in loop.products:
-            many = f" * {steps}" if steps > 1 else ""
-            write_prefetch(f.of(number), f"{first}{many}", f"{last}{many}")
+    for loop, (first, last) in zip(tiling_loops(t), steps.ranges, strict=True):
+        for number, each in loop.products:
+            many = f" * {each}" if each > 1 else ""
+            write_prefetch(text, t, t.products[number], place, f"{first}{many}", f"{last}{many}")
 
 
-def write_loops(f: Frame, load: Callable[[Frame, str], None], multiply: Callable[[Frame], None]) -> None:
+def write_loops(
+    text: KernelText,
+    t: Tiling,
+    steps: Steps,
+    operands: Sequence[Operands],
+    multiply: Callable[[Product, Loaded], None],
+) -> None:
     """All steps of all products."""
-    for loop, (first, last) in zip(frame_loops(f), _ranges(f)):
-        f.line(f"for step in range({first}, {last}):")
-        f.indent += 1
-        for number, step in _steps(loop):
-            load(f.of(number), step)
-            multiply(f.of(number))
-        f.indent -= 1
+    for loop, (first, last) in zip(tiling_loops(t), steps.ranges, strict=True):
+        with text.loop(text.name("step"), f"range({first}, {last})") as counter:
+            for number, step in _steps(loop, counter):
+                multiply(t.products[number], operands[number].load(text, step))
 
 
-def _steps(loop: Loop) -> Iterator[tuple[int, str]]:
+def _steps(loop: Loop, counter: Name) -> Iterator[tuple[int, str]]:
     """Each step of a round: its product, and its number there."""
     for number, steps in loop.products:
         for i in range(steps):
-            yield number, "step" if steps == 1 else f"(step * {steps}{f' + {i}' if i else ''})"
-
-
-def _ranges(f: Frame) -> list[tuple[str, str]]:
-    """The text of each loop's first round and of the one after its last."""
-    loops = frame_loops(f)
-    if f.tile.persistent:
-        return [("0", f.count(loop.count)) for loop in loops]
-    if len(loops) == 1:
-        return [("first_step", "last_step")]
-    return [(f"first_step{i}", f"last_step{i}") for i in range(len(loops))]
+            yield number, counter if steps == 1 else f"({counter} * {steps}{f' + {i}' if i else ''})"

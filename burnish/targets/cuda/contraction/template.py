@@ -10,7 +10,7 @@ forms    load: by addresses, anything;   copy: by the copy engine (capability 90
 dtypes   f16, bf16 -> f32; f32 as three tf32 products (ieee before sm_80); f64; i8 -> i32; other integers slowly
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic
-files    contraction_shape: axes;  _sum: loops over k;  _tile: a schedule;  _candidates, _cost: which;  the others: text
+files    axes, tiling: what is known;  tile: a schedule;  candidates, cost: which one;  the others write the text
 """
 
 from __future__ import annotations

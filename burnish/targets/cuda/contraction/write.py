@@ -5,7 +5,8 @@ place of the tile -> (what other launches write is there) -> loop over k -> (par
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 
 from burnish.dims import Dim, minimum
 from burnish.dtypes import DType
@@ -13,27 +14,22 @@ from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.contraction.early_loads import write_early_loads
-from burnish.targets.cuda.contraction.epilogue import write_epilogue
-from burnish.targets.cuda.contraction.frame import Frame, accumulator_kind, write_place, write_starts
-from burnish.targets.cuda.contraction.operands_by_address import write_addresses, write_loads
-from burnish.targets.cuda.contraction.operands_by_copy import is_depth_first, write_copies, write_maps
+from burnish.targets.cuda.contraction.epilogue import Sums, write_epilogue
+from burnish.targets.cuda.contraction.operands import Loaded, Operands
+from burnish.targets.cuda.contraction.operands_by_address import write_addresses
+from burnish.targets.cuda.contraction.operands_by_copy import write_maps
+from burnish.targets.cuda.contraction.places import Place, Slice, write_place, write_starts
 from burnish.targets.cuda.contraction.split_sum import write_parts
-from burnish.targets.cuda.contraction.sum_loops import write_loops, write_prefetches, write_steps
+from burnish.targets.cuda.contraction.sum_loops import Steps, all_steps, write_loops, write_prefetches, write_steps
 from burnish.targets.cuda.contraction.tile import Tile
-from burnish.targets.cuda.expressions.arithmetic import with_functions
-from burnish.targets.cuda.source import Parameter, Source
+from burnish.targets.cuda.contraction.tiling import Product, Tiling
+from burnish.targets.cuda.source import Source
+from burnish.targets.cuda.text import Function, KernelText, Name, Variable
 
-PREFETCH = """@triton.jit
-def prefetch(pointers):
-    tl.inline_asm_elementwise(
-        "prefetch.global.L2 [$1]; mov.b32 $0, 0;", "=r,l", [pointers], dtype=tl.int32, is_pure=False, pack=1
-    )
-
-
-"""
-
-
-PAUSE = """@triton.jit
+PAUSE = Function(
+    "pause",
+    """
+@triton.jit
 def pause(cycles):
     tl.inline_asm_elementwise(
         \"\"\"{
@@ -48,96 +44,80 @@ def pause(cycles):
             mov.u32 $0, 0;
         }\"\"\", "=r,l", [cycles], dtype=tl.int32, is_pure=False, pack=1
     )
-
-
-"""
+""",
+)
 
 
 def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     """The kernel under a schedule. Equal arguments give equal text."""
-    f = Frame(kernel, tile, target)
+    t, text = Tiling(kernel, tile, target), KernelText(kernel.slots, target)
+    grid: Dim = t.tiles
     if tile.persistent:
-        _write_start(f)
-        _write_pause(f)
-        f.line(f"for place in tl.range(tl.program_id(0), {f.count(f.tiles)}, tl.num_programs(0), flatten=True):")
-        f.indent += 1
-        write_place(f)
-        _write_tile(f)
-        grid: Dim = minimum(f.tiles, f.programs)
+        grid = minimum(t.tiles, t.programs)
+        text.wait()
+        _write_pause(text, t)
+        values = f"tl.range(tl.program_id(0), {text.count(t.tiles)}, tl.num_programs(0), flatten=True)"
+        with text.loop(text.name("place"), values) as number:
+            _write_tile(text, t, write_place(text, t, number), None)
     else:
-        f.line("place = tl.program_id(0)")
-        write_place(f)
-        write_steps(f)
-        _write_start(f)
-        _write_pause(f)
-        _write_tile(f)
-        grid = f.tiles
-    parameters = _parameters(f)
-    names = ", ".join(p.name for p in parameters)
-    text = "\n".join([*(["@triton.jit"]), f"def kernel({names}):", *f.lines.text, ""])
-    if tile.prefetch:
-        text = PREFETCH + text
-    if tile.stagger:
-        text = PAUSE + text
-    return Source(with_functions(text), parameters, (grid, tile.split, 1), tile.warps, tile.stages, f.overlaps)
+        place = write_place(text, t, text.let("place", "tl.program_id(0)"))
+        steps = write_steps(text, t)
+        text.wait((lambda: write_prefetches(text, t, place, steps)) if tile.prefetch else None)
+        _write_pause(text, t)
+        _write_tile(text, t, place, steps)
+    return text.source((grid, tile.split, 1), warps=tile.warps, stages=tile.stages, order=lambda p: p.name)
 
 
-def _write_start(f: Frame) -> None:
-    if not f.overlaps:
-        return
-    f.line("gdc_launch_dependents()")
-    if f.tile.prefetch:
-        write_prefetches(f)
-    f.line("gdc_wait()")
-
-
-def _write_pause(f: Frame) -> None:
+def _write_pause(text: KernelText, t: Tiling) -> None:
     """The first programs go one to each processor, the next ones to each as its second."""
-    if f.tile.stagger:
-        count = chip_of(f.target).processors
-        f.line("turn = tl.program_id(0)")
-        f.line(f"pause(tl.where((turn >= {count}) & (turn < {2 * count}), {f.tile.stagger}, 0).to(tl.int64))")
+    if t.tile.stagger:
+        count = chip_of(t.target).processors
+        turn = text.let("turn", "tl.program_id(0)")
+        waits = f"({turn} >= {count}) & ({turn} < {2 * count})"
+        text.line(text.call(PAUSE, f"tl.where({waits}, {t.tile.stagger}, 0).to(tl.int64)"))
 
 
-def _write_tile(f: Frame) -> None:
-    """Sum, and store."""
-    tile, products = f.tile, [f.of(i) for i in range(len(f.kernel.terms))]
+def _write_tile(text: KernelText, t: Tiling, place: Place, steps: Steps | None) -> None:
+    """Sum, and store. steps: the program's rounds; None for all of them."""
+    tile = t.tile
+    starts: tuple[Name, ...] = ()
+    operands: Sequence[Operands]
     if tile.is_copied:
-        write_starts(f)
-        for product in products:
-            write_maps(product)
-        load: Callable[[Frame, str], None] = write_copies
+        starts = write_starts(text, t, place)
+        operands = write_maps(text, t, place, starts)
     else:
-        for product in products:
-            write_addresses(product)
-        load = write_loads
-    write_early_loads(f)
+        operands = write_addresses(text, t, place)
+    early = write_early_loads(text, t, place, starts)
     sides = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
-    f.line(f"acc = tl.zeros(({sides[0]}, {sides[1]}), tl.{accumulator_kind(f.shape.accumulator)})")
-    write_loops(f, load, _write_product)
-    f.line("sums = acc.T" if tile.swap else "sums = acc")
-    if tile.split > 1:
-        write_parts(f, write_epilogue)
+    acc = text.variable("acc", f"tl.zeros(({sides[0]}, {sides[1]}), tl.{t.accumulator})")
+    steps = steps or all_steps(text, t)
+    write_loops(text, t, steps, operands, lambda product, loaded: _write_product(text, t, acc, product, loaded))
+    sums = Sums(place, starts, early, text.let("sums", f"{acc}.T" if tile.swap else acc))
+
+    def epilogue(values: Name, rows: Slice | None) -> None:
+        write_epilogue(text, t, replace(sums, values=values, rows=rows))
+
+    if steps.part is None:
+        write_epilogue(text, t, sums)
     else:
-        write_epilogue(f)
+        write_parts(text, t, place, steps.part, sums.values, epilogue)
 
 
-def _write_product(f: Frame) -> None:
+def _write_product(text: KernelText, t: Tiling, acc: Variable, p: Product, loaded: Loaded) -> None:
     """acc += a b^T, or its transpose."""
-    tile, a_dtype, b_dtype = f.tile, f.product.slots[0].dtype, f.product.slots[1].dtype
-    row, column = ("a", "b") if is_depth_first(f) else ("a", "b.T")
-    if tile.swap:
-        row, column = ("b.T" if is_depth_first(f) else "b"), "a.T"
-    common = operand_kind(a_dtype, b_dtype, f.target)
-    kind = accumulator_kind(f.shape.accumulator)
+    kind, common = t.accumulator, operand_kind(*p.dtypes, t.target)
+    a, b = (
+        name if common in (None, dtype) else text.let(stem, f"{name}.to(tl.{_TRITON[common]})")
+        for stem, name, dtype in zip("ab", (loaded.a, loaded.b), p.dtypes, strict=True)
+    )
+    row, column = (str(a), str(b) if p.is_depth_first else f"{b}.T")
+    if t.tile.swap:
+        row, column = (f"{b}.T" if p.is_depth_first else b), f"{a}.T"
     if common is None:  # integers that no tensor core multiplies, exactly
-        f.line(f"acc += tl.sum(({row})[:, :, None].to(tl.{kind}) * ({column})[None, :, :].to(tl.{kind}), axis=1)")
+        text.add(acc, f"tl.sum(({row})[:, :, None].to(tl.{kind}) * ({column})[None, :, :].to(tl.{kind}), axis=1)")
         return
-    for name, dtype in (("a", a_dtype), ("b", b_dtype)):
-        if dtype is not common:
-            f.line(f"{name} = {name}.to(tl.{_TRITON[common]})")
-    precision = f', input_precision="{tile.precision}"' if common is DType.F32 else ""
-    f.line(f"acc = tl.dot({row}, {column}, acc{precision}, out_dtype=tl.{kind})")
+    precision = f', input_precision="{t.tile.precision}"' if common is DType.F32 else ""
+    text.assign(acc, f"tl.dot({row}, {column}, {acc}{precision}, out_dtype=tl.{kind})")
 
 
 _TRITON = {
@@ -156,13 +136,3 @@ def operand_kind(a: DType, b: DType, target: Target) -> DType | None:
     if a.is_float and b.is_float:
         return DType.F64 if DType.F64 in (a, b) else DType.F32
     return None
-
-
-def _parameters(f: Frame) -> tuple[Parameter, ...]:
-    """In the order: addresses, maps, workspace, sizes."""
-    text = "\n".join(f.lines.text)
-    for slot in range(len(f.kernel.slots)):
-        if f"slot{slot} " in text or f"slot{slot})" in text or f"slot{slot}," in text:
-            f.pointer(slot)
-    order = sorted(f.parameters.values(), key=lambda p: p.name)
-    return (*order, *f.sizes.parameters)

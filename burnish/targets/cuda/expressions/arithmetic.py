@@ -15,10 +15,9 @@ or more give 0. A float that leaves an integer's range converts to an unspecifie
 
 from __future__ import annotations
 
-import re
-
 from burnish.dtypes import DType
 from burnish.errors import InternalError
+from burnish.targets.cuda.text import Function, KernelText
 
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _INFIX = {
@@ -44,18 +43,25 @@ _KINDS = {
 }  # fmt: skip
 _STORED = {"f16": "float16", "bf16": "bfloat16", "bool": "int8"}
 
-_FUNCTIONS = {
-    "maximum": """
+MAXIMUM = Function(
+    "maximum",
+    """
 @triton.jit
 def maximum(x, y):
     return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
 """,
-    "minimum": """
+)
+MINIMUM = Function(
+    "minimum",
+    """
 @triton.jit
 def minimum(x, y):
     return tl.minimum(x, y, propagate_nan=tl.PropagateNan.ALL)
 """,
-    "near_erf": """
+)
+NEAR_ERF = Function(
+    "near_erf",
+    """
 @triton.jit
 def near_erf(x):
     x = tl.clamp(x, -3.0, 3.0, propagate_nan=tl.PropagateNan.ALL)
@@ -70,12 +76,18 @@ def near_erf(x):
     p = p * t + 1.12835336
     return x * p
 """,
-    "product": """
+)
+PRODUCT = Function(
+    "product",
+    """
 @triton.jit
 def product(x, y):
     return x * y
 """,
-    "integer_power": """
+)
+INTEGER_POWER = Function(
+    "integer_power",
+    """
 @triton.jit
 def integer_power(x, y, BITS: tl.constexpr):
     result = x * 0 + y * 0 + 1
@@ -87,13 +99,7 @@ def integer_power(x, y, BITS: tl.constexpr):
         rest = rest >> 1
     return result
 """,
-}
-
-
-def with_functions(body: str) -> str:
-    """A source's text: the functions of this module that it calls, then the body."""
-    used = [text for name, text in _FUNCTIONS.items() if re.search(rf"(?<![.\w]){name}\b", body)]
-    return "\n".join(f"{text.strip()}\n\n" for text in used) + body
+)
 
 
 def register_kind(dtype: DType) -> str:
@@ -140,26 +146,26 @@ def neutral(kind: str, dtype: DType) -> float | int | bool:
     return (1 << (bits - 1)) - 1 if dtype.is_signed else (1 << bits) - 1
 
 
-def combine(kind: str, dtype: DType, x: str, y: str) -> str:
+def combine(text: KernelText, kind: str, dtype: DType, x: str, y: str) -> str:
     """One step of a reduction."""
-    return binary({"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
+    return binary(text, {"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
 
 
-def reduce_tile(kind: str, dtype: DType, x: str, axis: int) -> str:
+def reduce_tile(text: KernelText, kind: str, dtype: DType, x: str, axis: int) -> str:
     """The reduction of a tile along one of its dimensions, which stays with extent 1."""
     if dtype is DType.BOOL:
         function = "max" if kind in ("max", "sum") else "min"
         return f"(tl.{function}({x}.to(tl.int32), axis={axis}, keep_dims=True) != 0)"
     if kind == "sum":
         return f"tl.sum({x}, axis={axis}, keep_dims=True)"
-    function = {"prod": "product", "max": "maximum", "min": "minimum"}[kind]
-    return f"tl.reduce({x}, {axis}, {function}, keep_dims=True)"
+    step = {"prod": PRODUCT, "max": MAXIMUM, "min": MINIMUM}[kind]
+    return f"tl.reduce({x}, {axis}, {text.function(step)}, keep_dims=True)"
 
 
-def unary(op: str, dtype: DType, x: str) -> str:
+def unary(text: KernelText, op: str, dtype: DType, x: str) -> str:
     """op(x)"""
     if dtype.is_float:
-        return _float_unary(op, dtype, x)
+        return _float_unary(text, op, dtype, x)
     if op in ("not", "bitnot"):
         kind = register_kind(dtype)
         return f"({x} ^ {typed((1 << 8 * dtype.size_bytes) - 1, kind)})" if kind.startswith("uint") else f"~{x}"
@@ -177,9 +183,9 @@ def unary(op: str, dtype: DType, x: str) -> str:
     raise _missing(op, dtype)
 
 
-def _float_unary(op: str, dtype: DType, x: str) -> str:
+def _float_unary(text: KernelText, op: str, dtype: DType, x: str) -> str:
     if op == "erf" and dtype.size_bytes == 2:
-        return f"near_erf({x})"
+        return text.call(NEAR_ERF, x)
     if op in _LIBRARY:
         return f"libdevice.{op}({x})"
     if op in _BUILT_IN:
@@ -201,7 +207,7 @@ def _float_unary(op: str, dtype: DType, x: str) -> str:
     raise _missing(op, dtype)
 
 
-def binary(op: str, dtype: DType, x: str, y: str, exact: bool = False) -> str:
+def binary(text: KernelText, op: str, dtype: DType, x: str, y: str, exact: bool = False) -> str:
     """x op y; `exact`: a quotient that must be correctly rounded."""
     if op in _COMPARE:
         return f"({x} {_COMPARE[op]} {y})"
@@ -212,8 +218,8 @@ def binary(op: str, dtype: DType, x: str, y: str, exact: bool = False) -> str:
     if op in _INFIX:
         return f"({x} {_INFIX[op]} {y})"
     if op in ("max", "min"):
-        function = "maximum" if op == "max" else "minimum"
-        return f"{function}({x}, {y})" if dtype.is_float else f"tl.{function}({x}, {y})"
+        function = MAXIMUM if op == "max" else MINIMUM
+        return text.call(function, x, y) if dtype.is_float else f"tl.{function.name}({x}, {y})"
     if dtype.is_float:
         return _float_binary(op, dtype, x, y, exact)
     raise _missing(op, dtype)
@@ -232,7 +238,7 @@ def _float_binary(op: str, dtype: DType, x: str, y: str, exact: bool) -> str:
 
 def constant_power(x: str, exponent: float, dtype: DType) -> str | None:
     """The exponents that are a product or a root."""
-    root = _float_unary("sqrt", dtype, x)
+    root = f"tl.sqrt({x})" if dtype is DType.F64 else f"tl.sqrt_rn({x})"
     known = {
         1.0: x,
         2.0: f"{x} * {x}",

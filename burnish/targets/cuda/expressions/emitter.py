@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.kernels.facts import Facts, conjuncts
-from burnish.kernels.task import Slot, Store
+from burnish.kernels.task import Store
 from burnish.ops.language.expr import UNARY, Axis, Expr
 from burnish.targets.cuda.expressions import arithmetic, integers, memory
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind
-from burnish.targets.cuda.expressions.values import INT32, Lines, Place, Sizes, Value
+from burnish.targets.cuda.expressions.values import Place, Value, size_value
+from burnish.targets.cuda.text import INT32, KernelText, Name
 
-__all__ = ["Emitter", "Lines", "Place", "Reducer", "Sizes", "Value"]
+__all__ = ["Emitter", "Place", "Reducer", "Value"]
 
 Reducer = Callable[["Emitter", Expr], Value]
 
@@ -31,7 +33,7 @@ Reducer = Callable[["Emitter", Expr], Value]
 class Emitter:
     """A scope; see the module.
 
-    pointers      the name of each slot's pointer; axes: each axis that is bound here
+    text          where lines go, in the block that is open there; axes: each axis that is bound here
     accumulators  the values of acc(0), acc(1) ...
     mask          a further condition on every load and store (tails that no axis has)
     reducer       computes a `reduce` node; without it there must be none that is not remembered
@@ -40,34 +42,27 @@ class Emitter:
 
     def __init__(
         self,
-        slots: Sequence[Slot],
+        text: KernelText,
         axes: Mapping[Axis, Place],
         *,
-        pointers: Sequence[str],
-        sizes: Sizes,
-        lines: Lines | None = None,
-        indent: int = 1,
         accumulators: Sequence[Value] = (),
         mask: Value | None = None,
         reducer: Reducer | None = None,
         zero: str = "",
     ) -> None:
-        self.slots, self.pointers, self.sizes = tuple(slots), tuple(pointers), sizes
+        self.text, self.slots, self.depth = text, text.slots, text.depth
         self.axes: dict[Axis, Place] = dict(axes)
-        self.lines = Lines() if lines is None else lines
-        self.indent, self.accumulators, self.mask, self.reducer = indent, tuple(accumulators), mask, reducer
-        self.zero = zero
-        self.facts = Facts(slots)
+        self.accumulators, self.mask, self.reducer, self.zero = tuple(accumulators), mask, reducer, zero
+        self.facts = Facts(text.slots)
         self.guard: Value | None = None
         self.assumed: frozenset[Expr] = frozenset()
         self._parent: Emitter | None = None
         self._known: dict[Expr, Value] = {}
 
-    def inside(self, axes: Mapping[Axis, Place], *, indent: int | None = None, mask: Value | None = None) -> Emitter:
+    def inside(self, axes: Mapping[Axis, Place], *, mask: Value | None = None) -> Emitter:
         """A deeper scope with more axes bound (or bound anew: then it knows nothing of values that depend on them)."""
         child = Emitter(
-            self.slots, {**self.axes, **axes}, pointers=self.pointers, sizes=self.sizes, lines=self.lines,
-            indent=self.indent if indent is None else indent, accumulators=self.accumulators,
+            self.text, {**self.axes, **axes}, accumulators=self.accumulators,
             mask=self.mask if mask is None else mask, reducer=self.reducer, zero=self.zero,
         )  # fmt: skip
         child.guard, child.assumed, child.facts, child._parent = self.guard, self.assumed, self.facts, self
@@ -126,11 +121,11 @@ class Emitter:
 
     def line(self, text: str) -> None:
         """Write a line here."""
-        self.lines.add(self.indent, text)
+        self.text.line(text)
 
-    def let(self, text: str, stem: str = "v") -> str:
+    def let(self, text: str, stem: str = "v") -> Name:
         """Give a value a name."""
-        name = self.lines.name(stem)
+        name = self.text.numbered(stem)
         self.line(f"{name} = {text}")
         return name
 
@@ -144,7 +139,7 @@ class Emitter:
             place: Place = self.axes[expr.attr]
             return place.value
         if expr.op == "dim":
-            return self.sizes.value(expr.attr)
+            return self.size(expr.attr)
         if expr.op == "acc":
             number: int = expr.attr
             return self.accumulators[number]
@@ -173,20 +168,20 @@ class Emitter:
             kind = "int1" if expr.dtype is DType.BOOL else argument.kind
             if op in ("floor", "ceil", "round", "trunc") and dtype.is_float and expr.args[0].op == "div":
                 argument = self._exact_quotient(expr.args[0])
-            return Value(self.let(arithmetic.unary(op, dtype, argument.text)), kind, dims)
+            return Value(self.let(arithmetic.unary(self.text, op, dtype, argument.text)), kind, dims)
         kind = self._common_kind(expr, arguments)
         x, y = (self.converted(v, kind).text for v in arguments)
         if dtype.is_integer and op in ("div", "floordiv", "mod", "fmod", "shl", "shr", "pow"):
             known = int(expr.args[1].attr) if expr.args[1].op == "const" else None
             positive = all(self.facts.range(a)[0] >= 0 for a in expr.args) or not dtype.is_signed
-            text = integers.binary(self.let, op, kind, x, y, known=known, positive=positive)
+            text = integers.binary(self.text, self.let, op, kind, x, y, known=known, positive=positive)
         elif dtype.is_float and op in ("pow", "mod", "fmod"):
             text = self._float_special(expr, *(self.named(v).text for v in arguments))
         elif op in ("max", "min") and not dtype.is_float and dtype is not DType.BOOL:
             first, second = (self.named(self.converted(v, kind)).text for v in arguments)
-            text = arithmetic.binary(op, dtype, first, second)
+            text = arithmetic.binary(self.text, op, dtype, first, second)
         else:
-            text = arithmetic.binary(op, dtype, x, y)
+            text = arithmetic.binary(self.text, op, dtype, x, y)
         result = Value(self.let(text), "int1" if expr.dtype is DType.BOOL else kind, dims)
         return self.converted(result, "int32") if self._narrows(expr, kind) else result
 
@@ -196,7 +191,7 @@ class Emitter:
             if known is not None:
                 return known
         if expr.op != "mod":
-            return arithmetic.binary(expr.op, expr.dtype, x, y)
+            return arithmetic.binary(self.text, expr.op, expr.dtype, x, y)
         rest = self.let(f"libdevice.fmod({x}, {y})")
         return f"tl.where(({rest} != 0) & (({rest} < 0) != ({y} < 0)), {rest} + {y}, {rest})"
 
@@ -212,7 +207,7 @@ class Emitter:
     def _exact_quotient(self, expr: Expr) -> Value:
         """A quotient that is then rounded to an integer: correctly rounded itself."""
         x, y = (self.named(self.typed_value(a)) for a in expr.args)
-        text = arithmetic.binary("div", expr.dtype, x.text, y.text, exact=True)
+        text = arithmetic.binary(self.text, "div", expr.dtype, x.text, y.text, exact=True)
         return Value(self.let(text), x.kind, x.dims | y.dims)
 
     def _common_kind(self, expr: Expr, arguments: Sequence[Value]) -> str:
@@ -265,7 +260,11 @@ class Emitter:
         """The scope at the same place in the code whose loads need no guard, or a weaker one."""
         parent = self._parent
         same = parent is not None and parent.axes == self.axes and parent.guard is not self.guard
-        return parent if same and parent is not None and parent.indent == self.indent else None
+        return parent if same and parent is not None and parent.depth == self.depth else None
+
+    def size(self, dim: Dim) -> Value:
+        """A dimension."""
+        return size_value(self.text, dim)
 
     # -- small things ---------------------------------------------------------------------------------------------
 

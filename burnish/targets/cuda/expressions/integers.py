@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from burnish.errors import InternalError
-from burnish.targets.cuda.expressions.arithmetic import literal, typed
+from burnish.targets.cuda.expressions.arithmetic import INTEGER_POWER, literal, typed
+from burnish.targets.cuda.text import KernelText
 
 Let = Callable[[str], str]
 
 
-def binary(let: Let, op: str, kind: str, x: str, y: str, *, known: int | None = None, positive: bool = False) -> str:
+def binary(
+    text: KernelText, let: Let, op: str, kind: str, x: str, y: str, *, known: int | None = None, positive: bool = False
+) -> str:
     """x op y. `known`: y's value; `positive`: neither side is ever negative."""
     if op in ("div", "floordiv", "mod", "fmod"):
         return _divide(let, op, kind, x, y, known, positive)
     if op in ("shl", "shr"):
         return _shift(let, op, kind, x, y)
     if op == "pow":
-        return _power(let, kind, x, y)
+        return _power(text, let, kind, x, y)
     raise InternalError("E901", f"operator {op} on {kind} has no CUDA code")
 
 
@@ -63,10 +66,10 @@ def _shift(let: Let, op: str, kind: str, x: str, y: str) -> str:
     )  # fmt: skip
 
 
-def _power(let: Let, kind: str, x: str, y: str) -> str:
+def _power(text: KernelText, let: Let, kind: str, x: str, y: str) -> str:
     """x ** y modulo 2**bits by squaring; a negative exponent gives 0, but 1 and -1 to the y where x is 1 or -1."""
     bits = int(kind.lstrip("uint"))
-    powered = let(f"integer_power({x}, {y}, {bits})")
+    powered = let(text.call(INTEGER_POWER, x, y, str(bits)))
     if kind.startswith("uint"):
         return powered
     return f"tl.where(({x} == 1) | ({x} == -1) | ({y} >= 0), {powered}, {typed(0, kind)})"

@@ -12,7 +12,8 @@ from burnish.kernels.task import Slot
 from burnish.ops.language.expr import Axis, Expr, Linear
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.arithmetic import register_kind, stored_kind, typed
-from burnish.targets.cuda.expressions.values import INT32, Value
+from burnish.targets.cuda.expressions.values import Value
+from burnish.targets.cuda.text import INT32
 
 if TYPE_CHECKING:
     from burnish.targets.cuda.expressions.emitter import Emitter
@@ -81,12 +82,13 @@ def _mask(scope: Emitter, axes: Iterable[Axis]) -> Value | None:
 
 def _pointer(scope: Emitter, slot: int, offset: Value, mask: Value | None) -> tuple[str, str]:
     """Pointer and mask texts; the pointer has every dimension that the mask has."""
-    pointer = f"{scope.pointers[slot]} + {offset.text}" if offset.text != "0" else scope.pointers[slot]
+    base = scope.text.pointer(slot)
+    pointer = f"{base} + {offset.text}" if offset.text != "0" else base
     if mask is None:
         return pointer, ""
     if mask.dims <= offset.dims and offset.dims:
         return pointer, mask.text
-    place, masking = scope.lines.name("p"), scope.lines.name("m")
+    place, masking = scope.text.numbered("p"), scope.text.numbered("m")
     scope.line(f"{place}, {masking} = tl.broadcast({pointer}, {mask.text})")
     return place, masking
 
@@ -102,7 +104,7 @@ def offset_of(scope: Emitter, address: Address) -> Value:
         terms.append(_scaled(scope, scope.typed_value(atom), stride, max(abs(low), abs(high))))
     terms.sort(key=lambda v: (len(v.dims), sorted(v.dims)))
     if address.form.constant != 0 or not terms:
-        terms.insert(0, scope.sizes.value(address.form.constant))
+        terms.insert(0, scope.size(address.form.constant))
     if _reaches_far(scope, address) and any(v.kind == "int32" for v in terms):
         terms[0] = scope.converted(terms[0], "int64")  # so that every sum is one of i64
     if len(terms) == 1:
@@ -128,8 +130,8 @@ def _scaled(scope: Emitter, value: Value, factor: Dim, largest: int) -> Value:
     if factor == 1:
         return value
     if value.constant and isinstance(factor, int):
-        return scope.sizes.value(int(value.text) * factor)
-    scale = scope.sizes.value(factor)
+        return scope.size(int(value.text) * factor)
+    scale = scope.size(factor)
     fits = isinstance(factor, int) and largest * abs(factor) < INT32
     if not fits:
         value = scope.converted(value, "int64")
@@ -144,7 +146,7 @@ def _clamped(scope: Emitter, offset: Value, slot: Slot) -> Value:
     for n, s in zip(slot.shape, slot.strides):
         span = span + (n - 1) * s
     wide = scope.converted(scope.named(offset), "int64")
-    last = scope.named(scope.converted(scope.sizes.value(span), "int64"))
+    last = scope.named(scope.converted(scope.size(span), "int64"))
     zero = typed(0, "int64")
     return Value(scope.let(f"tl.maximum(tl.minimum({wide.text}, {last.text}), {zero})"), "int64", offset.dims)
 

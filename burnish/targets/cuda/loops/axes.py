@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from burnish.dims import Dim, product
 from burnish.ops.language.expr import Axis
 from burnish.targets.cuda.expressions.emitter import Emitter, Place
-from burnish.targets.cuda.expressions.values import is_small
+from burnish.targets.cuda.text import is_small
 
 
 def next_power(n: int) -> int:
@@ -31,7 +31,7 @@ def whole_mask(scope: Emitter, index: str, block: int, extent: Dim) -> str:
     """Which lanes exist: "" if all do."""
     if isinstance(extent, int) and extent % block == 0 and extent > 0:
         return ""
-    return scope.let(f"{index} < {scope.sizes.text(extent)}", "m")
+    return scope.let(f"{index} < {scope.text.number(extent)}", "m")
 
 
 def bind(scope: Emitter, axes: Sequence[Axis], index: str, dim: int | None, mask: str) -> dict[Axis, Place]:
@@ -44,7 +44,7 @@ def bind(scope: Emitter, axes: Sequence[Axis], index: str, dim: int | None, mask
         if n == len(axes) - 1:
             places[a] = Place(rest, dims, mask, wide)
             break
-        extent = scope.sizes.text(a.extent)
+        extent = scope.text.number(a.extent)
         at = scope.let(f"{rest} % {extent}", "i")
         places[a] = Place(at, dims, mask, wide)
         rest = scope.let(f"{rest} // {extent}", "i")

@@ -12,6 +12,7 @@ partial sums, in an order that only the schedule decides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product as indexes
 
@@ -24,10 +25,22 @@ from burnish.ops.language.expr import Axis, Expr, axis, const, dim, linear, subs
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
 from burnish.targets.cuda.loops.axes import bind, columns_block, next_power, rows_block, whole_mask
+from burnish.targets.cuda.text import Variable
 
 UNROLL_LIMIT = 500  # operations of straight-line code
 AHEAD = 16  # steps of it whose loads come before what is made of them: the assembler keeps to that order
 _FREE = ("const", "axis", "dim", "acc")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a tile, or of one that has an extent of 1."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return f"[{self.rows}, {self.columns}]"
 
 
 @dataclass
@@ -62,9 +75,9 @@ class Reductions:
         assert found is not None
         return found
 
-    def shape(self, dims: frozenset[int]) -> str:
+    def shape(self, dims: frozenset[int]) -> Shape:
         """The shape of a value that varies along these dimensions."""
-        return f"[{self.rows if 0 in dims else 1}, {self.block if 1 in dims else 1}]"
+        return Shape(self.rows if 0 in dims else 1, self.block if 1 in dims else 1)
 
     def _dims(self, scope: Emitter, expr: Expr) -> frozenset[int]:
         """The dimensions that the result varies along."""
@@ -119,29 +132,30 @@ class Reductions:
         hoist(scope, [e.args[0] for e in exprs], axes)
         shape = self._chunk_shape(used, along, block)
         totals = [self._start(scope, e, shape) for e in exprs]
-        start = scope.lines.name("k")
-        scope.line(f"for {start} in range(0, {scope.sizes.text(extent)}, {block}):")
-        inner = scope.inside({}, indent=scope.indent + 1)
-        index = inner.let(make(block, start), "r")
-        inner = inner.inside(bind(inner, axes, index, along, whole_mask(inner, index, block, extent)))
-        self._accumulate(inner, exprs, totals, inner.axes[axes[0]].mask, shape)
+        values = f"range(0, {scope.text.number(extent)}, {block})"
+        with scope.text.loop(scope.text.numbered("k"), values) as start:
+            inner = scope.inside({})
+            index = inner.let(make(block, start), "r")
+            inner = inner.inside(bind(inner, axes, index, along, whole_mask(inner, index, block, extent)))
+            self._accumulate(inner, exprs, totals, inner.axes[axes[0]].mask, shape)
         for e, total in zip(exprs, totals):
             scope.remember(e, _along(scope, e, total, along, used))
 
-    def _chunk_shape(self, used: frozenset[int], along: int, block: int) -> str:
+    def _chunk_shape(self, used: frozenset[int], along: int, block: int) -> Shape:
         if along == 1:
-            return f"[{self.rows if 0 in used else 1}, {block}]"
-        return f"[{block}, {self.block if 1 in used else 1}]"
+            return Shape(self.rows if 0 in used else 1, block)
+        return Shape(block, self.block if 1 in used else 1)
 
-    def _accumulate(self, inner: Emitter, exprs: Sequence[Expr], totals: Sequence[str], mask: str, shape: str) -> None:
+    def _accumulate(
+        self, inner: Emitter, exprs: Sequence[Expr], totals: Sequence[Variable], mask: str, shape: Shape
+    ) -> None:
         values = [_kept(inner, e, inner.typed_value(e.args[0]), mask, shape) for e in exprs]
-        for e, total, value in zip(exprs, totals, values):
-            inner.line(f"{total} = {arithmetic.combine(e.attr[0], e.dtype, total, value)}")
+        _combine(inner, exprs, totals, values)
 
-    def _start(self, scope: Emitter, expr: Expr, shape: str) -> str:
+    def _start(self, scope: Emitter, expr: Expr, shape: Shape) -> Variable:
         kind = arithmetic.register_kind(expr.dtype)
         neutral = arithmetic.literal(arithmetic.neutral(expr.attr[0], expr.dtype), kind)
-        return scope.let(f"tl.full({shape}, {neutral}, tl.{kind})", "total")
+        return Variable(scope.let(f"tl.full({shape}, {neutral}, tl.{kind})", "total"))
 
     def _serial(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> None:
         """Outer axes as loops, the inner ones in straight-line code as far as that stays short."""
@@ -154,15 +168,15 @@ class Reductions:
         shape = self.shape(used)
         exprs = self._together(scope, expr)
         totals = [self._start(scope, e, shape) for e in exprs]
-        inner = scope
-        for a in outer:
-            name = inner.lines.name("k")
-            inner.line(f"for {name} in range(0, {scope.sizes.text(a.extent)}):")
-            inner = inner.inside({a: Place(name)}, indent=inner.indent + 1)
-        values = [self._unrolled(inner, e, rest, used) for e in exprs]
-        kept = [_kept(inner, e, value, "", shape) for e, value in zip(exprs, values)]
-        for e, total, value in zip(exprs, totals, kept):
-            inner.line(f"{total} = {arithmetic.combine(e.attr[0], e.dtype, total, value)}")
+        with ExitStack() as loops:
+            inner = scope
+            for a in outer:
+                counter, steps = scope.text.numbered("k"), f"range(0, {scope.text.number(a.extent)})"
+                loops.enter_context(scope.text.loop(counter, steps))
+                inner = inner.inside({a: Place(counter)})
+            values = [self._unrolled(inner, e, rest, used) for e in exprs]
+            _combine(inner, exprs, totals, [_kept(inner, e, value, "", shape) for e, value in zip(exprs, values)])
+        for e, total in zip(exprs, totals):
             scope.remember(e, Value(total, arithmetic.register_kind(e.dtype), used))
 
     def _unrolled(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
@@ -178,7 +192,7 @@ class Reductions:
                 if total is None:
                     total = value
                     continue
-                text = scope.let(arithmetic.combine(expr.attr[0], expr.dtype, total.text, value.text))
+                text = scope.let(arithmetic.combine(scope.text, expr.attr[0], expr.dtype, total.text, value.text))
                 total = Value(text, arithmetic.register_kind(expr.dtype), total.dims | value.dims)
         assert total is not None
         return total
@@ -242,7 +256,13 @@ def _invariant(scope: Emitter, expr: Expr, axes: frozenset[Axis], wanted: dict[E
                 _invariant(scope, a, inner, wanted)
 
 
-def _kept(scope: Emitter, expr: Expr, value: Value, mask: str, shape: str) -> str:
+def _combine(scope: Emitter, exprs: Sequence[Expr], totals: Sequence[Variable], values: Sequence[str]) -> None:
+    """Each total takes one more value."""
+    for e, total, value in zip(exprs, totals, values):
+        scope.text.assign(total, arithmetic.combine(scope.text, e.attr[0], e.dtype, total, value))
+
+
+def _kept(scope: Emitter, expr: Expr, value: Value, mask: str, shape: Shape) -> str:
     """A chunk's values, in full shape; the neutral value in lanes that do not exist."""
     kind = arithmetic.register_kind(expr.dtype)
     value = scope.named(scope.converted(value, kind))
@@ -253,16 +273,15 @@ def _kept(scope: Emitter, expr: Expr, value: Value, mask: str, shape: str) -> st
     return scope.let(f"tl.where({mask}, {full}, {neutral})")
 
 
-def _is_thin(value: Value, shape: str) -> bool:
+def _is_thin(value: Value, shape: Shape) -> bool:
     """Does the value lack a dimension that the shape has?"""
-    rows, columns = shape.strip("[]").split(", ")
-    return (rows != "1" and 0 not in value.dims) or (columns != "1" and 1 not in value.dims) or not value.dims
+    return (shape.rows > 1 and 0 not in value.dims) or (shape.columns > 1 and 1 not in value.dims) or not value.dims
 
 
 def _along(scope: Emitter, expr: Expr, tile: str, along: int, used: frozenset[int]) -> Value:
     """One reduction of a tile along a dimension."""
     kind = arithmetic.register_kind(expr.dtype)
-    text = arithmetic.reduce_tile(expr.attr[0], expr.dtype, tile, along)
+    text = arithmetic.reduce_tile(scope.text, expr.attr[0], expr.dtype, tile, along)
     if expr.dtype.is_integer:
         text = f"{text}.to(tl.{kind})"
     return Value(scope.let(text), kind, used)

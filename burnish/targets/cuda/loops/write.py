@@ -14,14 +14,13 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
-from burnish.targets.cuda.expressions.arithmetic import with_functions
-from burnish.targets.cuda.expressions.emitter import Emitter, Lines, Place, Sizes, Value
+from burnish.targets.cuda.expressions.emitter import Emitter, Place
 from burnish.targets.cuda.loops.arrange import Groups, groups_of
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
 from burnish.targets.cuda.loops.reductions import Reductions, ask, hoist
-from burnish.targets.cuda.source import Parameter, Pointer, Source
+from burnish.targets.cuda.source import Source
+from burnish.targets.cuda.text import KernelText
 
-OVERLAPS_SINCE = 90  # capability
 MOST_ASKED = 16  # elements of a thread that may be loaded before they are needed
 
 
@@ -37,43 +36,22 @@ class _Tile:
         self.kernel, self.schedule = kernel, schedule
         self.groups: Groups = groups_of(kernel, schedule.integer("columns"), schedule.integer("across"))
         self.rows, self.block = schedule.integer("rows"), schedule.integer("block")
-        self.overlaps = target.capability >= OVERLAPS_SINCE
         self.values = tuple(s.value for s in kernel.stores)
         extent = product(a.extent for a in self.groups.columns)
         self.is_whole = isinstance(extent, int) and extent <= self.block
         bound = self.groups.columns if self.is_whole else ()
         self.reductions = Reductions(self.rows, self.block, bool(schedule["down"]), bound, self.values)
-        self.sizes, self.lines = Sizes(), Lines()
-        self.pointers = [f"slot{n}" for n in range(len(kernel.slots))]
+        self.text = KernelText(kernel.slots, target)
 
     def source(self) -> Source:
         grid = self._write()
-        parameters = (*self._pointer_parameters(), *self.sizes.parameters)
-        head = f"@triton.jit\ndef kernel({', '.join(p.name for p in parameters)}):"
-        body = "\n".join([head, *self.lines.text]) + "\n"
-        return Source(
-            text=with_functions(body),
-            parameters=parameters,
-            grid=(grid, 1, 1),
-            warps=self.schedule.integer("warps"),
-            stages=1,
-            overlaps=self.overlaps,
-            name=str(self.schedule),
-        )
-
-    def _pointer_parameters(self) -> tuple[Parameter, ...]:
-        return tuple(Pointer(self.pointers[n], n, s.dtype, s.aligned) for n, s in enumerate(self.kernel.slots))
+        warps = self.schedule.integer("warps")
+        return self.text.source((grid, 1, 1), warps=warps, stages=1, name=str(self.schedule))
 
     def _write(self) -> Dim:
         """All lines; returns how many programs there are."""
-        zero = "tl.zeros([1, 1], tl.int32)"
-        scope = Emitter(
-            self.kernel.slots, {}, pointers=self.pointers, sizes=self.sizes, lines=self.lines,
-            reducer=self.reductions.reduce, zero=zero,
-        )  # fmt: skip
-        if self.overlaps:
-            scope.line("gdc_launch_dependents()")
-            scope.line("gdc_wait()")
+        scope = Emitter(self.text, {}, reducer=self.reductions.reduce, zero="tl.zeros([1, 1], tl.int32)")
+        self.text.wait()
         groups = self.groups
         spread = not groups.columns or self.is_whole or groups.columns_in_grid
         blocks: list[tuple[tuple[Axis, ...], int | None, int]] = [
@@ -109,8 +87,8 @@ class _Tile:
             number = rest
             if n + 1 < len(used):
                 rest = scope.let(rest, "program") if n == 0 else rest
-                number = scope.let(f"{rest} % {self.sizes.text(count)}", "number")
-                rest = scope.let(f"{rest} // {self.sizes.text(count)}", "program")
+                number = scope.let(f"{rest} % {self.text.number(count)}", "number")
+                rest = scope.let(f"{rest} // {self.text.number(count)}", "program")
             places.update(self._block(scope, axes, dim, block, number, extent))
         return scope.inside(places), programs
 
@@ -138,12 +116,8 @@ class _Tile:
         columns = self.groups.columns
         hoist(scope, self.values, columns)
         extent = product(a.extent for a in columns)
-        start = self.lines.name("k")
-        scope.line(f"for {start} in range(0, {self.sizes.text(extent)}, {self.block}):")
-        inner = scope.inside({}, indent=scope.indent + 1)
-        index = inner.let(columns_block(self.block, start), "column")
-        mask = whole_mask(inner, index, self.block, extent)
-        inner.inside(bind(inner, columns, index, 1, mask)).stores(self.kernel.stores)
-
-
-__all__ = ["Value", "source_of"]
+        with self.text.loop(self.text.numbered("k"), f"range(0, {self.text.number(extent)}, {self.block})") as start:
+            inner = scope.inside({})
+            index = inner.let(columns_block(self.block, start), "column")
+            mask = whole_mask(inner, index, self.block, extent)
+            inner.inside(bind(inner, columns, index, 1, mask)).stores(self.kernel.stores)

@@ -13,8 +13,10 @@ from burnish.errors import InternalError
 from burnish.kernels.task import Loops, Slot, Store
 from burnish.ops.language.expr import Axis, acc, axis, binary, cast, const, load, reduce, unary, where
 from burnish.target import parse_target
-from burnish.targets.cuda.expressions.emitter import Emitter, Lines, Place, Sizes, Value
+from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
 from burnish.targets.cuda.loops import template as loops
+from burnish.targets.cuda.source import Size
+from burnish.targets.cuda.text import KernelText
 from tests.targets.cuda.interpret import interpret
 
 HOPPER = parse_target("cuda:sm_90a")
@@ -187,7 +189,7 @@ def test_where_takes_constants_of_the_results_type():
 
 
 def emitter(slots, axes, **options):
-    return Emitter(slots, axes, pointers=[f"p{n}" for n in range(len(slots))], sizes=Sizes(), lines=Lines(), **options)
+    return Emitter(KernelText(slots, HOPPER), axes, **options)
 
 
 def test_an_expression_is_written_once():
@@ -196,7 +198,7 @@ def test_an_expression_is_written_once():
     x = load(0, DType.F32, [axis(i)])
     first = scope.value(x * x)
     assert scope.value(x * x) == first
-    assert sum("tl.load" in line for line in scope.lines.text) == 1
+    assert sum("tl.load" in line for line in scope.text.lines) == 1
 
 
 def test_addresses_are_of_32_bits_where_they_fit():
@@ -206,7 +208,7 @@ def test_addresses_are_of_32_bits_where_they_fit():
     for slot, is_wide in ((near, False), (far, True)):
         scope = emitter([slot], places)
         scope.value(load(0, DType.F32, [axis(i), axis(j)]))
-        assert any("int64" in line for line in scope.lines.text) == is_wide
+        assert any("int64" in line for line in scope.text.lines) == is_wide
 
 
 def test_symbols_become_sizes_with_what_divides_them():
@@ -214,7 +216,7 @@ def test_symbols_become_sizes_with_what_divides_them():
     i, j = Axis("i", n), Axis("j", 64)
     scope = emitter([Slot(DType.F32, (n, 64), (64 * n, 1))], {i: Place("i", ROW), j: Place("j", COLUMN)})
     scope.value(load(0, DType.F32, [axis(i), axis(j)]))
-    (size,) = scope.sizes.parameters
+    (size,) = (p for p in scope.text.parameters() if isinstance(p, Size))
     assert (size.value, size.divisible, size.dtype) == (64 * n, 16, DType.I64)
 
 
@@ -223,7 +225,7 @@ def test_masks_are_those_of_the_axes_that_a_load_depends_on():
     slots = [Slot(DType.F32, (7,), (1,)), Slot(DType.F32, (5, 7), (7, 1))]
     scope = emitter(slots, {i: Place("i", ROW, "im"), j: Place("j", COLUMN, "jm")})
     scope.value(load(0, DType.F32, [axis(j)]) + load(1, DType.F32, [axis(i), axis(j)]))
-    first, second = (line for line in scope.lines.text if "tl.load" in line)
+    first, second = (line for line in scope.text.lines if "tl.load" in line)
     assert "mask=jm" in first
     assert "mask=im & jm" in second
 
@@ -231,7 +233,7 @@ def test_masks_are_those_of_the_axes_that_a_load_depends_on():
 def test_an_accumulator_stands_for_acc():
     scope = emitter([], {}, accumulators=[Value("total", "float32", ROW | COLUMN)])
     scope.value(unary("exp", acc(0, DType.F32)))
-    assert scope.lines.text == ["    v1 = tl.exp(total)"]
+    assert scope.text.lines == ["    v1 = tl.exp(total)"]
 
 
 def test_a_reduction_in_an_epilogue_is_refused():

@@ -21,11 +21,11 @@ from burnish.ops.language.expr import Axis, Expr, Linear, axis, const, substitut
 from burnish.target import Target
 from burnish.targets.cuda.expressions import arithmetic, memory
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind, stored_kind
-from burnish.targets.cuda.expressions.emitter import Emitter, Lines, Place, Sizes, Value
+from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
 from burnish.targets.cuda.loops.window.recognise import Term, Window, Windows, moved, terms_of
-from burnish.targets.cuda.loops.write import OVERLAPS_SINCE
-from burnish.targets.cuda.source import Parameter, Pointer, Source
+from burnish.targets.cuda.source import Source
+from burnish.targets.cuda.text import KernelText
 
 _FULL = frozenset({0, 1})
 _Key = tuple[tuple[Axis, Dim], ...]
@@ -43,8 +43,8 @@ class _Patch:
         self.kernel, self.windows, self.schedule = kernel, windows, schedule
         self.down, self.across = schedule.integer("down"), schedule.integer("across")
         self.rows, self.block = schedule.integer("rows"), schedule.integer("block")
-        self.waits = target.capability >= OVERLAPS_SINCE
-        self.facts, self.sizes, self.lines = Facts(kernel.slots), Sizes(), Lines()
+        self.facts, self.text = Facts(kernel.slots), KernelText(kernel.slots, target)
+        self.scope = Emitter(self.text, {})
         self.shape = f"[{self.rows}, {self.block}]"
         self.starts = {windows.across: _start(windows.across, self.across)}
         if windows.down is not None:
@@ -59,25 +59,14 @@ class _Patch:
         self.totals: dict[tuple[int, tuple[int, int]], str] = {}
 
     def source(self) -> Source:
-        pointers = [Pointer(f"slot{n}", n, s.dtype, s.aligned) for n, s in enumerate(self.kernel.slots)]
-        self.scope = Emitter(
-            self.kernel.slots, {}, pointers=[p.name for p in pointers], sizes=self.sizes, lines=self.lines
-        )
-        if self.waits:
-            self.scope.line("gdc_launch_dependents()")
-            self.scope.line("gdc_wait()")
+        self.text.wait()
         grid = self._bind()
         self._accumulate()
         self._store()
-        parameters: tuple[Parameter, ...] = (*pointers, *self.sizes.parameters)
-        head = f"@triton.jit\ndef kernel({', '.join(p.name for p in parameters)}):"
-        return Source(
-            text=arithmetic.with_functions("\n".join([head, *self.lines.text]) + "\n"),
-            parameters=parameters,
-            grid=(grid, 1, 1),
+        return self.text.source(
+            (grid, 1, 1),
             warps=self.schedule.integer("warps"),
             stages=1,
-            overlaps=self.waits,
             registers=self.schedule.integer("registers"),
             name=str(self.schedule),
         )
@@ -123,7 +112,7 @@ class _Patch:
             return place
         text = f"{place.text} * {size}"
         if not isinstance(a.extent, int) or a.extent % size:
-            text = f"tl.minimum({text}, {self.sizes.text(a.extent - size)})"
+            text = f"tl.minimum({text}, {self.text.number(a.extent - size)})"
         return Place(self.scope.let(text, "first"), place.dims, place.mask, place.wide)
 
     # -- the sums -------------------------------------------------------------------------------------------------
@@ -168,7 +157,7 @@ class _Patch:
             text = f"tl.fma({value}, {weight}, {total})"
         else:
             text = value if weight is None else f"{value} * {weight}"
-            text = text if total is None else arithmetic.combine(kind, reduction.dtype, total, f"({text})")
+            text = text if total is None else arithmetic.combine(self.text, kind, reduction.dtype, total, f"({text})")
         self.totals[key] = self.scope.let(text, "total")
 
     def _value_key(self, t: Term) -> object:
@@ -234,10 +223,10 @@ class _Patch:
         if base is None:
             moving = {self.starts.get(a, a): c for a, c in key}
             offset = memory.offset_of(self.scope, Address(Linear(moving, 0), ()))
-            place = f"{self.scope.pointers[load.attr]} + {offset.text}"
+            place = f"{self.text.pointer(load.attr)} + {offset.text}"
             base = self.scope.let(f"tl.broadcast_to({place}, {self.shape})", "base")
             self.bases[load.attr, key] = base
-        place = base if form.constant == 0 else f"{base} + {self.sizes.text(form.constant)}"
+        place = base if form.constant == 0 else f"{base} + {self.text.number(form.constant)}"
         stored = stored_kind(load.dtype)
         masking = f", mask={mask}, other={literal(other, stored)}" if mask else ""
         return Value(self.scope.let(f"tl.load({place}{masking})"), stored, _FULL)
@@ -256,7 +245,9 @@ class _Patch:
             total = const(0, DType.I64)
             for a, c in form.coefficients.items():
                 total = total + axis(self.starts.get(a, a)) * c
-            self.masks[key] = self.scope.let(f"{self.scope.value(total)} >= {self.sizes.text(form.constant * -1)}", "m")
+            self.masks[key] = self.scope.let(
+                f"{self.scope.value(total)} >= {self.text.number(form.constant * -1)}", "m"
+            )
         return self.masks[key]
 
     # -- the results ----------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from burnish.passes.rewrite.context import PassContext, PassReport
 from burnish.plan.manifest import Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
+from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
 
@@ -114,6 +115,8 @@ def analyze(
     with stages.stage("passes"), _doubting(resolved.notes):
         if not abilities.computes_half and (widened := widen_half(imported.model)):
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
+        else:
+            release_casts(imported.model)
         report = optimize(imported.model, PassContext(resolved.fixed, sizes, abilities.deep_images))
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)

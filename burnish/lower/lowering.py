@@ -22,6 +22,7 @@ from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
+from burnish.lower.round_products import round_products
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.lower.winograd import choose_transform, lower_winograd
@@ -256,6 +257,7 @@ class ScopeLowering:
         domain = [body.axes[a] for a in self.homes.order_in(into)]
         units = {a: ex.const(0, DType.I64) for a in body.axes if a.extent == 1}
         value = self.extract_reductions(root, share_reductions(ex.substitute_axes(body.expr, units)), domain)
+        value = round_products(value) if self.is_quantised else value
         slots = Slots()
         value = bind_loads(value, self.homes.place, slots)
         slot = slots.number(into)

@@ -67,6 +67,7 @@ def gemm(node: NodeView) -> MatMul | Compute:
     a, b, c = node.tensor(0), node.tensor(1), node.optional(2)
     turn_a, turn_b = bool(node.attr("transA", 0)), bool(node.attr("transB", 0))
     alpha, beta = float(node.attr("alpha", 1.0)), float(node.attr("beta", 1.0))
+    c = None if beta == 0 else c  # not read, as it may be infinite
     shape = (a.shape[1 if turn_a else 0], b.shape[0 if turn_b else 1])
     inner = agree_at(a, 0 if turn_a else 1, b, 1 if turn_b else 0)
     if c is not None:

@@ -261,7 +261,13 @@ def pad(node: NodeView) -> View | Compute:
         raise Undefined(f"Pad(mode='{mode}')")
 
     def inside(i: Index) -> list[Expr]:
-        return [_OUTSIDE[mode](v - begin[a], x.shape[a]) if a in padded else v - begin[a] for a, v in enumerate(i)]
+        """Negative pads cut first; what is left is then padded."""
+        position = []
+        for a, v in enumerate(i):
+            cut = larger(begin[a] * -1, 0)
+            left = x.shape[a] - cut - larger(end[a] * -1, 0)
+            position.append(_OUTSIDE[mode](v - larger(begin[a], 0), left) + cut if a in padded else v - begin[a])
+        return position
 
     return Compute(x.dtype, shape, lambda i: x[inside(i)])
 

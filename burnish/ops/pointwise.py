@@ -26,6 +26,10 @@ BINARY = {
     "Or": "or", "Sub": "sub", "Xor": "xor",
 }  # fmt: skip
 VARIADIC = {"Max": "max", "Min": "min", "Sum": "add"}
+EXACT_IN = {  # what needs no rounding to become f16 or bf16
+    DType.F16: frozenset({DType.F16, DType.BOOL, DType.U8, DType.I8}),
+    DType.BF16: frozenset({DType.BF16, DType.BOOL, DType.U8, DType.I8}),
+}
 
 
 def elementwise(function: Callable[..., Expr], dtype: DType, *operands: Tensor) -> Compute:
@@ -182,16 +186,23 @@ def cast_to(node: NodeView) -> Compute:
         dtype = DType.from_onnx(node.attr("to"))
     except KeyError:
         raise Undefined(f"Cast to ONNX's element type {node.attr('to')}") from None
-    return _cast(node.tensor(0), dtype)
+    return _cast(node, dtype)
 
 
 @operator("CastLike")
 def cast_like(node: NodeView) -> Compute:
-    return _cast(node.tensor(0), node.tensor(1).dtype)
+    return _cast(node, node.tensor(1).dtype)
 
 
-def _cast(x: Tensor, dtype: DType) -> Compute:
+def _cast(node: NodeView, dtype: DType) -> Compute:
+    x = node.tensor(0)
     narrow = (DType.F8E4M3, DType.F8E5M2, DType.STRING)
     if x.dtype in narrow or dtype in narrow:
         raise Undefined(f"Cast from {x.dtype.value} to {dtype.value}")
-    return elementwise(lambda v: cast(v, dtype), dtype, x)
+    rounds = dtype in EXACT_IN and x.dtype not in EXACT_IN[dtype] and not node.keeps_excess
+    return elementwise(lambda v: cast(_rounded(v, dtype) if rounds else v, dtype), dtype, x)
+
+
+def _rounded(value: Expr, dtype: DType) -> Expr:
+    """As the narrow float holds it, in f32: what is fused behind a cast must not see more digits."""
+    return unary("round_f16" if dtype is DType.F16 else "round_bf16", cast(value, DType.F32))

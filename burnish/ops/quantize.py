@@ -26,7 +26,8 @@ def requantize(value: Expr, zero_point: Expr | None, dtype: DType) -> Expr:
     rounded = unary("round", value)
     if zero_point is not None:
         rounded = rounded + cast(zero_point, value.dtype)
-    return cast(binary("min", binary("max", rounded, low), high), dtype)
+    # a NaN becomes the lowest number, as in ONNX Runtime
+    return cast(where(binary("ge", rounded, low), binary("min", rounded, high), low), dtype)
 
 
 def parameter(node: NodeView, x: Tensor, tensor: Tensor, default_axis: int = 1) -> Callable[[Index], Expr]:
@@ -86,7 +87,8 @@ def dequantize_linear(node: NodeView) -> Compute:
         value = cast(x[i], DType.I32)
         if zero_at is not None:
             value = value - cast(zero_at(i), DType.I32)
-        return cast(cast(value, wide) * cast(scale_at(i), wide), dtype)
+        # not fused into a sum behind it, which would round once where the model rounds twice
+        return cast(binary("unfused_mul", cast(value, wide), cast(scale_at(i), wide)), dtype)
 
     return Compute(dtype, x.shape, body)
 
@@ -102,7 +104,7 @@ def dynamic_quantize_linear(node: NodeView) -> tuple[Compute, Compute, Compute]:
 
     def scale() -> Expr:
         width = extreme("max") - extreme("min")
-        return where(binary("eq", width, 0), const(1, x.dtype), width) / 255
+        return where(binary("eq", width, 0), const(1, x.dtype), width / 255)
 
     def zero_point() -> Expr:
         return requantize(-(extreme("min") / scale()), None, DType.U8)

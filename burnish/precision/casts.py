@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import onnx_ir as ir
 
 from burnish.dtypes import DType
+from burnish.ops.language.node_view import KEEPS_EXCESS
 
 
 class Casts:
@@ -55,5 +56,6 @@ class Casts:
 def cast(value: ir.Value, to: ir.DataType, name: str) -> ir.Node:
     """A Cast node; its result is called as the node is."""
     node = ir.node("Cast", [value], attributes={"to": int(to)}, name=name)
+    node.meta[KEEPS_EXCESS] = True
     node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = name, ir.TensorType(to), value.shape
     return node

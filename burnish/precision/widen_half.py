@@ -3,7 +3,7 @@
     x f16 -> Conv(x, w f16) -> y f16      becomes      Cast(x) -> Conv(x, w f32) -> Cast(y)
 
 Inputs and outputs keep their type. Every value is at least as exact as in the model, since only roundings go away;
-kernels would widen each element at each use anyway.
+kernels would widen each element at each use anyway. A Cast whose rounding can be told (rounding.py) stays, as a pair.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+from burnish.ops.language.node_view import KEEPS_EXCESS
+from burnish.precision.rounding import HALF, must_round
+
 TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype")
 KEEPS_ITS_TYPE = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "BitCast"})
 
@@ -23,11 +25,15 @@ def widen_half(model: ir.Model) -> int:
     if not values or any(_is_left(n) for g in graphs for n in g):
         return 0
     surface = [(v, v.dtype) for v in (*model.graph.inputs, *model.graph.outputs) if v.dtype in HALF]
+    rounding = [n for g in graphs for n in g if must_round(n, g is not model.graph)]
+    narrow = [n.outputs[0].dtype for n in rounding]
     for value in values:
         _widen(value)
     for graph in graphs:
         for node in graph:
             _widen_attributes(node)
+    for node, to in zip(rounding, narrow):
+        _round_before(node, to)
     for value, dtype in surface:
         assert dtype is not None
         if value.is_graph_input():
@@ -65,10 +71,21 @@ def _widen_attributes(node: ir.Node) -> None:
 
 def _cast(value: ir.Value, to: ir.DataType, name: str) -> ir.Node:
     node = ir.node("Cast", [value], attributes={"to": int(to)}, name=name)
+    node.meta[KEEPS_EXCESS] = True
     node.outputs[0].name = name
     node.outputs[0].type = ir.TensorType(to)
     node.outputs[0].shape = value.shape
     return node
+
+
+def _round_before(node: ir.Node, to: ir.DataType | None) -> None:
+    """Cast(x) to f32 reads Cast(x) to the narrow type instead."""
+    value = node.inputs[0]
+    assert value is not None and to is not None and node.graph is not None
+    rounded = _cast(value, to, f"{node.outputs[0].name}/rounded")
+    rounded.meta.pop(KEEPS_EXCESS)
+    node.graph.insert_before(node, rounded)
+    node.replace_input_with(0, rounded.outputs[0])
 
 
 def _cast_input(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:

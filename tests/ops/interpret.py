@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import ml_dtypes
 import numpy as np
 
 from burnish.dims import evaluate
@@ -21,14 +22,15 @@ UNARY = {
     "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "log1p": np.log1p,
     "expm1": np.expm1, "isnan": np.isnan, "isinf": np.isinf, "not": np.logical_not, "bitnot": np.bitwise_not,
     "reciprocal": lambda x: 1 / x, "erf": np.vectorize(math.erf, otypes=[np.float64]),
-    "sigmoid": lambda x: 0.5 * (1 + np.tanh(0.5 * x)),
+    "sigmoid": lambda x: 0.5 * (1 + np.tanh(0.5 * x)), "round_f16": lambda x: x.astype(np.float16),
+    "round_bf16": lambda x: x.astype(ml_dtypes.bfloat16),
 }  # fmt: skip
 BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "mod": np.mod, "fmod": np.fmod,
     "pow": np.power, "max": np.maximum, "min": np.minimum, "eq": np.equal, "ne": np.not_equal, "lt": np.less,
     "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "and": np.logical_and, "or": np.logical_or,
     "xor": np.logical_xor, "bitand": np.bitwise_and, "bitor": np.bitwise_or, "bitxor": np.bitwise_xor,
-    "shl": np.left_shift, "shr": np.right_shift,
+    "shl": np.left_shift, "shr": np.right_shift, "unfused_mul": np.multiply,
 }  # fmt: skip
 REDUCE = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
 

@@ -55,3 +55,8 @@ def test_einsum(equation, shapes):
 def test_inner_sizes_that_differ_are_refused():
     with pytest.raises(UserError, match=r"axis 1 of .* and axis 0 of .* are 3 and 4; they must be equal"):
         ours("MatMul", [normal(2, 3), normal(4, 2)])
+
+
+def test_gemm_does_not_read_what_beta_takes_away():
+    one = np.ones((1, 1), np.float32)
+    assert ours("Gemm", [one, one, np.array([np.inf], np.float32)], beta=0.0)[0].tolist() == [[1.0]]

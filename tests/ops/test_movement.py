@@ -93,3 +93,10 @@ def test_reshape_cancels_equal_dims_before_it_divides():
 def test_reshape_refuses_what_does_not_fit(target):
     with pytest.raises(Misfit):
         resolve_shape((2, 3), target)
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "wrap"])
+@pytest.mark.parametrize("pads", [(-1, 2), (2, -2), (-1, -1), (3, 0)])
+def test_negative_pads_cut_before_the_rest_is_padded(mode, pads):
+    x = np.arange(6, dtype=np.float32)
+    assert_same("Pad", [x, np.array(pads)], mode=mode, oracle=onnxruntime)

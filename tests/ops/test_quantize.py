@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from .onnx_node import assert_same, onnxruntime
+from .onnx_node import assert_same, onnxruntime, ours
 
 
 def f32(*values):
@@ -28,5 +28,11 @@ def test_dequantize_of_sums_needs_no_zero_point():
     assert_same("DequantizeLinear", [np.asarray([-70000, 5], np.int32), f32(0.25).reshape(())], oracle=onnxruntime)
 
 
-def test_dynamic_range_of_zeros_divides_by_nothing():
-    assert_same("DynamicQuantizeLinear", [f32(0, 0)], outputs=3)
+def test_the_scale_of_a_range_of_zeros_is_one():
+    y, scale, zero = ours("DynamicQuantizeLinear", [f32(0, 0)], outputs=3)
+    assert (y.tolist(), float(scale), int(zero)) == ([0, 0], 1.0, 0)
+
+
+def test_a_nan_is_quantised_to_the_lowest_number_and_infinities_saturate():
+    x = f32(np.nan, np.inf, -np.inf, 3)
+    assert_same("QuantizeLinear", [x, f32(1).reshape(()), np.asarray(7, np.int8)], oracle=onnxruntime)

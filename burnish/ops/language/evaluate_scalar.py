@@ -260,6 +260,7 @@ _SYMBOLIC: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
+    "unfused_mul": lambda a, b: a * b,
     "div": _divide,
     "floordiv": lambda a, b: None if isinstance(b, int) and b <= 0 else floordiv(a, b),
     "mod": lambda a, b: None if isinstance(b, int) and b <= 0 else modulo(a, b),
@@ -311,5 +312,7 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
     "bitnot": lambda a: ~a,
     "isnan": math.isnan,
     "isinf": math.isinf,
+    "round_f16": lambda a: _rounded(a, DType.F16),
+    "round_bf16": lambda a: _rounded(a, DType.BF16),
 }
 assert _BINARY.keys() >= COMPARE

@@ -9,8 +9,10 @@ subexpression is computed once.
     reduction reduce(kind, axes, body)     kind: sum prod max min
 
 `max` and `min`, as pointwise operation and as reduction, give NaN where a side is NaN.
-Integer `div` truncates (ONNX Div); `floordiv` and `mod` round down (index arithmetic, ONNX Mod fmod=0). Comparisons
-and logic give bool. An index is an i64 expression.
+`round_f16` and `round_bf16` round an f32 to what that type holds (a cast to it rounds only when it is stored);
+`unfused_mul` is a product of floats that is rounded before a sum takes it. Integer `div` truncates (ONNX Div);
+`floordiv` and `mod` round down (index arithmetic, ONNX Mod fmod=0). Comparisons and logic give bool. An index is an i64
+expression.
 """
 
 from __future__ import annotations
@@ -31,12 +33,12 @@ from burnish.dtypes import DType
 UNARY = frozenset({
     "neg", "abs", "sign", "exp", "log", "sqrt", "reciprocal", "floor", "ceil", "round", "trunc", "tanh", "erf",
     "sigmoid", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "log1p", "expm1",
-    "isnan", "isinf", "not", "bitnot",
+    "isnan", "isinf", "not", "bitnot", "round_f16", "round_bf16",
 })  # fmt: skip
 COMPARE = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 BINARY = COMPARE | {
     "add", "sub", "mul", "div", "floordiv", "mod", "fmod", "pow", "max", "min", "and", "or", "xor",
-    "bitand", "bitor", "bitxor", "shl", "shr",
+    "bitand", "bitor", "bitxor", "shl", "shr", "unfused_mul",
 }  # fmt: skip
 COSTLY = frozenset({  # long polynomials, whatever the target
     "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",

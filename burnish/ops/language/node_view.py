@@ -11,6 +11,7 @@ import onnx_ir as ir
 from burnish.dtypes import DType
 from burnish.ops.language.definition import NodeView, Tensor
 
+KEEPS_EXCESS = "burnish.keeps_excess"  # in a Cast's `meta`: its result is narrow in memory only
 KNOWN_ELEMENTS = 1024  # a tensor of more elements is known by its array only
 
 
@@ -25,6 +26,7 @@ def view_node(node: ir.Node, tensors: Mapping[ir.Value, Tensor], opset: int = 0)
         opset=node.version or opset,
         domain=node.domain,
         output_ranks=tuple(None if v.shape is None else len(v.shape) for v in node.outputs),
+        keeps_excess=bool(node.meta.get(KEEPS_EXCESS)),
     )
 
 

@@ -133,7 +133,7 @@ class _Library:
 for _name, _function in {
     "tanh": np.tanh, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh,
     "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "log1p": np.log1p,
-    "expm1": np.expm1, "trunc": np.trunc, "rint": np.rint, "fmod": np.fmod, "pow": np.power,
+    "expm1": np.expm1, "trunc": np.trunc, "rint": np.rint, "fmod": np.fmod, "pow": np.power, "mul_rn": np.multiply,
 }.items():  # fmt: skip
     setattr(_Library, _name, staticmethod(lambda *a, function=_function: _Library._apply(function, *a)))
 

@@ -13,7 +13,7 @@ from burnish.errors import InternalError
 from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, vector_type
 from burnish.targets.cpu.expressions import exponential, integers, trigonometry
 from burnish.targets.cpu.expressions.real import Real
-from burnish.targets.cpu.expressions.storage import fill, register_type
+from burnish.targets.cpu.expressions.storage import fill, register_type, to_register, to_storage
 
 _FUNCTIONS = {**exponential.FUNCTIONS, **trigonometry.FUNCTIONS}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -65,7 +65,11 @@ def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
     if op == "isinf":
         return abs(real) == float("inf")
     if op == "sign":
-        return real.pick(real > 0.0, 1.0, real.pick(real < 0.0, -1.0, real)).value
+        neither = real * 0.0  # a NaN stays one; a subnormal number, which is 0 here, becomes 0
+        return real.pick(real > 0.0, 1.0, real.pick(real < 0.0, -1.0, neither)).value
+    if op in ("round_f16", "round_bf16"):
+        narrow = DType.F16 if op == "round_f16" else DType.BF16
+        return to_register(b, narrow, to_storage(b, narrow, x))
     return _FUNCTIONS[op](real).value
 
 
@@ -95,6 +99,8 @@ def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Val
     simple = {"add": b.ir.fadd, "sub": b.ir.fsub, "mul": b.ir.fmul}
     if op in simple:
         return simple[op](x, y, flags=("contract",))  # a product and a sum may become one FMA
+    if op == "unfused_mul":
+        return b.ir.fmul(x, y)
     if op == "div":
         return b.ir.fdiv(x, y)
     if op in ("max", "min"):

@@ -199,6 +199,8 @@ def _float_unary(text: KernelText, op: str, dtype: DType, x: str) -> str:
         "reciprocal": f"1.0 / {x}",
         "sigmoid": f"1.0 / (1.0 + tl.exp(-{x}))",
         "round": f"libdevice.rint({x})",
+        "round_f16": f"{x}.to(tl.float16).to(tl.float32)",
+        "round_bf16": f"{x}.to(tl.bfloat16).to(tl.float32)",
         "isnan": f"({x} != {x})",
         "isinf": f'(tl.abs({x}) == float("inf"))',
     }
@@ -231,6 +233,8 @@ def _float_binary(op: str, dtype: DType, x: str, y: str, exact: bool) -> str:
         return quotient
     if op == "floordiv":
         return f"tl.floor({_float_binary('div', dtype, x, y, True)})"
+    if op == "unfused_mul":
+        return f"libdevice.mul_rn({x}, {y})"
     if op in ("pow", "fmod"):
         return f"libdevice.{op}({x}, {y})"
     raise _missing(op, dtype)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 from llvmlite import ir
 
+import burnish
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.targets.cpu.builder import F32, I8, I32, KernelBuilder, KernelContext
@@ -14,6 +17,7 @@ from tests.targets.cpu.elementwise import evaluate
 from tests.targets.cpu.run_kernel import TARGETS, runnable
 
 LEVELS = [pytest.param(t, id=t.level) for t in TARGETS if runnable(t)]
+SIGN = '<ir_version: 10, opset_import: ["" : 21]> g (float[7] x) => (float[7] y) { y = Sign (x) }'
 INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
 
 
@@ -137,3 +141,20 @@ def test_an_integer_operator_without_code_is_an_internal_error():
     b = KernelBuilder(KernelContext(ir.Module("m"), TARGETS[0], {}), "kernel", 0)
     with pytest.raises(InternalError, match="E901: operator nonsense on i32"):
         arithmetic.binary(b, "nonsense", DType.I32, ir.Constant(I32, 1), ir.Constant(I32, 1))
+
+
+@pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize(("op", "kind"), [("round_f16", np.float16), ("round_bf16", ml_dtypes.bfloat16)])
+def test_a_float_is_rounded_as_a_narrower_type_holds_it(op, kind, target):
+    x = np.random.default_rng(0).standard_normal(500).astype(np.float32) * 300
+    x = np.concatenate([x, np.array([np.inf, -np.inf, 70000, -0.0, 1e-6, np.nan], np.float32)])
+    with np.errstate(over="ignore"):
+        want = x.astype(kind).astype(np.float32)
+    np.testing.assert_array_equal(evaluate(op, target, x), want)
+
+
+def test_the_sign_of_a_subnormal_number_is_that_of_zero_inside_a_plan():
+    model = onnx.parser.parse_model(SIGN)
+    x = np.array([1e-40, -1e-40, 0.0, -0.0, 2.5, -np.inf, np.nan], np.float32)
+    with burnish.load(burnish.build(model), threads=1) as engine:
+        np.testing.assert_array_equal(engine(x=x)["y"], np.array([0, 0, 0, 0, 1, -1, np.nan], np.float32))

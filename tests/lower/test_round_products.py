@@ -1,0 +1,37 @@
+"""round_products.py: no multiply-add is fused between DequantizeLinear and QuantizeLinear."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+import burnish
+from burnish.dtypes import DType
+from burnish.lower.round_products import round_products
+from burnish.ops.language.expr import Axis, axis, const, load, reduce, text
+from tests.end_to_end.oracle import answers, session
+
+
+def test_a_product_outside_of_reductions_is_rounded():
+    a = Axis("a", 4)
+    x = load(0, DType.F32, [const(0, DType.I64)])
+    total = reduce("sum", (a,), load(1, DType.F32, [axis(a)]) * x)
+    assert text(round_products(x * x + total)) == text(x * x + total).replace(
+        "mul(0[0:i64],0[0:i64])", "unfused_mul(0[0:i64],0[0:i64])"
+    )
+
+
+def test_the_sum_of_two_dequantised_tensors_is_that_of_onnxruntime():
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+    g (uint16[16384] a, uint16[16384] b, float[16384] m) => (uint16[16384] y, uint16[16384] z)
+    <float s = {0.0123}, float t = {0.0371}, float u = {0.0457}, uint16 p = {31000}, uint16 q = {33000}> {
+      c = DequantizeLinear (a, s, p)  d = DequantizeLinear (b, t, q)
+      e = Add (c, d)  y = QuantizeLinear (e, u, p)
+      f = Mul (c, m)  h = Add (f, d)  z = QuantizeLinear (h, u, q) }""")
+    r = np.random.default_rng(0)
+    feeds = {n: r.integers(0, 65536, 16384).astype(np.uint16) for n in "ab"} | {"m": r.random(16384, np.float32)}
+    want = answers(session(model.SerializeToString()), feeds)
+    with burnish.load(burnish.build(model), threads=1) as engine:
+        got = engine(feeds)
+    for name in want:
+        np.testing.assert_array_equal(got[name], want[name])

@@ -24,8 +24,9 @@ from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.pipeline import optimize
+from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.context import PassContext, PassReport
-from burnish.plan.manifest import Variant
+from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.rounding import release_casts
@@ -82,6 +83,8 @@ class Analysis:
     notes: tuple[str, ...] = field(default_factory=tuple)
     decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
     fallbacks: tuple[tuple[str, str], ...] = field(default_factory=tuple)  # nodes on the reference kernel, and why
+    presentations: tuple[Presentation, ...] = ()  # how outputs are shown that are no numeric tensors
+    defaults: Mapping[str, Array] = field(default_factory=dict)  # of inputs that a caller may leave out
 
     def all_notes(self, costs: Sequence[str] = ()) -> tuple[str, ...]:
         """As a plan keeps them. costs: of each of `fallbacks`, where a target knows them."""
@@ -98,18 +101,21 @@ def analyze(
     stages: Stages | None = None,
     abilities: Abilities | None = None,
     precision: Precision = UNCHANGED,
+    overridable: bool = False,
 ) -> Analysis:
     """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
 
     abilities: of the target that the result is for; a CPU's if left out
     precision: what f32 values may become
+    overridable: initializers that are also inputs stay inputs, with defaults
     """
     abilities = abilities or Abilities()
     stages = stages or Stages()
     with stages.stage("import"):
-        imported = load_model(source, keep=is_defined)
+        imported = load_model(source, is_defined, overridable)
         graph = imported.model.graph
-        resolved = resolve_profile(imported.model, shapes, profile)
+        own = {name: array.shape for name, array in imported.defaults.items() if name not in (profile or {})}
+        resolved = resolve_profile(imported.model, own | dict(shapes or {}), profile)
         ranges = symbol_ranges(resolved, graph)
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     with stages.stage("passes"), _doubting(resolved.notes):
@@ -138,6 +144,8 @@ def analyze(
         (*imported.notes, *resolved.notes, *precision_notes(decisions, precision)),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
+        imported.presentations,
+        imported.defaults,
     )
 
 

@@ -15,9 +15,10 @@ from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import TensorRef
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Program, TensorRef
 from burnish.lower.program import plan_memory
-from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec, Variant
+from burnish.plan.manifest import DefaultSpec, Manifest, SymbolRange, TensorSpec, Variant
 from burnish.plan.plan import Plan
 from burnish.precision.precision import Decision, parse_precision
 from burnish.target import Target
@@ -25,6 +26,8 @@ from burnish.targets import compiler_of
 from burnish.targets.fallback import fallbacks
 from burnish.tune import Tuner, TuningOptions
 from burnish.version import __version__
+
+DEFAULTS = "defaults"  # where the blobs of inputs' defaults stand
 
 
 def build(
@@ -37,6 +40,7 @@ def build(
     precision: str = "fp32",
     output_precision: str | None = None,
     allow_fallback: bool = False,
+    overridable: bool = False,
     explain: Explain | None = None,
     explain_precision: Callable[[Decision], None] = lambda decision: None,
     progress: Progress | None = None,
@@ -52,6 +56,7 @@ def build(
     workspace: limit of the memory for intermediates [bytes]
     precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
+    overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
     explain:   gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
     tuning:    timing_cache, locked, opt_level, tune_budget, tuned_for, note_tuning: see `tune.TuningOptions`
     raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
@@ -59,34 +64,47 @@ def build(
     stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
     tuner = Tuner.of(stages.explain, progress, **tuning)
     targets = list(dict.fromkeys(target_by_name(t, wanted.extensions) for t in _names(target)))
+    how: dict[str, Any] = {"stages": stages, "precision": wanted, "overridable": overridable}
     analyses: dict[Abilities, Analysis] = {}
     variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
     for each in targets:
         abilities = compiler_of(each).abilities
         if abilities not in analyses:
-            analyses[abilities] = analyze(
-                source, shapes=shapes, profile=profile, stages=stages, abilities=abilities, precision=wanted
-            )
+            analyses[abilities] = analyze(source, shapes=shapes, profile=profile, abilities=abilities, **how)
             for decision in _decisions(analyses[abilities], abilities, targets):
                 explain_precision(decision)
         found = analyses[abilities]
         _check_fallbacks(found.fallbacks, each, abilities.host_memory or allow_fallback)
         tactics = tuner.choose(found.program, each)
         with stages.stage("code"):
-            arena = plan_memory(found.program, workspace)
-            variant, content = compiler_of(each).emit_program(found.program, arena, tactics)
-            if workspace is not None and variant.arena_bytes > workspace:
-                raise _too_large(variant, arena.size_bytes, workspace)
+            variant, content = _emit(found.program, each, tactics, workspace)
             variants.append(variant)
             blobs |= content
             stages.explain_tactics(variant)
             notes[str(each)] = found.all_notes([f.cost for f in fallbacks(variant, _surface(found)[0])])
     with stages.stage("plan"):
         options = {"targets": [str(t) for t in targets], "workspace": workspace, **wanted.words}
+        options |= {"overridable": True} if overridable else {}  # few plans have it
         manifest = _manifest(list(analyses.values()), variants, _notes(notes), options)
-        blobs["graph"] = graph_bytes(next(iter(analyses.values())).model)
+        blobs |= _model_blobs(next(iter(analyses.values())))
     stages.explain_times()
     return Plan(manifest, blobs)
+
+
+def _emit(
+    program: Program, target: Target, tactics: Mapping[str, Schedule], workspace: int | None
+) -> tuple[Variant, Mapping[str, bytes | memoryview]]:
+    """Memory and code for one target. E320 past the workspace limit."""
+    arena = plan_memory(program, workspace)
+    variant, content = compiler_of(target).emit_program(program, arena, tactics)
+    if workspace is not None and variant.arena_bytes > workspace:
+        raise _too_large(variant, arena.size_bytes, workspace)
+    return variant, content
+
+
+def _model_blobs(found: Analysis) -> dict[str, bytes]:
+    """The graph, and the defaults of inputs."""
+    return {"graph": graph_bytes(found.model)} | {f"{DEFAULTS}/{n}": a.tobytes() for n, a in found.defaults.items()}
 
 
 def _manifest(
@@ -107,6 +125,8 @@ def _manifest(
         variants=tuple(variants),
         notes=notes,
         graph="graph",
+        presentations=first.presentations,
+        defaults=tuple(DefaultSpec(n, a.shape, f"{DEFAULTS}/{n}") for n, a in first.defaults.items()),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 
 from burnish.arguments import parse_size
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
-from burnish.cli.parse_shapes import parse_ranges, parse_shapes
+from burnish.cli.parse_shapes import ends_alone, parse_ranges, parse_shapes
 from burnish.cli.progress import progress
 from burnish.errors import UserError
 
@@ -54,12 +55,19 @@ _AllowFallback = Annotated[
         "--allow-fallback", help="On a GPU: what has no kernel runs on the host, and is listed with its cost."
     ),
 ]
+_Overridable = Annotated[
+    bool,
+    typer.Option(
+        "--overridable", help="Keep initializers that are also inputs as inputs with a default, not as constants."
+    ),
+]
 _OutputPrecision = Annotated[
     str | None, typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16.")
 ]
 _ExplainPrecision = Annotated[
     bool, typer.Option("--explain-precision", help="Print what became of each node, and why.")
 ]
+RANGE_OPTIONS = ("--min", "--opt", "--max")
 
 
 def build(
@@ -77,6 +85,7 @@ def build(
     tune_budget: _Budget = None,
     tuned_for: _TunedFor = "",
     allow_fallback: _AllowFallback = False,
+    overridable: _Overridable = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Narrow what may be narrow to f16.")] = False,
@@ -99,12 +108,13 @@ def build(
         plan = burnish.build(
             model,
             shapes=parse_shapes(shapes or ()) or None,
-            profile=parse_ranges(minimum or (), optimum or (), maximum or (), ("--min", "--opt", "--max")) or None,
+            profile=parse_ranges(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS) or None,
             target=target or None,
             workspace=parse_size(workspace, "--workspace") if workspace else None,
             precision=precision,
             output_precision=output_precision,
             allow_fallback=allow_fallback,
+            overridable=overridable,
             explain=note if explain else None,
             explain_precision=decisions.append,
             progress=advance,
@@ -116,12 +126,13 @@ def build(
             note_tuning=note,
         )
     plan.save(path, sign)
-    report = summary(plan, path) | {"build_s": round(time.perf_counter() - start, 3)}
+    alone = ends_alone(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS)
+    report = summary(plan, path, alone) | {"build_s": round(time.perf_counter() - start, 3)}
     _print(report, decisions if explain_precision else None, as_json)
 
 
-def summary(plan: Plan, path: Path) -> dict[str, Any]:
-    """What a person wants to know of a plan that was just written."""
+def summary(plan: Plan, path: Path, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """What a person wants to know of a plan that was just written. notes: those on the command line, before its own."""
     from burnish.cli.describe_plan import fallback_rows
 
     manifest = plan.manifest
@@ -136,7 +147,7 @@ def summary(plan: Plan, path: Path) -> dict[str, Any]:
             for v in manifest.variants
         },
         "fallbacks": fallback_rows(manifest),
-        "notes": list(manifest.notes),
+        "notes": [*notes, *manifest.notes],
     }
 
 

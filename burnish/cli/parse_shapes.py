@@ -58,6 +58,19 @@ def parse_ranges(low: Sequence[str], opt: Sequence[str], high: Sequence[str], na
     return ranges
 
 
+def ends_alone(low: Sequence[str], opt: Sequence[str], high: Sequence[str], names: Sequence[str]) -> list[str]:
+    """A note for each input with a smallest or a largest shape and nothing else: its range is that one shape."""
+    minimum, optimum, maximum = (parse_shapes(t, n) for t, n in zip((low, opt, high), names))
+    notes = []
+    for given, option, missing in ((minimum, names[0], names[2]), (maximum, names[2], names[0])):
+        others = {**optimum, **(minimum if given is maximum else maximum)}
+        for name, shape in given.items():
+            if name not in others:
+                text = "x".join(map(str, shape)) or "scalar"
+                notes.append(f"input '{name}' is fixed at {text}: {option} is given without {missing}")
+    return notes
+
+
 def parse_files(texts: Sequence[str], option: str) -> Mapping[str, Path]:
     """`x=in.npy`, by name; a text without `=` is under the empty name. E615 for a name that comes twice."""
     found: dict[str, Path] = {}

@@ -47,6 +47,7 @@ def run(
     from burnish.cli.tensor_files import read_inputs, save_outputs
     from burnish.plan import read
     from burnish.plan.sample_inputs import sample_inputs
+    from burnish.runtime.present import as_array
 
     loaded = read(plan, trusted_key=trusted_key)
     inputs = read_inputs(parse_files(input or (), "--input"), loaded.manifest.inputs)
@@ -57,8 +58,9 @@ def run(
         note(f"random values (seed {seed}) for: {', '.join(made_up)}")
     with burnish.load(loaded, threads=threads, device=device) as engine:
         start = time.perf_counter()
-        outputs = engine(inputs)
+        found = engine(inputs)
         elapsed_ms = 1e3 * (time.perf_counter() - start)
+    outputs = {name: as_array(value) for name, value in found.items()}
     if output is not None:
         save_outputs(outputs, output)
     _print(loaded.manifest, outputs, elapsed_ms, as_json)

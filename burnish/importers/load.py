@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,9 +27,13 @@ from burnish.importers.inline_functions import inline_defined_functions, inline_
 from burnish.importers.microsoft import expand_microsoft
 from burnish.importers.name_dims import name_dims
 from burnish.importers.name_nodes import name_nodes
+from burnish.importers.present_outputs import note_of, present_outputs
 from burnish.importers.raise_to_minimum import raise_to_minimum
+from burnish.importers.split_defaults import split_defaults
 from burnish.importers.tensors import take_tensors
 from burnish.importers.upgrade import upgrade
+from burnish.passes.rewrite.constants import Array
+from burnish.plan.manifest import Presentation
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto | ir.Model
 
@@ -40,18 +44,23 @@ class Imported:
 
     sha256: of the bytes that were given, external data included
     notes:  what the user must know of how the file was read; a plan keeps them
+    presentations: how outputs are shown that are no numeric tensors
+    defaults: of inputs that a caller may leave out
     """
 
     model: ir.Model
     sha256: str
     name: str
     notes: tuple[str, ...] = ()
+    presentations: tuple[Presentation, ...] = ()
+    defaults: Mapping[str, Array] = field(default_factory=dict)
 
 
-def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -> Imported:
+def load_model(source: Source, keep: Callable[[str, str], bool] | None = None, overridable: bool = False) -> Imported:
     """Load a model from a path, bytes, a ModelProto or an onnx_ir.Model; external data stays memory-mapped.
 
     keep:    says of a domain and operator that it needs no inlining though ONNX defines it by a function body
+    overridable: initializers that are also inputs stay inputs, with a default, instead of becoming constants
     raises:  E101 to E149, each naming the file and the node
     """
     proto, content, name, path = _read(source)
@@ -61,20 +70,23 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None) -
     check_structure(proto, name)
     proto = raise_to_minimum(proto, name)
     densify(proto)
+    presentations = present_outputs(proto, name)
     model = _as_graph(proto, name)
     take_tensors(model, name)
-    _initializers_are_constants(model)
+    # before IR version 4 every initializer had to be an input too, which says nothing
+    defaults, notes = split_defaults(model, proto.ir_version >= 4, overridable)
     check_operators(model, name, keep)
     name_dims(model)
     name_nodes(model)
     inline_model_functions(model, name)
-    notes = expand_microsoft(model, name)
+    notes += expand_microsoft(model, name)
     upgrade(model, name)
     if keep is not None:
         inline_defined_functions(model, keep, name)
     name_nodes(model)
     infer_shapes(model, name)
-    return Imported(model, digest.hexdigest(), name, tuple(notes))
+    notes += [note_of(shown) for shown in presentations]
+    return Imported(model, digest.hexdigest(), name, tuple(notes), presentations, defaults)
 
 
 def _read(source: Source) -> tuple[onnx.ModelProto, bytes, str, Path | None]:
@@ -153,13 +165,3 @@ def _base_path(model: ir.Model) -> Path | None:
         if isinstance(value.const_value, ir.ExternalTensor):
             return Path(value.const_value.base_dir) / "model.onnx"
     return None
-
-
-def _initializers_are_constants(model: ir.Model) -> None:
-    """Before IR version 4, initializers were listed among the inputs too; here none is an input."""
-    for graph in model.graphs():
-        constants = set(graph.initializers)
-        kept = [v for v in graph.inputs if v.name not in constants]
-        if len(kept) != len(graph.inputs):
-            graph.inputs.clear()
-            graph.inputs.extend(kept)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from burnish.dims import evaluate
+from burnish.dtypes import DType
 from burnish.plan.check_kernel import of_kernel, unknown_symbols
 from burnish.plan.manifest import (
     BranchStep,
@@ -20,6 +22,7 @@ from burnish.plan.manifest import (
 )
 from burnish.requirement import HOLDS, Requirement
 
+FORMS = ("maps", "names")
 KINDS = ("input", "output", "constant", "arena", "dynamic")
 ALIGN_BYTES = 64
 
@@ -39,6 +42,7 @@ def contradictions(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterato
             yield f"symbol '{s.name}' has min {s.min}, opt {s.opt}, max {s.max}"
     if manifest.graph and manifest.graph not in blob_bytes:
         yield f"the graph's blob '{manifest.graph}' is missing"
+    yield from _of_surface(manifest, blob_bytes)
     for variant in manifest.variants:
         for problem in _of_variant(variant, manifest, blob_bytes, largest):
             yield f"variant {variant.target}: {problem}"
@@ -59,6 +63,22 @@ def _of_variant(
     for launch in variant.launches:
         yield from unknown_symbols(f"launch '{launch.name}'", (launch.flops, launch.bytes), largest)
     yield from _of_steps(variant.steps, variant, blob_bytes, largest)
+
+
+def _of_surface(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterator[str]:
+    """Forms of outputs, and defaults of inputs."""
+    outputs, inputs = ({t.name: t for t in group} for group in (manifest.outputs, manifest.inputs))
+    yield from _repeated("presentation of", (p.output for p in manifest.presentations))
+    yield from _repeated("default of", (d.input for d in manifest.defaults))
+    for shown in manifest.presentations:
+        if shown.output not in outputs or shown.form not in FORMS:
+            yield f"output '{shown.output}' is to be shown as '{shown.form}'"
+    for default in manifest.defaults:
+        tensor = inputs.get(default.input)
+        if tensor is None or tensor.dtype is DType.STRING or len(default.shape) != len(tensor.shape):
+            yield f"input '{default.input}' has a default of rank {len(default.shape)}"
+        elif blob_bytes.get(default.blob, -1) != math.prod(default.shape) * tensor.dtype.size_bytes:
+            yield f"the default of input '{default.input}' is not what blob '{default.blob}' holds"
 
 
 def _of_storage(

@@ -1,14 +1,14 @@
 """Manifest <-> JSON values: one strict codec a dataclass, spelled out, so that this file is the manifest's grammar.
 
-Every field is always written, and every field is demanded when reading: a missing, unknown or mistyped one is refused
-with its path (`variants[0].storages[3].size`). JSON has no tuples, dims or dtypes; these travel as lists,
-`dims.to_json` and names.
+Every field is always written (but those that few plans have, which then are not empty), and every field is demanded
+when reading: a missing, unknown or mistyped one is refused with its path (`variants[0].storages[3].size`). JSON has no
+tuples, dims or dtypes; these travel as lists, `dims.to_json` and names.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,27 +85,34 @@ def each(item: Codec) -> Codec:
     return Codec(lambda values: [item.encode(v) for v in values], decode)
 
 
-def record(kind: type, /, **fields: Codec) -> Codec:
-    """A dataclass; an object with exactly these keys in JSON."""
+def record(kind: type, /, *, may_lack: Collection[str] = (), **fields: Codec) -> Codec:
+    """A dataclass; an object with exactly these keys in JSON. may_lack: keys that are there only where not empty."""
 
     def encode(value: Any) -> dict[str, Any]:
         done = {}
         for name, codec in fields.items():
             try:
-                done[name] = codec.encode(getattr(value, name))
+                encoded = codec.encode(getattr(value, name))
             except Mismatch as error:
                 raise error.inside(name) from error
+            if encoded or name not in may_lack:
+                done[name] = encoded
         return done
 
     def decode(value: Any) -> Any:
-        if type(value) is not dict or value.keys() != fields.keys():
+        lacking = fields.keys() - value.keys() if type(value) is dict else set()
+        if type(value) is not dict or value.keys() - fields.keys() or lacking - set(may_lack):
             found = sorted(value) if type(value) is dict else _show(value)
             raise Mismatch(f"{kind.__name__} has the fields {sorted(fields)}, found {found}")
         name = ""
         try:
             done = {}
             for name, codec in fields.items():
+                if name in lacking:
+                    continue
                 done[name] = codec.decode(value[name])
+                if name in may_lack and not done[name]:
+                    raise Mismatch("it is empty, and so not written")
         except Mismatch as error:
             raise error.inside(name) from error
         return kind(**done)
@@ -143,6 +150,12 @@ def _check_json_object(value: Any) -> Any:
     if not isinstance(value, Mapping):
         raise Mismatch(f"expected an object, found {_show(value)}")
     return _check_json(value)
+
+
+def _check_key(value: Any) -> Any:
+    if type(value) is str or (type(value) is int and -1 << 63 <= value < 1 << 63):
+        return value
+    raise Mismatch(f"expected a text or an integer of 64 bits, found {_show(value)}")
 
 
 text = _exactly(str)
@@ -193,6 +206,9 @@ step = one_of(
     branch=(m.BranchStep, record(m.BranchStep, condition=natural, then=_steps, otherwise=_steps)),
 )  # fmt: skip
 steps: Codec = each(step)
+key = Codec(_check_key, _check_key)
+presentation = record(m.Presentation, output=text, form=text, keys=each(key))
+default = record(m.DefaultSpec, input=text, shape=each(natural), blob=text)
 variant = record(
     m.Variant,
     target=text,
@@ -217,4 +233,7 @@ manifest = record(
     notes=each(text),
     accuracy=json_object,
     graph=text,
+    presentations=each(presentation),
+    defaults=each(default),
+    may_lack=("presentations", "defaults"),
 )

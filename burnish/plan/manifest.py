@@ -171,6 +171,28 @@ class FailStep:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """An output that callers get in a form that is no numeric tensor.
+
+    form    maps   a list of dicts, one for each row of the output: keys[i] -> element i (ONNX's ZipMap)
+            names  an array of str: keys[element] (the labels of a classifier)
+    """
+
+    output: str
+    form: str
+    keys: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultSpec:
+    """What an input is where the caller leaves it out: the bytes in `blob`, row-major."""
+
+    input: str
+    shape: tuple[int, ...]
+    blob: str
+
+
 StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep | Requirement
 
 
@@ -216,3 +238,5 @@ class Manifest:
     notes: tuple[str, ...] = ()  # what a reader should know: reference fallbacks with their node names ...
     accuracy: dict[str, Any] = field(default_factory=dict)
     graph: str = ""  # blob: the optimised graph as ONNX, without its weights
+    presentations: tuple[Presentation, ...] = ()
+    defaults: tuple[DefaultSpec, ...] = ()

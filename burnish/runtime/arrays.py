@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,8 +139,10 @@ def _may_share(array: Array, other: Array) -> bool:
     return bool(array.address < other.address + other.nbytes and other.address < array.address + array.nbytes)
 
 
-def refuse_names(given: Mapping[str, object], specs: Sequence[TensorSpec], role: str) -> None:
-    """E502 if a name is missing (inputs) or unknown; does nothing if all is well."""
+def refuse_names(
+    given: Mapping[str, object], specs: Sequence[TensorSpec], role: str, may_miss: Container[str] = ()
+) -> None:
+    """E502 if a name is missing (inputs) or unknown; does nothing if all is well. may_miss: inputs with a default."""
     known = [s.name for s in specs]
     for name in given:
         if name not in known:
@@ -150,7 +152,7 @@ def refuse_names(given: Mapping[str, object], specs: Sequence[TensorSpec], role:
                 why=f"its {role}s are {_list(known)}",
                 hint="burnish inspect plan PLAN lists them",
             )
-    missing = [name for name in known if name not in given]
+    missing = [name for name in known if name not in given and name not in may_miss]
     if role == "input" and missing:
         raise UserError(
             "E502",

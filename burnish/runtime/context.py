@@ -20,6 +20,7 @@ from burnish.errors import EnvironmentProblem, UserError
 from burnish.runtime.arrays import accept_input, accept_output, inputs_by_name, outputs_by_name, refuse_names
 from burnish.runtime.layout import Layout
 from burnish.runtime.pending import Pending
+from burnish.runtime.present import present
 from burnish.runtime.profile import LayerTime, Recorder, measure_layers
 from burnish.runtime.shape_binder import ShapeBinder
 from burnish.runtime.shapes import Bound, Shape
@@ -56,6 +57,8 @@ class Context:
                    has been given is done
         out:       the caller's buffers for some outputs, in host or device memory; the rest are fresh arrays
         on_device: fresh arrays are left in the device's memory (a DeviceArray on a GPU)
+        Inputs that have a default may be left out. An output in a form of its own (a list of dicts for a ZipMap, names
+        for labels) is its tensor where `out` or `on_device` asks for one.
         raises:    E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step
         """
         if not self._lock.acquire(False):
@@ -63,6 +66,8 @@ class Context:
         try:
             results = self._start(inputs_by_name(inputs, named, self._binder.inputs), out, on_device)
             self._session.finish()
+            if self._layout.shown and not on_device:
+                present(results, self._layout.shown, out or ())
             return results
         finally:
             self._lock.release()
@@ -88,7 +93,8 @@ class Context:
             given = inputs_by_name(inputs, named, self._binder.inputs)
             results = self._start(given, out, on_device)
             self._session.deliver()
-            self._pending = Pending(self._session, results, given, self._lock)
+            shown = () if on_device else tuple(p for p in self._layout.shown if p.output not in (out or ()))
+            self._pending = Pending(self._session, results, given, self._lock, shown)
             return self._pending
         finally:
             self._lock.release()
@@ -171,16 +177,18 @@ class Context:
         return results
 
     def _accept(self, given: Mapping[str, Any]) -> list[Array]:
-        arrays = []
+        arrays, left_out = [], 0
         for spec, dtype in self._layout.inputs:
             value = given.get(spec.name)
+            if value is None and spec.name in self._layout.defaults:
+                value, left_out = self._layout.defaults[spec.name], left_out + (spec.name not in given)
             if type(value) is not np.ndarray or value.dtype != dtype or not value.flags.carray:
                 if value is None:
-                    refuse_names(given, self._binder.inputs, "input")
+                    refuse_names(given, self._binder.inputs, "input", self._layout.defaults)
                 value = accept_input(value, spec, self._session.adopt)
             arrays.append(value)
-        if len(given) != len(arrays):
-            refuse_names(given, self._binder.inputs, "input")
+        if len(given) != len(arrays) - left_out:
+            refuse_names(given, self._binder.inputs, "input", self._layout.defaults)
         return arrays
 
     def _bind(self, shapes: tuple[Shape, ...]) -> Bound:

@@ -15,10 +15,12 @@ from burnish.devices import Launches
 from burnish.dims import symbol_name, symbols
 from burnish.plan.manifest import (
     BranchStep,
+    DefaultSpec,
     FailStep,
     KernelStep,
     Manifest,
     NativeStep,
+    Presentation,
     ReferenceStepSpec,
     StepSpec,
     StorageSpec,
@@ -45,6 +47,8 @@ Item = Launches | Sides | ReferenceStepSpec | FailStep | Requirement
 class Layout:
     """Frozen facts about one variant.
 
+    defaults   arrays of the inputs that a caller may leave out
+    shown      outputs that callers get in another form
     direct     outputs whose array the launches write; the rest are collected when the run is over
     dynamic    storages that are allocated when their size is known, anew in every run
     items      the steps; what is required of the inputs' shapes is checked when they are bound (shapes.py)
@@ -59,6 +63,8 @@ class Layout:
     references: Mapping[int, ReferenceStep]
     items: tuple[Item, ...]
     launches: Launches | None
+    shown: tuple[Presentation, ...]
+    defaults: Mapping[str, np.ndarray[Any, Any]]
 
 
 def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) -> Layout:
@@ -88,7 +94,14 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
         references={s.launch: ReferenceStep(s, blobs[s.blob], constants) for s in _references(variant.steps)},
         items=items,
         launches=tuple(step for item in items if isinstance(item, tuple) for step in item) if is_plain else None,
+        shown=manifest.presentations,
+        defaults={d.input: _default(manifest, d, blobs) for d in manifest.defaults},
     )
+
+
+def _default(manifest: Manifest, default: DefaultSpec, blobs: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    dtype = next(t.dtype.numpy for t in manifest.inputs if t.name == default.input)
+    return np.frombuffer(bytes(blobs[default.blob]), dtype).reshape(default.shape).copy()
 
 
 def gather(steps: tuple[StepSpec, ...]) -> tuple[Item, ...]:

@@ -6,13 +6,23 @@ import threading
 from typing import Any
 
 from burnish.devices import Call
+from burnish.plan.manifest import Presentation
+from burnish.runtime.present import present
 
 
 class Pending:
     """Work under way. It keeps the inputs alive until the work is done."""
 
-    def __init__(self, session: Call, results: dict[str, Any], inputs: object, lock: threading.Lock) -> None:
-        self._session, self._results, self._inputs, self._lock = session, results, inputs, lock
+    def __init__(
+        self,
+        session: Call,
+        results: dict[str, Any],
+        inputs: object,
+        lock: threading.Lock,
+        shown: tuple[Presentation, ...] = (),
+    ) -> None:
+        """shown: outputs that `wait` gives in another form"""
+        self._session, self._results, self._inputs, self._lock, self._shown = session, results, inputs, lock, shown
         self._mark = session.mark()
         self._is_done = False
 
@@ -37,4 +47,5 @@ class Pending:
         """For the context, which holds its lock."""
         if not self._is_done:
             self._session.wait()
+            present(self._results, self._shown)
             self._is_done, self._inputs, self._mark = True, None, None

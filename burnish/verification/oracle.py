@@ -15,6 +15,7 @@ import numpy as np
 
 from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, UserError
+from burnish.runtime.present import as_array
 
 Array = np.ndarray[Any, Any]
 ORACLES = ("onnxruntime", "reference")
@@ -50,7 +51,7 @@ class Oracle:
         try:
             if self.kind == "onnxruntime":
                 return dict(zip(wanted, _run_onnxruntime(self._session, wanted, inputs)))
-            return dict(zip(wanted, map(np.asarray, self._session.run(wanted, dict(inputs)))))
+            return dict(zip(wanted, map(as_array, self._session.run(wanted, dict(inputs)))))
         except Exception as error:
             raise self._refused("run the model", error) from error
 
@@ -81,7 +82,7 @@ def _run_onnxruntime(session: Any, wanted: list[str], inputs: Mapping[str, Array
     if all(t.kind != "V" for t in types) and not any(
         "float8" in o.type or "bfloat16" in o.type for o in session.get_outputs()
     ):
-        return [np.asarray(value) for value in session.run(wanted, dict(inputs))]
+        return [as_array(value) for value in session.run(wanted, dict(inputs))]
     from onnxruntime import OrtValue
 
     feeds = {name: OrtValue.ortvalue_from_numpy_with_onnx_type(a, DType.of(a.dtype).onnx) for name, a in inputs.items()}

@@ -18,6 +18,7 @@ from burnish.plan import Plan, read
 from burnish.plan.sample_inputs import sample_inputs
 from burnish.precision.precision import parse_precision
 from burnish.runtime import load
+from burnish.runtime.present import as_array
 from burnish.verification.compare import Array, Comparison, compare
 from burnish.verification.conditioning import sensitivity
 from burnish.verification.data_sets import Data, load_cases
@@ -95,7 +96,7 @@ def verify(
             step(f"oracle: {case}", 2 * len(judged), 2 * len(cases))
             expected = _in_types(found, judge(inputs, list(limits)))
             step(f"plan: {case}", 2 * len(judged) + 1, 2 * len(cases))
-            ours = engine(inputs)
+            ours = {name: as_array(value) for name, value in engine(inputs).items()}
             judged[case] = tuple(compare(n, ours[n], expected[n], limit) for n, limit in limits.items())
             if tolerance is None and not all(c.is_accepted for c in judged[case]):
                 measured = _measured(limits, proto, inputs, expected, judge.kind)  # for these inputs only

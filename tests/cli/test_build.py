@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from burnish.plan import open_plan, read
 from tests.cli.conftest import Command
+from tests.small_model import small_model
 
 
 def test_a_plan_lies_beside_the_model_by_default(command: Command, model: Path, tmp_path: Path) -> None:
@@ -170,3 +171,13 @@ def test_decisions_on_precision_name_their_target_where_targets_differ(
     assert "cpu:x86-64-v2, cpu:x86-64-v3" in command(*arguments, "--target", levels).out
     alone = command(*arguments, "--target", "cpu:x86-64-v2")
     assert "bf16 weights" in alone.out and "cpu:x86-64-v2" not in alone.out.partition("why")[2]
+
+
+def test_a_maximum_alone_fixes_the_input_and_a_note_says_so(command: Command, tmp_path: Path) -> None:
+    onnx.save(small_model(), tmp_path / "m.onnx")
+    done = command("build", tmp_path / "m.onnx", "--max", "x:8x4", "--json")
+    assert done.code == 0
+    (note,) = json.loads(done.out)["notes"]
+    assert note == "input 'x' is fixed at 8x4: --max is given without --min"
+    done = command("build", tmp_path / "m.onnx", "--min", "x:2x4", "--max", "x:8x4", "--json")
+    assert json.loads(done.out)["notes"] == []

@@ -10,7 +10,7 @@ import pytest
 from burnish.dims import floordiv, symbol
 from burnish.plan import Plan
 from burnish.plan.check import contradictions
-from burnish.plan.manifest import BranchStep, NativeStep, StorageSpec, SymbolRange
+from burnish.plan.manifest import BranchStep, DefaultSpec, NativeStep, Presentation, StorageSpec, SymbolRange
 from burnish.requirement import Requirement
 
 
@@ -83,3 +83,16 @@ def test_names_that_come_twice_and_ranges_upside_down_are_found(small_plan: Plan
     assert "target 'cpu:x86-64-v3' is there 2 times" in problems(small_plan, variants=m.variants * 2)
     assert "min 3, opt 2, max 8" in problems(small_plan, symbols=(SymbolRange("n", 3, 2, 8), m.symbols[1]))
     assert "the graph's blob 'g' is missing" in problems(small_plan, graph="g")
+
+
+def test_forms_and_defaults_of_what_the_plan_does_not_have_are_found(small_plan: Plan) -> None:
+    (output, *_), (tensor, *_) = small_plan.manifest.outputs, small_plan.manifest.inputs
+    for shown in (Presentation("none", "maps", (1,)), Presentation(output.name, "sets", (1,))):
+        assert "is to be shown as" in problems(small_plan, presentations=(shown,))
+    rank = len(tensor.shape)
+    for default, problem in (
+        (DefaultSpec("none", (1,), "code/0"), "has a default of rank 1"),
+        (DefaultSpec(tensor.name, (1,) * (rank + 1), "code/0"), f"has a default of rank {rank + 1}"),
+        (DefaultSpec(tensor.name, (1,) * rank, "code/0"), "is not what blob 'code/0' holds"),
+    ):
+        assert problem in problems(small_plan, defaults=(default,))

@@ -27,8 +27,20 @@ def test_every_field_of_every_class_is_in_the_grammar(small_plan: Plan) -> None:
     ]
     for grammar, value in spoken:
         encoded = grammar.encode(value)
-        assert encoded.keys() - {"step"} == {f.name for f in dataclasses.fields(value)}
+        named = {f.name for f in dataclasses.fields(value)} - {"presentations", "defaults"}
+        assert encoded.keys() - {"step"} == named
         assert grammar.decode(json.loads(json.dumps(encoded))) == value
+
+
+def test_fields_that_few_plans_have_are_written_only_where_not_empty(small_plan: Plan) -> None:
+    shown = (m.Presentation("y", "maps", (-1, "cat")),)
+    manifest = dataclasses.replace(small_plan.manifest, presentations=shown, defaults=(m.DefaultSpec("x", (2,), "d"),))
+    encoded = json.loads(json.dumps(codec.manifest.encode(manifest)))
+    assert codec.manifest.decode(encoded) == manifest
+    with pytest.raises(codec.Mismatch, match="it is empty"):
+        codec.manifest.decode(encoded | {"defaults": []})
+    with pytest.raises(codec.Mismatch, match="a text or an integer"):
+        codec.manifest.decode(encoded | {"presentations": [{"output": "y", "form": "maps", "keys": [0.5]}]})
 
 
 def test_every_field_of_a_kernel_step_is_in_the_grammar(kernel_plan: Plan) -> None:

@@ -17,6 +17,7 @@ import onnx_ir as ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.ops.inference.infer_classical import infer_classical
 from burnish.ops.language.definition import Shape, Tensor
 
 Fresh = Callable[[ir.Value, int], Dim]
@@ -36,11 +37,12 @@ def infer_reference(
         inferred = model
     found = {v.name: v.type for v in (*inferred.graph.output, *inferred.graph.value_info)}
     results: list[Tensor | None] = []
-    for value in node.outputs:
+    for index, value in enumerate(node.outputs):
         tensor = _attention_scores(node, value, tensors)
         tensor = tensor or _from_proto(value, found.get(value.name), parameters, fresh)
         tensor = tensor or _from_shape_input(node, value, tensors, fresh)
-        tensor = tensor or _from_axes_input(node, value, tensors, fresh) or _as_declared(value, fresh)
+        tensor = tensor or _from_axes_input(node, value, tensors, fresh)
+        tensor = tensor or infer_classical(node, index, tensors, fresh) or _as_declared(value, fresh)
         results.append(tensor)
     return results
 

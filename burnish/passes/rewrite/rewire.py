@@ -35,6 +35,8 @@ def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool
         identity = ir.Node("", "Identity", [new], name=f"{producer.name}/output")
         graph.insert_before(producer, identity)
         new, identity.outputs[0].shape, identity.outputs[0].type = identity.outputs[0], old.shape, old.type
+    if new.shape is None:
+        new.shape = old.shape  # what the file says of an output, nobody else may know
     name, old.name = old.name, f"{old.name}.replaced"
     new.name = name
     old.replace_all_uses_with(new, replace_graph_outputs=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 
 from burnish.passes.rewrite.rewire import each_graph, is_used, replace_by_constant, replace_value
 from tests.passes.models import assert_same_answers, operators, parse, run_ort
@@ -36,3 +37,11 @@ def test_each_graph_comes_before_its_subgraphs():
     names = [g.name for g in each_graph(model)]
     assert names[0] == "agraph" and set(names) == {"agraph", "g1", "g2", "g3", "g4"}
     assert names.index("g1") < names.index("g3")
+
+
+def test_the_shape_that_the_file_says_of_an_output_goes_to_what_takes_its_name():
+    model = parse("agraph (float[2] x) => (float[2] y) { h = Abs (x) y = Identity (h) }")
+    inner, outer = model.graph
+    inner.outputs[0].shape, outer.outputs[0].shape = None, ir.Shape([2])
+    replace_value(model.graph, outer.outputs[0], inner.outputs[0])
+    assert model.graph.outputs[0] is inner.outputs[0] and str(inner.outputs[0].shape) == "[2]"

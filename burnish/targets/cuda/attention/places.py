@@ -29,23 +29,23 @@ class Rows:
     heads: Name | None
 
 
-def write_rows(text: KernelText, a: Attention) -> Rows:
+def write_rows(text: KernelText, attention: Attention) -> Rows:
     """Which rows of which head this program has."""
-    heads, blocks = text.number(a.row_heads, DType.I32), a.blocks
+    heads, blocks = text.number(attention.row_heads, DType.I32), attention.blocks
     text.wait()
     program = text.let("program", "tl.program_id(0)")
     block = text.let("block", f"{program} % {text.number(blocks, DType.I32)}")
-    if a.kernel.causal:  # the longest rows first
+    if attention.kernel.causal:  # the longest rows first
         block = text.let("block", f"{text.number(blocks, DType.I32)} - 1 - {block}")
     pair = text.let("pair", f"{program} // {text.number(blocks, DType.I32)}")
     head = text.let("head", f"{pair} % {heads}")
     batch = text.let("batch", f"{pair} // {heads}")
-    is_own = a.packs or a.group == 1
-    key_head = text.let("key_head", head if is_own else f"{head} // {text.number(a.group, DType.I32)}")
-    numbers = text.let("rows", f"{block} * {a.block_m} + tl.arange(0, {a.block_m})")
+    is_own = attention.packs or attention.group == 1
+    key_head = text.let("key_head", head if is_own else f"{head} // {text.number(attention.group, DType.I32)}")
+    numbers = text.let("rows", f"{block} * {attention.block_m} + tl.arange(0, {attention.block_m})")
     row_heads = None
-    if a.packs:
-        group, queries = text.number(a.group, DType.I32), text.number(a.queries, DType.I32)
+    if attention.packs:
+        group, queries = text.number(attention.group, DType.I32), text.number(attention.queries, DType.I32)
         row_heads = text.let("row_head", f"{head} * {group} + {numbers} // {queries}")
         query = text.let("query", f"{numbers} % {queries}")
     else:
@@ -53,15 +53,15 @@ def write_rows(text: KernelText, a: Attention) -> Rows:
     return Rows(program, block, batch, head, key_head, numbers, query, row_heads)
 
 
-def row_exists(text: KernelText, a: Attention, rows: Rows) -> str:
+def row_exists(text: KernelText, attention: Attention, rows: Rows) -> str:
     """Which of the rows exist, [block_m]; "" if all do."""
-    is_whole = isinstance(a.rows, int) and a.rows % a.block_m == 0
-    return "" if is_whole else f"({rows.numbers} < {text.number(a.rows, DType.I32)})"
+    is_whole = isinstance(attention.rows, int) and attention.rows % attention.block_m == 0
+    return "" if is_whole else f"({rows.numbers} < {text.number(attention.rows, DType.I32)})"
 
 
-def row_exists_column(text: KernelText, a: Attention, rows: Rows) -> str:
+def row_exists_column(text: KernelText, attention: Attention, rows: Rows) -> str:
     """The same, [block_m, 1]."""
-    exists = row_exists(text, a, rows)
+    exists = row_exists(text, attention, rows)
     return f"{exists}[:, None]" if exists else ""
 
 
@@ -74,7 +74,7 @@ def head_at(text: KernelText, rows: Rows, base: Name, slot: Slot, head: Name) ->
     return " + ".join([base, *(t for t in terms if t)])
 
 
-def rows_at(text: KernelText, a: Attention, rows: Rows, base: Name, slot: Slot) -> Name:
+def rows_at(text: KernelText, attention: Attention, rows: Rows, base: Name, slot: Slot) -> Name:
     """The addresses of the rows' first elements; [block_m]."""
     step = scaled(text, f"{rows.queries}.to(tl.int64)", slot.strides[2], DType.I64)
     if rows.heads is not None:
@@ -83,8 +83,8 @@ def rows_at(text: KernelText, a: Attention, rows: Rows, base: Name, slot: Slot) 
         terms = [t for t in (batch, head, step) if t]
         spread = "" if head or step else f" + {rows.numbers} * 0"
         return text.let(f"{base}_rows", f"{' + '.join([base, *terms])}{spread}")
-    here = scaled(text, f"tl.arange(0, {a.block_m})", slot.strides[2])
-    start = scaled(text, f"({rows.block} * {a.block_m}).to(tl.int64)", slot.strides[2], DType.I64)
+    here = scaled(text, f"tl.arange(0, {attention.block_m})", slot.strides[2])
+    start = scaled(text, f"({rows.block} * {attention.block_m}).to(tl.int64)", slot.strides[2], DType.I64)
     first = " + ".join([head_at(text, rows, base, slot, rows.head), *([start] if start else [])])
     return text.let(f"{base}_rows", f"{first} + {here or f'{rows.numbers} * 0'}")
 

@@ -31,18 +31,18 @@ from burnish.targets.cuda.text import KernelText, Name
 Q, K, V, MASK = range(4)  # slots
 
 
-def write_source(a: Attention) -> Source:
+def write_source(attention: Attention) -> Source:
     """The kernel under its schedule."""
-    text = KernelText(a.kernel.slots, a.target, a.names)
-    rows = write_rows(text, a)
-    loop = _Loop(text, a, rows, _write_operands(text, a, rows), _write_state(text, a))
+    text = KernelText(attention.kernel.slots, attention.target, attention.names)
+    rows = write_rows(text, attention)
+    loop = _Loop(text, attention, rows, _write_operands(text, attention, rows), _write_state(text, attention))
     loop.write_all()
-    if a.splits > 1:
-        write_merge(text, a, rows, loop.state)
+    if attention.splits > 1:
+        write_merge(text, attention, rows, loop.state)
     else:
-        write_finish(text, a, rows, loop.state.total, loop.state.sums)
-    warps, stages = a.schedule.integer("warps"), a.schedule.integer("stages")
-    return text.source((a.programs, a.splits, 1), warps=warps, stages=stages)
+        write_finish(text, attention, rows, loop.state.total, loop.state.sums)
+    warps, stages = attention.schedule.integer("warps"), attention.schedule.integer("stages")
+    return text.source((attention.programs, attention.splits, 1), warps=warps, stages=stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +56,35 @@ class Operands:
     mask: Name | None
 
 
-def _write_operands(text: KernelText, a: Attention, rows: Rows) -> Operands:
+def _write_operands(text: KernelText, attention: Attention, rows: Rows) -> Operands:
     base = text.pointer(Q)
-    q_rows = rows_at(text, a, rows, base, a.q)
+    q_rows = rows_at(text, attention, rows, base, attention.q)
     queries = []
-    for n, piece in enumerate(a.depth):
-        exists = both(row_exists_column(text, a, rows), part_exists(piece))
-        part = scaled(text, f"{part_of(piece)}[None, :]", a.q.strides[3])
-        queries.append(text.let(f"q{n}", f"{_load(f'{q_rows}[:, None] + {part or 0}', exists)}{_widened(a)}"))
-    if a.copies:
-        keys, values = _map(text, a, K), _map(text, a, V)
+    for n, piece in enumerate(attention.depth):
+        exists = both(row_exists_column(text, attention, rows), part_exists(piece))
+        part = scaled(text, f"{part_of(piece)}[None, :]", attention.q.strides[3])
+        queries.append(text.let(f"q{n}", f"{_load(f'{q_rows}[:, None] + {part or 0}', exists)}{_widened(attention)}"))
+    if attention.copies:
+        keys, values = _map(text, attention, K), _map(text, attention, V)
     else:
-        keys = text.let("k_head", head_at(text, rows, text.pointer(K), a.k, rows.key_head))
-        values = text.let("v_head", head_at(text, rows, text.pointer(V), a.v, rows.key_head))
-    mask = rows_at(text, a, rows, text.pointer(MASK), a.mask) if a.mask is not None else None
+        keys = text.let("k_head", head_at(text, rows, text.pointer(K), attention.k, rows.key_head))
+        values = text.let("v_head", head_at(text, rows, text.pointer(V), attention.v, rows.key_head))
+    mask = rows_at(text, attention, rows, text.pointer(MASK), attention.mask) if attention.mask is not None else None
     return Operands(tuple(queries), keys, values, mask)
 
 
-def _map(text: KernelText, a: Attention, number: int) -> Name:
+def _map(text: KernelText, attention: Attention, number: int) -> Name:
     """Keys or values as a tensor map; a box is a block of them."""
-    slot = a.kernel.slots[number]
-    box = (1, 1, a.block_n, power_of_two(slot.shape[3]))
-    return text.tensor_map(a.names[number], number, slot.shape, dense_strides(slot), box)
+    slot = attention.kernel.slots[number]
+    box = (1, 1, attention.block_n, power_of_two(slot.shape[3]))
+    return text.tensor_map(attention.names[number], number, slot.shape, dense_strides(slot), box)
 
 
-def _write_state(text: KernelText, a: Attention) -> State:
+def _write_state(text: KernelText, attention: Attention) -> State:
     """No key seen yet."""
-    highest = text.variable("highest", f'tl.full(({a.block_m},), float("-inf"), {a.accumulator})')
-    total = text.variable("total", f"tl.zeros(({a.block_m},), {a.accumulator})")
-    return State(highest, total, tuple(write_zeros(text, a)))
+    highest = text.variable("highest", f'tl.full(({attention.block_m},), float("-inf"), {attention.accumulator})')
+    total = text.variable("total", f"tl.zeros(({attention.block_m},), {attention.accumulator})")
+    return State(highest, total, tuple(write_zeros(text, attention)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +92,31 @@ class _Loop:
     """The loops over blocks of keys."""
 
     text: KernelText
-    a: Attention
+    attention: Attention
     rows: Rows
     operands: Operands
     state: State
 
     def write_all(self) -> None:
         """First the blocks in which every key exists and is seen by every row, then the others."""
-        a, text = self.a, self.text
-        keys, step = text.number(a.keys, DType.I32), a.block_n
-        fits = isinstance(a.keys, int) and a.keys % step == 0
+        attention, text = self.attention, self.text
+        keys, step = text.number(attention.keys, DType.I32), attention.block_n
+        fits = isinstance(attention.keys, int) and attention.keys % step == 0
         start, end = "0", keys
-        if a.splits > 1:
-            each = ceildiv(ceildiv(a.keys, step), a.splits) * step
+        if attention.splits > 1:
+            each = ceildiv(ceildiv(attention.keys, step), attention.splits) * step
             start = text.let("start", f"tl.program_id(1) * {text.number(each, DType.I32)}")
             end = text.let("end", f"tl.minimum({start} + {text.number(each, DType.I32)}, {keys})")
-        if a.kernel.causal and not a.packs:
-            seen = f"{self.rows.block} * {a.block_m} + {text.number(a.keys - a.queries, DType.I32)}"
-            end = text.let("end", f"tl.minimum({end}, {seen} + {a.block_m})")
+        if attention.kernel.causal and not attention.packs:
+            seen = f"{self.rows.block} * {attention.block_m} + {self._ahead()}"
+            end = text.let("end", f"tl.minimum({end}, {seen} + {attention.block_m})")
             whole = text.let("whole", f"tl.maximum({start}, tl.minimum({end}, {seen} + 1) // {step} * {step})")
             self._write(start, whole, False)
             self._write(whole, end, True)
-        elif a.kernel.causal or fits:
-            self._write(start, end, a.kernel.causal)
-        elif isinstance(a.keys, int) and a.splits == 1:
-            most = a.keys // step * step
+        elif attention.kernel.causal or fits:
+            self._write(start, end, attention.kernel.causal)
+        elif isinstance(attention.keys, int) and attention.splits == 1:
+            most = attention.keys // step * step
             if most:
                 self._write("0", str(most), False)
             self._write(str(most), keys, True)
@@ -125,84 +125,90 @@ class _Loop:
             self._write(start, whole, False)
             self._write(whole, end, True)
 
+    def _ahead(self) -> str:
+        """How many more keys than queries there are: so many more does each row see."""
+        return self.text.number(self.attention.keys - self.attention.queries, DType.I32)
+
     def _write(self, start: str, end: str, partial: bool) -> None:
         """Blocks of keys from `start` to `end`; `partial`: some keys do not exist, or some rows do not see them."""
-        a, text = self.a, self.text
-        with text.loop(text.name("first"), f"range({start}, {end}, {a.block_n})") as first:
-            numbers = text.let("keys", f"{first} + tl.arange(0, {a.block_n})")
-            exist = f"({numbers} < {text.number(a.keys, DType.I32)})" if partial else ""
+        attention, text = self.attention, self.text
+        with text.loop(text.name("first"), f"range({start}, {end}, {attention.block_n})") as first:
+            numbers = text.let("keys", f"{first} + tl.arange(0, {attention.block_n})")
+            exist = f"({numbers} < {text.number(attention.keys, DType.I32)})" if partial else ""
             # all loads are on their way before the first product
-            keys = [text.let(f"k{n}", self._operand(K, piece, first, exist)) for n, piece in enumerate(a.depth)]
-            values = [text.let(f"v{n}", self._operand(V, piece, first, exist)) for n, piece in enumerate(a.values)]
+            keys = [text.let(f"k{n}", self._operand(K, piece, first, exist)) for n, piece in enumerate(attention.depth)]
+            values = [
+                text.let(f"v{n}", self._operand(V, piece, first, exist)) for n, piece in enumerate(attention.values)
+            ]
             score = self._write_scores(keys, numbers, partial, exist)
             p, fade = self._write_softmax(score)
-            is_wide = a.v.dtype in (DType.F32, DType.F64) or a.multiplies_as
+            is_wide = attention.v.dtype in (DType.F32, DType.F64) or attention.multiplies_as
             factor = p if is_wide else f"{p}.to({values[0]}.dtype)"
             for value, total in zip(values, self.state.sums, strict=True):
-                text.assign(total, _dot(a, factor, value, f"{total} * {fade}[:, None]"))
+                text.assign(total, _dot(attention, factor, value, f"{total} * {fade}[:, None]"))
 
     def _operand(self, number: int, piece: Piece, first: Name, exist: str) -> str:
         """A block of keys or values, [block_n, width]; what does not exist is 0."""
-        a, text, slot = self.a, self.text, self.a.kernel.slots[number]
+        attention, text, slot = self.attention, self.text, self.attention.kernel.slots[number]
         base = self.operands.keys if number == K else self.operands.values
-        if a.copies:
+        if attention.copies:
             place = f"{self.rows.batch}, {self.rows.key_head}, {first}, 0"
-            return f"{base}.load([{place}]).reshape({a.block_n}, {piece.width}){_widened(a)}"
+            return f"{base}.load([{place}]).reshape({attention.block_n}, {piece.width}){_widened(attention)}"
         start = scaled(text, f"tl.cast({first}, tl.int64)", slot.strides[2], DType.I64)
-        keys = scaled(text, f"tl.arange(0, {a.block_n})[:, None]", slot.strides[2])
+        keys = scaled(text, f"tl.arange(0, {attention.block_n})[:, None]", slot.strides[2])
         part = scaled(text, f"{part_of(piece)}[None, :]", slot.strides[3])
         exists = both(f"{exist}[:, None]" if exist else "", part_exists(piece))
         index = " + ".join(t for t in (f"({start})" if start else "", f"({keys or 0} + {part or 0})") if t)
-        return _load(f"{base} + {index}", exists) + _widened(a)
+        return _load(f"{base} + {index}", exists) + _widened(attention)
 
     def _write_scores(self, keys: list[Name], numbers: Name, partial: bool, exist: str) -> Name:
         """scale * q k^T, capped and masked; [block_m, block_n]."""
-        a, text = self.a, self.text
-        score = text.let("score", _dot(a, self.operands.queries[0], f"{keys[0]}.T", ""))
+        attention, text = self.attention, self.text
+        score = text.let("score", _dot(attention, self.operands.queries[0], f"{keys[0]}.T", ""))
         for query, key in zip(self.operands.queries[1:], keys[1:], strict=True):
-            score = text.let("score", _dot(a, query, f"{key}.T", score))
-        if not a.scales_late:
-            score = text.let("score", f"{score} * {a.kernel.scale!r}")
-        if cap := a.kernel.softcap:  # cap * tanh(score / cap)
+            score = text.let("score", _dot(attention, query, f"{key}.T", score))
+        if not attention.scales_late:
+            score = text.let("score", f"{score} * {attention.kernel.scale!r}")
+        if cap := attention.kernel.softcap:  # cap * tanh(score / cap)
             grown = f"tl.exp2({score} * {2 * LOG2E / cap!r})"
             score = text.let("score", f"{cap!r} - {2 * cap!r} / ({grown} + 1.0)")
         seen = ""
-        if partial and a.kernel.causal:
-            last = f"{self.rows.queries}[:, None] + {text.number(a.keys - a.queries, DType.I32)}"
+        if partial and attention.kernel.causal:
+            last = f"{self.rows.queries}[:, None] + {self._ahead()}"
             seen = f"({numbers}[None, :] <= {last})"
-        if partial and (not a.kernel.causal or a.packs):
+        if partial and (not attention.kernel.causal or attention.packs):
             seen = both(seen, f"{exist}[None, :]")
-        if a.mask is not None:
-            chosen = self._write_mask(a.mask, numbers, exist)
-            if a.is_masked_by_number:
-                score = text.let("score", f"{score} + {chosen}.to({a.accumulator})")
+        if attention.mask is not None:
+            chosen = self._write_mask(attention.mask, numbers, exist)
+            if attention.is_masked_by_number:
+                score = text.let("score", f"{score} + {chosen}.to({attention.accumulator})")
             else:
                 seen = both(seen, f"({chosen} != 0)")
         return text.let("score", f'tl.where({seen}, {score}, float("-inf"))') if seen else score
 
     def _write_mask(self, mask: Slot, numbers: Name, exist: str) -> Name:
         """The mask at these rows and keys; an axis it does not vary along stays 1."""
-        a, text, base = self.a, self.text, self.text.pointer(MASK)
-        varies = mask.strides[2] != 0 or (a.packs and mask.strides[1] != 0)
+        attention, text, base = self.attention, self.text, self.text.pointer(MASK)
+        varies = mask.strides[2] != 0 or (attention.packs and mask.strides[1] != 0)
         rows = f"{self.operands.mask}[:, None]"
-        if not varies and not a.packs:
+        if not varies and not attention.packs:
             rows = f"({head_at(text, self.rows, base, mask, self.rows.head)})"
         elif not varies:
             batch = scaled(text, f"{self.rows.batch}.to(tl.int64)", mask.strides[0], DType.I64)
             rows = f"({base} + {batch or 0})"
         keys = scaled(text, f"{numbers}[None, :]", mask.strides[3])
-        exists = row_exists_column(text, a, self.rows) if varies else ""
+        exists = row_exists_column(text, attention, self.rows) if varies else ""
         if keys and exist:
             exists = both(exists, f"{exist}[None, :]")
         return text.let("chosen", _load(f"{rows} + {keys or 0}", exists))
 
     def _write_softmax(self, score: Name) -> tuple[Name, Name]:
         """Scores become exponentials; gives them and the factor by which what was summed before shrinks."""
-        a, text, state, factor = self.a, self.text, self.state, repr(self.a.to_exponent)
+        attention, text, state, factor = self.attention, self.text, self.state, repr(self.attention.to_exponent)
         now = text.let("now", f"tl.maximum({state.highest}, tl.max({score}, 1))")
-        may_be_empty = a.mask is not None or a.kernel.causal or a.splits > 1
+        may_be_empty = attention.mask is not None or attention.kernel.causal or attention.splits > 1
         shift = text.let("shift", f'tl.where({now} == float("-inf"), 0.0, {now})' if may_be_empty else now)
-        if a.scales_late:
+        if attention.scales_late:
             shift = text.let("shift", f"{shift} * {factor}")
             p = text.let("p", f"tl.exp2({score} * {factor} - {shift}[:, None])")
             fade = text.let("fade", f"tl.exp2({state.highest} * {factor} - {shift})")
@@ -218,16 +224,16 @@ def _load(address: str, exists: str) -> str:
     return f"tl.load({address}, mask={exists}, other=0.0)" if exists else f"tl.load({address})"
 
 
-def _widened(a: Attention) -> str:
-    return f".to({a.multiplies_as})" if a.multiplies_as else ""
+def _widened(attention: Attention) -> str:
+    return f".to({attention.multiplies_as})" if attention.multiplies_as else ""
 
 
-def _dot(a: Attention, left: str, right: str, onto: str) -> str:
+def _dot(attention: Attention, left: str, right: str, onto: str) -> str:
     """left @ right + onto."""
-    if a.q.dtype is DType.F64:  # no tensor core does it everywhere
+    if attention.q.dtype is DType.F64:  # no tensor core does it everywhere
         inner = f"tl.sum({left}[:, :, None] * ({right})[None, :, :], 1)"
         return f"{onto} + {inner}" if onto else inner
     exact = ""
-    if a.q.dtype is DType.F32 or a.multiplies_as:
-        exact = f', input_precision="{a.schedule["precision"]}"'
+    if attention.q.dtype is DType.F32 or attention.multiplies_as:
+        exact = f', input_precision="{attention.schedule["precision"]}"'
     return f"tl.dot({left}, {right}{', ' + onto if onto else ''}{exact})"

@@ -37,41 +37,45 @@ class EarlyLoad:
         return frozenset(rows | ({1} if self.column != 0 else set()))
 
 
-def early_loads(t: Tiling) -> list[EarlyLoad]:
+def early_loads(tiling: Tiling) -> list[EarlyLoad]:
     """The loads that come before the sum, each once, in a fixed order."""
-    if t.tile.persistent and not t.tile.early:
+    if tiling.tile.persistent and not tiling.tile.early:
         return []
-    nodes = [e for s in t.kernel.stores for e in walk(s.value)]
+    nodes = [e for s in tiling.kernel.stores for e in walk(s.value)]
     if any(e.op == "where" for e in nodes):
         return []
-    found = [_early(t, e) for e in dict.fromkeys(nodes) if e.op == "load"]
-    columns_only = t.tile.shared  # its epilogue has other rows than its sum
-    kept = [e for e in found if e is not None and (t.tile.early or len(e.dims) < 2)]
+    found = [_early(tiling, e) for e in dict.fromkeys(nodes) if e.op == "load"]
+    columns_only = tiling.tile.shared  # its epilogue has other rows than its sum
+    kept = [e for e in found if e is not None and (tiling.tile.early or len(e.dims) < 2)]
     return [e for e in kept if not (columns_only and 0 in e.dims)]
 
 
-def write_early_loads(text: KernelText, t: Tiling, place: Place, starts: tuple[Name, ...]) -> dict[EarlyLoad, Name]:
+def write_early_loads(
+    text: KernelText, tiling: Tiling, place: Place, starts: tuple[Name, ...]
+) -> dict[EarlyLoad, Name]:
     """Before the loop: the value of each, in its own type."""
-    loads = early_loads(t)
+    loads = early_loads(tiling)
     if not loads:
         return {}
-    rows = write_rows(text, t, place, starts) if any(0 in e.dims for e in loads) else None
-    column = text.let("early_column", f"{place.column} + tl.arange(0, {t.tile.n})[None, :]")
-    return {early: _write_load(text, t, early, place, rows, column) for early in loads}
+    rows = write_rows(text, tiling, place, starts) if any(0 in e.dims for e in loads) else None
+    column = text.let("early_column", f"{place.column} + tl.arange(0, {tiling.tile.n})[None, :]")
+    return {early: _write_load(text, tiling, early, place, rows, column) for early in loads}
 
 
-def _write_load(text: KernelText, t: Tiling, early: EarlyLoad, place: Place, rows: Rows | None, column: Name) -> Name:
+def _write_load(
+    text: KernelText, tiling: Tiling, early: EarlyLoad, place: Place, rows: Rows | None, column: Name
+) -> Name:
     terms: list[str] = [text.pointer(early.node.attr)]
-    terms += [scaled(text, t, name, s) for name, s in zip(place.groups, early.groups, strict=True) if s != 0]
+    terms += [scaled(text, tiling, name, s) for name, s in zip(place.groups, early.groups, strict=True) if s != 0]
     terms += [text.number(early.offset)] if early.offset != 0 else []
     masks = []
     if rows is not None and 0 in early.dims:
-        along = [scaled(text, t, name, s) for name, s in zip(rows.pixels, early.pixels) if s != 0]
+        along = [scaled(text, tiling, name, s) for name, s in zip(rows.pixels, early.pixels) if s != 0]
         terms.append(f"({' + '.join(along)})[:, None]")
         masks += [f"{rows.exists}[:, None]"] if rows.exists else []
     if early.column != 0:
-        terms.append(scaled(text, t, column, early.column))
-        masks += [f"({column} < {text.count(t.kernel.n.extent)})"] if t.columns_have_tail else []
+        terms.append(scaled(text, tiling, column, early.column))
+        masks += [f"({column} < {text.count(tiling.kernel.n.extent)})"] if tiling.columns_have_tail else []
     at, masking = " + ".join(terms), " & ".join(masks)
     if len(masks) == 1 and len(early.dims) == 2:
         both = text.name("early_place"), text.name("early_is")
@@ -88,17 +92,21 @@ def know_early_loads(emitter: Emitter, values: Mapping[EarlyLoad, Name]) -> None
         emitter.remember(early.node, Value(emitter.let(f"{name}{widen}"), kind, early.dims))
 
 
-def _early(t: Tiling, node: Expr) -> EarlyLoad | None:
-    slot = t.kernel.slots[node.attr]
+def _early(tiling: Tiling, node: Expr) -> EarlyLoad | None:
+    slot = tiling.kernel.slots[node.attr]
     strides, offset = address(slot, node.args)
     if strides is None or not node.dtype.is_float:
         return None
-    known = {t.kernel.n, *t.shape.ones, *(a for r in (*t.shape.groups, *t.shape.pixels) for a in r.axes)}
+    known = {
+        tiling.kernel.n,
+        *tiling.shape.ones,
+        *(a for r in (*tiling.shape.groups, *tiling.shape.pixels) for a in r.axes),
+    }
     if not set(strides) <= known:
         return None
 
     def of(axes: tuple[Axis, ...]) -> Dim:
         return strides.get(axes[-1], 0) if axes else 0
 
-    groups, pixels = (tuple(of(r.axes) for r in runs) for runs in (t.shape.groups, t.pixels))
-    return EarlyLoad(node, groups, pixels, strides.get(t.kernel.n, 0), offset)
+    groups, pixels = (tuple(of(r.axes) for r in runs) for runs in (tiling.shape.groups, tiling.pixels))
+    return EarlyLoad(node, groups, pixels, strides.get(tiling.kernel.n, 0), offset)

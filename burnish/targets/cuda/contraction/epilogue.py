@@ -40,39 +40,41 @@ class Sums:
     rows: Slice | None = None
 
 
-def write_epilogue(text: KernelText, t: Tiling, sums: Sums) -> None:
+def write_epilogue(text: KernelText, tiling: Tiling, sums: Sums) -> None:
     """Compute every value, then store every value."""
-    emitter = _emitter(text, t, sums)
-    copied = [_copied(t, sums, s.slot, s.index) for s in t.kernel.stores]
+    emitter = _emitter(text, tiling, sums)
+    copied = [_copied(tiling, sums, s.slot, s.index) for s in tiling.kernel.stores]
     know_early_loads(emitter, sums.early)
-    _load_copies(text, t, sums, emitter)
-    for store in t.kernel.stores:
+    _load_copies(text, tiling, sums, emitter)
+    for store in tiling.kernel.stores:
         emitter.value(store.value)
-    for i, (store, found) in enumerate(zip(t.kernel.stores, copied, strict=True)):
+    for i, (store, found) in enumerate(zip(tiling.kernel.stores, copied, strict=True)):
         if found is None:
             emitter.store(store.slot, store.index, store.value)
         else:
-            _store_copy(text, t, sums, emitter, store, f"map_out{i}", *found)
+            _store_copy(text, tiling, sums, emitter, store, f"map_out{i}", *found)
 
 
-def _emitter(text: KernelText, t: Tiling, sums: Sums) -> Emitter:
+def _emitter(text: KernelText, tiling: Tiling, sums: Sums) -> Emitter:
     """With every axis: groups scalars, pixels along dimension 0 of the tile, columns along 1."""
-    rows = write_rows(text, t, sums.place, sums.starts, part=sums.rows)
-    found = {x: Place("0") for x in t.shape.ones}
+    rows = write_rows(text, tiling, sums.place, sums.starts, part=sums.rows)
+    found = {x: Place("0") for x in tiling.shape.ones}
     row_is = text.let("row_is", f"{rows.exists}[:, None]") if rows.exists else ""
-    for name, run in zip(sums.place.groups, t.shape.groups, strict=True):
+    for name, run in zip(sums.place.groups, tiling.shape.groups, strict=True):
         found |= _places_of(run, Place(name))
-    for i, (name, run) in enumerate(zip(rows.pixels, t.pixels, strict=True)):
+    for i, (name, run) in enumerate(zip(rows.pixels, tiling.pixels, strict=True)):
         found |= _places_of(run, Place(text.let(f"at{i}", f"{name}[:, None]"), frozenset({0}), row_is))
-    column = text.let("column", f"{sums.place.column} + tl.arange(0, {t.tile.n})[None, :]")
-    column_is = text.let("column_is", f"{column} < {text.count(t.kernel.n.extent)}") if t.columns_have_tail else ""
-    found[t.kernel.n] = Place(column, frozenset({1}), column_is)
-    masks = [Value(row_is, "int1", frozenset({0}))] if row_is and not t.shape.pixels else []
-    masks += [Value(column_is, "int1", frozenset({1}))] if column_is and t.kernel.n.extent == 1 else []
+    column = text.let("column", f"{sums.place.column} + tl.arange(0, {tiling.tile.n})[None, :]")
+    column_is = (
+        text.let("column_is", f"{column} < {text.count(tiling.kernel.n.extent)}") if tiling.columns_have_tail else ""
+    )
+    found[tiling.kernel.n] = Place(column, frozenset({1}), column_is)
+    masks = [Value(row_is, "int1", frozenset({0}))] if row_is and not tiling.shape.pixels else []
+    masks += [Value(column_is, "int1", frozenset({1}))] if column_is and tiling.kernel.n.extent == 1 else []
     mask = masks[0] if masks else None
     if len(masks) == 2:
         mask = Value(text.let("tile_is", f"{row_is} & {column_is}"), "int1", BOTH)
-    return Emitter(text, found, accumulators=(Value(sums.values, t.accumulator, BOTH),), mask=mask)
+    return Emitter(text, found, accumulators=(Value(sums.values, tiling.accumulator, BOTH),), mask=mask)
 
 
 def _places_of(run: Run, place: Place) -> dict[Axis, Place]:
@@ -80,29 +82,29 @@ def _places_of(run: Run, place: Place) -> dict[Axis, Place]:
     return {**{x: Place("0") for x in run.axes[:-1]}, **dict.fromkeys(run.axes[-1:], place)}
 
 
-def _copied(t: Tiling, sums: Sums, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
-    if not t.tile.is_copied or sums.rows is not None:
+def _copied(tiling: Tiling, sums: Sums, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
+    if not tiling.tile.is_copied or sums.rows is not None:
         return None
-    return copied_tile(t.shape, t.kernel.slots[slot], index)
+    return copied_tile(tiling.shape, tiling.kernel.slots[slot], index)
 
 
-def _load_copies(text: KernelText, t: Tiling, sums: Sums, emitter: Emitter) -> None:
+def _load_copies(text: KernelText, tiling: Tiling, sums: Sums, emitter: Emitter) -> None:
     """Loads of whole tiles that did not come early, before anything is computed."""
-    nodes = dict.fromkeys(e for s in t.kernel.stores for e in walk(s.value) if e.op == "load" and e.dtype.is_float)
+    nodes = dict.fromkeys(e for s in tiling.kernel.stores for e in walk(s.value) if e.op == "load" and e.dtype.is_float)
     for i, node in enumerate(nodes):
-        found = None if emitter.find(node) is not None else _copied(t, sums, node.attr, node.args)
+        found = None if emitter.find(node) is not None else _copied(tiling, sums, node.attr, node.args)
         if found is None:
             continue
         axes, offset = found
-        name = map_of(text, f"map_in{i}", node.attr, axes, t.first.box_of(axes, t.tile.n), offset)
+        name = map_of(text, f"map_in{i}", node.attr, axes, tiling.first.box_of(axes, tiling.tile.n), offset)
         kind = arithmetic.register_kind(node.dtype)
-        loaded = f"{name}.load([{_corner(t, sums, axes)}]).reshape({t.tile.m}, {t.tile.n}).to(tl.{kind})"
+        loaded = f"{name}.load([{_corner(tiling, sums, axes)}]).reshape({tiling.tile.m}, {tiling.tile.n}).to(tl.{kind})"
         emitter.remember(node, Value(emitter.let(loaded), kind, BOTH))
 
 
 def _store_copy(
     text: KernelText,
-    t: Tiling,
+    tiling: Tiling,
     sums: Sums,
     emitter: Emitter,
     store: Store,
@@ -110,23 +112,23 @@ def _store_copy(
     axes: Sequence[Coordinate],
     offset: Dim,
 ) -> None:
-    wanted = t.kernel.slots[store.slot].dtype
+    wanted = tiling.kernel.slots[store.slot].dtype
     value = emitter.typed_value(store.value)
     stored = value.text
     if wanted is not store.value.dtype:
         stored = arithmetic.cast(arithmetic.register_kind(wanted), stored)
     if value.dims != BOTH:
-        stored = f"tl.broadcast_to({stored}, ({t.tile.m}, {t.tile.n}))"
+        stored = f"tl.broadcast_to({stored}, ({tiling.tile.m}, {tiling.tile.n}))"
     kind = arithmetic.stored_kind(wanted)
     if kind != value.kind:
         stored = f"({stored}).to(tl.{kind})"
-    box = t.first.box_of(axes, t.tile.n)
+    box = tiling.first.box_of(axes, tiling.tile.n)
     if len(box) > 2:
         stored = f"({stored}).reshape({', '.join(map(str, box))})"
     name = map_of(text, stem, store.slot, axes, box, offset)
-    text.line(f"{name}.store([{_corner(t, sums, axes)}], {stored})")
+    text.line(f"{name}.store([{_corner(tiling, sums, axes)}], {stored})")
 
 
-def _corner(t: Tiling, sums: Sums, axes: Sequence[Coordinate]) -> str:
+def _corner(tiling: Tiling, sums: Sums, axes: Sequence[Coordinate]) -> str:
     """Where the tile begins in a map of these axes."""
-    return ", ".join([*(counter_of(t.first, sums.place, sums.starts, c) for c in axes[:-1]), sums.place.column])
+    return ", ".join([*(counter_of(tiling.first, sums.place, sums.starts, c) for c in axes[:-1]), sums.place.column])

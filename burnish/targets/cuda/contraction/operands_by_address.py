@@ -43,21 +43,28 @@ class Addresses:
 
     def load(self, text: KernelText, step: str) -> Loaded:
         """a [m, k] and b [n, k]."""
-        t, p = self.tiling, self.product
-        depth = _write_flat(text, p, self.deep, step) if p.reduction.is_flat else _write_chunk(text, p, self.deep, step)
+        tiling, product = self.tiling, self.product
+        depth = (
+            _write_flat(text, product, self.deep, step)
+            if product.reduction.is_flat
+            else _write_chunk(text, product, self.deep, step)
+        )
         a = self._load_a(text, depth)
-        if p.kernel.packed:
-            return Loaded(a, text.let("b", f"tl.load({self.b_rows} + ({step} * {p.tile.k} + {self.deep})[None, :])"))
-        taps, channel = p.reduction.taps, p.reduction.channel
-        terms = [scaled(text, t, n, run.b_stride) for n, run in zip(depth.taps, taps) if run.b_stride != 0]
-        terms.append(scaled(text, t, depth.channel, channel.b_stride))
+        if product.kernel.packed:
+            return Loaded(
+                a, text.let("b", f"tl.load({self.b_rows} + ({step} * {product.tile.k} + {self.deep})[None, :])")
+            )
+        taps, channel = product.reduction.taps, product.reduction.channel
+        terms = [scaled(text, tiling, n, run.b_stride) for n, run in zip(depth.taps, taps) if run.b_stride != 0]
+        terms.append(scaled(text, tiling, depth.channel, channel.b_stride))
         mask = f", mask={depth.exists}[None, :], other=0" if depth.exists else ""
         return Loaded(a, text.let("b", f"tl.load({self.b_rows} + ({' + '.join(terms)})[None, :]{mask})"))
 
     def _load_a(self, text: KernelText, depth: Depth) -> Name:
-        t, taps, channel = self.tiling, self.product.reduction.taps, self.product.reduction.channel
-        terms = [scaled(text, t, n, run.a_stride) for n, run in zip(depth.taps, taps) if run.a_stride != 0]
-        terms.append(scaled(text, t, depth.channel, channel.a_stride))
+        tiling, reduction = self.tiling, self.product.reduction
+        taps, channel = reduction.taps, reduction.channel
+        terms = [scaled(text, tiling, n, run.a_stride) for n, run in zip(depth.taps, taps) if run.a_stride != 0]
+        terms.append(scaled(text, tiling, depth.channel, channel.a_stride))
         masks = self._tests(text, depth) + ([f"{depth.exists}[None, :]"] if depth.exists else [])
         mask = f", mask={' & '.join(masks)}, other=0" if masks else ""
         return text.let("a", f"tl.load({self.a_rows} + ({' + '.join(terms)})[None, :]{mask})")
@@ -72,84 +79,84 @@ class Addresses:
         return found
 
 
-def write_addresses(text: KernelText, t: Tiling, place: Place) -> list[Addresses]:
+def write_addresses(text: KernelText, tiling: Tiling, place: Place) -> list[Addresses]:
     """Before the loop: where the rows of A and of B begin, and where the rows lie in each window."""
-    rows = write_rows(text, t, place, (), inside=True)
-    return [_write_product(text, t, p, place, rows) for p in t.products]
+    rows = write_rows(text, tiling, place, (), inside=True)
+    return [_write_product(text, tiling, product, place, rows) for product in tiling.products]
 
 
-def _write_product(text: KernelText, t: Tiling, p: Product, place: Place, rows: Rows) -> Addresses:
-    windows = p.kernel.windows
-    terms = [scaled(text, t, name, r.a_stride) for name, r in zip(rows.pixels, p.pixels) if r.a_stride != 0]
+def _write_product(text: KernelText, tiling: Tiling, product: Product, place: Place, rows: Rows) -> Addresses:
+    windows = product.kernel.windows
+    terms = [scaled(text, tiling, name, r.a_stride) for name, r in zip(rows.pixels, product.pixels) if r.a_stride != 0]
     first = sum((w.first * w.stride for w in windows), start=0)  # windows' coordinates start at `first`
-    base = _at_groups(text, t, p, place, 0) + (f" + {text.number(first)}" if first != 0 else "")
+    base = _at_groups(text, tiling, product, place, 0) + (f" + {text.number(first)}" if first != 0 else "")
     a_rows = text.let("a_rows", f"{base} + ({' + '.join(terms) or f'{rows.row} * 0'})[:, None]")
-    moved = tuple(_write_window(text, p, rows, i, window) for i, window in enumerate(windows))
-    deep = text.let("deep", f"tl.arange(0, {t.tile.k})")
-    column = text.let("column_read", f"{place.column} + tl.arange(0, {t.tile.n})")
+    moved = tuple(_write_window(text, product, rows, i, window) for i, window in enumerate(windows))
+    deep = text.let("deep", f"tl.arange(0, {tiling.tile.k})")
+    column = text.let("column_read", f"{place.column} + tl.arange(0, {tiling.tile.n})")
     stride: Dim
-    if p.kernel.packed:
-        columns, depth = p.packed_shape
+    if product.kernel.packed:
+        columns, depth = product.packed_shape
         group = f" + ({place.group}).to(tl.int64) * {columns * depth}" if place.group else ""
-        base, stride = text.pointer(p.slots[1]) + group, depth
+        base, stride = text.pointer(product.slots[1]) + group, depth
     else:
-        column = text.let("column_read", f"tl.minimum({column}, {text.count(t.kernel.n.extent)} - 1)")
-        base, stride = _at_groups(text, t, p, place, 1), p.shape.n_stride
-    offset = f"{column}.to(tl.int64)" if t.is_wide else column
+        column = text.let("column_read", f"tl.minimum({column}, {text.count(tiling.kernel.n.extent)} - 1)")
+        base, stride = _at_groups(text, tiling, product, place, 1), product.shape.n_stride
+    offset = f"{column}.to(tl.int64)" if tiling.is_wide else column
     b_rows = text.let("b_rows", f"{base} + ({offset} * {text.number(stride)})[:, None]")
-    return Addresses(t, p, a_rows, b_rows, moved, deep)
+    return Addresses(tiling, product, a_rows, b_rows, moved, deep)
 
 
-def _write_window(text: KernelText, p: Product, rows: Rows, number: int, window: Window) -> Name:
+def _write_window(text: KernelText, product: Product, rows: Rows, number: int, window: Window) -> Name:
     """Where the rows lie in a window, [m]."""
-    runs = zip(rows.pixels, p.pixels)
+    runs = zip(rows.pixels, product.pixels)
     places = [(name, step) for name, r in runs for x, step in window.steps if x in r.axes]
     moved = " + ".join(name if step == 1 else f"{name} * {step}" for name, step in places)
     return text.let(f"window{number}", f"{moved or f'{rows.row} * 0'} + {window.first}")
 
 
-def _write_chunk(text: KernelText, p: Product, deep: Name, step: str) -> Depth:
+def _write_chunk(text: KernelText, product: Product, deep: Name, step: str) -> Depth:
     """The channels of one tap."""
     taps: tuple[Name, ...] = ()
-    chunks = text.count(p.reduction.padded_channels // p.tile.k)
-    if p.reduction.taps:
+    chunks = text.count(product.reduction.padded_channels // product.tile.k)
+    if product.reduction.taps:
         tap = text.let("tap", f"{step} // {chunks}")
-        channel = text.let("channel", f"{step} % {chunks} * {p.tile.k} + {deep}")
-        taps = write_counters(text, tap, [r.extent for r in p.reduction.taps], "tap")
+        channel = text.let("channel", f"{step} % {chunks} * {product.tile.k} + {deep}")
+        taps = write_counters(text, tap, [r.extent for r in product.reduction.taps], "tap")
     else:
-        channel = text.let("channel", f"{step} * {p.tile.k} + {deep}")
-    return Depth(taps, channel, _write_end(text, p, channel, p.reduction.channel.extent))
+        channel = text.let("channel", f"{step} * {product.tile.k} + {deep}")
+    return Depth(taps, channel, _write_end(text, product, channel, product.reduction.channel.extent))
 
 
-def _write_flat(text: KernelText, p: Product, deep: Name, step: str) -> Depth:
+def _write_flat(text: KernelText, product: Product, deep: Name, step: str) -> Depth:
     """Any taps and channels, [k]."""
-    flat = text.let("flat", f"{step} * {p.tile.k} + {deep}")
-    extents = [*(r.extent for r in p.reduction.taps), p.reduction.channel.extent]
+    flat = text.let("flat", f"{step} * {product.tile.k} + {deep}")
+    extents = [*(r.extent for r in product.reduction.taps), product.reduction.channel.extent]
     *taps, channel = write_counters(text, flat, extents, "tap")
-    return Depth(tuple(taps), channel, _write_end(text, p, flat, p.reduction.depth))
+    return Depth(tuple(taps), channel, _write_end(text, product, flat, product.reduction.depth))
 
 
-def _write_end(text: KernelText, p: Product, index: Name, extent: Dim) -> Name | None:
+def _write_end(text: KernelText, product: Product, index: Name, extent: Dim) -> Name | None:
     """Which elements of a step exist."""
-    return text.let("deep_is", f"{index} < {text.count(extent)}") if p.depth_has_tail else None
+    return text.let("deep_is", f"{index} < {text.count(extent)}") if product.depth_has_tail else None
 
 
-def _moved(p: Product, window: Window, depth: Depth) -> tuple[str, bool]:
+def _moved(product: Product, window: Window, depth: Depth) -> tuple[str, bool]:
     """How far a step of the loop moves a window's coordinate, and whether that differs from one of its k to the next.
 
     With one channel the innermost run may be a tap, and so part of a window.
     """
-    runs = [*zip(depth.taps, p.reduction.taps), (depth.channel, p.reduction.channel)]
+    runs = [*zip(depth.taps, product.reduction.taps), (depth.channel, product.reduction.channel)]
     moving = [(name, step) for name, run in runs for x, step in window.steps if x in run.axes]
     text = " + ".join(name if step == 1 else f"{name} * {step}" for name, step in moving)
-    return text, p.reduction.is_flat or any(name == depth.channel for name, _ in moving)
+    return text, product.reduction.is_flat or any(name == depth.channel for name, _ in moving)
 
 
-def _at_groups(text: KernelText, t: Tiling, p: Product, place: Place, operand: int) -> str:
+def _at_groups(text: KernelText, tiling: Tiling, product: Product, place: Place, operand: int) -> str:
     """The address of a group's first element."""
-    terms: list[str] = [text.pointer(p.slots[operand])]
-    for name, run in zip(place.groups, p.shape.groups):
+    terms: list[str] = [text.pointer(product.slots[operand])]
+    for name, run in zip(place.groups, product.shape.groups):
         stride = run.a_stride if operand == 0 else run.b_stride
         if stride != 0:
-            terms.append(scaled(text, t, name, stride))
+            terms.append(scaled(text, tiling, name, stride))
     return " + ".join(terms)

@@ -43,28 +43,28 @@ class Copies:
 
     def load(self, text: KernelText, step: str) -> Loaded:
         """a [m, k], and b [n, k] or [k, n]."""
-        p = self.product
+        product = self.product
         taps: tuple[Name, ...] = ()
-        if p.reduction.taps:
-            chunks: Dim = p.reduction.padded_channels // p.tile.k
+        if product.reduction.taps:
+            chunks: Dim = product.reduction.padded_channels // product.tile.k
             tap = text.let("tap", f"{step} // {text.count(chunks)}" if chunks != 1 else step)
-            taps = write_counters(text, tap, [r.extent for r in p.reduction.taps], "tap")
-            channel = text.let("channel", f"{step} % {text.count(chunks)} * {p.tile.k}" if chunks != 1 else "0")
+            taps = write_counters(text, tap, [r.extent for r in product.reduction.taps], "tap")
+            channel = text.let("channel", f"{step} % {text.count(chunks)} * {product.tile.k}" if chunks != 1 else "0")
         else:
-            channel = text.let("channel", f"{step} * {p.tile.k}")
-        places = ", ".join(self._at(c, taps, channel) for c in p.a_axes)
-        a = text.let("a", f"{self.a}.load([{places}]).reshape({p.tile.m}, {p.tile.k})")
+            channel = text.let("channel", f"{step} * {product.tile.k}")
+        places = ", ".join(self._at(c, taps, channel) for c in product.a_axes)
+        a = text.let("a", f"{self.a}.load([{places}]).reshape({product.tile.m}, {product.tile.k})")
         return Loaded(a, self._load_b(text, step))
 
     def _load_b(self, text: KernelText, step: str) -> Name:
-        p, groups = self.product, list(self.place.groups)
-        if p.kernel.packed:
+        product, groups = self.product, list(self.place.groups)
+        if product.kernel.packed:
             groups = [self.place.group] if self.place.group else []
-        depth = f"{step} * {p.tile.k}"
-        if p.is_depth_first:
-            places, shape = [*groups, depth, self.place.column], (p.tile.k, p.tile.n)
+        depth = f"{step} * {product.tile.k}"
+        if product.is_depth_first:
+            places, shape = [*groups, depth, self.place.column], (product.tile.k, product.tile.n)
         else:
-            places, shape = [*groups, self.place.column, depth], (p.tile.n, p.tile.k)
+            places, shape = [*groups, self.place.column, depth], (product.tile.n, product.tile.k)
         return text.let("b", f"{self.b}.load([{', '.join(places)}]).reshape({shape[0]}, {shape[1]})")
 
     def _at(self, c: Coordinate, taps: Sequence[Name], channel: Name) -> str:
@@ -84,14 +84,14 @@ class Copies:
         return " + ".join(terms)
 
 
-def write_maps(text: KernelText, t: Tiling, place: Place, starts: tuple[Name, ...]) -> list[Copies]:
+def write_maps(text: KernelText, tiling: Tiling, place: Place, starts: tuple[Name, ...]) -> list[Copies]:
     """Before the loop: the maps become parameters."""
     found = []
-    for p in t.products:
-        a = map_of(text, "map_a", p.slots[0], p.a_axes, p.box_of(p.a_axes, t.tile.k))
-        sides = (t.tile.k, t.tile.n) if p.is_depth_first else (t.tile.n, t.tile.k)
-        b = map_of(text, "map_b", p.slots[1], p.b_axes, (*(1 for _ in p.b_axes[:-2]), *sides))
-        found.append(Copies(t, p, a, b, place, starts))
+    for product in tiling.products:
+        a = map_of(text, "map_a", product.slots[0], product.a_axes, product.box_of(product.a_axes, tiling.tile.k))
+        sides = (tiling.tile.k, tiling.tile.n) if product.is_depth_first else (tiling.tile.n, tiling.tile.k)
+        b = map_of(text, "map_b", product.slots[1], product.b_axes, (*(1 for _ in product.b_axes[:-2]), *sides))
+        found.append(Copies(tiling, product, a, b, place, starts))
     return found
 
 
@@ -104,21 +104,21 @@ def map_of(
     return text.tensor_map(stem, slot, shape, strides, box, steps, offset)
 
 
-def write_prefetch(text: KernelText, t: Tiling, p: Product, place: Place, first: str, last: str) -> None:
+def write_prefetch(text: KernelText, tiling: Tiling, product: Product, place: Place, first: str, last: str) -> None:
     """Ask for packed B into L2, a line of 128 bytes at a time, before waiting for other launches.
 
     The programs of a column's pixels share its lines, and a program's threads those of a few columns.
     """
-    depth, columns, tile = p.reduction.packed_depth, t.kernel.n.extent, t.tile
+    depth, columns, tile = product.reduction.packed_depth, tiling.kernel.n.extent, tiling.tile
     assert isinstance(depth, int) and isinstance(columns, int), "a packed operand's sizes are known"
-    line = 128 // p.dtypes[1].size_bytes
+    line = 128 // product.dtypes[1].size_bytes
     many = max(1, 32 * tile.warps // tile.n)
     start = f"{place.group}.to(tl.int64) * {columns * depth}" if place.group else "0"
     read = f"tl.minimum({place.column} + tl.arange(0, {tile.n}), {columns - 1})"
     row = text.let("ahead_row", f"{read}.to(tl.int64)[:, None]")
-    ahead = text.let("ahead", f"{text.pointer(p.slots[1])} + {start} + {row} * {depth} + {first} * {tile.k}")
+    ahead = text.let("ahead", f"{text.pointer(product.slots[1])} + {start} + {row} * {depth} + {first} * {tile.k}")
     lines = text.let("ahead_lines", f"tl.cdiv(({last} - {first}) * {tile.k}, {line})")
-    values = f"range({place.row_tile} * {many}, {lines}, {text.count(t.row_tiles * many)})"
+    values = f"range({place.row_tile} * {many}, {lines}, {text.count(tiling.row_tiles * many)})"
     with text.loop(text.name("ahead_line"), values) as number:
         lane = text.let("ahead_lane", f"tl.minimum({number} + tl.arange(0, {many}), {lines} - 1)[None, :]")
         text.line(text.call(PREFETCH, f"{ahead} + {lane} * {line}"))

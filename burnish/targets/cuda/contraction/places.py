@@ -47,41 +47,41 @@ class Slice:
     rows: int
 
 
-def write_place(text: KernelText, t: Tiling, number: Name) -> Place:
+def write_place(text: KernelText, tiling: Tiling, number: Name) -> Place:
     """The tile of this number in the grid."""
     group: Name | None = None
     groups: tuple[Name, ...] = ()
     place = number
-    if t.shape.groups:
-        per_group = text.count(t.row_tiles * t.column_tiles)
+    if tiling.shape.groups:
+        per_group = text.count(tiling.row_tiles * tiling.column_tiles)
         group = text.let("group", f"{number} // {per_group}")
         place = text.let("place_in_group", f"{number} % {per_group}")
-        groups = write_counters(text, group, [r.extent for r in t.shape.groups], "group")
-    columns = text.count(t.column_tiles)
-    if t.column_tiles == 1:
+        groups = write_counters(text, group, [r.extent for r in tiling.shape.groups], "group")
+    columns = text.count(tiling.column_tiles)
+    if tiling.column_tiles == 1:
         row_tile = text.let("row_tile", place)
         return Place(number, row_tile, text.let("column0", "0"), group, groups)
-    if t.tile.band == 1:
+    if tiling.tile.band == 1:
         row_tile = text.let("row_tile", f"{place} // {columns}")
-        return Place(number, row_tile, text.let("column0", f"{place} % {columns} * {t.tile.n}"), group, groups)
-    width = t.tile.band
+        return Place(number, row_tile, text.let("column0", f"{place} % {columns} * {tiling.tile.n}"), group, groups)
+    width = tiling.tile.band
     band = text.let("band", f"{place} // ({width} * {columns})")
     in_band = text.let("in_band", f"{place} % ({width} * {columns})")
-    rows = text.let("band_rows", f"tl.minimum({text.count(t.row_tiles)} - {band} * {width}, {width})")
+    rows = text.let("band_rows", f"tl.minimum({text.count(tiling.row_tiles)} - {band} * {width}, {width})")
     row_tile = text.let("row_tile", f"{band} * {width} + {in_band} % {rows}")
-    return Place(number, row_tile, text.let("column0", f"{in_band} // {rows} * {t.tile.n}"), group, groups)
+    return Place(number, row_tile, text.let("column0", f"{in_band} // {rows} * {tiling.tile.n}"), group, groups)
 
 
-def write_starts(text: KernelText, t: Tiling, place: Place) -> tuple[Name, ...]:
+def write_starts(text: KernelText, tiling: Tiling, place: Place) -> tuple[Name, ...]:
     """The first value of each pixel run in a copied tile."""
-    boxes = write_counters(text, place.row_tile, t.boxes_along, "start")
-    pairs = zip(boxes, t.box, strict=True)
+    boxes = write_counters(text, place.row_tile, tiling.boxes_along, "start")
+    pairs = zip(boxes, tiling.box, strict=True)
     return tuple(text.let(f"start{i}", f"{n} * {width}") if width > 1 else n for i, (n, width) in enumerate(pairs))
 
 
 def write_rows(
     text: KernelText,
-    t: Tiling,
+    tiling: Tiling,
     place: Place,
     starts: Sequence[Name],
     inside: bool = False,
@@ -93,27 +93,27 @@ def write_rows(
     inside  rows that do not exist are the last one, so that they can be read (flattened pixels only)
     part    these rows alone
     """
-    every = f"tl.arange(0, {t.tile.m})"
+    every = f"tl.arange(0, {tiling.tile.m})"
     row = text.let("row", every if part is None else f"{part.number} * {part.rows} + tl.arange(0, {part.rows})")
-    if len(t.box) > 1:
-        return _write_box(text, t, row, starts)
-    row = text.let("row", f"{place.row_tile} * {t.tile.m} + {row}")
+    if len(tiling.box) > 1:
+        return _write_box(text, tiling, row, starts)
+    row = text.let("row", f"{place.row_tile} * {tiling.tile.m} + {row}")
     exists = None
-    if t.rows_have_tail and inside:
-        row = text.let("row", f"tl.minimum({row}, {text.count(pixel_count(t.shape))} - 1)")
-    elif t.rows_have_tail:
-        exists = text.let("row_exists", f"{row} < {text.count(pixel_count(t.shape))}")
-    return Rows(row, write_counters(text, row, [r.extent for r in t.pixels], "pixel"), exists)
+    if tiling.rows_have_tail and inside:
+        row = text.let("row", f"tl.minimum({row}, {text.count(pixel_count(tiling.shape))} - 1)")
+    elif tiling.rows_have_tail:
+        exists = text.let("row_exists", f"{row} < {text.count(pixel_count(tiling.shape))}")
+    return Rows(row, write_counters(text, row, [r.extent for r in tiling.pixels], "pixel"), exists)
 
 
-def _write_box(text: KernelText, t: Tiling, row: Name, starts: Sequence[Name]) -> Rows:
+def _write_box(text: KernelText, tiling: Tiling, row: Name, starts: Sequence[Name]) -> Rows:
     """Rows of a tile that is a box of pixels."""
-    inner = write_counters(text, row, t.box, "pixel")
+    inner = write_counters(text, row, tiling.box, "pixel")
     pixels = tuple(
         text.let(f"pixel{i}", f"{start} + {counter if width > 1 else f'{row} * 0'}")
-        for i, (start, counter, width) in enumerate(zip(starts, inner, t.box, strict=True))
+        for i, (start, counter, width) in enumerate(zip(starts, inner, tiling.box, strict=True))
     )
-    ends = zip(pixels, t.pixels, t.box, strict=True)
+    ends = zip(pixels, tiling.pixels, tiling.box, strict=True)
     tests = [f"({pixel} < {text.count(r.extent)})" for pixel, r, width in ends if not is_whole(width, r.extent)]
     return Rows(row, pixels, text.let("row_exists", " & ".join(tests)) if tests else None)
 
@@ -131,13 +131,13 @@ def write_counters(text: KernelText, flat: str, extents: Sequence[Dim], stem: st
     return tuple(found[::-1])
 
 
-def counter_of(p: Product, place: Place, starts: Sequence[Name], c: Coordinate) -> Name:
+def counter_of(product: Product, place: Place, starts: Sequence[Name], c: Coordinate) -> Name:
     """The counter of a group, or a pixel run's first value in a copied tile."""
-    runs, names = (*p.shape.groups, *p.pixels), (*place.groups, *starts)
+    runs, names = (*product.shape.groups, *product.pixels), (*place.groups, *starts)
     return next(name for run, name in zip(runs, names, strict=True) if run is c.pixel)
 
 
-def scaled(text: KernelText, t: Tiling, index: str, factor: Dim) -> str:
+def scaled(text: KernelText, tiling: Tiling, index: str, factor: Dim) -> str:
     """index * factor; in i64 where offsets may need it."""
-    wide = f"({index}).to(tl.int64)" if t.is_wide else index
+    wide = f"({index}).to(tl.int64)" if tiling.is_wide else index
     return wide if factor == 1 else f"{wide} * {text.number(factor)}"

@@ -24,12 +24,12 @@ MOST_SHARING = 8
 Epilogue = Callable[[Name, Slice | None], None]  # of these sums; of all rows, or of some
 
 
-def write_parts(text: KernelText, t: Tiling, place: Place, part: Name, sums: Name, epilogue: Epilogue) -> None:
+def write_parts(text: KernelText, tiling: Tiling, place: Place, part: Name, sums: Name, epilogue: Epilogue) -> None:
     """After the sum of a part."""
-    tile, dtype = t.tile, t.shape.accumulator
+    tile, dtype = tiling.tile, tiling.shape.accumulator
     size = tile.m * tile.n
-    partial = text.workspace("partial", dtype, t.tiles * (tile.split * size * dtype.size_bytes))
-    counters = text.workspace("counters", DType.I32, t.tiles * 8, zeroed=True)
+    partial = text.workspace("partial", dtype, tiling.tiles * (tile.split * size * dtype.size_bytes))
+    counters = text.workspace("counters", DType.I32, tiling.tiles * 8, zeroed=True)
     columns = f"tl.arange(0, {tile.n})[None, :]"
     inner = text.let("inner", f"tl.arange(0, {tile.m})[:, None] * {tile.n} + {columns}")
     parts = text.let("parts", f"{partial} + {place.number}.to(tl.int64) * {tile.split * size}")
@@ -44,12 +44,12 @@ def write_parts(text: KernelText, t: Tiling, place: Place, part: Name, sums: Nam
             with text.block(f"if (({todo} >> {turn}) & 1) != 0"):
                 first = f"({turn} * {rows.rows} + tl.arange(0, {rows.rows}))[:, None]"
                 inner = text.let("inner", f"{first} * {tile.n} + {columns}")
-                epilogue(_write_sum(text, t, parts, inner), rows)
+                epilogue(_write_sum(text, tiling, parts, inner), rows)
         _write_leave(text, tile.split, counter)
     else:
         with text.block(f"if {seen} == {tile.split}"):
             text.line(f"tl.store({counter}, 0)")
-            epilogue(_write_sum(text, t, parts, inner), None)
+            epilogue(_write_sum(text, tiling, parts, inner), None)
 
 
 def _write_shares(text: KernelText, split: int, part: Name, counter: Name, seen: Variable) -> Variable:
@@ -78,10 +78,10 @@ def _write_leave(text: KernelText, split: int, counter: Name) -> None:
         text.line(f"tl.store({counter} + 1, 0)")
 
 
-def _write_sum(text: KernelText, t: Tiling, parts: Name, inner: Name) -> Name:
+def _write_sum(text: KernelText, tiling: Tiling, parts: Name, inner: Name) -> Name:
     """The sum of all parts, in their order."""
-    size = t.tile.m * t.tile.n
+    size = tiling.tile.m * tiling.tile.n
     sums = text.variable("sums", f'tl.load({parts} + {inner}, cache_modifier=".cg")')
-    with text.loop(text.name("other"), f"tl.static_range(1, {t.tile.split})") as other:
+    with text.loop(text.name("other"), f"tl.static_range(1, {tiling.tile.split})") as other:
         text.add(sums, f'tl.load({parts} + {other} * {size} + {inner}, cache_modifier=".cg")')
     return sums

@@ -57,22 +57,22 @@ class Steps:
     part: Name | None = None
 
 
-def tiling_loops(t: Tiling) -> tuple[Loop, ...]:
+def tiling_loops(tiling: Tiling) -> tuple[Loop, ...]:
     """The loops of a kernel."""
-    return loops_of([p.reduction.steps for p in t.products], t.tile.apart)
+    return loops_of([product.reduction.steps for product in tiling.products], tiling.tile.apart)
 
 
-def all_steps(text: KernelText, t: Tiling) -> Steps:
+def all_steps(text: KernelText, tiling: Tiling) -> Steps:
     """All rounds of each loop, as a persistent program has them."""
-    return Steps(tuple(("0", text.count(loop.count)) for loop in tiling_loops(t)))
+    return Steps(tuple(("0", text.count(loop.count)) for loop in tiling_loops(tiling)))
 
 
-def write_steps(text: KernelText, t: Tiling) -> Steps:
+def write_steps(text: KernelText, tiling: Tiling) -> Steps:
     """The rounds of each loop that this program has."""
-    loops, split = tiling_loops(t), t.tile.split
+    loops, split = tiling_loops(tiling), tiling.tile.split
     total = sum((loop.count for loop in loops), start=0)
     if split == 1:
-        return Steps(tuple(_write_range(text, t, loop, number) for number, loop in enumerate(loops)))
+        return Steps(tuple(_write_range(text, tiling, loop, number) for number, loop in enumerate(loops)))
     each = text.count(ceildiv(total, split))
     part = text.let("part", "tl.program_id(1)")
     first = text.let("first_step", f"{part} * {each}")
@@ -82,44 +82,44 @@ def write_steps(text: KernelText, t: Tiling) -> Steps:
     before: Dim = 0
     ranges = []
     for number, loop in enumerate(loops):
-        count, start = _rounds(text, t, loop), text.count(before)
+        count, start = _rounds(text, tiling, loop), text.count(before)
         low, high = (f"tl.minimum(tl.maximum({of} - {start}, 0), {count})" for of in (first, last))
         ranges.append((text.let(f"first_step{number}", low), text.let(f"last_step{number}", high)))
         before = before + loop.count
     return Steps(tuple(ranges), part)
 
 
-def _write_range(text: KernelText, t: Tiling, loop: Loop, number: int) -> tuple[str, str]:
+def _write_range(text: KernelText, tiling: Tiling, loop: Loop, number: int) -> tuple[str, str]:
     """All rounds of a loop, under names."""
-    return text.let(f"first_step{number}", "0"), text.let(f"last_step{number}", _rounds(text, t, loop))
+    return text.let(f"first_step{number}", "0"), text.let(f"last_step{number}", _rounds(text, tiling, loop))
 
 
-def _rounds(text: KernelText, t: Tiling, loop: Loop) -> str:
+def _rounds(text: KernelText, tiling: Tiling, loop: Loop) -> str:
     """How many rounds a loop has. A loop of one would be unrolled, and its copies waited for one by one: hide that."""
-    is_hidden = loop.count == 1 and loop.together > 1 and t.tile.stages > 1
+    is_hidden = loop.count == 1 and loop.together > 1 and tiling.tile.stages > 1
     return "tl.minimum(tl.num_programs(0), 1)" if is_hidden else text.count(loop.count)
 
 
-def write_prefetches(text: KernelText, t: Tiling, place: Place, steps: Steps) -> None:
+def write_prefetches(text: KernelText, tiling: Tiling, place: Place, steps: Steps) -> None:
     """Ask for this program's packed operands."""
-    for loop, (first, last) in zip(tiling_loops(t), steps.ranges, strict=True):
+    for loop, (first, last) in zip(tiling_loops(tiling), steps.ranges, strict=True):
         for number, each in loop.products:
             many = f" * {each}" if each > 1 else ""
-            write_prefetch(text, t, t.products[number], place, f"{first}{many}", f"{last}{many}")
+            write_prefetch(text, tiling, tiling.products[number], place, f"{first}{many}", f"{last}{many}")
 
 
 def write_loops(
     text: KernelText,
-    t: Tiling,
+    tiling: Tiling,
     steps: Steps,
     operands: Sequence[Operands],
     multiply: Callable[[Product, Loaded], None],
 ) -> None:
     """All steps of all products."""
-    for loop, (first, last) in zip(tiling_loops(t), steps.ranges, strict=True):
+    for loop, (first, last) in zip(tiling_loops(tiling), steps.ranges, strict=True):
         with text.loop(text.name("step"), f"range({first}, {last})") as counter:
             for number, step in _steps(loop, counter):
-                multiply(t.products[number], operands[number].load(text, step))
+                multiply(tiling.products[number], operands[number].load(text, step))
 
 
 def _steps(loop: Loop, counter: Name) -> Iterator[tuple[int, str]]:

@@ -50,73 +50,75 @@ def pause(cycles):
 
 def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
     """The kernel under a schedule. Equal arguments give equal text."""
-    t, text = Tiling(kernel, tile, target), KernelText(kernel.slots, target)
-    grid: Dim = t.tiles
+    tiling, text = Tiling(kernel, tile, target), KernelText(kernel.slots, target)
+    grid: Dim = tiling.tiles
     if tile.persistent:
-        grid = minimum(t.tiles, t.programs)
+        grid = minimum(tiling.tiles, tiling.programs)
         text.wait()
-        _write_pause(text, t)
-        values = f"tl.range(tl.program_id(0), {text.count(t.tiles)}, tl.num_programs(0), flatten=True)"
+        _write_pause(text, tiling)
+        values = f"tl.range(tl.program_id(0), {text.count(tiling.tiles)}, tl.num_programs(0), flatten=True)"
         with text.loop(text.name("place"), values) as number:
-            _write_tile(text, t, write_place(text, t, number), None)
+            _write_tile(text, tiling, write_place(text, tiling, number), None)
     else:
-        place = write_place(text, t, text.let("place", "tl.program_id(0)"))
-        steps = write_steps(text, t)
-        text.wait((lambda: write_prefetches(text, t, place, steps)) if tile.prefetch else None)
-        _write_pause(text, t)
-        _write_tile(text, t, place, steps)
+        place = write_place(text, tiling, text.let("place", "tl.program_id(0)"))
+        steps = write_steps(text, tiling)
+        text.wait((lambda: write_prefetches(text, tiling, place, steps)) if tile.prefetch else None)
+        _write_pause(text, tiling)
+        _write_tile(text, tiling, place, steps)
     return text.source((grid, tile.split, 1), warps=tile.warps, stages=tile.stages, order=lambda p: p.name)
 
 
-def _write_pause(text: KernelText, t: Tiling) -> None:
+def _write_pause(text: KernelText, tiling: Tiling) -> None:
     """The first programs go one to each processor, the next ones to each as its second."""
-    if t.tile.stagger:
-        count = chip_of(t.target).processors
+    if tiling.tile.stagger:
+        count = chip_of(tiling.target).processors
         turn = text.let("turn", "tl.program_id(0)")
         waits = f"({turn} >= {count}) & ({turn} < {2 * count})"
-        text.line(text.call(PAUSE, f"tl.where({waits}, {t.tile.stagger}, 0).to(tl.int64)"))
+        text.line(text.call(PAUSE, f"tl.where({waits}, {tiling.tile.stagger}, 0).to(tl.int64)"))
 
 
-def _write_tile(text: KernelText, t: Tiling, place: Place, steps: Steps | None) -> None:
+def _write_tile(text: KernelText, tiling: Tiling, place: Place, steps: Steps | None) -> None:
     """Sum, and store. steps: the program's rounds; None for all of them."""
-    tile = t.tile
+    tile = tiling.tile
     starts: tuple[Name, ...] = ()
     operands: Sequence[Operands]
     if tile.is_copied:
-        starts = write_starts(text, t, place)
-        operands = write_maps(text, t, place, starts)
+        starts = write_starts(text, tiling, place)
+        operands = write_maps(text, tiling, place, starts)
     else:
-        operands = write_addresses(text, t, place)
-    early = write_early_loads(text, t, place, starts)
+        operands = write_addresses(text, tiling, place)
+    early = write_early_loads(text, tiling, place, starts)
     sides = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
-    acc = text.variable("acc", f"tl.zeros(({sides[0]}, {sides[1]}), tl.{t.accumulator})")
-    steps = steps or all_steps(text, t)
-    write_loops(text, t, steps, operands, lambda product, loaded: _write_product(text, t, acc, product, loaded))
+    acc = text.variable("acc", f"tl.zeros(({sides[0]}, {sides[1]}), tl.{tiling.accumulator})")
+    steps = steps or all_steps(text, tiling)
+    write_loops(
+        text, tiling, steps, operands, lambda product, loaded: _write_product(text, tiling, acc, product, loaded)
+    )
     sums = Sums(place, starts, early, text.let("sums", f"{acc}.T" if tile.swap else acc))
 
     def epilogue(values: Name, rows: Slice | None) -> None:
-        write_epilogue(text, t, replace(sums, values=values, rows=rows))
+        write_epilogue(text, tiling, replace(sums, values=values, rows=rows))
 
     if steps.part is None:
-        write_epilogue(text, t, sums)
+        write_epilogue(text, tiling, sums)
     else:
-        write_parts(text, t, place, steps.part, sums.values, epilogue)
+        write_parts(text, tiling, place, steps.part, sums.values, epilogue)
 
 
-def _write_product(text: KernelText, t: Tiling, acc: Variable, p: Product, loaded: Loaded) -> None:
+def _write_product(text: KernelText, tiling: Tiling, acc: Variable, product: Product, loaded: Loaded) -> None:
     """acc += a b^T, or its transpose."""
-    kind, common = t.accumulator, operand_kind(*p.dtypes, t.target)
+    kind, common = tiling.accumulator, operand_kind(*product.dtypes, tiling.target)
     a, b = (
         name if common in (None, dtype) else text.let(stem, f"{name}.to(tl.{_TRITON[common]})")
-        for stem, name, dtype in zip("ab", (loaded.a, loaded.b), p.dtypes, strict=True)
+        for stem, name, dtype in zip("ab", (loaded.a, loaded.b), product.dtypes, strict=True)
     )
-    row, column = (str(a), str(b) if p.is_depth_first else f"{b}.T")
-    if t.tile.swap:
-        row, column = (f"{b}.T" if p.is_depth_first else b), f"{a}.T"
+    row, column = (str(a), str(b) if product.is_depth_first else f"{b}.T")
+    if tiling.tile.swap:
+        row, column = (f"{b}.T" if product.is_depth_first else b), f"{a}.T"
     if common is None:  # integers that no tensor core multiplies, exactly
         text.add(acc, f"tl.sum(({row})[:, :, None].to(tl.{kind}) * ({column})[None, :, :].to(tl.{kind}), axis=1)")
         return
-    precision = f', input_precision="{t.tile.precision}"' if common is DType.F32 else ""
+    precision = f', input_precision="{tiling.tile.precision}"' if common is DType.F32 else ""
     text.assign(acc, f"tl.dot({row}, {column}, {acc}{precision}, out_dtype=tl.{kind})")
 
 

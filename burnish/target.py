@@ -14,6 +14,7 @@ from burnish.errors import UserError
 ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90a", "sm_100", "sm_120")
 LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 EXTENSIONS = ("vnni", "bf16", "amx")
+CHECKED = "checked"  # for tests: code that compares every address with the slot it belongs to
 VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "x86-64-v4": 64}
 # what each level needs beyond the one before, by Linux's names (/proc/cpuinfo)
 LEVEL_FLAGS = {
@@ -48,14 +49,20 @@ class Target:
     @property
     def rank(self) -> tuple[int, int]:
         """How good its code is on a machine that runs it: larger is better, among targets of one kind."""
-        return (ARCHITECTURES if self.kind == "cuda" else LEVELS).index(self.level), len(self.extensions)
+        useful = [e for e in self.extensions if e != CHECKED]
+        return (ARCHITECTURES if self.kind == "cuda" else LEVELS).index(self.level), len(useful)
+
+    @property
+    def is_checked(self) -> bool:
+        """Does its code check its own addresses (cpu)?"""
+        return CHECKED in self.extensions
 
     @property
     def needed_flags(self) -> tuple[str, ...]:
         """The processor flags, by Linux's names, that code for this target may use (cpu)."""
         levels = LEVELS[: LEVELS.index(self.level) + 1]
         flags = [f for lv in levels for f in LEVEL_FLAGS[lv]]
-        return tuple(flags + [f for e in self.extensions for f in EXTENSION_FLAGS[e]])
+        return tuple(flags + [f for e in self.extensions for f in EXTENSION_FLAGS.get(e, ())])
 
 
 def parse_target(text: str) -> Target:
@@ -64,7 +71,7 @@ def parse_target(text: str) -> Target:
     level, *extensions = rest.split("+")
     if kind == "cuda" and level in ARCHITECTURES and not extensions:
         return Target(kind, level)
-    if kind == "cpu" and level in LEVELS and all(e in EXTENSIONS for e in extensions):
+    if kind == "cpu" and level in LEVELS and all(e in (*EXTENSIONS, CHECKED) for e in extensions):
         return Target(kind, level, tuple(sorted(extensions)))
     raise UserError(
         "E301",

@@ -17,6 +17,12 @@ def test_extensions_have_one_order() -> None:
     assert str(parse_target("cpu:x86-64-v4+vnni+bf16")) == "cpu:x86-64-v4+bf16+vnni"
 
 
+def test_checked_code_needs_nothing_and_is_not_preferred() -> None:
+    plain, checked = parse_target("cpu:x86-64-v3"), parse_target("cpu:x86-64-v3+checked")
+    assert checked.is_checked and not plain.is_checked
+    assert (checked.needed_flags, checked.rank) == (plain.needed_flags, plain.rank)
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [

@@ -248,13 +248,17 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A kernel on bound slots. `nodes`: the ONNX nodes it covers; `writes`: which slots it writes."""
+    """A kernel on bound slots. `nodes`: the ONNX nodes it covers; `writes`: which slots it writes.
+
+    tensors: what lies at each binding, with its own shape; None where a kernel may also read the zeros around it
+    """
 
     kernel: Kernel
     bindings: tuple[Binding, ...]
     writes: tuple[int, ...]
     name: str
     nodes: tuple[str, ...]
+    tensors: tuple[Slot | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,7 +293,8 @@ class ScopeLowering:
         covers = [self.scope.node_name(t) for t in self.fusion.covers.get(root, [])]
         nodes = tuple(dict.fromkeys(reversed(covers)))
         title = name or (nodes[-1] if nodes else root.name)
-        self.steps.append(Launch(kernel, slots.bindings, tuple(sorted(slots.written)), title, nodes))
+        tensors = tuple(None if p.storage in self.buffers.geometry else p.slot for p in slots.placements)
+        self.steps.append(Launch(kernel, slots.bindings, tuple(sorted(slots.written)), title, nodes, tensors))
 
     # ---- steps of several outputs -----------------------------------------------------------------------------
 

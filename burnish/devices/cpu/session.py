@@ -14,6 +14,7 @@ from burnish.devices.array import address_of, array_at
 from burnish.devices.cpu.memory import CpuMemory
 from burnish.devices.cpu.stamps import Stamps
 from burnish.dims import evaluate, symbols
+from burnish.plan.fault import fault_error
 from burnish.plan.manifest import (
     ALONE,
     WORTH_WAKING_FLOP,
@@ -24,6 +25,7 @@ from burnish.plan.manifest import (
     Variant,
 )
 from burnish.plan.plan import Plan
+from burnish.target import CHECKED
 
 Array = np.ndarray[Any, Any]
 
@@ -78,6 +80,8 @@ class CpuSession:
         self._memory: dict[int, CpuMemory] = {}
         self._stamps: Stamps | None = None
         self._team = self._device.team(installed.code, threads)
+        is_checked = CHECKED in variant.target.split("+")
+        self._notes = [self._scratch.address + n * variant.scratch_bytes for n in range(threads * is_checked)]
 
     def bind(self, values: Mapping[str, int]) -> None:
         self._numbers = segment_numbers(self._variant.steps, values)
@@ -108,6 +112,11 @@ class CpuSession:
         launch, numbers, (buffers, dims) = self._team.launch, self._numbers, self._addresses
         for step in steps:
             launch(numbers[step.segment], buffers, dims, 0)  # type: ignore[union-attr]  # a cpu's plan has no others
+        for address in self._notes:
+            note = ctypes.c_int64.from_address(address)
+            if note.value:
+                found, note.value = note.value, 0
+                raise fault_error(found, self._variant)
 
     def finish(self) -> None:
         """Nothing is ever under way: the calling thread is one of the team."""

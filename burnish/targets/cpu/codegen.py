@@ -19,7 +19,7 @@ _EXTENSION_FEATURES = {"vnni": "+avx512vnni", "bf16": "+avx512bf16", "amx": "+am
 
 def features(target: Target) -> str:
     """LLVM's feature list beyond what the processor named after the level implies."""
-    extensions = [_EXTENSION_FEATURES[e] for e in target.extensions]
+    extensions = [_EXTENSION_FEATURES[e] for e in target.extensions if e in _EXTENSION_FEATURES]
     return ",".join(["-prefer-256-bit", *extensions])
 
 

@@ -19,7 +19,7 @@ from burnish.errors import InternalError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
+from burnish.kernels.task import Binding, Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
 from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
     WORTH_WAKING_FLOP,
@@ -35,6 +35,7 @@ from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cpu.builder import I8, I32, POINTER, KernelContext
+from burnish.targets.cpu.check_accesses import LEAD_BYTES, check_accesses, slot_bytes
 from burnish.targets.cpu.codegen import compile_module
 from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
@@ -98,12 +99,13 @@ class Emission:
         steps = self._steps(self.program.steps)
         self.constants.keep_outputs()
         storages = place_storages(self.program, self.arena.offsets, self.constants.storages())
-        per_thread = HEADER_BYTES + -(-self.scratch_bytes // 64) * 64
+        lead = LEAD_BYTES if self.target.is_checked else 0
+        per_thread = lead + HEADER_BYTES + -(-self.scratch_bytes // 64) * 64
         for key, function in self.functions.items():
             private = set(range(len(function.args) - 4)) - self.shared_slots[key]
             for n in sorted(private):
                 function.args[n].add_attribute("noalias")
-        run = _emit_run(self.context.module, self.segments, len(storages), per_thread)
+        run = _emit_run(self.context.module, self.segments, len(storages), per_thread, lead)
         emit_team(self.context.module, run, self.serial_segments)
         code = f"code/{self.target}"
         self.blobs = {code: compile_module(self.context.module, self.target), **self.blobs, **self.constants.blobs}
@@ -187,11 +189,19 @@ class Emission:
         work = (flops(kernel), bytes_touched(kernel))
         self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work, digest_of(kernel)))
         bindings, is_serial = self.constants.bind(launch, schedule), template.is_serial(schedule)
-        return Call(launch, self.functions[key], bindings, is_serial, number)
+        return Call(launch, self.functions[key], bindings, is_serial, number, self._regions(launch, bindings))
+
+    def _regions(self, launch: Launch, bindings: Sequence[Binding]) -> list[tuple[Dim, Dim]] | None:
+        """The slots' bytes, for checked code."""
+        if not self.target.is_checked:
+            return None
+        constants = {n: s.size for n, s in self.constants.storages().items()}
+        return slot_bytes(launch, bindings, {s.number: s.size_bytes for s in self.program.storages} | constants)
 
     def _kernel(self, kernel: Kernel, schedule: Schedule) -> ir.Function:
         name = f"kernel{len(self.functions)}"
-        function = template_of(kernel).emit(self.context, kernel, schedule, name)
+        template = template_of(kernel)
+        function = template.emit(self.context, kernel, schedule, name)
         function.attributes.add("noinline")
         if len(function.args) != len(kernel.slots) + 4:
             raise InternalError(
@@ -199,6 +209,9 @@ class Emission:
                 f"template {schedule.template} made a kernel with {len(function.args)} parameters",
                 why=f"the kernel has {len(kernel.slots)} slots, and 4 parameters follow them",
             )
+        if self.target.is_checked:
+            needed = template.scratch_bytes(kernel, schedule)
+            check_accesses(function, len(kernel.slots), len(self.program.symbols), needed)
         return function
 
     def _reference(self, step: ReferenceStep) -> ReferenceStepSpec:
@@ -221,14 +234,17 @@ def _is_native(step: Step) -> bool:
     return isinstance(step, Launch)
 
 
-def _emit_run(module: ir.Module, segments: Sequence[ir.Function], storages: int, per_thread: int) -> ir.Function:
-    """One thread's part of any segment."""
+def _emit_run(
+    module: ir.Module, segments: Sequence[ir.Function], storages: int, per_thread: int, lead: int
+) -> ir.Function:
+    """One thread's part of any segment. lead: bytes of checked code before the header (check_accesses.py)"""
     run = declare_run(module)
     team, number, buffers, dims, profile, thread, threads = run.args
     builder = ir.IRBuilder(run.append_basic_block("entry"))
     entry = builder.gep(buffers, [ir.Constant(thread.type, storages)], source_etype=POINTER)
     base = builder.load(entry, align=8, typ=POINTER)
     mine = builder.gep(base, [builder.mul(thread, ir.Constant(thread.type, per_thread))], source_etype=I8)
+    mine = builder.gep(mine, [ir.Constant(thread.type, lead)], source_etype=I8) if lead else mine
     builder.store(team, mine, align=8)
     scratch = builder.gep(mine, [ir.Constant(thread.type, HEADER_BYTES)], source_etype=I8)
     callers_control = _flush_subnormals(builder)

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
+from burnish.dims import Dim
 from burnish.kernels.task import Binding, Branch, Launch, Step
 from burnish.targets.cpu.builder import I8, I64, POINTER, KernelBuilder, KernelContext
+from burnish.targets.cpu.check_accesses import announce
 from burnish.targets.cpu.hazards import Access, Bytes, Pending
 from burnish.targets.cpu.team import emit_barrier, emit_time_stamp
 
@@ -29,6 +31,7 @@ class Call:
     bindings: tuple[Binding, ...]
     is_serial: bool  # thread 0 does it
     number: int
+    regions: list[tuple[Dim, Dim]] | None = None  # for checked code: the bytes of each slot in its storage
 
 
 class Segment:
@@ -66,6 +69,9 @@ class Segment:
         pairs = zip(call.launch.kernel.slots, call.bindings)
         slots = [self._address(binding, slot.dtype.size_bytes) for slot, binding in pairs]
         k = self._k
+        if call.regions is not None:
+            ends = [[self._byte(b, end) for end in region] for b, region in zip(call.bindings, call.regions)]
+            announce(k, call.number, ends)
         k.ir.call(call.function, [*slots, k.dims, k.scratch, k.thread, k.threads])
         self._unstamped = call.number
 
@@ -101,6 +107,9 @@ class Segment:
             with self._k.when(self._is_timed):
                 emit_time_stamp(self._k.ir, self._profile, 1 + self._unstamped)
             self._unstamped = None
+
+    def _byte(self, binding: Binding, offset: Dim) -> ir.Value:
+        return self._address(Binding(binding.storage, offset), 1)
 
     def _address(self, binding: Binding, element_bytes: int) -> ir.Value:
         k = self._k

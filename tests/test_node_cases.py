@@ -6,7 +6,6 @@ arguments that only the run knows. The first case of every operator runs always;
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import burnish
@@ -38,14 +37,4 @@ def test_a_plan_whose_arguments_only_the_run_knows_gives_onnx_expected_output(ca
 
 def check(case, model, inputs):
     engine = burnish.load(burnish.build(model, shapes={n: x.shape for n, x in inputs.items()}), threads=1)
-    outputs = engine(inputs)
-    for name, want in case.expected().items():
-        got = np.asarray(outputs[name])
-        assert got.shape == want.shape
-        assert got.dtype == want.dtype
-        if want.dtype.kind in "fVc":
-            wide = np.complex128 if want.dtype.kind == "c" else np.float64
-            tolerance = 1e-4 if want.dtype.itemsize >= 4 else 1e-2
-            np.testing.assert_allclose(got.astype(wide), want.astype(wide), rtol=tolerance, atol=tolerance)
-        else:
-            np.testing.assert_array_equal(got, want)
+    case.check(engine(inputs))

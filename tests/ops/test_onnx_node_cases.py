@@ -13,10 +13,9 @@ from burnish.dtypes import DType
 from burnish.ops.inference.infer import infer
 from burnish.ops.language.definition import Recurrent
 from tests.native import DEFINED, cases_where, known_inputs, open_first_input
+from tests.node_cases import ROUNDED
 
 from .interpret import interpret
-
-ROUNDED = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 1e-4}  # expected outputs of four digits
 
 
 @pytest.mark.parametrize("case", cases_where("definition", DEFINED.__eq__), ids=lambda c: c.name)

@@ -96,26 +96,28 @@ class Analysis:
 def analyze(
     source: Any,
     *,
-    shapes: Mapping[str, Shape] | None = None,
+    shapes: Mapping[str, Shape | str] | None = None,
     profile: Mapping[str, Range] | None = None,
     stages: Stages | None = None,
     abilities: Abilities | None = None,
     precision: Precision = UNCHANGED,
     overridable: bool = False,
+    workspace: int | None = None,
 ) -> Analysis:
     """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
 
     abilities: of the target that the result is for; a CPU's if left out
     precision: what f32 values may become
     overridable: initializers that are also inputs stay inputs, with defaults
+    workspace: bytes that one tactic may need for itself
     """
     abilities = abilities or Abilities()
     stages = stages or Stages()
     with stages.stage("import"):
         imported = load_model(source, is_defined, overridable)
         graph = imported.model.graph
-        own = {name: array.shape for name, array in imported.defaults.items() if name not in (profile or {})}
-        resolved = resolve_profile(imported.model, own | dict(shapes or {}), profile)
+        own = {name: array.shape for name, array in imported.defaults.items()}
+        resolved = resolve_profile(imported.model, shapes, profile, own)
         ranges = symbol_ranges(resolved, graph)
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     with stages.stage("passes"), _doubting(resolved.notes):
@@ -130,7 +132,7 @@ def analyze(
     with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
-        program = lower(graph, inferred, ranges, abilities)
+        program = lower(graph, inferred, ranges, abilities, workspace)
         for node, reason in program.declined.items():
             report.decline("fuse", node, reason)
     return Analysis(
@@ -141,7 +143,7 @@ def analyze(
         report,
         inferred,
         program,
-        (*imported.notes, *resolved.notes, *precision_notes(decisions, precision)),
+        (*imported.notes, *resolved.notes, *precision_notes(decisions, precision), *program.notes),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
         imported.presentations,

@@ -6,25 +6,28 @@ import -> profile -> passes -> infer -> lower (all in `analysis`, once for targe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Unpack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
+from burnish.arguments import expect_function, flag, parse_size, wrong_kind
 from burnish.building.analyze import Analysis, Explain, Progress, Stages, analyze, graph_bytes
+from burnish.building.check_memory import check_memory
 from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Program, TensorRef
+from burnish.kernels.task import TensorRef
 from burnish.lower.program import plan_memory
 from burnish.plan.manifest import DefaultSpec, Manifest, SymbolRange, TensorSpec, Variant
 from burnish.plan.plan import Plan
-from burnish.precision.precision import Decision, parse_precision
+from burnish.precision.precision import Decision, Precision, parse_precision
 from burnish.target import Target
 from burnish.targets import compiler_of
 from burnish.targets.fallback import fallbacks
-from burnish.tune import Tuner, TuningOptions
+from burnish.tune import TimingCache, Tuner, TuningOptions
 from burnish.version import __version__
 
 DEFAULTS = "defaults"  # where the blobs of inputs' defaults stand
@@ -33,73 +36,112 @@ DEFAULTS = "defaults"  # where the blobs of inputs' defaults stand
 def build(
     source: Any,
     *,
-    shapes: Mapping[str, Shape] | None = None,
+    shapes: Mapping[str, Shape | str] | None = None,
     profile: Mapping[str, Range] | None = None,
     target: str | Sequence[str] | None = None,
-    workspace: int | None = None,
+    workspace: int | str | None = None,
+    max_memory: int | str | None = None,
     precision: str = "fp32",
     output_precision: str | None = None,
     allow_fallback: bool = False,
     overridable: bool = False,
+    timing_cache: str | os.PathLike[str] | TimingCache | None = None,
+    locked: bool = False,
+    opt_level: int = 0,
+    tune_budget: float | None = None,
+    tuned_for: str = "",
+    note_tuning: Explain | None = None,
     explain: Explain | None = None,
-    explain_precision: Callable[[Decision], None] = lambda decision: None,
+    explain_precision: Callable[[Decision], None] | None = None,
     progress: Progress | None = None,
-    **tuning: Unpack[TuningOptions],
 ) -> Plan:
     """Compile a model into a plan.
 
-    source:    a path, bytes, an onnx.ModelProto or an onnx_ir.Model
-    shapes:    fixed shape by input name; profile: (min, opt, max) by input name; an input in neither that is dynamic is
-               fixed at 1 on every dynamic axis, and the plan's notes say so
-    target:    "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" (this machine's GPU), "cuda:sm_90a"; or several, in
-               a list or with commas: one plan that holds code for each; what is named twice counts once
-    workspace: limit of the memory for intermediates [bytes]
-    precision: fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
+    source:     a path, bytes, an onnx.ModelProto or an onnx_ir.Model
+    shapes:     fixed shape by input name, (1, 3, 8, 8) or "1x3x8x8"; profile: (min, opt, max) by input name; an input
+                in neither that is dynamic is fixed at 1 on every dynamic axis, and the plan's notes say so
+    target:     "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" (this machine's GPU), "cuda:sm_90a"; or several,
+                in a list or with commas: one plan that holds code for each; what is named twice counts once
+    workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
+    max_memory: bytes, or "1GiB": limit of weights, temporaries, inputs and outputs together, at the profile's maximum
+    precision:  fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
     overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
-    explain:   gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
-    tuning:    timing_cache, locked, opt_level, tune_budget, tuned_for, note_tuning: see `tune.TuningOptions`
-    raises:    E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for shapes
+    timing_cache .. note_tuning: how tactics are chosen, see `tune.TuningOptions`
+    explain:    gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
+    raises:     E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for arguments
     """
+    for name, function in (("explain", explain), ("explain_precision", explain_precision), ("progress", progress)):
+        if function is not None:
+            expect_function(name, function, f"{name}=print")
     stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
-    tuner = Tuner.of(stages.explain, progress, **tuning)
-    targets = list(dict.fromkeys(target_by_name(t, wanted.extensions) for t in _names(target)))
-    how: dict[str, Any] = {"stages": stages, "precision": wanted, "overridable": overridable}
+    tuning: TuningOptions = {"timing_cache": timing_cache, "locked": locked, "opt_level": opt_level}
+    tuning |= {"tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
+    request = Request(
+        list(dict.fromkeys(target_by_name(t, wanted.extensions) for t in _names(target))),
+        wanted,
+        None if workspace is None else parse_size(workspace, "workspace"),
+        None if max_memory is None else parse_size(max_memory, "max_memory"),
+        flag("allow_fallback", allow_fallback),
+        flag("overridable", overridable),
+        Tuner.of(stages.explain, progress, **tuning),
+        stages,
+        explain_precision or (lambda decision: None),
+    )
+    return _build(request, partial(analyze, source, shapes=shapes, profile=profile, stages=stages))
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What `build` was asked for, checked."""
+
+    targets: list[Target]
+    precision: Precision
+    workspace: int | None
+    max_memory: int | None
+    allow_fallback: bool
+    overridable: bool
+    tuner: Tuner
+    stages: Stages
+    explain_precision: Callable[[Decision], None]
+
+
+def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
+    stages, targets, limit = request.stages, request.targets, request.max_memory
     analyses: dict[Abilities, Analysis] = {}
     variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
     for each in targets:
-        abilities = compiler_of(each).abilities
+        compiler = compiler_of(each)
+        abilities, dropped = compiler.abilities, list[str]()
         if abilities not in analyses:
-            analyses[abilities] = analyze(source, shapes=shapes, profile=profile, abilities=abilities, **how)
+            analyses[abilities] = analyze(
+                abilities=abilities,
+                precision=request.precision,
+                overridable=request.overridable,
+                workspace=request.workspace,
+            )
             for decision in _decisions(analyses[abilities], abilities, targets):
-                explain_precision(decision)
+                request.explain_precision(decision)
         found = analyses[abilities]
-        _check_fallbacks(found.fallbacks, each, abilities.host_memory or allow_fallback)
-        tactics = tuner.choose(found.program, each)
+        _check_fallbacks(found.fallbacks, each, abilities.host_memory or request.allow_fallback)
+        tactics = request.tuner.choose(found.program, each)
         with stages.stage("code"):
-            variant, content = _emit(found.program, each, tactics, workspace)
+            arena = plan_memory(found.program, limit)
+            variant, content = compiler.emit_program(found.program, arena, tactics, dropped.append)
+            check_memory(variant, content, found.program, arena, limit)
             variants.append(variant)
             blobs |= content
             stages.explain_tactics(variant)
-            notes[str(each)] = found.all_notes([f.cost for f in fallbacks(variant, _surface(found)[0])])
+            costs = [f.cost for f in fallbacks(variant, _surface(found)[0])]
+            notes[str(each)] = (*found.all_notes(costs), *dropped)
     with stages.stage("plan"):
-        options = {"targets": [str(t) for t in targets], "workspace": workspace, **wanted.words}
-        options |= {"overridable": True} if overridable else {}  # few plans have it
+        options = {"targets": [str(t) for t in targets], "workspace": request.workspace, **request.precision.words}
+        options |= {} if limit is None else {"max_memory": limit}
+        options |= {"overridable": True} if request.overridable else {}  # few plans have it
         manifest = _manifest(list(analyses.values()), variants, _notes(notes), options)
         blobs |= _model_blobs(next(iter(analyses.values())))
     stages.explain_times()
     return Plan(manifest, blobs)
-
-
-def _emit(
-    program: Program, target: Target, tactics: Mapping[str, Schedule], workspace: int | None
-) -> tuple[Variant, Mapping[str, bytes | memoryview]]:
-    """Memory and code for one target. E320 past the workspace limit."""
-    arena = plan_memory(program, workspace)
-    variant, content = compiler_of(target).emit_program(program, arena, tactics)
-    if workspace is not None and variant.arena_bytes > workspace:
-        raise _too_large(variant, arena.size_bytes, workspace)
-    return variant, content
 
 
 def _model_blobs(found: Analysis) -> dict[str, bytes]:
@@ -154,22 +196,14 @@ def _surface(found: Analysis) -> Surface:
 
 
 def _names(target: str | Sequence[str] | None) -> list[str]:
-    texts = [target] if isinstance(target, str) else target or ["cpu"]
+    texts = [target] if isinstance(target, str) else ["cpu"] if target is None else target
+    if not isinstance(texts, list | tuple | set | frozenset) or not texts or any(not isinstance(t, str) for t in texts):
+        raise wrong_kind("target", target, 'a text such as "cpu" or "cuda:sm_90a", or a list of them')
     return [name.strip() for text in texts for name in text.split(",")]
 
 
 def _spec(ref: TensorRef) -> TensorSpec:
     return TensorSpec(ref.name, ref.dtype, ref.shape, ref.storage)
-
-
-def _too_large(variant: Variant, temporaries_bytes: int, limit_bytes: int) -> UserError:
-    return UserError(
-        "E320",
-        f"the plan needs {variant.arena_bytes:,} bytes of workspace; the limit is {limit_bytes:,}",
-        where=variant.target,
-        why=f"the kernels' own memory (parts of split sums) comes on top of {temporaries_bytes:,} bytes of temporaries",
-        hint="raise --workspace, or lower the profile's maximum shapes",
-    )
 
 
 def _check_fallbacks(unsupported: Sequence[tuple[str, str]], target: Target, are_allowed: bool) -> None:

@@ -36,7 +36,14 @@ _Targets = Annotated[
     ),
 ]
 _Workspace = Annotated[
-    str | None, typer.Option("--workspace", metavar="SIZE", help="Limit of intermediate memory: 1GiB.")
+    str | None,
+    typer.Option("--workspace", metavar="SIZE", help="Memory that one tactic may need for itself: 1GiB."),
+]
+_MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", help="Limit of weights, temporaries, inputs and outputs together: 1GiB."
+    ),
 ]
 _CacheFile = Annotated[
     Path | None, typer.Option("--timing-cache", metavar="FILE", help="Take tactics from this file, and add to it.")
@@ -79,6 +86,7 @@ def build(
     maximum: _Largest = None,
     target: _Targets = None,
     workspace: _Workspace = None,
+    max_memory: _MaxMemory = None,
     timing_cache: _CacheFile = None,
     locked: _Locked = False,
     opt_level: _Level = 0,
@@ -100,7 +108,7 @@ def build(
     import burnish
 
     precision, path = _precision(fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
-    _check_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
+    tuning = _tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
     _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
     decisions: list[Decision] = []
     start = time.perf_counter()
@@ -110,7 +118,8 @@ def build(
             shapes=parse_shapes(shapes or ()) or None,
             profile=parse_ranges(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS) or None,
             target=target or None,
-            workspace=parse_size(workspace, "--workspace") if workspace else None,
+            workspace=_size(workspace, "--workspace"),
+            max_memory=_size(max_memory, "--max-memory"),
             precision=precision,
             output_precision=output_precision,
             allow_fallback=allow_fallback,
@@ -118,13 +127,10 @@ def build(
             explain=note if explain else None,
             explain_precision=decisions.append,
             progress=advance,
-            timing_cache=timing_cache,
-            locked=locked,
-            opt_level=opt_level,
-            tune_budget=tune_budget,
-            tuned_for=tuned_for,
+            **tuning,
             note_tuning=note,
         )
+    _note_workspace(plan, max_memory is not None)
     plan.save(path, sign)
     alone = ends_alone(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS)
     report = summary(plan, path, alone) | {"build_s": round(time.perf_counter() - start, 3)}
@@ -188,6 +194,20 @@ def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bo
         print_table(columns, [astuple(d)[: len(columns)] for d in decisions])
 
 
+def _size(text: str | None, option: str) -> int | None:
+    return None if text is None else parse_size(text, option)
+
+
+def _note_workspace(plan: Plan, is_bounded: bool) -> None:
+    """--workspace was a limit of all temporaries once: who relies on that is told."""
+    limit, largest = plan.manifest.options["workspace"], max(v.arena_bytes for v in plan.manifest.variants)
+    if limit is not None and not is_bounded and largest > limit:
+        note(
+            f"temporaries take {format_bytes(largest)}, more than --workspace: it bounds what one tactic may need for "
+            "itself, as in TensorRT; --max-memory bounds all memory"
+        )
+
+
 def _check_places(paths: list[Path], key: Path | None) -> None:
     """Before hours of work: can its files be written (E403), is the key one (E414)?"""
     from burnish.plan import check_place
@@ -199,13 +219,15 @@ def _check_places(paths: list[Path], key: Path | None) -> None:
         sign_digest(bytes(32), key)
 
 
-def _check_tuning(cache: Path | None, locked: bool, level: int, budget: float | None, tuned_for: str) -> None:
-    """Refuse what would change nothing (E622)."""
+def _tuning(cache: Path | None, locked: bool, level: int, budget: float | None, tuned_for: str) -> dict[str, Any]:
+    """The options of `burnish.build` by name; refuses what would change nothing (E622)."""
     without = "--locked" if locked else "--tuned-for" if tuned_for else ""
     if without and cache is None:
         raise _without_effect(without, "it says how to use a timing cache, and none is given", "--timing-cache FILE")
     if budget is not None and not level:
         raise _without_effect("--tune-budget", "at --opt-level 0 nothing is measured", "--opt-level 1 to 5")
+    given = {"timing_cache": cache, "locked": locked, "opt_level": level}
+    return {**given, "tune_budget": budget, "tuned_for": tuned_for}
 
 
 def _without_effect(flag: str, why: str, needed: str) -> UserError:

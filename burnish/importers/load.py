@@ -17,6 +17,7 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
+from burnish.arguments import expect
 from burnish.errors import UserError
 from burnish.importers.check_operators import check_operators
 from burnish.importers.check_structure import check_structure
@@ -99,6 +100,7 @@ def _read(source: Source) -> tuple[onnx.ModelProto, bytes, str, Path | None]:
         return proto, proto.SerializeToString(deterministic=True), source.graph.name or "model", _base_path(source)
     if isinstance(source, bytes):
         return _parse(source, "model bytes"), source, "model", None
+    expect("the model", source, (str, os.PathLike), "a path, bytes, an onnx.ModelProto or an onnx_ir.Model")
     path = Path(source)
     proto, content = read_file(path)
     return proto, content, path.stem, path
@@ -108,12 +110,12 @@ def read_file(path: Path) -> tuple[onnx.ModelProto, bytes]:
     """The proto in a file (its external data is not read), and the file's bytes. E101 to E104."""
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise UserError(
             "E104",
             f"the model file cannot be read: {path.name or path}",
             where=str(path),
-            why=(error.strerror or str(error)).lower(),
+            why=(getattr(error, "strerror", None) or str(error)).lower(),
             hint="give the path of an .onnx file",
         ) from None
     return _parse(content, str(path)), content

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from burnish.arguments import expect_mapping, parse_shape
 from burnish.dims import symbols
 from burnish.errors import UserError
 from burnish.ops.inference.infer import input_dim
@@ -22,7 +23,8 @@ from burnish.ops.language.ordering import LARGEST
 MOST_ELEMENTS = 1 << 48  # of an input: more than any address space holds
 
 Shape = Sequence[int]
-Range = tuple[Shape, Shape, Shape]
+Range = tuple[Shape | str, Shape | str, Shape | str]
+Sizes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,17 @@ class Profile:
 
 
 def resolve_profile(
-    model: ir.Model, shapes: Mapping[str, Shape] | None = None, ranges: Mapping[str, Range] | None = None
+    model: ir.Model,
+    shapes: Mapping[str, Shape | str] | None = None,
+    ranges: Mapping[str, Range] | None = None,
+    defaults: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Profile:
     """The profile of a model from fixed `shapes` and (min, opt, max) `ranges` by input name.
 
-    raises: E601 for a name that is no input, E602 for a shape that does not fit the input
+    defaults: the shapes of inputs that neither names
+    raises: E601 for a name that is no input, E602 for a shape that does not fit the input, E605, E615
     """
-    wanted: dict[str, Range] = {name: (shape, shape, shape) for name, shape in (shapes or {}).items()}
-    wanted |= dict(ranges or {})
+    wanted = {name: (shape,) * 3 for name, shape in (defaults or {}).items()} | _asked_for(shapes, ranges)
     inputs = {v.name or "": v for v in model.graph.inputs if v.name not in model.graph.initializers}
     for name in wanted:
         if name not in inputs:
@@ -58,7 +63,7 @@ def resolve_profile(
     for name, value in inputs.items():
         declared = list(value.shape) if value.shape is not None else []
         if name in wanted:
-            low, opt, high = (tuple(int(n) for n in s) for s in wanted[name])
+            low, opt, high = wanted[name]
             _check(name, declared, low, opt, high, value.shape is not None)
         else:
             low = opt = high = tuple(n if isinstance(n, int) else 1 for n in declared)
@@ -67,6 +72,25 @@ def resolve_profile(
                 notes.append(f"input '{name}' is dynamic and no shape was given: fixed at {text}")
         resolved[name] = (low, opt, high)
     return Profile(resolved, tuple(notes))
+
+
+def _asked_for(shapes: Mapping[str, Shape | str] | None, ranges: Mapping[str, Range] | None) -> dict[str, Sizes]:
+    """min, opt and max by the names that were given."""
+    found: dict[str, Sizes] = {}
+    if shapes is not None:
+        expect_mapping("shapes", shapes, '{"image": (1, 3, 224, 224)}')
+        for name, shape in shapes.items():
+            found[name] = (parse_shape(shape, f"the shape of input '{name}'"),) * 3
+    if ranges is not None:
+        expect_mapping("profile", ranges, '{"image": ((1, 3, 224, 224), (8, 3, 224, 224), (16, 3, 224, 224))}')
+        for name, range_ in ranges.items():
+            if name in found:
+                raise _twice(name)
+            if not isinstance(range_, Sequence) or isinstance(range_, str) or len(range_) != 3:
+                raise _no_range(name, range_)
+            low, opt, high = (parse_shape(s, f"{w} of input '{name}'") for s, w in zip(range_, ("min", "opt", "max")))
+            found[name] = low, opt, high
+    return found
 
 
 def symbol_ranges(profile: Profile, graph: ir.Graph) -> dict[str, tuple[int, int, int]]:
@@ -100,6 +124,8 @@ def _check(name: str, declared: Sequence[object], low: Shape, opt: Shape, high: 
     why = ""
     if has_rank and any(len(s) != len(declared) for s in (low, opt, high)):
         why = f"the input has rank {len(declared)}"
+    elif len({len(low), len(opt), len(high)}) > 1:
+        why = "min, opt and max have different ranks"
     elif not all(0 <= a <= b <= c for a, b, c in zip(low, opt, high)):
         why = "min <= opt <= max must hold on every axis, and none may be negative"
     elif max(high, default=0) > LARGEST or math.prod(high) > MOST_ELEMENTS:
@@ -120,8 +146,28 @@ def _check(name: str, declared: Sequence[object], low: Shape, opt: Shape, high: 
         )
 
 
-def _unknown(name: str, inputs: list[str]) -> UserError:
-    close = difflib.get_close_matches(name, inputs, 1)
+def _no_range(name: object, given: object) -> UserError:
+    count = f"{len(given)} shapes" if isinstance(given, list | tuple) else f"a {type(given).__name__}"
+    return UserError(
+        "E602",
+        f"the profile of input '{name}' is {count}, not (min, opt, max)",
+        where=f"input '{name}'",
+        why="a profile has the smallest shape, the one the plan is tuned for, and the largest",
+        hint=f'profile={{"{name}": ((1, 3, 224, 224), (8, 3, 224, 224), (16, 3, 224, 224))}}, or shapes= for one shape',
+    )
+
+
+def _twice(name: object) -> UserError:
+    return UserError(
+        "E615",
+        f"input '{name}' has a shape and a profile",
+        why="shapes= fixes it, profile= gives it a range",
+        hint="name it in one of them",
+    )
+
+
+def _unknown(name: object, inputs: list[str]) -> UserError:
+    close = difflib.get_close_matches(str(name), inputs, 1)
     return UserError(
         "E601",
         f"the model has no input '{name}'",

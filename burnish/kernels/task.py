@@ -325,6 +325,8 @@ class Program:
     steps: tuple[Step, ...]
     declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused into its consumer
     geometry: dict[int, str] = field(default_factory=dict)  # storages with zeros around them: lower/plan_arena.py
+    notes: tuple[str, ...] = ()  # tactics that were left out, and why
+    workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
 
 
 def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:

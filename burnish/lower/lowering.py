@@ -25,7 +25,7 @@ from burnish.lower.reference import lower_reference
 from burnish.lower.round_products import round_products
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
-from burnish.lower.winograd import choose_transform, lower_winograd
+from burnish.lower.winograd import F2, F4, Transform, choose_transform, lower_winograd, scratch_bytes
 from burnish.ops.branches import sides_agree, sides_of
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
@@ -42,7 +42,10 @@ class Lowering:
     opt: Mapping[str, int]
     opsets: Mapping[str, int]
     abilities: Abilities
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    workspace: int | None = None  # bytes that one tactic may need for itself; None: any number
     placements: dict[Tensor, Placement] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused
 
 
@@ -196,7 +199,7 @@ class ScopeLowering:
             is_deep = int(form.x.shape[1]) > 4  # type: ignore[arg-type]
             x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
             may_transform = self.abilities.winograd and more is None and not self.is_quantised
-            if may_transform and (transform := choose_transform(form, self.shared.opt)) is not None:
+            if may_transform and (transform := self.transform(root, form)) is not None:
                 place = self.homes.place
                 for part, kernel, slots in lower_winograd(
                     template, form, transform, body, x, into, self.buffers, place
@@ -227,6 +230,20 @@ class ScopeLowering:
             return None
 
         self.loops(root, Body(body.axes, substitute(body.expr, replace), False), into)
+
+    def transform(self, root: Tensor, form: Conv) -> Transform | None:
+        """Winograd's, if one pays whose tiles fit the workspace; a note says where the better one does not."""
+        shared, best = self.shared, choose_transform(form, self.shared.opt)
+        if best is None or shared.workspace is None:
+            return best
+        needs = {t: scratch_bytes(form, t, shared.ranges) for t in (F2, F4)}
+        found = choose_transform(form, shared.opt, [t for t, size in needs.items() if size <= shared.workspace])
+        if found != best:
+            shared.notes.append(
+                f"Conv '{self.scope.node_name(root)}' does without Winograd's F({best.m}x{best.m}): its tiles need "
+                f"{needs[best]:,} bytes, and the workspace is {shared.workspace:,}"
+            )
+        return found
 
     def padded_input(self, form: Conv, channels_last: bool) -> Placement:
         """The input with the zeros that the convolution reads around it: its own halo, or a copy that has one."""

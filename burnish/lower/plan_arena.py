@@ -33,7 +33,7 @@ def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) ->
     """Offsets for all; peak >= the most that lives at once.
 
     cost:    O(n^2) in the number of storages
-    raises:  E320 if the arena would be larger than the workspace limit
+    raises:  E320 if the arena would be larger than the limit
     """
     offsets: dict[int, int] = {}
     zero_bytes = 0
@@ -44,9 +44,9 @@ def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) ->
     if limit_bytes is not None and size > limit_bytes:
         raise UserError(
             "E320",
-            f"the plan needs {size:,} bytes of workspace; the limit is {limit_bytes:,}",
+            f"the plan needs {size:,} bytes for temporaries alone; the limit of all memory is {limit_bytes:,}",
             why="temporaries that live at the same time do not fit",
-            hint="raise --workspace, or lower the profile's maximum shapes",
+            hint="raise --max-memory, or lower the profile's maximum shapes",
         )
     return Arena(offsets, size, zero_bytes)
 

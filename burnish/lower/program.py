@@ -21,16 +21,23 @@ from burnish.ops.language.definition import Tensor
 
 
 def lower(
-    graph: ir.Graph, inferred: Inferred, ranges: Mapping[str, tuple[int, int, int]], abilities: Abilities
+    graph: ir.Graph,
+    inferred: Inferred,
+    ranges: Mapping[str, tuple[int, int, int]],
+    abilities: Abilities,
+    workspace: int | None = None,
 ) -> Program:
     """Kernel launches and steps for the whole graph.
 
-    ranges: min, opt, max of every symbol of the inputs' shapes
-    raises: E210, E211 for a value that is no numeric tensor
+    ranges:    min, opt, max of every symbol of the inputs' shapes
+    workspace: bytes that one tactic may need beside its inputs and outputs; tactics that need more are left out, and
+               the program's notes say so
+    raises:    E210, E211 for a value that is no numeric tensor
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
+    sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     buffers = Buffers(frozenset(inferred.from_data), abilities.packs_half)
-    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities)
+    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities, sizes, workspace)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
     outputs: list[TensorRef] = []
     into: dict[Tensor, Placement] = {}
@@ -53,6 +60,8 @@ def lower(
         tuple(steps),
         shared.declined,
         buffers.geometry,
+        tuple(shared.notes),
+        workspace,
     )
 
 
@@ -81,7 +90,7 @@ def _surface(value: ir.Value, inferred: Inferred, kind: str) -> Tensor:
 def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
     """Arena offsets from the lifetimes of the temporaries, at the profile's maximum.
 
-    raises: E320 past the workspace limit
+    raises: E320 past the limit
     """
     ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
     first: dict[int, int] = {}

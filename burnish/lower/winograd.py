@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.dims import Dim, evaluate, product
+from burnish.dims import Dim, bounds, evaluate, product
 from burnish.dtypes import DType
 from burnish.kernels.task import Contraction, Kernel, Loops, Store, canonical
 from burnish.lower.buffers import Buffers, Layout, content
@@ -82,10 +82,11 @@ FLOP_PER_BYTE = 16
 FLOP_PER_ELEMENT = 10
 
 
-def choose_transform(form: Conv, opt: Mapping[str, int]) -> Transform | None:
+def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Transform] = (F2, F4)) -> Transform | None:
     """F(4x4), F(2x2), or None where the direct sum is the cheaper or the only way.
 
-    opt: the profile's opt value of every symbol; the number of images may be symbolic
+    opt:     the profile's opt value of every symbol; the number of images may be symbolic
+    allowed: the transforms to choose from
     """
     extents = (*form.x.shape[1:], *form.shape[1:])
     if form.transposed or form.groups != 1 or form.dtype is not DType.F32 or not is_constant(form.weight):
@@ -100,7 +101,7 @@ def choose_transform(form: Conv, opt: Mapping[str, int]) -> Transform | None:
         return None
     mixed = channels * outputs
     best, choice = max(18 * images * height * width, 36 * FLOP_PER_BYTE) * mixed, None
-    for transform in (F2, F4):
+    for transform in allowed:
         if min(height, width) >= transform.m:
             tiles = images * -(-height // transform.m) * -(-width // transform.m)
             sums = max(2 * tiles, 4 * FLOP_PER_BYTE) * transform.points * mixed
@@ -108,6 +109,13 @@ def choose_transform(form: Conv, opt: Mapping[str, int]) -> Transform | None:
             if cost < best:
                 best, choice = cost, transform
     return choice
+
+
+def scratch_bytes(form: Conv, transform: Transform, ranges: Mapping[str, tuple[int, int]]) -> int:
+    """Memory for the transformed tiles and their products at the profile's maximum: V and M."""
+    channels, outputs, height, width = _sizes(form)
+    tiles = bounds(form.shape[0], ranges)[1] * -(-height // transform.m) * -(-width // transform.m)
+    return DType.F32.size_bytes * transform.points * tiles * (channels + outputs)
 
 
 def _sizes(form: Conv) -> tuple[int, int, int, int]:

@@ -58,7 +58,7 @@ def parse_precision(values: str = "fp32", outputs: str | None = None) -> Precisi
     """From `fp32`, `fp16`, `bf16`; outputs stay f32 unless asked otherwise. E610 for any other word."""
     found = []
     for word in (values, outputs or "fp32"):
-        if word not in _NAMES:
+        if not isinstance(word, str) or word not in _NAMES:
             raise UserError(
                 "E610",
                 f"precision '{word}' is not one Burnish builds",

@@ -38,11 +38,16 @@ class Compiler(Protocol):
         """Every legal schedule, the cost model's favourite first. sizes: the usual value of each symbol."""
 
     def emit_program(
-        self, program: Program, arena: Arena, schedules: Mapping[str, Schedule]
+        self,
+        program: Program,
+        arena: Arena,
+        schedules: Mapping[str, Schedule],
+        note: Callable[[str], None] = lambda line: None,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Machine code, packed constants and steps: the variant, and its blobs by name. Same arguments, same bytes.
 
         schedules: by kernel key; a kernel without one gets its template's first
+        note:      gets a line for each tactic that needs more memory than `program.workspace`
         """
 
     def compile_ahead(self) -> Ahead | None:

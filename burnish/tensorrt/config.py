@@ -136,7 +136,7 @@ class IBuilderConfig(Managed):
         return bool(self.quantization_flags & flag.bit)
 
     def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
-        """WORKSPACE bounds the arena of a context; a plan that needs more is refused when it is built."""
+        """WORKSPACE bounds what one tactic may need for itself; tactics that need more are left out, with a note."""
         self._pools[pool] = int(pool_size)
 
     def get_memory_pool_limit(self, pool: MemoryPoolType) -> int:

@@ -7,13 +7,16 @@ level 1 to 5              from the cache, else measured, if this machine runs th
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import TypedDict, Unpack
 
+from burnish.arguments import MOST, expect, expect_function, flag, number, whole_number
 from burnish.devices.this_machine import device_for, label
 from burnish.errors import UserError
 from burnish.kernels.schedule import Schedule
@@ -75,11 +78,16 @@ class Tuner:
     def of(explain: Explain, progress: Progress | None = None, **options: Unpack[TuningOptions]) -> Tuner:
         """explain: gets a line for each task that is measured; notes too, if the options do not say where they go
 
-        raises: E331, E332 for the cache's file; E335 for a level or a budget that is none
+        raises: E331, E332 for the cache's file; E335 for an invalid level or budget; E605
         """
         level, locked = options.get("opt_level", 0), options.get("locked", False)
         budget_s, source = options.get("tune_budget"), options.get("timing_cache")
         _check(level, budget_s)
+        locked = flag("locked", locked)
+        expect("tuned_for", options.get("tuned_for", ""), str, "a device's name in the timing cache")
+        expect("timing_cache", source, (TimingCache, str, os.PathLike, NoneType), "a path or a TimingCache")
+        if options.get("note_tuning") is not None:
+            expect_function("note_tuning", options.get("note_tuning"), "note_tuning=print")
         made = Tuner(TimingCache(), None, locked, level, options.get("tuned_for", ""))
         if isinstance(source, TimingCache):
             made.cache = source
@@ -138,6 +146,9 @@ class Tuner:
 
 
 def _check(level: int, budget_s: float | None) -> None:
+    whole_number("opt_level", level, least=-MOST)
+    if budget_s is not None:
+        number("tune_budget", budget_s, least=-math.inf)
     what = f"tuning at level {level}" + ("" if budget_s is None else f" for {budget_s} s") + " is not possible"
     if level not in range(HIGHEST_LEVEL + 1) or not (budget_s is None or budget_s >= 0):
         raise UserError(

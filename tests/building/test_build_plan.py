@@ -110,7 +110,27 @@ def test_progress_counts_the_stages() -> None:
         ("E602", {"shapes": {"x": (1, 16, 1)}}),
         ("E602", {"profile": {"x": ((4, 16), (2, 16), (8, 16))}}),
         ("E301", {"target": "cpu:pentium"}),
-        ("E320", {"workspace": 1}),
+        ("E602", {"profile": {"x": ((1, 16), (8, 16))}}),
+        ("E602", {"profile": {"x": {"min": (1, 16), "opt": (1, 16), "max": (8, 16)}}}),
+        ("E602", {"shapes": {"x": "1,16"}}),
+        ("E602", {"shapes": {"x": 16}}),
+        ("E605", {"shapes": [1, 16]}),
+        ("E605", {"profile": "x:1x16"}),
+        ("E615", {"shapes": {"x": (1, 16)}, "profile": {"x": ((1, 16), (2, 16), (8, 16))}}),
+        ("E605", {"target": 5}),
+        ("E605", {"target": []}),
+        ("E605", {"target": ["cpu", None]}),
+        ("E610", {"precision": 16}),
+        ("E610", {"output_precision": ["fp16"]}),
+        ("E605", {"allow_fallback": "no"}),
+        ("E605", {"explain": True}),
+        ("E605", {"explain_precision": "all"}),
+        ("E605", {"progress": 1}),
+        ("E614", {"workspace": "much"}),
+        ("E614", {"workspace": 1.5}),
+        ("E614", {"max_memory": -1}),
+        ("E320", {"max_memory": 1}),
+        ("E320", {"max_memory": "64B"}),
     ],
 )
 def test_what_cannot_be_built_is_refused(code: str, arguments: dict) -> None:
@@ -118,11 +138,47 @@ def test_what_cannot_be_built_is_refused(code: str, arguments: dict) -> None:
         burnish.build(mlp(), **arguments)
 
 
-def test_the_workspace_of_a_gpus_kernels_counts() -> None:
+def test_the_only_refusal_of_a_profile_says_what_it_is_made_of() -> None:
+    with pytest.raises(UserError, match=r"E602: the profile of input 'x' is 2 shapes, not \(min, opt, max\)"):
+        burnish.build(mlp(), profile={"x": ((1, 16), (8, 16))})
+
+
+def test_shapes_and_sizes_are_taken_in_the_command_lines_form() -> None:
+    net = mlp()
+    text = burnish.build(net, shapes={"x": "3x16"}, workspace="1GiB", max_memory="1GiB")
+    numbers = burnish.build(net, shapes={"x": (3, 16)}, workspace=1 << 30, max_memory=1 << 30)
+    assert text.to_bytes() == numbers.to_bytes()
+    ranges = burnish.build(net, profile={"x": ("1x16", "2x16", "4x16")})
+    assert ranges.to_bytes() == burnish.build(net, profile={"x": ((1, 16), (2, 16), (4, 16))}).to_bytes()
+
+
+def test_a_misspelt_option_is_pythons_own_error() -> None:
+    with pytest.raises(TypeError, match="wrokspace"):
+        burnish.build(mlp(), wrokspace=1)  # type: ignore[call-arg]
+
+
+LONG_SUM = "m (float[4,4096] x) => (float[4,16] y) { y = MatMul(x, w) }"
+
+
+def test_a_gpus_tactic_that_needs_more_than_the_workspace_is_left_out_with_a_note() -> None:
     """A long sum is split: its parts lie in memory, though the plan has no temporaries."""
-    product = model("m (float[4,4096] x) => (float[4,16] y) { y = MatMul(x, w) }", w=weights(4096, 16))
-    with pytest.raises(UserError, match=r"E320[\s\S]*on top of 0 bytes of temporaries"):
-        burnish.build(product, target="cuda:sm_90a", workspace=100)
+    product = model(LONG_SUM, w=weights(4096, 16))
+    free = burnish.build(product, target="cuda:sm_90a")
+    bound = burnish.build(product, target="cuda:sm_90a", workspace=100)
+    assert free.manifest.variants[0].arena_bytes > 100 >= bound.manifest.variants[0].arena_bytes
+    assert free.manifest.notes == () and "and the workspace is 100" in bound.manifest.notes[0]
+
+
+def test_all_memory_of_a_plan_counts_towards_the_limit() -> None:
+    """Weights, what a GPU's kernels keep for themselves, inputs and outputs: to the byte."""
+    product = model(LONG_SUM, w=weights(4096, 16))
+    plan = burnish.build(product, target="cuda:sm_90a")
+    (variant,) = plan.manifest.variants
+    stored = sum(len(plan.blobs[name]) for name in plan.blobs if name.startswith("weights/"))
+    needed = stored + variant.arena_bytes + 4 * (4 * 4096 + 4 * 16)
+    with pytest.raises(UserError, match=r"E320[\s\S]*temporaries 0[\s\S]*split sums"):
+        burnish.build(product, target="cuda:sm_90a", max_memory=needed - 1)
+    assert burnish.build(product, target="cuda:sm_90a", max_memory=needed).manifest.variants == (variant,)
 
 
 def test_one_symbol_cannot_have_two_ranges() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.helper
+import onnx.parser
 import pytest
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -181,3 +183,18 @@ def test_a_maximum_alone_fixes_the_input_and_a_note_says_so(command: Command, tm
     assert note == "input 'x' is fixed at 8x4: --max is given without --min"
     done = command("build", tmp_path / "m.onnx", "--min", "x:2x4", "--max", "x:8x4", "--json")
     assert json.loads(done.out)["notes"] == []
+
+
+def test_who_takes_the_workspace_for_a_limit_of_all_memory_is_told(command: Command, tmp_path: Path) -> None:
+    model = tmp_path / "products.onnx"
+    text = "m (float[n,4] x) => (float[n,4] y) { a = MatMul(x, w) b = Softmax(a) y = MatMul(b, w) }"
+    header = '<ir_version: 10, opset_import: ["" : 21]> '
+    proto = onnx.parser.parse_model(header + text)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), "w"))
+    onnx.save(proto, model)
+    told = command("build", model, "-o", tmp_path / "a.plan", "--shapes", "x:5x4", "--workspace", "1B")
+    assert told.code == 0 and "--max-memory bounds all memory" in told.err
+    enough = command("build", model, "-o", tmp_path / "a.plan", "--shapes", "x:5x4", "--workspace", "1MiB")
+    assert enough.code == 0 and "--max-memory" not in enough.err
+    limited = command("build", model, "-o", tmp_path / "b.plan", "--shapes", "x:5x4", "--max-memory", "1B")
+    assert limited.code == 2 and "E320" in limited.err

@@ -67,3 +67,16 @@ def test_large_weights_for_small_images_are_summed_directly() -> None:
     text = "m (float[1,512,{0},{0}] x) => (float y) {{ y = Conv <pads=[1,1,1,1]> (x, w0) }}"
     assert "products" not in parts(text.format(7), (512, 512, 3, 3))
     assert "products" in parts(text.format(28), (512, 512, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("workspace", "is_used"), [(None, True), (36 * 4 * 16 * 64 * 4, True), (36 * 4 * 16 * 64 * 4 - 1, False)]
+)
+def test_tiles_that_do_not_fit_the_workspace_are_left_out_with_a_note(workspace: int | None, is_used: bool) -> None:
+    """F(4x4): 36 points of 16 tiles an image, 32 channels in and 32 out, in f32; for the profile's 4 images."""
+    text = "m (float[n,32,16,16] x) => (float[n,32,16,16] y) { y = Conv <pads=[1,1,1,1]> (x, w) }"
+    sizes = ((1, 32, 16, 16), (2, 32, 16, 16), (4, 32, 16, 16))
+    found = analyze(model(text, {"w": (32, 32, 3, 3)}), profile={"x": sizes}, workspace=workspace)
+    names = [launch.name.rpartition("/")[2] for launch in each_launch(found.program.steps)]
+    assert ("products" in names) is is_used
+    assert [("F(4x4): its tiles need 589,824 bytes" in note) for note in found.notes] == [True] * (not is_used)

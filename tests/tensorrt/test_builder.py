@@ -9,6 +9,7 @@ import pytest
 
 import burnish.tensorrt as trt
 from burnish.errors import UserError
+from burnish.plan import read
 from tests.tensorrt.built import expected, profile_of, small_network
 from tests.tensorrt.run_network import Quiet, random
 
@@ -105,7 +106,7 @@ def test_layer_precisions_and_unused_calibrators_are_warned_of() -> None:
     assert len(warnings) == 2 and "int8_calibrator" in warnings[0] and "(gate)" in warnings[1]
 
 
-def test_the_workspace_limit_is_a_limit() -> None:
+def test_the_workspace_bounds_a_tactic_and_not_the_activations() -> None:
     builder = trt.Builder(Quiet())
     network = builder.create_network()
     x = network.add_input("x", trt.float32, (1, 64, 64, 64))
@@ -115,7 +116,13 @@ def test_the_workspace_limit_is_a_limit() -> None:
     config = builder.create_builder_config()
     config.max_workspace_size = 1 << 12
     assert config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE) == 1 << 12
-    assert builder.build_serialized_network(network, config) is None
+    limited = builder.build_serialized_network(network, config)
+    assert limited is not None
+    config.max_workspace_size = 1 << 30
+    free = builder.build_serialized_network(network, config)
+    kernels = [[x.kernel for x in read(bytes(p)).manifest.variants[0].launches] for p in (limited, free)]
+    assert kernels[0].count("Contraction") == 2 and len(kernels[1]) > len(kernels[0])  # Winograd is three kernels
+    assert "does without Winograd's" in " ".join(read(bytes(limited)).manifest.notes)
 
 
 class Monitor(trt.IProgressMonitor):

@@ -19,7 +19,7 @@ VALUES: dict[str, str] = {
     "minShapes": "Build for a range: smallest shapes",
     "optShapes": "Build for a range: shapes to tune for",
     "maxShapes": "Build for a range: largest shapes",
-    "memPoolSize": "workspace:SIZE in MiB (or with K, M, G): limit of intermediate memory",
+    "memPoolSize": "workspace:SIZE in MiB (or with K, M, G): memory that one tactic may need for itself",
     "workspace": "TensorRT 8: the same, in MiB",
     "timingCacheFile": "Take tactics from this file; without --builderOptimizationLevel=0, measure what it lacks",
     "builderOptimizationLevel": "0: cost model; 1 to 5: measure ever more tactics (default 3 with a cache, else 0)",

@@ -9,7 +9,7 @@ is left to the runtime and splits them. Each distinct (kernel, schedule) is emit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llvmlite import ir
@@ -62,7 +62,11 @@ class CpuCompiler:
         return template_of(kernel).schedules(kernel, self.target, sizes)
 
     def emit_program(
-        self, program: Program, arena: Arena, schedules: Mapping[str, Schedule]
+        self,
+        program: Program,
+        arena: Arena,
+        schedules: Mapping[str, Schedule],
+        note: Callable[[str], None] = lambda line: None,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Blobs: code/<target>, weights/<sha256>, reference/<sha256>."""
         emission = Emission(program, arena, self.target, schedules)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.dims import bounds
@@ -86,13 +86,17 @@ class CudaCompiler:
         return schedules_of(kernel, self.target, sizes)
 
     def emit_program(
-        self, program: Program, arena: Arena, schedules: Mapping[str, Schedule]
+        self,
+        program: Program,
+        arena: Arena,
+        schedules: Mapping[str, Schedule],
+        note: Callable[[str], None] = lambda line: None,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Blobs: cubin/<sha256>, weights/<sha256>, reference/<sha256>.
 
         raises: E213 for a kernel that its template cannot do; see compiler/compile.py for the compiler's
         """
-        emission = Emission(program, arena, self.target, schedules)
+        emission = Emission(program, arena, self.target, schedules, note)
         return emission.variant(), {**emission.blobs, **emission.constants.blobs}
 
     def compile_ahead(self) -> Ahead:
@@ -108,6 +112,7 @@ class Emission:
     arena: Arena
     target: Target
     tactics: Mapping[str, Schedule]
+    note: Callable[[str], None] = lambda line: None
     blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -163,12 +168,25 @@ class Emission:
         if first is None:
             raise _no_kernel(launch, self.target)
         found = next((each for each in itertools.chain([first], possible) if self._is_modest(each[1])), first)
+        self._note_limit(launch, first, found)
         self.chosen[kernel.key], self.sources[kernel.key] = found[0], promise(found[1], alignment)
 
     def _is_modest(self, source: Source) -> bool:
-        """Is the workspace small, whatever the sizes are?"""
+        """Is the workspace small, whatever the sizes are, and within the build's limit?"""
+        limit = self.program.workspace
+        return self._workspace_bytes(source) <= (MOST_WORKSPACE if limit is None else min(MOST_WORKSPACE, limit))
+
+    def _workspace_bytes(self, source: Source) -> int:
         sizes = (p.size_bytes for p in source.parameters if isinstance(p, Workspace))
-        return sum(bounds(size, self.ranges)[1] for size in sizes) <= MOST_WORKSPACE
+        return sum(bounds(size, self.ranges)[1] for size in sizes)
+
+    def _note_limit(self, launch: Launch, first: tuple[Schedule, Source], found: tuple[Schedule, Source]) -> None:
+        """The build's limit took a tactic away, or is broken because there is no other."""
+        limit, needed = self.program.workspace, self._workspace_bytes(first[1])
+        if limit is None or not limit < needed <= MOST_WORKSPACE:
+            return
+        fate = "has no tactic that needs less" if found is first else f"does without {first[0]}"
+        self.note(f"'{launch.name}' {fate}: it needs {needed:,} bytes for itself, and the workspace is {limit:,}")
 
     # -- steps ----------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import onnx_ir as ir
 
+from burnish.building.try_fallbacks import try_fallbacks
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.importers import load_model
@@ -133,6 +134,7 @@ def analyze(
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
         program = lower(graph, inferred, ranges, abilities, workspace)
+        try_fallbacks(program)
         for node, reason in program.declined.items():
             report.decline("fuse", node, reason)
     return Analysis(

@@ -61,5 +61,5 @@ class ReferenceStep:
             f"{self.spec.op_type} failed on this data",
             where=f"node '{self.spec.name}', on the reference kernel",
             why=why,
-            hint="check the data against what the operator accepts",
+            hint="it ran on made-up inputs at build time: compare these with what the operator accepts, or report it",
         )

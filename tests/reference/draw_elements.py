@@ -61,8 +61,9 @@ def _reduction(name: str, *kinds: type) -> None:
 
 
 for _name in ("ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2",
-              "ReduceSumSquare", "ReduceLogSum"):  # fmt: skip
+              "ReduceSumSquare"):  # fmt: skip
     _reduction(_name, np.float32, np.int32)
+_reduction("ReduceLogSum", np.float32)
 _reduction("ReduceLogSumExp", np.float32)
 
 

@@ -77,12 +77,10 @@ def non_max_suppression(r: Random) -> Case:
 
 @draws
 def one_hot(r: Random) -> Case:
-    kind, depth_kind = one_of(
-        r, (np.int64, np.int64), (np.float32, np.float32), (np.int32, np.int32), (np.int64, np.int32)
-    )
+    kind = one_of(r, np.int64, np.float32)
     indices = (r.integers(-8, 9, (2, 3)) / (1 if kind != np.float32 else 2)).astype(kind)
-    depth = np.array(4, depth_kind)
-    values = np.array([2, 5], one_of(r, np.float32, np.int64, np.int32))
+    depth = np.array(4, kind)
+    values = np.array([2, 5], kind)
     return Case("OneHot", (indices, depth, values), some(r, axis=int(r.integers(-3, 3))), constants=frozenset({1}))
 
 

@@ -17,6 +17,7 @@ import onnx_ir as ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.ops.inference.infer_by_rule import infer_by_rule, infer_rank
 from burnish.ops.inference.infer_classical import infer_classical
 from burnish.ops.language.definition import Shape, Tensor
 
@@ -38,12 +39,12 @@ def infer_reference(
     found = {v.name: v.type for v in (*inferred.graph.output, *inferred.graph.value_info)}
     results: list[Tensor | None] = []
     for index, value in enumerate(node.outputs):
-        tensor = _attention_scores(node, value, tensors)
-        tensor = tensor or _from_proto(value, found.get(value.name), parameters, fresh)
+        proto = found.get(value.name)
+        tensor = infer_by_rule(node, value, tensors, fresh) or _from_proto(value, proto, parameters, fresh)
         tensor = tensor or _from_shape_input(node, value, tensors, fresh)
         tensor = tensor or _from_axes_input(node, value, tensors, fresh)
         tensor = tensor or infer_classical(node, index, tensors, fresh) or _as_declared(value, fresh)
-        results.append(tensor)
+        results.append(tensor or infer_rank(node, value, _dtype(proto), tensors, fresh))
     return results
 
 
@@ -99,6 +100,11 @@ def _from_proto(
     return _tensor(value, proto.tensor_type.elem_type, tuple(shape))
 
 
+def _dtype(proto: onnx.TypeProto | None) -> DType | None:
+    number = 0 if proto is None else proto.tensor_type.elem_type
+    return DType.from_onnx(number) if number in {t.onnx for t in DType} else None
+
+
 def _from_shape_input(
     node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Tensor], fresh: Fresh
 ) -> Tensor | None:
@@ -136,18 +142,6 @@ def _from_axes_input(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, 
     else:
         rank = x.rank - count
     return Tensor(value.name or "", x.dtype, tuple(fresh(value, axis) for axis in range(rank))) if rank >= 0 else None
-
-
-def _attention_scores(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Tensor]) -> Tensor | None:
-    """Attention's fourth output [batch, heads, queries, keys]; ONNX's own inference says 0 keys where that is open."""
-    if node.op_type != "Attention" or node.domain not in ("", "ai.onnx") or node.outputs.index(value) != 3:
-        return None
-    q, k, _, _, past = (tensors.get(v) if v is not None else None for v in (*node.inputs, None, None)[:5])
-    heads = q.shape[1] if q is not None and q.rank == 4 else _integer(node, "q_num_heads", 0)
-    if q is None or k is None or not heads:
-        return None
-    keys = k.shape[-2] + (0 if past is None else past.shape[2])
-    return Tensor(value.name or "", q.dtype, (q.shape[0], heads, q.shape[-2], keys))
 
 
 def _integer(node: ir.Node, name: str, default: int) -> int:

@@ -1,0 +1,105 @@
+"""Run every step on the reference kernel once, on made-up inputs, so that no plan is built that cannot run.
+
+Refused are steps without an implementation, steps that fail where no content can be to blame, and steps whose results
+do not have the shapes that the plan is laid out for. What fails on made-up integers only (a shape, an index) is left
+to the run. Loops make one turn.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from burnish.dims import evaluate, format_shape, symbols
+from burnish.errors import UserError
+from burnish.kernels.task import Branch, Program, ReferenceStep, Step, TensorRef
+from burnish.kernels.work import reference_flops, tensor_bytes
+from burnish.reference.control import at_most
+from burnish.reference.evaluator import evaluator
+
+Array = np.ndarray[Any, Any]
+MOST_BYTES, MOST_FLOP = 1 << 26, 1 << 28  # larger steps are made, but not run
+BLAMELESS = (ValueError, IndexError, ZeroDivisionError, OverflowError, MemoryError, AssertionError)
+FILLS = (0, 1, 2)  # of integers
+
+
+def try_fallbacks(program: Program) -> None:
+    """Raises E216 for the first step that can never run."""
+    opt = {name: value[1] for name, value in program.symbols.items()}
+    from_data = {name for name, (_, _, high) in program.symbols.items() if not high}
+    for step in _references(program.steps):
+        reason = _failure(step, program, opt, from_data)
+        if reason:
+            raise UserError(
+                "E216",
+                f"{step.op_type} cannot run",
+                where=f"node '{step.name}', on the reference kernel",
+                why=reason,
+                hint="express the node by operators that have a kernel; if it is valid ONNX, please report it",
+            )
+
+
+def _references(steps: Sequence[Step]) -> Iterator[ReferenceStep]:
+    for step in steps:
+        if isinstance(step, ReferenceStep):
+            yield step
+        elif isinstance(step, Branch):
+            yield from _references((*step.then, *step.otherwise))
+
+
+def _failure(step: ReferenceStep, program: Program, opt: Mapping[str, int], from_data: set[str]) -> str:
+    """Why the step can never run; empty if it can, or if only its data can tell."""
+    with warnings.catch_warnings(), at_most(1):
+        warnings.simplefilter("ignore")
+        try:
+            kernel = evaluator(step.model)
+        except Exception as error:  # onnx raises whatever it likes
+            return _said(error)
+        bytes_, flop = tensor_bytes((*step.inputs, *step.outputs)), reference_flops(step)
+        if evaluate(bytes_, opt) > MOST_BYTES or evaluate(flop, opt) > MOST_FLOP:
+            return ""
+        reason = ""
+        for fill in FILLS:
+            feeds = {t.name: _content(t, program, opt, fill) for t in step.inputs}
+            try:
+                results = kernel.run([t.name for t in step.outputs], feeds)
+            except Exception as error:
+                content_decides = any(_decides(t, program) for t in step.inputs)
+                reason = "" if content_decides and isinstance(error, BLAMELESS) else _said(error)
+            else:
+                return _misshapen(step, results, opt, from_data)
+        return reason
+
+
+def _content(tensor: TensorRef, program: Program, opt: Mapping[str, int], fill: int) -> Array:
+    """A constant's own content; else numbers between -1 and 1, or integers that are all the same."""
+    if tensor.storage in program.constants:
+        return program.constants[tensor.storage]
+    shape = tuple(evaluate(d, opt) for d in tensor.shape)
+    if not tensor.dtype.is_float:
+        return np.full(shape, fill).astype(tensor.dtype.numpy)
+    return np.random.default_rng(fill).uniform(-1, 1, shape).astype(tensor.dtype.numpy)
+
+
+def _decides(tensor: TensorRef, program: Program) -> bool:
+    """Whether the tensor's content may be a shape, an index, a condition: what made-up content can get wrong."""
+    return not tensor.dtype.is_float and tensor.storage not in program.constants
+
+
+def _misshapen(step: ReferenceStep, results: Sequence[Any], opt: Mapping[str, int], from_data: set[str]) -> str:
+    if step.op_type in ("Loop", "Scan"):  # fewer turns, fewer rows
+        return ""
+    for tensor, result in zip(step.outputs, results):
+        found = np.shape(result)
+        wanted = [None if symbols(d) & from_data else evaluate(d, opt) for d in tensor.shape]
+        if len(found) != len(wanted) or any(w not in (None, n) for w, n in zip(wanted, found)):
+            declared = format_shape(tensor.shape)
+            return f"its result '{tensor.name}' is {format_shape(found)}; shape inference says {declared}"
+    return ""
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:400]

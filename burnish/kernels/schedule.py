@@ -1,10 +1,17 @@
-"""A schedule: how a template does a kernel. A template's name and its options, frozen, printable, comparable."""
+"""A schedule: how a template does a kernel. A template's name and its options, frozen, printable, comparable.
+
+This is the form that timing caches and plans keep. A template itself works with its `Options`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
+from inspect import cleandoc
+from typing import ClassVar, Self
 
 Option = int | str | bool
+_MEANING = re.compile(r"(\w+(?:, \w+)*)  +(.+)")  # a line of a docstring: names, two spaces or more, what they mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +27,45 @@ class Schedule:
                 return value
         raise KeyError(name)
 
-    def integer(self, name: str) -> int:
-        """An option that is a number."""
-        value = self[name]
-        assert isinstance(value, int), f"{self.template}: option {name} is {value!r}"
-        return int(value)
-
     def __str__(self) -> str:
         return self.template + "".join(f" {k}={v}" for k, v in self.options)
 
     @staticmethod
     def of(template: str, **options: Option) -> Schedule:
         return Schedule(template, tuple(options.items()))
+
+
+@dataclass(frozen=True)
+class Options:
+    """A schedule as its template sees it: a frozen dataclass with a field for each option, in the schedule's order.
+
+    The docstring of each kind says what its options mean, a line or more for each, or for several that belong together.
+    """
+
+    template: ClassVar[str]
+
+    @property
+    def schedule(self) -> Schedule:
+        """The form that is stored."""
+        return Schedule(self.template, tuple((f.name, getattr(self, f.name)) for f in fields(self)))
+
+    @classmethod
+    def read(cls, schedule: Schedule) -> Self:
+        """From the stored form."""
+        assert schedule.template == cls.template, schedule
+        return cls(**dict(schedule.options))
+
+    @classmethod
+    def meanings(cls) -> dict[str, str]:
+        """What each option means, for people; options that belong together have one text."""
+        found: dict[str, str] = {}
+        names: list[str] = []
+        for line in cleandoc(cls.__doc__ or "").splitlines():
+            if line.startswith(" "):
+                found |= {name: f"{found[name]} {line.strip()}" for name in names}
+            elif match := _MEANING.fullmatch(line):
+                names = match[1].split(", ")
+                found |= dict.fromkeys(names, match[2])
+            else:
+                names = []
+        return {f.name: found[f.name] for f in fields(cls) if f.name in found}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from burnish.kernels.abilities import Abilities
     from burnish.kernels.arena import Arena
-    from burnish.kernels.schedule import Schedule
+    from burnish.kernels.schedule import Options, Schedule
     from burnish.kernels.task import Kernel, Launch, Program
     from burnish.plan.manifest import Variant
     from burnish.target import Target
@@ -33,6 +33,10 @@ class Compiler(Protocol):
     @property
     def abilities(self) -> Abilities:
         """What lowering must know of the target."""
+
+    @property
+    def options(self) -> Mapping[str, type[Options]]:
+        """What schedules say, by the template that they name; `meanings()` of each explains it."""
 
     def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
         """Every legal schedule, the cost model's favourite first. sizes: the usual value of each symbol."""

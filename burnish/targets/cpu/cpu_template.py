@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.kernels.schedule import Schedule
+from burnish.kernels.schedule import Options, Schedule
 from burnish.kernels.task import Kernel
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.template import K, Template
+
+
+@dataclass(frozen=True)
+class CpuOptions(Options):
+    """What every schedule on a CPU says."""
+
+    @property
+    @abstractmethod
+    def is_serial(self) -> bool:
+        """Does thread 0 do all the work? Then no barrier is needed between two such launches."""
 
 
 def no_scratch(kernel: Kernel, schedule: Schedule) -> int:
@@ -22,10 +33,10 @@ def no_scratch(kernel: Kernel, schedule: Schedule) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTemplate(Template[K]):
     """emit         writes the kernel into the context's module: one internal function of this name (`builder.py`)
+    options         what its schedules say
     scratch_bytes   memory that each thread needs besides the slots
-    is_serial       does thread 0 do all the work? Then no barrier is needed between two such launches
     """
 
     emit: Callable[[KernelContext, K, Schedule, str], ir.Function]
-    is_serial: Callable[[Schedule], bool]
+    options: type[CpuOptions]
     scratch_bytes: Callable[[K, Schedule], int] = no_scratch

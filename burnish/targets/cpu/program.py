@@ -18,7 +18,7 @@ from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
-from burnish.kernels.schedule import Schedule
+from burnish.kernels.schedule import Options, Schedule
 from burnish.kernels.task import Binding, Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
 from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
@@ -40,7 +40,7 @@ from burnish.targets.cpu.codegen import compile_module
 from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
-from burnish.targets.cpu.templates import template_of
+from burnish.targets.cpu.templates import TEMPLATES, template_of
 from burnish.targets.steps import place_storages, reference_step
 
 FLOP_PER_BYTE = 5  # how many a core does while it reads or writes one
@@ -57,6 +57,10 @@ class CpuCompiler:
     def abilities(self) -> Abilities:
         """No level has arithmetic of half width, but bf16's products may be an instruction; Winograd pays in f32."""
         return Abilities(packs_half=True, bf16_products="bf16" in self.target.extensions)
+
+    @property
+    def options(self) -> Mapping[str, type[Options]]:
+        return {t.options.template: t.options for t in TEMPLATES.values()}
 
     def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
         return template_of(kernel).schedules(kernel, self.target, sizes)
@@ -192,7 +196,7 @@ class Emission:
         kind = type(kernel).__name__
         work = (flops(kernel), bytes_touched(kernel))
         self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work, digest_of(kernel)))
-        bindings, is_serial = self.constants.bind(launch, schedule), template.is_serial(schedule)
+        bindings, is_serial = self.constants.bind(launch, schedule), template.options.read(schedule).is_serial
         return Call(launch, self.functions[key], bindings, is_serial, number, self._regions(launch, bindings))
 
     def _regions(self, launch: Launch, bindings: Sequence[Binding]) -> list[tuple[Dim, Dim]] | None:

@@ -18,7 +18,7 @@ from burnish.dims import bounds
 from burnish.errors import UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
-from burnish.kernels.schedule import Schedule
+from burnish.kernels.schedule import Options, Schedule
 from burnish.kernels.task import (
     Binding,
     Branch,
@@ -54,7 +54,7 @@ from burnish.targets.cuda.compiler.ahead import Ahead
 from burnish.targets.cuda.compiler.compile import Cubin
 from burnish.targets.cuda.compiler.pool import compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
-from burnish.targets.cuda.templates import emit, schedules_of, template_of
+from burnish.targets.cuda.templates import TEMPLATES, emit, schedules_of, template_of
 from burnish.targets.steps import place_storages, reference_step
 
 ALIGN_BYTES = 256
@@ -81,6 +81,10 @@ class CudaCompiler:
             trees=False,
             host_memory=False,
         )
+
+    @property
+    def options(self) -> Mapping[str, type[Options]]:
+        return {options.template: options for t in TEMPLATES.values() for options in t.options}
 
     def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
         return schedules_of(kernel, self.target, sizes)

@@ -140,7 +140,9 @@ def spread_out(program: Program, target: Target) -> dict[str, Schedule]:
     found = {}
     for key, kernel in kernels.items():
         template = template_of(kernel)
-        found[key] = next(s for s in template.schedules(kernel, target, sizes) if not template.is_serial(s))
+        found[key] = next(
+            s for s in template.schedules(kernel, target, sizes) if not template.options.read(s).is_serial
+        )
     return found
 
 

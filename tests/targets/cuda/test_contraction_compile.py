@@ -13,7 +13,7 @@ from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.compiler.compile import compile_one
 from burnish.targets.cuda.contraction import template as contraction
 from burnish.targets.cuda.contraction.cost import CostModel
-from burnish.targets.cuda.contraction.tile import Tile, tile_of
+from burnish.targets.cuda.contraction.tile import Tile
 from tests.targets.cuda.contraction_tasks import added, convolution, matmul
 
 pytest.importorskip("triton")
@@ -55,7 +55,7 @@ def test_the_first_schedule_compiles_for(architecture: str, name: str):
     target = parse_target(f"cuda:{architecture}")
     (schedule, *_) = contraction.schedules(SMALL[name], target, {})
     cubin = compile_one(contraction.emit(SMALL[name], schedule, target), target)
-    tile = tile_of(schedule)
+    tile = Tile.read(schedule)
     assert cubin.threads == 32 * tile.warps
     assert cubin.shared_bytes <= CostModel(SMALL[name], target, {}).shared_bytes(tile) <= chip_of(target).shared_bytes
 

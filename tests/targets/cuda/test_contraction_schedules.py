@@ -15,7 +15,7 @@ from burnish.target import parse_target
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.contraction import template as contraction
 from burnish.targets.cuda.contraction.cost import CostModel
-from burnish.targets.cuda.contraction.tile import Tile, tile_of
+from burnish.targets.cuda.contraction.tile import Tile
 from tests.targets.cuda.contraction_tasks import convolution, matmul
 
 H200, A100, T4 = (parse_target(f"cuda:{name}") for name in ("sm_90a", "sm_80", "sm_75"))
@@ -38,7 +38,7 @@ KERNELS = {
 
 
 def tiles(kernel: Contraction, target=H200, **sizes: int) -> list[Tile]:
-    return [tile_of(s) for s in contraction.schedules(kernel, target, sizes)]
+    return [Tile.read(s) for s in contraction.schedules(kernel, target, sizes)]
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -53,7 +53,7 @@ def test_every_kernel_has_legal_schedules_all_different_in_a_fixed_order(name: s
 
 def test_a_schedule_survives_being_written_as_options():
     for tile in tiles(KERNELS["3x3"]):
-        assert tile_of(tile.schedule) == tile
+        assert Tile.read(tile.schedule) == tile
 
 
 def test_code_for_sm_80_fits_into_every_gpu_that_runs_it():

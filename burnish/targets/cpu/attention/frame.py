@@ -12,9 +12,9 @@ from llvmlite import ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import AttentionTask
 from burnish.ops.language.expr import Axis
+from burnish.targets.cpu.attention.options import AttentionOptions
 from burnish.targets.cpu.builder import I1, I8, KernelBuilder, KernelContext, vector_type
 from burnish.targets.cpu.expressions.storage import register_type, storage_type
 from burnish.targets.cpu.register_tile.load import scaled
@@ -41,12 +41,12 @@ def padded(size: int, lanes: int) -> int:
     return -(-size // lanes) * lanes
 
 
-def scratch_layout(kernel: AttentionTask, schedule: Schedule) -> Layout:
+def scratch_layout(kernel: AttentionTask, options: AttentionOptions) -> Layout:
     """The parts, each from a 64-byte boundary."""
-    rows, tiles, keys = (schedule.integer(n) for n in ("rows", "tiles", "keys"))
+    rows, tiles, keys = options.rows, options.tiles, options.keys
     depth, value_size = static(kernel.slots[0].shape[3]), static(kernel.slots[2].shape[3])
     item = accumulator(kernel).size_bytes
-    sizes = [keys * depth, rows * keys, tiles * rows * padded(value_size, schedule.integer("lanes")), 2 * tiles * rows]
+    sizes = [keys * depth, rows * keys, tiles * rows * padded(value_size, options.lanes), 2 * tiles * rows]
     starts = [0]
     for size in sizes:
         starts.append(starts[-1] + -(-size * item // 64) * 64)
@@ -80,24 +80,23 @@ class Block:
 class AttentionFrame:
     """A kernel being written: where it is written to, and names for what it is about."""
 
-    def __init__(self, context: KernelContext, kernel: AttentionTask, schedule: Schedule, name: str) -> None:
-        self.kernel, self.schedule = kernel, schedule
+    def __init__(self, context: KernelContext, kernel: AttentionTask, options: AttentionOptions, name: str) -> None:
+        self.kernel, self.options = kernel, options
         self.k = KernelBuilder(context, name, len(kernel.slots))
         self.q_slot, self.k_slot, self.v_slot = kernel.slots[:3]
         self.out = len(kernel.slots) - 1
         self.batch, self.heads, self.queries, depth = self.q_slot.shape
         self.keys, self.kv_heads = self.k_slot.shape[2], self.k_slot.shape[1]
         self.depth, self.value_size = static(depth), static(self.v_slot.shape[3])
-        self.rows_each, self.tiles, self.block, self.lanes, self.vectors = (
-            schedule.integer(n) for n in ("rows", "tiles", "keys", "lanes", "vectors")
-        )
+        self.rows_each, self.tiles, self.block = options.rows, options.tiles, options.keys
+        self.lanes, self.vectors = options.lanes, options.vectors
         self.width, self.row = self.lanes * self.vectors, padded(self.value_size, self.lanes)
         self.dtype = accumulator(kernel)
         self.element = register_type(self.dtype)
         self.vector = vector_type(self.element, self.lanes)
         self.is_single = isinstance(self.keys, int) and 0 < self.keys <= self.block
         self.lowest = ir.Constant(self.vector, [-math.inf] * self.lanes)
-        layout = scratch_layout(kernel, schedule)
+        layout = scratch_layout(kernel, options)
         self.panels, self.scores, self.sums, self.maxima = (
             self.k.address(self.k.scratch, at, I8)
             for at in (layout.keys, layout.scores, layout.sums, layout.statistics)

@@ -22,6 +22,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import AttentionTask
 from burnish.target import Target
 from burnish.targets.cpu.attention.frame import accumulator, scratch_layout
+from burnish.targets.cpu.attention.options import AttentionOptions
 from burnish.targets.cpu.attention.write import AttentionWriter
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction.cost import expected, rows_at_most
@@ -44,15 +45,7 @@ def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int] | 
     serial = is_known and b * h * i * j * (d / 16 + 4) < _SERIAL_CYCLES
     unit = _unit(b * h, tiles)
     return [
-        Schedule.of(
-            "attention",
-            rows=rows,
-            vectors=2,
-            lanes=lanes,
-            tiles=each,
-            keys=block,
-            serial=serial,
-        )
+        AttentionOptions(rows=rows, vectors=2, lanes=lanes, tiles=each, keys=block, serial=serial).schedule
         for block in _blocks(keys, 2 * lanes)
         for each in dict.fromkeys((unit, 1, min(16, tiles)))
     ]
@@ -60,21 +53,22 @@ def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int] | 
 
 def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:
     """Can this kernel be written with this schedule?"""
-    if schedule.template != "attention" or not isinstance(kernel.slots[0].shape[3], int):
+    if schedule.template != AttentionOptions.template or not isinstance(kernel.slots[0].shape[3], int):
         return False
-    width = schedule.integer("vectors") * schedule.integer("lanes")
-    sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "tiles", "keys")]
-    return isinstance(kernel.slots[2].shape[3], int) and min(sizes) >= 1 and schedule.integer("keys") % width == 0
+    options = AttentionOptions.read(schedule)
+    if min(options.rows, options.vectors, options.lanes, options.tiles, options.keys) < 1:
+        return False
+    return isinstance(kernel.slots[2].shape[3], int) and options.keys % (options.vectors * options.lanes) == 0
 
 
 def scratch_bytes(kernel: AttentionTask, schedule: Schedule) -> int:
     """Scratch memory of one thread: a block of keys, a tile of scores, a unit's sums."""
-    return scratch_layout(kernel, schedule).size_bytes
+    return scratch_layout(kernel, AttentionOptions.read(schedule)).size_bytes
 
 
 def emit(context: KernelContext, kernel: AttentionTask, schedule: Schedule, name: str) -> ir.Function:
     """Write the kernel."""
-    return AttentionWriter(context, kernel, schedule, name).write()
+    return AttentionWriter(context, kernel, AttentionOptions.read(schedule), name).write()
 
 
 def _blocks(keys: Dim, width: int) -> list[int]:
@@ -98,6 +92,6 @@ ATTENTION = CpuTemplate(
     schedules=schedules,
     legal=legal,
     emit=emit,
-    is_serial=lambda schedule: bool(schedule["serial"]),
+    options=AttentionOptions,
     scratch_bytes=scratch_bytes,
 )

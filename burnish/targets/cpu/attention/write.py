@@ -27,7 +27,7 @@ class AttentionWriter(AttentionFrame):
 
     def write(self) -> ir.Function:
         """The whole kernel."""
-        k, serial = self.k, bool(self.schedule["serial"])
+        k, serial = self.k, self.options.is_serial
         if serial:
             k.only_thread_zero()
         self.rows = RowTiles(k, self.queries, self.rows_each)

@@ -15,6 +15,7 @@ from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
+from burnish.targets.cpu.contraction.options import ContractionOptions
 
 Array = np.ndarray[Any, Any]
 
@@ -39,26 +40,25 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     """
     if slot != 1 or not kernel.packed:
         return array
+    options = ContractionOptions.read(schedule)
     depth = int(np.prod([_static(a.extent) for a in kernel.reduce], dtype=np.int64))
     columns = _static(kernel.n.extent)
-    groups = array.reshape(-1, depth, columns).astype(
-        storage_dtype(kernel.slots[1].dtype, str(schedule["form"])).numpy, copy=False
-    )
-    if schedule["form"] == "pairs":
-        return _pairs(kernel, schedule, groups)
-    if schedule["form"] == "dot":
+    kept = storage_dtype(kernel.slots[1].dtype, options.form)
+    groups = array.reshape(-1, depth, columns).astype(kept.numpy, copy=False)
+    if options.form == "pairs":
+        return _pairs(kernel, options.width, groups)
+    if options.form == "dot":
         return np.ascontiguousarray(groups.transpose(0, 2, 1))
-    width = schedule.integer("vectors") * schedule.integer("lanes")
+    width = options.width
     panels = -(-columns // width)
     padded = np.zeros((len(groups), depth, panels * width), groups.dtype)
     padded[:, :, :columns] = groups
     return np.ascontiguousarray(padded.reshape(len(groups), depth, panels, width).transpose(0, 2, 1, 3))
 
 
-def _pairs(kernel: Contraction, schedule: Schedule, groups: Array) -> Array:
+def _pairs(kernel: Contraction, width: int, groups: Array) -> Array:
     """[group, K, n] with neighbours along the innermost run of K side by side in each column."""
     inner = _static(analyse(kernel).reduce[-1].extent)
-    width = schedule.integer("vectors") * schedule.integer("lanes")
     count, depth, columns = groups.shape
     runs, panels = depth // inner, -(-columns // width)
     padded = np.zeros((count, runs, even(inner), panels * width), groups.dtype)

@@ -27,6 +27,7 @@ from burnish.target import Target
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction import cost
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
+from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
 from burnish.targets.cpu.contraction.tile_rows import register_lanes, rows_of
 from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
@@ -57,37 +58,36 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     """Can this kernel be written with this schedule?"""
-    if schedule.template != "contraction":
+    if schedule.template != ContractionOptions.template:
         return False
-    shape = analyse(kernel)
-    sizes = [schedule.integer(name) for name in ("rows", "vectors", "lanes", "unroll")]
-    if min(sizes) < 1 or min(schedule.integer(name) for name in ("block", "prefetch", "axis")) < 0:
+    options, shape = ContractionOptions.read(schedule), analyse(kernel)
+    if min(options.rows, options.vectors, options.lanes, options.unroll) < 1:
         return False
-    width = schedule.integer("vectors") * schedule.integer("lanes")
-    if schedule["form"] not in ("dot", *_forms(kernel, shape, width)):
+    if min(options.block, options.prefetch, options.axis) < 0:
         return False
-    if schedule["form"] == "dot" and (not can_dot(kernel, shape) or schedule.integer("vectors") != 1):
+    is_dot, spread = options.form == "dot", options.spread
+    if options.form not in ("dot", *_forms(kernel, shape, options.width)):
         return False
-    spread = schedule.integer("spread")
-    if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or schedule["form"] == "dot"):
+    if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
         return False
-    if (schedule["fold"] and (1, True) not in _row_axes(shape)) or (schedule["fold"] and schedule["axis"] != 1):
+    if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
         return False
-    fits = schedule.integer("lanes") <= register_lanes(shape, target)
-    return fits and schedule.integer("axis") < max(1, len(shape.pixels))
+    if options.fold and ((1, True) not in _row_axes(shape) or options.axis != 1):
+        return False
+    return options.lanes <= register_lanes(shape, target) and options.axis < max(1, len(shape.pixels))
 
 
 def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     """Scratch memory of one thread."""
-    depth = analyse(kernel).depth
-    if schedule["form"] != "widen" or not isinstance(depth, int):
+    options, depth = ContractionOptions.read(schedule), analyse(kernel).depth
+    if options.form != "widen" or not isinstance(depth, int):
         return 0
-    return widened_bytes(depth, schedule.integer("vectors") * schedule.integer("lanes"))
+    return widened_bytes(depth, options.width)
 
 
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
     """Write the kernel."""
-    return TileWriter(context, kernel, schedule, name).write()
+    return TileWriter(context, kernel, ContractionOptions.read(schedule), name).write()
 
 
 def _tilings(model: CostModel) -> list[Tiling]:
@@ -159,8 +159,7 @@ def _symbols(shape: Shape) -> frozenset[str]:
 
 def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
     unroll = _unroll(model.shape, tiling)
-    return Schedule.of(
-        "contraction",
+    return ContractionOptions(
         form=tiling.form,
         rows=tiling.rows,
         vectors=tiling.vectors,
@@ -172,7 +171,7 @@ def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
         prefetch=model.prefetch(tiling),
         spread=model.spread(tiling, unroll),
         serial=serial,
-    )
+    ).schedule
 
 
 def _unroll(shape: Shape, tiling: Tiling) -> int:
@@ -194,7 +193,7 @@ CONTRACTION = CpuTemplate(
     schedules=schedules,
     legal=legal,
     emit=emit,
-    is_serial=lambda schedule: bool(schedule["serial"]),
+    options=ContractionOptions,
     pack=pack,
     scratch_bytes=scratch_bytes,
 )

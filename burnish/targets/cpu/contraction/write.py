@@ -16,10 +16,10 @@ from llvmlite import ir
 
 from burnish.dims import Dim, ceildiv, product
 from burnish.kernels.contraction_runs import Run, analyse
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
+from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import even, storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
 from burnish.targets.cpu.contraction.widen import widen_panel
@@ -51,14 +51,12 @@ class Panel:
 class TileWriter:
     """One kernel being written; `write` is the only thing to call."""
 
-    def __init__(self, context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> None:
-        self.kernel, self.schedule, self.shape = kernel, schedule, analyse(kernel)
+    def __init__(self, context: KernelContext, kernel: Contraction, options: ContractionOptions, name: str) -> None:
+        self.kernel, self.options, self.shape = kernel, options, analyse(kernel)
         self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
-        self.lanes, self.vectors = schedule.integer("lanes"), schedule.integer("vectors")
-        self.width = self.lanes * self.vectors
-        self.form = str(schedule["form"])
+        self.lanes, self.vectors, self.width, self.form = options.lanes, options.vectors, options.width, options.form
         self.is_dot = self.form == "dot"
-        self.rows = rows_of(self.shape, schedule.integer("axis"), bool(schedule["fold"]))
+        self.rows = rows_of(self.shape, options.axis, options.fold)
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
             self.b_dtype = storage_dtype(self.b_dtype, self.form)
@@ -72,10 +70,10 @@ class TileWriter:
 
     def write(self) -> ir.Function:
         """The whole kernel."""
-        k, serial = self.k, bool(self.schedule["serial"])
+        k, serial = self.k, self.options.is_serial
         if serial:
             k.only_thread_zero()
-        self.tiles = RowTiles(k, self.rows.tiled.extent, self.schedule.integer("rows"))
+        self.tiles = RowTiles(k, self.rows.tiled.extent, self.options.rows)
         self.row_tiles = k.ir.mul(k.index(self.tiles.count), k.dim(product(r.extent for r in self.rows.outer)))
         self.panels = ceildiv(self.kernel.n.extent, self.width)
         per_group = k.ir.mul(self.row_tiles, k.dim(self.panels))
@@ -90,7 +88,7 @@ class TileWriter:
         return k.finish()
 
     def _blocks(self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value) -> None:
-        k, block = self.k, self.schedule.integer("block")
+        k, block = self.k, self.options.block
         if block == 0:
             self._panels(group, bound, lo, hi, k.i64(0), self.row_tiles)
             return
@@ -170,11 +168,11 @@ class TileWriter:
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
         """What row tile `number` asks for of the next panel, which lies behind this one."""
-        spread, depth = self.schedule.integer("spread"), product(self.depths)
+        spread, depth = self.options.spread, product(self.depths)
         if not spread or not isinstance(depth, int):
             return None
         row_bytes = self.width * self.packed_dtype.size_bytes
-        unroll = self.schedule.integer("unroll")
+        unroll = self.options.unroll
         step_bytes = (2 * pairs_at_once(unroll) if self.form == "pairs" else unroll) * row_bytes
         ahead = share_of_next(self.k, panel.source, depth * row_bytes, number, spread, step_bytes)
         if self.form == "widen":  # the copy that is read has twice the bytes
@@ -200,13 +198,13 @@ class TileWriter:
             offsets=self.rows.offsets(steps),
             vectors=vectors,
             lanes=self.lanes,
-            unroll=self.schedule.integer("unroll"),
+            unroll=self.options.unroll,
             lane_step=between_columns if packed else self.shape.n_stride,
             levels=levels,
             a_dtype=self.a_dtype,
             b_dtype=self.b_dtype,
             accumulator=self.shape.accumulator,
-            prefetch=self.schedule.integer("prefetch") * (levels[-1].b_step if levels else 0),
+            prefetch=self.options.prefetch * (levels[-1].b_step if levels else 0),
             ahead=ahead,
         )
 

@@ -1,21 +1,16 @@
-"""Schedules of the loops template, ranked by the cost model.
-
-vector   which axis of the (prepared) domain goes to the lanes, -1 for none; width: lanes, 1 for a scalar loop
-tile     which axis is walked `rows` at a time in straight-line code, -1 for none
-block    the vector axis is cut into units of so many elements (0: one unit has all of it)
-split    units: shared out over the threads; serial: thread 0 does everything
-"""
+"""Schedules of the loops template, ranked by the cost model. What their options mean: options.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from burnish.dims import product
-from burnish.kernels.schedule import Option, Schedule
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis, free_axes, walk
 from burnish.target import Target
 from burnish.targets.cpu.loops.cost import Cost, size
+from burnish.targets.cpu.loops.options import LoopsOptions
 
 _SERIAL_NS = 3000.0
 _L1_BYTES, _L2_BYTES = 32 << 10, 3 << 19  # what a window, and its tensor, may take
@@ -28,32 +23,25 @@ def can_mask(kernel: Loops, target: Target) -> bool:
     return target.level == "x86-64-v3" and all(s.dtype.size_bytes >= 4 for s in kernel.slots)
 
 
-def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[LoopsOptions]:
     """All schedules of a prepared kernel, cheapest first; the same list on every machine."""
     cost = Cost(kernel, target, sizes)
-    found: list[tuple[float, int, Schedule]] = []
+    found: list[tuple[float, int, LoopsOptions]] = []
     for vector, width in _vectors(kernel, target):
         time_ns = cost.nanoseconds(kernel.domain[vector] if width > 1 else None, width)
         serial = time_ns < _SERIAL_NS
         for tile, rows in _tiles(kernel, vector if width > 1 else -1):
             block = _block(kernel, vector, tile, rows, width, sizes)
             for split in ("serial", "units") if serial else ("units", "serial"):
-                schedule = Schedule.of(
-                    "loops", vector=vector, width=width, tile=tile, rows=rows, block=0 if split == "serial" else block,
-                    split=split,
-                )  # fmt: skip
-                found.append((time_ns * (1.0 if (split == "serial") == serial else 2.0), len(found), schedule))
-    return [s for _, _, s in sorted(found, key=lambda item: item[:2])]
+                options = LoopsOptions(vector, width, tile, rows, 0 if split == "serial" else block, split)
+                found.append((time_ns * (1.0 if options.is_serial == serial else 2.0), len(found), options))
+    return [options for _, _, options in sorted(found, key=lambda item: item[:2])]
 
 
-def is_offered(kernel: Loops, schedule: Schedule, target: Target) -> bool:
+def is_offered(kernel: Loops, options: LoopsOptions, target: Target) -> bool:
     """Is it one of a prepared kernel's, for some sizes? Only the order and `block`, whole vectors, depend on them."""
-    offered = {_without_block(s) for s in ranked(kernel, target, {})}
-    return _without_block(schedule) in offered and schedule.integer("block") % schedule.integer("width") == 0
-
-
-def _without_block(schedule: Schedule) -> tuple[tuple[str, Option], ...]:
-    return (("template", schedule.template), *(o for o in schedule.options if o[0] != "block"))
+    offered = {replace(each, block=0) for each in ranked(kernel, target, {})}
+    return replace(options, block=0) in offered and options.block % options.width == 0
 
 
 def _vectors(kernel: Loops, target: Target) -> Iterator[tuple[int, int]]:

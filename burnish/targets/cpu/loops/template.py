@@ -27,39 +27,41 @@ from burnish.targets.cpu.expressions.reductions import tail_mask
 from burnish.targets.cpu.expressions.values import Values
 from burnish.targets.cpu.loops import schedules as loops_schedule
 from burnish.targets.cpu.loops.odometer import odometer
+from burnish.targets.cpu.loops.options import LoopsOptions
 
 
 def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
     """Legal schedules, the one the cost model prefers first. `sizes`: the dims' usual values."""
-    return loops_schedule.ranked(prepare(kernel), target, sizes or {})
+    return [options.schedule for options in loops_schedule.ranked(prepare(kernel), target, sizes or {})]
 
 
 def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
     """Can `emit` do this kernel by this schedule, for whatever sizes it was chosen?"""
-    return loops_schedule.is_offered(prepare(kernel), schedule, target)
+    is_ours = schedule.template == LoopsOptions.template
+    return is_ours and loops_schedule.is_offered(prepare(kernel), LoopsOptions.read(schedule), target)
 
 
 def emit(context: KernelContext, kernel: Loops, schedule: Schedule, name: str) -> ir.Function:
     """The kernel's function."""
     kernel = prepare(kernel)
+    options = LoopsOptions.read(schedule)
     builder = KernelBuilder(context, name, len(kernel.slots))
-    if schedule["split"] == "serial":
+    if options.is_serial:
         builder.only_thread_zero()
-    _Nest(builder, kernel, schedule).run()
+    _Nest(builder, kernel, options).run()
     return builder.finish()
 
 
 class _Nest:
     """The loop nest of one kernel, while it is being written."""
 
-    def __init__(self, builder: KernelBuilder, kernel: Loops, schedule: Schedule) -> None:
+    def __init__(self, builder: KernelBuilder, kernel: Loops, options: LoopsOptions) -> None:
         self.b, self.kernel = builder, kernel
-        self.width, self.rows, self.block = (schedule.integer(n) for n in ("width", "rows", "block"))
-        vector, tile = schedule.integer("vector"), schedule.integer("tile")
-        self.vector: Axis | None = kernel.domain[vector] if vector >= 0 else None
-        self.tile: Axis | None = kernel.domain[tile] if tile >= 0 and self.rows > 1 else None
+        self.width, self.rows, self.block = options.width, options.rows, options.block
+        self.vector: Axis | None = kernel.domain[options.vector] if options.vector >= 0 else None
+        self.tile: Axis | None = kernel.domain[options.tile] if options.tile >= 0 and self.rows > 1 else None
         self.outer = tuple(a for a in kernel.domain if a not in (self.vector, self.tile))
-        self.is_serial = schedule["split"] == "serial"
+        self.is_serial = options.is_serial
         self.values = [s.value for s in kernel.stores]
         self.inner = tuple(a for a in (self.tile, self.vector) if a is not None)
 
@@ -153,5 +155,5 @@ LOOPS = CpuTemplate(
     schedules=schedules,
     legal=legal,
     emit=emit,
-    is_serial=lambda schedule: schedule["split"] == "serial",
+    options=LoopsOptions,
 )

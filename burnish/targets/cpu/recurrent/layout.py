@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from burnish.dtypes import DType
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import RecurrentTask
+from burnish.targets.cpu.recurrent.options import RecurrentOptions
 
 Array = np.ndarray[Any, Any]
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -59,13 +59,21 @@ class Layout:
         return self.steps * self.rows * self.row_elements + STATES * self.rows * self.padded
 
 
-def layout(kernel: RecurrentTask, schedule: Schedule) -> Layout:
-    """From a kernel and its schedule."""
+def layout(kernel: RecurrentTask, options: RecurrentOptions) -> Layout:
+    """From a kernel and its schedule's options."""
     inputs, directions = kernel.slots[0].shape[2], kernel.slots[1].shape[0]
     assert isinstance(inputs, int) and isinstance(directions, int), "recurrent weights have static shapes"
-    width, rows, steps = (schedule.integer(n) for n in ("width", "rows", "steps"))
     accumulator = DType.F64 if kernel.slots[0].dtype is DType.F64 else DType.F32
-    return Layout(GATES[kernel.kind], kernel.hidden_size, inputs, directions, width, rows, steps, accumulator)
+    return Layout(
+        GATES[kernel.kind],
+        kernel.hidden_size,
+        inputs,
+        directions,
+        options.width,
+        options.rows,
+        options.steps,
+        accumulator,
+    )
 
 
 def slot_numbers(kernel: RecurrentTask) -> dict[str, int]:

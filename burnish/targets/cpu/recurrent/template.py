@@ -26,7 +26,8 @@ from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.recurrent.copy import copy_packed
-from burnish.targets.cpu.recurrent.layout import GATES, layout, pack_weight, slot_numbers
+from burnish.targets.cpu.recurrent.layout import GATES, Layout, layout, pack_weight, slot_numbers
+from burnish.targets.cpu.recurrent.options import RecurrentOptions
 from burnish.targets.cpu.recurrent.steps import Sequences
 
 Array = np.ndarray[Any, Any]
@@ -46,14 +47,14 @@ def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | 
     limit = (24 if target.level == "x86-64-v4" else 12) // gates
     fitting = [n for n in (4, 3, 2, 1) if n <= limit and isinstance(batch, int) and batch % n == 0] or [1]
     steps = min(8, time) if isinstance(time, int) else 8
-    found = []
+    found: list[RecurrentOptions] = []
     for rows in fitting:
         units = size(kernel.slots[1].shape[0]) * size(batch) // rows
         per_step = 100.0 + 2.0 * rows * gates * kernel.hidden_size * (size(inputs) + kernel.hidden_size) / (2.0 * width)
         is_serial = units < 2 or units * size(time) * per_step / 3.0 < _SERIAL_NS
         order = ("serial", "units") if is_serial else ("units", "serial")
-        found += [Schedule.of("recurrent", width=width, rows=rows, steps=max(steps, 1), split=s) for s in order]
-    return sorted(found, key=lambda s: s["split"] != found[0]["split"])
+        found += [RecurrentOptions(width=width, rows=rows, steps=max(steps, 1), split=s) for s in order]
+    return [each.schedule for each in sorted(found, key=lambda each: each.split != found[0].split)]
 
 
 def legal(kernel: RecurrentTask, schedule: Schedule, target: Target) -> bool:
@@ -63,12 +64,14 @@ def legal(kernel: RecurrentTask, schedule: Schedule, target: Target) -> bool:
 
 def pack(kernel: RecurrentTask, schedule: Schedule, slot: int, array: Array) -> Array:
     """W and R as the steps read them."""
-    return pack_weight(array, layout(kernel, schedule)) if kernel.packed and slot in (1, 2) else array
+    if not kernel.packed or slot not in (1, 2):
+        return array
+    return pack_weight(array, layout(kernel, RecurrentOptions.read(schedule)))
 
 
 def scratch_bytes(kernel: RecurrentTask, schedule: Schedule) -> int:
     """Projections and states; and the packed weights, if they are no constants."""
-    shape = layout(kernel, schedule)
+    shape = layout(kernel, RecurrentOptions.read(schedule))
     elements = shape.scratch_elements
     if not kernel.packed:
         elements += shape.directions * (shape.packed_elements(shape.inputs) + shape.packed_elements(shape.hidden))
@@ -78,14 +81,14 @@ def scratch_bytes(kernel: RecurrentTask, schedule: Schedule) -> int:
 def emit(context: KernelContext, kernel: RecurrentTask, schedule: Schedule, name: str) -> ir.Function:
     """The kernel's function."""
     b = KernelBuilder(context, name, len(kernel.slots))
-    shape = layout(kernel, schedule)
-    is_serial = schedule["split"] == "serial"
+    options = RecurrentOptions.read(schedule)
+    shape, is_serial = layout(kernel, options), options.is_serial
     if is_serial:
         b.only_thread_zero()
-    weights = [b.slots[1], b.slots[2]] if kernel.packed else _pack_now(b, kernel, schedule)
+    weights = [b.slots[1], b.slots[2]] if kernel.packed else _pack_now(b, kernel, shape)
     tiles = b.dim(floordiv(kernel.slots[0].shape[1], shape.rows))
     zero = b.i64(0)
-    lo, hi = (zero, b.ir.mul(tiles, b.i64(shape.directions))) if is_serial else b.share(_units(kernel, schedule))
+    lo, hi = (zero, b.ir.mul(tiles, b.i64(shape.directions))) if is_serial else b.share(_units(kernel, shape))
     for direction in range(shape.directions):
         first = b.ir.mul(tiles, b.i64(direction))
         start, end = b.ir.sub(lo, first), b.minimum(b.ir.sub(hi, first), tiles)
@@ -96,8 +99,7 @@ def emit(context: KernelContext, kernel: RecurrentTask, schedule: Schedule, name
     return b.finish()
 
 
-def _units(kernel: RecurrentTask, schedule: Schedule) -> Dim:
-    shape = layout(kernel, schedule)
+def _units(kernel: RecurrentTask, shape: Layout) -> Dim:
     return floordiv(kernel.slots[0].shape[1], shape.rows) * shape.directions
 
 
@@ -109,9 +111,8 @@ def _width(kernel: RecurrentTask, target: Target) -> int:
     return lanes
 
 
-def _pack_now(b: KernelBuilder, kernel: RecurrentTask, schedule: Schedule) -> list[ir.Value]:
+def _pack_now(b: KernelBuilder, kernel: RecurrentTask, shape: Layout) -> list[ir.Value]:
     """Copy W and R, as they are now, into scratch memory in packed form."""
-    shape = layout(kernel, schedule)
     size = shape.accumulator.size_bytes
     place = shape.scratch_elements * size
     found = []
@@ -127,7 +128,7 @@ RECURRENT = CpuTemplate(
     schedules=schedules,
     legal=legal,
     emit=emit,
-    is_serial=lambda schedule: schedule["split"] == "serial",
+    options=RecurrentOptions,
     pack=pack,
     scratch_bytes=scratch_bytes,
 )

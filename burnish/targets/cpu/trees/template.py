@@ -23,6 +23,7 @@ from burnish.kernels.work import trees_steps
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.trees.options import TreesOptions
 from burnish.targets.cpu.trees.walk import Walk
 
 LANES = (8, 4, 16)
@@ -38,7 +39,7 @@ def schedules(kernel: TreesTask, target: Target, sizes: Mapping[str, int] | None
     steps = trees_steps(kernel)
     count = evaluate(steps, {name: (sizes or {}).get(name, _USUAL) for name in symbols(steps)})
     splits = ("serial", "rows") if count * _STEP_NS < _SERIAL_NS else ("rows", "serial")
-    return [Schedule.of("trees", lanes=lanes, split=split) for split in splits for lanes in LANES]
+    return [TreesOptions(lanes, split).schedule for split in splits for lanes in LANES]
 
 
 def legal(kernel: TreesTask, schedule: Schedule, target: Target) -> bool:
@@ -49,7 +50,8 @@ def legal(kernel: TreesTask, schedule: Schedule, target: Target) -> bool:
 def emit(context: KernelContext, kernel: TreesTask, schedule: Schedule, name: str) -> ir.Function:
     """The kernel's function."""
     b = KernelBuilder(context, name, len(kernel.slots))
-    is_serial, lanes = schedule["split"] == "serial", schedule.integer("lanes")
+    options = TreesOptions.read(schedule)
+    is_serial, lanes = options.is_serial, options.lanes
     if is_serial:
         b.only_thread_zero()
     walk, rows = Walk(b, kernel), b.dim(kernel.slots[0].shape[0])
@@ -95,5 +97,5 @@ TREES = CpuTemplate(
     schedules=schedules,
     legal=legal,
     emit=emit,
-    is_serial=lambda schedule: schedule["split"] == "serial",
+    options=TreesOptions,
 )

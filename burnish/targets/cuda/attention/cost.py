@@ -31,12 +31,12 @@ def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
     keys = _value(a.keys, sizes)
     blocks = max(1, -(-keys // (a.block_n * a.splits)))
     seen = 0.6 if a.kernel.causal and _value(a.queries, sizes) > a.block_m else 1.0
-    warps = a.schedule.integer("warps")
+    warps = a.options.warps
     products, others = _products(a), _others(a)
     is_shared = a.block_m < 16 * warps
     busy = 0.2 + blocks * seen * (products + others * (_SHARED_ROWS if is_shared else 1.0))
     busy *= 1.3 if a.packs else 1.0  # rows lie far apart
-    hidden = 1.0 if a.schedule.integer("stages") > 2 or blocks < 3 else 1.15
+    hidden = 1.0 if a.options.stages > 2 or blocks < 3 else 1.15
     alone = blocks * seen * (products + others * 6 / warps + _BLOCK_US * hidden)
     chain = _START_US + alone + _PROGRAM_US * programs / max(1, programs // 512)
     resident, each = _resident(a, blocks), -(-programs // chip.processors)
@@ -54,7 +54,7 @@ def shared_bytes(a: Attention, blocks: int | None = None) -> int:
     """Shared memory of a block, about: keys and values in flight, queries, exponentials."""
     item = 4 if a.multiplies_as else a.q.dtype.size_bytes
     width = sum(p.width for p in (*a.depth, *a.values))
-    stages = min(a.schedule.integer("stages"), blocks or 99)
+    stages = min(a.options.stages, blocks or 99)
     return item * (stages * a.block_n * width + a.block_m * sum(p.width for p in a.depth) + a.block_m * a.block_n)
 
 
@@ -62,12 +62,12 @@ def registers(a: Attention) -> int:
     """Registers of a thread, about: sums, scores, exponentials and addresses."""
     words = 2 if a.q.dtype.size_bytes == 8 else 1
     held = words * a.block_m * (sum(p.width for p in a.values) + 2 * a.block_n)
-    return held // (a.schedule.integer("warps") * 32) + 40
+    return held // (a.options.warps * 32) + 40
 
 
 def _resident(a: Attention, blocks: int) -> int:
     """Programs that a processor holds."""
-    threads = a.schedule.integer("warps") * 32
+    threads = a.options.warps * 32
     shared = chip_of(a.target).shared_bytes // max(1, shared_bytes(a, blocks))
     return max(1, min(shared, _REGISTERS // (threads * max(64, registers(a))), 2048 // threads))
 
@@ -79,7 +79,7 @@ def _products(a: Attention) -> float:
         return flops / (_PLAIN_FLOPS / 4)
     half = chip_of(a.target).half_flops
     if a.q.dtype.size_bytes == 4 or a.multiplies_as:
-        return flops / (half / 12 if a.schedule["precision"] == "tf32x3" else _PLAIN_FLOPS)
+        return flops / (half / 12 if a.options.precision == "tf32x3" else _PLAIN_FLOPS)
     is_group = a.block_m >= 64 or a.target.capability != 90  # Hopper's full rate needs whole warp groups
     return flops / (half if is_group else 0.55 * half)
 

@@ -11,9 +11,9 @@ from functools import cached_property
 
 from burnish.dims import Dim, ceildiv, floordiv, product
 from burnish.dtypes import DType
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import Target
+from burnish.targets.cuda.attention.options import AttentionOptions
 
 LOG2E = 1.4426950408889634
 SMALLEST_PIECE = 16  # what a tensor core multiplies at least
@@ -47,7 +47,7 @@ class Attention:
     """A kernel and its schedule, as the text needs them."""
 
     kernel: AttentionTask
-    schedule: Schedule
+    options: AttentionOptions
     target: Target
 
     def __post_init__(self) -> None:
@@ -58,8 +58,8 @@ class Attention:
         self.key_heads, self.keys = self.k.shape[1:3]
         self.depth = pieces_of(_number(self.q.shape[3]))
         self.values = pieces_of(_number(self.v.shape[3]))
-        self.block_m, self.block_n, self.splits = (self.schedule.integer(n) for n in ("block_m", "block_n", "splits"))
-        self.packs, self.copies = bool(self.schedule["packs"]), bool(self.schedule["copies"])
+        self.block_m, self.block_n = self.options.block_m, self.options.block_n
+        self.splits, self.packs, self.copies = self.options.splits, self.options.packs, self.options.copies
 
     @cached_property
     def group(self) -> Dim:

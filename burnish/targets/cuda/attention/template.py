@@ -29,6 +29,7 @@ from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import Target
 from burnish.targets.cuda.attention.cost import estimate, registers, shared_bytes
 from burnish.targets.cuda.attention.kernel import Attention, dense_strides
+from burnish.targets.cuda.attention.options import AttentionOptions
 from burnish.targets.cuda.attention.write import write_source
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.cuda_template import CudaTemplate
@@ -42,17 +43,20 @@ _KEPT = 24  # schedules that are worth measuring
 
 def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
     """The legal ones, the cost model's best first; none for a kernel that this template cannot do."""
-    times = {s: estimate(Attention(kernel, s, target), sizes) for s in _all(kernel, target) if legal(kernel, s, target)}
+    if not _is_possible(kernel):
+        return []
+    possible = (a for options in _all(kernel, target) if _fits(a := Attention(kernel, options, target)))
+    times = {a.options: estimate(a, sizes) for a in possible}
     kin: Counter[tuple[Option, ...]] = Counter()
-    late: dict[Schedule, float] = {}
+    late: dict[AttentionOptions, float] = {}
     for each in sorted(times, key=times.__getitem__):  # what differs little from a better one waits a little
-        tile = (each["block_m"], each["block_n"], each["splits"], each["packs"])
+        tile = (each.block_m, each.block_n, each.splits, each.packs)
         late[each] = times[each] * (1 + 0.05 * kin[tile])
         kin[tile] += 1
-    return sorted(late, key=late.__getitem__)[:_KEPT]
+    return [options.schedule for options in sorted(late, key=late.__getitem__)[:_KEPT]]
 
 
-def _all(kernel: AttentionTask, target: Target) -> Iterator[Schedule]:
+def _all(kernel: AttentionTask, target: Target) -> Iterator[AttentionOptions]:
     dtype = kernel.slots[0].dtype
     exact: tuple[str, ...] = ("none",)
     if dtype is DType.F32:
@@ -69,30 +73,33 @@ def _all(kernel: AttentionTask, target: Target) -> Iterator[Schedule]:
         (4, 8),
         (2, 3),
     )
-    names = ("block_m", "block_n", "splits", "packs", "copies", "precision", "warps", "stages")
     for values in options:
-        yield Schedule("attention", tuple(zip(names, values, strict=True)))
+        yield AttentionOptions(*values)
 
 
 def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:
     """Can this kernel be written with this schedule, and does it fit the chip?"""
-    if schedule.template != "attention" or not _is_possible(kernel):
+    if schedule.template != AttentionOptions.template or not _is_possible(kernel):
         return False
-    a = Attention(kernel, schedule, target)
-    if schedule["packs"] and a.group == 1:
+    return _fits(Attention(kernel, AttentionOptions.read(schedule), target))
+
+
+def _fits(a: Attention) -> bool:
+    options, target = a.options, a.target
+    if options.packs and a.group == 1:
         return False
     if a.splits > 1 and isinstance(a.keys, int) and a.keys <= a.block_n * (a.splits - 1):
         return False
-    if schedule["copies"] and not _can_copy(a):
+    if options.copies and not _can_copy(a):
         return False
-    if schedule["precision"] == "tf32x3" and target.capability < 80:
+    if options.precision == "tf32x3" and target.capability < 80:
         return False
     return shared_bytes(a) < chip_of(target).shared_bytes and registers(a) <= _MOST_REGISTERS
 
 
 def emit(kernel: AttentionTask, schedule: Schedule, target: Target) -> Source:
     """The kernel's source."""
-    return write_source(Attention(kernel, schedule, target))
+    return write_source(Attention(kernel, AttentionOptions.read(schedule), target))
 
 
 def _is_possible(kernel: AttentionTask) -> bool:
@@ -115,4 +122,4 @@ def _has_whole_strides(slot: Slot) -> bool:
     return slot.aligned == 16 and slot.strides[3] == 1 and is_positive and all(divisor(s) % each == 0 for s in strides)
 
 
-ATTENTION = CudaTemplate(kernel=AttentionTask, schedules=schedules, legal=legal, emit=emit)
+ATTENTION = CudaTemplate(kernel=AttentionTask, schedules=schedules, legal=legal, emit=emit, options=(AttentionOptions,))

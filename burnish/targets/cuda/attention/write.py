@@ -41,7 +41,7 @@ def write_source(attention: Attention) -> Source:
         write_merge(text, attention, rows, loop.state)
     else:
         write_finish(text, attention, rows, loop.state.total, loop.state.sums)
-    warps, stages = attention.schedule.integer("warps"), attention.schedule.integer("stages")
+    warps, stages = attention.options.warps, attention.options.stages
     return text.source((attention.programs, attention.splits, 1), warps=warps, stages=stages)
 
 
@@ -235,5 +235,5 @@ def _dot(attention: Attention, left: str, right: str, onto: str) -> str:
         return f"{onto} + {inner}" if onto else inner
     exact = ""
     if attention.q.dtype is DType.F32 or attention.multiplies_as:
-        exact = f', input_precision="{attention.schedule["precision"]}"'
+        exact = f', input_precision="{attention.options.precision}"'
     return f"tl.dot({left}, {right}{', ' + onto if onto else ''}{exact})"

@@ -16,7 +16,7 @@ from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.targets.cuda.contraction.axes import reduction_of
-from burnish.targets.cuda.contraction.tile import tile_of
+from burnish.targets.cuda.contraction.tile import Tile
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +26,7 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     number = next((i for i, t in enumerate(kernel.terms) if t.packed and t.b == slot), None)
     if number is None:
         return array
-    tile, shape = tile_of(schedule), analyse(kernel, number)
+    tile, shape = Tile.read(schedule), analyse(kernel, number)
     cut = reduction_of(kernel.alone(number), shape, tile.k, tile.flat)
     taps, channels, columns = (_known(n) for n in (cut.tap_count, cut.channel.extent, kernel.n.extent))
     depth = _known(cut.packed_depth)

@@ -24,7 +24,7 @@ from burnish.target import Target
 from burnish.targets.cuda.contraction.candidates import Candidates
 from burnish.targets.cuda.contraction.cost import CostModel
 from burnish.targets.cuda.contraction.pack import pack
-from burnish.targets.cuda.contraction.tile import TEMPLATE, Tile, tile_of
+from burnish.targets.cuda.contraction.tile import Tile
 from burnish.targets.cuda.contraction.write import write_source
 from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.source import Source
@@ -55,14 +55,14 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     """Can this kernel be written with this schedule?"""
-    if schedule.template != TEMPLATE:
+    if schedule.template != Tile.template:
         return False
-    return Candidates(CostModel(kernel, target, {})).legal(tile_of(schedule))
+    return Candidates(CostModel(kernel, target, {})).legal(Tile.read(schedule))
 
 
 def emit(kernel: Contraction, schedule: Schedule, target: Target) -> Source:
     """The kernel under a schedule: equal arguments give equal text."""
-    return write_source(kernel, tile_of(schedule), target)
+    return write_source(kernel, Tile.read(schedule), target)
 
 
-CONTRACTION = CudaTemplate(kernel=Contraction, schedules=schedules, legal=legal, emit=emit, pack=pack)
+CONTRACTION = CudaTemplate(kernel=Contraction, schedules=schedules, legal=legal, emit=emit, pack=pack, options=(Tile,))

@@ -1,37 +1,41 @@
-"""A contraction's schedule, read: the tile of a program and how it is worked through.
-
-form        load: operands by addresses, any strides;  copy: by the copy engine (tensor maps, capability 90 and newer)
-m, n, k     pixels and columns of a tile, depth of a step (powers of two)
-box         copy: pixels of a tile along each pixel run, outer to inner; their product is m
-swap        acc^T = B^T A^T: columns go where the tensor core wants 64 rows or more, so that few pixels do not waste it
-flat        load: steps over taps and channels as one run, see axes.py
-split       programs that share the sum of one tile; the last of them to come adds the parts, always in the same order
-shared      split: every program does a share of the rows, where otherwise the last one does all
-band        pixel tiles that neighbouring programs go through before they move on to other columns (L2 reuse)
-persistent  programs a processor; each works through many tiles. 0: a program a tile
-stagger     cycles that the second program of each processor waits before its first tile: programs that begin together
-            multiply together, and leave the tensor cores idle together
-early       residuals are asked for before the sum, and wait in registers
-prefetch    bring the program's packed B into L2 before waiting for the launch before
-precision   f32 products: ieee, tf32x3, tf32
-apart       several products: a loop for each, where one could go through all of them; said only where it is so
-"""
+"""A contraction's schedule: the tile of a program and how it is worked through."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import prod
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from burnish.kernels.schedule import Schedule
-
-TEMPLATE = "contraction"
+from burnish.kernels.schedule import Options, Schedule
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """See the module's text. The order of the fields is the order of a schedule's options."""
+@dataclass(frozen=True)
+class Tile(Options):
+    """A program sums up a tile of m pixels and n columns, k of the depth in each step.
 
+    form        load: operands by addresses, any strides; copy: by the copy engine (tensor maps, from sm_90 on)
+    m           pixels of a tile, a power of two
+    n           columns of a tile, a power of two
+    k           depth of a step, a power of two
+    box         copy: pixels of a tile along each pixel run, outer to inner; their product is m
+    swap        the tile is computed transposed: columns go where the tensor core wants 64 rows or more, so that few
+                pixels do not waste it
+    flat        load: steps over taps and channels as one run
+    split       programs that share the sum of one tile; the last of them adds the parts, always in the same order
+    shared      split: every program does a share of the rows, where otherwise the last one does all
+    warps       of a program, 32 threads each
+    stages      steps that are under way at once
+    band        pixel tiles that neighbouring programs go through before they move on to other columns (L2 reuse)
+    persistent  programs a processor, each of which works through many tiles; 0: a program a tile
+    early       residuals are asked for before the sum, and wait in registers
+    prefetch    the program's packed B is brought into L2 before it waits for the launch before
+    precision   of f32 products: tf32x3: three products of shorter floats; tf32: one; ieee: plain ones
+    apart       several products: a loop for each, where one could go through all of them; stored only where it is so
+    stagger     cycles that the second program of each processor waits before its first tile: programs that begin
+                together multiply together, and leave the tensor cores idle together; stored only where there are any
+    """
+
+    template: ClassVar[str] = "contraction"
     form: str
     m: int
     n: int
@@ -53,23 +57,22 @@ class Tile:
 
     @property
     def schedule(self) -> Schedule:
-        """The same as a schedule."""
+        """The form that is stored; what few tiles need stands there only where it is so."""
         options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("apart", "stagger"):
             if not options[name]:
                 del options[name]
-        return Schedule.of(TEMPLATE, **(options | {"box": "x".join(map(str, self.box))}))
+        return Schedule.of(self.template, **(options | {"box": "x".join(map(str, self.box))}))
+
+    @classmethod
+    def read(cls, schedule: Schedule) -> Self:
+        """From the stored form."""
+        assert schedule.template == cls.template, schedule
+        options: dict[str, Any] = dict(schedule.options)
+        box = tuple(int(n) for n in options["box"].split("x") if n)
+        assert not box or prod(box) == options["m"], schedule
+        return cls(**(options | {"box": box}))
 
     @property
     def is_copied(self) -> bool:
         return self.form == "copy"
-
-
-def tile_of(schedule: Schedule) -> Tile:
-    """The tile a schedule says; AssertionError for another template's schedule."""
-    assert schedule.template == TEMPLATE, schedule
-    options: dict[str, Any] = dict(schedule.options)
-    box = tuple(int(n) for n in options["box"].split("x") if n)
-    tile = Tile(**(options | {"box": box}))
-    assert not box or prod(box) == tile.m, schedule
-    return tile

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate, product, symbols
 from burnish.kernels.facts import Address, Facts
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import COSTLY, Axis, Expr, axis, linear, substitute, substitute_axes, unary, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.loops.arrange import Groups, groups_of, reductions
 from burnish.targets.cuda.loops.axes import next_power
+from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.reductions import AHEAD, UNROLL_LIMIT
 
 _USUAL = 64  # a dimension that nobody has told us about
@@ -54,35 +54,31 @@ def size(value: Dim, sizes: Mapping[str, int]) -> int:
 
 @dataclass(frozen=True)
 class _Tile:
-    """A schedule's numbers, and the extents of the domain's groups."""
+    """A schedule, and the extents of the domain's groups."""
 
     groups: Groups
-    rows: int
-    block: int
-    warps: int
-    down: bool
-    repeat: int
+    options: LoopsOptions
     height: int  # blocks of `repeat` count as one
     width: int
     scalars: int
 
     @property
     def tiles_across(self) -> int:
-        return -(-self.width // self.block) if self.groups.columns else 1
+        return -(-self.width // self.options.block) if self.groups.columns else 1
 
     @property
     def programs(self) -> int:
-        down = -(-self.height // self.rows) if self.groups.rows else 1
+        down = -(-self.height // self.options.rows) if self.groups.rows else 1
         return self.scalars * down * (self.tiles_across if self.groups.columns_in_grid else 1)
 
     @property
     def per_thread(self) -> float:
-        return self.rows * self.block / (32 * self.warps)
+        return self.options.rows * self.options.block / (32 * self.options.warps)
 
     @property
     def lanes(self) -> int:
         """Of all programs."""
-        return self.programs * self.rows * self.block * self.repeat
+        return self.programs * self.options.rows * self.options.block * self.options.repeat
 
 
 class Cost:
@@ -98,9 +94,9 @@ class Cost:
         self._sizes: dict[tuple[Axis, ...], int] = {}
         self._steps_along: dict[int, tuple[dict[Axis, Dim], frozenset[Axis]]] = {}
 
-    def microseconds(self, schedule: Schedule) -> float:
+    def microseconds(self, options: LoopsOptions) -> float:
         """One launch."""
-        tile = self._tile(schedule)
+        tile = self._tile(options)
         if tile.programs == 0:
             return 0.0
         requests = moved = operations = steps = 0.0
@@ -116,7 +112,7 @@ class Cost:
                 brought = elements * item * self._waste(self._run(address, tile, _NEAR) * item)
                 before = memory.get(node.attr, 0.0)
                 memory[node.attr] = max(before, brought) + _AGAIN * min(before, brought)
-                lanes *= self._shared(node, tile.repeat)
+                lanes *= self._shared(node, tile.options.repeat)
                 requests += lanes / min(run, max(1.0, tile.per_thread), 16 // item)
                 moved += lanes * max(item, 1)
             steps += evaluated
@@ -128,7 +124,7 @@ class Cost:
         for store in self.kernel.stores:
             address = self.facts.address(store.slot, store.index)
             run, item = self._run(address, tile), self.kernel.slots[store.slot].dtype.size_bytes
-            written = tile.scalars * tile.height * tile.repeat * tile.width * item * self._waste(run * item)
+            written = tile.scalars * tile.height * tile.options.repeat * tile.width * item * self._waste(run * item)
             memory[store.slot] = memory.get(store.slot, 0.0) + written
             requests += everything / min(run, max(1.0, tile.per_thread), 16 // item)
             moved += everything * item
@@ -137,9 +133,9 @@ class Cost:
 
     def _time(self, tile: _Tile, memory: float, level1: float, operations: float, steps: float) -> float:
         """memory: bytes; level1: clocks; operations: lanes, long ones counted as many; steps: lanes, of anything."""
-        chip, threads = self.chip, 32 * tile.warps
+        chip, threads = self.chip, 32 * tile.options.warps
         most = min(255.0, _REGISTERS / threads)
-        registers = 24 + 3 * tile.per_thread * (1 + tile.repeat if tile.repeat > 1 else 1)
+        registers = 24 + 3 * tile.per_thread * (1 + tile.options.repeat if tile.options.repeat > 1 else 1)
         fitting = int(_REGISTERS // (threads * min(registers, most)))
         resident = max(1, min(_THREADS // threads, _PROGRAMS, fitting))
         share = tile.programs / chip.processors
@@ -149,7 +145,7 @@ class Cost:
         busy = min(tile.programs, chip.processors)
         waves = max(1.0, share / resident)
         of_thread = steps / tile.programs / threads * _INSTRUCTION_CLOCKS / _CLOCKS
-        phases = self._phases(tile) * (_LATENCY_US + 0.02 * (tile.warps - 1))
+        phases = self._phases(tile) * (_LATENCY_US + 0.02 * (tile.options.warps - 1))
         waiting = waves * (phases + of_thread + self._conversions(tile) * _CONVERSION_US)
         spill = 1.0 + max(0.0, registers - 0.85 * most) / 32
         working = spill * max(level1, operations / 128) / (busy * _CLOCKS) * uneven
@@ -158,15 +154,13 @@ class Cost:
         together = max(parts) + (_UNHIDDEN + _LOCKSTEP / waves) * (sum(parts) - max(parts))
         return chip.launch_us + _FIRST_US + max(together, share * _DISPATCH_US)
 
-    def _tile(self, schedule: Schedule) -> _Tile:
-        layout = schedule.integer("columns"), schedule.integer("across")
+    def _tile(self, options: LoopsOptions) -> _Tile:
+        layout = options.columns, options.across
         if layout not in self._groups:
             self._groups[layout] = groups_of(self.kernel, *layout)
         groups = self._groups[layout]
-        rows, block, warps = (schedule.integer(n) for n in ("rows", "block", "warps"))
         height, width, scalars = (self._size(axes) for axes in (groups.rows, groups.columns, groups.scalars))
-        repeat = schedule.integer("repeat")
-        return _Tile(groups, rows, block, warps, bool(schedule["down"]), repeat, height // repeat, width, scalars)
+        return _Tile(groups, options, height // options.repeat, width, scalars)
 
     def _shared(self, node: Expr, repeat: int) -> float:
         """The share of a window's loads that is left where neighbouring windows are taken together."""
@@ -182,7 +176,7 @@ class Cost:
 
         It loads them again instead where there are more threads than elements.
         """
-        if tile.rows == 1 or tile.block < 32 * tile.warps:
+        if tile.options.rows == 1 or tile.options.block < 32 * tile.options.warps:
             return 0
         rows, columns = set(tile.groups.rows), set(tile.groups.columns)
         total = 0
@@ -200,12 +194,12 @@ class Cost:
             extent = self._size(e.attr[1])
             free = self.facts.free(e)
             if not free & columns:
-                shared = tile.width <= tile.block and columns and extent == tile.width
-                total += 0.1 if shared else -(-extent // tile.block)
-            elif tile.down:
-                total += -(-extent // tile.rows)
+                shared = tile.width <= tile.options.block and columns and extent == tile.width
+                total += 0.1 if shared else -(-extent // tile.options.block)
+            elif tile.options.down:
+                total += -(-extent // tile.options.rows)
             else:
-                total += tile.repeat * (-(-extent // AHEAD) if extent <= UNROLL_LIMIT else extent)
+                total += tile.options.repeat * (-(-extent // AHEAD) if extent <= UNROLL_LIMIT else extent)
         return total + (1 if tile.groups.columns_in_grid else tile.tiles_across)
 
     def _lanes(self, node: Expr, tile: _Tile) -> float:
@@ -215,22 +209,22 @@ class Cost:
         over_rows = not free.isdisjoint(tile.groups.rows)
         total = float(tile.programs)
         if over_rows:
-            total *= tile.rows * tile.repeat
+            total *= tile.options.rows * tile.options.repeat
         if over_columns:
-            total *= tile.block * (1 if tile.groups.columns_in_grid else tile.tiles_across)
+            total *= tile.options.block * (1 if tile.groups.columns_in_grid else tile.tiles_across)
         around = self.around.get(node)
         if around and (reduced := around & free):
             extent = self._size(tuple(reduced))
             if not over_columns:
-                extent = _padded(extent, min(tile.block, next_power(extent)))
-            elif tile.down:
-                extent = _padded(extent, tile.rows)
+                extent = _padded(extent, min(tile.options.block, next_power(extent)))
+            elif tile.options.down:
+                extent = _padded(extent, tile.options.rows)
             total *= extent
         return total
 
     def _nodes_of(self, tile: _Tile) -> list[Expr]:
         """Every expression; where whole rows are in the tile, reductions over rows see what the row holds already."""
-        columns = tile.groups.columns if tile.width <= tile.block else ()
+        columns = tile.groups.columns if tile.width <= tile.options.block else ()
         found = self._nodes.get(columns)
         if found is None:
             roots = [_on_columns(s.value, columns, self.facts) if columns else s.value for s in self.kernel.stores]
@@ -240,8 +234,9 @@ class Cost:
     def _run(self, address: Address, tile: _Tile, near: int = 1) -> float:
         """How many neighbours in memory, or elements at most `near` apart, the lanes of a tile ask for together."""
         best = 1
-        candidates = [(tile.groups.columns, tile.block), (tile.groups.rows, tile.rows)]
-        candidates += [(e.attr[1], tile.rows if tile.down else tile.block) for e in self.reduced]
+        candidates = [(tile.groups.columns, tile.options.block), (tile.groups.rows, tile.options.rows)]
+        at_once = tile.options.rows if tile.options.down else tile.options.block
+        candidates += [(e.attr[1], at_once) for e in self.reduced]
         if id(address) not in self._steps_along:  # `facts` keeps it, so that no other gets its number
             self._steps_along[id(address)] = self._steps(address)
         steps, varying = self._steps_along[id(address)]

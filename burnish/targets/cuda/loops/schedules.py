@@ -1,12 +1,4 @@
-"""Schedules of the loops template, ranked by the cost model.
-
-columns  how many axes at the domain's end lie in the tile's columns, as one
-across   the axis in the tile's rows, -1: all others, as one
-rows     rows of a tile;  block: its columns, or elements of a reduction that are taken at once
-down     reductions that depend on the columns lie in the rows (then nothing else does)
-repeat   neighbouring windows that a lane takes together, so that what they share is read once
-warps    of a program, 32 threads each
-"""
+"""Schedules of the loops template, ranked by the cost model. What their options mean: options.py."""
 
 from __future__ import annotations
 
@@ -14,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import product as product_of
 
 from burnish.dims import product
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops
 from burnish.target import Target
 from burnish.targets.cuda.loops.arrange import has_windows, reductions, repeatable, row_reductions
 from burnish.targets.cuda.loops.axes import next_power
 from burnish.targets.cuda.loops.cost import Cost, size
+from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.variety import varied
 
 WHOLE_ROW = 16384  # elements that one program keeps in registers
@@ -29,32 +21,27 @@ MOST_WARPS = 16
 KEPT = 48  # the best of the cost model
 
 
-def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[LoopsOptions]:
     """The best schedules of an arranged kernel, cheapest first; the same list on every machine."""
     cost = Cost(kernel, target, sizes)
-    found: dict[Schedule, float] = {}
+    found: dict[LoopsOptions, float] = {}
     for columns, across, down in _layouts(kernel):
         repeats = _repeats(kernel) if columns == 1 and across == -1 else [1]
         for rows, block in _tiles(kernel, columns, across, down, sizes):
             for warps, repeat in product_of(_warps(rows * block), repeats):
-                schedule = Schedule.of(
-                    "loops", columns=columns, across=across, rows=rows, block=block, down=down,
-                    repeat=repeat, warps=warps,
-                )  # fmt: skip
-                found[schedule] = cost.microseconds(schedule)
-    best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
+                options = LoopsOptions(columns, across, rows, block, down, repeat, warps)
+                found[options] = cost.microseconds(options)
+    best = sorted(found.items(), key=lambda item: (item[1], str(item[0].schedule)))
     return varied([s for s, _ in best[:KEPT]], {("columns", "across", "down"): 4, ("rows", "block"): 2, ("warps",): 3})
 
 
-def is_possible(kernel: Loops, schedule: Schedule) -> bool:
+def is_possible(kernel: Loops, options: LoopsOptions) -> bool:
     """Can an arranged kernel be written so, whatever its sizes are?"""
-    columns, across, rows, block, repeat, warps = (
-        schedule.integer(n) for n in ("columns", "across", "rows", "block", "repeat", "warps")
-    )
-    repeats = _repeats(kernel) if columns == 1 and across == -1 else [1]
-    are_powers = all(n >= 1 and n & (n - 1) == 0 for n in (rows, block, warps))
-    fits = are_powers and rows * block <= WHOLE_ROW and warps <= MOST_WARPS
-    return fits and repeat in repeats and (columns, across, bool(schedule["down"])) in _layouts(kernel)
+    layout = options.columns, options.across, options.down
+    repeats = _repeats(kernel) if layout == (1, -1, False) else [1]
+    are_powers = all(n >= 1 and n & (n - 1) == 0 for n in (options.rows, options.block, options.warps))
+    fits = are_powers and options.rows * options.block <= WHOLE_ROW and options.warps <= MOST_WARPS
+    return fits and options.repeat in repeats and layout in _layouts(kernel)
 
 
 def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from burnish.kernels.schedule import Schedule
+from burnish.kernels.schedule import Option, Options
 
 VARIED = 8  # schedules, at the front
+Kind = TypeVar("Kind", bound=Options)
 
 
-def varied(ranked: Sequence[Schedule], limits: Mapping[tuple[str, ...], int]) -> list[Schedule]:
+def varied(ranked: Sequence[Kind], limits: Mapping[tuple[str, ...], int]) -> list[Kind]:
     """The best; then, up to VARIED in all, the best of which at most `limits` agree in some options; then the rest.
 
     A cost model that is wrong about one option is wrong about all that share it.
     """
-    used: Counter[tuple[tuple[str, ...], tuple[int | str, ...]]] = Counter()
-    chosen: list[Schedule] = []
-    for schedule in ranked:
-        traits = [(names, tuple(schedule[n] for n in names)) for names in limits]
+    used: Counter[tuple[tuple[str, ...], tuple[Option, ...]]] = Counter()
+    chosen: list[Kind] = []
+    for options in ranked:
+        traits = [(names, tuple(getattr(options, n) for n in names)) for names in limits]
         if len(chosen) < VARIED and all(used[names, shared] < limits[names] for names, shared in traits):
-            chosen.append(schedule)
+            chosen.append(options)
             used.update(traits)
     first = set(chosen)
     return chosen + [s for s in ranked if s not in first]

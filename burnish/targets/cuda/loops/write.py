@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from burnish.dims import Dim, ceildiv, product
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
 from burnish.targets.cuda.expressions.emitter import Emitter, Place
 from burnish.targets.cuda.loops.arrange import Groups, groups_of
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
+from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.reductions import Reductions, ask, hoist
 from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.text import KernelText
@@ -24,29 +24,29 @@ from burnish.targets.cuda.text import KernelText
 MOST_ASKED = 16  # elements of a thread that may be loaded before they are needed
 
 
-def source_of(kernel: Loops, schedule: Schedule, target: Target) -> Source:
+def source_of(kernel: Loops, options: LoopsOptions, target: Target) -> Source:
     """The source of a prepared kernel."""
-    return _Tile(kernel, schedule, target).source()
+    return _Tile(kernel, options, target).source()
 
 
 class _Tile:
     """One kernel while it is being written."""
 
-    def __init__(self, kernel: Loops, schedule: Schedule, target: Target) -> None:
-        self.kernel, self.schedule = kernel, schedule
-        self.groups: Groups = groups_of(kernel, schedule.integer("columns"), schedule.integer("across"))
-        self.rows, self.block = schedule.integer("rows"), schedule.integer("block")
+    def __init__(self, kernel: Loops, options: LoopsOptions, target: Target) -> None:
+        self.kernel, self.options = kernel, options
+        self.groups: Groups = groups_of(kernel, options.columns, options.across)
+        self.rows, self.block = options.rows, options.block
         self.values = tuple(s.value for s in kernel.stores)
         extent = product(a.extent for a in self.groups.columns)
         self.is_whole = isinstance(extent, int) and extent <= self.block
         bound = self.groups.columns if self.is_whole else ()
-        self.reductions = Reductions(self.rows, self.block, bool(schedule["down"]), bound, self.values)
+        self.reductions = Reductions(self.rows, self.block, options.down, bound, self.values)
         self.text = KernelText(kernel.slots, target)
 
     def source(self) -> Source:
         grid = self._write()
-        warps = self.schedule.integer("warps")
-        return self.text.source((grid, 1, 1), warps=warps, stages=1, name=str(self.schedule))
+        warps = self.options.warps
+        return self.text.source((grid, 1, 1), warps=warps, stages=1, name=str(self.options.schedule))
 
     def _write(self) -> Dim:
         """All lines; returns how many programs there are."""
@@ -106,7 +106,7 @@ class _Tile:
 
     def _ask(self, scope: Emitter) -> None:
         """What is read after a reduction of a row (a norm's factors) is asked for before it, where registers allow."""
-        few = self.rows * self.block <= 32 * self.schedule.integer("warps") * MOST_ASKED
+        few = self.rows * self.block <= 32 * self.options.warps * MOST_ASKED
         if few and self.is_whole and not self.groups.columns_in_grid:
             for value in self.values:
                 ask(scope, value)

@@ -24,11 +24,11 @@ def first(m: int, n: int, k: int, **options: Any) -> Schedule:
 def test_large_products_get_a_full_register_tile() -> None:
     chosen = first(128, 768, 768)
     assert (chosen["form"], chosen["rows"], chosen["vectors"], chosen["lanes"]) == ("tile", 14, 2, 16)
-    assert not chosen["serial"] and chosen.integer("prefetch") > 0
+    assert not chosen["serial"] and chosen["prefetch"] > 0
 
 
 def test_a_single_row_streams_wide_panels() -> None:
-    assert first(1, 3072, 768).integer("vectors") >= 8
+    assert first(1, 3072, 768)["vectors"] >= 8
 
 
 def test_few_columns_are_dot_products() -> None:
@@ -60,7 +60,7 @@ def test_accumulators_fit_in_the_registers(level: str) -> None:
     target = Target("cpu", level)
     for m, n, k in ((128, 768, 768), (3, 100, 50), (1, 1000, 64), (49, 48, 512)):
         for schedule in contraction.schedules(matmul(m, n, k).kernel, target):
-            assert schedule.integer("rows") * schedule.integer("vectors") < registers(target)
+            assert schedule["rows"] * schedule["vectors"] < registers(target)
 
 
 @pytest.mark.parametrize("extent", [1, 5, 13, 14, 15, 49, 128])
@@ -76,20 +76,24 @@ def test_symbolic_rows_end_with_single_ones() -> None:
 
 def test_panels_hold_b_front_to_back_and_end_in_zeros() -> None:
     case = matmul(4, 5, 3)
-    schedule = Schedule.of("contraction", form="tile", vectors=1, lanes=4)
+    given = contraction.schedules(case.kernel, V4)[0]
+    schedule, dots = (
+        Schedule.of("contraction", **(dict(given.options) | {"form": form, "vectors": 1, "lanes": 4}))
+        for form in ("tile", "dot")
+    )
     b = np.arange(15, dtype=np.float32).reshape(3, 5)
     packed = contraction.pack(case.kernel, schedule, 1, b)
     assert packed.tolist() == [
         [[[0, 1, 2, 3], [5, 6, 7, 8], [10, 11, 12, 13]], [[4, 0, 0, 0], [9, 0, 0, 0], [14, 0, 0, 0]]]
     ]
-    assert contraction.pack(case.kernel, Schedule.of("contraction", form="dot"), 1, b).tolist() == [b.T.tolist()]
+    assert contraction.pack(case.kernel, dots, 1, b).tolist() == [b.T.tolist()]
     assert contraction.pack(case.kernel, schedule, 0, b) is b
 
 
 def test_usual_sizes_choose_the_tile_where_extents_are_symbols() -> None:
     kernel = matmul(3, 768, 768, symbols=["m"]).kernel
-    assert contraction.schedules(kernel, V4, {"m": 1})[0].integer("vectors") >= 4
-    assert contraction.schedules(kernel, V4, {"m": 128})[0].integer("rows") == 14
+    assert contraction.schedules(kernel, V4, {"m": 1})[0]["vectors"] >= 4
+    assert contraction.schedules(kernel, V4, {"m": 128})[0]["rows"] == 14
     small = matmul(3, 16, 16, symbols=["m"]).kernel
     assert contraction.schedules(small, V4, {"m": 1})[0]["serial"] is True
     assert contraction.schedules(small, V4)[0]["serial"] is False

@@ -222,9 +222,9 @@ def test_equal_arguments_give_equal_text():
 
 def test_small_batches_get_small_blocks_so_that_the_chip_is_full():
     few, many = (schedules(merged(b, 12, 128, 64), HOPPER, {})[0] for b in (1, 128))
-    assert few.integer("block_m") <= 32 and many.integer("block_m") >= 64
+    assert few["block_m"] <= 32 and many["block_m"] >= 64
     decode = schedules(task((32, 8), (1, 4096), (128, 128)), HOPPER, {})[0]
-    assert decode["packs"] and decode.integer("splits") >= 8
+    assert decode["packs"] and decode["splits"] >= 8
 
 
 def test_only_hopper_and_later_copy_and_wait():

@@ -12,7 +12,7 @@ from burnish.target import parse_target
 from burnish.targets.cuda.contraction import template as contraction
 from burnish.targets.cuda.contraction.pack import pack
 from burnish.targets.cuda.contraction.sum_loops import Loop, loops_of
-from burnish.targets.cuda.contraction.tile import Tile, tile_of
+from burnish.targets.cuda.contraction.tile import Tile
 from tests.targets.cuda.contraction_tasks import added, convolution, matmul
 
 H200 = parse_target("cuda:sm_90a")
@@ -38,7 +38,7 @@ def test_others_have_a_loop_each(steps):
 
 def test_products_that_could_share_a_loop_need_not():
     assert loops_of([4, 2], apart=True) == (Loop(4, ((0, 1),)), Loop(2, ((1, 1),)))
-    found = [tile_of(s) for s in contraction.schedules(EVEN, H200, {})]
+    found = [Tile.read(s) for s in contraction.schedules(EVEN, H200, {})]
     assert {tile.apart for tile in found} == {False, True}
 
 

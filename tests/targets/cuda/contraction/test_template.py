@@ -245,7 +245,7 @@ def test_the_first_schedules_of_a_kernel_are_right():
     for text in ("sm_75", "sm_90a"):
         target = parse_target(f"cuda:{text}")
         for schedule in contraction.schedules(kernel, target, {})[:3]:
-            check(kernel, contraction.tile_of(schedule), target)
+            check(kernel, contraction.Tile.read(schedule), target)
 
 
 def test_equal_arguments_give_equal_text():

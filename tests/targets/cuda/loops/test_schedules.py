@@ -27,12 +27,12 @@ def test_a_transpose_puts_both_contiguous_axes_in_the_tile():
     value = load(0, F32, at(b, a))
     kernel = Loops((dense(F32, (1024, 512)), dense(F32, (512, 1024))), (a, b), (Store(1, tuple(at(a, b)), value),))
     best = loops.schedules(kernel, HOPPER, {})[0]
-    assert min(best.integer("rows"), best.integer("block")) >= 8
+    assert min(best["rows"], best["block"]) >= 8
 
 
 def test_large_batches_take_neighbouring_windows_together():
     kernel, _ = depthwise(64, 56, 56, 96, 3)
-    assert loops.schedules(kernel, HOPPER, {})[0].integer("repeat") > 1
+    assert loops.schedules(kernel, HOPPER, {})[0]["repeat"] > 1
 
 
 def test_schedules_are_the_same_twice_and_sources_too():
@@ -45,9 +45,9 @@ def test_schedules_are_the_same_twice_and_sources_too():
 
 def test_a_row_is_kept_in_registers_and_few_rows_have_many_threads():
     best = loops.schedules(layer_norm(128, 768, DType.F16), HOPPER, {})[0]
-    assert best.integer("block") == 1024
-    assert best.integer("rows") == 1
-    assert best.integer("warps") >= 4
+    assert best["block"] == 1024
+    assert best["rows"] == 1
+    assert best["warps"] >= 4
 
 
 def test_many_rows_are_few_programs():

@@ -124,8 +124,8 @@ def test_an_empty_reduction_gives_its_neutral_value():
 def test_softmax_in_one_pass_and_in_several(columns):
     kernel = softmax(5, columns)
     found = loops.schedules(kernel, HOPPER, {})
-    whole = [s for s in found if s.integer("block") >= columns]
-    chunks = [s for s in found if s.integer("block") < columns]
+    whole = [s for s in found if s["block"] >= columns]
+    chunks = [s for s in found if s["block"] < columns]
     assert whole
     for schedule in (whole[0], *chunks[:1], *chunks[-1:]):
         source = check(kernel, [normal((5, columns)), out(5 * columns)], schedule=schedule)
@@ -152,7 +152,7 @@ def test_layer_norm_in_one_pass_and_in_several(shape):
     arrays = [normal(shape), normal(shape[1:], seed=1), out(int(np.prod(shape)))]
     for schedule in spread(loops.schedules(kernel, HOPPER, {}), 4):
         source = check(kernel, arrays, schedule=schedule)
-        if schedule.integer("block") >= shape[1]:
+        if schedule["block"] >= shape[1]:
             assert source.text.count("tl.load(slot0") == 1
 
 

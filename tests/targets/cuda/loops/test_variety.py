@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from burnish.kernels.schedule import Schedule
+from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.variety import VARIED, varied
 
 
 def ranked(count):
     """Schedules of which long runs share their warps."""
-    return [Schedule.of("loops", rows=n, warps=n // 10) for n in range(count)]
+    return [LoopsOptions(1, -1, n, 64, False, 1, n // 10) for n in range(count)]
 
 
 def test_the_best_stays_first_and_nothing_is_lost():
@@ -19,10 +19,8 @@ def test_the_best_stays_first_and_nothing_is_lost():
 
 def test_no_more_than_the_limit_agree_at_the_front_and_the_rest_keeps_its_order():
     found = varied(ranked(50), {("warps",): 2})
-    assert [s.integer("rows") for s in found[:VARIED]] == [0, 1, 10, 11, 20, 21, 30, 31]
-    assert [s.integer("rows") for s in found[VARIED:]] == [
-        n for n in range(50) if n not in (0, 1, 10, 11, 20, 21, 30, 31)
-    ]
+    assert [s.rows for s in found[:VARIED]] == [0, 1, 10, 11, 20, 21, 30, 31]
+    assert [s.rows for s in found[VARIED:]] == [n for n in range(50) if n not in (0, 1, 10, 11, 20, 21, 30, 31)]
 
 
 def test_few_schedules_are_all_offered():

@@ -1,10 +1,4 @@
-"""Schedules of kernels of windows, ranked by a cost model.
-
-down, across  results of a patch, which one lane computes
-rows, block   patches and channels of a tile;  warps: of a program, 32 threads each
-ahead         rows of the patch's input that are asked for before those that are worked on
-registers     of a thread: as many as leave room for the same number of programs; 0 with strides, where the assembler
-              is better left to itself: told a number, it asks for more at once than it has room for
+"""Schedules of kernels of windows, ranked by a cost model. What their options mean: `WindowOptions`.
 
     issuing    products, what is loaded and widened, addresses: one a clock, four at once in a processor
     memory     the images once; the shorter a run of channels, the slower
@@ -25,13 +19,13 @@ from itertools import product as indexes
 from math import prod
 
 from burnish.dims import product
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import COSTLY, Axis, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
 from burnish.targets.cuda.loops.axes import next_power
 from burnish.targets.cuda.loops.cost import size
+from burnish.targets.cuda.loops.options import WindowOptions
 from burnish.targets.cuda.loops.variety import varied
 from burnish.targets.cuda.loops.window.recognise import Window, Windows
 
@@ -74,10 +68,10 @@ class _Patch:
         return self.down * self.across
 
 
-def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, int]) -> list[WindowOptions]:
     """The best schedules of an arranged kernel, cheapest first, no more than a few that are alike."""
     model = _Model(kernel, windows, chip_of(target), sizes)
-    found: dict[Schedule, float] = {}
+    found: dict[WindowOptions, float] = {}
     for patch in _patches(windows):
         for rows, block, warps in _tiles(windows, model.item):
             vector = rows * block // (32 * warps)
@@ -87,31 +81,27 @@ def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, 
                 registers = model.registers(patch, vector, ahead)
                 if registers <= MOST_REGISTERS:
                     room = 0 if model.is_strided else _REGISTERS // (32 * warps * model.resident(32 * warps, registers))
-                    schedule = Schedule.of(
-                        "window", down=patch.down, across=patch.across, rows=rows, block=block, warps=warps,
-                        ahead=ahead, registers=min(255, room // 8 * 8),
-                    )  # fmt: skip
-                    found[schedule] = model.microseconds(patch, rows, block, warps, ahead)
-    best = sorted(found.items(), key=lambda item: (item[1], str(item[0])))
+                    most = min(255, room // 8 * 8)
+                    options = WindowOptions(patch.down, patch.across, rows, block, warps, ahead, registers=most)
+                    found[options] = model.microseconds(patch, rows, block, warps, ahead)
+    best = sorted(found.items(), key=lambda item: (item[1], str(item[0].schedule)))
     alike: Counter[tuple[int, ...]] = Counter()
     kept = []
-    for schedule, _ in best:
-        down, across, rows, block, warps = (schedule.integer(n) for n in ("down", "across", "rows", "block", "warps"))
-        kind = (down, across, rows * block // warps)
+    for options, _ in best:
+        kind = (options.down, options.across, options.rows * options.block // options.warps)
         alike[kind] += 1
         if alike[kind] <= ALIKE:
-            kept.append(schedule)
+            kept.append(options)
     return varied(kept, {("down", "across"): 2, ("warps",): 3, ("ahead",): 4})[:KEPT]
 
 
-def is_possible(windows: Windows, schedule: Schedule) -> bool:
+def is_possible(windows: Windows, options: WindowOptions) -> bool:
     """Can the kernel of these windows be written so, whatever its sizes are?"""
-    down, across, rows, block, warps, ahead, registers = (
-        schedule.integer(n) for n in ("down", "across", "rows", "block", "warps", "ahead", "registers")
-    )
-    patch = next((p for p in _patches(windows) if (p.down, p.across) == (down, across)), None)
-    tiles = _tiles(windows, 1)  # narrow elements have the most
-    return patch is not None and (rows, block, warps) in tiles and 0 <= ahead < patch.rows and 0 <= registers <= 255
+    patch = next((p for p in _patches(windows) if (p.down, p.across) == (options.down, options.across)), None)
+    tiles = _tiles(windows, 1)  # elements of one byte have the most
+    if patch is None or (options.rows, options.block, options.warps) not in tiles:
+        return False
+    return 0 <= options.ahead < patch.rows and 0 <= options.registers <= 255
 
 
 def _patches(windows: Windows) -> Iterator[_Patch]:

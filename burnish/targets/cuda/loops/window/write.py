@@ -15,7 +15,6 @@ from itertools import groupby
 from burnish.dims import Dim, ceildiv, product
 from burnish.dtypes import DType
 from burnish.kernels.facts import Address, Facts
-from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, Expr, Linear, axis, const, substitute_axes
 from burnish.target import Target
@@ -23,6 +22,7 @@ from burnish.targets.cuda.expressions import arithmetic, memory
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind, stored_kind
 from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
+from burnish.targets.cuda.loops.options import WindowOptions
 from burnish.targets.cuda.loops.window.recognise import Term, Window, Windows, moved, terms_of
 from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.text import KernelText
@@ -31,25 +31,25 @@ _FULL = frozenset({0, 1})
 _Key = tuple[tuple[Axis, Dim], ...]
 
 
-def source_of(kernel: Loops, windows: Windows, schedule: Schedule, target: Target) -> Source:
+def source_of(kernel: Loops, windows: Windows, options: WindowOptions, target: Target) -> Source:
     """The source of an arranged kernel."""
-    return _Patch(kernel, windows, schedule, target).source()
+    return _Patch(kernel, windows, options, target).source()
 
 
 class _Patch:
     """One kernel while it is being written."""
 
-    def __init__(self, kernel: Loops, windows: Windows, schedule: Schedule, target: Target) -> None:
-        self.kernel, self.windows, self.schedule = kernel, windows, schedule
-        self.down, self.across = schedule.integer("down"), schedule.integer("across")
-        self.rows, self.block = schedule.integer("rows"), schedule.integer("block")
+    def __init__(self, kernel: Loops, windows: Windows, options: WindowOptions, target: Target) -> None:
+        self.kernel, self.windows, self.options = kernel, windows, options
+        self.down, self.across = options.down, options.across
+        self.rows, self.block = options.rows, options.block
         self.facts, self.text = Facts(kernel.slots), KernelText(kernel.slots, target)
         self.scope = Emitter(self.text, {})
         self.shape = f"[{self.rows}, {self.block}]"
         self.starts = {windows.across: _start(windows.across, self.across)}
         if windows.down is not None:
             self.starts[windows.down] = _start(windows.down, self.down)
-        self.ahead = schedule.integer("ahead")
+        self.ahead = options.ahead
         self.tail: list[str] = []  # masks of lanes that exist
         self.column_tail: list[str] = []
         self.loads: dict[object, dict[Expr, Value]] = {}
@@ -65,10 +65,10 @@ class _Patch:
         self._store()
         return self.text.source(
             (grid, 1, 1),
-            warps=self.schedule.integer("warps"),
+            warps=self.options.warps,
             stages=1,
-            registers=self.schedule.integer("registers"),
-            name=str(self.schedule),
+            registers=self.options.registers,
+            name=str(self.options.schedule),
         )
 
     # -- where a program's patches lie ----------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_the_assembler_may_use_as_many_registers_as_leave_room_for_as_many_progr
     kernel = image(1, 14, 14, 384, (7, 7), dtype=F16)
     for s in loops.schedules(kernel, HOPPER, {}):
         if s.template == "window":
-            threads, registers = 32 * s.integer("warps"), s.integer("registers")
+            threads, registers = 32 * s["warps"], s["registers"]
             assert loops.emit(kernel, s, HOPPER).registers == registers
             assert 32 <= registers <= 255 and registers * threads <= 65536
 
@@ -160,8 +160,8 @@ def test_with_strides_the_assembler_is_left_to_itself_and_patches_are_smaller():
     kernel = image(128, 57, 57, 144, (5, 5), 2, dtype=F16)
     found = [s for s in loops.schedules(kernel, HOPPER, {}) if s.template == "window"]
     assert found and all(s["registers"] == 0 for s in found)
-    vector = [s.integer("rows") * s.integer("block") // (32 * s.integer("warps")) for s in found]
-    assert all(s.integer("down") * s.integer("across") * v <= 64 for s, v in zip(found, vector))
+    vector = [s["rows"] * s["block"] // (32 * s["warps"]) for s in found]
+    assert all(s["down"] * s["across"] * v <= 64 for s, v in zip(found, vector))
 
 
 def test_patches_do_not_overlap_where_a_result_may_be_updated_in_place():
@@ -170,7 +170,7 @@ def test_patches_do_not_overlap_where_a_result_may_be_updated_in_place():
     kernel = Loops(kernel.slots, kernel.domain, (Store(3, store.index, store.value + load(3, F32, store.index)),))
     assert windows_of(arranged(kernel)).overlaps is False
     found = [s for s in loops.schedules(kernel, HOPPER, {}) if s.template == "window"]
-    assert {s.integer("across") for s in found} <= {1, 7}
+    assert {s["across"] for s in found} <= {1, 7}
     check(kernel, arrays_of(kernel), schedule=found[0])
 
 
@@ -190,10 +190,10 @@ def test_other_reductions_are_no_windows():
 def test_large_batches_take_patches_and_small_images_have_warps_for_every_processor():
     kernel = image(64, 56, 56, 96, (3, 3), dtype=F16)
     first = loops.schedules(kernel, HOPPER, {})[0]
-    assert first.template == "window" and first.integer("across") * first.integer("down") >= 4
+    assert first.template == "window" and first["across"] * first["down"] >= 4
     kernel = image(1, 7, 7, 768, (7, 7), dtype=F16)
     found = loops.schedules(kernel, HOPPER, {})
-    assert loops.emit(kernel, found[0], HOPPER).grid[0] * found[0].integer("warps") >= 2 * 132
+    assert loops.emit(kernel, found[0], HOPPER).grid[0] * found[0]["warps"] >= 2 * 132
     assert found == loops.schedules(kernel, HOPPER, {})
 
 

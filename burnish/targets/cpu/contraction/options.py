@@ -1,0 +1,49 @@
+"""The options of a contraction's schedule on a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from burnish.targets.cpu.cpu_template import CpuOptions
+
+
+@dataclass(frozen=True)
+class ContractionOptions(CpuOptions):
+    """A tile of rows x vectors sums stays in registers while the whole depth is added to it.
+
+    form      tile: A broadcast, B by columns; dot: vectors along the depth; pairs, narrow, widen: as tile, with B kept
+              in 16 bits and made f32 by pairs of k, element by element, or panel by panel
+    rows      steps of a tile along the tiled run of pixels
+    vectors   registers of a tile across its columns; in the dot form 1
+    lanes     elements of a register; in the dot form columns of a tile
+    unroll    steps of the innermost loop over the depth that are written out
+    axis      the run of pixels that the rows go along: 0 is the innermost, 1 the one around it
+    fold      the innermost run lies within each row step, so that a tile spans both
+    block     row tiles that share a panel of B before the next panel comes; 0: all of them
+    prefetch  how many k ahead the panel is asked for; 0: not at all
+    spread    over how many row tiles the next panel is asked for, a power of two; 0: not at all
+    serial    thread 0 does everything
+    """
+
+    template: ClassVar[str] = "contraction"
+    form: str
+    rows: int
+    vectors: int
+    lanes: int
+    unroll: int
+    axis: int
+    fold: bool
+    block: int
+    prefetch: int
+    spread: int
+    serial: bool
+
+    @property
+    def width(self) -> int:
+        """Columns of a panel of B."""
+        return self.vectors * self.lanes
+
+    @property
+    def is_serial(self) -> bool:
+        return self.serial

@@ -67,7 +67,7 @@ def read(source: Source, *, verify: Verify = "auto", trusted_key: object = None)
     trusted_key: refuse the plan unless it was signed with this Ed25519 key (a PEM file, bytes, hex or key object)
     raises:      E401 .. E414, for anything that is not exactly what `write` wrote
     """
-    if verify not in get_args(Verify):
+    if not isinstance(verify, str) or verify not in get_args(Verify):
         raise wrong_kind("verify", verify, "auto, full or quick")
     contents = open_plan(source)
     if trusted_key is not None:

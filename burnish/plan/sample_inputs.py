@@ -17,6 +17,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from burnish.arguments import expect_mapping, parse_shape, whole_number
 from burnish.dims import evaluate, format_shape, symbol_name
 from burnish.dtypes import DType
 from burnish.errors import UserError
@@ -26,22 +27,24 @@ Array = np.ndarray[Any, Any]
 
 
 def sample_inputs(
-    manifest: Manifest, shapes: Mapping[str, Sequence[int]] | None = None, seed: int = 0
+    manifest: Manifest, shapes: Mapping[str, Sequence[int] | str] | None = None, seed: int = 0
 ) -> dict[str, Array]:
     """An array for every input, at the profile's opt shape where `shapes` does not say otherwise.
 
-    raises: E611 for a name that is no input or a shape that does not fit
+    raises: E611 for a name that is no input or a shape that does not fit; E602, E605
     """
-    sizes = bind_shapes(manifest, shapes or {})
-    generator = np.random.default_rng(seed)
+    sizes = bind_shapes(manifest, {} if shapes is None else shapes)
+    generator = np.random.default_rng(whole_number("seed", seed))
     return {t.name: sample_array(t, tuple(evaluate(d, sizes) for d in t.shape), generator) for t in manifest.inputs}
 
 
-def bind_shapes(manifest: Manifest, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+def bind_shapes(manifest: Manifest, shapes: Mapping[str, Sequence[int] | str]) -> dict[str, int]:
     """A value for every symbol: what `shapes` say by input name, the profile's opt for the rest."""
+    expect_mapping("shapes", shapes, '{"image": (1, 3, 224, 224)}')
     sizes = {s.name: s.opt for s in manifest.symbols}
     inputs = {t.name: t for t in manifest.inputs}
-    for name, shape in shapes.items():
+    wanted = {name: parse_shape(shape, f"input '{name}'") for name, shape in shapes.items()}
+    for name, shape in wanted.items():
         if name not in inputs:
             raise UserError(
                 "E611",
@@ -53,8 +56,8 @@ def bind_shapes(manifest: Manifest, shapes: Mapping[str, Sequence[int]]) -> dict
         if len(shape) != len(declared):
             raise _unfit(inputs[name], shape)
         sizes.update({s: n for d, n in zip(declared, shape) if (s := symbol_name(d)) is not None})
-    for name, shape in shapes.items():
-        if tuple(evaluate(d, sizes) for d in inputs[name].shape) != tuple(shape):
+    for name, shape in wanted.items():
+        if tuple(evaluate(d, sizes) for d in inputs[name].shape) != shape:
             raise _unfit(inputs[name], shape)
     return sizes
 

@@ -57,7 +57,7 @@ UNCHANGED = Precision()
 def parse_precision(values: str = "fp32", outputs: str | None = None) -> Precision:
     """From `fp32`, `fp16`, `bf16`; outputs stay f32 unless asked otherwise. E610 for any other word."""
     found = []
-    for word in (values, outputs or "fp32"):
+    for word in (values, "fp32" if outputs is None else outputs):
         if not isinstance(word, str) or word not in _NAMES:
             raise UserError(
                 "E610",

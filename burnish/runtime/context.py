@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.arguments import whole_number
+from burnish.arguments import flag, whole_number
 from burnish.devices import Session
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.runtime.arrays import accept_input, accept_output, inputs_by_name, outputs_by_name, refuse_names
@@ -160,6 +160,8 @@ class Context:
 
     def _start(self, given: Mapping[str, Any], out: Mapping[str, Any] | None, on_device: bool) -> dict[str, Array]:
         """Everything up to the outputs' way to their arrays: the device has the work."""
+        if type(on_device) is not bool:
+            on_device = flag("on_device", on_device)
         if self._is_closed:
             raise closed()
         if self._pending is not None:

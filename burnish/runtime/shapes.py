@@ -119,7 +119,7 @@ def known_shape(shape: Sequence[Dim], values: Mapping[str, int]) -> Shape | None
 
 def profile_shapes(manifest: Manifest, which: str = "opt") -> dict[str, Shape]:
     """The inputs' shapes at the profile's min, opt or max. E605 for another word."""
-    if which not in ("min", "opt", "max"):
+    if not isinstance(which, str) or which not in ("min", "opt", "max"):
         raise wrong_kind("which", which, "min, opt or max")
     values = {s.name: int(getattr(s, which)) for s in manifest.symbols}
     return {t.name: tuple(evaluate(n, values) for n in t.shape) for t in manifest.inputs}

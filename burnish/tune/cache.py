@@ -101,11 +101,11 @@ class TimingCache:
             return TimingCache()
         try:
             content = place.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
             raise UserError(
                 "E331",
                 f"the timing cache {place} cannot be read",
-                why=f"{error.strerror or error}",
+                why=f"{getattr(error, 'strerror', None) or error}",
                 hint="give the path of a file that `burnish build --timing-cache` wrote",
             ) from error
         return TimingCache.from_bytes(content, str(place))

@@ -30,7 +30,8 @@ class Oracle:
     """A model, ready to answer. `model`: a path, or a serialised ModelProto."""
 
     def __init__(self, model: str | Path | bytes, kind: str = "", threads: int = 0) -> None:
-        self.kind = kind or default_oracle()
+        is_name = kind is None or isinstance(kind, str)
+        self.kind = (kind or default_oracle()) if is_name else ""
         if self.kind not in ORACLES:
             raise UserError("E711", f"'{kind}' is not an oracle", hint=f"oracles are {', '.join(ORACLES)}")
         try:

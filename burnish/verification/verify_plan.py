@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import onnx
 from onnx.external_data_helper import load_external_data_for_model
 
+from burnish.arguments import expect, expect_function, number, whole_number
 from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.importers.load import read_file
@@ -53,8 +55,8 @@ class VerifyReport:
 
 
 def verify(
-    model: str | Path,
-    plan: str | Path | Plan,
+    model: str | os.PathLike[str],
+    plan: str | os.PathLike[str] | Plan,
     *,
     data: Data | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -75,11 +77,14 @@ def verify(
     tolerance: relative to an output's largest magnitude; without, derived from dtype and depth (tolerance.py), and
                where that rejects, measured (conditioning.py)
     rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is sought
-    raises:    E711, E712 from the oracle, E713 for data, E714 for a plan of another model, E5xx from the runtime
+    raises:    E605 for a value of a wrong kind; E711, E712 from the oracle, E713 for data, E714 for a plan of another
+               model, E5xx from the runtime
     """
+    _check_arguments(model, data, seed, threads, rebuild, progress)
+    tolerance = None if tolerance is None else number("tolerance", tolerance)
     found = plan if isinstance(plan, Plan) else read(plan)
     proto, _ = read_file(Path(model))
-    judge = Oracle(model, oracle, threads or 0)
+    judge = Oracle(Path(model), oracle, threads or 0)
     names = [t.name for t in found.manifest.inputs]
     _check_names(found, "input", names, [value.name for value in proto.graph.input])
     _check_names(found, "output", [t.name for t in found.manifest.outputs], judge.outputs)
@@ -107,6 +112,19 @@ def verify(
         run = _runner(rebuild, threads, device)
         divergence = first_divergent(proto, cases[rejected[0]], run, judge.kind, tolerance)
     return VerifyReport(judge.kind, judged, divergence)
+
+
+def _check_arguments(model: object, data: object, seed: Any, threads: Any, rebuild: object, progress: object) -> None:
+    """E605 for a value of a wrong kind; the functions that take the other arguments check them."""
+    expect("the model", model, (str, os.PathLike), "a path")
+    if data is not None:
+        expect("data", data, (str, os.PathLike, Mapping), "a path, or arrays by input name")
+    whole_number("seed", seed)
+    if threads is not None:
+        whole_number("threads", threads)
+    for name, function in (("rebuild", rebuild), ("progress", progress)):
+        if function is not None:
+            expect_function(name, function, f"{name}=function")
 
 
 def _stored(plan: Plan) -> DType:

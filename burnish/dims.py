@@ -189,6 +189,12 @@ def symbol_name(dim: Dim) -> str | None:
     return None
 
 
+def known(dim: Dim) -> int:
+    """The number that a dim is, where no input can make it symbolic."""
+    assert isinstance(dim, int), f"{dim} is not known before shapes are"
+    return dim
+
+
 def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
     """The value under an assignment of every symbol; KeyError names a missing one."""
     if isinstance(dim, int):

@@ -14,6 +14,7 @@ from burnish.dims import (
     evaluate,
     floordiv,
     from_json,
+    known,
     maximum,
     minimum,
     modulo,
@@ -101,3 +102,9 @@ def test_symbols_are_found_inside_divisions() -> None:
 def test_what_is_no_dim_is_refused(bad: object) -> None:
     with pytest.raises(ValueError, match="dimension"):
         from_json(bad)
+
+
+def test_a_known_dim_is_its_number_and_a_symbol_is_our_mistake():
+    assert known(7) == 7
+    with pytest.raises(AssertionError, match="n is not known"):
+        known(symbol("n"))

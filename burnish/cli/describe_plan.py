@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from burnish.cli.output import format_bytes
-from burnish.dims import Dim, evaluate, format_shape
+from burnish.dims import format_shape
+from burnish.kernels.usual_size import usual_size
 from burnish.plan import Contents, Manifest
 from burnish.plan.manifest import SymbolRange, TensorSpec, Variant, code_blobs
 from burnish.targets.fallback import Fallback, fallbacks
@@ -48,7 +49,7 @@ def launch_rows(manifest: Manifest) -> list[dict[str, Any]]:
             "number": number,
             "name": launch.name,
             "kernel": launch.kernel,
-            "mflop": round(_value(launch.flops, sizes) / 1e6, 3),
+            "mflop": round(usual_size(launch.flops, sizes) / 1e6, 3),
             "tactic": launch.tactic,
             "nodes": " ".join(launch.nodes),
         }
@@ -95,10 +96,3 @@ def _on_reference(steps: Sequence[Fallback]) -> str:
     crossing_us = sum(step.crossing_us for step in steps)
     copies = f" (copies there and back: about {crossing_us:.0f} us a run)" if crossing_us else ""
     return f", {len(steps)} of them on the reference kernel{copies}"
-
-
-def _value(dim: Dim, sizes: dict[str, int]) -> int:
-    try:
-        return evaluate(dim, sizes)
-    except ZeroDivisionError:
-        return 0

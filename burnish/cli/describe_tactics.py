@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.dims import Dim, evaluate
+from burnish.kernels.usual_size import usual_size
 from burnish.plan import Manifest
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def tactic_rows(manifest: Manifest, timing_cache: Path | None = None) -> list[di
                 "number": number,
                 "name": launch.name,
                 "kernel": launch.kernel,
-                "mflop": round(_value(launch.flops, sizes) / 1e6, 3),
-                "kilobytes": round(_value(launch.bytes, sizes) / 1e3, 1),
+                "mflop": round(usual_size(launch.flops, sizes) / 1e6, 3),
+                "kilobytes": round(usual_size(launch.bytes, sizes) / 1e3, 1),
                 "tactic": launch.tactic,
                 "task": launch.task,
             }
@@ -46,10 +46,3 @@ def _entries(path: Path, sizes: dict[str, int]) -> dict[tuple[str, str, str], li
         if sizes.items() >= dict(entry.key.sizes).items():
             found.setdefault((entry.key.target, entry.key.task, entry.tactic), []).append(entry)
     return found
-
-
-def _value(dim: Dim, sizes: dict[str, int]) -> int:
-    try:
-        return evaluate(dim, sizes)
-    except ZeroDivisionError:
-        return 0

@@ -12,11 +12,10 @@ A tensor that could have been fused and was not has its reason in `declined`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from burnish.dims import Dim, evaluate
+from burnish.kernels.usual_size import usual_count
 from burnish.lower.add_products import depth_of, why_no_term, why_not_added
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
 from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor, Trees
@@ -140,8 +139,8 @@ class _Fuser:
         for load in walk(expr):
             if load.op == "load" and load.attr is tensor:
                 axes = set().union(*(free_axes(i) for i in load.args)) if load.args else set()
-                total += usual_size([a.extent for a in axes], self.opt)
-        return total / usual_size(tensor.shape, self.opt)
+                total += usual_count([a.extent for a in axes], self.opt)
+        return total / usual_count(tensor.shape, self.opt)
 
     def _inline(self, tensor: Tensor, form: Body, root: Tensor) -> None:
         expr = inline(self.expanded[root], tensor, form)
@@ -181,7 +180,7 @@ class _Fuser:
             return "its consumer is no expression"
         if root in self.result.epilogue and (reason := self._why_no_term(root, tensor)):
             return f"{self.scope.node_name(root)} is already the epilogue of another kernel: {reason}"
-        if root.shape != tensor.shape and usual_size(root.shape, self.opt) != usual_size(tensor.shape, self.opt):
+        if root.shape != tensor.shape and usual_count(root.shape, self.opt) != usual_count(tensor.shape, self.opt):
             return f"{self.scope.node_name(root)} has another shape"
         return epilogue_index(self.result.bodies[root], tensor)[1]
 
@@ -203,18 +202,13 @@ class _Fuser:
         first = self.result.epilogue[root]
         form, other = self.scope.forms[first], self.scope.forms[tensor]
         assert isinstance(form, Conv) and isinstance(other, Conv)
-        is_deeper = usual_size([depth_of(other)], self.opt) > usual_size([depth_of(form)], self.opt)
+        is_deeper = usual_count([depth_of(other)], self.opt) > usual_count([depth_of(form)], self.opt)
         self.result.epilogue[root], self.result.term[root] = (tensor, first) if is_deeper else (first, tensor)
 
 
 def fuse(scope: Scope, opt: Mapping[str, int], adds_products: bool = False) -> Fusion:
     """Roots and their expressions. opt: the profile's opt value of every symbol, to weigh sizes with."""
     return _Fuser(scope, opt, adds_products).run()
-
-
-def usual_size(extents: Iterable[Dim], opt: Mapping[str, int]) -> float:
-    """How many elements there are at the profile's opt shapes; an empty axis counts as one element."""
-    return math.prod(float(max(evaluate(n, opt), 1)) for n in extents)
 
 
 def inline(expr: Expr, tensor: Tensor, form: Body) -> Expr:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate
 from burnish.kernels.abilities import Abilities
+from burnish.kernels.usual_size import usual_count
 from burnish.lower.buffers import Buffers, Layout
-from burnish.lower.fuse import Fusion, usual_size
+from burnish.lower.fuse import Fusion
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, Scope, is_constant
 from burnish.lower.wants import Wants, unviewed
@@ -87,7 +88,7 @@ class Homes:
     def order_of_concat(self, form: Concat) -> tuple[int, ...]:
         placed = [p for p in form.parts if p in self.placements and not self.repeats(self.placements[p])]
         if placed:
-            largest = max(placed, key=lambda p: usual_size(p.shape, self.opt))
+            largest = max(placed, key=lambda p: usual_count(p.shape, self.opt))
             return self.order_in(self.placements[largest])
         first = form.parts[0]
         return self.order_of(first) if first in self.fusion.roots else tuple(range(first.rank))
@@ -104,7 +105,7 @@ class Homes:
             if load.op != "load" or not isinstance(load.attr, Tensor):
                 continue
             placement = self.placements.get(load.attr)
-            if placement is None or (size := usual_size(placement.shape, self.opt)) <= best[0]:
+            if placement is None or (size := usual_count(placement.shape, self.opt)) <= best[0]:
                 continue
             if (order := _follow(body.axes, load, self.order_in(placement))) is not None:
                 best = (size, order)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from burnish.dims import Dim, DimExpr, floordiv
+from burnish.dims import Dim, DimExpr, floordiv, known
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in, content, dims_content, size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
@@ -99,9 +99,9 @@ def _fit(node: NodeView, extents: Sequence[Dim], sizes: Sequence[Dim]) -> list[t
         return [(s, None) for s in sizes]
     if not all(isinstance(d, int) for d in (*extents, *sizes)):
         raise Undefined(f"Resize(keep_aspect_ratio_policy='{policy}') of symbolic sizes")
-    ratios = [Fraction(int(str(s)), int(str(d))) for s, d in zip(sizes, extents)]
+    ratios = [Fraction(known(s), known(d)) for s, d in zip(sizes, extents)]
     scale = min(ratios) if policy == "not_larger" else max(ratios)
-    return [(math.floor(scale * int(str(d)) + Fraction(1, 2)), float(scale)) for d in extents]
+    return [(math.floor(scale * known(d) + Fraction(1, 2)), float(scale)) for d in extents]
 
 
 def _crop(node: NodeView, a: int, named: list[int]) -> tuple[Expr, Expr] | None:

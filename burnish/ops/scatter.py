@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from burnish.dims import known
 from burnish.dtypes import DType
 from burnish.ops.arguments import axis_in
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
@@ -95,7 +96,7 @@ def _box(indices: Tensor, depth: int, x: Tensor) -> Box | None:
     points = _known_points(indices)
     if points is None or points.size == 0 or not all(isinstance(d, int) for d in x.shape[:depth]):
         return None
-    extents = np.asarray([int(str(d)) for d in x.shape[:depth]])
+    extents = np.asarray([known(d) for d in x.shape[:depth]])
     points = np.where(points < 0, points + extents, points)
     if (points < 0).any() or (points >= extents).any():
         return None
@@ -126,7 +127,7 @@ def _known_points(indices: Tensor) -> np.ndarray | None:
         return indices.array
     if indices.elements is None or not all(isinstance(e, int) for e in (*indices.elements, *indices.shape)):
         return None
-    return np.asarray(indices.elements, np.int64).reshape([int(str(d)) for d in indices.shape])
+    return np.asarray(indices.elements, np.int64).reshape([known(d) for d in indices.shape])
 
 
 def _from_box(x: Tensor, updates: Tensor, box: Box, outer: int, i: Index, combine: str | None) -> Expr:

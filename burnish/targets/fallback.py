@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from burnish.dims import Dim, evaluate, product
+from burnish.dims import product
+from burnish.kernels.usual_size import usual_size
 from burnish.plan.manifest import BranchStep, ReferenceStepSpec, StepSpec, SymbolRange, TensorSpec, Variant
 from burnish.target import parse_target
 
@@ -51,7 +52,7 @@ def fallbacks(variant: Variant, symbols: Sequence[SymbolRange]) -> tuple[Fallbac
 
 
 def _fallback(step: ReferenceStepSpec, variant: Variant, sizes: dict[str, int]) -> Fallback:
-    flops = _value(variant.launches[step.launch].flops, sizes)
+    flops = usual_size(variant.launches[step.launch].flops, sizes)
     target = parse_target(variant.target)
     if target.kind == "cpu":
         return Fallback(step.name, step.op_type, flops)
@@ -75,11 +76,4 @@ def _references(steps: Sequence[StepSpec]) -> Iterator[ReferenceStepSpec]:
 
 
 def _size_bytes(tensor: TensorSpec, sizes: dict[str, int]) -> int:
-    return _value(product(tensor.shape), sizes) * tensor.dtype.size_bytes
-
-
-def _value(dim: Dim, sizes: dict[str, int]) -> int:
-    try:
-        return evaluate(dim, sizes)
-    except ZeroDivisionError:
-        return 0
+    return usual_size(product(tensor.shape), sizes) * tensor.dtype.size_bytes

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from burnish.dims import evaluate, symbols
 from burnish.errors import BurnishError
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Program
+from burnish.kernels.usual_size import usual_size
 from burnish.kernels.work import bytes_touched, flops
 from burnish.target import Target
 from burnish.tune.ahead import CompileAhead
@@ -108,9 +108,8 @@ def _tune_task(
 
 def _weight(task: Task) -> float:
     """About how long all its launches take, in any unit."""
-    sizes = dict(task.sizes)
     work = flops(task.kernel) + bytes_touched(task.kernel) * FLOP_PER_BYTE
-    return float(len(task.launches) * evaluate(work, sizes)) if symbols(work) <= sizes.keys() else 0.0
+    return float(len(task.launches) * usual_size(work, dict(task.sizes)))
 
 
 def _line(entry: Entry) -> str:

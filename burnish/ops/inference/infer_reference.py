@@ -15,7 +15,7 @@ import onnx.numpy_helper
 import onnx.shape_inference
 import onnx_ir as ir
 
-from burnish.dims import Dim
+from burnish.dims import Dim, known
 from burnish.dtypes import DType
 from burnish.ops.inference.infer_by_rule import infer_by_rule, infer_rank
 from burnish.ops.inference.infer_classical import infer_classical
@@ -74,7 +74,7 @@ def _content(tensor: Tensor) -> np.ndarray | None:
         return None
     if not all(isinstance(e, int | float | str) for e in tensor.elements):
         return None
-    shape = [int(str(d)) for d in tensor.shape]
+    shape = [known(d) for d in tensor.shape]
     return np.asarray(tensor.elements).astype(tensor.dtype.numpy).reshape(shape)
 
 

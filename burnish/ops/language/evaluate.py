@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from burnish.dims import product
+from burnish.dims import known, product
 from burnish.dtypes import DType
 from burnish.ops.language.definition import Compute, Concat, Definition, Reshape, View
 from burnish.ops.language.evaluate_scalar import evaluate, flat_position
@@ -47,7 +47,7 @@ def known_elements(definition: Definition) -> Elements | None:
 def _each(axes: tuple[Axis, ...], body: Expr) -> Elements | None:
     """The body at every index; None as soon as one element cannot be told."""
     found = []
-    for position in itertools.product(*(range(int(str(a.extent))) for a in axes)):
+    for position in itertools.product(*(range(known(a.extent)) for a in axes)):
         value = evaluate(body, dict(zip(axes, position)))
         if value is None:
             return None
@@ -59,7 +59,7 @@ def _concat(definition: Concat) -> Elements | None:
     parts = [p for p in definition.parts if product(p.shape) != 0]
     if any(p.elements is None for p in parts):
         return None
-    positions = itertools.product(*(range(int(str(d))) for d in definition.shape))
+    positions = itertools.product(*(range(known(d)) for d in definition.shape))
     return tuple(_part_element(parts, definition.axis, list(p)) for p in positions)
 
 

@@ -85,9 +85,10 @@ def _node(node: Expr, axes: Binding, visit: Callable[[Expr], Value]) -> Value:
 
 def _load(node: Expr, index: Sequence[Value]) -> Value:
     source = node.attr
-    if not isinstance(source, Tensor) or source.elements is None or not all(isinstance(i, int) for i in index):
+    place = [i for i in index if isinstance(i, int)]
+    if not isinstance(source, Tensor) or source.elements is None or len(place) < len(index):
         return None
-    return source.elements[flat_position(source.shape, [int(str(i)) for i in index])]  # type: ignore[no-any-return]
+    return source.elements[flat_position(source.shape, place)]  # type: ignore[no-any-return]
 
 
 def _reduce(node: Expr, axes: Binding) -> Value:

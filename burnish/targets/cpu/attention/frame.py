@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.dims import Dim
+from burnish.dims import Dim, known
 from burnish.dtypes import DType
 from burnish.kernels.task import AttentionTask
 from burnish.ops.language.expr import Axis
@@ -44,18 +44,13 @@ def padded(size: int, lanes: int) -> int:
 def scratch_layout(kernel: AttentionTask, options: AttentionOptions) -> Layout:
     """The parts, each from a 64-byte boundary."""
     rows, tiles, keys = options.rows, options.tiles, options.keys
-    depth, value_size = static(kernel.slots[0].shape[3]), static(kernel.slots[2].shape[3])
+    depth, value_size = known(kernel.slots[0].shape[3]), known(kernel.slots[2].shape[3])
     item = accumulator(kernel).size_bytes
     sizes = [keys * depth, rows * keys, tiles * rows * padded(value_size, options.lanes), 2 * tiles * rows]
     starts = [0]
     for size in sizes:
         starts.append(starts[-1] + -(-size * item // 64) * 64)
     return Layout(*starts)
-
-
-def static(dim: Dim) -> int:
-    assert isinstance(dim, int), "head sizes are static"
-    return dim
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ class AttentionFrame:
         self.out = len(kernel.slots) - 1
         self.batch, self.heads, self.queries, depth = self.q_slot.shape
         self.keys, self.kv_heads = self.k_slot.shape[2], self.k_slot.shape[1]
-        self.depth, self.value_size = static(depth), static(self.v_slot.shape[3])
+        self.depth, self.value_size = known(depth), known(self.v_slot.shape[3])
         self.rows_each, self.tiles, self.block = options.rows, options.tiles, options.keys
         self.lanes, self.vectors = options.lanes, options.vectors
         self.width, self.row = self.lanes * self.vectors, padded(self.value_size, self.lanes)

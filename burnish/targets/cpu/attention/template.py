@@ -20,12 +20,13 @@ from llvmlite import ir
 from burnish.dims import Dim
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import AttentionTask
+from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.attention.frame import accumulator, scratch_layout
 from burnish.targets.cpu.attention.options import AttentionOptions
 from burnish.targets.cpu.attention.write import AttentionWriter
 from burnish.targets.cpu.builder import KernelContext
-from burnish.targets.cpu.contraction.cost import expected, rows_at_most
+from burnish.targets.cpu.contraction.cost import rows_at_most
 from burnish.targets.cpu.cpu_template import CpuTemplate
 
 _SERIAL_CYCLES = 8_000
@@ -38,7 +39,7 @@ def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int] | 
     batch, heads, queries, depth = kernel.slots[0].shape
     keys = kernel.slots[1].shape[2]
     lanes = target.vector_bytes // accumulator(kernel).size_bytes
-    b, h, i, j, d = (expected(n, sizes or {}) for n in (batch, heads, queries, keys, depth))
+    b, h, i, j, d = (max(1, usual_size(n, sizes or {})) for n in (batch, heads, queries, keys, depth))
     rows = rows_at_most(target, 2)
     tiles = -(-i // rows) if sizes or isinstance(queries, int) else _USUAL_TILES
     is_known = sizes is not None or all(isinstance(n, int) for n in (batch, heads, queries, keys))

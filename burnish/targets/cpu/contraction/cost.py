@@ -11,16 +11,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from burnish.dims import Dim, evaluate, product, symbols
+from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape
 from burnish.kernels.task import Contraction
+from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
-USUAL = 64  # what a symbolic extent is taken for if nobody has told
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
@@ -38,11 +38,6 @@ class Tiling:
     axis: int
     form: str = "tile"
     fold: bool = False
-
-
-def expected(dim: Dim, sizes: Mapping[str, int]) -> int:
-    """A number for a dim that may be symbolic: its usual value, or 64 where nobody has told."""
-    return max(1, evaluate(dim, {name: sizes.get(name, USUAL) for name in symbols(dim)}))
 
 
 def registers(target: Target) -> int:
@@ -67,7 +62,8 @@ class CostModel:
         self.pixels = self.expect(product(r.extent for r in shape.pixels))
 
     def expect(self, dim: Dim) -> int:
-        return expected(dim, self.sizes)
+        """Of what formulas divide by, at least 1."""
+        return max(1, usual_size(dim, self.sizes))
 
     def cycles(self, tiling: Tiling) -> float:
         """Cycles of the whole kernel on one core, data in the second cache level."""

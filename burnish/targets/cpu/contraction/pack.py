@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.dims import known
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
@@ -41,8 +42,8 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     if slot != 1 or not kernel.packed:
         return array
     options = ContractionOptions.read(schedule)
-    depth = int(np.prod([_static(a.extent) for a in kernel.reduce], dtype=np.int64))
-    columns = _static(kernel.n.extent)
+    depth = int(np.prod([known(a.extent) for a in kernel.reduce], dtype=np.int64))
+    columns = known(kernel.n.extent)
     kept = storage_dtype(kernel.slots[1].dtype, options.form)
     groups = array.reshape(-1, depth, columns).astype(kept.numpy, copy=False)
     if options.form == "pairs":
@@ -58,15 +59,10 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
 
 def _pairs(kernel: Contraction, width: int, groups: Array) -> Array:
     """[group, K, n] with neighbours along the innermost run of K side by side in each column."""
-    inner = _static(analyse(kernel).reduce[-1].extent)
+    inner = known(analyse(kernel).reduce[-1].extent)
     count, depth, columns = groups.shape
     runs, panels = depth // inner, -(-columns // width)
     padded = np.zeros((count, runs, even(inner), panels * width), groups.dtype)
     padded[:, :, :inner, :columns] = groups.reshape(count, runs, inner, columns)
     split = padded.reshape(count, runs * (even(inner) // 2), 2, panels, width)
     return np.ascontiguousarray(split.transpose(0, 3, 1, 4, 2))
-
-
-def _static(extent: object) -> int:
-    assert isinstance(extent, int), "a constant operand has static reduce and n extents"
-    return extent

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from burnish.dims import Dim, evaluate, product, symbols
+from burnish.dims import product
 from burnish.kernels.facts import Address, Facts
 from burnish.kernels.task import Loops
+from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import COSTLY, Axis, Expr, walk
 from burnish.target import Target
 
-_USUAL = 64  # a dimension that nobody has told us about
 _UNIT_CYCLES = 8.0
 _HEAVY = {
     "exp": 24, "log": 32, "tanh": 40, "erf": 60, "sigmoid": 40, "pow": 120, "div": 10, "sqrt": 12, "reciprocal": 10,
@@ -25,11 +25,6 @@ _HEAVY = {
 }  # fmt: skip
 _LONG = 80  # every other costly one
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
-
-
-def size(value: Dim, sizes: Mapping[str, int]) -> int:
-    """A dim at the usual values of its symbols."""
-    return evaluate(value, {name: sizes.get(name, _USUAL) for name in symbols(value)})
 
 
 class Cost:
@@ -90,8 +85,8 @@ class Cost:
         return self.lane_cycles * lanes if varies or step not in (0, 1) else 0.5
 
     def _iterations(self, axes: frozenset[Axis], vector: Axis | None, lanes: int) -> float:
-        total = size(product(a.extent for a in axes if a != vector), self.sizes)
-        return float(total * -(-size(vector.extent, self.sizes) // lanes) if vector in axes and vector else total)
+        total = usual_size(product(a.extent for a in axes if a != vector), self.sizes)
+        return float(total * -(-usual_size(vector.extent, self.sizes) // lanes) if vector in axes and vector else total)
 
     def _lanes_along(self, node: Expr, last: Axis) -> int:
         """Will the reduction itself be vectorised?"""

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from burnish.dims import product
 from burnish.kernels.task import Loops
+from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import Axis, free_axes, walk
 from burnish.target import Target
-from burnish.targets.cpu.loops.cost import Cost, size
+from burnish.targets.cpu.loops.cost import Cost
 from burnish.targets.cpu.loops.options import LoopsOptions
 
 _SERIAL_NS = 3000.0
@@ -84,7 +85,7 @@ def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: 
     if vector < 0:
         return 0
     axis = kernel.domain[vector]
-    extent = size(axis.extent, sizes)
+    extent = usual_size(axis.extent, sizes)
     if extent < 4 * width or has_row_reductions(kernel, axis):
         return 0
     windowed = _window_block(kernel, vector, width, sizes) if tile >= 0 else 0
@@ -93,7 +94,7 @@ def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: 
     units = 1
     for n, a in enumerate(kernel.domain):
         if n != vector:
-            units *= -(-size(a.extent, sizes) // (rows if n == tile else 1))
+            units *= -(-usual_size(a.extent, sizes) // (rows if n == tile else 1))
     if not 1 < units < 16:  # 0: an axis is empty
         return 0
     pieces = min(-(-16 // units), extent // (2 * width))
@@ -112,10 +113,10 @@ def _window_block(kernel: Loops, vector: int, width: int, sizes: Mapping[str, in
             if node.op != "load" or not {axis, first} <= free_axes(node):
                 continue
             slot = kernel.slots[node.attr]
-            total = size(product(slot.shape), sizes) * slot.dtype.size_bytes
-            window = total // max(1, size(first.extent, sizes)) * size(reduction.attr[1][0].extent, sizes)
+            total = usual_size(product(slot.shape), sizes) * slot.dtype.size_bytes
+            window = total // max(1, usual_size(first.extent, sizes)) * usual_size(reduction.attr[1][0].extent, sizes)
             if window > _L1_BYTES and total <= _L2_BYTES:
-                fitting = size(axis.extent, sizes) * _L1_BYTES // window
+                fitting = usual_size(axis.extent, sizes) * _L1_BYTES // window
                 best = max(best, 2 * width, fitting // width * width)
     return best
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from burnish.dims import Dim, evaluate, floordiv, symbols
+from burnish.dims import Dim, floordiv
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import RecurrentTask
+from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
@@ -31,7 +32,6 @@ from burnish.targets.cpu.recurrent.options import RecurrentOptions
 from burnish.targets.cpu.recurrent.steps import Sequences
 
 Array = np.ndarray[Any, Any]
-_USUAL = 64
 _SERIAL_NS = 3000.0
 
 
@@ -39,7 +39,7 @@ def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | 
     """Legal schedules, the likely best first."""
 
     def size(value: Dim) -> int:
-        return evaluate(value, {name: (sizes or {}).get(name, _USUAL) for name in symbols(value)})
+        return usual_size(value, sizes or {})
 
     time, batch, inputs = kernel.slots[0].shape
     gates = GATES[kernel.kind]

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from burnish.dims import ceildiv, evaluate, symbols
+from burnish.dims import ceildiv
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import TreesTask
+from burnish.kernels.usual_size import usual_size
 from burnish.kernels.work import trees_steps
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
@@ -30,14 +31,13 @@ LANES = (8, 4, 16)
 CHUNK_ROWS = 64
 _STEP_NS = 1.2  # of one lane, eight side by side, measured on an AVX-512 machine
 _SERIAL_NS = 3000.0
-_USUAL = 64
 
 
 def schedules(kernel: TreesTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
     """Legal schedules, the likely best first: alone where waking other threads takes longer than the work."""
     del target
     steps = trees_steps(kernel)
-    count = evaluate(steps, {name: (sizes or {}).get(name, _USUAL) for name in symbols(steps)})
+    count = usual_size(steps, sizes or {})
     splits = ("serial", "rows") if count * _STEP_NS < _SERIAL_NS else ("rows", "serial")
     return [TreesOptions(lanes, split).schedule for split in splits for lanes in LANES]
 

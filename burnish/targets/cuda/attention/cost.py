@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from burnish.dims import Dim, evaluate, symbols
+from burnish.kernels.usual_size import usual_size
 from burnish.targets.cuda.attention.kernel import Attention
 from burnish.targets.cuda.chips import chip_of
 
@@ -21,16 +21,15 @@ _START_US = 2.0  # addresses, queries, the first keys, the output
 _BLOCK_US = 0.35  # a block of keys: the chain from loads over products and reductions
 _PROGRAM_US = 0.01  # to start a program
 _MERGE_US = 2.5  # what splits cost: partial sums out and in, and an atomic
-_UNKNOWN = 128  # a dim of which nothing is known
 
 
 def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
     """The launch's time."""
     chip = chip_of(a.target)
-    programs = _value(a.programs, sizes) * a.splits
-    keys = _value(a.keys, sizes)
+    programs = usual_size(a.programs, sizes) * a.splits
+    keys = usual_size(a.keys, sizes)
     blocks = max(1, -(-keys // (a.block_n * a.splits)))
-    seen = 0.6 if a.kernel.causal and _value(a.queries, sizes) > a.block_m else 1.0
+    seen = 0.6 if a.kernel.causal and usual_size(a.queries, sizes) > a.block_m else 1.0
     warps = a.options.warps
     products, others = _products(a), _others(a)
     is_shared = a.block_m < 16 * warps
@@ -44,7 +43,7 @@ def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
     if each % resident:
         total += max(busy * hidden * (each % resident), chain)
     if a.splits > 1:
-        rows = min(a.block_m, _value(a.rows, sizes))
+        rows = min(a.block_m, usual_size(a.rows, sizes))
         left = a.splits * rows * sum(p.width for p in a.values) * 8
         total += _MERGE_US + left / chip.l2_bandwidth
     return total + 0.1 * busy * programs / chip.processors
@@ -89,8 +88,3 @@ def _others(a: Attention) -> float:
     work = a.block_m * a.block_n / _SCORES + a.block_m * sum(p.width for p in a.values) / _SUMS + 0.02
     loads = a.block_n * sum(p.width for p in (*a.depth, *a.values)) * a.q.dtype.size_bytes
     return work + 0.3 * loads / chip_of(a.target).l2_bandwidth
-
-
-def _value(dim: Dim, sizes: Mapping[str, int]) -> int:
-    known = {name: sizes.get(name, _UNKNOWN) for name in symbols(dim)}
-    return evaluate(dim, known)

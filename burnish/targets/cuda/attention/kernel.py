@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from burnish.dims import Dim, ceildiv, floordiv, product
+from burnish.dims import Dim, ceildiv, floordiv, known, product
 from burnish.dtypes import DType
 from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import Target
@@ -56,8 +56,8 @@ class Attention:
         self.mask = slots[3] if self.kernel.masked else None
         self.batch, self.heads, self.queries, _ = self.q.shape
         self.key_heads, self.keys = self.k.shape[1:3]
-        self.depth = pieces_of(_number(self.q.shape[3]))
-        self.values = pieces_of(_number(self.v.shape[3]))
+        self.depth = pieces_of(known(self.q.shape[3]))
+        self.values = pieces_of(known(self.v.shape[3]))
         self.block_m, self.block_n = self.options.block_m, self.options.block_n
         self.splits, self.packs, self.copies = self.options.splits, self.options.packs, self.options.copies
 
@@ -133,10 +133,5 @@ def dense_strides(slot: Slot) -> tuple[Dim, ...]:
     return tuple(found)
 
 
-def _number(dim: Dim) -> int:
-    assert isinstance(dim, int), "a head's size is known"
-    return dim
-
-
 def power_of_two(size: Dim) -> int:
-    return max(SMALLEST_PIECE, 1 << (_number(size) - 1).bit_length())
+    return max(SMALLEST_PIECE, 1 << (known(size) - 1).bit_length())

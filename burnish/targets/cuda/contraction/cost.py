@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, prod
 
-from burnish.dims import Dim, evaluate, symbols
+from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape, analyse
 from burnish.kernels.task import Contraction, Slot
+from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import COSTLY, Expr, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
@@ -32,7 +33,6 @@ from burnish.targets.cuda.contraction.sum_loops import Loop, loops_of
 from burnish.targets.cuda.contraction.tile import Tile
 from burnish.targets.cuda.contraction.write import operand_kind
 
-USUAL = 64  # a symbol that nobody knows
 WARPGROUP_ROWS = 64
 MANY_ROUNDS = 4
 _FREE = frozenset({"acc", "axis", "cast", "const", "dim", "load"})
@@ -109,9 +109,8 @@ class CostModel:
         return chip_of(self.target)
 
     def usual(self, dim: Dim) -> int:
-        """A dim at the usual sizes, at least 1."""
-        values = {name: self.sizes.get(name, USUAL) for name in symbols(dim)}
-        return max(1, evaluate(dim, values))
+        """Of what formulas divide by, at least 1."""
+        return max(1, usual_size(dim, self.sizes))
 
     @cached_property
     def capability(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.dims import Dim
+from burnish.dims import known
 from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
@@ -28,8 +28,8 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         return array
     tile, shape = Tile.read(schedule), analyse(kernel, number)
     cut = reduction_of(kernel.alone(number), shape, tile.k, tile.flat)
-    taps, channels, columns = (_known(n) for n in (cut.tap_count, cut.channel.extent, kernel.n.extent))
-    depth = _known(cut.packed_depth)
+    taps, channels, columns = (known(n) for n in (cut.tap_count, cut.channel.extent, kernel.n.extent))
+    depth = known(cut.packed_depth)
     rows = columns if tile.is_copied else -(-columns // tile.n) * tile.n
     groups = np.moveaxis(array.reshape(-1, taps, channels, columns), -1, 1)
     packed = np.zeros((len(groups), rows, depth), array.dtype)
@@ -39,8 +39,3 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         chunks = packed.reshape(len(groups), rows, taps, depth // taps)
         chunks[:, :columns, :, :channels] = groups
     return packed
-
-
-def _known(extent: Dim) -> int:
-    assert isinstance(extent, int), "a constant operand has known reduce and n extents"
-    return extent

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from burnish.dims import product
+from burnish.dims import known, product
 from burnish.kernels.collapse import prepare
 from burnish.kernels.facts import Facts
 from burnish.kernels.task import Loops, Store
@@ -36,7 +36,7 @@ def arranged(kernel: Loops) -> Loops:
     steps = Facts(kernel.slots).address(store.slot, store.index).form.coefficients
     strides = [steps.get(a, 0) for a in kernel.domain]
     if all(isinstance(s, int) for s in strides):
-        order = sorted(range(len(strides)), key=lambda n: (-abs(int(str(strides[n]))), n))
+        order = sorted(range(len(strides)), key=lambda n: (-abs(known(strides[n])), n))
         kernel = Loops(kernel.slots, tuple(kernel.domain[n] for n in order), kernel.stores)
     return prepare(kernel)
 

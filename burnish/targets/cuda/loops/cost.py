@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from burnish.dims import Dim, evaluate, product, symbols
+from burnish.dims import Dim, product
 from burnish.kernels.facts import Address, Facts
 from burnish.kernels.task import Loops
+from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import COSTLY, Axis, Expr, axis, linear, substitute, substitute_axes, unary, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import chip_of
@@ -27,7 +28,6 @@ from burnish.targets.cuda.loops.axes import next_power
 from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.reductions import AHEAD, UNROLL_LIMIT
 
-_USUAL = 64  # a dimension that nobody has told us about
 _FIRST_US = 1.0  # a program's first instructions and its end, tables of pages
 _LATENCY_US = 0.25  # of one more phase
 _CONVERSION_US = 0.01
@@ -45,11 +45,6 @@ _AGAIN = 0.3  # of bytes that are asked for once more come from HBM again
 _CONVERTED = 64  # loads at most that wait for shared memory one after the other
 _NEAR = 4  # elements so far apart share sectors
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
-
-
-def size(value: Dim, sizes: Mapping[str, int]) -> int:
-    """A dim at the usual values of its symbols."""
-    return evaluate(value, {name: sizes.get(name, _USUAL) for name in symbols(value)})
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ class Cost:
             if node.op == "load":
                 address = self.facts.address(node.attr, node.args)
                 run, item = self._run(address, tile), self.kernel.slots[node.attr].dtype.size_bytes
-                elements = min(lanes, size(product(self.kernel.slots[node.attr].shape), self.sizes))
+                elements = min(lanes, usual_size(product(self.kernel.slots[node.attr].shape), self.sizes))
                 brought = elements * item * self._waste(self._run(address, tile, _NEAR) * item)
                 before = memory.get(node.attr, 0.0)
                 memory[node.attr] = max(before, brought) + _AGAIN * min(before, brought)
@@ -168,7 +163,7 @@ class Cost:
         if repeat == 1 or not windows:
             return 1.0
         kept = self.kernel.domain[-2] in self.facts.free(node)
-        steps = max(1, size(max(windows, key=lambda a: a.name).extent, self.sizes))
+        steps = max(1, usual_size(max(windows, key=lambda a: a.name).extent, self.sizes))
         return (steps + repeat - 1) / (steps * repeat) if kept else 1.0 / repeat
 
     def _conversions(self, tile: _Tile) -> int:
@@ -246,7 +241,7 @@ class Cost:
                 step = steps.get(a, 0)
                 if a in varying or not isinstance(step, int) or not run <= abs(step) <= near * run:
                     break
-                run *= size(a.extent, self.sizes)
+                run *= usual_size(a.extent, self.sizes)
             best = max(best, min(run, reach))
         return float(best)
 
@@ -279,7 +274,7 @@ class Cost:
 
     def _size(self, axes: tuple[Axis, ...]) -> int:
         if axes not in self._sizes:
-            self._sizes[axes] = size(product(a.extent for a in axes), self.sizes)
+            self._sizes[axes] = usual_size(product(a.extent for a in axes), self.sizes)
         return self._sizes[axes]
 
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product as indexes
 
-from burnish.dims import product
+from burnish.dims import known, product
 from burnish.dtypes import DType
 from burnish.kernels.facts import count_nodes
 from burnish.kernels.simplify import simplify
@@ -182,7 +182,7 @@ class Reductions:
     def _unrolled(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
         """Straight-line code; loads that two steps share are done once, those of some steps are under way at once."""
         total: Value | None = None
-        steps = list(indexes(*(range(int(str(a.extent))) for a in axes)))
+        steps = list(indexes(*(range(known(a.extent)) for a in axes)))
         for start in range(0, len(steps), AHEAD):
             bodies = [numbered(expr.args[0], dict(zip(axes, at)), scope.slots) for at in steps[start : start + AHEAD]]
             for body in bodies:

@@ -7,10 +7,11 @@ from itertools import product as product_of
 
 from burnish.dims import product
 from burnish.kernels.task import Loops
+from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cuda.loops.arrange import has_windows, reductions, repeatable, row_reductions
 from burnish.targets.cuda.loops.axes import next_power
-from burnish.targets.cuda.loops.cost import Cost, size
+from burnish.targets.cuda.loops.cost import Cost
 from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.variety import varied
 
@@ -73,15 +74,15 @@ def _is_long(kernel: Loops, columns: int) -> bool:
 def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[str, int]) -> Iterator[tuple[int, int]]:
     """(rows, block)"""
     cut = len(kernel.domain) - columns
-    width = size(product(a.extent for a in kernel.domain[cut:]), sizes) if columns else 1
+    width = usual_size(product(a.extent for a in kernel.domain[cut:]), sizes) if columns else 1
     outer = kernel.domain[:cut] if across == -1 else (kernel.domain[across],) if across >= 0 else ()
-    height = size(product(a.extent for a in outer), sizes)
+    height = usual_size(product(a.extent for a in outer), sizes)
     reduced = reductions(kernel)
     if columns == 0 or row_reductions(kernel, kernel.domain[cut:]):
-        longest = max((size(product(a.extent for a in e.attr[1]), sizes) for e in reduced), default=1)
+        longest = max((usual_size(product(a.extent for a in e.attr[1]), sizes) for e in reduced), default=1)
         width = max(width, longest)
     if down:
-        height = max(size(product(a.extent for a in e.attr[1]), sizes) for e in reduced)
+        height = max(usual_size(product(a.extent for a in e.attr[1]), sizes) for e in reduced)
     most_rows, most_columns = next_power(max(1, height)), next_power(max(1, width))
     last_rows, last_block = min(most_rows, 256), min(most_columns, WHOLE_ROW)
     for block in _powers(min(8, most_columns), last_block):

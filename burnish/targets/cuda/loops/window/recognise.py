@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import product as indexes
 from math import prod
 
-from burnish.dims import Dim
+from burnish.dims import Dim, known
 from burnish.dtypes import DType
 from burnish.kernels.facts import Facts, conjuncts
 from burnish.kernels.task import Loops
@@ -45,7 +45,7 @@ class Window:
 
     @property
     def taps(self) -> int:
-        return prod(int(str(a.extent)) for a in self.axes)
+        return prod(known(a.extent) for a in self.axes)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def terms_of(windows: Windows, down: int, across: int) -> Iterator[Term]:
         starts[windows.down] = down
     for number, w in enumerate(windows.found):
         for q, p in indexes(range(down), range(across)):
-            for tap in indexes(*(range(int(str(a.extent))) for a in w.axes)):
+            for tap in indexes(*(range(known(a.extent)) for a in w.axes)):
                 place = dict(zip(w.axes, tap)) | {windows.across: p}
                 if windows.down is not None:
                     place[windows.down] = q
@@ -234,12 +234,12 @@ def _position(w: Window, windows: Windows, q: int, p: int, tap: tuple[int, ...])
     row: Dim = sum(steps.get(a, 0) * n for a, n in zip(w.axes[:-1], tap[:-1]))
     if windows.down is not None:
         row = row + steps.get(windows.down, 0) * q
-    return int(str(row)), int(str(column))
+    return known(row), known(column)
 
 
 def _reach(form: Linear, starts: Mapping[Axis, int]) -> tuple[int | None, int | None]:
     """The lowest and highest value, for patches of these sizes that begin inside the image; None where nobody knows."""
-    low, high = int(str(form.constant)), int(str(form.constant))
+    low, high = known(form.constant), known(form.constant)
     for a, c in form.coefficients.items():
         if not isinstance(a.extent, int) or not isinstance(c, int):
             return None, None

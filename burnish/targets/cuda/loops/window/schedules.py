@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from itertools import product as indexes
 from math import prod
 
-from burnish.dims import product
+from burnish.dims import known, product
 from burnish.kernels.task import Loops
+from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import COSTLY, Axis, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
 from burnish.targets.cuda.loops.axes import next_power
-from burnish.targets.cuda.loops.cost import size
 from burnish.targets.cuda.loops.options import WindowOptions
 from burnish.targets.cuda.loops.variety import varied
 from burnish.targets.cuda.loops.window.recognise import Window, Windows
@@ -124,7 +124,7 @@ def _sizes(windows: Windows, a: Axis | None) -> list[int]:
 
 def _tiles(windows: Windows, item: int) -> Iterator[tuple[int, int, int]]:
     """(rows, block, warps)"""
-    most = next_power(int(str(windows.channels.extent)))
+    most = next_power(known(windows.channels.extent))
     for vector, block, warps in indexes((1, 2, 4, 8), (8, 16, 32, 64, 128), (1, 2, 4, 8)):
         if vector * item <= 16 and vector <= block <= most and 32 * warps * vector >= block:
             yield 32 * warps * vector // block, block, warps
@@ -137,7 +137,7 @@ def _patch(windows: Windows, down: int, across: int) -> _Patch:
         elements, tall, wide = elements + rows * columns, max(tall, rows), wide + columns
     for w in windows.found:
         if w.weight is not None:
-            last = int(str(w.axes[-1].extent))
+            last = known(w.axes[-1].extent)
             weights, live = weights + w.taps, live + min(w.taps, down * last)
     products = down * across * sum(w.taps for w in windows.found)
     return _Patch(down, across, products, elements, max(1, tall), wide, weights, live)
@@ -147,7 +147,7 @@ def _steps(w: Window, windows: Windows) -> list[int]:
     """Elements that one step moves: of results, of taps, down and across."""
     steps = {} if w.reads is None else w.reads.coefficients
     axes = (windows.down, windows.across, *w.axes)
-    return [int(str(steps.get(a, 0))) if a is not None else 0 for a in axes]
+    return [known(steps.get(a, 0)) if a is not None else 0 for a in axes]
 
 
 def _places(w: Window, windows: Windows, down: int, across: int) -> tuple[int, int]:
@@ -155,8 +155,8 @@ def _places(w: Window, windows: Windows, down: int, across: int) -> tuple[int, i
     if w.reads is None:
         return 0, 0
     to_down, to_across, *taps = _steps(w, windows)
-    outer = [range(int(str(a.extent))) for a in w.axes[:-1]]
-    last = range(int(str(w.axes[-1].extent)))
+    outer = [range(known(a.extent)) for a in w.axes[:-1]]
+    last = range(known(w.axes[-1].extent))
     rows = {q * to_down + sum(n * s for n, s in zip(at, taps)) for q in range(down) for at in indexes(*outer)}
     columns = {p * to_across + n * taps[-1] for p in range(across) for n in last}
     return len(rows), len(columns)
@@ -167,9 +167,9 @@ class _Model:
 
     def __init__(self, kernel: Loops, windows: Windows, chip: Chip, sizes: Mapping[str, int]) -> None:
         self.windows, self.chip = windows, chip
-        self.extents = {a: size(a.extent, sizes) for a in kernel.domain}
+        self.extents = {a: usual_size(a.extent, sizes) for a in kernel.domain}
         self.item = max(1, min(s.dtype.size_bytes for s in kernel.slots))
-        self.bytes = float(sum(size(product(s.shape), sizes) * s.dtype.size_bytes for s in kernel.slots))
+        self.bytes = float(sum(usual_size(product(s.shape), sizes) * s.dtype.size_bytes for s in kernel.slots))
         outside = {e for s in kernel.stores for e in walk(s.value)}
         inside = {e for w in windows.found for e in walk(w.reduction)}
         self.is_strided = any(across > taps[-1] for _, across, *taps in (_steps(w, windows) for w in windows.found))

@@ -17,7 +17,10 @@ Adopt = Callable[[object, TensorSpec, str], Any]
 
 
 def inputs_by_name(given: Any, named: Mapping[str, Any], specs: Sequence[TensorSpec]) -> Mapping[str, Any]:
-    """A call's inputs: a mapping, keywords, or for a plan with one input the array alone. E502 for two of these."""
+    """A call's inputs: a mapping, keywords, or the array alone. E502 for two of these.
+
+    specs: the inputs that have no default; the array alone is the only one of them
+    """
     if given is None:
         return named
     if named:

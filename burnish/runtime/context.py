@@ -34,6 +34,7 @@ class Context:
 
     def __init__(self, layout: Layout, session: Session, binder: ShapeBinder) -> None:
         self._layout, self._session, self._binder = layout, session, binder
+        self._needed = [t for t in binder.inputs if t.name not in layout.defaults] or binder.inputs
         self._shapes: tuple[Shape, ...] = ()
         self._bound: Bound | None = None
         self._recorder: Recorder | None = None
@@ -52,7 +53,7 @@ class Context:
     ) -> dict[str, Array]:
         """Run the plan; outputs by name, complete when this returns.
 
-        inputs:    a mapping, keywords, or the array alone if the plan has one input. numpy arrays; tensors in device
+        inputs:    a mapping, keywords, or the array alone if it is the only one needed. numpy arrays; tensors in device
                    memory (DLPack, __cuda_array_interface__) are used where they lie, once what their producer's stream
                    has been given is done
         out:       the caller's buffers for some outputs, in host or device memory; the rest are fresh arrays
@@ -64,7 +65,7 @@ class Context:
         if not self._lock.acquire(False):
             raise _busy()
         try:
-            results = self._start(inputs_by_name(inputs, named, self._binder.inputs), out, on_device)
+            results = self._start(inputs_by_name(inputs, named, self._needed), out, on_device)
             self._session.finish()
             if self._layout.shown and not on_device:
                 present(results, self._layout.shown, out or ())
@@ -90,7 +91,7 @@ class Context:
         if not self._lock.acquire(False):
             raise _busy()
         try:
-            given = inputs_by_name(inputs, named, self._binder.inputs)
+            given = inputs_by_name(inputs, named, self._needed)
             results = self._start(given, out, on_device)
             self._session.deliver()
             shown = () if on_device else tuple(p for p in self._layout.shown if p.output not in (out or ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class InputInfo:
     shape          a number for each axis, or the name (or formula) of a dimension that calls decide
     min, opt, max  the shape at the smallest, best and largest size of the plan's profile; of an output None if the
                    data of a run decides its size
+    has_default    calls may leave the input out
     """
 
     name: str
@@ -30,11 +31,13 @@ class InputInfo:
     min: Shape | None
     opt: Shape | None
     max: Shape | None
+    has_default: bool = False
 
 
 def describe_inputs(manifest: Manifest) -> tuple[InputInfo, ...]:
     """In the plan's order."""
-    return tuple(_describe(t, manifest) for t in manifest.inputs)
+    defaults = {d.input for d in manifest.defaults}
+    return tuple(replace(_describe(t, manifest), has_default=t.name in defaults) for t in manifest.inputs)
 
 
 def describe_outputs(manifest: Manifest) -> tuple[InputInfo, ...]:
@@ -45,8 +48,8 @@ def describe_outputs(manifest: Manifest) -> tuple[InputInfo, ...]:
 def _describe(spec: TensorSpec, manifest: Manifest) -> InputInfo:
     known = [s for s in manifest.symbols if not s.from_data]
     shape = tuple(n if isinstance(n, int) else str(n) for n in spec.shape)
-    at = (_sizes(spec, {s.name: getattr(s, which) for s in known}) for which in ("min", "opt", "max"))
-    return InputInfo(spec.name, spec.dtype.numpy, shape, *at)
+    low, opt, high = (_sizes(spec, {s.name: getattr(s, which) for s in known}) for which in ("min", "opt", "max"))
+    return InputInfo(spec.name, spec.dtype.numpy, shape, low, opt, high)
 
 
 def _sizes(spec: TensorSpec, values: Mapping[str, int]) -> Shape | None:

@@ -32,6 +32,8 @@ def test_a_default_stays_an_input_that_may_be_left_out_where_asked():
     with burnish.load(plan.to_bytes(), threads=1) as engine:
         for feeds in ({"x": X}, {"x": X, "w": W}, {"x": X}):
             np.testing.assert_array_equal(engine(feeds)["y"], answers(model(), feeds)[0])
+        np.testing.assert_array_equal(engine(X)["y"], answers(model(), {"x": X})[0])  # the only one that is needed
+        assert [(t.name, t.has_default) for t in engine.inputs] == [("x", False), ("w", True)]
         with pytest.raises(UserError, match="input 'x' not given"):
             engine(w=W)
         with pytest.raises(UserError, match="no input 'z'"):

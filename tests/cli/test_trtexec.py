@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
 from burnish.cli.trtexec.flags import IGNORED, KNOWN, REFUSED, SWITCHES, TAKES_VALUE, VALUES, WARNED
@@ -62,6 +64,20 @@ def test_flags_take_their_value_after_a_space_too(command: Command, model: Path,
     assert done.code == 0, done.err
     assert "Throughput" not in done.out
     assert read(engine).manifest.options["workspace"] == 64 << 20
+
+
+def test_the_workspace_leaves_tactics_out_and_says_so(command: Command, tmp_path: Path) -> None:
+    """As TensorRT's does: activations may be as large as they are."""
+    text = '<ir_version: 10, opset_import: ["" : 21]> '
+    text += "m (float[1,32,16,16] x) => (float[1,32,16,16] y) { y = Conv <pads=[1,1,1,1]> (x, w) }"
+    proto = onnx.parser.parse_model(text)
+    weight = np.ones((32, 32, 3, 3), np.float32)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    onnx.save(proto, tmp_path / "conv.onnx")
+    for size, is_told in (("4K", True), ("64", False)):
+        done = command("trtexec", f"--onnx={tmp_path / 'conv.onnx'}", "--buildOnly", f"--memPoolSize=workspace:{size}")
+        assert done.code == 0, done.err
+        assert ("does without Winograd's F(4x4)" in done.out + done.err) is is_told
 
 
 def test_a_dynamic_input_without_shapes_is_overridden_as_trtexec_does(command: Command, model: Path) -> None:

@@ -20,7 +20,7 @@ from burnish.errors import UserError
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import Branch, Program, ReferenceStep, Step
+from burnish.kernels.task import Program, ReferenceStep, Step, each_step
 from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
@@ -164,13 +164,11 @@ def graph_bytes(model: ir.Model) -> bytes:
 
 def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str, str]]:
     """Every node on the reference kernel, and why."""
-    for step in steps:
+    for step in each_step(steps):
         if isinstance(step, ReferenceStep):
             reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "")
             own = "its sides differ in shape" if step.op_type == "If" else "the target has no kernel for it yet"
             yield f"{step.op_type} '{step.name}'", reason or own
-        elif isinstance(step, Branch):
-            yield from _fallbacks((*step.then, *step.otherwise), inferred)
 
 
 @contextmanager

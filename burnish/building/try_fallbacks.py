@@ -8,14 +8,14 @@ to the run. Loops make one turn.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from burnish.dims import evaluate, format_shape, symbols
 from burnish.errors import UserError
-from burnish.kernels.task import Branch, Program, ReferenceStep, Step, TensorRef
+from burnish.kernels.task import Program, ReferenceStep, TensorRef, each_step
 from burnish.kernels.work import reference_flops, tensor_bytes
 from burnish.reference.control import at_most
 from burnish.reference.evaluator import evaluator
@@ -30,7 +30,7 @@ def try_fallbacks(program: Program) -> None:
     """Raises E216 for the first step that can never run."""
     opt = {name: value[1] for name, value in program.symbols.items()}
     from_data = {name for name, (_, _, high) in program.symbols.items() if not high}
-    for step in _references(program.steps):
+    for step in (s for s in each_step(program.steps) if isinstance(s, ReferenceStep)):
         reason = _failure(step, program, opt, from_data)
         if reason:
             raise UserError(
@@ -40,14 +40,6 @@ def try_fallbacks(program: Program) -> None:
                 why=reason,
                 hint="express the node by operators that have a kernel; if it is valid ONNX, please report it",
             )
-
-
-def _references(steps: Sequence[Step]) -> Iterator[ReferenceStep]:
-    for step in steps:
-        if isinstance(step, ReferenceStep):
-            yield step
-        elif isinstance(step, Branch):
-            yield from _references((*step.then, *step.otherwise))
 
 
 def _failure(step: ReferenceStep, program: Program, opt: Mapping[str, int], from_data: set[str]) -> str:

@@ -329,14 +329,18 @@ class Program:
     workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
 
 
+def each_step(steps: Sequence[Step]) -> Iterator[Step]:
+    """Every step, in order; a branch comes before the steps of its two sides."""
+    for step in steps:
+        yield step
+        if isinstance(step, Branch):
+            yield from each_step(step.then)
+            yield from each_step(step.otherwise)
+
+
 def each_launch(steps: Sequence[Step]) -> Iterator[Launch]:
     """Every launch, branches included, in order."""
-    for step in steps:
-        if isinstance(step, Launch):
-            yield step
-        elif isinstance(step, Branch):
-            yield from each_launch(step.then)
-            yield from each_launch(step.otherwise)
+    return (step for step in each_step(steps) if isinstance(step, Launch))
 
 
 def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Axis, ...], tuple[Store, ...]]:

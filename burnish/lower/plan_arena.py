@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from burnish.errors import UserError
 from burnish.kernels.arena import Arena
-
-ALIGN_BYTES = 64
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +83,4 @@ def _place(lifetimes: Sequence[Lifetime], start: int, offsets: dict[int, int]) -
 
 
 def _aligned(size: int) -> int:
-    return -(-max(size, 1) // ALIGN_BYTES) * ALIGN_BYTES
+    return -(-max(size, 1) // STORAGE_ALIGN_BYTES) * STORAGE_ALIGN_BYTES

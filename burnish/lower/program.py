@@ -11,7 +11,7 @@ from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
-from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef
+from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef, each_step
 from burnish.lower.buffers import Buffers
 from burnish.lower.lowering import Lowering, ScopeLowering
 from burnish.lower.placement import Placement
@@ -116,12 +116,11 @@ def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
 def _uses(steps: Sequence[Step]) -> list[set[int]]:
     """The storages each step touches, in execution order; a branch's condition counts as a step of its own."""
     found: list[set[int]] = []
-    for step in steps:
+    for step in each_step(steps):
         if isinstance(step, Launch):
             found.append({b.storage for b in step.bindings})
         elif isinstance(step, ReferenceStep):
             found.append({t.storage for t in (*step.inputs, *step.outputs)})
         elif isinstance(step, Branch):
             found.append({step.condition.storage})
-            found += [*_uses(step.then), *_uses(step.otherwise)]
     return found

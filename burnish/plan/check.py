@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from burnish.dims import evaluate
 from burnish.dtypes import DType
@@ -19,12 +19,13 @@ from burnish.plan.manifest import (
     StorageSpec,
     TensorSpec,
     Variant,
+    each_step,
 )
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 from burnish.requirement import HOLDS, Requirement
 
 FORMS = ("maps", "names")
 KINDS = ("input", "output", "constant", "arena", "dynamic")
-ALIGN_BYTES = 64
 
 
 def contradictions(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _of_storage(
     if storage.kind == "constant":
         if blob_bytes.get(storage.blob, -1) < size_bytes:
             yield f"needs {size_bytes} bytes of blob '{storage.blob}', which has {blob_bytes.get(storage.blob, 0)}"
-    elif storage.offset % ALIGN_BYTES or size_bytes < 0 or storage.offset + size_bytes > variant.arena_bytes:
+    elif storage.offset % STORAGE_ALIGN_BYTES or size_bytes < 0 or storage.offset + size_bytes > variant.arena_bytes:
         yield f"bytes {storage.offset} to {storage.offset + size_bytes} of an arena of {variant.arena_bytes}"
 
 
@@ -112,9 +113,9 @@ def _of_tensor(tensor: TensorSpec, variant: Variant, largest: Mapping[str, int])
 
 
 def _of_steps(
-    steps: Iterable[StepSpec], variant: Variant, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
+    steps: Sequence[StepSpec], variant: Variant, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
 ) -> Iterator[str]:
-    for step in steps:
+    for step in each_step(steps):
         if isinstance(step, NativeStep):
             if step.first + step.count > len(variant.launches):
                 yield f"a step does launches {step.first} to {step.first + step.count} of {len(variant.launches)}"
@@ -127,7 +128,6 @@ def _of_steps(
         elif isinstance(step, BranchStep):
             if step.condition >= len(variant.storages):
                 yield f"a branch asks storage {step.condition} of {len(variant.storages)}"
-            yield from _of_steps((*step.then, *step.otherwise), variant, blob_bytes, largest)
         elif isinstance(step, Requirement):
             if step.rule not in HOLDS:
                 yield f"a requirement's rule '{step.rule}' is none of {', '.join(HOLDS)}"

@@ -24,9 +24,10 @@ from typing import Any
 
 from burnish.errors import InternalError
 from burnish.plan import codec
-from burnish.plan.check import ALIGN_BYTES, contradictions
+from burnish.plan.check import contradictions
 from burnish.plan.checksum import page_sums, sha256
 from burnish.plan.manifest import FORMAT_VERSION, Manifest
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 from burnish.plan.signature import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, KeySource, sign_digest
 
 MAGIC = b"\x89BURNISH"
@@ -85,7 +86,7 @@ def canonical_json(value: Any) -> bytes:
 
 def aligned(offset: int) -> int:
     """The next multiple of 64."""
-    return -(-offset // ALIGN_BYTES) * ALIGN_BYTES
+    return -(-offset // STORAGE_ALIGN_BYTES) * STORAGE_ALIGN_BYTES
 
 
 def _encode(manifest: Manifest) -> Any:

@@ -6,6 +6,7 @@ Nothing here names a host, a path or a time. Shapes and sizes are dims, so that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,7 @@ from burnish.dtypes import DType
 from burnish.requirement import Requirement
 
 FORMAT_VERSION = 1
-WORTH_WAKING_FLOP = 2_500_000  # 50 us of a core: less shared work than that is done sooner without the other threads
 REFERENCE = "Reference"  # the kernel that a LaunchSpec of a ReferenceStepSpec states
-ALONE = 1 << 32  # added to a segment's number: thread 0 does it alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +209,19 @@ class Variant:
     launches: tuple[LaunchSpec, ...]
 
 
+def each_step(steps: Sequence[StepSpec]) -> Iterator[StepSpec]:
+    """Every step, in order; a branch comes before the steps of its two sides."""
+    for step in steps:
+        yield step
+        if isinstance(step, BranchStep):
+            yield from each_step(step.then)
+            yield from each_step(step.otherwise)
+
+
 def code_blobs(variant: Variant) -> tuple[str, ...]:
     """The blobs that hold the variant's machine code, each once."""
     found = dict.fromkeys([variant.code] if variant.code else [])
-    waiting = list(variant.steps)
-    while waiting:
-        step = waiting.pop(0)
-        if isinstance(step, KernelStep):
-            found[step.code] = None
-        elif isinstance(step, BranchStep):
-            waiting = [*step.then, *step.otherwise, *waiting]
+    found |= dict.fromkeys(step.code for step in each_step(variant.steps) if isinstance(step, KernelStep))
     return tuple(found)
 
 

@@ -24,10 +24,11 @@ import numpy as np
 from burnish.arguments import expect, wrong_kind
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan import codec
-from burnish.plan.check import ALIGN_BYTES, contradictions
+from burnish.plan.check import contradictions
 from burnish.plan.checksum import page_sums, sha256
 from burnish.plan.format import FIELDS, HEADER_BYTES, MAGIC, BlobEntry, aligned
 from burnish.plan.manifest import FORMAT_VERSION, Manifest
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 from burnish.plan.plan import Plan
 from burnish.plan.signature import public_key_bytes, signature_holds
 
@@ -121,7 +122,7 @@ def _map(source: Source) -> tuple[memoryview, str]:
         view = memoryview(source)
         view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
         address = np.frombuffer(view, np.uint8).ctypes.data if len(view) else 0
-        if address % ALIGN_BYTES == 0 and len(view):
+        if address % STORAGE_ALIGN_BYTES == 0 and len(view):
             return view.toreadonly(), "plan"
         copy = mmap.mmap(-1, max(len(view), 1))
         copy[: len(view)] = view

@@ -26,6 +26,7 @@ from burnish.plan.manifest import (
     StorageSpec,
     TensorSpec,
     Variant,
+    each_step,
 )
 from burnish.requirement import Requirement
 from burnish.runtime.reference import ReferenceStep
@@ -91,7 +92,11 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
         direct=tuple(direct),
         collected=tuple(collected),
         dynamic=dynamic,
-        references={s.launch: ReferenceStep(s, blobs[s.blob], constants) for s in _references(variant.steps)},
+        references={
+            s.launch: ReferenceStep(s, blobs[s.blob], constants)
+            for s in each_step(variant.steps)
+            if isinstance(s, ReferenceStepSpec)
+        },
         items=items,
         launches=tuple(step for item in items if isinstance(item, tuple) for step in item) if is_plain else None,
         shown=manifest.presentations,
@@ -117,16 +122,6 @@ def gather(steps: tuple[StepSpec, ...]) -> tuple[Item, ...]:
         else:
             items.append((step,))
     return tuple(items)
-
-
-def _references(steps: tuple[StepSpec, ...]) -> list[ReferenceStepSpec]:
-    found: list[ReferenceStepSpec] = []
-    for step in steps:
-        if isinstance(step, ReferenceStepSpec):
-            found.append(step)
-        elif isinstance(step, BranchStep):
-            found += [*_references(step.then), *_references(step.otherwise)]
-    return found
 
 
 def revealed(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, int]:

@@ -16,9 +16,8 @@ import numpy as np
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep, Slot
 from burnish.plan.manifest import StorageSpec
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 from burnish.targets.template import Array, Template
-
-ALIGN_BYTES = 64
 
 
 @dataclass
@@ -108,9 +107,9 @@ def _view(constant: Array, slot: Slot, binding: Binding) -> Array | None:
 def _aligned_bytes(array: Array) -> memoryview:
     """The array's bytes on a 64-byte boundary, so that a plan can run from memory without another copy."""
     content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    if content.ctypes.data % ALIGN_BYTES:
-        space = np.empty(content.nbytes + ALIGN_BYTES, np.uint8)
-        skip = -space.ctypes.data % ALIGN_BYTES
+    if content.ctypes.data % STORAGE_ALIGN_BYTES:
+        space = np.empty(content.nbytes + STORAGE_ALIGN_BYTES, np.uint8)
+        skip = -space.ctypes.data % STORAGE_ALIGN_BYTES
         space[skip : skip + content.nbytes] = content
         content = space[skip : skip + content.nbytes]
     content.flags.writeable = False

@@ -8,12 +8,12 @@ At the profile's opt shape; sizes that data decides count as 1. Not in it: the h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.dims import product
 from burnish.kernels.usual_size import usual_size
-from burnish.plan.manifest import BranchStep, ReferenceStepSpec, StepSpec, SymbolRange, TensorSpec, Variant
+from burnish.plan.manifest import ReferenceStepSpec, SymbolRange, TensorSpec, Variant, each_step
 from burnish.target import parse_target
 
 
@@ -48,7 +48,7 @@ class Fallback:
 def fallbacks(variant: Variant, symbols: Sequence[SymbolRange]) -> tuple[Fallback, ...]:
     """Every step of a variant on the reference kernel, both sides of branches included, in order."""
     sizes = {s.name: s.opt for s in symbols}
-    return tuple(_fallback(step, variant, sizes) for step in _references(variant.steps))
+    return tuple(_fallback(s, variant, sizes) for s in each_step(variant.steps) if isinstance(s, ReferenceStepSpec))
 
 
 def _fallback(step: ReferenceStepSpec, variant: Variant, sizes: dict[str, int]) -> Fallback:
@@ -65,14 +65,6 @@ def _fallback(step: ReferenceStepSpec, variant: Variant, sizes: dict[str, int]) 
     copies = len(inputs) + len(step.outputs)
     crossing_us = round(copies * COPY_US + (there + back) / link, 1)
     return Fallback(step.name, step.op_type, flops, copies, there, back, link / 1e3, crossing_us)
-
-
-def _references(steps: Sequence[StepSpec]) -> Iterator[ReferenceStepSpec]:
-    for step in steps:
-        if isinstance(step, ReferenceStepSpec):
-            yield step
-        elif isinstance(step, BranchStep):
-            yield from _references((*step.then, *step.otherwise))
 
 
 def _size_bytes(tensor: TensorSpec, sizes: dict[str, int]) -> int:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from burnish.errors import UserError
 from burnish.kernels.arena import Arena
-from burnish.lower.plan_arena import ALIGN_BYTES, Lifetime, plan_arena
+from burnish.lower.plan_arena import Lifetime, plan_arena
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 
 
 @st.composite
@@ -31,7 +32,7 @@ def overlap(arena: Arena, x: Lifetime, y: Lifetime) -> bool:
 def test_lifetimes_that_overlap_never_share_bytes(given_: list[Lifetime]) -> None:
     arena = plan_arena(given_)
     for i, x in enumerate(given_):
-        assert arena.offsets[x.storage] % ALIGN_BYTES == 0
+        assert arena.offsets[x.storage] % STORAGE_ALIGN_BYTES == 0
         assert arena.offsets[x.storage] + x.size_bytes <= arena.size_bytes
         for y in given_[i + 1 :]:
             if x.first <= y.last and y.first <= x.last:
@@ -52,7 +53,7 @@ def test_a_halo_shares_bytes_only_with_its_own_geometry(given_: list[Lifetime]) 
 @given(lifetimes())
 def test_the_peak_is_at_most_the_sum_and_at_least_what_lives_at_once(given_: list[Lifetime]) -> None:
     arena = plan_arena(given_)
-    aligned = [-(-max(x.size_bytes, 1) // ALIGN_BYTES) * ALIGN_BYTES for x in given_]
+    aligned = [-(-max(x.size_bytes, 1) // STORAGE_ALIGN_BYTES) * STORAGE_ALIGN_BYTES for x in given_]
     assert arena.size_bytes <= sum(aligned)
     for time in range(30):
         assert arena.size_bytes >= sum(x.size_bytes for x in given_ if x.first <= time <= x.last)

@@ -11,8 +11,8 @@ import numpy as np
 from burnish.devices.array import array_at
 from burnish.devices.cpu.processor import memory_bytes
 from burnish.errors import EnvironmentProblem
+from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 
-ALIGN_BYTES = 64
 _HUGE_PAGE_BYTES = 2 << 20
 
 
@@ -36,8 +36,8 @@ class CpuMemory:
 def allocate(size_bytes: int) -> CpuMemory:
     """Zeroed; large ones are pages of their own, huge pages where there are any, handed out when first touched."""
     if size_bytes < mmap.PAGESIZE:
-        raw = np.zeros(size_bytes + ALIGN_BYTES, np.uint8)
-        address = -(-raw.ctypes.data // ALIGN_BYTES) * ALIGN_BYTES
+        raw = np.zeros(size_bytes + STORAGE_ALIGN_BYTES, np.uint8)
+        address = -(-raw.ctypes.data // STORAGE_ALIGN_BYTES) * STORAGE_ALIGN_BYTES
         return CpuMemory(address, size_bytes, raw)
     try:
         pages = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -52,7 +52,7 @@ def constant(blob: Any) -> CpuMemory:
     """In place if it lies on a 64-byte boundary, as it does in a plan's file; else a copy."""
     content = np.frombuffer(blob, np.uint8)
     address = content.ctypes.data
-    if address % ALIGN_BYTES == 0:
+    if address % STORAGE_ALIGN_BYTES == 0:
         return CpuMemory(address, content.nbytes, content)
     memory = allocate(max(content.nbytes, 1))
     ctypes.memmove(memory.address, address, content.nbytes)

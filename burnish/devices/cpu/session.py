@@ -16,14 +16,13 @@ from burnish.devices.cpu.stamps import Stamps
 from burnish.dims import evaluate, symbols
 from burnish.plan.fault import fault_error
 from burnish.plan.manifest import (
-    ALONE,
-    WORTH_WAKING_FLOP,
-    BranchStep,
     NativeStep,
     StepSpec,
     TensorSpec,
     Variant,
+    each_step,
 )
+from burnish.plan.native_abi import ALONE, WORTH_WAKING_FLOP
 from burnish.plan.plan import Plan
 from burnish.target import CHECKED
 
@@ -193,12 +192,10 @@ class CpuSession:
 def segment_numbers(steps: tuple[StepSpec, ...], values: Mapping[str, int]) -> dict[int, int]:
     """What to call each segment by under these symbols: with ALONE where waking other threads would not pay."""
     found: dict[int, int] = {}
-    for step in steps:
+    for step in each_step(steps):
         if isinstance(step, NativeStep):
             work = step.shared_work
             known = bool(work) and symbols(work) <= values.keys()
             alone = known and evaluate(work, values) < WORTH_WAKING_FLOP
             found[step.segment] = step.segment + (ALONE if alone else 0)
-        elif isinstance(step, BranchStep):
-            found |= segment_numbers((*step.then, *step.otherwise), values)
     return found

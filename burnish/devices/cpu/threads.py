@@ -18,8 +18,8 @@ import numpy as np
 from burnish.devices.cpu.elf import LoadedObject
 from burnish.devices.cpu.processor import core_count
 from burnish.errors import EnvironmentProblem
+from burnish.plan.native_abi import TEAM_BYTES
 
-TEAM_BYTES = 4096
 MAX_THREADS = 64
 SPINS = 2000  # about 0.1 ms of `pause`
 SPINS_WHEN_CROWDED = 20  # more threads than cores: a waiter must make room for those it waits for

@@ -12,10 +12,9 @@ from burnish.devices.array import address_of
 from burnish.devices.cuda.driver import Driver
 from burnish.devices.cuda.memory import GpuMemory
 from burnish.errors import BurnishError
-from burnish.plan.manifest import BranchStep, KernelStep, StepSpec, Variant
+from burnish.plan.manifest import KernelStep, Variant, each_step
+from burnish.plan.native_abi import GPU_ALIGN_BYTES
 from burnish.plan.plan import Plan
-
-ALIGN_BYTES = 256
 
 
 class Loaded:
@@ -32,8 +31,9 @@ class Loaded:
         try:
             self.constants = self._upload(plan)
             with driver.current():
-                for step in kernel_steps(variant.steps):
-                    self._load(step, plan)
+                for step in each_step(variant.steps):
+                    if isinstance(step, KernelStep):
+                        self._load(step, plan)
         except BaseException:
             self._free()
             raise
@@ -57,7 +57,7 @@ class Loaded:
         constants = [s for s in self.variant.storages if s.kind == "constant"]
         for name in dict.fromkeys(s.blob for s in constants):
             places[name] = end
-            end += -(-len(plan.blobs[name]) // ALIGN_BYTES) * ALIGN_BYTES
+            end += -(-len(plan.blobs[name]) // GPU_ALIGN_BYTES) * GPU_ALIGN_BYTES
         if not places:
             return {}
         self._memory = GpuMemory(self.driver, end)
@@ -91,14 +91,3 @@ class Loaded:
     def __del__(self) -> None:
         if getattr(self, "_modules", None) and not sys.is_finalizing():
             self._free()
-
-
-def kernel_steps(steps: tuple[StepSpec, ...]) -> list[KernelStep]:
-    """All of them, those inside branches too."""
-    found: list[KernelStep] = []
-    for step in steps:
-        if isinstance(step, KernelStep):
-            found.append(step)
-        elif isinstance(step, BranchStep):
-            found += [*kernel_steps(step.then), *kernel_steps(step.otherwise)]
-    return found

@@ -26,10 +26,10 @@ from burnish.devices.cuda.stopwatch import EventClock, RunClock
 from burnish.dims import Dim, evaluate, symbols
 from burnish.errors import BurnishError
 from burnish.plan.manifest import KernelStep, ScalarArgument, TensorMapArgument, TensorSpec
+from burnish.plan.native_abi import ADDRESS_ALIGN_BYTES
 from burnish.settings import settings
 
 Array = Any  # a numpy array or a DeviceArray
-ALIGN_BYTES = 16  # what kernels and the copy engine may assume of an address
 WAITS_FOR_EACH = 2  # BURNISH_DEBUG: launch by launch
 
 
@@ -92,7 +92,7 @@ class CudaSession:
                 self._staging.forget_arrivals()
             self._is_flying, self._results, self._fresh = True, [], []
             for number, array in zip(self._loaded.inputs, arrays):
-                if isinstance(array, DeviceArray) and array.address % ALIGN_BYTES == 0:
+                if isinstance(array, DeviceArray) and array.address % ADDRESS_ALIGN_BYTES == 0:
                     self._table[number] = array.address
                     continue
                 self._table[number] = address = self._buffer(number, array.nbytes)
@@ -119,7 +119,7 @@ class CudaSession:
         return array
 
     def place(self, number: int, array: Array) -> None:
-        if isinstance(array, DeviceArray) and array.address % ALIGN_BYTES == 0:
+        if isinstance(array, DeviceArray) and array.address % ADDRESS_ALIGN_BYTES == 0:
             self._table[number] = array.address
         else:
             self._place_ours(number, array)

@@ -18,8 +18,8 @@ import numpy as np
 from burnish.devices.cuda.driver import Facts, Parameter
 from burnish.devices.cuda.failure import LOST, failure
 from burnish.errors import BurnishError
+from burnish.plan.native_abi import GPU_ALIGN_BYTES
 
-ALIGN_BYTES = 256
 MICROSECONDS_A_LAUNCH = 1000.0
 # the driver's answer to a call that was told to fail
 _ANSWERS = {
@@ -96,11 +96,11 @@ class NullDriver:
 
     @property
     def held_bytes(self) -> int:
-        return sum(len(m) - ALIGN_BYTES for m in self._memory.values())
+        return sum(len(m) - GPU_ALIGN_BYTES for m in self._memory.values())
 
     def allocation(self, address: int) -> tuple[int, int]:
         """Where the allocation that an address lies in begins, and its bytes."""
-        sizes = {start: len(m) - ALIGN_BYTES for start, m in self._memory.items()}
+        sizes = {start: len(m) - GPU_ALIGN_BYTES for start, m in self._memory.items()}
         return next((start, size) for start, size in sizes.items() if start <= address < start + size)
 
     def memory(self) -> tuple[int, int]:
@@ -257,8 +257,8 @@ class NullDriver:
 
     def _allocate(self, name: str, size_bytes: int) -> int:
         self._note(name, size_bytes)
-        raw = np.full(size_bytes + ALIGN_BYTES, 0xFF, np.uint8)  # no number: what is read must have been written
-        address = -(-raw.ctypes.data // ALIGN_BYTES) * ALIGN_BYTES
+        raw = np.full(size_bytes + GPU_ALIGN_BYTES, 0xFF, np.uint8)  # no number: what is read must have been written
+        address = -(-raw.ctypes.data // GPU_ALIGN_BYTES) * GPU_ALIGN_BYTES
         self._memory[address] = raw
         self.held[name] += 1
         return address

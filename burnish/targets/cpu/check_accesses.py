@@ -23,8 +23,8 @@ from llvmlite import ir
 from burnish.dims import Dim, maximum, minimum, product
 from burnish.kernels.task import Binding, Launch, Slot
 from burnish.plan.fault import PER_LAUNCH, PER_SLOT
+from burnish.plan.native_abi import HEADER_BYTES
 from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, type_suffix
-from burnish.targets.cpu.team import HEADER_BYTES
 
 LEAD_BYTES = 2048
 _LAUNCH_WORD, _SPARE_WORD, _BOUNDS_WORD = 1, 8, 72

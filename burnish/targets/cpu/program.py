@@ -19,10 +19,20 @@ from burnish.errors import InternalError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Options, Schedule
-from burnish.kernels.task import Binding, Branch, Fail, Kernel, Launch, Program, ReferenceStep, Step, digest_of
+from burnish.kernels.task import (
+    Binding,
+    Branch,
+    Fail,
+    Kernel,
+    Launch,
+    Program,
+    ReferenceStep,
+    Step,
+    digest_of,
+    each_step,
+)
 from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
-    WORTH_WAKING_FLOP,
     BranchStep,
     FailStep,
     LaunchSpec,
@@ -31,6 +41,7 @@ from burnish.plan.manifest import (
     StepSpec,
     Variant,
 )
+from burnish.plan.native_abi import HEADER_BYTES, WORTH_WAKING_FLOP
 from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
@@ -39,7 +50,7 @@ from burnish.targets.cpu.check_accesses import LEAD_BYTES, check_accesses, slot_
 from burnish.targets.cpu.codegen import compile_module
 from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
-from burnish.targets.cpu.team import HEADER_BYTES, declare_run, emit_team
+from burnish.targets.cpu.team import declare_run, emit_team
 from burnish.targets.cpu.templates import TEMPLATES, template_of
 from burnish.targets.steps import place_storages, reference_step
 
@@ -175,13 +186,11 @@ class Emission:
         return total
 
     def _collect(self, steps: Sequence[Step], calls: dict[int, Call]) -> None:
-        for step in steps:
+        for step in each_step(steps):
             if isinstance(step, Launch):
                 calls[id(step)] = self._call(step)
             elif isinstance(step, Branch):
                 self.constants.use_condition(step)
-                self._collect(step.then, calls)
-                self._collect(step.otherwise, calls)
 
     def _call(self, launch: Launch) -> Call:
         kernel, template = launch.kernel, template_of(launch.kernel)
@@ -237,9 +246,7 @@ class Emission:
 
 
 def _is_native(step: Step) -> bool:
-    if isinstance(step, Branch):
-        return all(map(_is_native, (*step.then, *step.otherwise)))
-    return isinstance(step, Launch)
+    return all(isinstance(each, Launch | Branch) for each in each_step((step,)))
 
 
 def _emit_run(

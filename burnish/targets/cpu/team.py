@@ -28,13 +28,11 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from burnish.plan.manifest import ALONE
+from burnish.plan.native_abi import ALONE, HEADER_BYTES
 from burnish.targets.cpu.builder import I1, I32, I64, POINTER, protect
 
 VOID = ir.VoidType()
 
-TEAM_BYTES = 4096
-HEADER_BYTES = 64  # before each thread's scratch memory; holds the team's address
 THREADS, SPINS = 0, 1
 LAUNCHED, SEGMENT, BUFFERS, DIMS, PROFILE, STOP = 16, 17, 18, 19, 20, 21
 ARRIVALS, PASSED = 32, 48

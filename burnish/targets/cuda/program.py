@@ -46,6 +46,7 @@ from burnish.plan.manifest import (
     TensorMapArgument,
     Variant,
 )
+from burnish.plan.native_abi import GPU_ALIGN_BYTES
 from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
@@ -57,7 +58,6 @@ from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Worksp
 from burnish.targets.cuda.templates import TEMPLATES, emit, schedules_of, template_of
 from burnish.targets.steps import place_storages, reference_step
 
-ALIGN_BYTES = 256
 MOST_WORKSPACE = 64 << 20  # bytes of a launch, where there is a choice
 
 
@@ -318,4 +318,4 @@ def _no_kernel(launch: Launch, target: Target) -> UserError:
 
 
 def _aligned(size: int) -> int:
-    return -(-size // ALIGN_BYTES) * ALIGN_BYTES
+    return -(-size // GPU_ALIGN_BYTES) * GPU_ALIGN_BYTES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from burnish.devices.cpu.session import segment_numbers
 from burnish.dims import symbol
-from burnish.plan.manifest import ALONE, WORTH_WAKING_FLOP, BranchStep, FailStep, NativeStep
+from burnish.plan.manifest import BranchStep, FailStep, NativeStep
+from burnish.plan.native_abi import ALONE, WORTH_WAKING_FLOP
 
 PER_ROW = WORTH_WAKING_FLOP // 4
 

@@ -13,6 +13,8 @@ An error has a code, what, where, why and a hint; the codes stand in docs/errors
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Mapping
 
 
@@ -61,6 +63,18 @@ class InternalError(BurnishError):
 
     exit_code = 4
     kind = "internal error"
+
+
+def stumbled(error: Exception) -> InternalError:
+    """What to say of an exception that nobody foresaw."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return InternalError(
+        "E901",
+        f"Burnish stumbled: {type(error).__name__}: {error}",
+        where=f"{os.path.basename(last.filename)}:{last.lineno} in {last.name}",
+        why="this is our mistake, not yours",
+        hint="run again with --debug and report what it prints, with the model if you may share it",
+    )
 
 
 def to_json(error: BurnishError) -> dict[str, str]:

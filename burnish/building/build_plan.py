@@ -15,6 +15,7 @@ from typing import Any
 from burnish.arguments import expect_function, flag, parse_size, wrong_kind
 from burnish.building.analyze import Analysis, Explain, Progress, Stages, analyze, graph_bytes
 from burnish.building.check_memory import check_memory
+from burnish.building.guard import coded
 from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
@@ -33,6 +34,7 @@ from burnish.version import __version__
 DEFAULTS = "defaults"  # where the blobs of inputs' defaults stand
 
 
+@coded
 def build(
     source: Any,
     *,

@@ -85,6 +85,8 @@ def _misshapen(step: ReferenceStep, results: Sequence[Any], opt: Mapping[str, in
     if step.op_type in ("Loop", "Scan"):  # fewer turns, fewer rows
         return ""
     for tensor, result in zip(step.outputs, results):
+        if not isinstance(result, np.ndarray | np.generic):
+            return f"its result '{tensor.name}' is no tensor"
         found = np.shape(result)
         wanted = [None if symbols(d) & from_data else evaluate(d, opt) for d in tensor.shape]
         if len(found) != len(wanted) or any(w not in (None, n) for w, n in zip(wanted, found)):

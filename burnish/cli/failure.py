@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from burnish.errors import BurnishError, InternalError
+from burnish.errors import BurnishError, InternalError, stumbled
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as a shell reports a process that SIGPIPE ended
@@ -47,7 +47,7 @@ def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None)
         )
         return _report(problem, problem.exit_code, given)
     except Exception as error:
-        return _report(_bug(error), InternalError.exit_code, given, error)
+        return _report(stumbled(error), InternalError.exit_code, given, error)
 
 
 def _report(error: BurnishError, code: int, arguments: Sequence[str], cause: Exception | None = None) -> int:
@@ -68,14 +68,3 @@ def _debugs() -> bool:
         return settings().debug > 0
     except BurnishError:  # BURNISH_DEBUG is no number; a command that asks for it says so
         return False
-
-
-def _bug(error: Exception) -> InternalError:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return InternalError(
-        "E901",
-        f"Burnish stumbled: {type(error).__name__}: {error}",
-        where=f"{os.path.basename(last.filename)}:{last.lineno} in {last.name}",
-        why="this is our mistake, not yours",
-        hint="run again with --debug and report what it prints, with the model if you may share it",
-    )

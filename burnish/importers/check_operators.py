@@ -67,6 +67,14 @@ def _check_node(node: ir.Node, imports: Mapping[str, int], name: str, keep: Call
             hint=unknown_hint(node.domain),
         ) from None
     _check_counts(node, schema, where)
+    if node.op_type == "Constant" and node.domain == "" and len(node.attributes) != 1:
+        raise UserError(
+            "E115",
+            f"Constant has {len(node.attributes)} attributes",
+            where=where,
+            why="exactly one of its attributes holds the value",
+            hint="export the model again",
+        )
     _check_attributes(node, schema, where)
 
 
@@ -83,6 +91,25 @@ def _check_counts(node: ir.Node, schema: onnx.defs.OpSchema, where: str) -> None
                 why=f"{node.op_type}-{schema.since_version} has {low} to {high}",
                 hint="export the model again",
             )
+
+    missing = _missing_input(node, schema)
+    if missing:
+        raise UserError(
+            "E114",
+            f"{node.op_type} lacks its input {missing}",
+            where=where,
+            why=f"{node.op_type}-{schema.since_version} declares it as one that must be given; its name is empty",
+            hint="export the model again",
+        )
+
+
+def _missing_input(node: ir.Node, schema: onnx.defs.OpSchema) -> str:
+    """The name of an input that is left out and may not be."""
+    for index, value in enumerate(node.inputs):
+        declared = schema.inputs[min(index, len(schema.inputs) - 1)]
+        if value is None and declared.option != onnx.defs.OpSchema.FormalParameterOption.Optional:
+            return repr(declared.name)
+    return ""
 
 
 def _check_attributes(node: ir.Node, schema: onnx.defs.OpSchema, where: str) -> None:

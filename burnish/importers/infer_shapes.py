@@ -26,7 +26,7 @@ def infer_shapes(model: ir.Model, name: str) -> None:
 
     try:
         inferred = _c_api_utils.call_onnx_api(infer, model)
-    except onnx.shape_inference.InferenceError as error:
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise UserError(
             "E131",
             "the model's shapes or types contradict each other",

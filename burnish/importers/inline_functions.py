@@ -130,7 +130,7 @@ def _function_body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
             content = schema.get_context_dependent_function(
                 ir.to_proto(node).SerializeToString(), [t.SerializeToString() for t in types]
             )
-        except RuntimeError:
+        except (RuntimeError, ValueError):  # a node that is not valid is refused later, with its reason
             return None
     if not content:
         return None

@@ -21,6 +21,7 @@ from burnish.arguments import expect
 from burnish.errors import UserError
 from burnish.importers.check_operators import check_operators
 from burnish.importers.check_structure import check_structure
+from burnish.importers.check_types import check_types
 from burnish.importers.densify import densify
 from burnish.importers.external import hash_external_files, resolve_external_data
 from burnish.importers.infer_shapes import infer_shapes
@@ -86,6 +87,7 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None, o
         inline_defined_functions(model, keep, name)
     name_nodes(model)
     infer_shapes(model, name)
+    check_types(model, name)
     notes += [note_of(shown) for shown in presentations]
     return Imported(model, digest.hexdigest(), name, tuple(notes), presentations, defaults)
 

@@ -13,14 +13,14 @@ MINIMUM_OPSET = 7
 def raise_to_minimum(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """The model itself from opset 7 on, else its conversion.
 
-    raises:  E106 where ONNX cannot convert it
+    raises:  E106 where ONNX cannot convert it, E131 where it contradicts itself
     """
     version = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=MINIMUM_OPSET)
     if version >= MINIMUM_OPSET:
         return proto
     try:
         converted: onnx.ModelProto = version_converter.convert_version(proto, MINIMUM_OPSET)
-    except RuntimeError as error:  # what the converter raises for all it cannot do
+    except (RuntimeError, version_converter.ConvertError) as error:  # what the converter raises for all it cannot do
         raise UserError(
             "E106",
             f"opset {version} is too old",
@@ -28,7 +28,16 @@ def raise_to_minimum(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
             why=f"ONNX's converter to opset {MINIMUM_OPSET} says: {' '.join(str(error).split())[:200]}",
             hint=f"export with opset {MINIMUM_OPSET} or newer",
         ) from None
-    _give_slopes_axes(converted)
+    try:
+        _give_slopes_axes(converted)
+    except onnx.shape_inference.InferenceError as error:
+        raise UserError(
+            "E131",
+            "the model's shapes or types contradict each other",
+            where=name,
+            why=" ".join(str(error).split()),
+            hint="export the model again; check it with onnx.checker",
+        ) from None
     return converted
 
 

@@ -16,7 +16,7 @@ from burnish.lower.buffers import Buffers
 from burnish.lower.lowering import Lowering, ScopeLowering
 from burnish.lower.placement import Placement
 from burnish.lower.plan_arena import Lifetime, plan_arena
-from burnish.ops.inference.infer import Inferred
+from burnish.ops.inference.infer import Inferred, unsupported
 from burnish.ops.language.definition import Tensor
 
 
@@ -72,10 +72,15 @@ def _input(value: ir.Value, shared: Lowering) -> TensorRef:
 
 
 def _surface(value: ir.Value, inferred: Inferred, kind: str) -> Tensor:
-    """The tensor of an input or output. E211 if it is none, or of no rank that is known, or of strings."""
+    """The tensor of an input or output.
+
+    raises: E211 if it is none, or of no rank that is known, or of strings; E202 for a type Burnish does not hold
+    """
     tensor = inferred.tensors.get(value)
     if tensor is not None and tensor.dtype is not DType.STRING:
         return tensor
+    if isinstance(value.type, ir.TensorType) and value.type.dtype.value not in {t.onnx for t in DType}:
+        raise unsupported(value, value.type.dtype)
     is_other = value.type is not None and not isinstance(value.type, ir.TensorType)
     raise UserError(
         "E211",

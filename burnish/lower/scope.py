@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 import onnx_ir as ir
 
 from burnish.dims import Dim, symbol_name, symbols
+from burnish.errors import BurnishError
 from burnish.lower.placement import splitting_index
 from burnish.ops.branches import subgraphs
 from burnish.ops.inference.infer import Inferred
+from burnish.ops.inference.refuse_node import failed
 from burnish.ops.language.definition import (
     Attention,
     Compute,
@@ -74,26 +76,35 @@ def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True) -> 
     """Forms of all values, then only what the outputs reach. has_trees: as `Abilities.trees`."""
     scope = Scope(outputs=[inferred.tensors[v] for v in graph.outputs])
     for node in graph:
-        outputs = [inferred.tensors.get(v) for v in node.outputs]
-        results = inferred.definitions.get(node)
-        first = results[0] if results else None
-        if isinstance(first, Trees) and has_trees:
-            pairs: list[tuple[Tensor, Form]] = [(first.sums, first)]
-            pairs += [(t, _form(t, r)) for t, r in zip(outputs, first.outputs) if t is not None and r is not None]
-        elif results is None or isinstance(first, Recurrent | Trees):
-            recurrent = None if isinstance(first, Trees) else first
-            assert recurrent is None or isinstance(recurrent, Recurrent)
-            step = StepForm(node, tuple(_step_inputs(node, inferred)), tuple(outputs), recurrent)
-            pairs = [(t, step) for t in outputs if t is not None]
-        else:
-            defined = [(t, r) for t, r in zip(outputs, results) if t is not None and r is not None]
-            pairs = [(t, _form(t, r)) for t, r in defined if not isinstance(r, Recurrent | Trees)]
+        try:
+            pairs = _forms(node, inferred, has_trees)
+        except BurnishError:
+            raise
+        except Exception as error:  # a definition's body takes a node as ONNX describes it
+            raise failed(node, error, inferred.tensors, dict(graph.opset_imports)) from error
         for tensor, form in pairs:
             if not is_constant(tensor):
                 scope.forms[tensor] = form
                 scope.nodes[tensor] = node
     scope.order = list(_reachable(scope, inferred))
     return scope
+
+
+def _forms(node: ir.Node, inferred: Inferred, has_trees: bool) -> list[tuple[Tensor, Form]]:
+    """How each output of the node comes to be."""
+    outputs = [inferred.tensors.get(v) for v in node.outputs]
+    results = inferred.definitions.get(node)
+    first = results[0] if results else None
+    if isinstance(first, Trees) and has_trees:
+        pairs: list[tuple[Tensor, Form]] = [(first.sums, first)]
+        return pairs + [(t, _form(t, r)) for t, r in zip(outputs, first.outputs) if t is not None and r is not None]
+    if results is None or isinstance(first, Recurrent | Trees):
+        recurrent = None if isinstance(first, Trees) else first
+        assert recurrent is None or isinstance(recurrent, Recurrent)
+        step = StepForm(node, tuple(_step_inputs(node, inferred)), tuple(outputs), recurrent)
+        return [(t, step) for t in outputs if t is not None]
+    defined = [(t, r) for t, r in zip(outputs, results) if t is not None and r is not None]
+    return [(t, _form(t, r)) for t, r in defined if not isinstance(r, Recurrent | Trees)]
 
 
 def is_constant(tensor: Tensor) -> bool:

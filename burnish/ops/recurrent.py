@@ -7,6 +7,7 @@ from burnish.ops.language.definition import NodeView, Recurrent, Shape
 from burnish.ops.registry import Misfit, Undefined, operator
 
 ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
 OPTIONS = {"LSTM": ("input_forget",), "GRU": ("linear_before_reset",), "RNN": ()}
 
@@ -37,8 +38,10 @@ def _recurrent(node: NodeView, outputs: int) -> Recurrent:
     hidden: int = node.attr("hidden_size", recurrence.shape[-1])
     if not all(isinstance(d, int) for d in (hidden, x.shape[2], *weight.shape, *recurrence.shape)):
         raise Undefined(f"{node.op_type} with a symbolic input or hidden size")
+    rows = GATES[node.op_type] * hidden
+    if weight.shape[1] != rows or recurrence.shape != (weight.shape[0], rows, hidden):
+        raise Misfit(f"W and R are not the weights of {hidden} hidden values")
     agree_at(x, 2, weight, 2)
-    agree_at(weight, 1, recurrence, 1)
     for name, position, axis in (("sequence_lens", 4, 0), ("initial_h", 5, 1), ("initial_c", 6, 1)):
         state = node.optional(position)
         if state is not None and (name != "initial_c" or node.op_type == "LSTM"):
@@ -50,6 +53,8 @@ def _recurrent(node: NodeView, outputs: int) -> Recurrent:
     shapes = ((time, *last), last, last)[:outputs]
     wanted = (*map(bool, node.output_names), False, False, False)
     directions = 2 if node.attr("direction", "forward") == "bidirectional" else 1
+    if weight.shape[0] != directions:
+        raise Misfit(f"W holds {weight.shape[0]} directions, not {directions}")
     attributes = {
         "activations": tuple(node.attr("activations", ACTIVATIONS[node.op_type] * directions)),
         "activation_alpha": tuple(node.attr("activation_alpha", ())),

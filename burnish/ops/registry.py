@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from burnish.dtypes import DType
 from burnish.ops.language.definition import Definition, NodeView, Recurrent, Trees
+from burnish.ops.ranks import why_not_taken
 
 Result = Definition | Recurrent | Trees | None
 Results = Result | tuple[Result, ...]
@@ -58,11 +59,13 @@ def define(node: NodeView) -> tuple[Result, ...]:
     """What each output of the node is, in order; None for an output left out.
 
     Recurrent operators and tree ensembles give one `Recurrent` or `Trees` for the node, which lists the outputs itself.
-    raises: Undefined, with the reason
+    raises: Undefined, with the reason; Misfit for inputs of ranks that the operator does not take
     """
     function = _definitions().get((_domain(node.domain), node.op_type))
     if function is None:
         raise Undefined(f"{node.op_type} has no definition")
+    if why := why_not_taken(node):
+        raise Misfit(why)
     _refuse_without_kernels(node.op_type, (t.dtype for t in node.inputs if t is not None))
     results = function(node)
     results = results if isinstance(results, tuple) else (results,)

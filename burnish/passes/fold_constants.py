@@ -57,7 +57,7 @@ def _is_foldable(node: ir.Node) -> bool:
 
 def _evaluate(node: ir.Node, opsets: dict[str, int], context: PassContext) -> list[Array] | None:
     """The outputs, or None with the reason noted."""
-    limit = max(context.fold_limit_bytes, sum(v.const_value.nbytes for v in node.inputs if v and v.const_value))
+    limit = max(context.fold_limit_bytes, sum(_content_bytes(v) for v in node.inputs if v))
     expected = sum(_size_bytes(v) for v in node.outputs)
     if expected > limit:
         _decline(node, context, f"the result of {expected} bytes is larger than {limit}")
@@ -112,6 +112,12 @@ def _size_bytes(value: ir.Value) -> int:
     for d in value.shape:
         count *= int(d)  # type: ignore[arg-type]
     return (count * value.dtype.bitwidth + 7) // 8 if value.dtype != ir.DataType.STRING else 0
+
+
+def _content_bytes(value: ir.Value) -> int:
+    """0 for strings, whose bytes are not counted."""
+    tensor = value.const_value
+    return 0 if tensor is None or tensor.dtype == ir.DataType.STRING else tensor.nbytes
 
 
 def _decline(node: ir.Node, context: PassContext, reason: str) -> None:

@@ -31,7 +31,7 @@ def _merge_constants(graph: ir.Graph) -> int:
     changes = 0
     for value in list(graph.initializers.values()):
         tensor = value.const_value
-        if tensor is None or tensor.nbytes > SMALL_BYTES or tensor.dtype == ir.DataType.STRING or not value.uses():
+        if tensor is None or tensor.dtype == ir.DataType.STRING or tensor.nbytes > SMALL_BYTES or not value.uses():
             continue
         array = constant_array(value)
         assert array is not None

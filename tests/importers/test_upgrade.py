@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+import burnish
 from burnish.errors import UserError
 from burnish.importers import load_model
 from burnish.importers.upgrade import ADAPTERS, TARGET_OPSET
@@ -220,9 +221,37 @@ def test_prelu_of_opset_6_has_one_slope_per_channel():
 
 def test_every_adapter_of_the_table_is_reached_by_a_case_above():
     tested = {word for _, text in OLD_FORMS.values() for word in ADAPTERS if f"{word} " in text or f"{word}(" in text}
-    elsewhere = {"GroupNormalization", "DFT"}
-    same_adapter = {"ReduceL1", "ReduceLogSum", "ReduceLogSumExp", "ReduceMin", "ReduceProd", "ReduceSumSquare"}
+    elsewhere = {"GroupNormalization", "DFT", "Erf", "ReduceLogSum", "ReduceLogSumExp", "RotaryEmbedding"}
+    same_adapter = {"ReduceL1", "ReduceMin", "ReduceProd", "ReduceSumSquare"}
     assert set(ADAPTERS) == tested | elsewhere | same_adapter
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+@pytest.mark.parametrize("op_type", ["ReduceLogSum", "ReduceLogSumExp"])
+def test_logarithms_of_sums_of_integers_are_computed_in_floats_and_cut_off(op_type: str, opset: int):
+    proto = parse(
+        opset,
+        f"agraph (int32[2,3] x) => (int32[2,1] y) {{ y = {op_type} <AXES> (x) }}".replace(
+            "<AXES> (x)", "<axes = [1]> (x)" if opset == 13 else "(x, a)"
+        ).replace("y) {", "y) <int64[1] a = {1}> {" if opset == 18 else "y) {"),
+    )
+    x = np.array([[1, 2, 3], [4, 5, 6]], np.int32)
+    assert_import_keeps_answers(proto, load_model(proto), {"x": x})
+
+
+def test_erf_of_integers_of_opset_9_is_cut_off():
+    proto = parse(9, "agraph (int64[3] x) => (int64[3] y) { y = Erf (x) }", ir_version=4)
+    assert [n.op_type for n in load_model(proto).model.graph] == ["Cast", "Erf", "Cast"]
+    with burnish.load(burnish.build(proto), threads=1) as engine:  # ONNX Runtime has no Erf of f64
+        assert engine(x=np.array([-9, 0, 9]))["y"].tolist() == [-1, 0, 1]
+
+
+def test_a_rotary_embedding_of_three_axes_says_its_heads():
+    text = (
+        "agraph (float[1,2,8] x, float[4,2] c, int64[1,2] p) => (float[1,2,8] y) { y = RotaryEmbedding (x, c, c, p) }"
+    )
+    with pytest.raises(UserError, match=r"E115(.|\n)*lacks its attribute 'num_heads'"):
+        load_model(parse(23, text, 11))
 
 
 def test_the_newest_opset_is_left_as_it_is():

@@ -6,6 +6,7 @@ import numpy as np
 
 from burnish.passes.fold_constants import fold_constants
 from burnish.passes.lift_constants import lift_constants
+from burnish.passes.merge_equal import merge_equal
 from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, operators, parse, random_feeds
 
@@ -98,3 +99,13 @@ def test_outputs_that_are_left_out_of_a_folded_node_become_nothing():
     assert fold_constants(model, PassContext()) == 1
     assert operators(model) == ["Identity", "Add"]
     assert_same_answers(before, model, random_feeds(before))
+
+
+def test_constants_of_strings_fold_and_merge_as_any():
+    text = """agraph (float[2] x) => (float[2] y, bool[2] e) <string[2] s = {"a", "b"}, string[2] t = {"a", "c"}> {
+        e = Equal (s, t) y = Relu (x) }"""
+    model = parse(text)
+    assert fold_constants(model, PassContext()) == 1 and operators(model) == ["Identity", "Relu"]
+    model = parse(text.replace("Equal (s, t)", "Equal (s, u)").replace("float[2] x)", "float[2] x, string[2] u)"))
+    merge_equal(model, PassContext())
+    assert operators(model) == ["Equal", "Relu"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from burnish.importers.upgrade.convert import constant, refuse, set_input, take
+from burnish.errors import UserError
+from burnish.importers.upgrade.convert import constant, insert, rank_of, refuse, replace_by, set_input, take
 
 
 def _float_dtype(node: ir.Node, name: str) -> np.dtype[np.generic]:
@@ -103,3 +104,27 @@ def scatter_11(node: ir.Node, name: str) -> None:
 def dft_20(node: ir.Node, name: str) -> None:
     """DFT: the axis became an input; its default was 1."""
     set_input(node, 2, constant(node, take(node, "axis", 1), "axis"))
+
+
+def through_floats(node: ir.Node, name: str) -> None:
+    """ReduceLogSum, ReduceLogSumExp (until opset 28), Erf (until 13): of integers once; the result is cut off."""
+    x = node.inputs[0]
+    if x is None or x.dtype is None or x.dtype.is_floating_point():
+        return
+    wide = insert(node, "Cast", [x], "wide", to=ir.DataType.DOUBLE.value)
+    rest = {key: attribute.value for key, attribute in node.attributes.items()}
+    reduced = insert(node, node.op_type, [wide, *node.inputs[1:]], "reduced", **rest)
+    replace_by(node, insert(node, "Cast", [reduced], "cut", to=x.dtype.value))
+
+
+def rotary_heads(node: ir.Node, name: str) -> None:
+    """RotaryEmbedding: of 3 axes, the last one holds all heads, and how many these are must be said."""
+    heads = node.attributes.get("num_heads")
+    if rank_of(node.inputs[0]) == 3 and (heads is None or heads.as_int() <= 0):
+        raise UserError(
+            "E115",
+            "RotaryEmbedding lacks its attribute 'num_heads'",
+            where=f"{name}: node {node.name!r}",
+            why="its input has 3 axes, of which the last holds the features of all heads",
+            hint="give num_heads, or an input of 4 axes",
+        )

@@ -28,13 +28,13 @@ def fill_types(node: ir.Node, version: int, imports: Mapping[str, int]) -> None:
         if value.type is not None and value.name:
             types[value.name] = ir.to_proto(value).type
         content = value.const_value if value.const_value is not None else ir.convenience.get_const_tensor(value)
-        if content is not None and value.name and content.nbytes <= SMALL_BYTES:
+        if content is not None and value.name and content.size * 8 <= SMALL_BYTES:
             constants[value.name] = ir.to_proto(content)
     opsets = [onnx.helper.make_opsetid(*pair) for pair in {**imports, node.domain: version}.items()]
     infer = onnx.shape_inference.infer_node_outputs
     try:
         found = infer(schema, ir.to_proto(node), types, constants, opset_imports=opsets)
-    except (onnx.shape_inference.InferenceError, KeyError, ValueError, RuntimeError):
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, KeyError, ValueError, RuntimeError):
         return  # an input of unknown type, or a node that is not valid, which is refused later with its reason
     for value in node.outputs:
         if value.name in found:

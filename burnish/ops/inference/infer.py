@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from burnish.dims import Dim, format_shape, symbol, symbols
+from burnish.dims import Dim, symbol, symbols
 from burnish.dtypes import DType
-from burnish.errors import UserError
+from burnish.errors import BurnishError, UserError
 from burnish.ops.agreement import claims
 from burnish.ops.inference.infer_control import CONTROL
 from burnish.ops.inference.infer_reference import infer_reference
+from burnish.ops.inference.refuse_node import failed, misfit, where
 from burnish.ops.language.definition import Recurrent, Shape, Tensor, Trees
 from burnish.ops.language.evaluate import known_elements
 from burnish.ops.language.node_view import constant_of_node, tensor_of_constant, view_node
@@ -117,7 +118,7 @@ class _Walk:
             try:
                 self.tensors[value] = tensor_of_constant(value.name or "", value.const_value)
             except KeyError:
-                raise _unsupported(value, value.const_value.dtype) from None
+                raise unsupported(value, value.const_value.dtype) from None
 
     def input(self, value: ir.Value) -> None:
         """An input of the model; inputs that are no tensors (sequences, optionals) are left out."""
@@ -150,12 +151,20 @@ class _Walk:
             self.output(node.outputs[0], constant_of_node(node))
             return
         try:
+            self.defined_or_not(node)
+        except Misfit as reason:
+            raise misfit(node, str(reason), self.tensors) from None
+        except BurnishError:
+            raise
+        except Exception as error:  # definitions take a node as ONNX describes it: what else it is, shows by chance
+            raise failed(node, error, self.tensors, self.opsets) from error
+
+    def defined_or_not(self, node: ir.Node) -> None:
+        try:
             self.defined(node)
         except Undefined as reason:
             self.found.undefined[node] = str(reason)
             self.undefined(node)
-        except Misfit as reason:
-            raise _misfit(node, str(reason), self.tensors) from None
 
     def defined(self, node: ir.Node) -> None:
         missing = [v.name for v in node.inputs if v is not None and v not in self.tensors]
@@ -166,9 +175,9 @@ class _Walk:
             results = define(view)
         self.found.definitions[node] = results
         if claimed:
-            where = _where(node, self.tensors)
+            at = where(node, self.tensors)
             self.found.requirements[node] = tuple(
-                Requirement(f"{node.op_type}, {c.what}", where, c.left, c.right, c.rule) for c in claimed
+                Requirement(f"{node.op_type}, {c.what}", at, c.left, c.right, c.rule) for c in claimed
             )
         first = results[0]
         if isinstance(first, Recurrent):
@@ -198,7 +207,7 @@ class _Walk:
             sides = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
             misfits = [self.found.impossible[side] for side in sides if side in self.found.impossible]
             if len(misfits) == len(sides):
-                raise _misfit(node, f"neither branch fits ({'; '.join(misfits)})", self.tensors)
+                raise misfit(node, f"neither branch fits ({'; '.join(misfits)})", self.tensors)
             return outputs
         before = set(self.found.from_data)
         outputs = infer_node(node, self.tensors, self.graph, self.fresh)
@@ -226,10 +235,10 @@ def _dtype(value: ir.Value) -> DType:
     try:
         return DType.from_onnx(value.dtype.value)
     except KeyError:
-        raise _unsupported(value, value.dtype) from None
+        raise unsupported(value, value.dtype) from None
 
 
-def _unsupported(value: ir.Value, dtype: ir.DataType) -> UserError:
+def unsupported(value: ir.Value, dtype: ir.DataType) -> UserError:
     return UserError(
         "E202",
         f"'{value.name}' has element type {dtype.name}",
@@ -237,19 +246,3 @@ def _unsupported(value: ir.Value, dtype: ir.DataType) -> UserError:
         why=f"Burnish knows {', '.join(t.value for t in DType)}",
         hint="cast the value to one of these types in the model",
     )
-
-
-def _misfit(node: ir.Node, reason: str, tensors: Mapping[ir.Value, Tensor]) -> UserError:
-    return UserError(
-        "E203",
-        f"{node.op_type} cannot take its inputs: {reason}",
-        where=_where(node, tensors),
-        why="the model is not valid ONNX at this node",
-        hint="run onnx.checker.check_model(model, full_check=True) and re-export the model",
-    )
-
-
-def _where(node: ir.Node, tensors: Mapping[ir.Value, Tensor]) -> str:
-    present = [tensors[v] for v in node.inputs if v is not None and v in tensors]
-    given = [f"{t.name} {t.dtype.value}{format_shape(t.shape)}" for t in present]
-    return f"node '{node.name}', inputs " + ", ".join(given)

@@ -31,7 +31,7 @@ def infer_reference(
 ) -> list[Tensor | None]:
     """One Tensor per output; None where its type or rank cannot be told (a sequence, a custom operator)."""
     parameters: dict[str, Dim] = {}
-    model = _single_node_model(node, tensors, opsets, parameters)
+    model = single_node_model(node, tensors, opsets, parameters)
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except onnx.shape_inference.InferenceError:
@@ -48,7 +48,7 @@ def infer_reference(
     return results
 
 
-def _single_node_model(
+def single_node_model(
     node: ir.Node, tensors: Mapping[ir.Value, Tensor], opsets: Mapping[str, int], parameters: dict[str, Dim]
 ) -> onnx.ModelProto:
     inputs, constants = [], []

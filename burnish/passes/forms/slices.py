@@ -22,6 +22,8 @@ def read_slice(node: ir.Node) -> Ranges | str:
         return "its bounds are not constants"
     axes = (parts[2] if len(parts) > 2 else None) or tuple(range(len(starts)))
     steps = (parts[3] if len(parts) > 3 else None) or (1,) * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        return "its bounds are not of one length"
     if any(s != 1 for s in steps):
         return "its steps are not all 1"
     ranges: Ranges = {}

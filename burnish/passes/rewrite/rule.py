@@ -162,22 +162,29 @@ def sources(node: ir.Node) -> tuple[str, ...]:
     return tuple(json.loads(written)) if written else (node.name or node.op_type,)
 
 
-def _apply_once(graph: ir.Graph, by_type: dict[tuple[str, str], list[Rule]], report: PassReport) -> int:
+def _apply_once(
+    graph: ir.Graph, by_type: dict[tuple[str, str], list[Rule]], report: PassReport, is_inner: bool = False
+) -> int:
     changes = 0
     for node in graph:
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
-                changes += _apply_once(attribute.as_graph(), by_type, report)
+                changes += _apply_once(attribute.as_graph(), by_type, report, True)
         for rule in by_type.get((node.domain, node.op_type), ()):
-            if _rewrite_at(node, rule, report):
+            if _rewrite_at(node, rule, report, is_inner):
                 changes += 1
                 break
     return changes
 
 
-def _rewrite_at(node: ir.Node, rule: Rule, report: PassReport) -> bool:
-    match = rule.find(node)
-    found = match if isinstance(match, Skip) else rule.check(match)
+def _rewrite_at(node: ir.Node, rule: Rule, report: PassReport, is_inner: bool) -> bool:
+    try:
+        match = rule.find(node)
+        found = match if isinstance(match, Skip) else rule.check(match)
+    except (LookupError, ValueError) as error:
+        if not is_inner:  # but exporters leave sides of an If behind that do not fit the shapes
+            raise
+        found = match = Skip(f"{node.name} is not valid: {error}")
     if isinstance(match, Skip) or isinstance(found, Skip):
         report.decline(rule.name, node.name or node.op_type, found.reason)
         return False

@@ -14,6 +14,7 @@ import numpy as np
 
 from burnish.errors import EnvironmentProblem
 from burnish.reference.attention import attention
+from burnish.reference.classical import normalizer, svm_probabilities
 from burnish.reference.control import run_loop, run_scan
 from burnish.reference.normalization import lp_normalization, lrn
 from burnish.reference.padding import pad
@@ -21,19 +22,22 @@ from burnish.reference.quantize import dynamic_quantize_linear, quantize_linear
 from burnish.reference.recurrent import gru, lstm, rnn
 from burnish.reference.reduction import log_sum, log_sum_exp, reduction, sum_square
 from burnish.reference.sampling import grid_sample, resize
-from burnish.reference.selection import max_roi_pool, non_max_suppression, one_hot, unique
+from burnish.reference.selection import gather_elements, max_roi_pool, non_max_suppression, one_hot, unique
 from burnish.reference.windows import average_pool, conv_transpose, global_lp_pool, lp_pool, max_pool
 
 Array = np.ndarray[Any, Any]
 OPERATORS: dict[str, Callable[..., Any]] = {
     "Attention": attention, "AveragePool": average_pool, "ConvTranspose": conv_transpose,
-    "DynamicQuantizeLinear": dynamic_quantize_linear, "GRU": gru, "GlobalLpPool": global_lp_pool,
+    "DynamicQuantizeLinear": dynamic_quantize_linear, "GRU": gru, "GatherElements": gather_elements,
+    "GlobalLpPool": global_lp_pool,
     "GridSample": grid_sample, "LRN": lrn, "LSTM": lstm, "LpNormalization": lp_normalization, "LpPool": lp_pool,
     "MaxPool": max_pool, "MaxRoiPool": max_roi_pool,
     "NonMaxSuppression": non_max_suppression, "OneHot": one_hot, "Pad": pad, "QuantizeLinear": quantize_linear,
     "RNN": rnn, "ReduceLogSum": reduction(log_sum), "ReduceLogSumExp": reduction(log_sum_exp),
     "ReduceSumSquare": reduction(sum_square), "Resize": resize, "Unique": unique,
 }  # fmt: skip
+
+CLASSICAL: dict[str, Callable[..., Any]] = {"Normalizer": normalizer}  # of ai.onnx.ml
 
 
 def evaluator(model: Any) -> Any:
@@ -49,6 +53,7 @@ def _evaluator_class() -> Any:
     try:
         import onnx.reference
         from onnx.reference.op_run import OpRun
+        from onnx.reference.ops.aionnxml.op_svm_classifier import SVMClassifier
         from onnx.reference.ops.op_loop import Loop
     except ImportError as error:
         raise EnvironmentProblem(
@@ -58,6 +63,8 @@ def _evaluator_class() -> Any:
             hint="pip install onnx; burnish inspect plan PLAN lists the nodes that need it",
         ) from error
     own = [_operator(OpRun, name, function) for name, function in OPERATORS.items()]
+    own += [_operator(OpRun, name, function, "ai.onnx.ml") for name, function in CLASSICAL.items()]
+    own.append(type("SVMClassifier", (SVMClassifier,), {"_probabilities": svm_probabilities}))
     own.append(type("Loop", (Loop,), {"_run": run_loop}))
     own.append(type("Scan", (OpRun,), {"_run": run_scan, "need_context": lambda self: True}))
 
@@ -73,11 +80,11 @@ def _evaluator_class() -> Any:
     return Evaluator
 
 
-def _operator(base: type, name: str, function: Callable[..., Any]) -> type:
+def _operator(base: type, name: str, function: Callable[..., Any], domain: str = "") -> type:
     """A class of onnx's kind that calls the function; attributes that are left out have their default, or are None."""
 
     def run(self: Any, *inputs: Any, **attributes: Any) -> tuple[Any, ...]:
         results = function(*inputs, **{k: v for k, v in attributes.items() if v is not None})
         return results if isinstance(results, tuple) else (results,)
 
-    return type(name, (base,), {"_run": run, "op_domain": ""})
+    return type(name, (base,), {"_run": run, "op_domain": domain})

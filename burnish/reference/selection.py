@@ -1,4 +1,4 @@
-"""Which elements are chosen: NonMaxSuppression, Unique, OneHot, MaxRoiPool."""
+"""Which elements are chosen: NonMaxSuppression, Unique, OneHot, GatherElements, MaxRoiPool."""
 
 from __future__ import annotations
 
@@ -80,6 +80,16 @@ def one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> A
     along = [1] * place.ndim
     along[axis] = extent
     return np.where(place == np.arange(extent).reshape(along), values[1], values[0])
+
+
+def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:
+    """x at the index along the axis; on other axes, indices may be shorter than x. onnx's own wraps what is outside."""
+    axis %= x.ndim
+    extent = x.shape[axis]
+    if indices.size and (indices.min() < -extent or indices.max() >= extent):
+        raise IndexError(f"indices from {indices.min()} to {indices.max()} on an axis of {extent}")
+    part = x[tuple(slice(None if a == axis else n) for a, n in enumerate(indices.shape))]
+    return np.take_along_axis(part, np.where(indices < 0, indices + extent, indices), axis)
 
 
 def max_roi_pool(x: Array, rois: Array, *, pooled_shape: Sequence[int], spatial_scale: float = 1.0) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from burnish.errors import UserError
 from tests.reference.compare import assert_same, drawn, planned, wanted
 from tests.reference.draw import DRAWS
 
@@ -28,4 +29,10 @@ def cases() -> list[object]:
 @pytest.mark.parametrize(("name", "seed", "mode"), cases())
 def test_a_plan_of_one_node_says_what_onnxruntime_says(name: str, seed: int, mode: str):
     case = drawn(name, seed)
-    assert_same(planned(case, mode), wanted(case), f"{name} {seed} {mode}: {case.attributes}")
+    try:
+        answers = planned(case, mode)
+    except UserError as error:
+        if mode != "open" or error.code not in ("E211", "E212"):
+            raise
+        pytest.skip(f"its rank depends on an open dimension: {error.code}")
+    assert_same(answers, wanted(case), f"{name} {seed} {mode}: {case.attributes}")

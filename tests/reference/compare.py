@@ -12,10 +12,10 @@ import burnish
 from burnish.reference.evaluator import evaluator
 from tests.end_to_end.oracle import session
 
-from . import draw_elements, draw_sequences, draw_windows
+from . import draw_classical, draw_elements, draw_places, draw_sequences, draw_windows
 from .draw import DRAWS, Array, Case
 
-assert draw_elements and draw_sequences and draw_windows  # they fill DRAWS
+assert draw_classical and draw_elements and draw_places and draw_sequences and draw_windows  # they fill DRAWS
 
 RELATIVE = 2e-5  # of the largest magnitude: sums of a few dozen products, f32, in another order
 
@@ -29,7 +29,7 @@ def model_of(case: Case, mode: str = "fixed") -> onnx.ModelProto:
     names = [f"x{n}" if a is not None else "" for n, a in enumerate(case.inputs)]
     while not names[-1]:
         names.pop()
-    node = helper.make_node(case.op_type, names, list(case.outputs), name="node", **case.attributes)
+    node = helper.make_node(case.op_type, names, list(case.outputs), name="node", domain=case.domain, **case.attributes)
     infos, constants = [], []
     for n, a in enumerate(case.inputs):
         if a is not None and (mode == "folded" or n in case.constants):
@@ -39,7 +39,8 @@ def model_of(case: Case, mode: str = "fixed") -> onnx.ModelProto:
             infos.append(helper.make_tensor_value_info(f"x{n}", helper.np_dtype_to_tensor_dtype(a.dtype), shape))
     results = [onnx.ValueInfoProto(name=o) for o in case.outputs if o]
     graph = helper.make_graph([node], "g", infos, results, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", case.opset)], ir_version=10)
+    opsets = [helper.make_opsetid("", case.opset), *([helper.make_opsetid(case.domain, 3)] if case.domain else [])]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     types = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(model).graph.output}
     for value in model.graph.output:
         value.type.tensor_type.elem_type = types[value.name] or onnx.TensorProto.FLOAT

@@ -25,6 +25,7 @@ class Case:
     outputs: tuple[str, ...] = ("y",)
     constants: frozenset[int] = frozenset()
     opset: int = 22
+    domain: str = ""
 
 
 Draw = Callable[[Random], Case]

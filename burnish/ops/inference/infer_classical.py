@@ -32,6 +32,8 @@ def infer_classical(node: ir.Node, index: int, tensors: Mapping[ir.Value, Tensor
     name = value.name or ""
     if node.op_type in SAME_SHAPE:
         return Tensor(name, x.dtype if node.op_type == "Imputer" else DType.F32, x.shape)
+    if node.op_type == "FeatureVectorizer" and "inputdimensions" in node.attributes:
+        return Tensor(name, DType.F32, (rows, sum(node.attributes["inputdimensions"].as_ints())))
     if node.op_type in CLASSIFIERS and index == 0:
         return Tensor(name, DType.STRING if node.attributes.get("classlabels_strings") else DType.I64, (rows,))
     if node.op_type in CLASSIFIERS | REGRESSORS:

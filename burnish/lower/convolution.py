@@ -30,7 +30,7 @@ from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis
 
 def is_depthwise(form: Conv) -> bool:
     """One input and one output channel a group."""
-    return form.groups > 1 and form.weight.shape[1] == 1 and form.x.shape[1] == form.shape[1] == form.groups
+    return form.groups > 1 and form.weight.shape[1] == 1 and form.channels == form.shape[1] == form.groups
 
 
 def has_template(form: Conv, can_pad: bool) -> bool:
@@ -122,7 +122,7 @@ def _operands(
     form: Conv, phase: tuple[Phase, ...], x: Placement, buffers: Buffers, in_kernel: bool
 ) -> tuple[Placement, Placement, Term]:
     """A, B and how they are walked."""
-    spatial, per_group_in = len(phase), int(form.x.shape[1]) // form.groups  # type: ignore[arg-type]
+    spatial, per_group_in = len(phase), int(form.channels) // form.groups  # type: ignore[arg-type]
     image, group, *pixels = _pixel_axes(form, phase)
     taps = [Axis(f"k{a}", len(phase[a].taps)) for a in range(spatial)]
     channel, n = Axis(f"k{spatial}", per_group_in), _column_axis(form)

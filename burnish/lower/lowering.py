@@ -196,7 +196,7 @@ class ScopeLowering:
         in_kernel = self.abilities.pads_in_kernel
         can_pad = in_kernel or not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
         if has_template(form, can_pad):
-            is_deep = int(form.x.shape[1]) > 4  # type: ignore[arg-type]
+            is_deep = int(form.channels) > 4  # type: ignore[arg-type]
             x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
             may_transform = self.abilities.winograd and more is None and not self.is_quantised
             if may_transform and (transform := self.transform(root, form)) is not None:

@@ -121,7 +121,7 @@ def scratch_bytes(form: Conv, transform: Transform, ranges: Mapping[str, tuple[i
 def _sizes(form: Conv) -> tuple[int, int, int, int]:
     """Channels in and out, height and width of the output."""
     outputs, height, width = (int(n) for n in form.shape[1:])  # type: ignore[arg-type]
-    return int(form.x.shape[1]), outputs, height, width  # type: ignore[arg-type]
+    return int(form.channels), outputs, height, width  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def lower_winograd(
 ) -> list[tuple[str, Kernel, Slots]]:
     """The three kernels, in order; x has the zeros around it that the pads ask for."""
     tiling = Tiling.of(form, transform)
-    channels, outputs = int(form.x.shape[1]), int(form.shape[1])  # type: ignore[arg-type]
+    channels, outputs = int(form.channels), int(form.shape[1])  # type: ignore[arg-type]
     points, tiles = transform.points, tiling.count
     v, m = (
         buffers.temporary(f"{tensor.name}/{name}", DType.F32, (points, tiles, width), Layout((0, 1, 2), spread=True))
@@ -183,7 +183,7 @@ def lower_winograd(
 
 
 def _input_tiles(form: Conv, tiling: Tiling, x: Placement, v: Placement) -> tuple[Loops, Slots]:
-    channel = Axis("c", form.x.shape[1])
+    channel = Axis("c", form.channels)
     size = tiling.transform.m + 2
     slots = Slots()
     source = slots.number(x)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, format_shape
 from burnish.ops.language.definition import Shape, Tensor
+from burnish.ops.language.expr import Expr
 from burnish.ops.language.ordering import is_at_least, limits
 from burnish.ops.registry import Misfit
 from burnish.requirement import HOLDS, WORDS
@@ -59,6 +60,13 @@ def agree_at(left: Tensor, a: int, right: Tensor, b: int, rule: str = "equal") -
     """`agree` for axis a of one tensor and axis b of another."""
     a, b = a % left.rank, b % right.rank
     return agree(left.shape[a], right.shape[b], f"axis {a} of '{left.name}' and axis {b} of '{right.name}'", rule)
+
+
+def scalar(tensor: Tensor) -> Expr:
+    """The one element of a tensor, which may have axes of size 1."""
+    for a in range(tensor.rank):
+        agree(tensor.shape[a], 1, f"axis {a} of '{tensor.name}', which must hold one element, and 1")
+    return tensor[(0,) * tensor.rank]
 
 
 def agree_all(left: Shape, right: Shape, what: str, rule: str = "equal") -> None:

@@ -13,6 +13,14 @@ from burnish.ops.registry import Misfit, Undefined, operator
 def attention(node: NodeView) -> Attention:
     """4-D queries, keys and values, without a key-value cache. ONNX aligns a causal mask at the first query."""
     q, k, v, mask = node.tensor(0), node.tensor(1), node.tensor(2), node.optional(3)
+    agree_at(q, 0, k, 0)
+    if k.rank != v.rank or q.rank != k.rank:
+        raise Misfit(f"queries, keys and values of ranks {q.rank}, {k.rank} and {v.rank}")
+    for axis in range(k.rank - 1):
+        agree_at(k, axis, v, axis)
+    if q.rank == 4:
+        agree_at(q, 1, k, 1, "multiple")
+        agree_at(q, 3, k, 3)
     if q.rank != 4:
         raise Undefined(f"Attention of rank {q.rank}")
     if any(map(node.optional, (4, 5, 6))) or sum(map(bool, node.output_names)) > 1:
@@ -33,9 +41,6 @@ def attention(node: NodeView) -> Attention:
         raise Undefined("Attention with a symbolic head size")
     if head_size != k.shape[3]:
         raise Misfit("queries and keys differ in size")
-    for other, axis, against in ((q, 0, k), (k, 0, v), (k, 1, v), (k, 2, v)):
-        agree_at(other, axis, against, axis)
-    agree_at(q, 1, k, 1, "multiple")
     if mask is not None:
         agree_all(mask.shape, (*q.shape[:3], k.shape[2]), "mask and scores", "stretch")
     scale = node.attr("scale", 1 / math.sqrt(head_size))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree_all, agree_at
-from burnish.ops.broadcasting import broadcast_index, broadcast_load, broadcast_shapes
+from burnish.ops.agreement import agree, agree_all, agree_at, scalar
+from burnish.ops.broadcasting import broadcast_index, broadcast_load, broadcast_shapes, spread
 from burnish.ops.language.definition import Compute, Index, MatMul, NodeView, Shape, Tensor
-from burnish.ops.language.expr import Expr, axis, cast, fresh_axis, reduce
+from burnish.ops.language.expr import Expr, axis, cast, dim, fresh_axis, reduce
 from burnish.ops.pointwise import fold
 from burnish.ops.quantize import requantize
 from burnish.ops.registry import Misfit, Undefined, operator
@@ -106,22 +106,31 @@ def quantized_matmul(node: NodeView) -> Compute:
     of_a, of_b = centred(a, a_zero, -2), centred(b, b_zero, -1)
     if y_scale.rank > 1 or (y_scale.rank == 1 and y_scale.shape[0] != 1):
         raise Undefined("QLinearMatMul with a scale per row of the result")
+    claim_scale(a_scale, shape[-2])
+    claim_scale(b_scale, shape[-1])
+    scale, zero = scalar(y_scale), scalar(y_zero)
 
     def body(i: Index) -> Expr:
         total = cast(dot(a, b, i, shape, of_a, of_b), DType.F32)
-        row = scale_at(a_scale, i[-2]) if a_scale.rank else a_scale[()]
-        column = scale_at(b_scale, i[-1]) if b_scale.rank else b_scale[()]
-        factor = cast(row, DType.F32) * cast(column, DType.F32) / cast(y_scale[(0,) * y_scale.rank], DType.F32)
-        return requantize(total * factor, y_zero[(0,) * y_zero.rank], y_zero.dtype)
+        row = scale_at(a_scale, i[-2], shape[-2])
+        column = scale_at(b_scale, i[-1], shape[-1])
+        factor = cast(row, DType.F32) * cast(column, DType.F32) / cast(scale, DType.F32)
+        return requantize(total * factor, zero, y_zero.dtype)
 
     return Compute(y_zero.dtype, shape, body)
 
 
-def scale_at(scale: Tensor, index: Expr) -> Expr:
-    """A scale per tensor or per row (column)."""
-    if scale.rank != 1:
+def scale_at(scale: Tensor, index: Expr, extent: Dim) -> Expr:
+    """A scale (or zero point) per tensor, or per row (column) of an axis of this extent."""
+    if scale.rank > 1:
         raise Undefined(f"a scale of rank {scale.rank}")
-    return scale[(0,)] if scale.shape[0] == 1 else scale[(index,)]
+    return scale[()] if not scale.rank else scale[(index * dim(spread(scale.shape[0], extent)),)]
+
+
+def claim_scale(scale: Tensor | None, extent: Dim) -> None:
+    """That a scale (or zero point) fits an axis of this extent."""
+    if scale is not None and scale.rank == 1:
+        agree(scale.shape[0], extent, f"'{scale.name}' and the axis it scales", "stretch")
 
 
 def centred(x: Tensor, zero_point: Tensor | None, along: int) -> Convert:
@@ -131,11 +140,11 @@ def centred(x: Tensor, zero_point: Tensor | None, along: int) -> Convert:
         value = cast(x[index], DType.I32)
         if zero_point is None:
             return value
-        zero = scale_at(zero_point, index[along]) if zero_point.rank else zero_point[()]
-        return value - cast(zero, DType.I32)
+        return value - cast(scale_at(zero_point, index[along], x.shape[along]), DType.I32)
 
     if zero_point is not None and zero_point.rank > 1:
         raise Undefined(f"a zero point of rank {zero_point.rank}")
+    claim_scale(zero_point, x.shape[along])
     return at
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from burnish.dims import Dim, floordiv
 from burnish.dtypes import DType
-from burnish.ops.contraction import scale_at
+from burnish.ops.agreement import agree, agree_at, scalar
+from burnish.ops.contraction import claim_scale, scale_at
 from burnish.ops.language.definition import Compute, Conv, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, axis, cast, const, fresh_axis, reduce
 from burnish.ops.movement import load_or
@@ -19,6 +20,8 @@ def conv(node: NodeView) -> Conv:
     windows = _windows(node, x, weight)
     if not x.dtype.is_float:
         raise Undefined(f"Conv of {x.dtype.value}")
+    if bias is not None:
+        agree_at(bias, 0, weight, 0)
     return Conv(
         x=x,
         weight=weight,
@@ -39,6 +42,8 @@ def _windows(node: NodeView, x: Tensor, weight: Tensor) -> list[Window]:
     groups, channels = node.attr("group", 1), x.shape[1]
     if isinstance(channels, int) and isinstance(weight.shape[1], int) and channels != weight.shape[1] * groups:
         raise Misfit(f"{channels} channels; the weight has {weight.shape[1]} in each of {groups} groups")
+    agree(channels, weight.shape[1] * groups, f"the channels of '{x.name}' and those that '{weight.name}' takes")
+    agree(weight.shape[0], groups, f"the outputs of '{weight.name}' and its groups", "multiple")
     return windows_of(node, x.shape[2:], _kernel(node, weight))
 
 
@@ -62,6 +67,9 @@ def conv_transpose(node: NodeView) -> Conv:
         raise Undefined(f"ConvTranspose over {x.rank - 2} spatial axes")
     spatial, kernel = x.shape[2:], _kernel(node, weight)
     rank, groups = len(spatial), node.attr("group", 1)
+    agree_at(x, 1, weight, 0)
+    if bias is not None:
+        agree(bias.shape[0], weight.shape[1] * groups, f"'{bias.name}' and the output's channels")
     strides, dilations = node.attr("strides", (1,) * rank), node.attr("dilations", (1,) * rank)
     pads, extra = list(node.attr("pads", (0,) * (2 * rank))), node.attr("output_padding", (0,) * rank)
     wanted, auto = node.attr("output_shape"), node.attr("auto_pad", "NOTSET")
@@ -93,20 +101,19 @@ def conv_transpose(node: NodeView) -> Conv:
     )
 
 
-def _integer_sum(windows: list[Window], index: Index, node: NodeView, operands: list[Tensor | None]) -> Expr:
-    """sum of (x - x_zero) * (weight - weight_zero) in i32; a padded x counts as its zero point."""
-    x, x_zero, weight, weight_zero = operands
-    assert x is not None and weight is not None
+def _integer_sum(
+    windows: list[Window], index: Index, groups: int, x: Tensor, zero: Expr, weight: Tensor, weight_zero: Tensor | None
+) -> Expr:
+    """sum of (x - zero) * (weight - weight_zero) in i32; a padded x counts as its zero point."""
     channels = weight.shape[1]
-    per_group = floordiv(weight.shape[0], node.attr("group", 1))
+    per_group = floordiv(weight.shape[0], groups)
     run, taps = fresh_axis(channels), [w.tap() for w in windows]
     channel = (index[1] // per_group) * channels + axis(run)
     position = [index[0], channel, *positions(windows, index[2:], taps)]
-    zero = const(0, x.dtype) if x_zero is None else x_zero[(0,) * x_zero.rank]
     value = cast(load_or(x, position, guarded_axes(windows), zero), DType.I32) - cast(zero, DType.I32)
     factor = cast(weight[[index[1], axis(run), *(axis(t) for t in taps)]], DType.I32)
     if weight_zero is not None:
-        factor = factor - cast(scale_at(weight_zero, index[1]) if weight_zero.rank else weight_zero[()], DType.I32)
+        factor = factor - cast(scale_at(weight_zero, index[1], weight.shape[0]), DType.I32)
     return reduce("sum", (run, *taps), value * factor)
 
 
@@ -114,23 +121,30 @@ def _integer_sum(windows: list[Window], index: Index, node: NodeView, operands: 
 def conv_integer(node: NodeView) -> Compute:
     x, weight = node.tensor(0), node.tensor(1)
     windows = _windows(node, x, weight)
-    operands = [x, node.optional(2), weight, node.optional(3)]
+    x_zero, weight_zero, groups = node.optional(2), node.optional(3), node.attr("group", 1)
+    claim_scale(weight_zero, weight.shape[0])
+    zero = const(0, x.dtype) if x_zero is None else scalar(x_zero)
     shape = (x.shape[0], weight.shape[0], *outputs_of(windows))
-    return Compute(DType.I32, shape, lambda i: _integer_sum(windows, i, node, operands))
+    return Compute(DType.I32, shape, lambda i: _integer_sum(windows, i, groups, x, zero, weight, weight_zero))
 
 
 @operator("QLinearConv")
 def quantized_conv(node: NodeView) -> Compute:
     x, x_scale, x_zero, weight, weight_scale, weight_zero, y_scale, y_zero = (node.tensor(i) for i in range(8))
-    bias = node.optional(8)
+    bias, groups = node.optional(8), node.attr("group", 1)
     windows = _windows(node, x, weight)
     shape = (x.shape[0], weight.shape[0], *outputs_of(windows))
+    for of_weights in (weight_scale, weight_zero):
+        claim_scale(of_weights, weight.shape[0])
+    if bias is not None:
+        agree_at(bias, 0, weight, 0)
+    zero, scale, out_scale, out_zero = (scalar(t) for t in (x_zero, x_scale, y_scale, y_zero))
 
     def body(i: Index) -> Expr:
-        total = _integer_sum(windows, i, node, [x, x_zero, weight, weight_zero])
+        total = _integer_sum(windows, i, groups, x, zero, weight, weight_zero)
         total = total if bias is None else total + bias[(i[1],)]
-        per_channel = scale_at(weight_scale, i[1]) if weight_scale.rank else weight_scale[()]
-        factor = x_scale[(0,) * x_scale.rank] * per_channel / y_scale[(0,) * y_scale.rank]
-        return requantize(cast(total, DType.F32) * factor, y_zero[(0,) * y_zero.rank], y_zero.dtype)
+        per_channel = scale_at(weight_scale, i[1], weight.shape[0])
+        factor = scale * per_channel / out_scale
+        return requantize(cast(total, DType.F32) * factor, out_zero, y_zero.dtype)
 
     return Compute(y_zero.dtype, shape, body)

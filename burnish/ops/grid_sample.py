@@ -10,6 +10,7 @@ import itertools
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree, agree_at
 from burnish.ops.arguments import size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
@@ -26,6 +27,8 @@ def grid_sample(node: NodeView) -> Compute:
     if mode is None:
         raise Undefined(f"GridSample(mode='{node.attr('mode')}')")
     spatial = x.rank - 2
+    agree_at(grid, 0, x, 0)
+    agree(grid.shape[-1], spatial, f"the coordinates of a point of '{grid.name}' and the axes of '{x.name}'")
 
     def body(i: Index) -> Expr:
         points = [grid[[i[0], *i[2:], spatial - 1 - a]] for a in range(spatial)]

@@ -11,7 +11,7 @@ import math
 
 from burnish.dims import Dim, DimExpr
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_at
+from burnish.ops.agreement import agree, agree_at, scalar
 from burnish.ops.arguments import axis_in, elements_of
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor, View
 from burnish.ops.language.expr import Expr, binary, cast, where
@@ -77,6 +77,11 @@ def _evenly_spaced(indices: Tensor, extent: Dim) -> tuple[Dim, tuple[int, ...]] 
 def gather_elements(node: NodeView) -> Compute:
     x, indices = node.tensor(0), node.tensor(1)
     axis = axis_in(node.attr("axis", 0), x.rank)
+    if indices.rank != x.rank:
+        raise Misfit(f"indices of rank {indices.rank} for a tensor of rank {x.rank}")
+    for a in range(x.rank):
+        if a != axis:
+            agree_at(indices, a, x, a, "at_most")
 
     def body(i: Index) -> Expr:
         chosen = position(indices[i], x.shape[axis])
@@ -126,6 +131,7 @@ def one_hot(node: NodeView) -> Compute:
     extent = elements_of(depth, "OneHot")[0]
     extent = int(extent) if isinstance(extent, float) else extent
     axis = axis_in(node.attr("axis", -1), indices.rank + 1)
+    agree(values.shape[0] if values.rank == 1 else values.rank, 2, f"the length of '{values.name}' and 2")
 
     def body(i: Index) -> Expr:
         index = cast(indices[[*i[:axis], *i[axis + 1 :]]], DType.I64)
@@ -139,6 +145,7 @@ def one_hot(node: NodeView) -> Compute:
 def reverse_sequence(node: NodeView) -> Compute:
     x, lengths = node.tensor(0), node.tensor(1)
     batch, time = node.attr("batch_axis", 1), node.attr("time_axis", 0)
+    agree_at(lengths, 0, x, batch)
 
     def body(i: Index) -> Expr:
         length = cast(lengths[(i[batch],)], DType.I64)
@@ -154,9 +161,9 @@ def trilu(node: NodeView) -> Compute:
     """Keep j - i >= k (upper) or <= k of every matrix; zeros elsewhere."""
     x, k = node.tensor(0), node.optional(1)
     comparison = "ge" if node.attr("upper", 1) else "le"
+    diagonal = 0 if k is None else scalar(k)
 
     def body(i: Index) -> Expr:
-        diagonal = 0 if k is None else k[(0,) * k.rank]
         return where(binary(comparison, i[-1] - i[-2], diagonal), x[i], 0)
 
     return Compute(x.dtype, x.shape, body)

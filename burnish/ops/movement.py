@@ -5,9 +5,9 @@ Where each index is affine, the definition is a View (or Reshape, or Concat), an
 
 from __future__ import annotations
 
-from burnish.dims import Dim, ceildiv, floordiv, product
+from burnish.dims import Dim, ceildiv, floordiv, format_shape, product
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree
+from burnish.ops.agreement import agree, agree_at, scalar
 from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, ints_content
 from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
 from burnish.ops.language.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
@@ -69,11 +69,14 @@ def resolve_shape(source: Shape, target: Shape) -> Shape:
     if -1 not in target:
         if isinstance(above, int) and isinstance(below, int) and above != below and 0 not in source:
             raise Misfit(f"{above} elements do not fit into {below}")
+        if 0 not in source:
+            agree(above, below, f"the elements of {format_shape(source)} and of {format_shape(target)}")
         return target
     if below == 0:
         raise Misfit("-1 beside an axis of size 0")
     if isinstance(above, int) and isinstance(below, int) and above % below:
         raise Misfit(f"{above} elements do not divide by {below}")
+    agree(above, below, f"the elements of {format_shape(source)} and of {format_shape(target)}", "multiple")
     return tuple(floordiv(above, below) if d == -1 else d for d in target)
 
 
@@ -169,10 +172,12 @@ def split(node: NodeView) -> tuple[View, ...]:
     begin: Dim = 0
     if sizes is None:
         part = ceildiv(extent, count)
+        agree(part * (count - 1), extent, f"{count - 1} equal parts and axis {axis} of '{x.name}'", "at_most")
         last = extent - part * (count - 1)
         sizes = (part,) * (count - 1) + (last,)
     if len(sizes) != count or ((sum_ := sum(sizes[1:], start=sizes[0])) != extent and isinstance(sum_ - extent, int)):
         raise Misfit(f"parts {[str(s) for s in sizes]} of an axis of size {extent}")
+    agree(sum_, extent, f"the sum of the parts and axis {axis} of '{x.name}'")
     parts = []
     for part_size in sizes:
         parts.append(_part(x, axis, begin, part_size))
@@ -195,6 +200,9 @@ def concat(node: NodeView) -> Concat:
             raise Misfit("parts of different ranks or element types")
         if any(_clash(a, b) for n, (a, b) in enumerate(zip(part.shape, parts[0].shape)) if n != axis):
             raise Misfit(f"parts that differ on another axis than {axis}")
+        for n in range(rank):
+            if n != axis:
+                agree_at(part, n, parts[0], n)
     total: Dim = 0
     for part in parts:
         total = total + part.shape[axis]
@@ -256,7 +264,9 @@ def pad(node: NodeView) -> View | Compute:
         return View(x, shape, lambda i: [v - b for v, b in zip(i, begin)])
     mode = node.attr("mode", "constant")
     if mode == "constant":
-        return Compute(x.dtype, shape, lambda i: _constant_pad(node, x, [v - b for v, b in zip(i, begin)], padded))
+        given = node.optional(2)
+        fill = const(node.attr("value", 0), x.dtype) if given is None else scalar(given)
+        return Compute(x.dtype, shape, lambda i: load_or(x, [v - b for v, b in zip(i, begin)], padded, fill))
     if mode not in _OUTSIDE:
         raise Undefined(f"Pad(mode='{mode}')")
 
@@ -270,12 +280,6 @@ def pad(node: NodeView) -> View | Compute:
         return position
 
     return Compute(x.dtype, shape, lambda i: x[inside(i)])
-
-
-def _constant_pad(node: NodeView, x: Tensor, position: list[Expr], padded: list[int]) -> Expr:
-    fill = node.optional(2)
-    value = const(node.attr("value", 0), x.dtype) if fill is None else fill[(0,) * fill.rank]
-    return load_or(x, position, padded, value)
 
 
 def load_or(x: Tensor, position: list[Expr], guarded: list[int], otherwise: Expr) -> Expr:
@@ -314,6 +318,7 @@ _OUTSIDE = {"edge": _edge, "reflect": _reflect, "wrap": _wrap}
 def depth_to_space(node: NodeView) -> Compute:
     x, block = node.tensor(0), node.attr("blocksize")
     n, c, h, w = x.shape
+    agree(c, block * block, f"the channels of '{x.name}' and a block", "multiple")
     depth = floordiv(c, block * block)
 
     def body(i: Index) -> Expr:
@@ -329,6 +334,8 @@ def depth_to_space(node: NodeView) -> Compute:
 def space_to_depth(node: NodeView) -> Compute:
     x, block = node.tensor(0), node.attr("blocksize")
     n, c, h, w = x.shape
+    for extent in (h, w):
+        agree(extent, block, f"rows and columns of '{x.name}' and a block", "multiple")
 
     def body(i: Index) -> Expr:
         within, channel = i[1] // c, i[1] % c

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from burnish.dims import floordiv, product
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree, agree_all, agree_at
 from burnish.ops.arguments import axes_in, axis_in, size
 from burnish.ops.broadcasting import broadcast_load
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
@@ -49,6 +50,8 @@ def batch_normalization(node: NodeView) -> Compute:
         raise Undefined("BatchNormalization in training mode")
     x, scale, bias, mean, variance = (node.tensor(i) for i in range(5))
     epsilon = node.attr("epsilon", 1e-5)
+    for parameter in (scale, bias, mean, variance):
+        agree_at(parameter, 0, x, min(1, x.rank - 1))
 
     def body(i: Index) -> Expr:
         channel = i[1 if x.rank > 1 else 0]
@@ -65,6 +68,9 @@ def layer_normalization(node: NodeView) -> tuple[Compute | None, ...]:
     x, scale, bias = node.tensor(0), node.tensor(1), node.optional(2)
     axes = tuple(range(axis_in(node.attr("axis", -1), x.rank), x.rank))
     wide, epsilon = _stash(node, x), node.attr("epsilon", 1e-5)
+    for parameter in (scale, bias):
+        if parameter is not None:
+            agree_all(parameter.shape, x.shape, f"'{parameter.name}' and '{x.name}'", "stretch")
 
     def deviation(i: Index) -> Expr:
         return inverse_deviation(variance_over(x, axes, i, wide), epsilon)
@@ -94,6 +100,7 @@ def rms_normalization(node: NodeView) -> Compute:
     axes = tuple(range(axis_in(node.attr("axis", -1), x.rank), x.rank))
     wide, epsilon = _stash(node, x), node.attr("epsilon", 1e-5)
     count = product(x.shape[a] for a in axes)
+    agree_all(scale.shape, x.shape, f"'{scale.name}' and '{x.name}'", "stretch")
 
     def body(i: Index) -> Expr:
         total = reduce_over(x, axes, i, "sum", lambda v: cast(v, wide) * cast(v, wide))
@@ -108,6 +115,8 @@ def instance_normalization(node: NodeView) -> Compute:
     """As LayerNormalization over the spatial axes, scale and bias per channel"""
     x, scale, bias = (node.tensor(i) for i in range(3))
     axes, epsilon = tuple(range(2, x.rank)), node.attr("epsilon", 1e-5)
+    for parameter in (scale, bias):
+        agree_at(parameter, 0, x, 1)
 
     def body(i: Index) -> Expr:
         deviation = inverse_deviation(variance_over(x, axes, i, x.dtype), epsilon)
@@ -122,6 +131,10 @@ def group_normalization(node: NodeView) -> Compute:
     x, scale, bias = (node.tensor(i) for i in range(3))
     groups, epsilon = node.attr("num_groups"), node.attr("epsilon", 1e-5)
     wide = _stash(node, x)
+    agree(x.shape[1], groups, f"the channels of '{x.name}' and the groups", "multiple")
+    for parameter in (scale, bias):
+        per_group = scale.shape[0] == groups
+        agree(parameter.shape[0], groups if per_group else x.shape[1], f"'{parameter.name}' and what it scales")
     channels = floordiv(x.shape[1], groups)
     count = product((channels, *x.shape[2:]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from burnish.dtypes import DType
+from burnish.ops.agreement import scalar
 from burnish.ops.broadcasting import broadcast_load, broadcast_shapes
 from burnish.ops.language.definition import Compute, NodeView, Tensor
 from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
@@ -169,7 +170,7 @@ def clip(node: NodeView) -> Compute:
     for i, name in ((1, "min"), (2, "max")):
         tensor, attribute = node.optional(i), node.attr(name)
         if tensor is not None:
-            bounds.append(lambda t=tensor: t[(0,) * t.rank])  # type: ignore[misc]
+            bounds.append(lambda e=scalar(tensor): e)  # type: ignore[misc]  # noqa: B008
         else:
             bounds.append(None if attribute is None else lambda a=attribute: const(a, x.dtype))  # type: ignore[misc]
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from burnish.dims import ceildiv
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree
 from burnish.ops.arguments import axis_in
+from burnish.ops.broadcasting import spread
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, cast, const, dim, fresh_axis, reduce, unary, where
 from burnish.ops.registry import Undefined, operator
@@ -37,9 +40,13 @@ def parameter(node: NodeView, x: Tensor, tensor: Tensor, default_axis: int = 1) 
     a = axis_in(node.attr("axis", default_axis), x.rank)
     block = node.attr("block_size", 0)
     if tensor.rank == 1 and not block:
-        return lambda i: tensor[(i[a],)]
+        agree(tensor.shape[0], x.shape[a], f"'{tensor.name}' and axis {a} of '{x.name}'", "stretch")
+        return lambda i: tensor[(i[a] * dim(spread(tensor.shape[0], x.shape[a])),)]
     if tensor.rank != x.rank or not block:
         raise Undefined(f"{node.op_type} with a scale of rank {tensor.rank} for a tensor of rank {x.rank}")
+    for n in range(x.rank):
+        blocks = ceildiv(x.shape[n], block) if n == a else x.shape[n]
+        agree(tensor.shape[n], blocks, f"axis {n} of '{tensor.name}' and the blocks of '{x.name}'")
     return lambda i: tensor[[v // dim(block) if n == a else v for n, v in enumerate(i)]]
 
 

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from burnish.dims import Dim, DimExpr, floordiv, known
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree
 from burnish.ops.arguments import axis_in, content, dims_content, size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.evaluate_scalar import Ratio
@@ -111,6 +112,7 @@ def _crop(node: NodeView, a: int, named: list[int]) -> tuple[Expr, Expr] | None:
     roi = node.optional(1)
     if roi is None or roi.shape[0] == 0:
         raise Misfit("tf_crop_and_resize without roi")
+    agree(roi.shape[0], 2 * len(named), f"the length of '{roi.name}' and two for each axis")
     n = named.index(a)
     return cast(roi[(n,)], DType.F32), cast(roi[(len(named) + n,)], DType.F32)
 

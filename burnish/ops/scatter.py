@@ -13,11 +13,12 @@ import numpy as np
 
 from burnish.dims import known
 from burnish.dtypes import DType
+from burnish.ops.agreement import agree_all, agree_at
 from burnish.ops.arguments import axis_in
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, where
 from burnish.ops.movement import load_or
-from burnish.ops.registry import Undefined, operator
+from burnish.ops.registry import Misfit, Undefined, operator
 
 SEARCHED_POINTS = 64
 COMBINE: dict[str, tuple[str, int | None]] = {
@@ -35,6 +36,8 @@ def scatter_nd(node: NodeView) -> Compute:
     depth = indices.shape[-1]
     if not isinstance(depth, int):
         raise Undefined("ScatterND at points of symbolic length")
+    wanted = (*indices.shape[:-1], *x.shape[depth:])
+    agree_all(updates.shape, wanted, f"'{updates.name}' and what the points of '{indices.name}' hold")
     box = _box(indices, depth, x)
     outer = indices.rank - 1
     if box is not None:
@@ -152,6 +155,12 @@ def scatter_elements(node: NodeView) -> Compute:
     x, indices, updates = (node.tensor(i) for i in range(3))
     combine = _reduction(node)
     a = axis_in(node.attr("axis", 0), x.rank)
+    agree_all(updates.shape, indices.shape, f"'{updates.name}' and '{indices.name}'")
+    if indices.rank != x.rank:
+        raise Misfit(f"indices of rank {indices.rank} for a tensor of rank {x.rank}")
+    for n in range(x.rank):
+        if n != a:
+            agree_at(indices, n, x, n, "at_most")
     count = indices.shape[a]
     if not isinstance(count, int) or count > SEARCHED_POINTS:
         raise Undefined("ScatterElements with many updates along its axis")
@@ -185,6 +194,10 @@ def tensor_scatter(node: NodeView) -> Compute:
     x, updates, starts = node.tensor(0), node.tensor(1), node.optional(2)
     a = axis_in(node.attr("axis", -2), x.rank)
     is_circular = node.attr("mode", "linear") == "circular"
+    for n in range(x.rank):
+        agree_at(updates, n, x, n, "at_most" if n == a else "equal")
+    if starts is not None:
+        agree_at(starts, 0, x, 0)
 
     def body(i: Index) -> Expr:
         start = const(0, DType.I64) if starts is None else cast(starts[(i[0],)], DType.I64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from burnish.dims import Dim, ceildiv, floordiv
+from burnish.ops.agreement import agree
 from burnish.ops.language.definition import Index, NodeView, Shape
 from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis
 from burnish.ops.language.ordering import is_at_least, larger, smaller
@@ -85,6 +86,8 @@ def _same(extent: Dim, span: int, stride: int, extra_at_end: bool) -> tuple[Dim,
 
 def _count(extent: Dim, span: int, stride: int, begin: int, end: int, round_up: bool) -> Dim:
     room = extent + (begin + end - span)
+    if extent != 0:
+        agree(span, extent + begin + end, f"a window of {span} and an axis of {extent} with its pads", "at_most")
     if not round_up:
         return floordiv(room, stride) + 1
     return smaller(ceildiv(room, stride) + 1, ceildiv(extent + begin, stride))  # a window must start before the end

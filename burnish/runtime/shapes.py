@@ -86,7 +86,11 @@ def bind_shapes(rules: ShapeRules, shapes: Sequence[Shape]) -> Bound:
     for requirement in rules.required:
         if error := unmet(requirement, values):
             raise error
-    return Bound(values, tuple(None if s is None else _sizes(s, values) for s in rules.outputs))
+    outputs = tuple(None if s is None else _sizes(s, values) for s in rules.outputs)
+    for n, found in enumerate(outputs):
+        if found is not None and min(found, default=0) < 0:
+            raise _negative_size(n, found)
+    return Bound(values, outputs)
 
 
 def _input_rule(spec: TensorSpec, ranges: Mapping[str, SymbolRange]) -> InputRule:
@@ -159,6 +163,15 @@ def _wrong_size(spec: TensorSpec, axis: int, size: int, dim: Dim, values: Mappin
         where=_where(spec, axis),
         why="the dimension is fixed in the model" if isinstance(dim, int) else f"{dim} is {wanted} here",
         hint="pad or cut the data, or build a plan for this shape (--shapes)",
+    )
+
+
+def _negative_size(output: int, shape: Shape) -> UserError:
+    return UserError(
+        "E509",
+        f"the plan's output {output} would have the shape {format_shape(shape)}",
+        why="the inputs are too small for what the model does with them: cut, pooled or convolved, nothing is left",
+        hint="give larger inputs",
     )
 
 

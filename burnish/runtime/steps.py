@@ -10,7 +10,7 @@ import numpy as np
 
 from burnish.devices import Session
 from burnish.dims import evaluate, format_shape, symbols
-from burnish.errors import InternalError, UserError
+from burnish.errors import BurnishError, InternalError, UserError
 from burnish.plan.manifest import FailStep, ReferenceStepSpec, StorageSpec, TensorSpec
 from burnish.requirement import Requirement, unmet
 from burnish.runtime.layout import Item, Layout, Sides, revealed
@@ -61,6 +61,8 @@ class Run:
         start = time.perf_counter()
         results = kernel.run(kernel.inputs(lambda t: self._session.read(t.storage, t.dtype.numpy, self.shape(t))))
         for spec, result in zip(step.outputs, results):
+            if len(result.shape) != len(spec.shape):
+                raise _unexpected_shape(step, spec, result.shape, self._given(step))
             self._learn(revealed(spec, result.shape))
         self._allocate_known()
         for spec, result in zip(step.outputs, results):
@@ -68,10 +70,13 @@ class Run:
             if 0 in shape and result.size == 0:  # a Loop of no trips cannot know the sizes of what it did not make
                 result = result.reshape(shape)
             if shape != result.shape:
-                raise _unexpected_shape(step, spec, result.shape)
+                raise _unexpected_shape(step, spec, result.shape, self._given(step))
             self._session.write(spec.storage, result)
         if self._recorder is not None:
             self._recorder.reference(step.launch, time.perf_counter() - start)
+
+    def _given(self, step: ReferenceStepSpec) -> str:
+        return ", ".join(f"{t.name} {format_shape(self.shape(t))}" for t in step.inputs)
 
     def _learn(self, found: Mapping[str, int]) -> None:
         """New symbols get their value; those that are known keep theirs."""
@@ -100,7 +105,16 @@ def _cannot_run(step: FailStep) -> UserError:
     )
 
 
-def _unexpected_shape(step: ReferenceStepSpec, spec: TensorSpec, shape: tuple[int, ...]) -> InternalError:
+def _unexpected_shape(step: ReferenceStepSpec, spec: TensorSpec, shape: Shape, given: str) -> BurnishError:
+    """Inputs of open sizes that do not fit together (numpy broadcasts where ONNX does not), or else our own mistake."""
+    if any(symbols(n) for t in step.inputs for n in t.shape):
+        return UserError(
+            "E509",
+            f"the inputs of {step.op_type} do not fit together: '{spec.name}' came out as {format_shape(shape)}",
+            where=f"node '{step.name}', inputs {given}",
+            why=f"the model says {format_shape(spec.shape)}",
+            hint="give inputs whose sizes agree",
+        )
     return InternalError(
         "E513",
         f"{step.op_type} gave '{spec.name}' the shape {format_shape(shape)}",

@@ -4,7 +4,7 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_all, agree_at, claims
+from burnish.ops.agreement import agree, agree_all, agree_at, claims, scalar
 from burnish.ops.language.definition import Tensor
 from burnish.ops.language.ordering import sizes_within
 from burnish.ops.registry import Misfit
@@ -61,3 +61,11 @@ def test_shapes_agree_from_their_last_axis():
     for one, other, rule in (((2, 3), (3,), "stretch"), ((3,), (2, 3), "equal")):
         with pytest.raises(Misfit):
             agree_all(one, other, "it", rule)
+
+
+def test_a_scalar_holds_one_element():
+    with claims() as found:
+        scalar(Tensor("a", DType.F32, (N, 1)))
+    assert [(c.left, c.right) for c in found] == [(N, 1)]
+    with pytest.raises(Misfit):
+        scalar(Tensor("a", DType.F32, (2,)))

@@ -63,6 +63,13 @@ def test_what_the_steps_require_of_the_inputs_is_asked_when_shapes_are_bound():
     assert caught.value.code == "E509"
 
 
+def test_an_output_of_a_negative_size_is_refused():
+    rules = shape_rules(manifest((N,), outputs=((N - 3,),)))
+    assert bind_shapes(rules, [(3,)]).outputs == ((0,),)
+    with pytest.raises(UserError, match="E509: the plan's output 0 would have the shape"):
+        bind_shapes(rules, [(2,)])
+
+
 def test_the_profiles_shapes_are_its_own():
     m = manifest((N, 3), (M,))
     assert profile_shapes(m) == {"in0": (4, 3), "in1": (5,)}

@@ -87,6 +87,18 @@ def test_a_shape_that_was_not_inferred_is_our_bug():
         engine(x=X)
 
 
+def test_inputs_of_open_sizes_that_do_not_fit_together_are_the_callers():
+    n, k = symbol("n"), symbol("k")
+    m = Maker(n, {"n": (1, 6, 9), "k": (1, 6, 9)})
+    inputs = [m.ref("x", m.input("x")), m.ref("z", m.input("z", (k,)), (k,))]
+    m.reference("Add", inputs, [m.ref("y", m.output("y", (n,)), (n,))])
+    with load(m.plan(), threads=1) as engine:
+        assert np.array_equal(engine(x=X, z=X)["y"], 2 * X)
+        with pytest.raises(UserError, match="E509: the inputs of Add do not fit together") as caught:
+            engine(x=X[:1], z=X)
+        assert "x [1], z [6]" in caught.value.where
+
+
 def test_a_tensor_whose_size_nobody_found_is_our_bug():
     m = Maker(6, {"found": (0, 1, 0)})
     found = symbol("found")

@@ -20,7 +20,7 @@ import onnx_ir as ir
 from burnish.dims import Dim, symbol, symbols
 from burnish.dtypes import DType
 from burnish.errors import BurnishError, UserError
-from burnish.ops.agreement import claims
+from burnish.ops.agreement import Claim, claims
 from burnish.ops.inference.infer_control import CONTROL
 from burnish.ops.inference.infer_reference import infer_reference
 from burnish.ops.inference.refuse_node import failed, misfit, where
@@ -172,13 +172,11 @@ class _Walk:
             raise Undefined(f"input {missing[0]} is not a tensor")
         view = view_node(node, self.tensors, self.opsets.get(node.domain, 0))
         with claims() as claimed:
-            results = define(view)
+            try:
+                results = define(view)
+            finally:  # what the reference kernel does has the same requirements
+                self.require(node, claimed)
         self.found.definitions[node] = results
-        if claimed:
-            at = where(node, self.tensors)
-            self.found.requirements[node] = tuple(
-                Requirement(f"{node.op_type}, {c.what}", at, c.left, c.right, c.rule) for c in claimed
-            )
         first = results[0]
         if isinstance(first, Recurrent):
             for value, spec in zip(node.outputs, first.outputs):
@@ -194,6 +192,13 @@ class _Walk:
             if result is not None and not isinstance(result, Recurrent | Trees):
                 name = value.name or ""
                 self.output(value, Tensor(name, result.dtype, result.shape, known_elements(result)))
+
+    def require(self, node: ir.Node, claimed: list[Claim]) -> None:
+        if claimed:
+            at = where(node, self.tensors)
+            self.found.requirements[node] = tuple(
+                Requirement(f"{node.op_type}, {c.what}", at, c.left, c.right, c.rule) for c in claimed
+            )
 
     def output(self, value: ir.Value, tensor: Tensor) -> None:
         if value not in self.tensors:

@@ -141,6 +141,11 @@ class Conv:
     groups: int
     transposed: bool = False
 
+    @property
+    def channels(self) -> Dim:
+        """Of x, which the weight knows too."""
+        return self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups
+
 
 @dataclass(frozen=True)
 class Attention:

@@ -20,6 +20,11 @@ class Chip:
     shared_bytes    of a processor; a block may have all but 1 KB of it
     launch_us       from one kernel of a graph to the next;  overlapped_us  the same with programmatic dependent launch
     link            bytes per us between host and chip: four fifths of what PCIe x16 of its generation (3, 4 or 5) moves
+    has_tensor_cores    that Triton uses: products of f16, bf16, tf32 and int8; without them operands are widened to f32
+    has_copy_engine     loads and stores of whole boxes through tensor maps, zeros outside a tensor
+    overlaps_launches   a launch may begin before the one before it has ended, and waits for it by itself
+    has_warpgroups      four warps multiply together, 64 rows or more at once
+    has_tensor_memory   sums lie in a memory of their own
     """
 
     processors: int
@@ -31,15 +36,23 @@ class Chip:
     link: float
     launch_us: float = 1.2
     overlapped_us: float = 1.2
+    has_tensor_cores: bool = True
+    has_copy_engine: bool = True
+    overlaps_launches: bool = True
+    has_warpgroups: bool = False
+    has_tensor_memory: bool = False
 
 
 COPY_US = 10.0  # to start one copy between host and chip and to wait for it: two in a call of 28 us, benchmarks/gpu.md
+_BEFORE_HOPPER = {"has_copy_engine": False, "overlaps_launches": False}
 _CHIPS = {
-    75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 12.6e3, 2.0, 2.0),
-    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 25e3, 1.5, 1.5),
-    89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 25e3, 1.5, 1.5),
-    90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 50e3, 1.2, 0.6),
-    100: Chip(148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 50e3, 1.2, 0.6),
+    75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 12.6e3, 2.0, 2.0, has_tensor_cores=False, **_BEFORE_HOPPER),
+    80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 25e3, 1.5, 1.5, **_BEFORE_HOPPER),
+    89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 25e3, 1.5, 1.5, **_BEFORE_HOPPER),
+    90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 50e3, 1.2, 0.6, has_warpgroups=True),
+    100: Chip(
+        148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 50e3, 1.2, 0.6, has_warpgroups=True, has_tensor_memory=True
+    ),
     120: Chip(170, 1.2e6, 1.6e6, 60e3, 96 << 20, 100 << 10, 50e3, 1.2, 0.8),
 }
 

@@ -23,11 +23,11 @@ from burnish.dims import Dim, Symbol, divisor
 from burnish.dtypes import DType
 from burnish.kernels.task import Slot
 from burnish.target import Target
+from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.source import Parameter, Pointer, Size, Source, TensorMap, Workspace
 
 INT32 = 1 << 31
 SPECIAL = 16  # no compiler makes more of a number's divisors
-OVERLAPS_SINCE = 90  # capability: a launch may begin before the one before it has ended
 
 Name = NewType("Name", str)
 Variable = NewType("Variable", Name)  # a name whose value `assign` may change
@@ -52,7 +52,7 @@ class KernelText:
 
     def __init__(self, slots: Sequence[Slot], target: Target, names: Sequence[str] = ()) -> None:
         self.slots = tuple(slots)
-        self.overlaps = target.capability >= OVERLAPS_SINCE
+        self.overlaps = chip_of(target).overlaps_launches
         self.lines: list[str] = []
         self.origins: list[str] = []
         self.depth = 1  # of the block that lines are written in

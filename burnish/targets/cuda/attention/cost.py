@@ -76,10 +76,11 @@ def _products(a: Attention) -> float:
     flops = 2 * a.block_m * a.block_n * sum(p.width for p in (*a.depth, *a.values))
     if a.q.dtype.size_bytes == 8:
         return flops / (_PLAIN_FLOPS / 4)
-    half = chip_of(a.target).half_flops
+    chip = chip_of(a.target)
+    half = chip.half_flops
     if a.q.dtype.size_bytes == 4 or a.multiplies_as:
         return flops / (half / 12 if a.options.precision == "tf32x3" else _PLAIN_FLOPS)
-    is_group = a.block_m >= 64 or a.target.capability != 90  # Hopper's full rate needs whole warp groups
+    is_group = a.block_m >= 64 or not chip.has_warpgroups or chip.has_tensor_memory  # Hopper's rate needs whole groups
     return flops / (half if is_group else 0.55 * half)
 
 

@@ -14,6 +14,7 @@ from burnish.dtypes import DType
 from burnish.kernels.task import AttentionTask, Slot
 from burnish.target import Target
 from burnish.targets.cuda.attention.options import AttentionOptions
+from burnish.targets.cuda.chips import chip_of
 
 LOG2E = 1.4426950408889634
 SMALLEST_PIECE = 16  # what a tensor core multiplies at least
@@ -105,7 +106,7 @@ class Attention:
     @property
     def multiplies_as(self) -> str | None:
         """What tensor cores multiply, if it is not what lies in memory."""
-        return "tl.float32" if self.q.dtype is DType.BF16 and self.target.capability < 80 else None
+        return "tl.float32" if self.q.dtype is DType.BF16 and not chip_of(self.target).has_tensor_cores else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def _all(kernel: AttentionTask, target: Target) -> Iterator[AttentionOptions]:
     exact: tuple[str, ...] = ("none",)
     if dtype is DType.F32:
         exact = ("tf32x3", "ieee")
-    elif dtype is DType.BF16 and target.capability < 80:
+    elif dtype is DType.BF16 and not chip_of(target).has_tensor_cores:
         exact = ("ieee",)
     options = product(
         (4,) if dtype is DType.F64 else (16, 32, 64, 128),
@@ -92,7 +92,7 @@ def _fits(a: Attention) -> bool:
         return False
     if options.copies and not _can_copy(a):
         return False
-    if options.precision == "tf32x3" and target.capability < 80:
+    if options.precision == "tf32x3" and not chip_of(target).has_tensor_cores:
         return False
     return shared_bytes(a) < chip_of(target).shared_bytes and registers(a) <= _MOST_REGISTERS
 
@@ -112,7 +112,7 @@ def _is_possible(kernel: AttentionTask) -> bool:
 def _can_copy(a: Attention) -> bool:
     """The copy engine takes strides of 16 bytes and boxes that fit, and Hopper has it."""
     one_piece = len(a.depth) == len(a.values) == 1
-    return a.target.capability >= 90 and one_piece and all(_has_whole_strides(s) for s in (a.k, a.v))
+    return chip_of(a.target).has_copy_engine and one_piece and all(_has_whole_strides(s) for s in (a.k, a.v))
 
 
 def _has_whole_strides(slot: Slot) -> bool:

@@ -20,9 +20,9 @@ from typing import Any
 
 from burnish.errors import BurnishError, EnvironmentProblem, InternalError
 from burnish.target import Target
+from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.source import Parameter, Pointer, Size, Source, TensorMap
 
-MAPS_SINCE = 90  # capability
 _SWIZZLE_BYTES = (0, 32, 64, 128)
 _NAMES = {
     "f64": "fp64", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "bool": "i8",
@@ -153,7 +153,7 @@ def _signature(source: Source, target: Target) -> dict[str, str]:
     for p in source.parameters:
         element = "i32" if not hasattr(p, "dtype") else _NAMES[p.dtype.value]
         if isinstance(p, TensorMap):
-            if target.capability < MAPS_SINCE:
+            if not chip_of(target).has_copy_engine:
                 raise InternalError("E901", f"a tensor map for {target}, which has no copy engine")
             found[p.name] = f"tensordesc<{element}[{','.join(map(str, p.box))}]>"
         else:

@@ -17,7 +17,6 @@ from burnish.targets.cuda.contraction.operands_by_copy import BOX_EXTENT, LARGES
 from burnish.targets.cuda.contraction.split_sum import MOST_SHARING
 from burnish.targets.cuda.contraction.tile import Tile
 
-COPIES_SINCE = 90
 SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
 FEW_COLUMNS = 32  # half of what the tensor cores want of a first operand
@@ -44,7 +43,7 @@ class Candidates:
     @cached_property
     def can_copy(self) -> bool:
         """May both operands come by the copy engine?"""
-        if self.model.capability < COPIES_SINCE or self.a_axes is None:
+        if not self.model.chip.has_copy_engine or self.a_axes is None:
             return False
         return all(self._can_copy(product, shape) for product, shape in self.model.products)
 
@@ -89,9 +88,9 @@ class Candidates:
             return False
         if tile.early and not self.model.fits_early(tile):
             return False
-        if 100 <= self.model.capability < 120 and not self._suits_sm_100(tile):
+        if self.model.chip.has_tensor_memory and not self._suits_sm_100(tile):
             return False
-        if tile.prefetch and (tile.persistent or not (self.model.is_packed and self.model.capability >= COPIES_SINCE)):
+        if tile.prefetch and (tile.persistent or not (self.model.is_packed and self.model.chip.has_copy_engine)):
             return False
         if tile.apart and len(self.model.products) == 1:
             return False
@@ -126,7 +125,7 @@ class Candidates:
         """Form, sides and depth."""
         precision = self._precision()
         for form in ("copy", "load") if self.can_copy else ("load",):
-            for swap in (True, False) if self.model.capability >= COPIES_SINCE else (False,):
+            for swap in (True, False) if self.model.chip.has_copy_engine else (False,):
                 for m in SIDES:
                     box = self.box(m) if form == "copy" else ()
                     if box is None:
@@ -189,7 +188,7 @@ class Candidates:
         area, steps = tile.m * tile.n, max(1, -(-self.model.steps(tile) // tile.split))
         band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
         many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
-        prefetch = self.model.is_packed and self.model.capability >= COPIES_SINCE and not many
+        prefetch = self.model.is_packed and self.model.chip.has_copy_engine and not many
         flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
         depths: tuple[int, ...] = (2, 3, 4) if area >= 8192 else (3, 4, 6)
         if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
@@ -215,7 +214,7 @@ class Candidates:
             yield replace(tile, stagger=max(1, cycles >> 8) << 8)
 
     def _precision(self) -> str:
-        if self.model.multiplied is DType.F32 and self.model.capability >= 80:
+        if self.model.multiplied is DType.F32 and self.model.chip.has_tensor_cores:
             return "tf32x3"
         return "ieee"
 

@@ -113,10 +113,6 @@ class CostModel:
         return max(1, usual_size(dim, self.sizes))
 
     @cached_property
-    def capability(self) -> int:
-        return self.target.capability
-
-    @cached_property
     def pixel_extents(self) -> tuple[int, ...]:
         return tuple(self.usual(r.extent) for r in pixels_of(self.shape))
 
@@ -241,7 +237,7 @@ class CostModel:
 
     def shared_bytes(self, tile: Tile) -> int:
         """Shared memory of a program."""
-        item = self.element_bytes if self.capability >= 80 else max(4, self.element_bytes)  # sm_75 widens
+        item = self.element_bytes if self.chip.has_tensor_cores else max(4, self.element_bytes)  # sm_75 widens
         ring = (tile.m + tile.n) * tile.k * item * tile.stages * self.together(tile)
         out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied else 0
         return (ring + out + 16 * tile.n if tile.persistent else max(ring, out)) + 1024
@@ -345,10 +341,10 @@ class CostModel:
         elif kind is DType.F32:
             rate = {"tf32": 0.5, "tf32x3": 0.16, "ieee": 0.08}[tile.precision]
         else:
-            rate = _RATES[kind] * (1.0 if self.capability >= 80 else 0.12)  # sm_75: no tensor cores in Triton
+            rate = _RATES[kind] * (1.0 if self.chip.has_tensor_cores else 0.12)  # sm_75: no tensor cores in Triton
         area = tile.m * tile.n
         share = self.fit.clock * next(e for least, e in zip(_AREAS, self.fit.areas, strict=True) if area >= least)
-        if 90 <= self.capability < 120:
+        if self.chip.has_warpgroups:
             rows, columns = (tile.n, tile.m) if tile.swap else (tile.m, tile.n)
             share *= 1.0 if rows >= WARPGROUP_ROWS else 0.5
             share *= next(e for least, e in zip(_WIDTHS, self.fit.widths, strict=True) if columns >= least)

@@ -133,8 +133,9 @@ _TRITON = {
 
 def operand_kind(a: DType, b: DType, target: Target) -> DType | None:
     """What operands are multiplied as by tl.dot; None where it must be done product by product."""
-    if a is b and a in _TRITON and (a is not DType.I8 or target.capability >= 80):
-        return DType.F32 if a is DType.BF16 and target.capability < 80 else a
+    has_tensor_cores = chip_of(target).has_tensor_cores
+    if a is b and a in _TRITON and (a is not DType.I8 or has_tensor_cores):
+        return DType.F32 if a is DType.BF16 and not has_tensor_cores else a
     if a.is_float and b.is_float:
         return DType.F64 if DType.F64 in (a, b) else DType.F32
     return None

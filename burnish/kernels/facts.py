@@ -6,13 +6,13 @@ clamps, divisions), each times a stride. `is_inside` proves by interval arithmet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim, Symbol
 from burnish.dtypes import DType
 from burnish.kernels.task import Slot
-from burnish.ops.language.expr import Axis, Expr, Linear, const, dim, linear, walk
+from burnish.ops.language.expr import Axis, Expr, Linear, const, dim, linear, substitute, walk
 
 Range = tuple[int, int]
 FAR = 1 << 62
@@ -35,6 +35,7 @@ class Facts:
         self._address: dict[tuple[int, tuple[Expr, ...]], Address] = {}
         self._range: dict[Expr, Range] = {}
         self._loads: dict[Expr, frozenset[Expr]] = {}
+        self._reduces: dict[Expr, bool] = {}
 
     def free(self, expr: Expr) -> frozenset[Axis]:
         """The axes an expression depends on and does not reduce."""
@@ -57,6 +58,13 @@ class Facts:
             if expr.op == "load":
                 found |= {expr}
             self._loads[expr] = found
+        return found
+
+    def reduces(self, expr: Expr) -> bool:
+        """Is there a reduction in an expression?"""
+        found = self._reduces.get(expr)
+        if found is None:
+            found = self._reduces[expr] = expr.op == "reduce" or any(map(self.reduces, expr.args))
         return found
 
     def address(self, slot: int, index: tuple[Expr, ...]) -> Address:
@@ -170,25 +178,54 @@ def flatten(slot: Slot, index: Sequence[Expr]) -> Address:
     return Address(form, tuple((e, c) for e, c in atoms.items() if c != 0))
 
 
-def unclamped(atom: Expr, assumed: frozenset[Expr]) -> Linear | None:
-    """x of max(min(x, last), 0), if x is linear and the assumed conditions say 0 <= x <= last."""
-    if atom.op != "max" or atom.args[1].op != "const" or atom.args[1].attr != 0 or atom.args[0].op != "min":
+def unclamped(address: Address, atoms: Collection[Expr], assumed: frozenset[Expr]) -> tuple[Address, bool]:
+    """The address with x for those of its atoms max(min(x, last), 0) that are linear where the assumed conditions hold.
+
+    atoms: the ones that may be replaced; returns also whether any was. A load there needs the conditions as its guard.
+    """
+    form, kept = address.form, []
+    for atom, stride in address.atoms:
+        found = _clamped_form(atom, assumed) if atom in atoms else None
+        if found is None:
+            kept.append((atom, stride))
+            continue
+        total = dict(form.coefficients)
+        for a, c in found.coefficients.items():
+            total[a] = total.get(a, 0) + c * stride
+        form = Linear({a: c for a, c in total.items() if c != 0}, form.constant + found.constant * stride)
+    return Address(form, tuple(kept)), len(kept) < len(address.atoms)
+
+
+def _clamped_form(atom: Expr, assumed: frozenset[Expr]) -> Linear | None:
+    """x of max(min(x, last), 0), if it is linear and neither end is needed."""
+    if atom.op != "max" or atom.args[0].op != "min":
         return None
-    inner, last = atom.args[0].args
-    form = linear(inner)
-    if form is None:
-        return None
-    above = below = False
-    for condition in assumed:
-        if condition.op in ("ge", "le", "lt") and condition.args[0] is inner:
-            limit = linear(condition.args[1])
-            end = linear(last)
-            if limit is None or limit.coefficients or end is None or end.coefficients:
-                continue
-            above |= condition.op == "ge" and limit.constant == 0
-            below |= condition.op == "le" and limit.constant == end.constant
-            below |= condition.op == "lt" and limit.constant == end.constant + 1
-    return form if above and below else None
+    inner = atom.args[0].args[0]
+    return linear(inner) if without_clamps(atom, assumed) is inner else None
+
+
+def without_clamps(root: Expr, assumed: frozenset[Expr]) -> Expr:
+    """x for max(x, 0) and for min(x, last), where the assumed conditions say 0 <= x, x <= last."""
+
+    def replace(e: Expr) -> Expr | None:
+        if e.op not in ("min", "max") or e.dtype is not DType.I64 or (end := _constant(e.args[1])) is None:
+            return None
+        if e.op == "max":
+            return e.args[0] if end == 0 and _assumes(assumed, e.args[0], "ge", 0) else None
+        is_below = _assumes(assumed, e.args[0], "le", end) or _assumes(assumed, e.args[0], "lt", end + 1)
+        return e.args[0] if is_below else None
+
+    return substitute(root, replace)
+
+
+def _assumes(assumed: frozenset[Expr], x: Expr, op: str, end: Dim) -> bool:
+    return any(c.op == op and c.args[0] is x and _constant(c.args[1]) == end for c in assumed)
+
+
+def _constant(index: Expr) -> Dim | None:
+    """The value of an index without axes."""
+    form = linear(index)
+    return None if form is None or form.coefficients else form.constant
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:

@@ -4,7 +4,9 @@
     (8*a + b) // 8, 0 <= b < 8        a                         (8*a + b) mod 8                   b
     True and c                        c                         where(True, x, y)                 x
 
-Exact for integers; floating-point expressions are left as they are.
+Exact for integers; `simplify` leaves floating-point expressions as they are. `multiply_by_softmax_factor` does not:
+
+    exp(x - max(x)) / sum(exp(x - max(x)))        exp(x - max(x)) * (1 / sum(exp(x - max(x))))
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.facts import Facts
 from burnish.kernels.task import Loops, Store
-from burnish.ops.language.expr import COMPARE, Expr, Linear, axis, binary, const, dim, linear, substitute
+from burnish.ops.language.expr import COMPARE, Expr, Linear, axis, binary, const, dim, linear, substitute, unary
 
 
 def simplify(kernel: Loops) -> Loops:
@@ -38,6 +40,26 @@ def simplify(kernel: Loops) -> Loops:
         for s in kernel.stores
     )
     return Loops(kernel.slots, kernel.domain, stores)
+
+
+def multiply_by_softmax_factor(kernel: Loops) -> Loops:
+    """A softmax's total divides once a row, not once an element. It is at least 1, so that its reciprocal is safe."""
+
+    def replace(e: Expr) -> Expr | None:
+        if e.op != "div" or not _is_softmax_total(e.args[1]):
+            return None
+        return e.args[0] * unary("reciprocal", e.args[1])
+
+    stores = tuple(Store(s.slot, s.index, substitute(s.value, replace)) for s in kernel.stores)
+    return Loops(kernel.slots, kernel.domain, stores)
+
+
+def _is_softmax_total(expr: Expr) -> bool:
+    """sum over an axis of exp(x - max over that axis of x)"""
+    if expr.op != "reduce" or expr.attr[0] != "sum" or expr.args[0].op != "exp":
+        return False
+    shifted = expr.args[0].args[0]
+    return shifted.op == "sub" and shifted.args[1].op == "reduce" and shifted.args[1].attr[0] == "max"
 
 
 def _compare(facts: Facts, e: Expr) -> Expr | None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.dims import Dim, format_shape, product
+from burnish.dims import Dim, format_shape, maximum, minimum, product
 from burnish.dtypes import DType
 from burnish.ops.language import expr
 from burnish.ops.language.expr import Axis, Expr, axis, text
@@ -43,6 +43,26 @@ class Slot:
     shape: tuple[Dim, ...]
     strides: tuple[Dim, ...]
     aligned: int = 16
+
+    @property
+    def is_forward(self) -> bool:
+        """Is element 0 the first in memory, for all that is known?"""
+        return not any(isinstance(s, int) and s < 0 for s in self.strides)
+
+    @property
+    def span(self) -> Dim:
+        """Elements of memory from the first one to the last, where it is forward."""
+        return 1 + sum(((n - 1) * s for n, s in zip(self.shape, self.strides)), start=0)
+
+    @property
+    def ends(self) -> tuple[Dim, Dim]:
+        """The lowest and the highest offset of an element, for strides of any sign."""
+        low: Dim = 0
+        high: Dim = 0
+        for n, s in zip(self.shape, self.strides):
+            reach = (n - 1) * s
+            low, high = low + minimum(reach, 0), high + maximum(reach, 0)
+        return low, high
 
     def __str__(self) -> str:
         aligned = "" if self.aligned == 16 else f"a{self.aligned}"

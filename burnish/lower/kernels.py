@@ -33,19 +33,11 @@ class Slots:
 
     @property
     def flat(self) -> tuple[Slot, ...]:
-        return tuple(Slot(p.dtype, (span(p),), (1,), p.aligned) for p in self.placements)
+        return tuple(Slot(p.dtype, (p.slot.span,), (1,), p.aligned) for p in self.placements)
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
         return tuple(p.binding for p in self.placements)
-
-
-def span(placement: Placement) -> Dim:
-    """How many elements from the first to the last, for forward strides."""
-    total: Dim = 1
-    for n, s in zip(placement.shape, placement.strides):
-        total = total + (n - 1) * s
-    return total
 
 
 def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:

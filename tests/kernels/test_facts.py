@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.kernels.facts import FAR, Facts, conjuncts, flatten, unclamped
-from burnish.ops.language.expr import Axis, axis, binary, dim, linear, load
+from burnish.kernels.facts import FAR, Facts, conjuncts, flatten, unclamped, without_clamps
+from burnish.ops.language.expr import Axis, axis, binary, dim, load, reduce
 from tests.targets.cpu.reference_loops import dense
 
 N = symbol("n")
@@ -58,6 +58,24 @@ def test_a_clamp_is_undone_only_by_both_of_its_conditions():
     x = axis(A) * 2 - 3
     clamp = binary("max", binary("min", x, 9), 0)
     low, high = binary("ge", x, 0), binary("lt", x, 10)
-    assert unclamped(clamp, conjuncts(binary("and", low, high))) == linear(x)
-    assert unclamped(clamp, conjuncts(low)) is None
-    assert unclamped(clamp, conjuncts(binary("and", low, binary("lt", x, 11)))) is None
+    address = flatten(FLAT, [clamp * 5 + axis(A)])
+    plain = flatten(FLAT, [x * 5 + axis(A)])
+    assert unclamped(address, [clamp], conjuncts(binary("and", low, high))) == (plain, True)
+    assert unclamped(address, [], conjuncts(binary("and", low, high))) == (address, False)
+    assert unclamped(address, [clamp], conjuncts(low)) == (address, False)
+    assert unclamped(address, [clamp], conjuncts(binary("and", low, binary("lt", x, 11)))) == (address, False)
+
+
+def test_each_end_of_a_clamp_is_undone_by_its_own_condition():
+    x, last = axis(S) - 1, dim(N) - 1
+    clamp = binary("max", binary("min", x, last), 0)
+    assert without_clamps(clamp, conjuncts(binary("le", x, last))) is binary("max", x, 0)
+    assert without_clamps(clamp, conjuncts(binary("lt", x, dim(N)))) is binary("max", x, 0)
+    assert without_clamps(binary("max", x, 0), conjuncts(binary("ge", x, 0))) is x
+    assert without_clamps(clamp, conjuncts(binary("lt", axis(S), dim(N)))) is clamp
+
+
+def test_a_reduction_is_found_wherever_it_is():
+    facts = Facts([X])
+    total = reduce("sum", (S,), load(0, DType.F32, [axis(A), axis(S)]))
+    assert facts.reduces(total * 2.0) and not facts.reduces(total.args[0])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.kernels.simplify import simplify
+from burnish.kernels.simplify import multiply_by_softmax_factor, simplify
 from burnish.kernels.task import Loops, Store
-from burnish.ops.language.expr import Axis, axis, binary, cast, const, dim, load, text, where
+from burnish.ops.language.expr import Axis, axis, binary, cast, const, dim, load, reduce, text, unary, where
 from tests.targets.cpu.reference_loops import Reference, dense
 
 N = symbol("n")
@@ -74,3 +74,28 @@ def test_the_value_stays_the_same(value):
     kernel = Loops((dense(DType.I64, (6, 8)),), (A, B), (Store(0, (axis(A), axis(B)), value),))
     before, after = (Reference(k, [np.zeros(48, np.int64)]).run()[0] for k in (kernel, simplify(kernel)))
     np.testing.assert_array_equal(before, after)
+
+
+def test_a_softmax_divides_once_a_row():
+    x, r = load(0, DType.F32, [axis(A), axis(B)]), Axis("r", 8)
+    of_row = load(0, DType.F32, [axis(A), axis(r)])
+    high = reduce("max", (r,), of_row)
+    total = reduce("sum", (r,), unary("exp", of_row - high))
+    slots = (dense(DType.F32, (6, 8)), dense(DType.F32, (6, 8)))
+
+    def kernel(value):
+        return Loops(slots, (A, B), (Store(1, (axis(A), axis(B)), value),))
+
+    found = multiply_by_softmax_factor(kernel(unary("exp", x - high) / total))
+    assert found.stores[0].value is unary("exp", x - high) * unary("reciprocal", total)
+    array = np.random.default_rng(1).normal(size=48).astype(np.float32) * 30
+    np.testing.assert_allclose(
+        *(Reference(k, [array, array]).run()[1] for k in (kernel(unary("exp", x - high) / total), found)), rtol=1e-6
+    )
+
+
+def test_a_total_that_might_be_small_still_divides():
+    x, r = load(0, DType.F32, [axis(A), axis(B)]), Axis("r", 8)
+    value = x / reduce("sum", (r,), unary("exp", load(0, DType.F32, [axis(A), axis(r)])))
+    kernel = Loops((dense(DType.F32, (6, 8)),), (A, B), (Store(0, (axis(A), axis(B)), value),))
+    assert multiply_by_softmax_factor(kernel) == kernel

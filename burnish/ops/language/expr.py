@@ -44,7 +44,8 @@ COSTLY = frozenset({  # long polynomials, whatever the target
     "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",
     "acosh", "atanh", "log1p", "expm1",
 })  # fmt: skip
-REDUCTIONS = frozenset(["sum", "prod", "max", "min"])
+COMBINES = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}  # of each reduction: what one step does
+REDUCTIONS = frozenset(COMBINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,20 @@ def reduce(kind: str, axes: Sequence[Axis], body: Expr) -> Expr:
     """kind over all values of the axes; the empty reduction gives 0, 1, -inf/lowest, +inf/highest."""
     assert kind in REDUCTIONS, kind
     return _make("reduce", (body,), body.dtype, (kind, tuple(axes))) if axes else body
+
+
+def neutral(kind: str, dtype: DType) -> float | int | bool:
+    """The value of an empty reduction; to combine it with another changes nothing."""
+    if kind in ("sum", "prod"):
+        return (kind == "prod") if dtype is DType.BOOL else (0 if kind == "sum" else 1)
+    if dtype.is_float:
+        return float("-inf") if kind == "max" else float("inf")
+    if dtype is DType.BOOL:
+        return kind == "min"
+    bits = dtype.size_bytes * 8
+    if kind == "max":
+        return -(1 << (bits - 1)) if dtype.is_signed else 0
+    return (1 << (bits - 1)) - 1 if dtype.is_signed else (1 << bits) - 1
 
 
 _counter = itertools.count()

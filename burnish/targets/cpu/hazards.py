@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from burnish.dims import Dim, bounds, maximum, minimum
+from burnish.dims import bounds
 from burnish.kernels.task import Binding, Launch, Program, Slot, Storage
 
 ARENA = -1
@@ -87,16 +87,12 @@ class Bytes:
 
     def written(self, slot: Slot, binding: Binding, is_serial: bool) -> Access:
         """The bytes from a slot's lowest element to its highest; the whole storage while they are symbolic."""
-        lows: Dim = binding.offset
-        highs: Dim = binding.offset
-        for extent, stride in zip(slot.shape, slot.strides):
-            reach = (extent - 1) * stride
-            lows, highs = lows + minimum(reach, 0), highs + maximum(reach, 0)
-        if not (isinstance(lows, int) and isinstance(highs, int)):
+        low, high = (binding.offset + end for end in slot.ends)
+        if not (isinstance(low, int) and isinstance(high, int)):
             return self.whole(binding.storage, True, is_serial)
         space, start = self._start(binding.storage)
         size = slot.dtype.size_bytes
-        return Access(space, start + lows * size, start + (highs + 1) * size, True, is_serial)
+        return Access(space, start + low * size, start + (high + 1) * size, True, is_serial)
 
     def whole(self, storage: int, is_write: bool, is_serial: bool = False) -> Access:
         space, start = self._start(storage)

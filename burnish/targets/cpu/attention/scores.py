@@ -16,7 +16,7 @@ from burnish.dtypes import DType
 from burnish.ops.language.expr import axis, load
 from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head
 from burnish.targets.cpu.expressions import arithmetic
-from burnish.targets.cpu.expressions.values import Values
+from burnish.targets.cpu.expressions.values import values_at, vectorised
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
 from burnish.targets.cpu.register_tile.dot import accumulate_dots
 from burnish.targets.cpu.register_tile.load import lanes_below, scaled, widen
@@ -103,8 +103,8 @@ def _with_mask(
     """A score where a bool mask is true, else -inf; or a score plus the mask."""
     k, dtype = f.k, f.kernel.slots[3].dtype
     bound = dict(zip((*f.axes, f.key_axis), (head.batch, head.head, query, key)))
-    scope = Values(k, f.kernel.slots, bound, vector=f.key_axis, width=lanes, mask=exist)
-    mask = scope.vectorised(load(3, dtype, tuple(map(axis, bound))))
+    scope = values_at(k, f.kernel.slots, bound, vector=f.key_axis, width=lanes, mask=exist)
+    mask = vectorised(scope, load(3, dtype, tuple(map(axis, bound))))
     if dtype is DType.BOOL:
         return k.ir.select(mask, value, ir.Constant(value.type, [-math.inf] * lanes))
     return k.ir.fadd(value, widen(k, mask, dtype, f.dtype))

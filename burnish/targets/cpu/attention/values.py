@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from burnish.kernels.task import Store
 from burnish.ops.language.expr import acc, axis
 from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head
 from burnish.targets.cpu.expressions.storage import storage_type
-from burnish.targets.cpu.expressions.values import Values
+from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
 from burnish.targets.cpu.register_tile.load import scaled
 from burnish.targets.cpu.register_tile.rows import RowCase
@@ -58,7 +57,7 @@ def finish(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head) -> No
             place = k.ir.add(k.ir.mul(state, k.i64(f.row)), k.i64(at))
             value = k.ir.fmul(factor, f.get(f.sums, place, f.vector))
             bound = dict(zip((*f.axes, f.value_axis), (head.batch, head.head, query, k.i64(at))))
-            scope = Values(
+            scope = values_at(
                 k,
                 f.kernel.slots,
                 bound,
@@ -67,4 +66,4 @@ def finish(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head) -> No
                 mask=f.value_masks(at)[0],
                 accumulators=(value,),
             )
-            scope.store(Store(f.out, tuple(map(axis, bound)), acc(0, f.dtype)))
+            scope.store(f.out, tuple(map(axis, bound)), scope.value(acc(0, f.dtype)))

@@ -24,7 +24,7 @@ from burnish.targets.cpu.contraction.pack import even, storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
 from burnish.targets.cpu.contraction.widen import widen_panel
 from burnish.targets.cpu.expressions.storage import storage_type
-from burnish.targets.cpu.expressions.values import Values
+from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
 from burnish.targets.cpu.register_tile.dot import accumulate_dots
 from burnish.targets.cpu.register_tile.load import lanes_below, scaled
@@ -228,11 +228,11 @@ class TileWriter:
         n = self.kernel.n
         for column, mask, total in zip(columns, masks, sums):
             bound = {**axes, n: column}
-            values = Values(
+            values = values_at(
                 self.k, self.kernel.slots, bound, vector=n, width=self.lanes, mask=mask, accumulators=(total,)
             )
             for store in self.kernel.stores:
-                values.store(store)
+                values.store(store.slot, store.index, values.value(store.value))
 
 
 @contextmanager

@@ -168,24 +168,5 @@ def _float_to_integer(b: KernelBuilder, target: DType, x: ir.Value, kind: ir.Typ
     return b.ir.trunc(b.ir.fptosi(x, vector_type(through, lanes_of(x))), kind)
 
 
-def identity(kind: str, dtype: DType) -> float | int | bool:
-    """The value of an empty reduction."""
-    if kind in ("sum", "prod"):
-        return (kind == "prod") if dtype is DType.BOOL else (0 if kind == "sum" else 1)
-    if dtype.is_float:
-        return float("-inf") if kind == "max" else float("inf")
-    if dtype is DType.BOOL:
-        return kind == "min"
-    bits = dtype.size_bytes * 8
-    if kind == "max":
-        return -(1 << (bits - 1)) if dtype.is_signed else 0
-    return (1 << (bits - 1)) - 1 if dtype.is_signed else (1 << bits) - 1
-
-
-def combine(b: KernelBuilder, kind: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
-    """One step of a reduction."""
-    return binary(b, {"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
-
-
 def _missing(op: str, dtype: DType) -> InternalError:
     return InternalError("E901", f"operator {op} on {dtype.value} has no CPU code")

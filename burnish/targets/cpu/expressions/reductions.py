@@ -1,4 +1,4 @@
-"""Reductions of `Values`: sum, prod, max, min over axes, several at once where they share their axes.
+"""Reductions in a scope: sum, prod, max, min over axes, several at once where they share their axes.
 
     inside a vectorised scope   the axes are loops (unrolled while small), one vector accumulator each
     in a scalar scope           the last axis is vectorised if its loads are contiguous; `CHAINS` accumulators in flight
@@ -13,19 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
 from burnish.dtypes import DType
-from burnish.kernels.facts import count_nodes
-from burnish.ops.language.expr import Axis, Expr, walk
+from burnish.kernels.facts import Facts, count_nodes
+from burnish.ops.language.expr import COMBINES, Axis, Expr, neutral, walk
 from burnish.targets.cpu.builder import I32, KernelBuilder, lanes_of
 from burnish.targets.cpu.expressions import arithmetic
+from burnish.targets.cpu.expressions.lanes import Lanes, Values, inside, scalar
 from burnish.targets.cpu.expressions.storage import register_type
-
-if TYPE_CHECKING:
-    from burnish.targets.cpu.expressions.values import Values
 
 UNROLL_LIMIT = 400  # operations of straight-line code
 CHAINS = 4
@@ -48,26 +45,67 @@ class Member:
         return self.expr.args[0]
 
 
-def emit(wanted: Sequence[tuple[Values, Expr]]) -> None:
+def reduce(scope: Values, expr: Expr) -> Lanes:
+    """The value of a `reduce` node here; the reducer of `LaneInstructions`."""
+    return _emit([(scope, expr)])[0]
+
+
+def hoist(scope: Values, exprs: Sequence[Expr], axes: Sequence[Axis]) -> None:
+    """As `Scope.hoist`; reductions over the same axes in one loop."""
+    wanted = scope.invariants(exprs, axes)
+    reduce_together([scope], wanted)
+    for e in wanted:
+        scope.value(e)
+
+
+def reduce_together(scopes: Sequence[Values], exprs: Sequence[Expr]) -> None:
+    """Emit the expressions' reductions for every scope, those over the same axes in one loop."""
+    found: dict[tuple[int, tuple[Axis, ...]], list[Expr]] = {}
+    depth: dict[Expr, int] = {}
+    facts = scopes[0].facts
+    guarded = {r for e in exprs for r in _guarded_reductions(e, facts)}
+    for e in exprs:
+        for node in walk(e):
+            depth[node] = max((depth[a] for a in node.args), default=0) + (node.op == "reduce")
+    for node, level in depth.items():
+        if node.op == "reduce" and node not in guarded and facts.free(node) <= scopes[0].axes.keys():
+            found.setdefault((level, node.attr[1]), []).append(node)
+    for _, nodes in sorted(found.items(), key=lambda item: item[0][0]):
+        wanted = [(s, n) for s in scopes for n in dict.fromkeys(nodes) if s.find(n) is None]
+        if wanted:
+            _emit(wanted)
+
+
+def _guarded_reductions(expr: Expr, facts: Facts) -> set[Expr]:
+    """Reductions that only a `where` makes safe: they are emitted under its guard, when they are met."""
+    return {
+        r
+        for node in walk(expr)
+        if node.op == "where"
+        for side in node.args[1:]
+        if facts.unsafe(side)
+        for r in walk(side)
+        if r.op == "reduce"
+    }
+
+
+def _emit(wanted: Sequence[tuple[Values, Expr]]) -> list[Lanes]:
     """Compute reductions, all over the same axes and in scopes at the same place; each scope remembers its own."""
-    members = [Member(scope if scope.varies(e) or scope.vector is None else scope.scalar(), e) for scope, e in wanted]
+    members = [Member(s if s.is_scattered(e) or s.code.width == 1 else scalar(s), e) for s, e in wanted]
     axes: tuple[Axis, ...] = members[0].expr.attr[1]
-    if members[0].scope.vector is None and (width := _lanes_along(members, axes[-1])) > 1:
+    if members[0].scope.code.width == 1 and (width := _lanes_along(members, axes[-1])) > 1:
         results = _vectorised(members, axes, width)
     else:
         results = _sequential(members, axes, [m.scope for m in members], _starts(members))
-    for (scope, e), result in zip(wanted, results):
-        scope.remember(e, result)
-
-
-def nested(expr: Expr) -> list[Expr]:
-    """The reductions in an expression, inner before outer."""
-    return [e for e in walk(expr) if e.op == "reduce"]
+    found = [Lanes(r) for r in results]
+    for (scope, e), value in zip(wanted, found):
+        scope.remember(e, value)
+    return found
 
 
 def _starts(members: Sequence[Member]) -> list[ir.Value]:
-    b = members[0].scope.builder
-    return [b.splat(_neutral(m), m.scope.width if m.scope.varies(m.expr) else 1) for m in members]
+    b = members[0].scope.code.builder
+    return [b.splat(_neutral(m), m.scope.code.width if m.scope.is_scattered(m.expr) else 1) for m in members]
 
 
 def _sequential(
@@ -81,11 +119,11 @@ def _sequential(
     is_long_sum = copies > BLOCK and _sums_floats(members)
     if copies * sum(count_nodes(m.body) for m in members) <= UNROLL_LIMIT and not is_long_sum:
         for n in range(_copies(axes[:1])):
-            deeper = [s.inside({first: scopes[0].builder.i64(n)}) for s in scopes]
+            deeper = [inside(s, {first: s.code.builder.i64(n)}) for s in scopes]
             totals = _sequential(members, rest, deeper, totals)
         return totals
     for m, s in zip(members, scopes):
-        s.hoist([m.body], axes)
+        hoist(s, [m.body], axes)
     return _blocks(members, axes, scopes, totals)
 
 
@@ -93,7 +131,7 @@ def _blocks(
     members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value]
 ) -> list[ir.Value]:
     """One axis as a loop; a long sum of floats as a loop over blocks of about `BLOCK` terms an accumulator."""
-    b, extent, chains = members[0].scope.builder, axes[0].extent, 1
+    b, extent, chains = members[0].scope.code.builder, axes[0].extent, 1
     if len(axes) == 1:
         chains = max(1, CHAINS // len(members))
     size = max(1, BLOCK // _copies(axes[1:])) * chains
@@ -124,11 +162,11 @@ def _loop(
     extent: ir.Value,
 ) -> list[ir.Value]:
     """`extent` terms of one axis, from `first` on (None: 0); `chains` at a time, each with accumulators of its own."""
-    b, count = members[0].scope.builder, len(members)
+    b, count = members[0].scope.code.builder, len(members)
 
     def at(index: ir.Value, current: list[ir.Value]) -> list[ir.Value]:
         place = index if first is None else b.ir.add(first, index, flags=("nsw",))
-        return _sequential(members, axes[1:], [s.inside({axes[0]: place}) for s in scopes], current)
+        return _sequential(members, axes[1:], [inside(s, {axes[0]: place}) for s in scopes], current)
 
     done = b.i64(0)
     if chains > 1 and not (isinstance(extent, ir.Constant) and extent.constant < 2 * chains):
@@ -154,7 +192,7 @@ def _merged(members: Sequence[Member], totals: Sequence[ir.Value]) -> list[ir.Va
         while len(parts) > 1:
             half = (len(parts) + 1) // 2
             pairs = zip(parts, parts[half:])
-            combined = [arithmetic.combine(m.scope.builder, m.kind, m.expr.dtype, x, y) for x, y in pairs]
+            combined = [_combine(m, x, y) for x, y in pairs]
             parts = combined + parts[len(combined) : half]
         results.append(parts[0])
     return results
@@ -170,18 +208,25 @@ def _copies(axes: Sequence[Axis]) -> int:
 
 def _neutral(member: Member) -> ir.Constant:
     dtype = member.expr.dtype
-    return ir.Constant(register_type(dtype), arithmetic.identity(member.kind, dtype))
+    return ir.Constant(register_type(dtype), neutral(member.kind, dtype))
 
 
 def _step(member: Member, scope: Values, total: ir.Value) -> ir.Value:
-    value = scope.value(member.body)
-    total, value = scope.together([total, value])
-    return arithmetic.combine(scope.builder, member.kind, member.expr.dtype, total, value)
+    return _combine(member, *scope.code.together([total, scope.value(member.body).value]))
+
+
+def _combine(member: Member, x: ir.Value, y: ir.Value) -> ir.Value:
+    return combine(member.scope.code.builder, member.kind, member.expr.dtype, x, y)
+
+
+def combine(b: KernelBuilder, kind: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
+    """One step of a reduction."""
+    return arithmetic.binary(b, COMBINES[kind], dtype, x, y)
 
 
 def _lanes_along(members: Sequence[Member], last: Axis) -> int:
     """How many lanes pay along an axis: 1 unless some load is contiguous there and no load but repeats otherwise."""
-    b = members[0].scope.builder
+    b = members[0].scope.code.builder
     contiguous = strided = 0
     for m in members:
         for e in walk(m.body):
@@ -204,12 +249,12 @@ def _lanes_along(members: Sequence[Member], last: Axis) -> int:
 
 def _vectorised(members: Sequence[Member], axes: Sequence[Axis], width: int) -> list[ir.Value]:
     """The last axis in vectors of `width`, `CHAINS` of them in flight; then the lanes in a fixed order."""
-    b = members[0].scope.builder
+    b = members[0].scope.code.builder
     starts = [b.splat(s, width) for s in _starts(members)]
     chains = CHAINS if not isinstance(axes[-1].extent, int) or axes[-1].extent >= 2 * width * CHAINS else 1
     totals = starts * chains
     for m in members:
-        m.scope.hoist([m.body], axes)
+        hoist(m.scope, [m.body], axes)
     totals = _nest(members, axes, [m.scope for m in members], totals, width, chains)
     return [across_lanes(b, m.kind, m.expr.dtype, t) for m, t in zip(members, _merged(members, totals))]
 
@@ -222,10 +267,10 @@ def _nest(
     width: int,
     chains: int,
 ) -> list[ir.Value]:
-    b = members[0].scope.builder
+    b = members[0].scope.code.builder
     if len(axes) > 1:
         with b.loop(0, axes[0].extent, carried=totals) as loop:
-            deeper = [s.inside({axes[0]: loop.index}) for s in scopes]
+            deeper = [inside(s, {axes[0]: loop.index}) for s in scopes]
             loop.next = _nest(members, axes[1:], deeper, loop.carried, width, chains)
         return loop.results
     return _along(members, axes[0], scopes, totals, width, chains)
@@ -235,12 +280,12 @@ def _along(
     members: Sequence[Member], last: Axis, scopes: Sequence[Values], totals: list[ir.Value], width: int, chains: int
 ) -> list[ir.Value]:
     """One row: blocks of `chains` vectors, then single vectors, then a masked (or scalar) tail."""
-    b = members[0].scope.builder
+    b = members[0].scope.code.builder
     count = len(members)
     extent = b.dim(last.extent)
 
     def vector(total: list[ir.Value], at: ir.Value, chain: int, lanes: int, mask: ir.Value | None) -> list[ir.Value]:
-        deeper = [s.inside({last: at}, vector=last, width=lanes, mask=mask) for s in scopes]
+        deeper = [inside(s, {last: at}, vector=last, width=lanes, mask=mask) for s in scopes]
         following = list(total)
         for n, (m, s) in enumerate(zip(members, deeper)):
             place = chain * count + n
@@ -269,11 +314,11 @@ def _along(
 
 
 def _masked_step(member: Member, scope: Values, total: ir.Value, width: int) -> ir.Value:
-    b, dtype = scope.builder, member.expr.dtype
-    value = b.splat(scope.value(member.body), width)
-    if scope.mask is not None:
-        value = b.ir.select(scope.mask, value, b.splat(_neutral(member), width))
-    return arithmetic.combine(b, member.kind, dtype, total, value)
+    b, mask = scope.code.builder, scope.code.mask
+    value = b.splat(scope.value(member.body).value, width)
+    if mask is not None:
+        value = b.ir.select(mask, value, b.splat(_neutral(member), width))
+    return _combine(member, total, value)
 
 
 def tail_mask(b: KernelBuilder, at: ir.Value, end: ir.Value, lanes: int) -> ir.Value:
@@ -290,7 +335,7 @@ def across_lanes(b: KernelBuilder, kind: str, dtype: DType, value: ir.Value) -> 
         undefined = ir.Constant(value.type, ir.Undefined)
         low = b.ir.shuffle_vector(value, undefined, ir.Constant(ir.VectorType(I32, half), list(range(half))))
         high = b.ir.shuffle_vector(value, undefined, ir.Constant(ir.VectorType(I32, half), list(range(half, lanes))))
-        value = arithmetic.combine(b, kind, dtype, low, high)
+        value = combine(b, kind, dtype, low, high)
         lanes = half
     return b.ir.extract_element(value, ir.Constant(I32, 0))
 

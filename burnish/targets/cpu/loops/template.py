@@ -18,13 +18,15 @@ from llvmlite import ir
 from burnish.dims import Dim, ceildiv, product
 from burnish.kernels.collapse import prepare
 from burnish.kernels.schedule import Schedule
+from burnish.kernels.simplify import multiply_by_softmax_factor
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
-from burnish.targets.cpu.expressions.reductions import tail_mask
-from burnish.targets.cpu.expressions.values import Values
+from burnish.targets.cpu.expressions.lanes import Values, inside
+from burnish.targets.cpu.expressions.reductions import hoist, reduce_together, tail_mask
+from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.loops import schedules as loops_schedule
 from burnish.targets.cpu.loops.odometer import odometer
 from burnish.targets.cpu.loops.options import LoopsOptions
@@ -43,7 +45,7 @@ def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
 
 def emit(context: KernelContext, kernel: Loops, schedule: Schedule, name: str) -> ir.Function:
     """The kernel's function."""
-    kernel = prepare(kernel)
+    kernel = multiply_by_softmax_factor(prepare(kernel))
     options = LoopsOptions.read(schedule)
     builder = KernelBuilder(context, name, len(kernel.slots))
     if options.is_serial:
@@ -66,8 +68,8 @@ class _Nest:
         self.inner = tuple(a for a in (self.tile, self.vector) if a is not None)
 
     def run(self) -> None:
-        root = Values(self.b, self.kernel.slots, {})
-        root.hoist(self.values, self.kernel.domain)
+        root = values_at(self.b, self.kernel.slots, {})
+        hoist(root, self.values, self.kernel.domain)
         tiles = ceildiv(self.tile.extent, self.rows) if self.tile is not None else 1
         blocks: Dim = 1
         if self.vector is not None and self.block:
@@ -78,8 +80,8 @@ class _Nest:
             return
         lo, hi = (self.b.i64(0), self.b.dim(product(counters))) if self.is_serial else self.b.share(product(counters))
         with odometer(self.b, lo, hi, counters) as place:
-            scope = root.inside(dict(zip(self.outer, place[1:])))
-            scope.hoist(self.values, self.inner)
+            scope = inside(root, dict(zip(self.outer, place[1:])))
+            hoist(scope, self.values, self.inner)
             self._unit(scope, place[-1], place[0])
 
     def _unit(self, scope: Values, tile: ir.Value, block: ir.Value) -> None:
@@ -109,10 +111,10 @@ class _Nest:
         scopes = []
         for n in range(rows):
             row = self.b.ir.add(first, self.b.i64(n), flags=("nsw",)) if n else first
-            scopes.append(scope.inside({self.tile: row}))
+            scopes.append(inside(scope, {self.tile: row}))
         if self.vector is not None:
             for s in scopes:
-                s.hoist(self.values, (self.vector,))
+                hoist(s, self.values, (self.vector,))
         return scopes
 
     def _columns(self, rows: Sequence[Values], lo: ir.Value, hi: ir.Value) -> None:
@@ -124,30 +126,30 @@ class _Nest:
         vector, width = self.vector, self.width
         if width == 1:
             with b.loop(lo, hi) as loop:
-                self._point([r.inside({vector: loop.index}) for r in rows])
+                self._point([inside(r, {vector: loop.index}) for r in rows])
             return
         whole = b.ir.add(lo, b.ir.and_(b.ir.sub(hi, lo), b.i64(-width)))
         if isinstance(lo, ir.Constant) and isinstance(hi, ir.Constant):
             whole = b.i64(lo.constant + (hi.constant - lo.constant) // width * width)
         with b.loop(lo, whole, width) as loop:
-            self._point([r.inside({vector: loop.index}, vector=vector, width=width) for r in rows])
+            self._point([inside(r, {vector: loop.index}, vector=vector, width=width) for r in rows])
         if isinstance(hi, ir.Constant) and isinstance(whole, ir.Constant) and hi.constant == whole.constant:
             return
         if loops_schedule.can_mask(self.kernel, b.target):
             with b.when(b.ir.icmp_signed("<", whole, hi)):
                 mask = tail_mask(b, whole, hi, width)
-                self._point([r.inside({vector: whole}, vector=vector, width=width, mask=mask) for r in rows])
+                self._point([inside(r, {vector: whole}, vector=vector, width=width, mask=mask) for r in rows])
             return
         with b.loop(whole, hi) as loop:
-            self._point([r.inside({vector: loop.index}) for r in rows])
+            self._point([inside(r, {vector: loop.index}) for r in rows])
 
     def _point(self, scopes: Sequence[Values]) -> None:
         """Every store at one point of each scope; all values first: a store may overwrite what another value reads."""
-        Values.reduce_together(scopes, self.values)
+        reduce_together(scopes, self.values)
         results = [[s.value(v) for v in self.values] for s in scopes]
         for scope, values in zip(scopes, results):
             for store, value in zip(self.kernel.stores, values):
-                scope.store(store, value)
+                scope.store(store.slot, store.index, value)
 
 
 LOOPS = CpuTemplate(

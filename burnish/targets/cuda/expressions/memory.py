@@ -9,7 +9,7 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.facts import FAR, Address, unclamped
 from burnish.kernels.task import Slot
-from burnish.ops.language.expr import Axis, Expr, Linear
+from burnish.ops.language.expr import Axis, Expr
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.arithmetic import register_kind, stored_kind, typed
 from burnish.targets.cuda.expressions.values import Value
@@ -25,7 +25,7 @@ def load(scope: Emitter, expr: Expr) -> Value:
     address = scope.facts.address(expr.attr, expr.args)
     guard = None if scope.guard is None or scope.facts.is_inside(expr) else scope.guard
     if scope.guard is not None and address.atoms:
-        address, changed = _unclamped(address, scope.assumed)
+        address, changed = unclamped(address, [atom for atom, _ in address.atoms], scope.assumed)
         guard = scope.guard if changed else guard
     offset = offset_of(scope, address)
     comes_from_data = any(scope.facts.loads(atom) for atom, _ in address.atoms)
@@ -140,27 +140,9 @@ def _scaled(scope: Emitter, value: Value, factor: Dim, largest: int) -> Value:
 
 def _clamped(scope: Emitter, offset: Value, slot: Slot) -> Value:
     """Into the slot's elements, for slots that start at their first one."""
-    if any(isinstance(s, int) and s < 0 for s in slot.strides):
+    if not slot.is_forward:
         return offset
-    span: Dim = 0
-    for n, s in zip(slot.shape, slot.strides):
-        span = span + (n - 1) * s
     wide = scope.converted(scope.named(offset), "int64")
-    last = scope.named(scope.converted(scope.size(span), "int64"))
+    last = scope.named(scope.converted(scope.size(slot.span - 1), "int64"))
     zero = typed(0, "int64")
     return Value(scope.let(f"tl.maximum(tl.minimum({wide.text}, {last.text}), {zero})"), "int64", offset.dims)
-
-
-def _unclamped(address: Address, assumed: frozenset[Expr]) -> tuple[Address, bool]:
-    """Clamped indexes that the guard makes superfluous, as what they clamp: contiguous loads again."""
-    form, atoms = address.form, []
-    for atom, stride in address.atoms:
-        found = unclamped(atom, assumed)
-        if found is None:
-            atoms.append((atom, stride))
-            continue
-        total = dict(form.coefficients)
-        for a, c in found.coefficients.items():
-            total[a] = total.get(a, 0) + c * stride
-        form = Linear({a: c for a, c in total.items() if c != 0}, form.constant + found.constant * stride)
-    return Address(form, tuple(atoms)), len(atoms) < len(address.atoms)

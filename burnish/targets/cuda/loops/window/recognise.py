@@ -16,9 +16,9 @@ from math import prod
 
 from burnish.dims import Dim, known
 from burnish.dtypes import DType
-from burnish.kernels.facts import Facts, conjuncts
+from burnish.kernels.facts import Facts, conjuncts, without_clamps
 from burnish.kernels.task import Loops
-from burnish.ops.language.expr import Axis, Expr, Linear, binary, linear, substitute
+from burnish.ops.language.expr import Axis, Expr, Linear, linear
 from burnish.targets.cuda.expressions.arithmetic import neutral
 from burnish.targets.cuda.loops.arrange import reductions
 
@@ -142,7 +142,7 @@ def _window(reduction: Expr, facts: Facts, domain: tuple[Axis, ...]) -> Window |
     while body.op == "where" and body.args[2].op == "const" and body.args[2].attr == zero:
         conditions |= conjuncts(body.args[0])
         body = body.args[1]
-    body = _unclamped(body, conditions)
+    body = without_clamps(body, conditions)
     value, weight = _split(body, facts, axes, channels) if kind == "sum" else (body, None)
     inside = [_at_least_zero(c) for c in sorted(conditions, key=repr)]
     parts = [value] if weight is None else [value, weight]
@@ -167,21 +167,6 @@ def _split(body: Expr, facts: Facts, axes: tuple[Axis, ...], channels: Axis) -> 
             if facts.free(weight) <= {*axes, channels} and not facts.free(value) <= {*axes, channels}:
                 return value, weight
     return body, None
-
-
-def _unclamped(body: Expr, conditions: frozenset[Expr]) -> Expr:
-    """Clamps that the conditions make superfluous are taken away."""
-
-    def replace(e: Expr) -> Expr | None:
-        if e.op not in ("min", "max") or e.dtype is not DType.I64 or e.args[1].op != "const":
-            return None
-        inner, end = e.args
-        if e.op == "max":
-            return inner if end.attr == 0 and binary("ge", inner, 0) in conditions else None
-        is_kept = binary("le", inner, end) in conditions or binary("lt", inner, end.attr + 1) in conditions
-        return inner if is_kept else None
-
-    return substitute(body, replace)
 
 
 def _at_least_zero(condition: Expr) -> Linear | None:

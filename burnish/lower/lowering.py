@@ -10,7 +10,8 @@ import onnx_ir as ir
 from burnish.dims import symbols
 from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import Branch, Fail, Kernel, Launch, Loops, Step, Store, canonical, share_reductions
+from burnish.kernels.name_axes import canonical, share_reductions
+from burnish.kernels.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
 from burnish.lower.add_products import without_term
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.convolution import add_term, convolution_body, has_template, lower_convolution, phases

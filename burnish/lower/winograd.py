@@ -21,7 +21,8 @@ import numpy as np
 
 from burnish.dims import Dim, bounds, evaluate, product
 from burnish.dtypes import DType
-from burnish.kernels.task import Contraction, Kernel, Loops, Store, canonical
+from burnish.kernels.name_axes import canonical
+from burnish.kernels.task import Contraction, Kernel, Loops, Store
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of

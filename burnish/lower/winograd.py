@@ -79,7 +79,7 @@ F4 = Transform(
 LEAST_CHANNELS = 32  # fewer do not fill the vectors of the transforms
 # What the choice between them rests on: flops a core does while a byte of a weight arrives from memory, and flops that
 # one element of a transform costs. Both are usual values of current servers; see benchmarks/README.md.
-FLOP_PER_BYTE = 16
+WINOGRAD_FLOP_PER_BYTE = 16
 FLOP_PER_ELEMENT = 10
 
 
@@ -101,11 +101,11 @@ def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Trans
     if min(channels, outputs) < LEAST_CHANNELS:
         return None
     mixed = channels * outputs
-    best, choice = max(18 * images * height * width, 36 * FLOP_PER_BYTE) * mixed, None
+    best, choice = max(18 * images * height * width, 36 * WINOGRAD_FLOP_PER_BYTE) * mixed, None
     for transform in allowed:
         if min(height, width) >= transform.m:
             tiles = images * -(-height // transform.m) * -(-width // transform.m)
-            sums = max(2 * tiles, 4 * FLOP_PER_BYTE) * transform.points * mixed
+            sums = max(2 * tiles, 4 * WINOGRAD_FLOP_PER_BYTE) * transform.points * mixed
             cost = sums + FLOP_PER_ELEMENT * transform.points * tiles * (channels + outputs)
             if cost < best:
                 best, choice = cost, transform

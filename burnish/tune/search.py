@@ -27,7 +27,7 @@ from burnish.tune.run_heats import LOST, run_heats
 from burnish.tune.task import Task
 from burnish.tune.trial import make_trial
 
-FLOP_PER_BYTE = 10  # how much arithmetic takes as long as a byte, roughly, anywhere
+WEIGHED_FLOP_PER_BYTE = 10  # roughly, on any device: it only decides which task is tuned first
 Explain = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
@@ -108,7 +108,7 @@ def _tune_task(
 
 def _weight(task: Task) -> float:
     """About how long all its launches take, in any unit."""
-    work = flops(task.kernel) + bytes_touched(task.kernel) * FLOP_PER_BYTE
+    work = flops(task.kernel) + bytes_touched(task.kernel) * WEIGHED_FLOP_PER_BYTE
     return float(len(task.launches) * usual_size(work, dict(task.sizes)))
 
 

@@ -54,7 +54,7 @@ from burnish.targets.cpu.team import declare_run, emit_team
 from burnish.targets.cpu.templates import TEMPLATES, template_of
 from burnish.targets.steps import place_storages, reference_step
 
-FLOP_PER_BYTE = 5  # how many a core does while it reads or writes one
+CORE_FLOP_PER_BYTE = 5  # how many one core does while it reads or writes one
 FLUSH_TO_ZERO, SUBNORMALS_ARE_ZERO = 1 << 15, 1 << 6  # of the SSE control word
 
 
@@ -182,7 +182,7 @@ class Emission:
         for call in calls:
             if not call.is_serial:
                 launch = self.launches[call.number]
-                total = total + launch.flops + launch.bytes * FLOP_PER_BYTE
+                total = total + launch.flops + launch.bytes * CORE_FLOP_PER_BYTE
         return total
 
     def _collect(self, steps: Sequence[Step], calls: dict[int, Call]) -> None:

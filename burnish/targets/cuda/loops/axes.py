@@ -15,16 +15,14 @@ def next_power(n: int) -> int:
     return 1 << max(0, n - 1).bit_length()
 
 
-def columns_block(block: int, start: str) -> str:
-    """Indexes start ... start + block - 1 along the tile's columns."""
-    block_text = f"tl.arange(0, {block})[None, :]"
-    return block_text if start == "0" else f"{start} + {block_text}"
+def columns_block(block: int, start: str = "") -> str:
+    """Indexes start ... start + block - 1 along the tile's columns; from 0 on without a start."""
+    return f"{start} + {columns_block(block)}" if start else f"tl.arange(0, {block})[None, :]"
 
 
-def rows_block(block: int, start: str) -> str:
-    """Indexes start ... start + block - 1 along the tile's rows."""
-    block_text = f"tl.arange(0, {block})[:, None]"
-    return block_text if start == "0" else f"{start} + {block_text}"
+def rows_block(block: int, start: str = "") -> str:
+    """As `columns_block`, along the tile's rows."""
+    return f"{start} + {rows_block(block)}" if start else f"tl.arange(0, {block})[:, None]"
 
 
 def whole_mask(scope: Emitter, index: str, block: int, extent: Dim) -> str:

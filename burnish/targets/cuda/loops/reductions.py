@@ -122,7 +122,7 @@ class Reductions:
         block = min(most, next_power(extent)) if isinstance(extent, int) and is_flat else most
         make = columns_block if along == 1 else rows_block
         if isinstance(extent, int) and extent <= block:
-            index = scope.let(make(block, "0"), "r")
+            index = scope.let(make(block), "r")
             inner = scope.inside(bind(scope, axes, index, along, whole_mask(scope, index, block, extent)))
             for e in exprs:
                 value = inner.typed_value(e.args[0])

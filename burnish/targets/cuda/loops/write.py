@@ -62,7 +62,7 @@ class _Tile:
             blocks.insert(0, (groups.columns, 1, self.block))
         scope, programs = self._bind_programs(scope, blocks)
         if groups.columns and self.is_whole:
-            index = scope.let(columns_block(self.block, "0"), "column")
+            index = scope.let(columns_block(self.block), "column")
             extent = product(a.extent for a in groups.columns)
             scope = scope.inside(bind(scope, groups.columns, index, 1, whole_mask(scope, index, self.block, extent)))
         if spread:

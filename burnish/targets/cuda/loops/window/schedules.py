@@ -1,6 +1,7 @@
 """Schedules of kernels of windows, ranked by a cost model. What their options mean: `WindowOptions`.
 
     issuing    products, what is loaded and widened, addresses: one a clock, four at once in a processor
+    requests   loads of whole warps, by the cache beside a processor
     memory     the images once; the shorter a run of channels, the slower
     waiting    waves of resident programs, as many as registers allow; a program waits for the rows of its input,
                1 + ahead of them at once, one time after the other
@@ -66,6 +67,36 @@ class _Patch:
     @property
     def results(self) -> int:
         return self.down * self.across
+
+    @property
+    def loads(self) -> int:
+        return self.elements + self.weights
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """A schedule on a chip.
+
+    counts    patches along each axis, and channels
+    busy      processors that have a program;  share: programs of each, on average
+    uneven    how much longer the launch is since some processors have one program more than others
+    """
+
+    patch: _Patch
+    rows: int
+    block: int
+    warps: int
+    ahead: int
+    counts: tuple[int, ...]
+    programs: int
+    busy: int
+    share: float
+    uneven: float
+
+    @property
+    def vector(self) -> int:
+        """Channels, or patches, that a thread has."""
+        return self.rows * self.block // (32 * self.warps)
 
 
 def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, int]) -> list[WindowOptions]:
@@ -163,7 +194,10 @@ def _places(w: Window, windows: Windows, down: int, across: int) -> tuple[int, i
 
 
 class _Model:
-    """Costs of one kernel on one chip."""
+    """Costs of one kernel on one chip.
+
+    us = launch + first + max(longest + unhidden * others, dispatch)      longest of issuing, requests, waiting, memory
+    """
 
     def __init__(self, kernel: Loops, windows: Windows, chip: Chip, sizes: Mapping[str, int]) -> None:
         self.windows, self.chip = windows, chip
@@ -192,37 +226,55 @@ class _Model:
 
     def microseconds(self, patch: _Patch, rows: int, block: int, warps: int, ahead: int) -> float:
         """One launch."""
-        vector, threads = rows * block // (32 * warps), 32 * warps
-        counts = [
-            -(-n // (patch.across if a == self.windows.across else patch.down if a == self.windows.down else 1))
-            for a, n in self.extents.items()
-        ]
-        programs = -(-prod(counts[:-1]) // rows) * -(-counts[-1] // block)
-        if programs == 0:
+        launch = self._launch(patch, rows, block, warps, ahead)
+        if launch.programs == 0:
             return 0.0
-        share, busy = programs / self.chip.processors, min(programs, self.chip.processors)
-        uneven = -(-programs // self.chip.processors) / share if 1 <= share < 8 else 1.0
-        waves = max(1.0, share / self.resident(threads, self.registers(patch, vector, ahead)))
-        loads, instructions = patch.elements + patch.weights, self._instructions(patch, vector)
-        issuing = programs * warps * instructions / (busy * 4 * _CLOCKS) * uneven
-        request = max(_REQUEST_CLOCKS, 32 * vector * self.item / 128)
-        level1 = programs * warps * loads * request / (busy * _CLOCKS) * uneven
-        chains = min(_PRODUCT_CLOCKS, vector * patch.results)  # sums that do not wait for each other
-        of_thread = (instructions + vector * patch.products * (_PRODUCT_CLOCKS / chains - 1)) / _CLOCKS
-        waiting = waves * (-(-patch.rows // (1 + ahead)) * _LATENCY_US + of_thread)
-        run = min(block, counts[-1]) * self.item
-        moved = self.bytes * (_FROM_MEMORY + _AGAIN * self._halo(patch, rows, counts)) * (1.0 + _SHORT_BYTES / run)
-        parts = (issuing, level1, waiting, moved / self.chip.bandwidth * uneven)
+        parts = (self._issuing(launch), self._requests(launch), self._waiting(launch), self._memory(launch))
         together = max(parts) + _UNHIDDEN * (sum(parts) - max(parts))
-        return self.chip.launch_us + _FIRST_US + max(together, share * _DISPATCH_US)
+        return self.chip.launch_us + _FIRST_US + max(together, launch.share * _DISPATCH_US)
+
+    def _launch(self, patch: _Patch, rows: int, block: int, warps: int, ahead: int) -> _Launch:
+        """The programs, and how they fall on the processors: the last round may leave some of them idle."""
+        sizes = {self.windows.across: patch.across, self.windows.down: patch.down}
+        counts = tuple(-(-n // sizes.get(a, 1)) for a, n in self.extents.items())
+        programs, processors = -(-prod(counts[:-1]) // rows) * -(-counts[-1] // block), self.chip.processors
+        share = programs / processors
+        uneven = -(-programs // processors) / share if 1 <= share < 8 else 1.0
+        return _Launch(patch, rows, block, warps, ahead, counts, programs, min(programs, processors), share, uneven)
+
+    def _issuing(self, launch: _Launch) -> float:
+        """Instructions of all warps: one a clock in each of a processor's four parts."""
+        instructions = self._instructions(launch.patch, launch.vector)
+        return launch.programs * launch.warps * instructions / (launch.busy * 4 * _CLOCKS) * launch.uneven
+
+    def _requests(self, launch: _Launch) -> float:
+        """Loads of all warps: 128 bytes a clock, and some clocks a load, from the cache beside each processor."""
+        clocks = max(_REQUEST_CLOCKS, 32 * launch.vector * self.item / 128)
+        return launch.programs * launch.warps * launch.patch.loads * clocks / (launch.busy * _CLOCKS) * launch.uneven
+
+    def _waiting(self, launch: _Launch) -> float:
+        """Waves of resident programs, of which each waits for its rows and then for its sums."""
+        patch, vector, threads = launch.patch, launch.vector, 32 * launch.warps
+        waves = max(1.0, launch.share / self.resident(threads, self.registers(patch, vector, launch.ahead)))
+        chains = min(_PRODUCT_CLOCKS, vector * patch.results)  # sums that do not wait for each other
+        stalls = vector * patch.products * (_PRODUCT_CLOCKS / chains - 1)
+        of_thread = (self._instructions(patch, vector) + stalls) / _CLOCKS
+        return waves * (-(-patch.rows // (1 + launch.ahead)) * _LATENCY_US + of_thread)
+
+    def _memory(self, launch: _Launch) -> float:
+        """The images once, and again what neighbours share; short runs of channels cost more than their bytes."""
+        run = min(launch.block, launch.counts[-1]) * self.item
+        again = _AGAIN * self._halo(launch.patch, launch.rows, launch.counts)
+        moved = self.bytes * (_FROM_MEMORY + again) * (1.0 + _SHORT_BYTES / run)
+        return moved / self.chip.bandwidth * launch.uneven
 
     def _instructions(self, patch: _Patch, vector: int) -> float:
         """Of a thread."""
-        loads = patch.elements + patch.weights
+        loads = patch.loads
         widening = _WIDENING if self.item < 4 else 0.0
         return vector * (patch.products + widening * loads + patch.results * self.epilogue) + 60 + 2 * loads
 
-    def _halo(self, patch: _Patch, rows: int, counts: list[int]) -> float:
+    def _halo(self, patch: _Patch, rows: int, counts: tuple[int, ...]) -> float:
         """What a program reads beside its own part of the image, as a share of that."""
         if (patch, rows) in self._halos:
             return self._halos[patch, rows]

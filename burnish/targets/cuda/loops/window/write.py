@@ -79,16 +79,17 @@ class _Patch:
         counted = [self._counted(a) for a in self.kernel.domain[:-1]]
         patches = product(a.extent for a in counted)
         blocks = ceildiv(channels.extent, self.block)
-        number, row = "0", "tl.program_id(0)"
+        first, row = "", "tl.program_id(0)"
         if blocks != 1:
             row = scope.let(row, "program")
             number = scope.let(f"{row} % {blocks}", "number")
+            first = f"{number} * {self.block}"
             row = scope.let(f"{row} // {blocks}", "program")
         start = f"{row}.to(tl.int64)" if is_wide(counted) else row
         index = scope.let(rows_block(self.rows, f"{start} * {self.rows}"), "row")
         row_mask = whole_mask(scope, index, self.rows, patches)
         places = bind(scope, counted, index, 0, row_mask)
-        column = scope.let(columns_block(self.block, "0" if blocks == 1 else f"{number} * {self.block}"), "column")
+        column = scope.let(columns_block(self.block, first), "column")
         column_mask = whole_mask(scope, column, self.block, channels.extent)
         bound = {channels: Place(column, frozenset({1}), column_mask)}
         for a, c in zip(self.kernel.domain, counted):

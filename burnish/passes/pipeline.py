@@ -36,6 +36,7 @@ from burnish.passes.fuse_layer_norm import FuseLayerNorm
 from burnish.passes.fuse_rms_norm import FuseRmsNorm
 from burnish.passes.fuse_silu import FuseSilu
 from burnish.passes.fuse_softmax import FuseSoftmax
+from burnish.passes.gather_rows import gather_rows
 from burnish.passes.lift_constants import lift_constants
 from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
@@ -88,6 +89,7 @@ CLEAN = Repeat(
         Pass("lift_constants", "one form of a constant for all passes", lift_constants),
         Pass("fold_branches", "an If that is decided is not an If", fold_branches),
         Pass("fold_shapes", "shapes for all passes; shape arithmetic that is known is done here", fold_shapes),
+        Pass("gather_rows", "a sequence of rows has no place in a plan; a Loop stacks them by itself", gather_rows),
         Pass("fold_constants", "what depends on constants alone is computed once, here", fold_constants),
         rules("remove_no_ops", "identities, dropout, casts and views that change nothing", *remove_no_ops.RULES),
         rules("canonicalize", "one form for what can be said in several, for the patterns below", *canonicalize.RULES),

@@ -87,13 +87,17 @@ class _Walk:
         self.owners: dict[str, ir.Value] = {}
         self.tensors = found.tensors
 
-    def graph(self, graph: ir.Graph | ir.Function) -> None:
+    def body(self, graph: ir.Graph) -> None:
+        """A side of an If, a body of a loop: what is not known of its inputs has no tensor."""
+        self.graph(graph, is_body=True)
+
+    def graph(self, graph: ir.Graph | ir.Function, is_body: bool = False) -> None:
         """Constants, inputs, then every node in order. Nodes of subgraphs see the tensors of the graphs around them."""
         if isinstance(graph, ir.Graph):
             for value in graph.initializers.values():
                 self.constant(value)
         for value in graph.inputs:
-            if value not in self.tensors:
+            if value not in self.tensors and not (is_body and (value.type is None or value.shape is None)):
                 self.input(value)
             self.used |= {name for d in self.shape_of(value) for name in symbols(d)}
         for node in graph:
@@ -102,7 +106,7 @@ class _Walk:
     def branch(self, graph: ir.Graph) -> None:
         """One side of an If. A side that the shapes make invalid is noted: exporters leave such dead sides behind."""
         try:
-            self.graph(graph)
+            self.body(graph)
         except UserError as error:
             if error.code != "E203":
                 raise
@@ -215,7 +219,7 @@ class _Walk:
                 raise misfit(node, f"neither branch fits ({'; '.join(misfits)})", self.tensors)
             return outputs
         before = set(self.found.from_data)
-        outputs = infer_node(node, self.tensors, self.graph, self.fresh)
+        outputs = infer_node(node, self.tensors, self.body, self.fresh)
         inside = {s for s in self.found.from_data - before if self.owners[s] not in node.outputs}
         self.found.from_data -= inside
         return [None if t is None else self.opened(v, t, inside) for v, t in zip(node.outputs, outputs)]

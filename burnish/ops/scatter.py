@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from burnish.dims import known
+from burnish.dims import Dim, known
 from burnish.dtypes import DType
 from burnish.ops.agreement import agree_all, agree_at
 from burnish.ops.arguments import axis_in
@@ -198,6 +198,8 @@ def tensor_scatter(node: NodeView) -> Compute:
         agree_at(updates, n, x, n, "at_most" if n == a else "equal")
     if starts is not None:
         agree_at(starts, 0, x, 0)
+    if not is_circular:
+        _fits(x.shape[a], updates.shape[a], (0,) if starts is None else starts.elements or ())
 
     def body(i: Index) -> Expr:
         start = const(0, DType.I64) if starts is None else cast(starts[(i[0],)], DType.I64)
@@ -205,3 +207,11 @@ def tensor_scatter(node: NodeView) -> Compute:
         return load_or(updates, [row if n == a else v for n, v in enumerate(i)], [a], x[i])
 
     return Compute(x.dtype, x.shape, body)
+
+
+def _fits(cache: Dim, rows: Dim, starts: Sequence[object]) -> None:
+    """Misfit if a known place of the rows lies outside the cache, in linear mode."""
+    for start in starts:
+        known = isinstance(start, int) and isinstance(cache, int) and isinstance(rows, int)
+        if known and not 0 <= start <= cache - rows:  # type: ignore[operator]
+            raise Misfit(f"{rows} rows at {start} do not lie in a cache of {cache}")

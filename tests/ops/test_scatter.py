@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
+
+import burnish
+from burnish.errors import UserError
 
 from .onnx_node import assert_same, ours
 
@@ -69,3 +73,13 @@ def test_many_points_that_are_no_box_run_on_the_reference_kernel():
     points = np.random.default_rng(0).permutation(100)[:, None]
     with pytest.raises(AssertionError, match="many points that are no box"):
         ours("ScatterND", [data(100), points, data(100)])
+
+
+@pytest.mark.parametrize("start", [-1, 3, 9])
+def test_rows_beyond_the_cache_are_refused_where_their_place_is_known(start):
+    text = f"""<ir_version: 10, opset_import: ["" : 24]>
+    g (float[1,4,2] cache, float[1,2,2] rows) => (float[1,4,2] y) <int64[1] at = {{{start}}}>
+    {{ y = TensorScatter (cache, rows, at) }}"""
+    with pytest.raises(UserError, match="E203") as caught:
+        burnish.build(onnx.parser.parse_model(text))
+    assert "do not lie in a cache of 4" in caught.value.what

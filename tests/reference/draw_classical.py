@@ -103,7 +103,7 @@ def svm_classifier(r: Random) -> Case:
         "rho": floats(r, pairs).tolist(), "classlabels_ints": list(range(classes)),
         "post_transform": one_of(r, "NONE", "LOGISTIC", "SOFTMAX"),
     }  # fmt: skip
-    if r.random() < 0.5:
+    if r.random() < 0.5 or (classes == 2 and attributes["post_transform"] != "NONE"):
         attributes |= {"prob_a": (-np.abs(floats(r, pairs))).tolist(), "prob_b": floats(r, pairs).tolist()}
     return Case("SVMClassifier", (floats(r, 5, 4),), attributes, ("y", "p"), domain=ML)
 

@@ -257,3 +257,21 @@ def eye_like(r: Random) -> Case:
 def is_inf(r: Random) -> Case:
     x = np.array([np.inf, -np.inf, np.nan, 1], np.float32)
     return Case("IsInf", (x,), some(r, detect_negative=int(r.integers(2)), detect_positive=int(r.integers(2))))
+
+
+@draws
+def quantize_blocks(r: Random) -> Case:
+    kind = one_of(r, np.uint8, np.int8, np.int16)
+    scale, zero = (r.random((3, 2)) + 0.1).astype(np.float32), r.integers(0, 9, (3, 2)).astype(kind)
+    attributes = {"axis": 1, "block_size": 4}
+    if r.random() < 0.5:
+        return Case("QuantizeLinear", (floats(r, 3, 8, scale=20), scale, zero), attributes)
+    return Case("DequantizeLinear", (r.integers(0, 100, (3, 8)).astype(kind), scale, zero), attributes)
+
+
+@draws
+def layer_normalization_of_f64(r: Random) -> Case:
+    x = r.standard_normal((2, 3, 4))
+    return Case(
+        "LayerNormalization", (x, r.standard_normal(4), one_of(r, None, r.standard_normal(4))), some(r, epsilon=0.1)
+    )

@@ -201,3 +201,11 @@ def reverse_sequence(r: Random) -> Case:
     turned = r.random() < 0.5
     attributes = {"batch_axis": 0, "time_axis": 1} if turned else {}
     return Case("ReverseSequence", (floats(r, 4, 3), r.integers(1, 4 if turned else 5, 4 if turned else 3)), attributes)
+
+
+@draws
+def attention_over_a_padded_cache(r: Random) -> Case:
+    q, k, v = floats(r, 2, 2, 3, 4), floats(r, 2, 2, 6, 4), floats(r, 2, 2, 6, 4)
+    valid = r.integers(3, 7, 2)
+    attributes = some(r, is_causal=int(r.integers(2)), softcap=2.0, softmax_precision=1)
+    return Case("Attention", (q, k, v, one_of(r, None, floats(r, 3, 6)), None, None, valid), attributes, opset=24)

@@ -228,3 +228,32 @@ def quantized_convolution(r: Random) -> Case:
 @draws
 def global_lp_pool(r: Random) -> Case:
     return Case("GlobalLpPool", (floats(r, 1, 2, 3, 4),), some(r, p=int(r.integers(1, 4))), opset=21)
+
+
+@draws
+def resize_of_axes(r: Random) -> Case:
+    x = floats(r, 2, 3, 4, 5)
+    attributes = {"mode": one_of(r, "nearest", "linear"), "axes": [2, 3],
+                  "keep_aspect_ratio_policy": one_of(r, "stretch", "not_larger", "not_smaller")}  # fmt: skip
+    sizes = np.array([int(r.integers(2, 9)), int(r.integers(2, 9))])
+    return Case("Resize", (x, None, None, sizes), attributes, constants=frozenset({3}), opset=19)
+
+
+@draws
+def conv_of_ranks(r: Random) -> Case:
+    rank = one_of(r, 1, 3)
+    attributes = {k: v for k, v in _window(r, rank).items() if k != "ceil_mode"}
+    x = floats(r, 2, 2, *(6,) * rank)
+    return Case("Conv", (x, floats(r, 3, 2, *attributes["kernel_shape"]), floats(r, 3)), attributes)
+
+
+@draws
+def conv_transpose_of_ranks(r: Random) -> Case:
+    rank = one_of(r, 1, 2, 3)
+    attributes: dict[str, Any] = {"strides": [2] * rank, "kernel_shape": [3] * rank}
+    if r.random() < 0.5:
+        attributes["output_shape"] = [int(r.integers(7, 9)) for _ in range(rank)]
+        attributes |= some(r, auto_pad=one_of(r, "SAME_UPPER", "SAME_LOWER"))
+    else:
+        attributes |= some(r, dilations=[2] * rank, pads=[1] * (2 * rank), output_padding=[1] * rank)
+    return Case("ConvTranspose", (floats(r, 1, 2, *(4,) * rank), floats(r, 2, 3, *(3,) * rank)), attributes)

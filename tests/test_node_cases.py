@@ -11,21 +11,16 @@ import pytest
 import burnish
 from tests.node_cases import arguments, cases_by_kind, with_constant_arguments
 
-# Defects that are known: whoever mends one takes its line away, as the failing test then says.
-DEFECTS = dict.fromkeys(("test_stft", "test_stft_with_window"), "ONNX's shape inference takes STFT as two-sided (E513)")
 
-
-def _first_of_each(cases, defects=()):
+def _first_of_each(cases):
     seen = set()
     for case in cases:
         marks = [pytest.mark.slow] if case.operator in seen else []
-        if case.name in defects:
-            marks.append(pytest.mark.xfail(strict=True, reason=defects[case.name]))
         yield pytest.param(case, id=case.name, marks=marks)
         seen.add(case.operator)
 
 
-@pytest.mark.parametrize("case", list(_first_of_each(cases_by_kind()["one node"], DEFECTS)))
+@pytest.mark.parametrize("case", list(_first_of_each(cases_by_kind()["one node"])))
 def test_a_plan_gives_onnx_expected_output(case):
     check(case, *with_constant_arguments(case))
 

@@ -70,10 +70,11 @@ def test_a_result_of_another_shape_than_the_plan_is_laid_out_for_is_refused(monk
         "i = Add (s, s)  y = Tile (x, i)",
         'y = Loop ("", c, x) <body = turn (int64 i, bool a, float[n, m] v) => (bool b, float[n, m] w) '
         "{ b = Identity (a)  w = Add (v, v) }>",  # has no end if its condition is true
+        'y = Resize (x, "", f)',
     ],
 )
 def test_what_content_may_make_right_is_left_to_the_run(body: str):
-    burnish.build(model(body, "float[2,3] x, int64[2] s, bool c", "float[n,m] y"))
+    burnish.build(model(body, "float[2,3] x, int64[2] s, bool c, float[2] f", "float[2,1] y"))
 
 
 def test_a_large_step_is_not_run(monkeypatch: pytest.MonkeyPatch):

@@ -42,6 +42,7 @@ from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
 from burnish.passes.narrow_mask import NarrowMask
 from burnish.passes.remove_unused import remove_unused
+from burnish.passes.rewrite.check_graph import check_graph, surfaces
 from burnish.passes.rewrite.context import PassContext, PassReport, PassRow
 from burnish.passes.rewrite.rule import Rule, apply_rules
 from burnish.passes.sink_casts import SinkCast
@@ -49,6 +50,7 @@ from burnish.passes.sink_constant import SinkConstant
 from burnish.passes.sink_into_concat import SinkIntoConcat
 from burnish.passes.specialize import specialize
 from burnish.passes.stride_to_channels import StrideToChannels
+from burnish.settings import settings
 
 MAX_REPEATS = 8
 
@@ -141,7 +143,7 @@ def optimize(
     """Run the pipeline on a model, in place; the answers stay the same.
 
     returns: the report: a row per pass that ran, and why rules declined
-    raises:  E910 if rules never come to rest (a bug in a rule)
+    raises:  E910 if rules never come to rest, E912 (with BURNISH_DEBUG=1) if a pass breaks the graph: bugs of ours
     """
     context = context or PassContext()
     for entry in pipeline:
@@ -160,8 +162,11 @@ def count_nodes(model: ir.Model) -> int:
 
 
 def _run(member: Pass, model: ir.Model, context: PassContext) -> int:
+    surface = surfaces(model) if settings().debug else ()
     before, start = count_nodes(model), time.perf_counter_ns()
     changes = member.run(model, context)
     elapsed = time.perf_counter_ns() - start
+    if settings().debug:
+        check_graph(model, surface, member.name)
     context.report.rows.append(PassRow(member.name, member.reason, changes, before, count_nodes(model), elapsed))
     return changes

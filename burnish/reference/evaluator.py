@@ -23,6 +23,7 @@ from burnish.reference.recurrent import gru, lstm, rnn
 from burnish.reference.reduction import log_sum, log_sum_exp, reduction, sum_square
 from burnish.reference.sampling import grid_sample, resize
 from burnish.reference.selection import gather_elements, max_roi_pool, non_max_suppression, one_hot, unique
+from burnish.reference.shape import shape
 from burnish.reference.windows import average_pool, conv_transpose, global_lp_pool, lp_pool, max_pool
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +35,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "MaxPool": max_pool, "MaxRoiPool": max_roi_pool,
     "NonMaxSuppression": non_max_suppression, "OneHot": one_hot, "Pad": pad, "QuantizeLinear": quantize_linear,
     "RNN": rnn, "ReduceLogSum": reduction(log_sum), "ReduceLogSumExp": reduction(log_sum_exp),
-    "ReduceSumSquare": reduction(sum_square), "Resize": resize, "Unique": unique,
+    "ReduceSumSquare": reduction(sum_square), "Resize": resize, "Shape": shape, "Unique": unique,
 }  # fmt: skip
 
 CLASSICAL: dict[str, Callable[..., Any]] = {"Normalizer": normalizer}  # of ai.onnx.ml

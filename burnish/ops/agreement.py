@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from burnish.dims import Dim, format_shape
 from burnish.ops.language.definition import Shape, Tensor
 from burnish.ops.language.expr import Expr
-from burnish.ops.language.ordering import is_at_least, limits
+from burnish.ops.language.ordering import is_at_least, limits, smaller
 from burnish.ops.registry import Misfit
 from burnish.requirement import HOLDS, WORDS
 
@@ -60,6 +60,12 @@ def agree_at(left: Tensor, a: int, right: Tensor, b: int, rule: str = "equal") -
     """`agree` for axis a of one tensor and axis b of another."""
     a, b = a % left.rank, b % right.rank
     return agree(left.shape[a], right.shape[b], f"axis {a} of '{left.name}' and axis {b} of '{right.name}'", rule)
+
+
+def not_empty(x: Tensor, axis: int, where: Dim = 1) -> None:
+    """Claim that there is something to read on an axis, as soon as `where`, a number of elements, is not 0."""
+    what = f"what is read and axis {axis} of '{x.name}', which must not be empty"
+    agree(smaller(1, where), smaller(1, x.shape[axis]), what, "at_most")
 
 
 def scalar(tensor: Tensor) -> Expr:

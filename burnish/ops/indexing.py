@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 
-from burnish.dims import Dim, DimExpr
+from burnish.dims import Dim, DimExpr, product
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_at, scalar
+from burnish.ops.agreement import agree, agree_at, not_empty, scalar
 from burnish.ops.arguments import axis_in, elements_of
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor, View
 from burnish.ops.language.expr import Expr, binary, cast, where
@@ -33,6 +33,7 @@ def gather(node: NodeView) -> View | Compute:
     axis = axis_in(node.attr("axis", 0), x.rank)
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
     after = axis + indices.rank
+    not_empty(x, axis, product(indices.shape))
     even = _evenly_spaced(indices, x.shape[axis])
     if even is not None:
         start, steps = even
@@ -82,6 +83,7 @@ def gather_elements(node: NodeView) -> Compute:
     for a in range(x.rank):
         if a != axis:
             agree_at(indices, a, x, a, "at_most")
+    not_empty(x, axis, product(indices.shape))
 
     def body(i: Index) -> Expr:
         chosen = position(indices[i], x.shape[axis])
@@ -101,6 +103,8 @@ def gather_nd(node: NodeView) -> Compute:
         raise Misfit(f"points of {depth} coordinates in a tensor of rank {x.rank}")
     for a in range(batch):
         agree_at(indices, a, x, a)
+    for a in range(batch, batch + depth):
+        not_empty(x, a, product(indices.shape[:-1]))
     outer = indices.rank - 1
 
     def body(i: Index) -> Expr:

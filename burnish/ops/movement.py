@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from burnish.dims import Dim, ceildiv, floordiv, format_shape, product
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_at, scalar
+from burnish.ops.agreement import agree, agree_at, not_empty, scalar
 from burnish.ops.arguments import axes_in, axis_in, dims_content, elements_of, ints_content
 from burnish.ops.broadcasting import ZERO, broadcast_index, broadcast_load, broadcast_shapes, is_affine_broadcast
 from burnish.ops.language.definition import Compute, Concat, Index, NodeView, Reshape, Shape, Tensor, View
@@ -269,6 +269,9 @@ def pad(node: NodeView) -> View | Compute:
         return Compute(x.dtype, shape, lambda i: load_or(x, [v - b for v, b in zip(i, begin)], padded, fill))
     if mode not in _OUTSIDE:
         raise Undefined(f"Pad(mode='{mode}')")
+
+    for a in padded:
+        not_empty(x, a, shape[a])
 
     def inside(i: Index) -> list[Expr]:
         """Negative pads cut first; what is left is then padded."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from burnish.dims import Dim, DimExpr, floordiv, known
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree
+from burnish.ops.agreement import agree, not_empty
 from burnish.ops.arguments import axis_in, content, dims_content, size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.evaluate_scalar import Ratio
@@ -56,6 +56,8 @@ def resize(node: NodeView) -> Compute:
         raise Undefined("Resize with antialias")
     axes = _resized_axes(node, x)
     changed = [a for a, r in enumerate(axes) if r.extent != r.output or r.crop is not None or r.scale not in (None, 1)]
+    for a in changed:
+        not_empty(x, a, axes[a].output)
     body = _nearest if mode == "nearest" else _linear
     return Compute(x.dtype, tuple(r.output for r in axes), lambda i: body(node, x, axes, changed, i))
 

@@ -319,3 +319,28 @@ def test_a_size_that_no_memory_holds_is_refused():
         with pytest.raises(BurnishError) as caught:
             burnish.build(built, shapes={"x": (size, 4)})
         assert caught.value.code == "E602"
+
+
+def test_a_part_that_would_be_negative_is_refused():
+    shapes: dict[str, Sequence[int | str]] = {"x": ["n", 2]}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["n"], end=1),
+        helper.make_node("Sub", ["n", "four"], ["rest"]),
+        helper.make_node("Concat", ["four", "rest"], ["sizes"], axis=0),
+        helper.make_node("Split", ["x", "sizes"], ["a", "b"], axis=0),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    built = model(nodes, shapes, {"four": np.int64([4])})
+    with engine_of(built, *within(shapes)) as engine:
+        assert engine(x=normal(6, 2))["y"].shape == (2, 2)
+        assert engine(x=normal(4, 2))["y"].shape == (0, 2)
+        assert refusal(engine, x=normal(3, 2)).code == "E509"
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "wrap"])
+def test_nothing_cannot_be_repeated_around_itself(mode: str):
+    shapes: dict[str, Sequence[int | str]] = {"x": ["n", 3]}
+    built = model([helper.make_node("Pad", ["x", "pads"], ["y"], mode=mode)], shapes, {"pads": np.int64([1, 0, 0, 0])})
+    with engine_of(built, *within(shapes, low=0)) as engine:
+        assert engine(x=normal(2, 3))["y"].shape == (3, 3)
+        assert refusal(engine, x=normal(0, 3)).code == "E509"

@@ -4,7 +4,7 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_all, agree_at, claims, scalar
+from burnish.ops.agreement import agree, agree_all, agree_at, claims, not_empty, scalar
 from burnish.ops.language.definition import Tensor
 from burnish.ops.language.ordering import sizes_within
 from burnish.ops.registry import Misfit
@@ -61,6 +61,21 @@ def test_shapes_agree_from_their_last_axis():
     for one, other, rule in (((2, 3), (3,), "stretch"), ((3,), (2, 3), "equal")):
         with pytest.raises(Misfit):
             agree_all(one, other, "it", rule)
+
+
+def test_what_is_read_must_be_there():
+    x = Tensor("x", DType.F32, (N, 3))
+    with claims() as found:
+        not_empty(x, 1)
+        not_empty(x, 0, 0)
+        with sizes_within({"n": (1, 9)}):
+            not_empty(x, 0)
+    assert not found
+    with claims() as found:
+        not_empty(x, 0, M)
+    assert [c.rule for c in found] == ["at_most"]
+    with pytest.raises(Misfit):
+        not_empty(Tensor("x", DType.F32, (0,)), 0)
 
 
 def test_a_scalar_holds_one_element():

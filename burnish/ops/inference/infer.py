@@ -20,11 +20,11 @@ import onnx_ir as ir
 from burnish.dims import Dim, symbol, symbols
 from burnish.dtypes import DType
 from burnish.errors import BurnishError, UserError
-from burnish.ops.agreement import Claim, claims
+from burnish.ops.agreement import Claim, agree, claims
 from burnish.ops.inference.infer_control import CONTROL
 from burnish.ops.inference.infer_reference import infer_reference
 from burnish.ops.inference.refuse_node import failed, misfit, where
-from burnish.ops.language.definition import Recurrent, Shape, Tensor, Trees
+from burnish.ops.language.definition import Definition, Recurrent, Shape, Tensor, Trees
 from burnish.ops.language.evaluate import known_elements
 from burnish.ops.language.node_view import constant_of_node, tensor_of_constant, view_node
 from burnish.ops.language.ordering import decided, sizes_within
@@ -178,6 +178,7 @@ class _Walk:
         with claims() as claimed:
             try:
                 results = define(view)
+                _claim_sizes(results)
             finally:  # what the reference kernel does has the same requirements
                 self.require(node, claimed)
         self.found.definitions[node] = results
@@ -255,3 +256,11 @@ def unsupported(value: ir.Value, dtype: ir.DataType) -> UserError:
         why=f"Burnish knows {', '.join(t.value for t in DType)}",
         hint="cast the value to one of these types in the model",
     )
+
+
+def _claim_sizes(results: tuple[Result, ...]) -> None:
+    """That no axis has a negative size: x[n] in parts of 4 and n - 4 wants 4 elements at least."""
+    for n, result in enumerate(results):
+        if isinstance(result, Definition):
+            for axis, extent in enumerate(result.shape):
+                agree(0, extent, f"nothing and axis {axis} of output {n}", "at_most")

@@ -84,12 +84,9 @@ def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None,
 
 def _is_model(path: Path) -> bool:
     """By its first bytes; by its name where there is no such file, so that what is missed is a model then."""
-    from burnish.plan.format import MAGIC
+    from burnish.plan import is_plan
 
-    if not path.is_file():
-        return path.suffix == ".onnx"
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) != MAGIC
+    return not is_plan(path) if path.is_file() else path.suffix == ".onnx"
 
 
 def _print(report: BenchReport) -> None:

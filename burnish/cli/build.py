@@ -24,9 +24,11 @@ Texts = list[str] | None
 _Shapes = Annotated[
     Texts, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")
 ]
-_Smallest = Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes the plan must run.")]
-_Usual = Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Shapes it is tuned for.")]
-_Largest = Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes it must run.")]
+_Smallest = Annotated[
+    Texts, typer.Option("--min", "--minShapes", metavar="SHAPES", help="Smallest shapes the plan must run.")
+]
+_Usual = Annotated[Texts, typer.Option("--opt", "--optShapes", metavar="SHAPES", help="Shapes it is tuned for.")]
+_Largest = Annotated[Texts, typer.Option("--max", "--maxShapes", metavar="SHAPES", help="Largest shapes it must run.")]
 _Targets = Annotated[
     Texts,
     typer.Option(
@@ -68,6 +70,9 @@ _Overridable = Annotated[
         "--overridable", help="Keep initializers that are also inputs as inputs with a default, not as constants."
     ),
 ]
+_Precision = Annotated[
+    str | None, typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16 or bf16: as --fp16 and --bf16.")
+]
 _OutputPrecision = Annotated[
     str | None, typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16.")
 ]
@@ -100,14 +105,15 @@ def build(
     bf16: Annotated[bool, typer.Option("--bf16", help="Narrow what may be narrow to bf16.")] = False,
     output_precision: _OutputPrecision = None,
     explain_precision: _ExplainPrecision = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Not there yet; refused.")] = False,
-    fp8: Annotated[bool, typer.Option("--fp8", help="Not there yet; refused.")] = False,
+    precision: _Precision = None,
+    int8: Annotated[bool, typer.Option("--int8", hidden=True)] = False,
+    fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Build a plan from an ONNX model."""
     import burnish
 
-    precision, path = _precision(fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
+    chosen, path = _precision(precision, fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
     tuning = _tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
     _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
     decisions: list[Decision] = []
@@ -120,7 +126,7 @@ def build(
             target=target or None,
             workspace=_size(workspace, "--workspace"),
             max_memory=_size(max_memory, "--max-memory"),
-            precision=precision,
+            precision=chosen,
             output_precision=output_precision,
             allow_fallback=allow_fallback,
             overridable=overridable,
@@ -128,9 +134,8 @@ def build(
             explain_precision=decisions.append,
             progress=advance,
             **tuning,
-            note_tuning=note,
         )
-    _note_workspace(plan, max_memory is not None)
+    _note_choices(plan, is_bounded=max_memory is not None, is_tuned=bool(opt_level or timing_cache))
     plan.save(path, sign)
     alone = ends_alone(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS)
     report = summary(plan, path, alone) | {"build_s": round(time.perf_counter() - start, 3)}
@@ -198,8 +203,10 @@ def _size(text: str | None, option: str) -> int | None:
     return None if text is None else parse_size(text, option)
 
 
-def _note_workspace(plan: Plan, is_bounded: bool) -> None:
-    """--workspace was a limit of all temporaries once: who relies on that is told."""
+def _note_choices(plan: Plan, *, is_bounded: bool, is_tuned: bool) -> None:
+    """Tactics were not measured; --workspace was a limit of all temporaries once, and who relies on that is told."""
+    if not is_tuned:
+        note("tactics by cost model; --opt-level 3 measures")
     limit, largest = plan.manifest.options["workspace"], max(v.arena_bytes for v in plan.manifest.variants)
     if limit is not None and not is_bounded and largest > limit:
         note(
@@ -227,16 +234,19 @@ def _tuning(cache: Path | None, locked: bool, level: int, budget: float | None, 
     if budget is not None and not level:
         raise _without_effect("--tune-budget", "at --opt-level 0 nothing is measured", "--opt-level 1 to 5")
     given = {"timing_cache": cache, "locked": locked, "opt_level": level}
-    return {**given, "tune_budget": budget, "tuned_for": tuned_for}
+    return {**given, "tune_budget": budget, "tuned_for": tuned_for, "note_tuning": note}
 
 
 def _without_effect(flag: str, why: str, needed: str) -> UserError:
     return UserError("E622", f"{flag} has no effect here", why=why, hint=f"add {needed}, or leave {flag} out")
 
 
-def _precision(**flags: bool) -> str:
-    """The one precision that was asked for. E610 for one that is not there yet, or two at once."""
-    wanted = [name for name, on in flags.items() if on]
+def _precision(named: str | None, **flags: bool) -> str:
+    """The one precision that was asked for, by --precision or by a flag of its own. E610 for two at once."""
+    wanted = {name: f"--{name}" for name, on in flags.items() if on}
+    if named is not None:
+        wanted.setdefault(named, f"--precision {named}")
     if len(wanted) > 1:
-        raise UserError("E610", f"--{wanted[0]} and --{wanted[1]} exclude each other", hint="give one of them")
-    return wanted[0] if wanted else "fp32"
+        first, second, *_ = wanted.values()
+        raise UserError("E610", f"{first} and {second} exclude each other", hint="give one of them")
+    return next(iter(wanted), "fp32")

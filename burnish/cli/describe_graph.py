@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.errors import UserError
-from burnish.plan import write_atomically
-from burnish.plan.format import MAGIC
+from burnish.plan import is_plan, write_atomically
+
+if TYPE_CHECKING:
+    from burnish.passes.rewrite.context import PassReport
+    from burnish.passes.rewrite.rule import Rule
+
+PASSES_WITH_REASONS = {"fold_branches", "fold_constants", "fuse"}  # which are no rules; `fuse` is the lowering's
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Graph:
 
 def optimised(path: Path, shapes: Sequence[str]) -> Graph:
     """Of an ONNX model: load and run the passes. Of a plan: the graph that was stored in it (without its weights)."""
-    if _is_plan(path):
+    if is_plan(path):
         return _stored(path)
     import onnx
 
@@ -44,8 +50,12 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
 
 
 def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str:
-    """Why a rule left a node alone, in the rule's own words. A `*` stands for every rule, or every node. E619."""
-    if _is_plan(path):
+    """What a rule did at a node: it applied, it declined (in its own words), or it was not tried.
+
+    A `*` stands for every rule, or every node.
+    raises: E619 for a plan; E623 for a rule or a node that does not exist
+    """
+    if is_plan(path):
         raise UserError(
             "E619",
             "--why needs the ONNX model, not a plan",
@@ -54,12 +64,61 @@ def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str
         )
     from burnish.building.analyze import analyze
 
+    _check_rule(rule)
     report = analyze(path, shapes=parse_shapes(shapes)).passes
-    found = report.why("" if rule == "*" else rule, "" if node == "*" else node)
-    if not found:
-        rules = ", ".join(sorted({entry.rule for entry in report.why()})) or "none"
-        return f"{rule} was not tried at '{node}', or it applied. Rules that declined somewhere: {rules}"
-    return "\n".join(f"{entry.rule} at '{entry.node}': {entry.reason}" for entry in found)
+    _check_node(node, report)
+    applied = [
+        f"{r} at '{n}': it applied" + (f", together with '{last}'" if last != n else "")
+        for (r, n), last in report.applied.items()
+        if rule in ("*", r) and node in ("*", n)
+    ]
+    declined = report.why("" if rule == "*" else rule, "" if node == "*" else node)
+    lines = [*applied, *(f"{entry.rule} at '{entry.node}': {entry.reason}" for entry in declined)]
+    return "\n".join(lines) or _not_tried(rule, node)
+
+
+def _not_tried(rule: str, node: str) -> str:
+    starts = {name for r in _rules() if r.name == rule for name in r.root.op_types}
+    at = "at any node" if node == "*" else f"at '{node}'"
+    why = f": it looks at {', '.join(sorted(starts))} nodes only" if starts else ""
+    return f"{'No rule' if rule == '*' else rule} was {'' if rule == '*' else 'not '}tried {at}{why}"
+
+
+def _check_rule(rule: str) -> None:
+    """E623 unless there is such a rule, or a pass that gives reasons."""
+    from burnish.passes.pipeline import each_pass
+
+    known = {r.name for r in _rules()} | PASSES_WITH_REASONS
+    if rule == "*" or rule in known:
+        return
+    for member in each_pass():
+        if member.name == rule:
+            own = ", ".join(r.name for r in member.members)
+            why = f"it is a pass; its rules are {own}" if own else "it is a pass without rules, and gives no reasons"
+            raise UserError("E623", f"there is no rule '{rule}'", why=why, hint="name a rule, or * for all of them")
+    raise UserError(
+        "E623", f"there is no rule '{rule}'", why=f"the rules are {', '.join(sorted(known))}", hint=_near(rule, known)
+    )
+
+
+def _check_node(node: str, report: PassReport) -> None:
+    """E623 unless the model had such a node, before the passes or after any of them."""
+    known = {n for _, n in (*report.applied, *report.declined)} | report.nodes
+    if node != "*" and node not in known:
+        why = f"there are {len(known)} nodes, counting those that rules have made"
+        raise UserError("E623", f"the model has no node '{node}'", why=why, hint=_near(node, known))
+
+
+def _rules() -> Iterator[Rule]:
+    from burnish.passes.pipeline import each_pass
+
+    return (rule for member in each_pass() for rule in member.members)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """A hint: the known name that is meant, if one is close."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean '{close[0]}'?" if close else "* stands for all of them"
 
 
 def _stored(path: Path) -> Graph:
@@ -83,11 +142,3 @@ def _count(graph: Any) -> dict[str, int]:
             for inner in (attribute.g, *attribute.graphs):
                 found.update(_count(inner))
     return dict(found)
-
-
-def _is_plan(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False

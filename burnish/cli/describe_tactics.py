@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from burnish.kernels.usual_size import usual_size
 from burnish.plan import Manifest
+from burnish.target import parse_target
+from burnish.targets import compiler_of
 
 if TYPE_CHECKING:
     from burnish.tune import Entry
@@ -35,6 +37,16 @@ def tactic_rows(manifest: Manifest, timing_cache: Path | None = None) -> list[di
                 row |= {"us": round(best.time_ns / 1e3, 2) if best else "", "device": best.key.device if best else ""}
             rows.append(row | {"nodes": " ".join(launch.nodes)})
     return rows
+
+
+def meanings(manifest: Manifest) -> dict[str, dict[str, dict[str, str]]]:
+    """What the options of each template mean that the plan uses: by target, template and option."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for variant in manifest.variants:
+        known = compiler_of(parse_target(variant.target)).options
+        used = dict.fromkeys(launch.tactic.partition(" ")[0] for launch in variant.launches)
+        found[variant.target] = {name: known[name].meanings() for name in used if name in known}
+    return found
 
 
 def _entries(path: Path, sizes: dict[str, int]) -> dict[tuple[str, str, str], list[Entry]]:

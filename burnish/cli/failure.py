@@ -6,9 +6,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burnish.errors import BurnishError, InternalError, stumbled
+from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError, stumbled
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # as a shell reports a process that SIGPIPE ended
@@ -29,25 +32,39 @@ def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None)
     except BurnishError as error:
         return _report(error, error.exit_code, given)
     except TyperException as error:
-        show = getattr(error, "show", None)
-        show() if show else print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        if _is_help(error):
+            print(error.message, file=sys.stderr)
+            return error.exit_code
+        return _report(_usage(error), UserError.exit_code, given)
     except (KeyboardInterrupt, Abort):
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise  # typer makes a SystemExit of a closed pipe
         # the reader has gone; what is still buffered must not raise once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except MemoryError as error:
-        from burnish.errors import EnvironmentProblem
-
-        problem = EnvironmentProblem(
-            "E803", "out of memory", why=str(error), hint="use smaller shapes or a larger machine"
-        )
+        hint = "use smaller shapes or a larger machine"
+        problem = EnvironmentProblem("E803", "out of memory", why=str(error), hint=hint)
         return _report(problem, problem.exit_code, given)
     except Exception as error:
         return _report(stumbled(error), InternalError.exit_code, given, error)
+
+
+def _usage(error: TyperException) -> UserError:
+    """A command line that typer cannot read, as an error of ours."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "burnish"
+    what = error.format_message().rstrip(".")
+    return UserError("E624", what[:1].lower() + what[1:], where=command, hint=f"{command} --help lists what it takes")
+
+
+def _is_help(error: TyperException) -> bool:
+    """`burnish`, or `burnish inspect`, without anything: typer's way to print the help."""
+    context = getattr(error, "ctx", None)
+    return context is not None and error.message == context.get_help()
 
 
 def _report(error: BurnishError, code: int, arguments: Sequence[str], cause: Exception | None = None) -> int:

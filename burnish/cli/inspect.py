@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 
-app = typer.Typer(no_args_is_help=True, help="Look into a plan, a model's optimised graph, or this machine.")
+
+class _Guessing(TyperGroup):
+    """`inspect FILE` is `inspect plan FILE` or `inspect graph FILE`, by the file's first bytes, or else its name."""
+
+    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
+        first = next((text for text in arguments if not text.startswith("-")), "")
+        if first not in self.commands and ((path := Path(first)).suffix or path.is_file()):
+            from burnish.plan import is_plan
+
+            is_model = path.suffix == ".onnx" if not path.is_file() else not is_plan(path)
+            arguments = ["graph" if is_model else "plan", *arguments]
+        return super().parse_args(context, arguments)
+
+
+app = typer.Typer(
+    cls=_Guessing,
+    no_args_is_help=True,
+    help="Show what is in a plan, what a model's graph becomes, or what this machine has. `inspect FILE` shows a plan, "
+    "or a model's graph.",
+)
 
 
 @app.command()
@@ -56,19 +76,28 @@ def tactics(
     timing_cache: Annotated[
         Path | None, typer.Option("--timing-cache", metavar="FILE", help="Show what was measured for each tactic.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also say what the options of each template mean.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How a plan does each of its launches: template and schedule, work, and the measured time if a cache knows it."""
-    from burnish.cli.describe_tactics import tactic_rows
+    """Show each launch of a plan: its template and schedule, its work, and the measured time if a cache has it."""
+    from burnish.cli.describe_tactics import meanings, tactic_rows
     from burnish.plan import open_plan
 
-    rows = tactic_rows(open_plan(path).manifest, timing_cache)
+    manifest = open_plan(path).manifest
+    rows = tactic_rows(manifest, timing_cache)
+    explained = meanings(manifest) if explain else {}
     if as_json:
-        print_json(rows)
+        print_json({"launches": rows, "options": explained} if explain else rows)
         return
     columns = ("target", "#>", "launch", "kernel", "MFLOP>", "KB>", "tactic", "task")
     measured = ("us>", "measured on") if timing_cache else ()
     print_table((*columns, *measured, "nodes"), [[*(row | {"task": row["task"][:12]}).values()] for row in rows])
+    for target, templates in explained.items():
+        for template, options in templates.items():
+            print(f"\n{template} on {target}")
+            print_facts({f"  {option}": text for option, text in options.items()})
 
 
 @app.command()

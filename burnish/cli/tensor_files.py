@@ -60,6 +60,10 @@ def read_tensor(path: Path, spec: TensorSpec | None = None) -> Array:
         data = path.read_bytes()
     except Exception as error:
         raise _unreadable(path, error) from error
+    if zipfile.is_zipfile(path):
+        why = "an archive has names of its own, one for each of its arrays"
+        hint = f"leave {spec.name}= out, if the array in it has that name" if spec else "leave NAME= out"
+        raise UserError("E616", f"{path} is an .npz archive, not a tensor", why=why, hint=hint)
     if spec is None or spec.dtype is DType.STRING or len(data) % spec.dtype.size_bytes:
         why = "its size is no multiple of the element's" if spec else "raw bytes have no type of their own"
         raise UserError("E616", f"{path} is not a tensor", why=why, hint="give a .npy or .npz file")

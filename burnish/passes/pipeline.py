@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -57,11 +57,15 @@ MAX_REPEATS = 8
 
 @dataclass(frozen=True)
 class Pass:
-    """One transformation: changes the model in place, returns how many changes it made (0: nothing to do)."""
+    """One transformation: changes the model in place, returns how many changes it made (0: nothing to do).
+
+    members: its rewrite rules, if it is made of such
+    """
 
     name: str
     reason: str
     run: Callable[[ir.Model, PassContext], int]
+    members: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,14 @@ def rules(name: str, reason: str, *members: Rule) -> Pass:
     def run(model: ir.Model, context: PassContext) -> int:
         return apply_rules(model.graph, members, context.report)
 
-    return Pass(name, reason, run)
+    return Pass(name, reason, run, members)
 
 
 def _deepen_images(model: ir.Model, context: PassContext) -> int:
-    return apply_rules(model.graph, [StrideToChannels()], context.report) if context.deep_images else 0
+    return apply_rules(model.graph, DEEPEN, context.report) if context.deep_images else 0
+
+
+DEEPEN = (StrideToChannels(),)
 
 
 CLEAN = Repeat(
@@ -132,7 +139,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("narrow_mask", "a mask that is the same for every query is one row", NarrowMask()),
     rules("merge_products", "queries, keys and values are one product, where they have one input", MergeProducts()),
     FINISH,
-    Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images),
+    Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images, DEEPEN),
     Pass("dequantize_weights", "no target has kernels for quantised weights yet", dequantize_weights),
 )
 
@@ -146,6 +153,7 @@ def optimize(
     raises:  E910 if rules never come to rest, E912 (with BURNISH_DEBUG=1) if a pass breaks the graph: bugs of ours
     """
     context = context or PassContext()
+    _note_names(model, context.report)
     for entry in pipeline:
         if isinstance(entry, Pass):
             _run(entry, model, context)
@@ -153,7 +161,17 @@ def optimize(
         for _ in range(MAX_REPEATS):
             if not sum(_run(member, model, context) for member in entry.passes):
                 break
+    _note_names(model, context.report)
     return context.report
+
+
+def each_pass(pipeline: tuple[Pass | Repeat, ...] = PIPELINE) -> Iterator[Pass]:
+    """Every pass once, in order."""
+    yield from dict.fromkeys(p for entry in pipeline for p in ((entry,) if isinstance(entry, Pass) else entry.passes))
+
+
+def _note_names(model: ir.Model, report: PassReport) -> None:
+    report.nodes.update(node.name or node.op_type for node in model.graph.all_nodes())
 
 
 def count_nodes(model: ir.Model) -> int:

@@ -7,7 +7,7 @@ import os
 from burnish.plan.atomic import check_place, write_atomically
 from burnish.plan.manifest import Manifest
 from burnish.plan.plan import Plan
-from burnish.plan.reader import Contents, open_plan, read
+from burnish.plan.reader import Contents, is_plan, open_plan, read
 from burnish.plan.signature import KeySource
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Manifest",
     "Plan",
     "check_place",
+    "is_plan",
     "open_plan",
     "read",
     "sign",

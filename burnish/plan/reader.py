@@ -228,6 +228,15 @@ def _demand_signature(contents: Contents, key: bytes) -> None:
     )
 
 
+def is_plan(path: str | os.PathLike[str]) -> bool:
+    """Does the file begin as a plan does? False where there is none, or none that can be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 def _no_plan(data: memoryview, name: str) -> NoReturn:
     if len(data) < len(MAGIC):
         _damaged("E405", name, f"it has only {len(data)} bytes")

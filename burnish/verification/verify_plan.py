@@ -16,7 +16,7 @@ from burnish.arguments import expect, expect_function, number, whole_number
 from burnish.dtypes import DType
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.importers.load import read_file
-from burnish.plan import Plan, read
+from burnish.plan import Plan, is_plan, read
 from burnish.plan.sample_inputs import sample_inputs
 from burnish.precision.precision import parse_precision
 from burnish.runtime import load
@@ -78,7 +78,7 @@ def verify(
                where that rejects, measured (conditioning.py)
     rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is sought
     raises:    E605 for a value of a wrong kind; E711, E712 from the oracle, E713 for data, E714 for a plan of another
-               model, E5xx from the runtime
+               model, E715 for a plan as the model, E5xx from the runtime
     """
     _check_arguments(model, data, seed, threads, rebuild, progress)
     tolerance = None if tolerance is None else number("tolerance", tolerance)
@@ -114,9 +114,12 @@ def verify(
     return VerifyReport(judge.kind, judged, divergence)
 
 
-def _check_arguments(model: object, data: object, seed: Any, threads: Any, rebuild: object, progress: object) -> None:
-    """E605 for a value of a wrong kind; the functions that take the other arguments check them."""
+def _check_arguments(model: Any, data: object, seed: Any, threads: Any, rebuild: object, progress: object) -> None:
+    """E605 for a value of a wrong kind, E715 for a plan as the model; the rest is checked where it is used."""
     expect("the model", model, (str, os.PathLike), "a path")
+    if is_plan(model):
+        what = "the model is a plan: verify takes the model first, then the plan"
+        raise UserError("E715", what, where=str(model), hint="burnish verify MODEL PLAN")
     if data is not None:
         expect("data", data, (str, os.PathLike, Mapping), "a path, or arrays by input name")
     whole_number("seed", seed)

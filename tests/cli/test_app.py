@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import resource
 import signal
@@ -31,7 +33,7 @@ def options_by_command() -> dict[str, set[str]]:
             visit(child, f"{name} {inner}".strip())
         if not hasattr(command, "commands"):
             options = [p for p in command.params if p.param_type_name == "option"]  # type: ignore[attr-defined]
-            found[name] = {text for p in options for text in p.opts} - {"--help"}
+            found[name] = {text for p in options if not p.hidden for text in p.opts} - {"--help"}
 
     visit(typer.main.get_command(app), "")
     return found
@@ -149,7 +151,41 @@ def test_ctrl_c_ends_a_process_with_130_and_one_line(plan: Path) -> None:
 def test_an_unknown_option_is_the_users_error(command: Command) -> None:
     done = command("build", "--nonsense")
     assert done.code == 2
-    assert "No such option: --nonsense" in done.err
+    assert "error E624: no such option: --nonsense" in done.err
+    assert "burnish build --help" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["build"], "missing argument 'MODEL'"),
+        (["bulid"], "Did you mean 'build'?"),
+        (["build", "m.onnx", "--opt-level", "much"], "'--opt-level'"),
+        (["run", "m.plan", "--threads", "-1"], "'--threads'"),
+        (["inspect", "grpah"], "Did you mean 'graph'?"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_has_a_code_and_is_json_where_asked(
+    command: Command, arguments: list[str], what: str
+) -> None:
+    done = command(*arguments, "--json")
+    found = json.loads(done.out)["error"]
+    assert (done.code, found["code"]) == (2, "E624")
+    assert what in found["what"] and what in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trtexec", "--loadEngine={plan}", "--duration=0"], ["inspect", "plan", "{plan}"]]
+)
+def test_a_reader_that_has_gone_ends_every_command_alike(plan: Path, arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    given = [text.format(plan=plan) for text in arguments]
+    done = subprocess.run(
+        [sys.executable, "-m", "burnish", *given], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_no_arguments_print_the_help(command: Command) -> None:

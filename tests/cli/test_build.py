@@ -32,11 +32,13 @@ def test_fixed_shapes_and_json(command: Command, model: Path, tmp_path: Path) ->
     report = json.loads(done.out)
     assert report["inputs"] == ["x f32[5,4]"]
     assert report["size_bytes"] == (tmp_path / "a.plan").stat().st_size
-    assert done.err == ""
+    assert done.err == "tactics by cost model; --opt-level 3 measures\n"
 
 
-def test_a_range(command: Command, model: Path, tmp_path: Path) -> None:
-    done = command("build", model, "-o", tmp_path / "a.plan", "--min", "x:1x4", "--opt", "x:2x4", "--max", "x:9x4")
+@pytest.mark.parametrize("ending", ["", "Shapes"])
+def test_a_range(command: Command, model: Path, tmp_path: Path, ending: str) -> None:
+    shapes = (f"--min{ending}", "x:1x4", f"--opt{ending}", "x:2x4", f"--max{ending}", "x:9x4")
+    done = command("build", model, "-o", tmp_path / "a.plan", *shapes)
     assert done.code == 0, done.err
     (symbol,) = read(tmp_path / "a.plan").manifest.symbols
     assert (symbol.min, symbol.opt, symbol.max) == (1, 2, 9)
@@ -95,6 +97,19 @@ def test_a_precision_is_recorded_and_explained(command: Command, model: Path, tm
     assert options["precision"] == flag[2:] and options["output_precision"] == "fp32"
 
 
+@pytest.mark.parametrize("given", [["--precision", "fp16"], ["--fp16"], ["--fp16", "--precision", "fp16"]])
+def test_a_precision_is_named_as_in_python_or_by_its_flag(
+    command: Command, model: Path, tmp_path: Path, given: list[str]
+) -> None:
+    assert command("build", model, "-o", tmp_path / "a.plan", *given).code == 0
+    assert read(tmp_path / "a.plan").manifest.options["precision"] == "fp16"
+
+
+def test_what_is_not_there_yet_is_not_in_the_help(command: Command) -> None:
+    found = command("build", "--help").out
+    assert "--fp16" in found and "int8" not in found and "fp8" not in found
+
+
 def test_an_output_takes_the_precision_that_is_asked_for(command: Command, model: Path, tmp_path: Path) -> None:
     done = command("build", model, "-o", tmp_path / "a.plan", "--fp16", "--output-precision", "fp16")
     assert done.code == 0, done.err
@@ -105,6 +120,8 @@ def test_an_output_takes_the_precision_that_is_asked_for(command: Command, model
     ("arguments", "code"),
     [
         (["--fp16", "--bf16"], "E610"),
+        (["--fp16", "--precision", "bf16"], "E610"),
+        (["--precision", "int8"], "E610"),
         (["--fp16", "--output-precision", "fp12"], "E610"),
         (["--int8"], "E610"),
         (["--fp8"], "E610"),

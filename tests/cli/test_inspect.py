@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import onnx
+import onnx.parser
 import pytest
 
 from tests.cli.conftest import Command
@@ -55,9 +56,69 @@ def test_a_plans_own_graph_is_shown_and_saved(command: Command, plan: Path, tmp_
 
 
 def test_why_prints_what_rules_said(command: Command, model: Path, plan: Path) -> None:
-    assert command("inspect", "graph", model, "--why", "NoSuchRule", "sum").out.startswith("NoSuchRule was not tried")
-    assert command("inspect", "graph", model, "--why", "*", "*").code == 0
+    everything = command("inspect", "graph", model, "--why", "*", "*")
+    assert everything.code == 0 and "RemoveNoOp at 'sum': " in everything.out
     assert "E619" in command("inspect", "graph", plan, "--why", "*", "*").err
+
+
+def test_why_says_that_a_rule_declined_applied_or_was_not_tried(command: Command, model: Path) -> None:
+    graph = onnx.load(str(model))
+    graph.graph.node.insert(0, onnx.helper.make_node("Identity", ["x"], ["same"], "same"))
+    graph.graph.node[1].input[0] = "same"
+    onnx.save(graph, str(model.with_name("same.onnx")))
+    why = ("inspect", "graph", model.with_name("same.onnx"), "--why")
+    assert command(*why, "RemoveNoOp", "same").out == "RemoveNoOp at 'same': it applied\n"
+    assert command(*why, "FuseBias", "same").out == "FuseBias was not tried at 'same': it looks at Add nodes only\n"
+    assert command(*why, "*", "same").out == "RemoveNoOp at 'same': it applied\n"
+    assert command(*why, "FuseBias", "sum").out.startswith("FuseBias at 'sum': ")
+
+
+def test_a_rule_that_rewrites_several_nodes_says_at_each_that_it_applied(command: Command, tmp_path: Path) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]> m (float[2,4] x) => (float[2,4] y)
+    { s = Sigmoid (x)  y = Mul (x, s) }"""
+    graph = onnx.parser.parse_model(text)
+    graph.graph.node[0].name, graph.graph.node[1].name = "gate", "product"
+    onnx.save(graph, str(tmp_path / "m.onnx"))
+    done = command("inspect", "graph", tmp_path / "m.onnx", "--why", "FuseSilu", "gate")
+    assert done.out == "FuseSilu at 'gate': it applied, together with 'product'\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "node", "words"),
+    [
+        ("FuseBais", "sum", ("there is no rule 'FuseBais'", "did you mean 'FuseBias'?")),
+        ("fuse_gates", "sum", ("there is no rule 'fuse_gates'", "its rules are FuseGelu, ")),
+        ("merge_equal", "sum", ("there is no rule 'merge_equal'", "a pass without rules")),
+        ("FuseBias", "smu", ("no node 'smu'", "did you mean 'sum'?")),
+        ("*", "nothing-like-it", ("no node 'nothing-like-it'",)),
+    ],
+)
+def test_why_refuses_rules_and_nodes_that_do_not_exist(
+    command: Command, model: Path, rule: str, node: str, words: tuple[str, ...]
+) -> None:
+    done = command("inspect", "graph", model, "--why", rule, node)
+    assert (done.code, done.out) == (2, "")
+    assert "E623" in done.err and all(text in done.err for text in words)
+
+
+def test_a_file_alone_is_shown_as_what_it_is(command: Command, plan: Path, model: Path, tmp_path: Path) -> None:
+    renamed = tmp_path / "plan.onnx"
+    renamed.write_bytes(plan.read_bytes())
+    for path in (plan, renamed):
+        assert command("inspect", path).out.startswith("plan ")
+    assert json.loads(command("inspect", "--json", model).out)["before"] == {"MatMul": 1, "Add": 1, "Relu": 1}
+    assert "E401" in command("inspect", tmp_path / "none.plan").err
+    assert "E104" in command("inspect", tmp_path / "none.onnx").err
+
+
+def test_what_the_options_of_a_tactic_mean_is_explained(command: Command, plan: Path) -> None:
+    done = command("inspect", "tactics", plan, "--explain")
+    assert "contraction on cpu:x86-64-v" in done.out
+    assert "registers of a tile across its columns" in done.out
+    found = json.loads(command("inspect", "tactics", plan, "--explain", "--json").out)
+    (options,) = found["options"].values()
+    stated = {text.partition("=")[0] for row in found["launches"] for text in row["tactic"].split()[1:]}
+    assert stated <= set().union(*options.values())
 
 
 def test_the_machine_is_described(command: Command) -> None:

@@ -95,6 +95,13 @@ def test_what_does_not_fit_is_refused_with_a_code(
     assert f"error {code}:" in done.err
 
 
+def test_an_archive_under_a_name_is_refused_with_what_to_write(command: Command, plan: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=X)
+    done = command("run", plan, "--input", f"x={tmp_path / 'in.npz'}")
+    assert done.code == 2
+    assert "E616" in done.err and "names of its own" in done.err and "leave x= out" in done.err
+
+
 def test_an_error_is_json_where_json_was_asked_for(command: Command, tmp_path: Path) -> None:
     done = command("run", tmp_path / "none.plan", "--json")
     assert json.loads(done.out)["error"]["code"] == "E401"

@@ -57,6 +57,12 @@ def test_the_first_divergent_tensor_is_searched_in_a_rebuilt_plan(
     assert "the fault lies in a fusion that looking prevents" in done.out
 
 
+def test_a_plan_in_the_models_place_is_refused_with_the_right_order(command: Command, model: Path, plan: Path) -> None:
+    done = command("verify", plan, model)
+    assert (done.code, done.out) == (2, "")
+    assert "E715" in done.err and "burnish verify MODEL PLAN" in done.err
+
+
 def test_data_comes_from_files(command: Command, model: Path, plan: Path, tmp_path: Path) -> None:
     x = np.ones((1, 4), np.float32)
     folder = tmp_path / "test_data_set_0"

@@ -23,6 +23,8 @@ def trtexec(context: typer.Context) -> None:
         from burnish.cli.trtexec.session import execute
 
         execute(options)
+    except BrokenPipeError:  # nobody reads the verdict any more
+        raise
     except BaseException:
         verdict("FAILED", arguments)
         raise

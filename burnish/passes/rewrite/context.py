@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MEBIBYTE = 1 << 20
@@ -31,14 +31,25 @@ class PassRow:
 
 @dataclass
 class PassReport:
-    """What `optimize` did. `declined` answers `burnish inspect --why RULE NODE`."""
+    """What `optimize` did. `declined`, `applied` and `nodes` answer `burnish inspect graph MODEL --why RULE NODE`.
+
+    declined   the reason, by rule and node
+    applied    by rule and by each node that it replaced: the last of the nodes that it replaced together
+    nodes      the names of all nodes that there were, before the passes or at any time after
+    """
 
     rows: list[PassRow] = field(default_factory=list)
     declined: dict[tuple[str, str], str] = field(default_factory=dict)
+    applied: dict[tuple[str, str], str] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
 
     def decline(self, rule: str, node: str, reason: str) -> None:
         """Note (or replace) the reason why a rule left a node alone."""
         self.declined[rule, node] = reason
+
+    def apply(self, rule: str, node: str, replaced: Iterable[str]) -> None:
+        """Note that a rule rewrote these nodes, of which `node` is the last."""
+        self.applied |= dict.fromkeys(((rule, name) for name in (*replaced, node)), node)
 
     def why(self, rule: str = "", node: str = "") -> list[Declined]:
         """Every refusal of a rule and/or at a node; all of them if neither is given."""

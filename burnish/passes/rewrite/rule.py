@@ -194,6 +194,7 @@ def _rewrite_at(node: ir.Node, rule: Rule, report: PassReport, is_inner: bool) -
     if used := [str(v.name) for v in node.outputs[len(values) :] if v.uses() or v.is_graph_output()]:
         report.decline(rule.name, node.name or node.op_type, f"its output {used[0]} is used too")
         return False
+    report.apply(rule.name, node.name or node.op_type, [name for inner in match.nodes for name in sources(inner)])
     replace_node(match, op.nodes, values)
     return True
 

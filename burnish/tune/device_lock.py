@@ -1,32 +1,41 @@
 """Turns: one measurement at a time on a device, one change at a time of a file, whatever processes are at it.
 
-A lock of the operating system on an empty file in the temporary directory, named after what it is for. It opens when
-its process ends, however that ends. The file stays: all who wait must wait for the same one.
+Both are locks of the operating system, which open when their process ends, however that ends. A file is changed under a
+lock on its folder, which is there anyway. A device has an empty file in the temporary folder while somebody measures;
+who is done removes it. One that waited for a removed file has locked nothing, and starts again with the file that is
+there now.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MODE = 0o444  # to lock a file, its readers need not write
 
 
 def turn_file(identity: str) -> Path:
-    """Where the lock lies."""
+    """Where the lock of a device lies while somebody has the turn, or waits for it."""
     return Path(tempfile.gettempdir()) / f"burnish-{re.sub('[^0-9A-Za-z]+', '-', identity)}.lock"
 
 
-def turn_to_change(path: Path) -> AbstractContextManager[None]:
-    """Inside, no other build changes the file, which need not exist."""
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
-    return turn(f"changes-{name}", lambda line: None)
+@contextmanager
+def turn_to_change(path: Path) -> Iterator[None]:
+    """Inside, no other build changes this file, which need not exist, or another one in its folder."""
+    folder = -1
+    try:
+        with suppress(OSError):  # it may be unreadable, and some network file systems lock no folders
+            folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        if folder >= 0:
+            os.close(folder)
 
 
 @contextmanager
@@ -38,28 +47,53 @@ def turn(identity: str, say: Callable[[str], None]) -> Iterator[None]:
     """
     place = turn_file(identity)
     try:
-        file = _open(place)
+        file = _lock(place, say)
     except OSError as error:
         say(f"other builds may disturb this one's measurements: {place}: {error.strerror}")
         yield
         return
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another build measures on this device: they take turns")
-            fcntl.flock(file, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):  # another user's: its owner waits, and removes it
+            place.unlink()
         os.close(file)
+
+
+def _lock(place: Path, say: Callable[[str], None]) -> int:
+    """The file at that place, opened and locked."""
+    waits = False
+    while True:
+        file = _open(place)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not waits:
+                    say("another build measures on this device: they take turns")
+                waits = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, place):
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _is_at(file: int, place: Path) -> bool:
+    """Is the open file the one that has this name now?"""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file), os.stat(place, follow_symlinks=False))
+    return False
 
 
 def _open(place: Path) -> int:
     """Made if need be, whatever the umask; a file that is there is only read, whoever made it."""
-    with suppress(FileNotFoundError):
-        return os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
-    with suppress(FileExistsError):
-        file = os.open(place, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, MODE)
-        os.fchmod(file, MODE)
-        return file
-    return os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
+    while True:
+        with suppress(FileNotFoundError):
+            return os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
+        with suppress(FileExistsError):
+            file = os.open(place, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, MODE)
+            os.fchmod(file, MODE)
+            return file

@@ -1,4 +1,4 @@
-"""turn.py: one measurement at a time on a device, between processes."""
+"""device_lock.py: one measurement at a time on a device, between processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from burnish.tune.device_lock import turn, turn_file
+from burnish.tune.device_lock import turn, turn_file, turn_to_change
 
 HOLD = """
 import sys
@@ -99,12 +99,62 @@ def test_the_file_is_for_all_users_and_nobody_can_write_it(tmp_path: Path) -> No
     before = os.umask(0o077)
     try:
         with turn("cuda:0/../x", nothing_to_say):
-            pass
+            place = turn_file("cuda:0/../x")
+            assert place.parent == tmp_path and place.name == "burnish-cuda-0-x.lock"
+            assert stat.S_IMODE(place.stat().st_mode) == 0o444
     finally:
         os.umask(before)
-    place = turn_file("cuda:0/../x")
-    assert place.parent == tmp_path and place.name == "burnish-cuda-0-x.lock"
-    assert stat.S_IMODE(place.stat().st_mode) == 0o444
+
+
+def test_nothing_stays(tmp_path: Path) -> None:
+    with turn("gpu", nothing_to_say), turn("another", nothing_to_say):
+        assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(ValueError), turn("gpu", nothing_to_say):
+        raise ValueError
+    with holder("gpu") as process, turn("gpu", lambda line: process.kill()):  # what it leaves is taken over
+        pass
+    with turn_to_change(tmp_path / "x.cache"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_threads_that_take_turns_are_never_two_at_once(tmp_path: Path) -> None:
+    """Each removes the file when it is done, while others wait for it."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def measure() -> None:
+        for _ in range(40):
+            with turn("gpu", lambda line: None):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=measure) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(most), max(most), list(tmp_path.iterdir())) == (240, 1, [])
+
+
+def test_who_changes_a_file_waits_for_another_that_does(tmp_path: Path) -> None:
+    order: list[str] = []
+    began = threading.Event()
+
+    def second() -> None:
+        began.set()
+        with turn_to_change(tmp_path / "x.cache"):
+            order.append("second")
+
+    with turn_to_change(tmp_path / "x.cache"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert began.wait(10)
+        thread.join(0.05)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_where_no_file_can_be_made_the_measurement_goes_on_and_says_so(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. The exit code: 0, 1 (verify: different), 2 user, 3 environment, 4 bug, 130 Ctrl-C."""
+    """Run one command. The exit code: 0, 1 (verify, diff: different), 2 user, 3 environment, 4 bug, 130 Ctrl-C."""
     from burnish.cli.app import app
     from burnish.cli.failure import guarded
 

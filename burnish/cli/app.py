@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import bench, build, cache, inspect, run, trtexec, verify
+from burnish.cli import bench, build, cache, diff, inspect, run, trtexec, verify
 
 app = typer.Typer(
     name="burnish",
@@ -15,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="An ONNX model becomes one self-contained, reproducible, verified plan, and the plan runs.",
-    epilog="Results go to stdout, all else to stderr. Exit codes: 1 verify found a difference, 2 your input, "
+    epilog="Results go to stdout, all else to stderr. Exit codes: 1 verify or diff found a difference, 2 your input, "
     "3 the machine, 4 our bug. --debug, anywhere, shows the traceback of an error.",
 )
 
@@ -41,6 +41,7 @@ app.command(name="build")(build.build)
 app.command(name="run")(run.run)
 app.command(name="bench")(bench.bench)
 app.command(name="verify")(verify.verify)
+app.command(name="diff")(diff.diff)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 app.command(

@@ -89,7 +89,7 @@ def know_early_loads(emitter: Emitter, values: Mapping[EarlyLoad, Name]) -> None
     for early, name in values.items():
         kind = arithmetic.register_kind(early.node.dtype)
         widen = "" if kind == arithmetic.stored_kind(early.node.dtype) else f".to(tl.{kind})"
-        emitter.remember(early.node, Value(emitter.let(f"{name}{widen}"), kind, early.dims))
+        emitter.remember(early.node, Value(emitter.code.let(f"{name}{widen}"), kind, early.dims))
 
 
 def _early(tiling: Tiling, node: Expr) -> EarlyLoad | None:

@@ -15,11 +15,10 @@ from burnish.ops.language.expr import Axis, Expr, walk
 from burnish.targets.cuda.contraction.axes import Coordinate, copied_tile
 from burnish.targets.cuda.contraction.early_loads import EarlyLoad, know_early_loads
 from burnish.targets.cuda.contraction.operands_by_copy import map_of
-from burnish.targets.cuda.contraction.places import Place as Where
-from burnish.targets.cuda.contraction.places import Slice, counter_of, write_rows
+from burnish.targets.cuda.contraction.places import Place, Slice, counter_of, write_rows
 from burnish.targets.cuda.contraction.tiling import Tiling
 from burnish.targets.cuda.expressions import arithmetic
-from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
+from burnish.targets.cuda.expressions.emitter import Emitter, Value, emitter_at, placed
 from burnish.targets.cuda.text import KernelText, Name
 
 BOTH = frozenset({0, 1})
@@ -33,7 +32,7 @@ class Sums:
     early   what was loaded before the sum
     """
 
-    place: Where
+    place: Place
     starts: tuple[Name, ...]
     early: Mapping[EarlyLoad, Name]
     values: Name
@@ -50,7 +49,7 @@ def write_epilogue(text: KernelText, tiling: Tiling, sums: Sums) -> None:
         emitter.value(store.value)
     for i, (store, found) in enumerate(zip(tiling.kernel.stores, copied, strict=True)):
         if found is None:
-            emitter.store(store.slot, store.index, store.value)
+            emitter.store(store.slot, store.index, emitter.value(store.value))
         else:
             _store_copy(text, tiling, sums, emitter, store, f"map_out{i}", *found)
 
@@ -58,28 +57,28 @@ def write_epilogue(text: KernelText, tiling: Tiling, sums: Sums) -> None:
 def _emitter(text: KernelText, tiling: Tiling, sums: Sums) -> Emitter:
     """With every axis: groups scalars, pixels along dimension 0 of the tile, columns along 1."""
     rows = write_rows(text, tiling, sums.place, sums.starts, part=sums.rows)
-    found = {x: Place("0") for x in tiling.shape.ones}
+    found = {x: placed("0") for x in tiling.shape.ones}
     row_is = text.let("row_is", f"{rows.exists}[:, None]") if rows.exists else ""
     for name, run in zip(sums.place.groups, tiling.shape.groups, strict=True):
-        found |= _places_of(run, Place(name))
+        found |= _places_of(run, placed(name))
     for i, (name, run) in enumerate(zip(rows.pixels, tiling.pixels, strict=True)):
-        found |= _places_of(run, Place(text.let(f"at{i}", f"{name}[:, None]"), frozenset({0}), row_is))
+        found |= _places_of(run, placed(text.let(f"at{i}", f"{name}[:, None]"), frozenset({0}), row_is))
     column = text.let("column", f"{sums.place.column} + tl.arange(0, {tiling.tile.n})[None, :]")
     column_is = (
         text.let("column_is", f"{column} < {text.count(tiling.kernel.n.extent)}") if tiling.columns_have_tail else ""
     )
-    found[tiling.kernel.n] = Place(column, frozenset({1}), column_is)
+    found[tiling.kernel.n] = placed(column, frozenset({1}), column_is)
     masks = [Value(row_is, "int1", frozenset({0}))] if row_is and not tiling.shape.pixels else []
     masks += [Value(column_is, "int1", frozenset({1}))] if column_is and tiling.kernel.n.extent == 1 else []
     mask = masks[0] if masks else None
     if len(masks) == 2:
         mask = Value(text.let("tile_is", f"{row_is} & {column_is}"), "int1", BOTH)
-    return Emitter(text, found, accumulators=(Value(sums.values, tiling.accumulator, BOTH),), mask=mask)
+    return emitter_at(text, found, accumulators=(Value(sums.values, tiling.accumulator, BOTH),), mask=mask)
 
 
-def _places_of(run: Run, place: Place) -> dict[Axis, Place]:
+def _places_of(run: Run, place: Value) -> dict[Axis, Value]:
     """The innermost axis counts; addresses are linear, so the others are 0."""
-    return {**{x: Place("0") for x in run.axes[:-1]}, **dict.fromkeys(run.axes[-1:], place)}
+    return {**{x: placed("0") for x in run.axes[:-1]}, **dict.fromkeys(run.axes[-1:], place)}
 
 
 def _copied(tiling: Tiling, sums: Sums, slot: int, index: Sequence[Expr]) -> tuple[tuple[Coordinate, ...], Dim] | None:
@@ -99,7 +98,7 @@ def _load_copies(text: KernelText, tiling: Tiling, sums: Sums, emitter: Emitter)
         name = map_of(text, f"map_in{i}", node.attr, axes, tiling.first.box_of(axes, tiling.tile.n), offset)
         kind = arithmetic.register_kind(node.dtype)
         loaded = f"{name}.load([{_corner(tiling, sums, axes)}]).reshape({tiling.tile.m}, {tiling.tile.n}).to(tl.{kind})"
-        emitter.remember(node, Value(emitter.let(loaded), kind, BOTH))
+        emitter.remember(node, Value(emitter.code.let(loaded), kind, BOTH))
 
 
 def _store_copy(
@@ -113,7 +112,7 @@ def _store_copy(
     offset: Dim,
 ) -> None:
     wanted = tiling.kernel.slots[store.slot].dtype
-    value = emitter.typed_value(store.value)
+    value = emitter.value(store.value)
     stored = value.text
     if wanted is not store.value.dtype:
         stored = arithmetic.cast(arithmetic.register_kind(wanted), stored)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from burnish.dtypes import DType
 from burnish.errors import InternalError
+from burnish.ops.language.expr import COMBINES
 from burnish.targets.cuda.text import Function, KernelText
 
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -132,23 +133,9 @@ def typed(value: float | int | bool, kind: str) -> str:
     return f"tl.full([], {literal(value, kind)}, tl.{kind})"
 
 
-def neutral(kind: str, dtype: DType) -> float | int | bool:
-    """The value of an empty reduction."""
-    if kind in ("sum", "prod"):
-        return (kind == "prod") if dtype is DType.BOOL else (0 if kind == "sum" else 1)
-    if dtype.is_float:
-        return float("-inf") if kind == "max" else float("inf")
-    if dtype is DType.BOOL:
-        return kind == "min"
-    bits = dtype.size_bytes * 8
-    if kind == "max":
-        return -(1 << (bits - 1)) if dtype.is_signed else 0
-    return (1 << (bits - 1)) - 1 if dtype.is_signed else (1 << bits) - 1
-
-
 def combine(text: KernelText, kind: str, dtype: DType, x: str, y: str) -> str:
     """One step of a reduction."""
-    return binary(text, {"sum": "add", "prod": "mul"}.get(kind, kind), dtype, x, y)
+    return binary(text, COMBINES[kind], dtype, x, y)
 
 
 def reduce_tile(text: KernelText, kind: str, dtype: DType, x: str, axis: int) -> str:

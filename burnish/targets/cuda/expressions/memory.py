@@ -1,78 +1,56 @@
-"""Loads and stores of an `Emitter`: addresses, tails, guards."""
+"""Loads and stores as Triton text: addresses, tails, guards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.kernels.facts import FAR, Address, unclamped
+from burnish.kernels.facts import FAR
+from burnish.kernels.scope import Term
 from burnish.kernels.task import Slot
-from burnish.ops.language.expr import Axis, Expr
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.arithmetic import register_kind, stored_kind, typed
-from burnish.targets.cuda.expressions.values import Value
-from burnish.targets.cuda.text import INT32
-
-if TYPE_CHECKING:
-    from burnish.targets.cuda.expressions.emitter import Emitter
+from burnish.targets.cuda.expressions.values import Value, both, converted, let, named, size_value
+from burnish.targets.cuda.text import INT32, KernelText
 
 
-def load(scope: Emitter, expr: Expr) -> Value:
-    """The value of a load, in register form."""
-    slot = scope.slots[expr.attr]
-    address = scope.facts.address(expr.attr, expr.args)
-    guard = None if scope.guard is None or scope.facts.is_inside(expr) else scope.guard
-    if scope.guard is not None and address.atoms:
-        address, changed = unclamped(address, [atom for atom, _ in address.atoms], scope.assumed)
-        guard = scope.guard if changed else guard
-    offset = offset_of(scope, address)
-    comes_from_data = any(scope.facts.loads(atom) for atom, _ in address.atoms)
-    if comes_from_data and not scope.facts.is_inside(expr):
-        offset = _clamped(scope, offset, slot)
-    mask = _mask(scope, _address_axes(scope, address))
+def load(text: KernelText, number: int, slot: Slot, offset: Value, mask: Value | None, guard: Value | None) -> Value:
+    """An element in register form; 0 in lanes that the mask or the guard forbids."""
     if guard is not None:
-        mask = guard if mask is None else scope.both(mask, guard)
-    place, masking = _pointer(scope, expr.attr, offset, mask)
-    text = f"tl.load({place}{f', mask={masking}, other=0' if masking else ''})"
+        mask = guard if mask is None else both(text, mask, guard)
+    place, masking = _pointer(text, number, offset, mask)
+    loaded = f"tl.load({place}{f', mask={masking}, other=0' if masking else ''})"
     kind = register_kind(slot.dtype)
     if slot.dtype is DType.BOOL:
-        text = f"({text} != 0)"
+        loaded = f"({loaded} != 0)"
     elif kind != stored_kind(slot.dtype):
-        text = f"{text}.to(tl.{kind})"
+        loaded = f"{loaded}.to(tl.{kind})"
     dims = offset.dims if mask is None else offset.dims | mask.dims
-    return Value(scope.let(text), kind, dims)
+    return Value(let(text, loaded), kind, dims)
 
 
-def store(scope: Emitter, number: int, index: Sequence[Expr], value: Value) -> None:
-    """Write a register value to a slot at an index, rounded to the slot's dtype."""
-    wanted = scope.slots[number].dtype
-    value = scope.named(value)
-    if wanted is DType.BOOL and value.kind != "int1":
-        value = Value(scope.let(arithmetic.cast("int1", value.text)), "int1", value.dims)
-    text = value.text if stored_kind(wanted) == value.kind else f"{value.text}.to(tl.{stored_kind(wanted)})"
-    address = scope.facts.address(number, tuple(index))
-    offset = offset_of(scope, address)
-    if not offset.dims and scope.zero:
-        offset = Value(f"{offset.text} + {scope.zero}", offset.kind)
-    place, mask = _pointer(scope, number, offset, _mask(scope, _address_axes(scope, address)))
-    scope.line(f"tl.store({place}, {text}{f', mask={mask}' if mask else ''})")
+def stored(text: KernelText, dtype: DType, value: Value) -> Value:
+    """A register value, rounded to what memory holds."""
+    value = named(text, value)
+    if dtype is DType.BOOL and value.kind != "int1":
+        value = Value(let(text, arithmetic.cast("int1", value.text)), "int1", value.dims)
+    kind = stored_kind(dtype)
+    return value if kind == value.kind else Value(f"{value.text}.to(tl.{kind})", kind, value.dims)
 
 
-def _address_axes(scope: Emitter, address: Address) -> list[Axis]:
-    """In the order of the scope's axes."""
-    used = set(address.form.coefficients).union(*(scope.facts.free(atom) for atom, _ in address.atoms))
-    return [a for a in scope.axes if a in used]
+def store(text: KernelText, number: int, offset: Value, mask: Value | None, value: Value) -> None:
+    """Write an element in the lanes of the mask."""
+    place, masking = _pointer(text, number, offset, mask)
+    text.line(f"tl.store({place}, {value.text}{f', mask={masking}' if masking else ''})")
 
 
-def _mask(scope: Emitter, axes: Iterable[Axis]) -> Value | None:
-    """The lanes that exist of all these axes."""
+def mask_of(own: Value | None, places: Iterable[Value]) -> Value | None:
+    """The lanes that exist of all these axes, and of `own`."""
     found: dict[str, frozenset[int]] = {}
-    if scope.mask is not None:
-        found[scope.mask.text] = scope.mask.dims
-    for a in axes:
-        place = scope.axes[a]
+    if own is not None:
+        found[own.text] = own.dims
+    for place in places:
         if place.mask:
             found[place.mask] = place.dims
     if not found:
@@ -80,69 +58,54 @@ def _mask(scope: Emitter, axes: Iterable[Axis]) -> Value | None:
     return Value(" & ".join(found), "int1", frozenset().union(*found.values()))
 
 
-def _pointer(scope: Emitter, slot: int, offset: Value, mask: Value | None) -> tuple[str, str]:
+def _pointer(text: KernelText, slot: int, offset: Value, mask: Value | None) -> tuple[str, str]:
     """Pointer and mask texts; the pointer has every dimension that the mask has."""
-    base = scope.text.pointer(slot)
-    pointer = f"{base} + {offset.text}" if offset.text != "0" else base
+    pointer = f"{text.pointer(slot)} + {offset.text}" if offset.text != "0" else text.pointer(slot)
     if mask is None:
         return pointer, ""
     if mask.dims <= offset.dims and offset.dims:
         return pointer, mask.text
-    place, masking = scope.text.numbered("p"), scope.text.numbered("m")
-    scope.line(f"{place}, {masking} = tl.broadcast({pointer}, {mask.text})")
+    place, masking = text.numbered("p"), text.numbered("m")
+    text.line(f"{place}, {masking} = tl.broadcast({pointer}, {mask.text})")
     return place, masking
 
 
-def offset_of(scope: Emitter, address: Address) -> Value:
+def offset_of(text: KernelText, constant: Dim, axes: Sequence[Term[Value]], atoms: Iterable[Term[Value]]) -> Value:
     """The flat element offset: what is the same in all lanes first."""
     terms: list[Value] = []
-    for variable, coefficient in address.form.coefficients.items():
-        largest = variable.extent if isinstance(variable.extent, int) else FAR
-        terms.append(_scaled(scope, scope.axes[variable].value, coefficient, largest))
-    for atom, stride in address.atoms:
-        low, high = scope.facts.range(atom)
-        terms.append(_scaled(scope, scope.typed_value(atom), stride, max(abs(low), abs(high))))
+    reach = abs(constant) if isinstance(constant, int) else FAR
+    for part in (axes, atoms):
+        for term in part:
+            terms.append(_scaled(text, term))
+            reach += term.most * abs(term.factor) if isinstance(term.factor, int) else FAR
     terms.sort(key=lambda v: (len(v.dims), sorted(v.dims)))
-    if address.form.constant != 0 or not terms:
-        terms.insert(0, scope.size(address.form.constant))
-    if _reaches_far(scope, address) and any(v.kind == "int32" for v in terms):
-        terms[0] = scope.converted(terms[0], "int64")  # so that every sum is one of i64
+    if constant != 0 or not terms:
+        terms.insert(0, size_value(text, constant))
+    if reach >= INT32 and any(v.kind == "int32" for v in terms):
+        terms[0] = converted(text, terms[0], "int64")  # so that every sum is one of i64
     if len(terms) == 1:
         return terms[0]
     kind = "int64" if any(v.kind == "int64" for v in terms) else "int32"
     return Value(f"({' + '.join(v.text for v in terms)})", kind, frozenset().union(*(v.dims for v in terms)))
 
 
-def _reaches_far(scope: Emitter, address: Address) -> bool:
-    """Might the offset need more than 31 bits?"""
-    total = abs(address.form.constant) if isinstance(address.form.constant, int) else FAR
-    for variable, coefficient in address.form.coefficients.items():
-        reach = variable.extent * coefficient
-        total += abs(reach) if isinstance(reach, int) else FAR
-    for atom, stride in address.atoms:
-        low, high = scope.facts.range(atom)
-        total += max(abs(low), abs(high)) * abs(stride) if isinstance(stride, int) else FAR
-    return total >= INT32
-
-
-def _scaled(scope: Emitter, value: Value, factor: Dim, largest: int) -> Value:
+def _scaled(text: KernelText, term: Term[Value]) -> Value:
     """value * factor, in i64 unless it stays below 2**31."""
+    value, factor = term.value, term.factor
     if factor == 1:
         return value
     if value.constant and isinstance(factor, int):
-        return scope.size(int(value.text) * factor)
-    scale = scope.size(factor)
-    fits = isinstance(factor, int) and largest * abs(factor) < INT32
+        return size_value(text, int(value.text) * factor)
+    scale = size_value(text, factor)
+    fits = isinstance(factor, int) and term.most * abs(factor) < INT32
     if not fits:
-        value = scope.converted(value, "int64")
+        value = converted(text, value, "int64")
     return Value(f"{value.text} * {scale.text}", value.kind, value.dims)
 
 
-def _clamped(scope: Emitter, offset: Value, slot: Slot) -> Value:
-    """Into the slot's elements, for slots that start at their first one."""
-    if not slot.is_forward:
-        return offset
-    wide = scope.converted(scope.named(offset), "int64")
-    last = scope.named(scope.converted(scope.size(slot.span - 1), "int64"))
-    zero = typed(0, "int64")
-    return Value(scope.let(f"tl.maximum(tl.minimum({wide.text}, {last.text}), {zero})"), "int64", offset.dims)
+def clamped(text: KernelText, offset: Value, last: Dim) -> Value:
+    """The offset, at least 0 and at most `last`."""
+    wide = converted(text, named(text, offset), "int64")
+    highest = named(text, converted(text, size_value(text, last), "int64"))
+    bounded = f"tl.maximum(tl.minimum({wide.text}, {highest.text}), {typed(0, 'int64')})"
+    return Value(let(text, bounded), "int64", offset.dims)

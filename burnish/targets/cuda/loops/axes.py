@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from burnish.dims import Dim, product
 from burnish.ops.language.expr import Axis
-from burnish.targets.cuda.expressions.emitter import Emitter, Place
+from burnish.targets.cuda.expressions.emitter import Emitter, Value, placed
 from burnish.targets.cuda.text import is_small
 
 
@@ -29,23 +29,23 @@ def whole_mask(scope: Emitter, index: str, block: int, extent: Dim) -> str:
     """Which lanes exist: "" if all do."""
     if isinstance(extent, int) and extent % block == 0 and extent > 0:
         return ""
-    return scope.let(f"{index} < {scope.text.number(extent)}", "m")
+    return scope.code.let(f"{index} < {scope.code.text.number(extent)}", "m")
 
 
-def bind(scope: Emitter, axes: Sequence[Axis], index: str, dim: int | None, mask: str) -> dict[Axis, Place]:
+def bind(scope: Emitter, axes: Sequence[Axis], index: str, dim: int | None, mask: str) -> dict[Axis, Value]:
     """Places of axes, outer to inner, that an index counts through as one. dim: None for a scalar index."""
     dims = frozenset() if dim is None else frozenset({dim})
     wide = is_wide(axes)
-    places: dict[Axis, Place] = {}
+    places: dict[Axis, Value] = {}
     rest = index
     for n, a in enumerate(reversed(axes)):
         if n == len(axes) - 1:
-            places[a] = Place(rest, dims, mask, wide)
+            places[a] = placed(rest, dims, mask, wide)
             break
-        extent = scope.text.number(a.extent)
-        at = scope.let(f"{rest} % {extent}", "i")
-        places[a] = Place(at, dims, mask, wide)
-        rest = scope.let(f"{rest} // {extent}", "i")
+        extent = scope.code.text.number(a.extent)
+        at = scope.code.let(f"{rest} % {extent}", "i")
+        places[a] = placed(at, dims, mask, wide)
+        rest = scope.code.let(f"{rest} // {extent}", "i")
     return {a: places[a] for a in axes}
 
 

@@ -11,7 +11,7 @@ partial sums, in an order that only the schedule decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product as indexes
@@ -21,15 +21,14 @@ from burnish.dtypes import DType
 from burnish.kernels.facts import count_nodes
 from burnish.kernels.simplify import simplify
 from burnish.kernels.task import Loops, Slot, Store
-from burnish.ops.language.expr import Axis, Expr, axis, const, dim, linear, substitute, substitute_axes, walk
+from burnish.ops.language.expr import Axis, Expr, axis, const, dim, linear, neutral, substitute, substitute_axes, walk
 from burnish.targets.cuda.expressions import arithmetic
-from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
+from burnish.targets.cuda.expressions.emitter import Emitter, Value, placed
 from burnish.targets.cuda.loops.axes import bind, columns_block, next_power, rows_block, whole_mask
 from burnish.targets.cuda.text import Variable
 
 UNROLL_LIMIT = 500  # operations of straight-line code
 AHEAD = 16  # steps of it whose loads come before what is made of them: the assembler keeps to that order
-_FREE = ("const", "axis", "dim", "acc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Reductions:
     roots: tuple[Expr, ...]
 
     def reduce(self, scope: Emitter, expr: Expr) -> Value:
-        """The value of a `reduce` node here; the `reducer` of Emitters."""
+        """The value of a `reduce` node here; the reducer of `BlockInstructions`."""
         axes: tuple[Axis, ...] = expr.attr[1]
         used = self._dims(scope, expr)
         if self._matches(scope, axes, used):
@@ -93,7 +92,7 @@ class Reductions:
     def _over_columns(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
         """All of it is in the tile: one reduction along the row."""
         body = substitute_axes(expr.args[0], {a: axis(c) for a, c in zip(axes, self.columns)})
-        value = scope.typed_value(body)
+        value = scope.value(body)
         kept = _kept(scope, expr, value, scope.axes[self.columns[0]].mask, self.shape(used | {1}))
         return _along(scope, expr, kept, 1, used)
 
@@ -122,20 +121,20 @@ class Reductions:
         block = min(most, next_power(extent)) if isinstance(extent, int) and is_flat else most
         make = columns_block if along == 1 else rows_block
         if isinstance(extent, int) and extent <= block:
-            index = scope.let(make(block), "r")
+            index = scope.code.let(make(block), "r")
             inner = scope.inside(bind(scope, axes, index, along, whole_mask(scope, index, block, extent)))
             for e in exprs:
-                value = inner.typed_value(e.args[0])
+                value = inner.value(e.args[0])
                 kept = _kept(scope, e, value, inner.axes[axes[0]].mask, self._chunk_shape(used, along, block))
                 scope.remember(e, _along(scope, e, kept, along, used))
             return
-        hoist(scope, [e.args[0] for e in exprs], axes)
+        scope.hoist([e.args[0] for e in exprs], axes)
         shape = self._chunk_shape(used, along, block)
         totals = [self._start(scope, e, shape) for e in exprs]
-        values = f"range(0, {scope.text.number(extent)}, {block})"
-        with scope.text.loop(scope.text.numbered("k"), values) as start:
+        values = f"range(0, {scope.code.text.number(extent)}, {block})"
+        with scope.code.text.loop(scope.code.text.numbered("k"), values) as start:
             inner = scope.inside({})
-            index = inner.let(make(block, start), "r")
+            index = inner.code.let(make(block, start), "r")
             inner = inner.inside(bind(inner, axes, index, along, whole_mask(inner, index, block, extent)))
             self._accumulate(inner, exprs, totals, inner.axes[axes[0]].mask, shape)
         for e, total in zip(exprs, totals):
@@ -149,13 +148,13 @@ class Reductions:
     def _accumulate(
         self, inner: Emitter, exprs: Sequence[Expr], totals: Sequence[Variable], mask: str, shape: Shape
     ) -> None:
-        values = [_kept(inner, e, inner.typed_value(e.args[0]), mask, shape) for e in exprs]
+        values = [_kept(inner, e, inner.value(e.args[0]), mask, shape) for e in exprs]
         _combine(inner, exprs, totals, values)
 
     def _start(self, scope: Emitter, expr: Expr, shape: Shape) -> Variable:
         kind = arithmetic.register_kind(expr.dtype)
-        neutral = arithmetic.literal(arithmetic.neutral(expr.attr[0], expr.dtype), kind)
-        return Variable(scope.let(f"tl.full({shape}, {neutral}, tl.{kind})", "total"))
+        zero = arithmetic.literal(neutral(expr.attr[0], expr.dtype), kind)
+        return Variable(scope.code.let(f"tl.full({shape}, {zero}, tl.{kind})", "total"))
 
     def _serial(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> None:
         """Outer axes as loops, the inner ones in straight-line code as far as that stays short."""
@@ -164,16 +163,16 @@ class Reductions:
             scope.remember(expr, self._unrolled(scope, expr, axes, used))
             return
         outer, rest = axes[:cut], axes[cut:]
-        hoist(scope, [expr.args[0]], axes)
+        scope.hoist([expr.args[0]], axes)
         shape = self.shape(used)
         exprs = self._together(scope, expr)
         totals = [self._start(scope, e, shape) for e in exprs]
         with ExitStack() as loops:
             inner = scope
             for a in outer:
-                counter, steps = scope.text.numbered("k"), f"range(0, {scope.text.number(a.extent)})"
-                loops.enter_context(scope.text.loop(counter, steps))
-                inner = inner.inside({a: Place(counter)})
+                counter, steps = scope.code.text.numbered("k"), f"range(0, {scope.code.text.number(a.extent)})"
+                loops.enter_context(scope.code.text.loop(counter, steps))
+                inner = inner.inside({a: placed(counter)})
             values = [self._unrolled(inner, e, rest, used) for e in exprs]
             _combine(inner, exprs, totals, [_kept(inner, e, value, "", shape) for e, value in zip(exprs, values)])
         for e, total in zip(exprs, totals):
@@ -188,11 +187,13 @@ class Reductions:
             for body in bodies:
                 ask(scope, body)
             for body in bodies:
-                value = scope.named(scope.typed_value(body))
+                value = scope.code.named(scope.value(body))
                 if total is None:
                     total = value
                     continue
-                text = scope.let(arithmetic.combine(scope.text, expr.attr[0], expr.dtype, total.text, value.text))
+                text = scope.code.let(
+                    arithmetic.combine(scope.code.text, expr.attr[0], expr.dtype, total.text, value.text)
+                )
                 total = Value(text, arithmetic.register_kind(expr.dtype), total.dims | value.dims)
         assert total is not None
         return total
@@ -202,7 +203,7 @@ def ask(scope: Emitter, root: Expr) -> None:
     """Load now what `root` will read: nothing that a `where` guards, a reduction walks over, or a load leads to."""
     if root.op == "load":
         if not any(scope.facts.loads(a) for a in root.args):
-            scope.typed_value(root)
+            scope.value(root)
     elif root.op not in ("where", "reduce"):
         for a in root.args:
             ask(scope, a)
@@ -228,49 +229,21 @@ def canonical(index: Expr) -> Expr | None:
     return total + dim(form.constant)
 
 
-def hoist(scope: Emitter, exprs: Iterable[Expr], axes: Iterable[Axis]) -> None:
-    """Before a loop over `axes` opens: compute here what does not depend on them."""
-    wanted: dict[Expr, None] = {}
-    for e in exprs:
-        _invariant(scope, e, frozenset(axes), wanted)
-    for e in wanted:
-        scope.typed_value(e)
-
-
-def _invariant(scope: Emitter, expr: Expr, axes: frozenset[Axis], wanted: dict[Expr, None]) -> None:
-    """The largest subexpressions that are free of the axes, and that no `where` must guard."""
-    if expr.op in _FREE or expr in wanted:
-        return
-    free = scope.facts.free(expr)
-    if not free & axes and free <= set(scope.axes):
-        wanted[expr] = None
-    elif expr.op == "where":
-        _invariant(scope, expr.args[0], axes, wanted)
-        for side in expr.args[1:]:
-            if not scope.facts.unsafe(side):
-                _invariant(scope, side, axes, wanted)
-    else:
-        inner = axes | set(expr.attr[1]) if expr.op == "reduce" else axes
-        for a in expr.args:
-            if expr.op != "load" or linear(a) is None:
-                _invariant(scope, a, inner, wanted)
-
-
 def _combine(scope: Emitter, exprs: Sequence[Expr], totals: Sequence[Variable], values: Sequence[str]) -> None:
     """Each total takes one more value."""
     for e, total, value in zip(exprs, totals, values):
-        scope.text.assign(total, arithmetic.combine(scope.text, e.attr[0], e.dtype, total, value))
+        scope.code.text.assign(total, arithmetic.combine(scope.code.text, e.attr[0], e.dtype, total, value))
 
 
 def _kept(scope: Emitter, expr: Expr, value: Value, mask: str, shape: Shape) -> str:
     """A chunk's values, in full shape; the neutral value in lanes that do not exist."""
     kind = arithmetic.register_kind(expr.dtype)
-    value = scope.named(scope.converted(value, kind))
-    full = scope.let(f"tl.broadcast_to({value.text}, {shape})") if _is_thin(value, shape) else value.text
+    value = scope.code.named(scope.code.converted(value, kind))
+    full = scope.code.let(f"tl.broadcast_to({value.text}, {shape})") if _is_thin(value, shape) else value.text
     if not mask:
         return full
-    neutral = arithmetic.typed(arithmetic.neutral(expr.attr[0], expr.dtype), kind)
-    return scope.let(f"tl.where({mask}, {full}, {neutral})")
+    zero = arithmetic.typed(neutral(expr.attr[0], expr.dtype), kind)
+    return scope.code.let(f"tl.where({mask}, {full}, {zero})")
 
 
 def _is_thin(value: Value, shape: Shape) -> bool:
@@ -281,10 +254,10 @@ def _is_thin(value: Value, shape: Shape) -> bool:
 def _along(scope: Emitter, expr: Expr, tile: str, along: int, used: frozenset[int]) -> Value:
     """One reduction of a tile along a dimension."""
     kind = arithmetic.register_kind(expr.dtype)
-    text = arithmetic.reduce_tile(scope.text, expr.attr[0], expr.dtype, tile, along)
+    text = arithmetic.reduce_tile(scope.code.text, expr.attr[0], expr.dtype, tile, along)
     if expr.dtype.is_integer:
         text = f"{text}.to(tl.{kind})"
-    return Value(scope.let(text), kind, used)
+    return Value(scope.code.let(text), kind, used)
 
 
 def _unrolled_from(expr: Expr, axes: Sequence[Axis]) -> int:

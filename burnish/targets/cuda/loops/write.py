@@ -13,11 +13,11 @@ from burnish.dims import Dim, ceildiv, product
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
-from burnish.targets.cuda.expressions.emitter import Emitter, Place
+from burnish.targets.cuda.expressions.emitter import Emitter, Value, emitter_at
 from burnish.targets.cuda.loops.arrange import Groups, groups_of
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
 from burnish.targets.cuda.loops.options import LoopsOptions
-from burnish.targets.cuda.loops.reductions import Reductions, ask, hoist
+from burnish.targets.cuda.loops.reductions import Reductions, ask
 from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.text import KernelText
 
@@ -50,7 +50,7 @@ class _Tile:
 
     def _write(self) -> Dim:
         """All lines; returns how many programs there are."""
-        scope = Emitter(self.text, {}, reducer=self.reductions.reduce, zero="tl.zeros([1, 1], tl.int32)")
+        scope = emitter_at(self.text, {}, reducer=self.reductions.reduce, zero="tl.zeros([1, 1], tl.int32)")
         self.text.wait()
         groups = self.groups
         spread = not groups.columns or self.is_whole or groups.columns_in_grid
@@ -62,7 +62,7 @@ class _Tile:
             blocks.insert(0, (groups.columns, 1, self.block))
         scope, programs = self._bind_programs(scope, blocks)
         if groups.columns and self.is_whole:
-            index = scope.let(columns_block(self.block), "column")
+            index = scope.code.let(columns_block(self.block), "column")
             extent = product(a.extent for a in groups.columns)
             scope = scope.inside(bind(scope, groups.columns, index, 1, whole_mask(scope, index, self.block, extent)))
         if spread:
@@ -79,29 +79,29 @@ class _Tile:
         used = [(axes, dim, block) for axes, dim, block in blocks if axes]
         programs: Dim = 1
         rest = "tl.program_id(0)"
-        places: dict[Axis, Place] = {}
+        places: dict[Axis, Value] = {}
         for n, (axes, dim, block) in enumerate(used):
             extent = product(a.extent for a in axes)
             count = ceildiv(extent, block)
             programs = programs * count
             number = rest
             if n + 1 < len(used):
-                rest = scope.let(rest, "program") if n == 0 else rest
-                number = scope.let(f"{rest} % {self.text.number(count)}", "number")
-                rest = scope.let(f"{rest} // {self.text.number(count)}", "program")
+                rest = scope.code.let(rest, "program") if n == 0 else rest
+                number = scope.code.let(f"{rest} % {self.text.number(count)}", "number")
+                rest = scope.code.let(f"{rest} // {self.text.number(count)}", "program")
             places.update(self._block(scope, axes, dim, block, number, extent))
         return scope.inside(places), programs
 
     def _block(
         self, scope: Emitter, axes: tuple[Axis, ...], dim: int | None, block: int, number: str, extent: Dim
-    ) -> dict[Axis, Place]:
+    ) -> dict[Axis, Value]:
         """A program's share of a group of axes."""
         start = f"{number}.to(tl.int64)" if is_wide(axes) else number
         if dim is None:
-            return bind(scope, axes, scope.let(start, "index"), None, "")
+            return bind(scope, axes, scope.code.let(start, "index"), None, "")
         start = f"{start} * {block}"
         make, stem = (columns_block, "column") if dim == 1 else (rows_block, "row")
-        index = scope.let(make(block, start), stem)
+        index = scope.code.let(make(block, start), stem)
         return bind(scope, axes, index, dim, whole_mask(scope, index, block, extent))
 
     def _ask(self, scope: Emitter) -> None:
@@ -114,10 +114,10 @@ class _Tile:
     def _column_loop(self, scope: Emitter) -> None:
         """A program goes over all columns, block after block."""
         columns = self.groups.columns
-        hoist(scope, self.values, columns)
+        scope.hoist(self.values, columns)
         extent = product(a.extent for a in columns)
         with self.text.loop(self.text.numbered("k"), f"range(0, {self.text.number(extent)}, {self.block})") as start:
             inner = scope.inside({})
-            index = inner.let(columns_block(self.block, start), "column")
+            index = inner.code.let(columns_block(self.block, start), "column")
             mask = whole_mask(inner, index, self.block, extent)
             inner.inside(bind(inner, columns, index, 1, mask)).stores(self.kernel.stores)

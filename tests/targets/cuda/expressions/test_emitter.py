@@ -13,7 +13,7 @@ from burnish.errors import InternalError
 from burnish.kernels.task import Loops, Slot, Store
 from burnish.ops.language.expr import Axis, acc, axis, binary, cast, const, load, reduce, unary, where
 from burnish.target import parse_target
-from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
+from burnish.targets.cuda.expressions.emitter import Value, emitter_at, placed
 from burnish.targets.cuda.loops import template as loops
 from burnish.targets.cuda.source import Size
 from burnish.targets.cuda.text import KernelText
@@ -189,43 +189,43 @@ def test_where_takes_constants_of_the_results_type():
 
 
 def emitter(slots, axes, **options):
-    return Emitter(KernelText(slots, HOPPER), axes, **options)
+    return emitter_at(KernelText(slots, HOPPER), axes, **options)
 
 
 def test_an_expression_is_written_once():
     i = Axis("i", 8)
-    scope = emitter([Slot(DType.F32, (8,), (1,))], {i: Place("i", COLUMN)})
+    scope = emitter([Slot(DType.F32, (8,), (1,))], {i: placed("i", COLUMN)})
     x = load(0, DType.F32, [axis(i)])
     first = scope.value(x * x)
     assert scope.value(x * x) == first
-    assert sum("tl.load" in line for line in scope.text.lines) == 1
+    assert sum("tl.load" in line for line in scope.code.text.lines) == 1
 
 
 def test_addresses_are_of_32_bits_where_they_fit():
     i, j = Axis("i", 1 << 16), Axis("j", 1 << 10)
     near, far = Slot(DType.F32, (1 << 16, 1 << 10), (1 << 10, 1)), Slot(DType.F32, (1 << 16, 1 << 10), (1 << 16, 1))
-    places = {i: Place("i", ROW), j: Place("j", COLUMN)}
+    places = {i: placed("i", ROW), j: placed("j", COLUMN)}
     for slot, is_wide in ((near, False), (far, True)):
         scope = emitter([slot], places)
         scope.value(load(0, DType.F32, [axis(i), axis(j)]))
-        assert any("int64" in line for line in scope.text.lines) == is_wide
+        assert any("int64" in line for line in scope.code.text.lines) == is_wide
 
 
 def test_symbols_become_sizes_with_what_divides_them():
     n = symbol("n")
     i, j = Axis("i", n), Axis("j", 64)
-    scope = emitter([Slot(DType.F32, (n, 64), (64 * n, 1))], {i: Place("i", ROW), j: Place("j", COLUMN)})
+    scope = emitter([Slot(DType.F32, (n, 64), (64 * n, 1))], {i: placed("i", ROW), j: placed("j", COLUMN)})
     scope.value(load(0, DType.F32, [axis(i), axis(j)]))
-    (size,) = (p for p in scope.text.parameters() if isinstance(p, Size))
+    (size,) = (p for p in scope.code.text.parameters() if isinstance(p, Size))
     assert (size.value, size.divisible, size.dtype) == (64 * n, 16, DType.I64)
 
 
 def test_masks_are_those_of_the_axes_that_a_load_depends_on():
     i, j = Axis("i", 5), Axis("j", 7)
     slots = [Slot(DType.F32, (7,), (1,)), Slot(DType.F32, (5, 7), (7, 1))]
-    scope = emitter(slots, {i: Place("i", ROW, "im"), j: Place("j", COLUMN, "jm")})
+    scope = emitter(slots, {i: placed("i", ROW, "im"), j: placed("j", COLUMN, "jm")})
     scope.value(load(0, DType.F32, [axis(j)]) + load(1, DType.F32, [axis(i), axis(j)]))
-    first, second = (line for line in scope.text.lines if "tl.load" in line)
+    first, second = (line for line in scope.code.text.lines if "tl.load" in line)
     assert "mask=jm" in first
     assert "mask=im & jm" in second
 
@@ -233,7 +233,7 @@ def test_masks_are_those_of_the_axes_that_a_load_depends_on():
 def test_an_accumulator_stands_for_acc():
     scope = emitter([], {}, accumulators=[Value("total", "float32", ROW | COLUMN)])
     scope.value(unary("exp", acc(0, DType.F32)))
-    assert scope.text.lines == ["    v1 = tl.exp(total)"]
+    assert scope.code.text.lines == ["    v1 = tl.exp(total)"]
 
 
 def test_a_reduction_in_an_epilogue_is_refused():

@@ -18,8 +18,7 @@ from burnish.dims import Dim, known
 from burnish.dtypes import DType
 from burnish.kernels.facts import Facts, conjuncts, without_clamps
 from burnish.kernels.task import Loops
-from burnish.ops.language.expr import Axis, Expr, Linear, linear
-from burnish.targets.cuda.expressions.arithmetic import neutral
+from burnish.ops.language.expr import Axis, Expr, Linear, linear, neutral
 from burnish.targets.cuda.loops.arrange import reductions
 
 MOST_TAPS = 64

@@ -10,17 +10,18 @@ one window are the same pointer plus a number, which the load instruction adds f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 from burnish.dims import Dim, ceildiv, product
 from burnish.dtypes import DType
 from burnish.kernels.facts import Address, Facts
 from burnish.kernels.task import Loops, Store
-from burnish.ops.language.expr import Axis, Expr, Linear, axis, const, substitute_axes
+from burnish.ops.language.expr import Axis, Expr, Linear, axis, const, neutral, substitute_axes
 from burnish.target import Target
-from burnish.targets.cuda.expressions import arithmetic, memory
+from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind, stored_kind
-from burnish.targets.cuda.expressions.emitter import Emitter, Place, Value
+from burnish.targets.cuda.expressions.emitter import Value, emitter_at, placed
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
 from burnish.targets.cuda.loops.options import WindowOptions
 from burnish.targets.cuda.loops.window.recognise import Term, Window, Windows, moved, terms_of
@@ -44,7 +45,7 @@ class _Patch:
         self.down, self.across = options.down, options.across
         self.rows, self.block = options.rows, options.block
         self.facts, self.text = Facts(kernel.slots), KernelText(kernel.slots, target)
-        self.scope = Emitter(self.text, {})
+        self.scope = emitter_at(self.text, {})
         self.shape = f"[{self.rows}, {self.block}]"
         self.starts = {windows.across: _start(windows.across, self.across)}
         if windows.down is not None:
@@ -81,17 +82,17 @@ class _Patch:
         blocks = ceildiv(channels.extent, self.block)
         first, row = "", "tl.program_id(0)"
         if blocks != 1:
-            row = scope.let(row, "program")
-            number = scope.let(f"{row} % {blocks}", "number")
+            row = scope.code.let(row, "program")
+            number = scope.code.let(f"{row} % {blocks}", "number")
             first = f"{number} * {self.block}"
-            row = scope.let(f"{row} // {blocks}", "program")
+            row = scope.code.let(f"{row} // {blocks}", "program")
         start = f"{row}.to(tl.int64)" if is_wide(counted) else row
-        index = scope.let(rows_block(self.rows, f"{start} * {self.rows}"), "row")
+        index = scope.code.let(rows_block(self.rows, f"{start} * {self.rows}"), "row")
         row_mask = whole_mask(scope, index, self.rows, patches)
         places = bind(scope, counted, index, 0, row_mask)
-        column = scope.let(columns_block(self.block, first), "column")
+        column = scope.code.let(columns_block(self.block, first), "column")
         column_mask = whole_mask(scope, column, self.block, channels.extent)
-        bound = {channels: Place(column, frozenset({1}), column_mask)}
+        bound = {channels: placed(column, frozenset({1}), column_mask)}
         for a, c in zip(self.kernel.domain, counted):
             bound[self.starts.get(a, a)] = self._first(a, places[c])
         self.scope = scope.inside(bound)
@@ -106,7 +107,7 @@ class _Patch:
     def _counted(self, a: Axis) -> Axis:
         return Axis(f"{a.name}_patch", ceildiv(a.extent, self._size(a)))
 
-    def _first(self, a: Axis, place: Place) -> Place:
+    def _first(self, a: Axis, place: Value) -> Value:
         """A patch's first result along an axis: the last patch begins earlier where patches do not divide it."""
         size = self._size(a)
         if size == 1:
@@ -114,7 +115,7 @@ class _Patch:
         text = f"{place.text} * {size}"
         if not isinstance(a.extent, int) or a.extent % size:
             text = f"tl.minimum({text}, {self.text.number(a.extent - size)})"
-        return Place(self.scope.let(text, "first"), place.dims, place.mask, place.wide)
+        return replace(place, text=self.scope.code.let(text, "first"), constant=False)
 
     # -- the sums -------------------------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class _Patch:
         else:
             text = value if weight is None else f"{value} * {weight}"
             text = text if total is None else arithmetic.combine(self.text, kind, reduction.dtype, total, f"({text})")
-        self.totals[key] = self.scope.let(text, "total")
+        self.totals[key] = self.scope.code.let(text, "total")
 
     def _value_key(self, t: Term) -> object:
         """Terms of one key have one value: the same element under the same conditions."""
@@ -176,7 +177,7 @@ class _Patch:
     def _loaded(self, t: Term) -> dict[Expr, Value]:
         window = self.windows.found[t.window]
         mask = self._mask(t.conditions)
-        other = arithmetic.neutral(window.reduction.attr[0], window.reduction.dtype) if _is_bare(window.value) else 0
+        other = neutral(window.reduction.attr[0], window.reduction.dtype) if _is_bare(window.value) else 0
         return self._loads_of(window.value, self._place(t), mask, other)
 
     def _value(self, t: Term) -> Value:
@@ -186,8 +187,8 @@ class _Patch:
             found = self._computed(window.value, self._place(t), self.loads[key])
             mask = self._mask(t.conditions) if t.conditions else ""
             if mask and not _is_bare(window.value):
-                zero = literal(arithmetic.neutral(window.reduction.attr[0], window.value.dtype), found.kind)
-                found = Value(self.scope.let(f"tl.where({mask}, {found.text}, {zero})"), found.kind, found.dims)
+                zero = literal(neutral(window.reduction.attr[0], window.value.dtype), found.kind)
+                found = Value(self.scope.code.let(f"tl.where({mask}, {found.text}, {zero})"), found.kind, found.dims)
             self.values[key] = found
         return self.values[key]
 
@@ -199,10 +200,10 @@ class _Patch:
             kind = register_kind(load.dtype)
             text = found.text if found.kind == kind else f"{found.text}.to(tl.{kind})"
             scope.remember(substitute_axes(load, at), Value(text, kind, _FULL))
-        found = scope.named(scope.typed_value(substitute_axes(part, at)))
+        found = scope.code.named(scope.value(substitute_axes(part, at)))
         if found.dims == _FULL:
             return found
-        return Value(scope.let(f"tl.broadcast_to({found.text}, {self.shape})"), found.kind, _FULL)
+        return Value(scope.code.let(f"tl.broadcast_to({found.text}, {self.shape})"), found.kind, _FULL)
 
     # -- loads ----------------------------------------------------------------------------------------------------
 
@@ -223,21 +224,21 @@ class _Patch:
         base = self.bases.get((load.attr, key))
         if base is None:
             moving = {self.starts.get(a, a): c for a, c in key}
-            offset = memory.offset_of(self.scope, Address(Linear(moving, 0), ()))
+            offset = self.scope.offset(Address(Linear(moving, 0), ()))
             place = f"{self.text.pointer(load.attr)} + {offset.text}"
-            base = self.scope.let(f"tl.broadcast_to({place}, {self.shape})", "base")
+            base = self.scope.code.let(f"tl.broadcast_to({place}, {self.shape})", "base")
             self.bases[load.attr, key] = base
         place = base if form.constant == 0 else f"{base} + {self.text.number(form.constant)}"
         stored = stored_kind(load.dtype)
         masking = f", mask={mask}, other={literal(other, stored)}" if mask else ""
-        return Value(self.scope.let(f"tl.load({place}{masking})"), stored, _FULL)
+        return Value(self.scope.code.let(f"tl.load({place}{masking})"), stored, _FULL)
 
     def _mask(self, conditions: tuple[Linear, ...], tail: list[str] | None = None) -> str:
         """Lanes that exist, and whose element does."""
         names = [*(self.tail if tail is None else tail), *(self._condition(form) for form in conditions)]
         key = frozenset(names)
         if key not in self.masks:
-            self.masks[key] = names[0] if len(key) == 1 else self.scope.let(" & ".join(names), "m") if key else ""
+            self.masks[key] = names[0] if len(key) == 1 else self.scope.code.let(" & ".join(names), "m") if key else ""
         return self.masks[key]
 
     def _condition(self, form: Linear) -> str:
@@ -246,8 +247,8 @@ class _Patch:
             total = const(0, DType.I64)
             for a, c in form.coefficients.items():
                 total = total + axis(self.starts.get(a, a)) * c
-            self.masks[key] = self.scope.let(
-                f"{self.scope.value(total)} >= {self.text.number(form.constant * -1)}", "m"
+            self.masks[key] = self.scope.code.let(
+                f"{self.scope.value(total).text} >= {self.text.number(form.constant * -1)}", "m"
             )
         return self.masks[key]
 
@@ -275,8 +276,8 @@ class _Patch:
         kind = register_kind(window.reduction.dtype)
         text = self.totals.get((number, result))
         if text is None:  # no tap is inside the image
-            nothing = literal(arithmetic.neutral(window.reduction.attr[0], window.reduction.dtype), kind)
-            text = self.scope.let(f"tl.full({self.shape}, {nothing}, tl.{kind})", "total")
+            nothing = literal(neutral(window.reduction.attr[0], window.reduction.dtype), kind)
+            text = self.scope.code.let(f"tl.full({self.shape}, {nothing}, tl.{kind})", "total")
         return Value(text, kind, _FULL)
 
     def _indexes(self, place: dict[Axis, int]) -> dict[Axis, Expr]:

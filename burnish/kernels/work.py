@@ -51,7 +51,7 @@ def reference_flops(step: ReferenceStep) -> Dim:
 
     That is the least: what the turns of a Loop compute cannot be told.
     """
-    if step.op_type in _GATES:
+    if step.op_type in _GATES and len(step.inputs) >= 3:  # one value may be two of its inputs
         x, w, r = (t.shape for t in step.inputs[:3])
         return 2 * x[0] * x[1] * (product(w) + product(r))
     return sum((product(t.shape) for t in step.outputs), start=0)

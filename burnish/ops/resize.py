@@ -21,6 +21,9 @@ from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
 from burnish.ops.language.ordering import is_at_least
 from burnish.ops.registry import Misfit, Undefined, operator
 
+COORDINATES = {
+    "align_corners", "asymmetric", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "tf_crop_and_resize"
+}  # fmt: skip
 ROUND: dict[str, Callable[[Expr], Expr]] = {
     "round_prefer_floor": lambda x: unary("ceil", x - 0.5),
     "round_prefer_ceil": lambda x: unary("floor", x + 0.5),
@@ -54,6 +57,8 @@ def resize(node: NodeView) -> Compute:
         raise Undefined(f"Resize(mode='{mode}')")
     if node.attr("antialias", 0):
         raise Undefined("Resize with antialias")
+    if (coordinates := node.attr("coordinate_transformation_mode", "half_pixel")) not in COORDINATES:
+        raise Undefined(f"Resize(coordinate_transformation_mode='{coordinates}')")
     axes = _resized_axes(node, x)
     changed = [a for a, r in enumerate(axes) if r.extent != r.output or r.crop is not None or r.scale not in (None, 1)]
     for a in changed:
@@ -145,8 +150,7 @@ def coordinate(node: NodeView, r: Resized, index: Expr) -> Expr:
         adjustment = output / (scale * extent)
         centre = extent / 2
         return centre * (const(1, DType.F32) - adjustment) + half
-    if mode != "half_pixel":
-        raise Undefined(f"Resize(coordinate_transformation_mode='{mode}')")
+    assert mode == "half_pixel", mode
     return half
 
 

@@ -70,7 +70,7 @@ def stumbled(error: Exception) -> InternalError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return InternalError(
         "E901",
-        f"Burnish stumbled: {type(error).__name__}: {error}",
+        f"{type(error).__name__}: {error}",
         where=f"{os.path.basename(last.filename)}:{last.lineno} in {last.name}",
         why="this is our mistake, not yours",
         hint="run again with --debug and report what it prints, with the model if you may share it",

@@ -48,7 +48,7 @@ class Target:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """How good its code is on a machine that runs it: larger is better, among targets of one kind."""
+        """Rank among targets of the same kind; a higher rank gives faster code."""
         useful = [e for e in self.extensions if e != CHECKED]
         return (ARCHITECTURES if self.kind == "cuda" else LEVELS).index(self.level), len(useful)
 

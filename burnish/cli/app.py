@@ -14,9 +14,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="An ONNX model becomes one self-contained, reproducible, verified plan, and the plan runs.",
-    epilog="Results go to stdout, all else to stderr. Exit codes: 1 verify or diff found a difference, 2 your input, "
-    "3 the machine, 4 our bug. --debug, anywhere, shows the traceback of an error.",
+    help="Compile an ONNX model into one plan file, and run, measure and verify the plan.",
+    epilog="Results go to stdout, everything else to stderr. Exit codes: 1 verify or diff found a difference, 2 the "
+    "input must change, 3 the machine must change, 4 a bug in Burnish. --debug after any command shows the traceback "
+    "of an error.",
 )
 
 

@@ -20,28 +20,35 @@ if TYPE_CHECKING:
 
 def bench(
     path: Annotated[
-        Path, typer.Argument(metavar="PLAN|MODEL", help="A plan, or an ONNX model to build first.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="PLAN|MODEL", help="A plan, or an ONNX model, which is built first.", show_default=False
+        ),
     ],
     against: Annotated[
-        str, typer.Option("--against", help="Peers: onnxruntime,onnxruntime-cuda,openvino,openvino-bf16.")
+        str, typer.Option("--against", help="Measure these too: onnxruntime,onnxruntime-cuda,openvino,openvino-bf16.")
     ] = "",
     model: Annotated[
-        Path | None, typer.Option("--model", help="The ONNX model, for the peers, if PLAN is a plan.")
+        Path | None, typer.Option("--model", help="The ONNX model for --against, if PLAN is a plan.")
     ] = None,
     shapes: Annotated[
         list[str] | None, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the inputs: NAME:1x3x224x224,...")
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads of every contender; 0 = all cores.")] = 0,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="Number of CPU threads for each runtime. 0: all cores.")
+    ] = 0,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best the plan has code for).")
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best that the plan has code for).")
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Blocks of runs per contender, in turns.")] = 10,
-    runs: Annotated[int, typer.Option("--runs", min=0, help="Runs per block; 0 = about 0.2 s worth.")] = 0,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Blocks of runs for each runtime; they run in turns.")
+    ] = 10,
+    runs: Annotated[int, typer.Option("--runs", min=0, help="Runs in a block. 0: as many as take about 0.2 s.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random inputs.")] = 0,
-    layers: Annotated[bool, typer.Option("--layers", help="Where the time goes, launch by launch.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, layers included.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Print the time of each launch.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the time of each launch.")] = False,
 ) -> None:
-    """Measure a plan's latency, load time and memory, in a process of its own."""
+    """Measure a plan's latency, load time and memory in a separate process."""
     import burnish.measuring as room
 
     bound = parse_shapes(shapes or ())

@@ -22,69 +22,94 @@ if TYPE_CHECKING:
 
 Texts = list[str] | None
 _Shapes = Annotated[
-    Texts, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...; repeatable.")
+    Texts,
+    typer.Option("--shapes", metavar="SHAPES", help="Build for these shapes only: NAME:1x3x224x224,... Repeatable."),
 ]
 _Smallest = Annotated[
-    Texts, typer.Option("--min", "--minShapes", metavar="SHAPES", help="Smallest shapes the plan must run.")
+    Texts, typer.Option("--min", "--minShapes", metavar="SHAPES", help="Smallest shapes that the plan must run.")
 ]
-_Usual = Annotated[Texts, typer.Option("--opt", "--optShapes", metavar="SHAPES", help="Shapes it is tuned for.")]
-_Largest = Annotated[Texts, typer.Option("--max", "--maxShapes", metavar="SHAPES", help="Largest shapes it must run.")]
+_Usual = Annotated[
+    Texts, typer.Option("--opt", "--optShapes", metavar="SHAPES", help="Shapes that the plan is tuned for.")
+]
+_Largest = Annotated[
+    Texts, typer.Option("--max", "--maxShapes", metavar="SHAPES", help="Largest shapes that the plan must run.")
+]
 _Targets = Annotated[
     Texts,
     typer.Option(
         "--target",
         metavar="TARGET",
-        help="cpu, cuda (this machine's), cpu:x86-64-v3, cuda:sm_90a, ...; repeatable: one plan, several machines.",
+        help="What to build for: cpu or cuda (this machine's), cpu:x86-64-v3, cuda:sm_90a, ... Repeat it for one plan "
+        "that runs on several.",
     ),
 ]
 _Workspace = Annotated[
     str | None,
-    typer.Option("--workspace", metavar="SIZE", help="Memory that one tactic may need for itself: 1GiB."),
+    typer.Option("--workspace", metavar="SIZE", help="Most memory that one tactic may use: 1GiB."),
 ]
 _MaxMemory = Annotated[
     str | None,
     typer.Option(
-        "--max-memory", metavar="SIZE", help="Limit of weights, temporaries, inputs and outputs together: 1GiB."
+        "--max-memory",
+        metavar="SIZE",
+        help="Most memory that weights, intermediate results, inputs and outputs may use together: 1GiB.",
     ),
 ]
 _CacheFile = Annotated[
-    Path | None, typer.Option("--timing-cache", metavar="FILE", help="Take tactics from this file, and add to it.")
+    Path | None,
+    typer.Option(
+        "--timing-cache", metavar="FILE", help="Take tactics from this file, and add those that are measured."
+    ),
 ]
-_Locked = Annotated[bool, typer.Option("--locked", help="Refuse to build what the timing cache does not know.")]
+_Locked = Annotated[bool, typer.Option("--locked", help="Fail if any task is missing from the timing cache.")]
 _Level = Annotated[
-    int, typer.Option("--opt-level", metavar="N", help="0: cost model; 1 to 5: measure ever more tactics here.")
+    int,
+    typer.Option(
+        "--opt-level",
+        metavar="N",
+        help="0: choose tactics by cost model. 1 to 5: measure on this machine; higher levels try more candidates.",
+    ),
 ]
-_Budget = Annotated[float | None, typer.Option("--tune-budget", metavar="SECONDS", help="Measure for at most so long.")]
+_Budget = Annotated[
+    float | None, typer.Option("--tune-budget", metavar="SECONDS", help="Stop measuring after this many seconds.")
+]
 _TunedFor = Annotated[
-    str, typer.Option("--tuned-for", metavar="DEVICE", help="Whose tactics, if the cache knows several devices.")
+    str, typer.Option("--tuned-for", metavar="DEVICE", help="Device whose tactics to use, if the cache has several.")
 ]
 _AllowFallback = Annotated[
     bool,
     typer.Option(
-        "--allow-fallback", help="On a GPU: what has no kernel runs on the host, and is listed with its cost."
+        "--allow-fallback",
+        help="Run operators that have no GPU kernel on the host. The plan's notes list them with their cost.",
     ),
 ]
 _Overridable = Annotated[
     bool,
     typer.Option(
-        "--overridable", help="Keep initializers that are also inputs as inputs with a default, not as constants."
+        "--overridable",
+        help="Keep initializers that are also inputs as inputs that callers may leave out. Otherwise they become "
+        "constants.",
     ),
 ]
 _Precision = Annotated[
-    str | None, typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16 or bf16: as --fp16 and --bf16.")
+    str | None,
+    typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16 or bf16. The same as --fp16 or --bf16."),
 ]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", help="Plan file to write (default: MODEL.plan).")]
+_Explain = Annotated[bool, typer.Option("--explain", help="Print the number of nodes before and after each pass.")]
 _OutputPrecision = Annotated[
-    str | None, typer.Option("--output-precision", metavar="TYPE", help="Of f32 outputs: fp32 (default), fp16, bf16.")
+    str | None,
+    typer.Option("--output-precision", metavar="TYPE", help="Type of float32 outputs: fp32 (default), fp16 or bf16."),
 ]
 _ExplainPrecision = Annotated[
-    bool, typer.Option("--explain-precision", help="Print what became of each node, and why.")
+    bool, typer.Option("--explain-precision", help="Print each node's precision and the reason.")
 ]
 RANGE_OPTIONS = ("--min", "--opt", "--max")
 
 
 def build(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model.", show_default=False)],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Plan file (default: MODEL.plan).")] = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
+    output: _Output = None,
     shapes: _Shapes = None,
     minimum: _Smallest = None,
     optimum: _Usual = None,
@@ -99,10 +124,10 @@ def build(
     tuned_for: _TunedFor = "",
     allow_fallback: _AllowFallback = False,
     overridable: _Overridable = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Print the nodes before and after each pass.")] = False,
+    explain: _Explain = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Narrow what may be narrow to f16.")] = False,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Narrow what may be narrow to bf16.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Use float16 wherever the result stays safe.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Use bfloat16 wherever the result stays safe.")] = False,
     output_precision: _OutputPrecision = None,
     explain_precision: _ExplainPrecision = False,
     precision: _Precision = None,
@@ -135,8 +160,8 @@ def build(
             progress=advance,
             **tuning,
         )
-    _note_choices(plan, is_bounded=max_memory is not None, is_tuned=bool(opt_level or timing_cache))
     plan.save(path, sign)
+    _note_choices(plan, is_bounded=max_memory is not None, is_tuned=bool(opt_level or timing_cache))
     alone = ends_alone(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS)
     report = summary(plan, path, alone) | {"build_s": round(time.perf_counter() - start, 3)}
     _print(report, decisions if explain_precision else None, as_json)

@@ -13,8 +13,10 @@ from burnish.errors import UserError
 if TYPE_CHECKING:
     from burnish.tune import Entry, TimingCache
 
-app = typer.Typer(no_args_is_help=True, help="Timing caches: measured tactics that builds replay.")
-_Cache = Annotated[Path, typer.Argument(metavar="CACHE", help="Timing cache.", show_default=False)]
+app = typer.Typer(
+    no_args_is_help=True, help="Show, merge, compare and prune timing caches: the measured tactics that builds use."
+)
+_Cache = Annotated[Path, typer.Argument(metavar="CACHE", help="The timing cache.", show_default=False)]
 _Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="Only entries of this target.")]
 _Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Only entries measured on this device.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -23,7 +25,7 @@ _COLUMNS = ("us>", "work", "tactic", "of>", "sizes", "target", "device", "task")
 
 @app.command()
 def show(cache: _Cache, target: _Target = "", device: _Device = "", as_json: _Json = False) -> None:
-    """The entries, the longest first."""
+    """List the entries of a timing cache, those with the longest time first."""
     entries = sorted(_selected(_load(cache), target, device), key=lambda e: (-e.time_ns, e.order))
     if as_json:
         print_json([_as_dict(e) for e in entries])
@@ -34,11 +36,11 @@ def show(cache: _Cache, target: _Target = "", device: _Device = "", as_json: _Js
 
 @app.command()
 def merge(
-    caches: Annotated[list[Path], typer.Argument(metavar="CACHE...", help="Timing caches.", show_default=False)],
+    caches: Annotated[list[Path], typer.Argument(metavar="CACHE...", help="The timing caches.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; it may be one of them.")],
     as_json: _Json = False,
 ) -> None:
-    """All entries of several caches. Of two tactics for one task the one that was measured faster stays."""
+    """Write the entries of several caches into one. If two have a tactic for one task, the faster one is kept."""
     from burnish.tune import TimingCache
 
     merged = TimingCache()
@@ -62,11 +64,11 @@ def merge(
 
 @app.command()
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="CACHE", help="Timing cache.", show_default=False)],
-    after: Annotated[Path, typer.Argument(metavar="OTHER", help="Another one.", show_default=False)],
+    before: Annotated[Path, typer.Argument(metavar="CACHE", help="The first cache.", show_default=False)],
+    after: Annotated[Path, typer.Argument(metavar="OTHER", help="The second cache.", show_default=False)],
     as_json: _Json = False,
 ) -> None:
-    """What only one of two caches knows (- the first, + the second), and where their tactics differ."""
+    """Show entries that only one of two caches has, and those whose tactics differ (-: the first, +: the second)."""
     old, new = ({e.key: e for e in _load(path)} for path in (before, after))
     changed = [k for k in {**old, **new} if (old[k].tactic if k in old else "") != (new[k].tactic if k in new else "")]
     lines = [
@@ -86,14 +88,21 @@ def diff(
 def prune(
     cache: _Cache,
     keep: Annotated[
-        list[Path] | None, typer.Option("--keep", metavar="PLAN", help="Forget what no such plan uses; repeatable.")
+        list[Path] | None,
+        typer.Option(
+            "--keep",
+            metavar="PLAN",
+            help="Remove the entries that this plan does not use. Repeatable: those that none of the plans uses.",
+        ),
     ] = None,
     target: _Target = "",
     device: _Device = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write here (default: in place).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write (default: the cache itself).")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Forget entries: those that no plan uses, or all of a target or a device, or both conditions at once."""
+    """Remove entries from a cache: those that no plan uses, those of a target or a device, or those that meet both."""
     if not (keep or target or device):
         raise UserError(
             "E621",

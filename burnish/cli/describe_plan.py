@@ -24,7 +24,7 @@ def facts(contents: Contents) -> dict[str, Any]:
         "plan": contents.name,
         "sha256": contents.digest.hex(),
         "size_bytes": len(contents.data),
-        "signed by": contents.public_key.hex() or "nobody",
+        "signed by": contents.public_key.hex() or "(unsigned)",
         "producer": manifest.producer,
         "model": f"{manifest.model_name} ({manifest.model_sha256[:16]})",
         "options": manifest.options,

@@ -12,8 +12,8 @@ from burnish.cli.output import note, print_json
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
-    new: Annotated[Path, typer.Argument(metavar="OTHER", help="Another plan file.", show_default=False)],
+    old: Annotated[Path, typer.Argument(metavar="PLAN", help="The first plan.", show_default=False)],
+    new: Annotated[Path, typer.Argument(metavar="OTHER", help="The second plan.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what differs between two plans. The exit code is 1 if anything does."""

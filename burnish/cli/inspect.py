@@ -34,17 +34,19 @@ app = typer.Typer(
 
 @app.command()
 def plan(
-    path: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
-    launches: Annotated[bool, typer.Option("--launches", help="List every launch with its tactic.")] = False,
-    blobs: Annotated[bool, typer.Option("--blobs", help="List every blob with its place and hash.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Test every byte against its SHA-256.")] = False,
+    path: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)],
+    launches: Annotated[bool, typer.Option("--launches", help="List all launches with their tactics.")] = False,
+    blobs: Annotated[bool, typer.Option("--blobs", help="List all blobs with their offsets and hashes.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check every byte against its SHA-256.")] = False,
     trusted_key: Annotated[
         str | None,
-        typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM file, or hex)."),
+        typer.Option(
+            "--trusted-key", help="Refuse a plan that is not signed with this Ed25519 key (a PEM file, or hex)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """A plan's contents. Reads the file; loads no code."""
+    """Show what is in a plan. This reads the file and loads no code."""
     from burnish.cli.describe_plan import blob_rows, facts, fallback_rows, launch_rows
     from burnish.plan import open_plan, read
 
@@ -72,9 +74,10 @@ def plan(
 
 @app.command()
 def tactics(
-    path: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)],
     timing_cache: Annotated[
-        Path | None, typer.Option("--timing-cache", metavar="FILE", help="Show what was measured for each tactic.")
+        Path | None,
+        typer.Option("--timing-cache", metavar="FILE", help="Show the time that this cache has for each tactic."),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also say what the options of each template mean.")
@@ -102,17 +105,21 @@ def tactics(
 
 @app.command()
 def graph(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model, or a plan.", show_default=False)],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the optimised graph as ONNX.")] = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model, or a plan.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the optimised graph as an ONNX file.")
+    ] = None,
     why: Annotated[
-        tuple[str, str] | None, typer.Option("--why", metavar="RULE NODE", help="Why a rule left a node as it is.")
+        tuple[str, str] | None,
+        typer.Option("--why", metavar="RULE NODE", help="Say what a rule did at a node, and why."),
     ] = None,
     shapes: Annotated[
-        list[str] | None, typer.Option("--shapes", metavar="SHAPES", help="Fixed shapes: NAME:1x3x224x224,...")
+        list[str] | None,
+        typer.Option("--shapes", metavar="SHAPES", help="Optimise for these shapes only: NAME:1x3x224x224,..."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The graph after all passes: operators and counts; with -o as an ONNX file for Netron."""
+    """Show a model's operators before and after all passes. With -o, save the graph for a viewer such as Netron."""
     from burnish.cli.describe_graph import explain_rule, optimised
 
     if why is not None:
@@ -136,7 +143,7 @@ def graph(
 
 @app.command()
 def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """This machine: processor, memory, GPUs, versions; what it can build for and run, and what is missing."""
+    """Show this machine: processor, memory, GPUs, versions, what it can build for and run, and what is missing."""
     from burnish.cli.describe_machine import lines, machine
 
     found = machine()

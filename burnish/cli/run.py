@@ -17,32 +17,38 @@ if TYPE_CHECKING:
 
 
 def run(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan file.", show_default=False)],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)],
     input: Annotated[
         list[str] | None,
         typer.Option(
             "--input",
             metavar="[NAME=]FILE",
-            help="NAME=FILE (.npy, .pb, or raw bytes), or FILE.npz with all of them; repeatable.",
+            help="NAME=FILE (.npy, .pb or raw bytes), or FILE.npz with several inputs. Repeatable.",
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save outputs: FILE.npz, or a folder.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the outputs: FILE.npz, or a folder.")
+    ] = None,
     shapes: Annotated[
         list[str] | None,
-        typer.Option("--shapes", metavar="SHAPES", help="Shapes of inputs without a file: NAME:1x3x224x224,..."),
+        typer.Option("--shapes", metavar="SHAPES", help="Shapes of the inputs that have no file: NAME:1x3x224x224,..."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of inputs without a file.")] = 0,
-    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads (default: all cores).")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random values of inputs that have no file.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=0, help="Number of CPU threads (default: all cores).")
+    ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best the plan has code for).")
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best that the plan has code for).")
     ] = None,
     trusted_key: Annotated[
         str | None,
-        typer.Option("--trusted-key", help="Refuse a plan not signed with this Ed25519 key (PEM file, or hex)."),
+        typer.Option(
+            "--trusted-key", help="Refuse a plan that is not signed with this Ed25519 key (a PEM file, or hex)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run a plan on inputs from files, or on seeded random ones."""
+    """Run a plan once, on inputs from files or on random ones."""
     import burnish
     from burnish.cli.tensor_files import read_inputs, save_outputs
     from burnish.plan import read

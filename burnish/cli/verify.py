@@ -22,29 +22,39 @@ def verify(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan built from it.", show_default=False)],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Inputs: .npz, or a folder with input_0.pb or test_data_set_0/.")
+        Path | None,
+        typer.Option("--data", help="Inputs: an .npz file, or a folder with input_0.pb or test_data_set_0/."),
     ] = None,
     shapes: Annotated[
         list[str] | None,
-        typer.Option("--shapes", metavar="SHAPES", help="Shapes of random inputs: NAME:1x3x224x224,..."),
+        typer.Option("--shapes", metavar="SHAPES", help="Shapes of the random inputs: NAME:1x3x224x224,..."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of random inputs.")] = 0,
-    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads (default: all cores).")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random inputs.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=0, help="Number of CPU threads (default: all cores).")
+    ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best the plan has code for).")
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best that the plan has code for).")
     ] = None,
     oracle: Annotated[
-        str, typer.Option("--oracle", help="onnxruntime or reference (default: the first installed).")
+        str,
+        typer.Option(
+            "--oracle", help="What to compare with: onnxruntime or reference (default: the first that is installed)."
+        ),
     ] = "",
     tolerance: Annotated[
-        float | None, typer.Option("--tolerance", help="Relative to an output's largest value (default: derived).")
+        float | None,
+        typer.Option(
+            "--tolerance",
+            help="Largest error allowed, relative to an output's largest value (default: derived from type and depth).",
+        ),
     ] = None,
     first_divergent: Annotated[
         bool, typer.Option("--first-divergent", help="If an output is rejected, find the first tensor that differs.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare every output of a plan with ONNX Runtime's; exit 1 past the tolerance."""
+    """Compare every output of a plan with ONNX Runtime's. The exit code is 1 if one differs too much."""
     from burnish.verification import verify as compare_all
 
     bound = parse_shapes(shapes or ())

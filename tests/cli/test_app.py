@@ -24,16 +24,19 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
-def options_by_command() -> dict[str, set[str]]:
-    """`build` -> {--output, -o ...}, `inspect plan` -> ..."""
-    found: dict[str, set[str]] = {}
+def options_by_command() -> dict[str, dict[str, str]]:
+    """`build` -> {"`--output`, `-o`": its help, ...}, arguments by the name that stands for them."""
+    found: dict[str, dict[str, str]] = {}
 
     def visit(command: object, name: str) -> None:
         for inner, child in getattr(command, "commands", {}).items():
             visit(child, f"{name} {inner}".strip())
         if not hasattr(command, "commands"):
-            options = [p for p in command.params if p.param_type_name == "option"]  # type: ignore[attr-defined]
-            found[name] = {text for p in options if not p.hidden for text in p.opts} - {"--help"}
+            found[name] = {
+                ", ".join(f"`{text}`" for text in (p.opts if p.param_type_name == "option" else [p.metavar])): p.help
+                for p in command.params  # type: ignore[attr-defined]
+                if not p.hidden and "--help" not in p.opts
+            }
 
     visit(typer.main.get_command(app), "")
     return found
@@ -45,17 +48,25 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def documented(command: str) -> set[str]:
-    """What stands in the first column of the tables under the command's heading."""
+def documented(command: str) -> dict[str, str]:
+    """The first two columns of the tables under the command's heading."""
     section = re.search(rf"(?ms)^## burnish {command}\n(.*?)(?=^## |\Z)", DOCUMENT)
     assert section, f"docs/cli.md has no heading for {command}"
-    cells = re.findall(r"(?m)^\| (`-[^|]*) \|", section[1])
-    return {text for cell in cells for text in re.findall(r"`(-[^`]*)`", cell)}
+    return dict(re.findall(r"(?m)^\| (`[^|]*) \| (.*) \|$", section[1]))
 
 
 @pytest.mark.parametrize("name", sorted(set(options_by_command()) - {"trtexec"}))
-def test_every_option_is_documented_and_every_documented_option_exists(name: str) -> None:
-    assert documented(name) == options_by_command()[name]
+def test_every_option_is_documented_in_the_words_of_its_help_and_every_documented_option_exists(name: str) -> None:
+    stated = {names.replace("`PLAN or MODEL`", "`PLAN|MODEL`"): text for names, text in documented(name).items()}
+    assert stated == options_by_command()[name]
+
+
+def test_help_texts_are_sentences_or_phrases_that_end() -> None:
+    texts = [text for options in options_by_command().values() for text in options.values()]
+    assert [text for text in texts if not (text[:1].isupper() or text[:1].isdigit())] == [
+        text for text in texts if text.startswith(("cpu, cuda", "fp32 (default)"))
+    ]
+    assert [text for text in texts if not text.endswith((".", "..."))] == []
 
 
 def test_every_command_is_documented_and_every_documented_command_exists() -> None:
@@ -65,7 +76,8 @@ def test_every_command_is_documented_and_every_documented_command_exists() -> No
 def test_every_flag_of_trtexec_is_documented_and_every_documented_flag_exists() -> None:
     section = DOCUMENT[DOCUMENT.index("## burnish trtexec") : DOCUMENT.index("## Environment")]
     silent = set(re.findall(r"`--(\w+)`", section[section.index("Accepted silently") :].splitlines()[0]))
-    assert documented("trtexec") == {f"--{name}" for name in {*VALUES, *SWITCHES, *WARNED, *REFUSED}}
+    known = {**VALUES, **SWITCHES, **WARNED, **REFUSED}
+    assert documented("trtexec") == {f"`--{name}`": text for name, text in known.items()}
     assert silent == IGNORED
 
 
@@ -112,7 +124,7 @@ def test_each_kind_of_failure_has_its_exit_code(
 def test_a_bug_says_where_it_is_and_what_to_do(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("burnish.cli.describe_machine.machine", lambda: {}["nothing"])
     done = command("inspect", "env")
-    assert "internal error E901: Burnish stumbled: KeyError: 'nothing'" in done.err
+    assert "internal error E901: KeyError: 'nothing'" in done.err
     assert "test_app.py:" in done.err and "report" in done.err
     assert "Traceback" not in done.err
     assert "Traceback" in command("inspect", "env", "--debug").err

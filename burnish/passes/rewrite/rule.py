@@ -9,8 +9,9 @@
         def rewrite(self, op, match, found):     # as many values as the last node has outputs
             return op.AddRelu(match.x, match.y, _domain="ai.burnish")
 
-A rule that looks at single nodes sets `op_types` in place of `pattern`. A rule keeps no state. Inner values with other
-users make it decline, unless `may_duplicate` is set (the inner nodes then stay for those users).
+A rule about single nodes sets `op_types` and leaves `pattern` out. One that recognises a formula, in whatever nodes it
+is written, sets `op_types` and overrides `find`. A rule keeps no state. It declines if an inner value has other users,
+unless `may_duplicate` is set (the inner nodes then stay for those users).
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class TileWriter:
         self._store(case, bound, panel, sums)
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
-        """What row tile `number` asks for of the next panel, which lies behind this one."""
+        """The part of the next panel that row tile `number` prefetches. The next panel follows this one in memory."""
         spread, depth = self.options.spread, product(self.depths)
         if not spread or not isinstance(depth, int):
             return None

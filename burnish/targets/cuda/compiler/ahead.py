@@ -20,7 +20,7 @@ NICENESS = 10  # somebody may be measuring
 
 
 class Ahead:
-    """Launches by schedules, compiled in the order in which they are begun. Leaving it drops what has not been reached.
+    """Launches by schedules, compiled in the order they are begun. On exit, those not yet requested are cancelled.
 
     raises: E840 if triton is not installed
     """

@@ -3,7 +3,7 @@
 A kernel of windows reduces few taps, each a load (perhaps with pointwise work on it, perhaps times a weight) at a
 linear index, under conditions that say where the image ends. `windows_of` finds that form; `terms_of` says, for a
 patch of `down` x `across` neighbouring results, which element each tap of each result reads. Where patches do not
-divide the image, the last ones begin earlier: they overlap, and what both compute is the same.
+divide the image, the last ones begin earlier: they overlap, and both compute the same values.
 """
 
 from __future__ import annotations

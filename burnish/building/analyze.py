@@ -104,13 +104,14 @@ def analyze(
     precision: Precision = UNCHANGED,
     overridable: bool = False,
     workspace: int | None = None,
+    index_checks: bool = True,
 ) -> Analysis:
     """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
 
     abilities: of the target that the result is for; a CPU's if left out
     precision: what f32 values may become
     overridable: initializers that are also inputs stay inputs, with defaults
-    workspace: bytes that one tactic may need for itself
+    workspace: bytes that one tactic may need for itself; index_checks: as in `lower`
     """
     abilities = abilities or Abilities()
     stages = stages or Stages()
@@ -133,7 +134,7 @@ def analyze(
     with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
-        program = lower(graph, inferred, ranges, abilities, workspace)
+        program = lower(graph, inferred, ranges, abilities, workspace, index_checks)
         try_fallbacks(program)
         for node, reason in program.declined.items():
             report.decline("fuse", node, reason)

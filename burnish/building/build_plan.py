@@ -47,6 +47,7 @@ def build(
     output_precision: str | None = None,
     allow_fallback: bool = False,
     overridable: bool = False,
+    index_checks: bool = True,
     timing_cache: str | os.PathLike[str] | TimingCache | None = None,
     locked: bool = False,
     opt_level: int = 0,
@@ -69,6 +70,7 @@ def build(
     precision:  fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
     overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
+    index_checks: refuse a run (E525) whose data holds an index out of range; else the nearest index is taken
     timing_cache .. note_tuning: how tactics are chosen, see `tune.TuningOptions`
     explain:    gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
     raises:     E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for arguments
@@ -86,6 +88,7 @@ def build(
         None if max_memory is None else parse_size(max_memory, "max_memory"),
         flag("allow_fallback", allow_fallback),
         flag("overridable", overridable),
+        flag("index_checks", index_checks),
         Tuner.of(stages.explain, progress, **tuning),
         stages,
         explain_precision or (lambda decision: None),
@@ -103,6 +106,7 @@ class Request:
     max_memory: int | None
     allow_fallback: bool
     overridable: bool
+    index_checks: bool
     tuner: Tuner
     stages: Stages
     explain_precision: Callable[[Decision], None]
@@ -121,6 +125,7 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
                 precision=request.precision,
                 overridable=request.overridable,
                 workspace=request.workspace,
+                index_checks=request.index_checks,
             )
             for decision in _decisions(analyses[abilities], abilities, targets):
                 request.explain_precision(decision)
@@ -139,6 +144,7 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
     with stages.stage("plan"):
         options = {"targets": [str(t) for t in targets], "workspace": request.workspace, **request.precision.words}
         options |= {} if limit is None else {"max_memory": limit}
+        options |= {} if request.index_checks else {"index_checks": False}
         options |= {"overridable": True} if request.overridable else {}  # few plans have it
         manifest = _manifest(list(analyses.values()), variants, _notes(notes), options)
         blobs |= _model_blobs(next(iter(analyses.values())))

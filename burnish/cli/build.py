@@ -97,6 +97,13 @@ _Precision = Annotated[
 ]
 _Output = Annotated[Path | None, typer.Option("--output", "-o", help="Plan file to write (default: MODEL.plan).")]
 _Explain = Annotated[bool, typer.Option("--explain", help="Print the number of nodes before and after each pass.")]
+_IndexChecks = Annotated[
+    bool,
+    typer.Option(
+        "--index-checks/--no-index-checks",
+        help="Refuse a run whose data holds an index out of range (E525), or take the nearest index instead.",
+    ),
+]
 _OutputPrecision = Annotated[
     str | None,
     typer.Option("--output-precision", metavar="TYPE", help="Type of float32 outputs: fp32 (default), fp16 or bf16."),
@@ -124,6 +131,7 @@ def build(
     tuned_for: _TunedFor = "",
     allow_fallback: _AllowFallback = False,
     overridable: _Overridable = False,
+    index_checks: _IndexChecks = True,
     explain: _Explain = False,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Use float16 wherever the result stays safe.")] = False,
@@ -155,6 +163,7 @@ def build(
             output_precision=output_precision,
             allow_fallback=allow_fallback,
             overridable=overridable,
+            index_checks=index_checks,
             explain=note if explain else None,
             explain_precision=decisions.append,
             progress=advance,

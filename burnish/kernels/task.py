@@ -27,6 +27,7 @@ import numpy as np
 
 from burnish.dims import Dim, format_shape, maximum, minimum, product
 from burnish.dtypes import DType
+from burnish.index_check import IndexCheck
 from burnish.ops.language.expr import Axis, Expr, text
 from burnish.requirement import Requirement
 
@@ -270,6 +271,7 @@ class Launch:
     """A kernel on bound slots. `nodes`: the ONNX nodes it covers; `writes`: which slots it writes.
 
     tensors: what lies at each binding, with its own shape; None where a kernel may also read the zeros around it
+    is_tuned: its time matters; else the template's first schedule will do, and timing caches do not know it
     """
 
     kernel: Kernel
@@ -278,6 +280,7 @@ class Launch:
     name: str
     nodes: tuple[str, ...]
     tensors: tuple[Slot | None, ...] = ()
+    is_tuned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +322,7 @@ class Fail:
     reason: str
 
 
-Step = Launch | ReferenceStep | Branch | Fail | Requirement
+Step = Launch | ReferenceStep | Branch | Fail | Requirement | IndexCheck
 
 
 @dataclass(frozen=True, slots=True)

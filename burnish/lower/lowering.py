@@ -18,6 +18,7 @@ from burnish.lower.convolution import add_term, convolution_body, has_template, 
 from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
+from burnish.lower.index_checks import Traces, add_index_checks, no_trace
 from burnish.lower.kernels import Slots, bind_loads, collapse, collapse_reductions, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
@@ -48,6 +49,7 @@ class Lowering:
     placements: dict[Tensor, Placement] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused
+    traces: Traces = field(default_factory=lambda: Traces(0))
 
 
 class ScopeLowering:
@@ -62,6 +64,9 @@ class ScopeLowering:
     ) -> None:
         self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
         self.scope: Scope = build_scope(graph, shared.inferred, shared.abilities.trees)
+        if shared.traces.most:
+            add_index_checks(self.scope, shared.inferred)
+        outputs = {**outputs, **{t: shared.traces.place(c, shared.buffers) for t, c in self.scope.checks.items()}}
         self.fusion: Fusion = fuse(
             self.scope, shared.opt, shared.abilities.adds_products and shared.abilities.pads_in_kernel
         )
@@ -173,7 +178,8 @@ class ScopeLowering:
             template = root
         into = self.homes.destination(root)
         if template is None:
-            self.loops(root, self.fusion.bodies[root], into)
+            name = root.name if root in self.scope.checks else ""
+            self.loops(root, self.fusion.bodies[root], into, name)
         else:
             body = plain_body(root) if template is root else self.fusion.bodies[root]
             term = self.fusion.term.get(root)
@@ -312,7 +318,9 @@ class ScopeLowering:
         nodes = tuple(dict.fromkeys(reversed(covers)))
         title = name or (nodes[-1] if nodes else root.name)
         tensors = tuple(None if p.storage in self.buffers.geometry else p.slot for p in slots.placements)
-        self.steps.append(Launch(kernel, slots.bindings, tuple(sorted(slots.written)), title, nodes, tensors))
+        is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
+        written = tuple(sorted(slots.written))
+        self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned))
 
     # ---- steps of several outputs -----------------------------------------------------------------------------
 
@@ -357,6 +365,8 @@ class ScopeLowering:
         for value in captured(form.node):
             self.placed_or_constant(value)
         sides: list[tuple[Step, ...]] = []
+        traces = self.shared.traces
+        known = len(traces.checks)
         for graph in sides_of(form.node):
             if (reason := self.shared.inferred.impossible.get(graph)) is not None:
                 sides.append((Fail(form.node.name or "If", reason),))
@@ -364,6 +374,9 @@ class ScopeLowering:
             inner = [self.shared.inferred.tensors[v] for v in graph.outputs]
             into = {t: self.placements[o] for t, o in zip(inner, form.outputs) if o is not None}
             sides.append(tuple(ScopeLowering(self.shared, graph, into, self).run()))
+        for place in range(known, len(traces.checks)):
+            name = f"{form.node.name}/no index check"
+            self.loops(Tensor(name, DType.I64, (1,)), no_trace(), traces.at(place), name)
         condition = form.inputs[0]
         assert condition is not None
         return Branch(form.node.name or "If", self.homes.placed(condition).binding, sides[0], sides[1])

@@ -13,6 +13,7 @@ from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef, each_step
 from burnish.lower.buffers import Buffers
+from burnish.lower.index_checks import traces_of
 from burnish.lower.lowering import Lowering, ScopeLowering
 from burnish.lower.placement import Placement
 from burnish.lower.plan_arena import Lifetime, plan_arena
@@ -26,18 +27,21 @@ def lower(
     ranges: Mapping[str, tuple[int, int, int]],
     abilities: Abilities,
     workspace: int | None = None,
+    index_checks: bool = True,
 ) -> Program:
     """Kernel launches and steps for the whole graph.
 
     ranges:    min, opt, max of every symbol of the inputs' shapes
     workspace: bytes that one tactic may need beside its inputs and outputs; tactics that need more are left out, and
                the program's notes say so
+    index_checks: refuse runs whose indices lie outside what they index; else the nearest index is taken
     raises:    E210, E211 for a value that is no numeric tensor
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
     sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     buffers = Buffers(frozenset(inferred.from_data), abilities.packs_half)
-    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities, sizes, workspace)
+    traces = traces_of(inferred, index_checks)
+    shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities, sizes, workspace, traces=traces)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
     outputs: list[TensorRef] = []
     into: dict[Tensor, Placement] = {}
@@ -47,7 +51,7 @@ def lower(
             kind = "output" if not any(symbols(n) & buffers.from_data for n in tensor.shape) else "dynamic"
             into[tensor] = buffers.dense(kind, tensor)
         outputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
-    steps = ScopeLowering(shared, graph, into).run()
+    steps = [*ScopeLowering(shared, graph, into).run(), *shared.traces.checks]
     used = {name for t in inputs for n in t.shape for name in symbols(n)}
     table = {name: ranges[name] for name in ranges if name in used}
     table |= dict.fromkeys(sorted(inferred.from_data), (0, 1, 0))

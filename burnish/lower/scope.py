@@ -14,6 +14,7 @@ import onnx_ir as ir
 from burnish.dims import Dim, symbol_name, symbols
 from burnish.errors import BurnishError
 from burnish.lower.placement import splitting_index
+from burnish.ops.agreement import IndexClaim
 from burnish.ops.branches import subgraphs
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.inference.refuse_node import failed
@@ -66,6 +67,7 @@ class Scope:
     forms: dict[Tensor, Form] = field(default_factory=dict)
     nodes: dict[Tensor, ir.Node] = field(default_factory=dict)
     outputs: list[Tensor] = field(default_factory=list)
+    checks: dict[Tensor, IndexClaim] = field(default_factory=dict)  # outputs too: traces of indices out of range
 
     def node_name(self, tensor: Tensor) -> str:
         node = self.nodes.get(tensor)

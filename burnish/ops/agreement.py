@@ -1,6 +1,7 @@
-"""Dimensions that must agree: decided now where they are numbers, else noted for the runtime to ask.
+"""Dimensions that must agree, indices that must lie inside: decided now where they are numbers, else noted for the run.
 
-A definition says `agree(a.shape[1], b.shape[0], "the inner axes")` and may then take either for the other.
+A definition says `agree(a.shape[1], b.shape[0], "the inner axes")` and may then take either for the other. It says
+`inside(indices, x, axis)` and may then clamp the indices: the run is refused where that changes one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+import numpy as np
 
 from burnish.dims import Dim, format_shape
 from burnish.ops.language.definition import Shape, Tensor
@@ -28,10 +31,26 @@ class Claim:
     rule: str
 
 
+@dataclass(frozen=True, slots=True)
+class IndexClaim:
+    """Indices that only the run knows are at least `low` and at most `high`; see index_check.IndexCheck.
+
+    coordinate: of the last axis of the indices, if the claim is about one coordinate of points
+    where:      the node and its inputs, once they are known
+    """
+
+    what: str
+    indices: Tensor
+    low: Dim
+    high: Dim
+    coordinate: int | None = None
+    where: str = ""
+
+
 @contextmanager
-def claims() -> Iterator[list[Claim]]:
+def claims() -> Iterator[list[Claim | IndexClaim]]:
     """Gather what definitions claim in here."""
-    found: list[Claim] = []
+    found: list[Claim | IndexClaim] = []
     token = _claims.set(found)
     try:
         yield found
@@ -84,6 +103,45 @@ def agree_all(left: Shape, right: Shape, what: str, rule: str = "equal") -> None
         agree(a, b, f"axis {-axis} of {text}", rule)
 
 
+def inside(indices: Tensor, x: Tensor, axis: int, coordinate: int | None = None) -> None:
+    """Claim that all indices lie on an axis of x, counted from its start or its end: -extent <= index < extent.
+
+    raises: Misfit for an index that is known and can never lie there
+    """
+    extent = x.shape[axis]
+    what = f"'{indices.name}' into axis {axis} of '{x.name}'"
+    inside_range(indices, -extent, extent - 1, what, coordinate)
+
+
+def inside_range(indices: Tensor, low: Dim, high: Dim, what: str, coordinate: int | None = None) -> None:
+    """`inside` for any range, both ends included."""
+    known = _known_indices(indices, coordinate)
+    if known is None:
+        found, claim = _claims.get(), IndexClaim(what, indices, low, high, coordinate)
+        if found is not None and claim not in found:
+            found.append(claim)
+    elif known:
+        least, most = known
+        if (isinstance(low, int) and least < low) or (isinstance(high, int) and most > high):
+            raise Misfit(f"indices {least} to {most}: {what}, where {low} to {high} are allowed")
+        span = f"indices {least} to {most} and the range {low} to {high}: {what}"
+        if not isinstance(low, int) and least < 0:
+            agree(low, least, span, "at_most")
+        if not isinstance(high, int) and most >= 0:
+            agree(most, high, span, "at_most")
+
+
+def _known_indices(indices: Tensor, coordinate: int | None) -> list[int] | None:
+    """The indices that the model states; None where only the run tells some of them."""
+    array = indices.array
+    if array is None:
+        if indices.elements is None or not all(isinstance(e, int) for e in (*indices.elements, *indices.shape)):
+            return None
+        array = np.asarray(indices.elements, np.int64).reshape([int(str(d)) for d in indices.shape])
+    chosen = array if coordinate is None else array[..., coordinate]
+    return [int(chosen.min()), int(chosen.max())] if chosen.size else []
+
+
 def _always(left: Dim, right: Dim, rule: str) -> bool:
     """Whether every value of the symbols satisfies the rule."""
     if rule == "at_most":
@@ -106,4 +164,4 @@ def _never(left: Dim, right: Dim, rule: str) -> bool:
     return not any(limits(d)[0] <= 1 <= limits(d)[1] for d in ones)
 
 
-_claims: ContextVar[list[Claim] | None] = ContextVar("claims", default=None)
+_claims: ContextVar[list[Claim | IndexClaim] | None] = ContextVar("claims", default=None)

@@ -1,6 +1,7 @@
 """Elements chosen by an index that is itself data: Gather and its kin.
 
-An index out of range is not valid ONNX; it is moved to the nearest valid one, so that no kernel reads outside a tensor.
+An index out of range is not valid ONNX. Kernels move it to the nearest valid one, so that none reads outside a tensor,
+and the run is refused (agreement.inside).
 Where the indexes are known and evenly spaced, Gather is a View.
 """
 
@@ -11,7 +12,7 @@ import math
 
 from burnish.dims import Dim, DimExpr, product
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_at, not_empty, scalar
+from burnish.ops.agreement import agree, agree_at, inside, inside_range, not_empty, scalar
 from burnish.ops.arguments import axis_in, elements_of
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor, View
 from burnish.ops.language.expr import Expr, binary, cast, where
@@ -45,6 +46,7 @@ def gather(node: NodeView) -> View | Compute:
             return [*i[:axis], chosen, *i[after:]]
 
         return View(x, shape, affine)
+    inside(indices, x, axis)
 
     def body(i: Index) -> Expr:
         chosen = position(indices[i[axis:after]], x.shape[axis])
@@ -84,6 +86,7 @@ def gather_elements(node: NodeView) -> Compute:
         if a != axis:
             agree_at(indices, a, x, a, "at_most")
     not_empty(x, axis, product(indices.shape))
+    inside(indices, x, axis)
 
     def body(i: Index) -> Expr:
         chosen = position(indices[i], x.shape[axis])
@@ -105,6 +108,8 @@ def gather_nd(node: NodeView) -> Compute:
         agree_at(indices, a, x, a)
     for a in range(batch, batch + depth):
         not_empty(x, a, product(indices.shape[:-1]))
+    for n in range(depth):
+        inside(indices, x, batch + n, n)
     outer = indices.rank - 1
 
     def body(i: Index) -> Expr:
@@ -150,6 +155,7 @@ def reverse_sequence(node: NodeView) -> Compute:
     x, lengths = node.tensor(0), node.tensor(1)
     batch, time = node.attr("batch_axis", 1), node.attr("time_axis", 0)
     agree_at(lengths, 0, x, batch)
+    inside_range(lengths, 0, x.shape[time], f"lengths '{lengths.name}' of axis {time} of '{x.name}'")
 
     def body(i: Index) -> Expr:
         length = cast(lengths[(i[batch],)], DType.I64)

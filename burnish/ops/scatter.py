@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from burnish.dims import Dim, known
+from burnish.dims import known
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree_all, agree_at
+from burnish.ops.agreement import agree_all, agree_at, inside, inside_range
 from burnish.ops.arguments import axis_in
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, where
@@ -45,6 +45,8 @@ def scatter_nd(node: NodeView) -> Compute:
     count = [d for d in indices.shape[:-1] if isinstance(d, int)]
     if len(count) != outer or int(np.prod(count)) > SEARCHED_POINTS:
         raise Undefined("ScatterND at many points that are no box")
+    for n in range(depth):
+        inside(indices, x, n, n)
 
     def body(i: Index) -> Expr:
         run = [fresh_axis(d) for d in count]
@@ -164,6 +166,7 @@ def scatter_elements(node: NodeView) -> Compute:
     count = indices.shape[a]
     if not isinstance(count, int) or count > SEARCHED_POINTS:
         raise Undefined("ScatterElements with many updates along its axis")
+    inside(indices, x, a)
 
     def body(i: Index) -> Expr:
         run = fresh_axis(count)
@@ -198,8 +201,9 @@ def tensor_scatter(node: NodeView) -> Compute:
         agree_at(updates, n, x, n, "at_most" if n == a else "equal")
     if starts is not None:
         agree_at(starts, 0, x, 0)
-    if not is_circular:
-        _fits(x.shape[a], updates.shape[a], (0,) if starts is None else starts.elements or ())
+    if starts is not None and not is_circular:
+        what = f"'{starts.name}', where '{updates.name}' is written into axis {a} of '{x.name}'"
+        inside_range(starts, 0, x.shape[a] - updates.shape[a], what)
 
     def body(i: Index) -> Expr:
         start = const(0, DType.I64) if starts is None else cast(starts[(i[0],)], DType.I64)
@@ -207,11 +211,3 @@ def tensor_scatter(node: NodeView) -> Compute:
         return load_or(updates, [row if n == a else v for n, v in enumerate(i)], [a], x[i])
 
     return Compute(x.dtype, x.shape, body)
-
-
-def _fits(cache: Dim, rows: Dim, starts: Sequence[object]) -> None:
-    """Misfit if a known place of the rows lies outside the cache, in linear mode."""
-    for start in starts:
-        known = isinstance(start, int) and isinstance(cache, int) and isinstance(rows, int)
-        if known and not 0 <= start <= cache - rows:  # type: ignore[operator]
-            raise Misfit(f"{rows} rows at {start} do not lie in a cache of {cache}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from burnish.dims import evaluate
 from burnish.dtypes import DType
+from burnish.index_check import IndexCheck
 from burnish.plan.check_kernel import of_kernel, unknown_symbols
 from burnish.plan.manifest import (
     BranchStep,
@@ -132,6 +133,10 @@ def _of_steps(
             if step.rule not in HOLDS:
                 yield f"a requirement's rule '{step.rule}' is none of {', '.join(HOLDS)}"
             yield from unknown_symbols(f"requirement '{step.what}'", (step.left, step.right), largest)
+        elif isinstance(step, IndexCheck):
+            if step.storage >= len(variant.storages) or variant.storages[step.storage].kind != "output":
+                yield f"index check '{step.what}' reads storage {step.storage}, which is no output of the plan"
+            yield from unknown_symbols(f"index check '{step.what}'", (step.low, step.high), largest)
         elif not isinstance(step, FailStep):
             if step.blob not in blob_bytes:
                 yield f"reference step '{step.name}': its blob '{step.blob}' is missing"

@@ -14,6 +14,7 @@ from typing import Any
 
 from burnish import dims
 from burnish.dtypes import DType
+from burnish.index_check import IndexCheck
 from burnish.plan import manifest as m
 from burnish.requirement import Requirement
 
@@ -202,6 +203,10 @@ step = one_of(
         ),
     ),
     require=(Requirement, record(Requirement, what=text, where=text, left=dim, right=dim, rule=text)),
+    index_check=(
+        IndexCheck,
+        record(IndexCheck, what=text, where=text, low=dim, high=dim, storage=natural, place=natural),
+    ),
     fail=(m.FailStep, record(m.FailStep, name=text, reason=text)),
     branch=(m.BranchStep, record(m.BranchStep, condition=natural, then=_steps, otherwise=_steps)),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.index_check import IndexCheck
 from burnish.requirement import Requirement
 
 FORMAT_VERSION = 1
@@ -192,7 +193,7 @@ class DefaultSpec:
     blob: str
 
 
-StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep | Requirement
+StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep | Requirement | IndexCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 from burnish.arguments import flag, whole_number
 from burnish.devices import Session
 from burnish.errors import EnvironmentProblem, UserError
+from burnish.index_check import out_of_range
 from burnish.runtime.arrays import accept_input, accept_output, inputs_by_name, outputs_by_name, refuse_names
 from burnish.runtime.layout import Layout
 from burnish.runtime.pending import Pending
@@ -29,6 +30,9 @@ from burnish.runtime.steps import Run
 Array = np.ndarray[Any, Any]
 
 
+_TRACE = np.dtype(np.int64)
+
+
 class Context:
     """Made by `engine.create_context()`. One call at a time (E510): make one context for each concurrent caller."""
 
@@ -39,6 +43,8 @@ class Context:
         self._bound: Bound | None = None
         self._recorder: Recorder | None = None
         self._pending: Pending | None = None
+        self._traces: Array | None = None  # of the latest run's index checks, filled when it is over
+        self._known: Mapping[str, int] = {}  # every symbol of the latest run
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -60,13 +66,16 @@ class Context:
         on_device: fresh arrays are left in the device's memory (a DeviceArray on a GPU)
         Inputs that have a default may be left out. An output in a form of its own (a list of dicts for a ZipMap, names
         for labels) is its tensor where `out` or `on_device` asks for one.
-        raises:    E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step
+        raises:    E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step;
+                   E525 for an index in the data that is out of range
         """
         if not self._lock.acquire(False):
             raise _busy()
         try:
             results = self._start(inputs_by_name(inputs, named, self._needed), out, on_device)
             self._session.finish()
+            if error := self._index_error():
+                raise error
             if self._layout.shown and not on_device:
                 present(results, self._layout.shown, out or ())
             return results
@@ -95,7 +104,7 @@ class Context:
             results = self._start(given, out, on_device)
             self._session.deliver()
             shown = () if on_device else tuple(p for p in self._layout.shown if p.output not in (out or ()))
-            self._pending = Pending(self._session, results, given, self._lock, shown)
+            self._pending = Pending(self._session, self._index_error, results, given, self._lock, shown)
             return self._pending
         finally:
             self._lock.release()
@@ -173,11 +182,21 @@ class Context:
         bound = self._bind(tuple([a.shape for a in arrays]))
         session.feed(arrays)
         results = self._place_outputs(bound, arrays, out, on_device)
+        self._known = bound.values
+        if checks := self._layout.checks:
+            self._traces = session.fresh(checks[0].storage, (len(checks),), _TRACE, False)
         if launches is not None:
             session.launch(launches)
         else:
             results = self._run_steps(bound, results, out or {}, on_device)
         return results
+
+    def _index_error(self) -> UserError | None:
+        """E525 if the latest run, which is over, met an index out of range."""
+        if self._traces is None or not self._traces.any():
+            return None
+        place = int(self._traces.argmax())
+        return out_of_range(self._layout.checks[place], int(self._traces[place]), self._known)
 
     def _accept(self, given: Mapping[str, Any]) -> list[Array]:
         arrays, left_out = [], 0
@@ -226,6 +245,7 @@ class Context:
     ) -> dict[str, Array]:
         run = Run(self._layout, self._session, bound.values, self._recorder)
         run.run()
+        self._known = run.values
         for spec in self._layout.collected:
             shape = run.shape(spec)
             into = accept_output(out[spec.name], spec, shape, (), self._session.adopt) if spec.name in out else None

@@ -13,6 +13,7 @@ import numpy as np
 
 from burnish.devices import Launches
 from burnish.dims import symbol_name, symbols
+from burnish.index_check import IndexCheck
 from burnish.plan.manifest import (
     BranchStep,
     DefaultSpec,
@@ -52,6 +53,7 @@ class Layout:
     shown      outputs that callers get in another form
     direct     outputs whose array the launches write; the rest are collected when the run is over
     dynamic    storages that are allocated when their size is known, anew in every run
+    checks     what is asked of indices when a run is over, and where their traces lie
     items      the steps; what is required of the inputs' shapes is checked when they are bound (shapes.py)
     launches   all steps, if the plan is nothing but launches and needs no `dynamic`; else None
     """
@@ -63,6 +65,7 @@ class Layout:
     dynamic: tuple[StorageSpec, ...]
     references: Mapping[int, ReferenceStep]
     items: tuple[Item, ...]
+    checks: tuple[IndexCheck, ...]
     launches: Launches | None
     shown: tuple[Presentation, ...]
     defaults: Mapping[str, np.ndarray[Any, Any]]
@@ -98,6 +101,7 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
             if isinstance(s, ReferenceStepSpec)
         },
         items=items,
+        checks=tuple(s for s in variant.steps if isinstance(s, IndexCheck)),
         launches=tuple(step for item in items if isinstance(item, tuple) for step in item) if is_plain else None,
         shown=manifest.presentations,
         defaults={d.input: _default(manifest, d, blobs) for d in manifest.defaults},
@@ -115,6 +119,8 @@ def gather(steps: tuple[StepSpec, ...]) -> tuple[Item, ...]:
     for step in steps:
         if isinstance(step, BranchStep):
             items.append(Sides(step.condition, gather(step.then), gather(step.otherwise)))
+        elif isinstance(step, IndexCheck):
+            continue  # asked when the run is over
         elif not isinstance(step, NativeStep | KernelStep):
             items.append(step)
         elif items and isinstance(last := items[-1], tuple):

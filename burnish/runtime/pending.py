@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from burnish.devices import Call
+from burnish.errors import UserError
 from burnish.plan.manifest import Presentation
 from burnish.runtime.present import present
 
@@ -16,21 +18,26 @@ class Pending:
     def __init__(
         self,
         session: Call,
+        judge: Callable[[], UserError | None],
         results: dict[str, Any],
         inputs: object,
         lock: threading.Lock,
         shown: tuple[Presentation, ...] = (),
     ) -> None:
-        """shown: outputs that `wait` gives in another form"""
-        self._session, self._results, self._inputs, self._lock, self._shown = session, results, inputs, lock, shown
+        """judge: why finished work must not be used, if so; shown: outputs that `wait` gives in another form"""
+        self._session, self._judge, self._lock, self._shown = session, judge, lock, shown
+        self._results, self._inputs = results, inputs
+        self._error: UserError | None = None
         self._mark = session.mark()
         self._is_done = False
 
     def wait(self) -> dict[str, Any]:
-        """The outputs by name, complete. E523, E524 if the device failed."""
+        """The outputs by name, complete. E525 for an index out of range, E523, E524 if the device failed."""
         if not self._is_done:
             with self._lock:
                 self.finish()
+        if self._error is not None:
+            raise self._error
         return self._results
 
     @property
@@ -49,3 +56,4 @@ class Pending:
             self._session.wait()
             present(self._results, self._shown)
             self._is_done, self._inputs, self._mark = True, None, None
+            self._error = self._judge()

@@ -55,7 +55,7 @@ def tasks_of(program: Program) -> list[Task]:
     sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
     from_data = {name for name, (low, _, high) in program.symbols.items() if high < low or (low, high) == (0, 0)}
     groups: dict[str, list[Launch]] = {}
-    for launch in each_launch(program.steps):
+    for launch in filter(lambda launch: launch.is_tuned, each_launch(program.steps)):
         groups.setdefault(launch.kernel.key, []).append(launch)
     found = []
     for launches in groups.values():

@@ -122,6 +122,22 @@ def test_a_plan_for_a_gpu_gives_the_right_answers_for_every_shape(interpreter: I
     check(interpreter, small_model().SerializeToString(), runs, profile={"x": ((1, 4), (5, 4), (8, 4))})
 
 
+def test_an_index_out_of_range_is_refused_on_a_gpu_and_the_next_run_is_free_of_it(interpreter: Interpreter) -> None:
+    text = (
+        '<ir_version: 10, opset_import: ["": 21]> g (float[5,4] x, int64[N] i) => (float[N,4] y) { y = Gather(x, i) }'
+    )
+    profile = {"i": ((1,), (3,), (9,))}
+    plan = burnish.build(onnx.parser.parse_model(text), target="cuda:sm_90a", opt_level=0, profile=profile)
+    device, interpreter.driver = null_cuda(on_launch=interpreter)
+    x, interpreter.sizes = np.arange(20, dtype=np.float32).reshape(5, 4), {"N": 2}
+    with burnish.load(plan, device=device) as engine, engine.create_context() as context:
+        for good, bad in (([4, -5], [4, 5]), ([0, 1], [-6, 1])):
+            assert context(x=x, i=np.array(good))["y"].tolist() == x[good].tolist()
+            with pytest.raises(burnish.UserError) as refused:
+                context(x=x, i=np.array(bad))
+            assert refused.value.code == "E525"
+
+
 def convolutions() -> onnx.ModelProto:
     """y = mean(relu(conv(x)) + conv(relu(conv(x)))): halos, a residual, a reduction."""
     random = np.random.default_rng(1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from burnish.dims import evaluate
 from burnish.ops.language.definition import Attention, Compute, Concat, Conv, MatMul, Reshape, View
+from burnish.ops.language.ensemble import FEATURE_BITS, MODES
 from burnish.ops.language.expr import Axis, axis
 
 UNARY = {
@@ -62,6 +63,37 @@ def interpret(definition, values, sizes=None):
     with np.errstate(all="ignore"):
         result = _Evaluation(grid, values, rank, sizes).value(body)
     return np.broadcast_to(result, shape).astype(definition.dtype.numpy)
+
+
+def sums_over_trees(definition, values):
+    """What `Trees.sums` holds, by the ensemble's records, one row and one tree at a time."""
+    trees, x = definition.ensemble, values[definition.x.name]
+    dtype = np.float64 if definition.sums.dtype.size_bytes == 8 else np.float32
+    wide = np.dtype(dtype).itemsize // 4
+    thresholds = np.ascontiguousarray(trees.nodes[:, :wide]).view(dtype)[:, 0]
+    start = {"sum": 0.0, "min": np.inf, "max": -np.inf}[definition.combine]
+    sums = np.full((len(x), trees.target_count), start, dtype)
+    for row, features in enumerate(x):
+        for node in trees.roots:
+            while (following := _child(trees, thresholds, wide, node, features)) != node:
+                node = following
+            if trees.starts is None:
+                sums[row, 0] = REDUCE[definition.combine]([sums[row, 0], thresholds[node]])
+                continue
+            leaf = trees.nodes[node, 0]
+            for pair in range(trees.starts[leaf], trees.starts[leaf + 1]):
+                sums[row, trees.targets[pair]] += trees.weights[pair]
+    return sums
+
+
+def _child(trees, thresholds, wide, node, features):
+    question = int(trees.nodes[node, wide])
+    mode = trees.modes[0] if len(trees.modes) == 1 else MODES[question >> FEATURE_BITS]
+    value = features[question & ((1 << FEATURE_BITS) - 1)]
+    if trees.tracks_missing and np.isnan(value):
+        return trees.nodes[node, wide + 3]
+    names = {"LEQ": "le", "LT": "lt", "GTE": "ge", "GT": "gt", "EQ": "eq", "NEQ": "ne"}
+    return trees.nodes[node, wide + (1 if BINARY[names[mode]](value, thresholds[node]) else 2)]
 
 
 class _Evaluation:

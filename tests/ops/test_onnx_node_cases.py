@@ -11,11 +11,11 @@ import pytest
 from burnish.dims import DimExpr, evaluate
 from burnish.dtypes import DType
 from burnish.ops.inference.infer import infer
-from burnish.ops.language.definition import Recurrent
+from burnish.ops.language.definition import Recurrent, Trees
 from tests.native import DEFINED, cases_where, known_inputs, open_first_input
 from tests.node_cases import ROUNDED
 
-from .interpret import interpret
+from .interpret import interpret, sums_over_trees
 
 
 @pytest.mark.parametrize("case", cases_where("definition", DEFINED.__eq__), ids=lambda c: c.name)
@@ -44,7 +44,11 @@ def _defined(model, found):
 
 def check(found, node, values, expected, loose=0, sizes=None):
     """Shapes, dtypes and elements of every output; the known elements too."""
-    for value, definition in zip(node.outputs, found.definitions[node]):
+    definitions = found.definitions[node]
+    if isinstance(definitions[0], Trees):
+        values = values | {definitions[0].sums.name: sums_over_trees(definitions[0], values)}
+        definitions = definitions[0].outputs
+    for value, definition in zip(node.outputs, definitions):
         if value.name not in expected:
             continue
         want = expected[value.name]
@@ -52,7 +56,7 @@ def check(found, node, values, expected, loose=0, sizes=None):
         sizes = sizes or {}
         assert tuple(evaluate(d, sizes) for d in tensor.shape) == want.shape
         assert tensor.dtype is DType.of(want.dtype)
-        if definition is None or isinstance(definition, Recurrent) or isinstance(found.definitions[node][0], Recurrent):
+        if definition is None or isinstance(definition, Recurrent) or isinstance(definitions[0], Recurrent):
             continue
         _assert_close(interpret(definition, values, sizes), want, loose)
         if tensor.elements is not None:

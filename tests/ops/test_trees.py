@@ -167,14 +167,12 @@ def test_sets_become_chains_of_comparisons() -> None:
         assert engine({"x": x})["y"].ravel().tolist() == [10001, 10010, 10001, 10100]
 
 
-def test_string_labels_stay_on_the_reference_kernel_or_are_refused() -> None:
+def test_string_labels_are_given_as_strings() -> None:
     attributes = keyed_trees(np.random.default_rng(10), "class", targets=3)
     attributes["classlabels_strings"] = ["a", "b", "c"]
     model = tree_model("TreeEnsembleClassifier", attributes, FEATURES, 3, "float32")
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.STRING
-    try:
-        plan = burnish.build(model, profile=PROFILE)
-    except burnish.BurnishError as refused:
-        assert refused.code.startswith("E2")
-    else:
-        assert any("TreeEnsembleClassifier" in note for note in plan.manifest.notes)
+    x = rows(np.random.default_rng(0), 20, FEATURES, "float32")
+    want, _ = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    with burnish.load(burnish.build(model, profile=PROFILE)) as engine:
+        assert list(engine({"x": x})["label"]) == list(want)

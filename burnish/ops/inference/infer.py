@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
 from burnish.dims import Dim, symbol, symbols
 from burnish.dtypes import DType
 from burnish.errors import BurnishError, UserError
-from burnish.ops.agreement import Claim, agree, claims
+from burnish.ops.agreement import Claim, IndexClaim, agree, claims
 from burnish.ops.inference.infer_control import CONTROL
 from burnish.ops.inference.infer_reference import infer_reference
 from burnish.ops.inference.refuse_node import failed, misfit, where
@@ -41,7 +41,7 @@ class Inferred:
     undefined    every other node, and why; these run on the reference kernel (If, Loop and Scan included)
     from_data    the symbols that only the run can tell
     impossible   branches of an If that do not fit the shapes, and why; the other branch is the one that runs
-    requirements what a node takes for granted of symbols, where it does
+    requirements what a node takes for granted of symbols, where it does; indices: of indices that only data tells
     """
 
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
@@ -50,6 +50,7 @@ class Inferred:
     from_data: set[str] = field(default_factory=set)
     impossible: dict[ir.Graph, str] = field(default_factory=dict)
     requirements: dict[ir.Node, tuple[Requirement, ...]] = field(default_factory=dict)
+    indices: dict[ir.Node, tuple[IndexClaim, ...]] = field(default_factory=dict)
 
 
 def infer(
@@ -182,6 +183,11 @@ class _Walk:
             finally:  # what the reference kernel does has the same requirements
                 self.require(node, claimed)
         self.found.definitions[node] = results
+        self.found.indices[node] = tuple(
+            replace(c, what=f"{node.op_type}, {c.what}", where=where(node, self.tensors))
+            for c in claimed
+            if isinstance(c, IndexClaim)
+        )
         first = results[0]
         if isinstance(first, Recurrent):
             for value, spec in zip(node.outputs, first.outputs):
@@ -198,11 +204,13 @@ class _Walk:
                 name = value.name or ""
                 self.output(value, Tensor(name, result.dtype, result.shape, known_elements(result)))
 
-    def require(self, node: ir.Node, claimed: list[Claim]) -> None:
+    def require(self, node: ir.Node, claimed: list[Claim | IndexClaim]) -> None:
         if claimed:
             at = where(node, self.tensors)
             self.found.requirements[node] = tuple(
-                Requirement(f"{node.op_type}, {c.what}", at, c.left, c.right, c.rule) for c in claimed
+                Requirement(f"{node.op_type}, {c.what}", at, c.left, c.right, c.rule)
+                for c in claimed
+                if isinstance(c, Claim)
             )
 
     def output(self, value: ir.Value, tensor: Tensor) -> None:

@@ -16,6 +16,7 @@ from llvmlite import ir
 
 from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
+from burnish.index_check import IndexCheck
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Options, Schedule
@@ -157,7 +158,7 @@ class Emission:
         """What the runtime does itself."""
         if isinstance(step, ReferenceStep):
             return self._reference(step)
-        if isinstance(step, Requirement):
+        if isinstance(step, Requirement | IndexCheck):
             return step
         return FailStep(step.name, step.reason) if isinstance(step, Fail) else self._branch(step)
 

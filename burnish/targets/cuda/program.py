@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from burnish.dims import bounds
 from burnish.errors import UserError
+from burnish.index_check import IndexCheck
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Options, Schedule
@@ -206,7 +207,7 @@ class Emission:
             self.blobs[spec.blob] = step.model
             self.launches.append(launch)
             return spec
-        if isinstance(step, Requirement):
+        if isinstance(step, Requirement | IndexCheck):
             return step
         if isinstance(step, Fail):
             return FailStep(step.name, step.reason)

@@ -1,0 +1,122 @@
+"""Indices that only the run knows: beside a node that uses them, a kernel that leaves a trace of those out of range.
+
+All traces are elements of one output that the plan keeps to itself; index_check.py says how the runtime reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.index_check import FARTHEST, IndexCheck
+from burnish.kernels.facts import Facts
+from burnish.lower.buffers import Buffers, content
+from burnish.lower.fuse import inline
+from burnish.lower.placement import Placement
+from burnish.lower.scope import Body, Scope, is_constant
+from burnish.ops.agreement import IndexClaim
+from burnish.ops.inference.infer import Inferred
+from burnish.ops.language.definition import Tensor
+from burnish.ops.language.expr import (
+    Axis,
+    Expr,
+    axis,
+    binary,
+    cast,
+    const,
+    dim,
+    fresh_axis,
+    reduce,
+    walk,
+    where,
+)
+from burnish.ops.language.ordering import is_at_least
+
+
+@dataclass(eq=False)
+class Traces:
+    """The checks of a whole program, branches included, and the storage of their traces."""
+
+    most: int
+    checks: list[IndexCheck] = field(default_factory=list)
+    storage: int = -1
+
+    def place(self, claim: IndexClaim, buffers: Buffers) -> Placement:
+        """Where the trace of one more check lies."""
+        if self.storage < 0:
+            self.storage = buffers.new_storage("output", self.most * DType.I64.size_bytes, "index checks")
+        self.checks.append(IndexCheck(claim.what, claim.where, claim.low, claim.high, self.storage, len(self.checks)))
+        return self.at(len(self.checks) - 1)
+
+    def at(self, place: int) -> Placement:
+        return Placement(self.storage, DType.I64, (1,), (1,), place)
+
+
+def traces_of(inferred: Inferred, are_wanted: bool) -> Traces:
+    """Room for every claim of the graph, or for none."""
+    return Traces(sum(map(len, inferred.indices.values())) if are_wanted else 0)
+
+
+def add_index_checks(scope: Scope, inferred: Inferred) -> None:
+    """A trace behind every node whose indices only the run knows; equal questions are asked once."""
+    asked: set[object] = set()
+    order: list[Tensor] = []
+    for tensor in scope.order:
+        order.append(tensor)
+        node = scope.nodes[tensor]
+        for claim in inferred.indices.get(node, ()):
+            question = (claim.indices, claim.low, claim.high, claim.coordinate)
+            if question in asked or _is_proven(scope, claim):
+                continue
+            asked.add(question)
+            trace = Tensor(f"{node.name}/index check", DType.I64, (1,))
+            scope.forms[trace], scope.nodes[trace], scope.checks[trace] = _trace(claim), node, claim
+            scope.outputs.append(trace)
+            order.append(trace)
+    scope.order = order
+
+
+def _is_proven(scope: Scope, claim: IndexClaim) -> bool:
+    """Are the indices always in range: elements of a constant, or computed from places and sizes alone?"""
+    index = _index(claim, [fresh_axis(n) for n in claim.indices.shape])
+    while loads := [e for e in walk(index) if e.op == "load" and not is_constant(e.attr)]:
+        form = scope.forms.get(loads[0].attr)
+        if not isinstance(form, Body):
+            return False
+        index = inline(index, loads[0].attr, form)
+    values = index.args[0] if index.op == "cast" else index
+    if values.op == "load":
+        array = content(values.attr)
+        rooms: list[Dim] = [int(array.min()) - claim.low, claim.high - int(array.max())] if array.size else []
+        return all(is_at_least(room, 0) for room in rooms)
+    if any(e.op == "load" for e in walk(index)):
+        return False
+    facts = Facts(())
+    rooms = [facts.difference(dim(claim.low), index)[0], facts.difference(index, dim(claim.high))[0]]
+    return all(is_at_least(room, 0) for room in rooms)
+
+
+def _index(claim: IndexClaim, over: Sequence[Axis]) -> Expr:
+    """An index at a place of the tensor of indices."""
+    places: list[Expr] = [axis(a) for a in over]
+    if claim.coordinate is not None:
+        places[-1] = const(claim.coordinate, DType.I64)
+    return cast(claim.indices[places], DType.I64)
+
+
+def _trace(claim: IndexClaim) -> Body:
+    """0 if every index is in range; else what the farthest one leaves (index_check.py)."""
+    over = [fresh_axis(n) for n in claim.indices.shape]
+    index = _index(claim, over)
+    over = over if claim.coordinate is None else over[:-1]
+    index = binary("max", binary("min", index, FARTHEST), -FARTHEST)
+    below = where(binary("lt", index, dim(claim.low)), 1 - index * 2, 0)
+    trace = where(binary("gt", index, dim(claim.high)), (index + 1) * 2, below)
+    return Body((fresh_axis(1, "a"),), binary("max", reduce("max", over, trace), 0), False)
+
+
+def no_trace() -> Body:
+    """What a trace holds while nobody has looked: that of a side of an If that is not taken."""
+    return Body((fresh_axis(1, "a"),), const(0, DType.I64), False)

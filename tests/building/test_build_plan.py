@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx.parser
@@ -9,7 +12,10 @@ import pytest
 from onnx import numpy_helper
 
 import burnish
-from burnish.errors import UserError
+from burnish.building import build_plan
+from burnish.building.analyze import Analysis
+from burnish.errors import InternalError, UserError
+from burnish.kernels.abilities import Abilities
 
 RNG = np.random.default_rng(0)
 MLP = "m (float[n,16] x) => (float[n,4] y) { h = MatMul(x, w) r = Relu(h) y = MatMul(r, v) }"
@@ -38,6 +44,19 @@ def test_one_plan_holds_code_for_several_levels_and_its_weights_once() -> None:
     plan = burnish.build(mlp(), shapes={"x": (3, 16)}, target=levels)
     assert [v.target for v in plan.manifest.variants] == levels
     assert len([name for name in plan.blobs if name.startswith("code/")]) == 3
+
+
+def test_targets_that_come_to_different_outputs_are_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = build_plan.analyze
+
+    def analyze(*arguments: Any, abilities: Abilities, **options: Any) -> Analysis:
+        found = right(*arguments, abilities=abilities, **options)
+        renamed = tuple(replace(y, name="other") for y in found.program.outputs)
+        return replace(found, program=replace(found.program, outputs=renamed)) if abilities.bf16_products else found
+
+    monkeypatch.setattr(build_plan, "analyze", analyze)
+    with pytest.raises(InternalError, match="E311"):
+        burnish.build(mlp(), target=["cpu:x86-64-v4", "cpu:x86-64-v4+bf16"])
 
 
 def test_shapes_that_nobody_gave_are_blamed_before_the_model() -> None:

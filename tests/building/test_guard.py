@@ -9,7 +9,7 @@ import pytest
 
 import burnish
 from burnish.building.guard import coded
-from burnish.errors import BurnishError, InternalError
+from burnish.errors import BurnishError, EnvironmentProblem, InternalError
 from tests.building.break_model import SOURCES, mutate
 
 
@@ -17,6 +17,12 @@ def test_an_exception_that_nobody_foresaw_has_a_code_and_a_cause() -> None:
     with pytest.raises(InternalError, match=r"E901(.|\n)*ParseError") as caught:
         coded(onnx.parser.parse_model)("no model")
     assert isinstance(caught.value.__cause__, onnx.parser.ParseError)
+
+
+def test_memory_that_runs_out_is_the_environments_problem() -> None:
+    with pytest.raises(EnvironmentProblem, match="E803: out of memory") as caught:
+        coded(bytearray)(1 << 60)
+    assert isinstance(caught.value.__cause__, MemoryError)
 
 
 def test_what_a_callers_own_function_raises_passes_through() -> None:

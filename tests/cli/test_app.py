@@ -17,7 +17,6 @@ import typer
 from burnish.cli import main
 from burnish.cli.app import app
 from burnish.cli.trtexec.flags import IGNORED, REFUSED, SWITCHES, VALUES, WARNED
-from burnish.errors import EnvironmentProblem, InternalError, UserError
 from tests.cli.conftest import Command
 
 ROOT = Path(__file__).parents[2]
@@ -93,41 +92,6 @@ def test_help_answers_in_under_300_ms_and_imports_nothing_heavy() -> None:
         best = min(best, processor_seconds() - start)
         assert done.stdout.splitlines()[-1] == "[]"
     assert best < 0.3
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (UserError("E999", "what"), 2),
-        (EnvironmentProblem("E999", "what"), 3),
-        (InternalError("E999", "what"), 4),
-        (ValueError("oops"), 4),
-        (MemoryError(), 3),
-        (KeyboardInterrupt(), 130),
-        (BrokenPipeError(), 141),
-    ],
-)
-def test_each_kind_of_failure_has_its_exit_code(
-    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
-) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setattr("burnish.cli.describe_machine.machine", fail)
-    if isinstance(error, BrokenPipeError):
-        monkeypatch.setattr("os.dup2", lambda *_: None)
-    done = command("inspect", "env")
-    assert done.code == code
-    assert done.out == ""
-
-
-def test_a_bug_says_where_it_is_and_what_to_do(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("burnish.cli.describe_machine.machine", lambda: {}["nothing"])
-    done = command("inspect", "env")
-    assert "internal error E901: KeyError: 'nothing'" in done.err
-    assert "test_app.py:" in done.err and "report" in done.err
-    assert "Traceback" not in done.err
-    assert "Traceback" in command("inspect", "env", "--debug").err
 
 
 def test_a_debug_level_that_is_no_number_does_not_hide_the_error(

@@ -131,7 +131,7 @@ def test_loading_alone_and_the_version(command: Command, plan: Path) -> None:
 def test_every_refused_flag_says_what_to_use_instead(command: Command, flag: str) -> None:
     done = command("trtexec", "--onnx=m.onnx", f"--{flag}=1")
     assert done.code == 2
-    assert f"does not take --{flag}" in done.err and REFUSED[flag] in done.err
+    assert f"E631: burnish trtexec does not take --{flag}" in done.err and REFUSED[flag] in done.err
     assert done.out.splitlines()[-1].startswith("&&&& FAILED")
 
 

@@ -58,6 +58,15 @@ def test_every_flipped_byte_of_a_plan_gives_a_coded_error(small_plan: Plan, flip
     read(bytes(data))
 
 
+@pytest.mark.parametrize(
+    ("place", "code"), [(12, "E407"), (FIELDS.size, "E407"), (HEADER_BYTES, "E408")], ids=["header", "sum", "manifest"]
+)
+def test_damage_is_named_by_the_part_that_holds_it(small_plan: Plan, place: int, code: str) -> None:
+    data = bytearray(to_bytes(small_plan))
+    data[place] ^= 1
+    assert code_of(bytes(data)) == code
+
+
 def test_every_flipped_page_of_a_large_blob_is_found_by_default(small_plan: Plan, tmp_path: Path) -> None:
     weights = np.random.default_rng(0).bytes((1 << 20) + 4096 + 5)
     data = bytearray(to_bytes(Plan(small_plan.manifest, {**small_plan.blobs, "weights/0": weights})))

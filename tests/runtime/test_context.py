@@ -212,11 +212,11 @@ def test_a_device_that_fails_fails_the_call_with_its_code(plan: Plan, what: str,
     assert device.open_teams == 0
 
 
-@pytest.mark.parametrize("what", ["allocate", "launch"])
-def test_after_a_fault_the_engine_goes_on(plan: Plan, what: str):
+@pytest.mark.parametrize(("what", "code"), [("allocate", "E520"), ("launch", "E523")])
+def test_after_a_fault_the_engine_goes_on(plan: Plan, what: str, code: str):
     device = Null(faults={what: 1})
     with load(plan, device=device, contexts=1) as engine:
-        with pytest.raises(EnvironmentProblem):
+        with pytest.raises(EnvironmentProblem, match=code):
             engine({"x": X, "any name": X})
         engine({"x": X, "any name": X})
     assert device.open_teams == 0

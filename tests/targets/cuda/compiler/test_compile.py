@@ -58,6 +58,12 @@ def nothing_is_known(monkeypatch):
     monkeypatch.setattr(compile_pool, "_known", {})
 
 
+@pytest.fixture
+def three_cores(monkeypatch):
+    """On one core nothing is compiled by other processes."""
+    monkeypatch.setattr(compile_pool, "core_count", lambda: 3)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_has_cubins(architecture):
     cubin = compile_one(SIMPLE, parse_target(f"cuda:{architecture}"))
@@ -138,7 +144,7 @@ def variants(count, text=TEXT):
     ]
 
 
-def test_many_sources_are_compiled_by_processes_in_order_and_once():
+def test_many_sources_are_compiled_by_processes_in_order_and_once(three_cores):
     told = []
     tasks = variants(6)
     cubins = compile_sources([*tasks, *tasks], lambda done, total: told.append((done, total)))
@@ -150,7 +156,7 @@ def test_many_sources_are_compiled_by_processes_in_order_and_once():
     assert told == []  # remembered
 
 
-def test_a_source_that_does_not_compile_is_named_and_the_others_are_made():
+def test_a_source_that_does_not_compile_is_named_and_the_others_are_made(three_cores):
     broken = Source(TEXT.replace("tl.erf", "tl.nonsense"), PARAMETERS, (1, 1, 1), name="loops rows=3")
     tasks = [*variants(5), (broken, HOPPER)]
     found = try_sources(tasks)
@@ -163,7 +169,7 @@ def test_a_source_that_does_not_compile_is_named_and_the_others_are_made():
         assert "nonsense" in caught.value.why
 
 
-def test_a_compiler_that_dies_is_reported_for_its_source(monkeypatch):
+def test_a_compiler_that_dies_is_reported_for_its_source(monkeypatch, three_cores):
     real = compile_pool.subprocess.Popen
 
     def dying(command, **options):
@@ -174,7 +180,7 @@ def test_a_compiler_that_dies_is_reported_for_its_source(monkeypatch):
     assert {f.code for f in found} == {"E921"}
 
 
-def test_an_exception_of_the_progress_report_ends_the_build():
+def test_an_exception_of_the_progress_report_ends_the_build(three_cores):
     def interrupt(done, total):
         raise KeyboardInterrupt
 

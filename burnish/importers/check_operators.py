@@ -92,6 +92,15 @@ def _check_counts(node: ir.Node, schema: onnx.defs.OpSchema, where: str) -> None
                 hint="export the model again",
             )
 
+    stated = node.attributes.get("num_outputs") if node.op_type == "Split" and node.domain == "" else None
+    if stated is not None and not stated.is_ref() and stated.value != len(node.outputs):
+        raise UserError(
+            "E114",
+            f"Split has {len(node.outputs)} outputs",
+            where=where,
+            why=f"its attribute num_outputs is {stated.value}",
+            hint="export the model again",
+        )
     missing = _missing_input(node, schema)
     if missing:
         raise UserError(

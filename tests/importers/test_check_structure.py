@@ -115,6 +115,12 @@ def test_a_wrong_number_of_inputs_is_refused():
     refused(proto, "E114", "2 inputs", "node 'second'")
 
 
+def test_a_split_of_other_outputs_than_it_states_is_refused() -> None:
+    text = "g (float[8] x) => (float[4] a, float[4] b) { a, b = Split <num_outputs = 4> (x) }"
+    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 18]> {text}')
+    refused(proto, "E114", "Split has 2 outputs")
+
+
 def test_a_missing_or_mistyped_attribute_is_refused():
     refused(parse(17, TWO.replace("Relu", "Cast")), "E115", "'to'", "node 'second'")
     refused(parse(17, TWO.replace("Relu", "Softmax <axis = 1.5>")), "E115", "'axis'", "FLOAT")

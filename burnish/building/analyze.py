@@ -14,38 +14,46 @@ from typing import Any
 
 import onnx_ir as ir
 
+from burnish.building.artefacts import Artefacts
 from burnish.building.try_fallbacks import try_fallbacks
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.importers import load_model
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import Program, ReferenceStep, Step, each_step
+from burnish.kernels.task import Program, ReferenceStep, Step, digest_of, each_launch, each_step
 from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.pipeline import optimize
 from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.context import PassContext, PassReport
+from burnish.passes.rewrite.graph_text import graph_text
 from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
+from burnish.targets import Compiler
 
 Explain = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 STAGES = 6  # of a whole build
+RUNNERS_UP = 2  # tactics that were not chosen, of each launch
 
 
 class Stages:
     """Times each stage, and tells the caller's `explain` (a line at a time) and `progress` (what, done, total)."""
 
-    def __init__(self, explain: Explain | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, explain: Explain | None = None, progress: Progress | None = None, artefacts: Artefacts | None = None
+    ) -> None:
         self.explain = explain or (_to_stderr if settings().debug else _to_nobody)
         self._progress = progress
         self.times_ms: dict[str, float] = {}
+        self.artefacts = artefacts or Artefacts()
+        self.artefacts.show = self.explain
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -61,10 +69,22 @@ class Stages:
             if row.changes:
                 self.explain(f"{row.name:24} {row.nodes_before:5} -> {row.nodes_after:5} nodes  {row.reason}")
 
-    def explain_tactics(self, variant: Variant) -> None:
-        if settings().debug >= 3:
-            for x in variant.launches:
-                self.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
+    def keep_graph(self, after: str, model: ir.Model) -> None:
+        self.artefacts.keep("graph", f"{after}.txt", lambda: graph_text(model))
+
+    def explain_tactics(self, variant: Variant, program: Program, compiler: Compiler) -> None:
+        """Every launch with its tactic, and the cost model's best others. What the arena takes, in any case."""
+        self.explain(f"{variant.target}  {len(variant.launches)} launches, arena {variant.arena_bytes:,} bytes")
+        if settings().debug < 3:
+            return
+        kernels = {digest_of(launch.kernel): launch.kernel for launch in each_launch(program.steps)}
+        sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
+        for x in variant.launches:
+            self.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
+            if x.task in kernels:
+                others = [str(s) for s in compiler.schedules(kernels[x.task], sizes) if str(s) != x.tactic]
+                for tactic in others[:RUNNERS_UP]:
+                    self.explain(f"{'':{len(variant.target)}}  {'':12}   not [{tactic}]")
 
     def explain_times(self) -> None:
         self.explain("  ".join(f"{name} {ms:.0f} ms" for name, ms in self.times_ms.items()))
@@ -127,7 +147,9 @@ def analyze(
             stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
         else:
             release_casts(imported.model)
-        report = optimize(imported.model, PassContext(resolved.fixed, sizes, abilities.deep_images))
+        stages.keep_graph("imported", imported.model)
+        context = PassContext(resolved.fixed, sizes, abilities.deep_images, after_pass=stages.keep_graph)
+        report = optimize(imported.model, context)
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
         decisions = apply_precision(imported.model, sizes, precision, has_half)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from burnish.arguments import expect_function, flag, parse_size, wrong_kind
+from burnish.arguments import expect, expect_function, flag, parse_size, wrong_kind
 from burnish.building.analyze import Analysis, Explain, Progress, Stages, analyze, graph_bytes
+from burnish.building.artefacts import Artefacts
 from burnish.building.check_memory import check_memory
 from burnish.building.guard import coded
 from burnish.devices.this_machine import target_by_name
@@ -57,6 +58,7 @@ def build(
     explain: Explain | None = None,
     explain_precision: Callable[[Decision], None] | None = None,
     progress: Progress | None = None,
+    artefacts: Artefacts | None = None,
 ) -> Plan:
     """Compile a model into a plan.
 
@@ -72,13 +74,12 @@ def build(
     overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
     index_checks: refuse a run (E525) whose data holds an index out of range; else the nearest index is taken
     timing_cache .. note_tuning: how tactics are chosen, see `tune.TuningOptions`
-    explain:    gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision
+    explain:    gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision;
+                artefacts: graphs, sources and assembly, which it shows, writes, or replaces by edited ones
     raises:     E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for arguments
     """
-    for name, function in (("explain", explain), ("explain_precision", explain_precision), ("progress", progress)):
-        if function is not None:
-            expect_function(name, function, f"{name}=print")
-    stages, wanted = Stages(explain, progress), parse_precision(precision, output_precision)
+    _check_receivers(artefacts, explain=explain, explain_precision=explain_precision, progress=progress)
+    stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision)
     tuning: TuningOptions = {"timing_cache": timing_cache, "locked": locked, "opt_level": opt_level}
     tuning |= {"tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
     request = Request(
@@ -94,6 +95,15 @@ def build(
         explain_precision or (lambda decision: None),
     )
     return _build(request, partial(analyze, source, shapes=shapes, profile=profile, stages=stages))
+
+
+def _check_receivers(artefacts: object, **functions: object) -> None:
+    """E605 for what cannot receive anything."""
+    for name, function in functions.items():
+        if function is not None:
+            expect_function(name, function, f"{name}=print")
+    if artefacts is not None:
+        expect("artefacts", artefacts, Artefacts, "burnish.building.artefacts.Artefacts(dump=Path('folder'))")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +144,13 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
         tactics = request.tuner.choose(found.program, each)
         with stages.stage("code"):
             arena = plan_memory(found.program, limit)
-            variant, content = compiler.emit_program(found.program, arena, tactics, dropped.append)
+            variant, content = compiler.emit_program(
+                found.program, arena, tactics, dropped.append, stages.artefacts.keep
+            )
             check_memory(variant, content, found.program, arena, limit)
             variants.append(variant)
             blobs |= content
-            stages.explain_tactics(variant)
+            stages.explain_tactics(variant, found.program, compiler)
             costs = [f.cost for f in fallbacks(variant, _surface(found)[0])]
             notes[str(each)] = (*found.all_notes(costs), *dropped)
     with stages.stage("plan"):
@@ -146,7 +158,8 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
         options |= {} if limit is None else {"max_memory": limit}
         options |= {} if request.index_checks else {"index_checks": False}
         options |= {"overridable": True} if request.overridable else {}  # few plans have it
-        manifest = _manifest(list(analyses.values()), variants, _notes(notes), options)
+        own = (*_notes(notes), *stages.artefacts.notes())
+        manifest = _manifest(list(analyses.values()), variants, own, options)
         blobs |= _model_blobs(next(iter(analyses.values())))
     stages.explain_times()
     return Plan(manifest, blobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
@@ -17,6 +18,7 @@ from burnish.cli.progress import progress
 from burnish.errors import UserError
 
 if TYPE_CHECKING:
+    from burnish.building.artefacts import Artefacts
     from burnish.plan import Plan
     from burnish.precision.precision import Decision
 
@@ -104,6 +106,22 @@ _IndexChecks = Annotated[
         help="Refuse a run whose data holds an index out of range (E525), or take the nearest index instead.",
     ),
 ]
+_Dump = Annotated[
+    Path | None,
+    typer.Option(
+        "--dump",
+        metavar="DIR",
+        help="Write graphs after each pass, kernels' sources and assembly, and the plan's manifest into this folder.",
+    ),
+]
+_Override = Annotated[
+    Path | None,
+    typer.Option(
+        "--override",
+        metavar="DIR",
+        help="Compile the kernels' sources that were edited in this folder, which --dump has written.",
+    ),
+]
 _OutputPrecision = Annotated[
     str | None,
     typer.Option("--output-precision", metavar="TYPE", help="Type of float32 outputs: fp32 (default), fp16 or bf16."),
@@ -133,6 +151,8 @@ def build(
     overridable: _Overridable = False,
     index_checks: _IndexChecks = True,
     explain: _Explain = False,
+    dump: _Dump = None,
+    override: _Override = None,
     sign: Annotated[Path | None, typer.Option("--sign", help="Sign the plan with this Ed25519 key (PEM).")] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="Use float16 wherever the result stays safe.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="Use bfloat16 wherever the result stays safe.")] = False,
@@ -149,16 +169,14 @@ def build(
     chosen, path = _precision(precision, fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
     tuning = _tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
     _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
+    ranges, artefacts = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), _artefacts(dump, override)
     decisions: list[Decision] = []
     start = time.perf_counter()
     with progress() as advance:
         plan = burnish.build(
             model,
-            shapes=parse_shapes(shapes or ()) or None,
-            profile=parse_ranges(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS) or None,
+            **_bounds(shapes, ranges, workspace, max_memory),
             target=target or None,
-            workspace=_size(workspace, "--workspace"),
-            max_memory=_size(max_memory, "--max-memory"),
             precision=chosen,
             output_precision=output_precision,
             allow_fallback=allow_fallback,
@@ -167,13 +185,31 @@ def build(
             explain=note if explain else None,
             explain_precision=decisions.append,
             progress=advance,
+            artefacts=artefacts,
             **tuning,
         )
-    plan.save(path, sign)
+    _save(plan, path, sign, artefacts)
     _note_choices(plan, is_bounded=max_memory is not None, is_tuned=bool(opt_level or timing_cache))
-    alone = ends_alone(minimum or (), optimum or (), maximum or (), RANGE_OPTIONS)
-    report = summary(plan, path, alone) | {"build_s": round(time.perf_counter() - start, 3)}
+    report = summary(plan, path, ends_alone(*ranges)) | {"build_s": round(time.perf_counter() - start, 3)}
     _print(report, decisions if explain_precision else None, as_json)
+
+
+def _artefacts(dump: Path | None, override: Path | None) -> Artefacts:
+    from burnish.building.artefacts import Artefacts
+
+    return Artefacts(dump, override)
+
+
+def _save(plan: Plan, path: Path, sign: Path | None, artefacts: Artefacts) -> None:
+    plan.save(path, sign)
+    if artefacts.dump is not None:
+        from burnish.cli.describe_plan import facts, launch_rows
+        from burnish.plan import open_plan
+
+        contents = open_plan(path)
+        described = facts(contents) | {"launches": launch_rows(contents.manifest)}
+        artefacts.write("plan.json", json.dumps(described, indent=2, default=str).encode())
+        artefacts.write("graph.onnx", bytes(plan.blobs[plan.manifest.graph]))
 
 
 def summary(plan: Plan, path: Path, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -233,8 +269,14 @@ def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bo
         print_table(columns, [astuple(d)[: len(columns)] for d in decisions])
 
 
-def _size(text: str | None, option: str) -> int | None:
-    return None if text is None else parse_size(text, option)
+def _bounds(shapes: Texts, ranges: tuple[Any, ...], workspace: str | None, max_memory: str | None) -> dict[str, Any]:
+    """The shapes and sizes that are given as texts, by the names of `burnish.build`'s parameters."""
+    return {
+        "shapes": parse_shapes(shapes or ()) or None,
+        "profile": parse_ranges(*ranges) or None,
+        "workspace": None if workspace is None else parse_size(workspace, "--workspace"),
+        "max_memory": None if max_memory is None else parse_size(max_memory, "--max-memory"),
+    }
 
 
 def _note_choices(plan: Plan, *, is_bounded: bool, is_tuned: bool) -> None:

@@ -186,5 +186,7 @@ def _run(member: Pass, model: ir.Model, context: PassContext) -> int:
     elapsed = time.perf_counter_ns() - start
     if settings().debug:
         check_graph(model, surface, member.name)
+    if changes:
+        context.after_pass(member.name, model)
     context.report.rows.append(PassRow(member.name, member.reason, changes, before, count_nodes(model), elapsed))
     return changes

@@ -233,7 +233,7 @@ def is_plan(path: str | os.PathLike[str]) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+    except (OSError, ValueError):  # a zero byte in the path is the latter
         return False
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from burnish.targets.keep import Keep, keep_nothing
+
 if TYPE_CHECKING:
     from burnish.kernels.abilities import Abilities
     from burnish.kernels.arena import Arena
@@ -47,11 +49,13 @@ class Compiler(Protocol):
         arena: Arena,
         schedules: Mapping[str, Schedule],
         note: Callable[[str], None] = lambda line: None,
+        keep: Keep = keep_nothing,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Machine code, packed constants and steps: the variant, and its blobs by name. Same arguments, same bytes.
 
         schedules: by kernel key; a kernel without one gets its template's first
         note:      gets a line for each tactic that needs more memory than `program.workspace`
+        keep:      gets every kernel's source, and may give an edited one to compile in its place; and the assembly
         """
 
     def compile_ahead(self) -> Ahead | None:

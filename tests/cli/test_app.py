@@ -32,7 +32,10 @@ def options_by_command() -> dict[str, dict[str, str]]:
             visit(child, f"{name} {inner}".strip())
         if not hasattr(command, "commands"):
             found[name] = {
-                ", ".join(f"`{text}`" for text in (p.opts if p.param_type_name == "option" else [p.metavar])): p.help
+                ", ".join(
+                    f"`{text}`"
+                    for text in ([*p.opts, *p.secondary_opts] if p.param_type_name == "option" else [p.metavar])
+                ): p.help
                 for p in command.params  # type: ignore[attr-defined]
                 if not p.hidden and "--help" not in p.opts
             }

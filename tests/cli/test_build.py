@@ -215,3 +215,15 @@ def test_who_takes_the_workspace_for_a_limit_of_all_memory_is_told(command: Comm
     assert enough.code == 0 and "--max-memory" not in enough.err
     limited = command("build", model, "-o", tmp_path / "b.plan", "--shapes", "x:5x4", "--max-memory", "1B")
     assert limited.code == 2 and "E320" in limited.err
+
+
+def test_what_a_build_makes_is_dumped_edited_and_read_back(command: Command, model: Path, tmp_path: Path) -> None:
+    build = ("build", model, "-o", tmp_path / "a.plan", "--shapes", "x:5x4")
+    assert command(*build, "--dump", tmp_path / "made").code == 0
+    plan = json.loads((tmp_path / "made" / "plan.json").read_text())
+    assert plan["launches"][0]["tactic"].startswith("contraction ")
+    assert {node.op_type for node in onnx.load(tmp_path / "made" / "graph.onnx").graph.node} == {"Gemm", "Relu"}
+    (source,) = (tmp_path / "made").glob("*.ll")
+    source.write_text(source.read_text().replace("= fadd", "= fsub"))
+    done = command(*build, "--override", tmp_path / "made")
+    assert done.code == 0 and f"built from edited sources: {source.name}" in done.out

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from burnish.errors import BurnishError, EnvironmentProblem, UserError
-from burnish.plan import Plan, open_plan, read, to_bytes, write
+from burnish.plan import Plan, is_plan, open_plan, read, to_bytes, write
 from burnish.plan.format import FIELDS, HEADER_BYTES, canonical_json
 
 
@@ -201,3 +201,10 @@ def test_arguments_of_a_wrong_kind_are_refused(call: Callable[[], object]) -> No
 def test_a_plan_is_saved_to_a_path_only(small_plan: Plan) -> None:
     with pytest.raises(BurnishError, match="E605: path is 5"):
         small_plan.save(5)  # type: ignore[arg-type]
+
+
+def test_a_plan_is_told_from_other_files_by_its_first_bytes(small_plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "plan").write_bytes(small_plan.to_bytes())
+    (tmp_path / "model.plan").write_bytes(b"\x08\x0a")
+    found = {name: is_plan(tmp_path / name) for name in ("plan", "model.plan", "none", "with\0zero")}
+    assert found == {"plan": True, "model.plan": False, "none": False, "with\0zero": False}

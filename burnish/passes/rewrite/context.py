@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import onnx_ir as ir
 
 MEBIBYTE = 1 << 20
 
@@ -67,6 +69,7 @@ class PassContext:
     input_shapes       ints (or None: leave as it is) for the inputs to specialise
     sizes              (min, max) of the symbols that stay, from the profile: what holds inside it is folded
     deep_images        convolutions over few channels are slow: give them more
+    after_pass         gets the name of each pass that changed something, and the model as it is then
     fold_limit_bytes   a constant that is larger than this, and larger than what it is made from, is left to the run
     """
 
@@ -74,4 +77,5 @@ class PassContext:
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     deep_images: bool = False
     fold_limit_bytes: int = 16 * MEBIBYTE
+    after_pass: Callable[[str, ir.Model], None] = lambda name, model: None
     report: PassReport = field(default_factory=PassReport)

@@ -11,7 +11,9 @@ import functools
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from burnish.errors import UserError
 from burnish.target import Target
+from burnish.targets.keep import Keep, keep_nothing
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 _EXTENSION_FEATURES = {"vnni": "+avx512vnni", "bf16": "+avx512bf16", "amx": "+amx-tile,+amx-int8,+amx-bf16"}
@@ -38,12 +40,19 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     )
 
 
-def optimize(module: ir.Module, target: Target) -> llvm.ModuleRef:
-    """Parse, verify and run LLVM's O2 pipeline without its vectorisers and unroller."""
+def optimize(module: ir.Module, target: Target, keep: Keep = keep_nothing) -> llvm.ModuleRef:
+    """Parse, verify and run LLVM's O2 pipeline without its vectorisers and unroller. E626 for edited text."""
     machine = target_machine(target)
     module.triple, module.data_layout = TRIPLE, str(machine.target_data)
-    parsed = llvm.parse_assembly(str(module))
-    parsed.verify()
+    edited = keep("source", f"{target}.ll", lambda: str(module))
+    try:
+        parsed = llvm.parse_assembly(str(module) if edited is None else edited)
+        parsed.verify()
+    except RuntimeError as error:
+        if edited is None:
+            raise
+        what, hint = f"the edited LLVM IR for {target} is not valid", "mend it in the folder of --override"
+        raise UserError("E626", what, why=str(error).strip(), hint=hint) from error
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = False
     passes = llvm.create_pass_builder(machine, tuning)
@@ -51,12 +60,14 @@ def optimize(module: ir.Module, target: Target) -> llvm.ModuleRef:
     return parsed
 
 
-def compile_module(module: ir.Module, target: Target) -> bytes:
-    """Object code (ELF, relocatable) of a module.
+def compile_module(module: ir.Module, target: Target, keep: Keep = keep_nothing) -> bytes:
+    """Object code (ELF, relocatable) of a module. `keep` gets its text and its assembly, see `Compiler`.
 
     cost: 1 to 20 ms a kernel, most of it LLVM's instruction selection
     """
-    return bytes(target_machine(target).emit_object(optimize(module, target)))
+    machine, optimised = target_machine(target), optimize(module, target, keep)
+    keep("assembly", f"{target}.s", lambda: str(machine.emit_assembly(optimised)))
+    return bytes(machine.emit_object(optimised))
 
 
 def assembly(module: ir.Module, target: Target) -> str:

@@ -53,6 +53,7 @@ from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import declare_run, emit_team
 from burnish.targets.cpu.templates import TEMPLATES, template_of
+from burnish.targets.keep import Keep, keep_nothing
 from burnish.targets.steps import place_storages, reference_step
 
 CORE_FLOP_PER_BYTE = 5  # how many one core does while it reads or writes one
@@ -83,9 +84,10 @@ class CpuCompiler:
         arena: Arena,
         schedules: Mapping[str, Schedule],
         note: Callable[[str], None] = lambda line: None,
+        keep: Keep = keep_nothing,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Blobs: code/<target>, weights/<sha256>, reference/<sha256>."""
-        emission = Emission(program, arena, self.target, schedules)
+        emission = Emission(program, arena, self.target, schedules, keep)
         return emission.variant(), emission.blobs
 
     def compile_ahead(self) -> None:
@@ -100,6 +102,7 @@ class Emission:
     arena: Arena
     target: Target
     schedules: Mapping[str, Schedule]
+    keep: Keep = keep_nothing
     blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,7 +131,11 @@ class Emission:
         run = _emit_run(self.context.module, self.segments, len(storages), per_thread, lead)
         emit_team(self.context.module, run, self.serial_segments)
         code = f"code/{self.target}"
-        self.blobs = {code: compile_module(self.context.module, self.target), **self.blobs, **self.constants.blobs}
+        self.blobs = {
+            code: compile_module(self.context.module, self.target, self.keep),
+            **self.blobs,
+            **self.constants.blobs,
+        }
         return Variant(
             target=str(self.target),
             code=code,

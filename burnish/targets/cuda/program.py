@@ -13,6 +13,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from burnish.dims import bounds
 from burnish.errors import UserError
@@ -54,9 +55,11 @@ from burnish.targets.constants import Constants
 from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
 from burnish.targets.cuda.compiler.ahead import Ahead
 from burnish.targets.cuda.compiler.compile import Cubin
+from burnish.targets.cuda.compiler.disassemble import disassemble
 from burnish.targets.cuda.compiler.pool import compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
 from burnish.targets.cuda.templates import TEMPLATES, emit, schedules_of, template_of
+from burnish.targets.keep import Keep, keep_nothing
 from burnish.targets.steps import place_storages, reference_step
 
 MOST_WORKSPACE = 64 << 20  # bytes of a launch, where there is a choice
@@ -96,12 +99,13 @@ class CudaCompiler:
         arena: Arena,
         schedules: Mapping[str, Schedule],
         note: Callable[[str], None] = lambda line: None,
+        keep: Keep = keep_nothing,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Blobs: cubin/<sha256>, weights/<sha256>, reference/<sha256>.
 
         raises: E213 for a kernel that its template cannot do; see compiler/compile.py for the compiler's
         """
-        emission = Emission(program, arena, self.target, schedules, note)
+        emission = Emission(program, arena, self.target, schedules, note, keep)
         return emission.variant(), {**emission.blobs, **emission.constants.blobs}
 
     def compile_ahead(self) -> Ahead:
@@ -118,6 +122,7 @@ class Emission:
     target: Target
     tactics: Mapping[str, Schedule]
     note: Callable[[str], None] = lambda line: None
+    keep: Keep = keep_nothing
     blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -134,8 +139,12 @@ class Emission:
         self.alignments = slot_alignments(each_launch(self.program.steps))
         for launch in each_launch(self.program.steps):
             self._choose(launch)
+        names = {key: self._name(key) for key in self.sources}
+        self.sources = {key: self._kept(source, names[key]) for key, source in self.sources.items()}
         keys = list(self.sources)
         self.cubins = dict(zip(keys, compile_sources([(self.sources[key], self.target) for key in keys])))
+        for key, cubin in self.cubins.items():
+            self.keep("assembly", f"{names[key]}.s", partial(disassemble, cubin))
         bound = {id(x): self.constants.bind(x, self.chosen[x.kernel.key]) for x in each_launch(self.program.steps)}
         self.constants.keep_outputs()
         self.bound = bound
@@ -155,6 +164,15 @@ class Emission:
             steps=tuple(steps),
             launches=tuple(self.launches),
         )
+
+    def _name(self, key: str) -> str:
+        """Of a kernel, for people: its template, and the beginning of its text's digest."""
+        digest = hashlib.sha256(self.sources[key].text.encode()).hexdigest()
+        return f"{self.target}-{self.chosen[key].template}-{digest[:8]}"
+
+    def _kept(self, source: Source, name: str) -> Source:
+        edited = self.keep("source", f"{name}.py", lambda: source.text)
+        return source if edited is None else replace(source, text=edited, origins=())
 
     def _choose(self, launch: Launch) -> None:
         """The tactic; the first of the others where that one copies whole boxes from where no box can begin.

@@ -12,8 +12,8 @@ from burnish.errors import UserError
 @dataclass(frozen=True, slots=True)
 class Settings:
     """debug (BURNISH_DEBUG): what a build says on stderr: 1 its passes and stages, 3 also every launch and its tactic,
-    4 the kernels' sources, 5 the graph after each pass, 6 the assembly. From 2 on a run on a GPU waits for each
-    launch, so that a failure names it.
+    4 the kernels' sources, 5 the graph after each pass, 6 the assembly. From 2 on `burnish run` says what each launch
+    takes, and a run on a GPU waits for each launch, so that a failure names it.
     threads (BURNISH_THREADS): CPU threads of an engine where the caller does not say; 0 means all cores.
     graphs (BURNISH_GRAPHS): CUDA graphs that a context keeps, one for each set of shapes and addresses; 0 means none.
     """

@@ -11,9 +11,11 @@ import typer
 
 from burnish.cli.output import note, print_json, print_table
 from burnish.cli.parse_shapes import parse_files, parse_shapes
+from burnish.settings import settings
 
 if TYPE_CHECKING:
     from burnish.plan import Manifest
+    from burnish.runtime import Engine
 
 
 def run(
@@ -66,10 +68,24 @@ def run(
         start = time.perf_counter()
         found = engine(inputs)
         elapsed_ms = 1e3 * (time.perf_counter() - start)
+        _note_launches(engine, inputs)
     outputs = {name: as_array(value) for name, value in found.items()}
     if output is not None:
         save_outputs(outputs, output)
     _print(loaded.manifest, outputs, elapsed_ms, as_json)
+
+
+def _note_launches(engine: Engine, inputs: Mapping[str, Any]) -> None:
+    """From BURNISH_DEBUG=2 on: the time of each launch, the rate at which it moves bytes, its share of the roofline."""
+    if settings().debug < 2:
+        return
+    from burnish.measuring.systems import layers_of
+
+    for layer in layers_of(engine, inputs):
+        rate = f"{layer['bytes'] / layer['ms'] / 1e6:.1f} GB/s" if layer["ms"] and layer["bytes"] else ""
+        roofline = "" if layer["roofline"] is None else f"{100 * layer['roofline']:.0f} % of the roofline"
+        name = f"{layer['kernel']} {layer['name']} [{layer['tactic']}]"
+        note("  ".join(filter(None, (f"{layer['ms']:.4f} ms", rate, roofline, name))))
 
 
 def _print(manifest: Manifest, outputs: Mapping[str, Any], elapsed_ms: float, as_json: bool) -> None:

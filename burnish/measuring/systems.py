@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from burnish.runtime import Engine
 
 Inputs = Mapping[str, np.ndarray[Any, Any]]
 Run = Callable[[], Any]
@@ -38,18 +41,24 @@ def load(system: str, path: str, inputs: Inputs, threads: int, device: str = "")
 
 
 def profile_layers(path: str, inputs: Inputs, threads: int, device: str = "") -> list[dict[str, Any]]:
-    """Where Burnish's time goes: a row per launch, with its share of the sum and, if known, of the roofline."""
+    """Where Burnish's time goes: the rows of `layers_of`, of a plan's file."""
+    from burnish.runtime import load as load_plan
+
+    with load_plan(path, threads=threads or None, device=device or None) as engine:
+        return layers_of(engine, inputs)
+
+
+def layers_of(engine: Engine, inputs: Inputs) -> list[dict[str, Any]]:
+    """A row per launch, with its share of the sum and, if known, of the roofline."""
     from dataclasses import asdict
 
     from burnish.measuring.roofline import limit_ms
     from burnish.plan.manifest import REFERENCE
-    from burnish.runtime import load as load_plan
     from burnish.target import parse_target
 
-    with load_plan(path, threads=threads or None, device=device or None) as engine:
-        target = parse_target(engine.variant.target)
-        with engine.create_context() as context:
-            rows = context.profile(inputs, iterations=20)
+    target = parse_target(engine.variant.target)
+    with engine.create_context() as context:
+        rows = context.profile(inputs, iterations=20)
     total = sum(row.ms for row in rows) or 1.0
     limits = [None if row.kernel == REFERENCE else limit_ms(target, row.flops, row.bytes) for row in rows]
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from burnish.settings import settings
 from tests.cli.conftest import Command
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,21 @@ def test_an_archive_under_a_name_is_refused_with_what_to_write(command: Command,
     done = command("run", plan, "--input", f"x={tmp_path / 'in.npz'}")
     assert done.code == 2
     assert "E616" in done.err and "names of its own" in done.err and "leave x= out" in done.err
+
+
+def test_each_launchs_time_and_rate_are_said_from_debug_level_2_on(
+    command: Command, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    for level in ("1", "2"):
+        monkeypatch.setenv("BURNISH_DEBUG", level)
+        settings.cache_clear()
+        try:
+            said.append(command("run", plan).err)
+        finally:
+            settings.cache_clear()
+    line = r"(?m)^\d+\.\d{4} ms  (\d+\.\d GB/s  )?Contraction relu \[contraction "
+    assert [bool(re.search(line, text)) for text in said] == [False, True]
 
 
 def test_an_error_is_json_where_json_was_asked_for(command: Command, tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ def test_an_edited_gpu_kernel_becomes_another_cubin(tmp_path: Path) -> None:
     cubins = [{n for n in p.blobs if n.startswith("cubin/")} for p in (plan, edited)]
     assert len(cubins[1]) == 1 and cubins[0] != cubins[1]
     assert source.name in edited.manifest.notes[-1]
+    for content in ("this is no Python", "@triton.jit\ndef kernel(no_such_parameters):\n    nothing(1)\n"):
+        source.write_text(content)
+        with pytest.raises(UserError, match="E626"):
+            burnish.build(small_model(), **options, artefacts=Artefacts(override=tmp_path))
 
 
 @pytest.mark.parametrize(

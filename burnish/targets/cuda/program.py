@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from burnish.dims import bounds
-from burnish.errors import UserError
+from burnish.errors import EnvironmentProblem, UserError
 from burnish.index_check import IndexCheck
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
@@ -140,9 +140,8 @@ class Emission:
         for launch in each_launch(self.program.steps):
             self._choose(launch)
         names = {key: self._name(key) for key in self.sources}
-        self.sources = {key: self._kept(source, names[key]) for key, source in self.sources.items()}
-        keys = list(self.sources)
-        self.cubins = dict(zip(keys, compile_sources([(self.sources[key], self.target) for key in keys])))
+        written, self.sources = self.sources, {k: self._kept(s, names[k]) for k, s in self.sources.items()}
+        self.cubins = self._compiled(are_edited=written != self.sources)
         for key, cubin in self.cubins.items():
             self.keep("assembly", f"{names[key]}.s", partial(disassemble, cubin))
         bound = {id(x): self.constants.bind(x, self.chosen[x.kernel.key]) for x in each_launch(self.program.steps)}
@@ -165,13 +164,25 @@ class Emission:
             launches=tuple(self.launches),
         )
 
+    def _compiled(self, are_edited: bool) -> dict[str, Cubin]:
+        """By kernel key. E626 for an edited source that does not compile."""
+        try:
+            return dict(zip(self.sources, compile_sources([(s, self.target) for s in self.sources.values()])))
+        except Exception as error:
+            if not are_edited or isinstance(error, EnvironmentProblem):
+                raise
+            where, why = getattr(error, "where", ""), getattr(error, "why", "") or f"{type(error).__name__}: {error}"
+            what = f"an edited source does not compile for {self.target}"
+            hint = "mend it in the folder of --override"
+            raise UserError("E626", what, where=where, why=why, hint=hint) from error
+
     def _name(self, key: str) -> str:
         """Of a kernel, for people: its template, and the beginning of its text's digest."""
         digest = hashlib.sha256(self.sources[key].text.encode()).hexdigest()
         return f"{self.target}-{self.chosen[key].template}-{digest[:8]}"
 
     def _kept(self, source: Source, name: str) -> Source:
-        edited = self.keep("source", f"{name}.py", lambda: source.text)
+        edited = self.keep("source", f"{name}.py", lambda: source.annotated)
         return source if edited is None else replace(source, text=edited, origins=())
 
     def _choose(self, launch: Launch) -> None:

@@ -82,3 +82,10 @@ class Source:
     registers: int = 0
     name: str = field(default="", compare=False)
     origins: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def annotated(self) -> str:
+        """The text with the function that wrote each line as a comment; it compiles to the same code."""
+        lines = self.text.splitlines()
+        origins = (*self.origins, *[""] * len(lines))
+        return "".join(f"{x:<100}  # {o}\n" if x and o else f"{x}\n" for x, o in zip(lines, origins))

@@ -48,13 +48,13 @@ def is_affine_broadcast(shape: Shape, to: Shape) -> bool:
 
 
 def spread(extent: Dim, target: Dim) -> Dim:
-    """How far an operand's axis moves while the result's moves by one: 0 where 1 meets more, else 1.
+    """How far an operand's axis moves while the result's moves by one: 0 where it has one place only, else 1.
 
     What is affine says `index * spread(...)`: a stride that the shapes decide.
     """
-    if extent == target or (isinstance(extent, int) and extent != 1):
-        return 1
-    return smaller(1, extent - 1)
+    if isinstance(extent, int):
+        return min(1, abs(extent - 1))
+    return 1 if extent == target else smaller(1, extent - 1)
 
 
 def _broadcast_dims(one: Dim, other: Dim, shapes: Sequence[Shape], axis: int) -> Dim:

@@ -5,7 +5,7 @@ import pytest
 
 from burnish.dims import maximum, minimum, symbol
 from burnish.dtypes import DType
-from burnish.ops.broadcasting import broadcast_load, broadcast_shapes, is_affine_broadcast
+from burnish.ops.broadcasting import broadcast_load, broadcast_shapes, is_affine_broadcast, spread
 from burnish.ops.language.definition import Compute, Tensor
 from burnish.ops.language.ordering import sizes_within
 from burnish.ops.registry import Misfit
@@ -42,3 +42,10 @@ def test_two_symbols_read_rightly_whichever_turns_out_to_be_one(a, b):
 def test_affine_broadcasts_read_at_the_index_or_at_zero():
     assert is_affine_broadcast((1, n), (4, 7, n))
     assert not is_affine_broadcast((n,), (m,))
+
+
+def test_an_operand_of_one_place_never_moves():
+    assert [spread(1, 5), spread(1, 1), spread(1, n)] == [0, 0, 0]
+    assert [spread(5, 5), spread(n, n)] == [1, 1]
+    with sizes_within({"n": (1, 9)}):
+        assert spread(n, m) == minimum(1, n - 1)

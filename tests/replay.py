@@ -3,7 +3,8 @@
 A plan is code for a named level, never for a host, so the same source gives the same bytes on every machine. A change
 that means to leave code alone proves it here; one that means to change it records anew, and the diff of
 tests/data/replay.json shows which plans and which blobs. Of a GPU's kernels the Triton sources are recorded: what
-Triton makes of them is its own affair, and takes minutes.
+Triton makes of them is its own affair, and takes minutes. Of every architecture at one batch of fixed size the kernels'
+digests are recorded: a timing cache finds its measurements by them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from burnish.target import parse_target
 from burnish.targets import compiler_of
 from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.templates import emit, schedules_of
+from burnish.tune.task import digest_of
 from tests.end_to_end.architectures import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,7 @@ RECORD = ROOT / "tests" / "data" / "replay.json"
 TARGETS = ("cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4")
 GPU_TARGETS = ("cuda:sm_80", "cuda:sm_90a")
 GPU_ARCHITECTURES = ("mobilenet_v2", "bert")  # windows, squeezes and residuals; attention, norms and gathers
+FIXED_TARGETS = (TARGETS[0], GPU_TARGETS[-1])  # whose kernels' digests are recorded
 TRIED = 3  # schedules of a kernel: the best, one in the middle, the last
 PROFILES = {
     "digits fixed": ("examples/digits.onnx", {"image": ((1, 1, 8, 8),) * 3}),
@@ -60,6 +63,17 @@ def source_hashes(model: str | bytes, profile: Any, name: str) -> dict[str, str]
     return {launch: hashlib.sha256(repr(texts).encode()).hexdigest() for launch, texts in sources.items()}
 
 
+def kernel_digests(name: str, target: str) -> dict[str, str]:
+    """Of each launch of an architecture whose shapes are fixed."""
+    shapes = {x: value.shape for x, value in SMALL[name].feeds(batch=1).items()}
+    abilities = compiler_of(parse_target(target)).abilities
+    program = analyze(SMALL[name].make(), shapes=shapes, abilities=abilities).program
+    digests: dict[str, list[str]] = {}
+    for launch in each_launch(program.steps):
+        digests.setdefault(launch.name, []).append(digest_of(launch.kernel))
+    return {launch: " ".join(found) for launch, found in digests.items()}
+
+
 def replay() -> dict[str, dict[str, str]]:
     """The hashes of every example for every target."""
     found = {}
@@ -74,6 +88,9 @@ def replay() -> dict[str, dict[str, str]]:
             shapes = {x: value.shape for x, value in SMALL[name].feeds(batch=4).items()}
             ranges = {x: ((1, *s[1:]), s, (8, *s[1:])) for x, s in shapes.items()}
             found[f"{name}, {target}"] = source_hashes(SMALL[name].make(), ranges, target)
+    for target in FIXED_TARGETS:
+        for name in SMALL:
+            found[f"kernels of {name}, {target}"] = kernel_digests(name, target)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from burnish.dims import product
 from burnish.dtypes import DType
+from burnish.ops.agreement import not_empty
 from burnish.ops.arguments import size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, binary, cast, const, dim, reduce, unary
@@ -33,12 +34,19 @@ def pooled(x: Tensor, windows: list[Window], index: Index, kind: str, fill: Expr
     return reduce(kind, taps, map_(load_or(x, position, guarded_axes(windows), fill)))
 
 
+def _windows(node: NodeView, x: Tensor) -> list[Window]:
+    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"), must_fit=False)
+    for axis, window in enumerate(windows, start=2):
+        not_empty(x, axis, window.output)
+    return windows
+
+
 @operator("MaxPool")
 def max_pool(node: NodeView) -> Compute:
     if len(node.output_names) > 1 and node.output_names[1]:
         raise Undefined("MaxPool with Indices")
     x = node.tensor(0)
-    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"))
+    windows = _windows(node, x)
     shape = (*x.shape[:2], *outputs_of(windows))
     return Compute(x.dtype, shape, lambda i: pooled(x, windows, i, "max", lowest(x.dtype), lambda v: v))
 
@@ -47,7 +55,7 @@ def max_pool(node: NodeView) -> Compute:
 def average_pool(node: NodeView) -> Compute:
     """The mean of the taps inside the tensor, or inside the padded tensor with count_include_pad."""
     x = node.tensor(0)
-    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"))
+    windows = _windows(node, x)
     padded = bool(node.attr("count_include_pad", 0))
 
     def body(i: Index) -> Expr:
@@ -78,7 +86,7 @@ def _ceildiv(value: Expr, divisor: int) -> Expr:
 def lp_pool(node: NodeView) -> Compute:
     """sum(|x|**p) ** (1 / p)"""
     x, p = node.tensor(0), node.attr("p", 2)
-    windows = windows_of(node, x.shape[2:], node.attr("kernel_shape"))
+    windows = _windows(node, x)
 
     def body(i: Index) -> Expr:
         return _root(pooled(x, windows, i, "sum", const(0, x.dtype), lambda v: _power(v, p)), p)

@@ -1,6 +1,9 @@
 """Windows that slide over spatial axes: what pooling and convolution share.
 
 output y, tap r  ->  input y * stride + r * dilation - pad_begin
+
+A convolution's window must fit into its axis. A pool's may be longer by less than its stride, and is cut there: counts
+are rounded towards zero, in ONNX's shape inference as in ONNX Runtime, so that such an axis has one window.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from burnish.ops.registry import Misfit
 
 @dataclass(frozen=True)
 class Window:
-    """One spatial axis. `output`: number of windows; `is_unpadded`: no pads, and no window begun that does not fit."""
+    """One spatial axis. `output`: number of windows; `is_unpadded`: no pads, and no window that does not fit."""
 
     extent: Dim
     kernel: int
@@ -55,8 +58,8 @@ class Window:
         return index * self.stride + axis(tap) * self.dilation - self.pad_begin
 
 
-def windows_of(node: NodeView, spatial: Shape, kernel: tuple[int, ...]) -> list[Window]:
-    """From kernel, strides, dilations, pads, auto_pad and ceil_mode."""
+def windows_of(node: NodeView, spatial: Shape, kernel: tuple[int, ...], must_fit: bool = True) -> list[Window]:
+    """From kernel, strides, dilations, pads, auto_pad and ceil_mode. must_fit: as a convolution's must."""
     rank = len(spatial)
     if len(kernel) != rank:
         raise Misfit(f"a kernel of {len(kernel)} axes over {rank} spatial axes")
@@ -70,8 +73,12 @@ def windows_of(node: NodeView, spatial: Shape, kernel: tuple[int, ...]) -> list[
             begin, end, output = _same(spatial[a], span, strides[a], auto == "SAME_UPPER")
         else:
             begin, end = (0, 0) if auto == "VALID" else (pads[a], pads[rank + a])
-            output = _count(spatial[a], span, strides[a], begin, end, round_up and auto == "NOTSET")
+            if must_fit and spatial[a] != 0:
+                text = f"a window of {span} and an axis of {spatial[a]} with its pads"
+                agree(span, spatial[a] + begin + end, text, "at_most")
+            output = _count(spatial[a], span, strides[a], begin, end, round_up and auto == "NOTSET", must_fit)
         is_unpadded = begin == 0 and end == 0 and not round_up and not auto.startswith("SAME")
+        is_unpadded = is_unpadded and (must_fit or strides[a] == 1 or is_at_least(spatial[a], span))
         found.append(Window(spatial[a], kernel[a], strides[a], dilations[a], begin, end, output, is_unpadded))
     return found
 
@@ -84,13 +91,13 @@ def _same(extent: Dim, span: int, stride: int, extra_at_end: bool) -> tuple[Dim,
     return (half, total - half, output) if extra_at_end else (total - half, half, output)
 
 
-def _count(extent: Dim, span: int, stride: int, begin: int, end: int, round_up: bool) -> Dim:
+def _count(extent: Dim, span: int, stride: int, begin: int, end: int, round_up: bool, must_fit: bool) -> Dim:
     room = extent + (begin + end - span)
-    if extent != 0:
-        agree(span, extent + begin + end, f"a window of {span} and an axis of {extent} with its pads", "at_most")
-    if not round_up:
+    if round_up:
+        return smaller(ceildiv(room, stride) + 1, ceildiv(extent + begin, stride))  # it must start before the end
+    if must_fit or stride == 1 or is_at_least(room, 0):
         return floordiv(room, stride) + 1
-    return smaller(ceildiv(room, stride) + 1, ceildiv(extent + begin, stride))  # a window must start before the end
+    return larger(floordiv(room, stride), smaller(ceildiv(room, stride), 0)) + 1
 
 
 def outputs_of(windows: list[Window]) -> Shape:

@@ -50,7 +50,8 @@ def windows_of(spatial: Sequence[int], kernel: Sequence[int], attributes: dict[s
             output = -(-(extent + begin + end - span) // strides[a]) + 1
             output = min(output, -(-(extent + begin) // strides[a]))  # a window starts before the end
         else:
-            output = (extent + begin + end - span) // strides[a] + 1
+            room = extent + begin + end - span
+            output = max(room // strides[a], min(-(-room // strides[a]), 0)) + 1  # rounded towards zero
         found.append(Window(extent, kernel[a], strides[a], dilations[a], begin, end, output))
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.replay import GPU_ARCHITECTURES, GPU_TARGETS, PROFILES, RECORD, TARGETS, differences
+from tests.replay import FIXED_TARGETS, GPU_ARCHITECTURES, GPU_TARGETS, PROFILES, RECORD, SMALL, TARGETS, differences
 
 
 def test_a_changed_part_a_new_plan_and_a_missing_plan_are_each_a_line() -> None:
@@ -16,4 +16,5 @@ def test_a_changed_part_a_new_plan_and_a_missing_plan_are_each_a_line() -> None:
 def test_the_record_holds_every_example_for_every_target() -> None:
     plans = {f"{n}, {t}" for n in PROFILES for t in TARGETS}
     sources = {f"{n}, {t}" for n in (*PROFILES, *GPU_ARCHITECTURES) for t in GPU_TARGETS}
-    assert json.loads(RECORD.read_text()).keys() == plans | sources
+    kernels = {f"kernels of {n}, {t}" for n in SMALL for t in FIXED_TARGETS}
+    assert json.loads(RECORD.read_text()).keys() == plans | sources | kernels

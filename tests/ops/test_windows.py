@@ -43,6 +43,12 @@ def test_odd_automatic_pads_go_to_the_named_side():
     assert (lower.pad_begin, lower.pad_end) == (1, 0)
 
 
+def test_a_convolution_does_not_fit_into_a_shorter_axis():
+    with pytest.raises(Misfit, match="a window of 4 and an axis of 2 with its pads are 4 and 3"):
+        window(2, 4, strides=(4,), pads=(1, 0))
+    assert window(2, 4, strides=(4,), pads=(1, 1)).output == 1
+
+
 def test_a_kernel_of_another_rank_does_not_fit():
     with pytest.raises(Misfit):
         windows_of(NodeView("Pool", "node", (), {}, ("y",), 22), (8, 8), (3,))

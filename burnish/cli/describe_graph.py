@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from burnish.passes.rewrite.context import PassReport
     from burnish.passes.rewrite.rule import Rule
 
-PASSES_WITH_REASONS = {"fold_branches", "fold_constants", "fuse"}  # which are no rules; `fuse` is the lowering's
+PASSES_WITH_REASONS = {
+    "fold_branches",
+    "fold_constants",
+    "unroll_loops",
+    "fuse",
+}  # which are no rules; `fuse` is the lowering's
 
 
 @dataclass(frozen=True)

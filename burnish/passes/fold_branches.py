@@ -9,16 +9,14 @@ import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import constant_number
 from burnish.passes.rewrite.context import PassContext
-from burnish.passes.rewrite.rewire import each_graph, replace_value
+from burnish.passes.rewrite.rewire import free_name, names_taken, replace_value
 
 
 def fold_branches(model: ir.Model, context: PassContext) -> int:
     """Innermost branches come along with the branch that holds them; a second round folds what opened up."""
     if not any(node.op_type == "If" for node in model.graph.all_nodes()):
         return 0
-    taken: set[str] = {str(v.name) for g in each_graph(model) for v in (*g.inputs, *g.initializers.values())}
-    taken |= {str(v.name) for node in model.graph.all_nodes() for v in node.outputs}
-    return _fold_graph(model.graph, taken, context)
+    return _fold_graph(model.graph, names_taken(model), context)
 
 
 def _fold_graph(graph: ir.Graph, taken: set[str], context: PassContext) -> int:
@@ -50,7 +48,7 @@ def _inline(graph: ir.Graph, node: ir.Node, branch: ir.Graph, taken: set[str]) -
     results = list(branch.outputs)
     branch.outputs.clear()
     for value in constants:
-        name = _free_name(str(value.name), str(node.name), taken)
+        name = free_name(f"{node.name}/{value.name}", taken)
         branch.initializers.pop(str(value.name))
         value.name = name
         graph.register_initializer(value)
@@ -58,18 +56,8 @@ def _inline(graph: ir.Graph, node: ir.Node, branch: ir.Graph, taken: set[str]) -
     branch.remove(nodes)
     for inner in nodes:
         for output in inner.outputs:
-            output.name = _free_name(str(output.name), str(node.name), taken)
+            output.name = free_name(f"{node.name}/{output.name}", taken)
     graph.insert_before(node, nodes)
     for old, new in zip(node.outputs, results, strict=True):
         replace_value(graph, old, new)
     graph.remove(node, safe=True)
-
-
-def _free_name(name: str, prefix: str, taken: set[str]) -> str:
-    """Names of a branch stand in `taken` once for the branch itself: only a second holder makes a clash."""
-    candidate, n = f"{prefix}/{name}", 0
-    while candidate in taken:
-        n += 1
-        candidate = f"{prefix}/{name}_{n}"
-    taken.add(candidate)
-    return candidate

@@ -7,6 +7,7 @@ Dequantised weights stay quantised; what is random stays random.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -17,10 +18,10 @@ from burnish.passes.rewrite.context import PassContext
 from burnish.passes.rewrite.rewire import replace_by_constant
 from burnish.reference.evaluator import evaluator
 
-NEVER = frozenset({
-    "Bernoulli", "Constant", "DequantizeLinear", "Identity", "Multinomial",
-    "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+RANDOM = frozenset({
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
 })  # fmt: skip
+NEVER = RANDOM | {"Constant", "DequantizeLinear", "Identity"}
 
 
 def fold_constants(model: ir.Model, context: PassContext) -> int:
@@ -80,22 +81,37 @@ def _evaluate(node: ir.Node, opsets: dict[str, int], context: PassContext) -> li
 
 def run_reference(node: ir.Node, opsets: dict[str, int]) -> list[Array]:
     """Evaluate one node whose inputs are all constants."""
-    feeds = {f"i{i}": constant_array(v) for i, v in enumerate(node.inputs) if v is not None}
-    proto = ir.to_proto(node)
-    del proto.input[:], proto.output[:]
-    proto.input.extend(f"i{i}" if v is not None else "" for i, v in enumerate(node.inputs))
-    proto.output.extend(f"o{i}" for i in range(len(node.outputs)))
+    inputs = list(dict.fromkeys(v for v in node.inputs if v is not None))
+    return reference_of([node], inputs, node.outputs, opsets)([constant_array(v) for v in inputs])
+
+
+def reference_of(
+    nodes: Sequence[ir.Node], inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], opsets: dict[str, int]
+) -> Callable[[Sequence[Array | None]], list[Array]]:
+    """What nodes without subgraphs compute, in their order: a function from the inputs' content to the outputs'."""
+    names: dict[ir.Value, str] = {}
+    protos = []
+    for node in nodes:
+        proto = ir.to_proto(node)
+        del proto.input[:], proto.output[:]
+        proto.input.extend("" if v is None else names.setdefault(v, f"v{len(names)}") for v in node.inputs)
+        proto.output.extend(names.setdefault(v, f"v{len(names)}") for v in node.outputs)
+        protos.append(proto)
     unknown = onnx.TypeProto()
-    graph = onnx.helper.make_graph(
-        [proto],
-        "constant",
-        [onnx.helper.make_value_info(name, unknown) for name in feeds],
-        [onnx.helper.make_value_info(name, unknown) for name in proto.output],
-    )
+    surface = [[names.setdefault(v, f"v{len(names)}") for v in values] for values in (inputs, outputs)]
+    infos = [[onnx.helper.make_value_info(name, unknown) for name in group] for group in surface]
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    graph = onnx.helper.make_graph(protos, "constant", *infos)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return list(evaluator(onnx.helper.make_model(graph, opset_imports=imports)).run(None, feeds))
+        runs = evaluator(onnx.helper.make_model(graph, opset_imports=imports))
+
+    def run(arrays: Sequence[Array | None]) -> list[Array]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(runs.run(None, dict(zip(surface[0], arrays, strict=True))))
+
+    return run
 
 
 def _in_declared_dtype(value: ir.Value, array: Array) -> Array:

@@ -50,6 +50,7 @@ from burnish.passes.sink_constant import SinkConstant
 from burnish.passes.sink_into_concat import SinkIntoConcat
 from burnish.passes.specialize import specialize
 from burnish.passes.stride_to_channels import StrideToChannels
+from burnish.passes.unroll_loops import unroll_loops
 from burnish.settings import settings
 
 MAX_REPEATS = 8
@@ -100,6 +101,7 @@ CLEAN = Repeat(
         Pass("fold_shapes", "shapes for all passes; shape arithmetic that is known is done here", fold_shapes),
         Pass("gather_rows", "a sequence of rows has no place in a plan; a Loop stacks them by itself", gather_rows),
         Pass("fold_constants", "what depends on constants alone is computed once, here", fold_constants),
+        Pass("unroll_loops", "a loop of known trips becomes nodes that fold, fuse and have kernels", unroll_loops),
         rules("remove_no_ops", "identities, dropout, casts and views that change nothing", *remove_no_ops.RULES),
         rules("canonicalize", "one form for what can be said in several, for the patterns below", *canonicalize.RULES),
         rules("cancel_transposes", "exporters change layout back and forth", *cancel_transposes.RULES),

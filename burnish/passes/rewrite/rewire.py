@@ -32,7 +32,8 @@ def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool
     producer = old.producer()
     assert producer is not None
     if not made_here and not can_be_output(new, graph):
-        identity = ir.Node("", "Identity", [new], name=f"{producer.name}/output")
+        place = f"/{old.index()}" if len(producer.outputs) > 1 else ""
+        identity = ir.Node("", "Identity", [new], name=f"{producer.name}/output{place}")
         graph.insert_before(producer, identity)
         new, identity.outputs[0].shape, identity.outputs[0].type = identity.outputs[0], old.shape, old.type
     if new.shape is None:  # what the file says of an output, nobody else may know
@@ -65,3 +66,19 @@ def replace_by_constant(value: ir.Value, array: Array) -> None:
 def is_used(node: ir.Node) -> bool:
     """Whether any output of a node is read or is an output of its graph."""
     return any(o.uses() or o.is_graph_output() for o in node.outputs)
+
+
+def names_taken(model: ir.Model) -> set[str]:
+    """The names of all values, those of subgraphs included."""
+    taken = {str(v.name) for g in each_graph(model) for v in (*g.inputs, *g.initializers.values())}
+    return taken | {str(v.name) for node in model.graph.all_nodes() for v in node.outputs}
+
+
+def free_name(wanted: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken; it is taken from now on."""
+    name, n = wanted, 0
+    while name in taken:
+        n += 1
+        name = f"{wanted}_{n}"
+    taken.add(name)
+    return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -199,6 +199,17 @@ def test_scores_beyond_what_f16_holds_and_lowest_masks():
     got = run(kernel, Schedule.of("attention", **PLAIN), arrays, {})
     spread = np.abs(v).mean(2, keepdims=True)  # a weight and the result are rounded to f16, each by half a unit
     assert (np.abs(got - v.mean(2, keepdims=True)) <= 2 * unit_roundoff(DType.F16) * spread).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda x: x * 1.01, np.zeros_like, lambda x: np.roll(x, 1, 2), lambda x: x * np.nan],
+    ids=["1 % too large", "zeros", "rows shifted", "not a number"],
+)  # fmt: skip
+def test_the_gate_rejects_a_wrong_answer(monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Array], Array]):
+    right = run
+    monkeypatch.setitem(globals(), "run", lambda *arguments: wrong(right(*arguments)))
+    with pytest.raises(AssertionError):
+        check(merged(1, 1, 9, 16))
 
 
 def test_nan_reaches_its_own_row_only():

@@ -1,12 +1,15 @@
-"""Files of at most 400 lines, functions of at most 60; tables are excepted by name."""
+"""Files of at most 400 lines, functions of at most 60, folders of at most 20 files; exceptions are named."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 
-from tests.architecture.tree import name_of, python_files
+from tests.architecture.tree import PACKAGE, name_of, python_files
 
 FILE_LINES, FUNCTION_LINES = 400, 60
+FOLDER_FILES = 20
+LISTS = {"burnish/ops", "burnish/passes"}  # flat lists of one kind: operators, passes
 TABLES: frozenset[str] = frozenset()  # files that are one long table
 
 
@@ -29,3 +32,8 @@ def test_no_function_is_longer_than_60_lines() -> None:
 def test_every_table_that_is_excepted_is_still_too_long() -> None:
     long = {name_of(p) for p in python_files() if len(p.read_text().splitlines()) > FILE_LINES}
     assert long >= TABLES
+
+
+def test_no_folder_holds_more_than_20_files_but_flat_lists_of_one_kind() -> None:
+    folders = Counter(name_of(p.parent) for p in python_files() if PACKAGE in p.parents)
+    assert {folder for folder, count in folders.items() if count > FOLDER_FILES} == LISTS

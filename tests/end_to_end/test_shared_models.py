@@ -86,7 +86,7 @@ def check(plan: burnish.Plan, cases: list[Vector], limits: tuple[float, float, J
 def test_a_model_of_fixed_shapes_gives_its_stored_outputs(name: str):
     cases = vectors(name)
     plan = plan_of(name)
-    assert plan.manifest.notes == (), "nothing runs on the reference kernel"
+    assert not any("reference kernel" in note for note in plan.manifest.notes), plan.manifest.notes
     check(plan, cases, FIXED[name])
 
 

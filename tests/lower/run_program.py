@@ -15,8 +15,10 @@ from onnx.reference import ReferenceEvaluator
 
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
+from burnish.index_check import IndexCheck
 from burnish.kernels.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, Slot, Store, Term
 from burnish.ops.language.expr import Axis, Expr
+from burnish.requirement import Requirement
 
 Array = np.ndarray[Any, Any]
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -63,7 +65,7 @@ class Run:
                 self.launch(step)
             elif isinstance(step, ReferenceStep):
                 self.reference(step)
-            else:
+            elif not isinstance(step, Requirement | IndexCheck):  # what the runtime asks before and after a run
                 assert isinstance(step, Branch)
                 flag = self.storage(step.condition.storage)[evaluate(step.condition.offset, self.symbols)]
                 self.steps(step.then if flag else step.otherwise)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.index_check import FARTHEST, IndexCheck
@@ -29,6 +31,7 @@ from burnish.ops.language.expr import (
     dim,
     fresh_axis,
     reduce,
+    substitute,
     walk,
     where,
 )
@@ -91,11 +94,25 @@ def _is_proven(scope: Scope, claim: IndexClaim) -> bool:
         array = content(values.attr)
         rooms: list[Dim] = [int(array.min()) - claim.low, claim.high - int(array.max())] if array.size else []
         return all(is_at_least(room, 0) for room in rooms)
+    index = substitute(index, _counted)
     if any(e.op == "load" for e in walk(index)):
         return False
     facts = Facts(())
     rooms = [facts.difference(dim(claim.low), index)[0], facts.difference(index, dim(claim.high))[0]]
     return all(is_at_least(room, 0) for room in rooms)
+
+
+def _counted(load: Expr) -> Expr | None:
+    """What an element is computed from, of a constant that has one or counts along its last axis: 0 1 2 3, or 5 3 1."""
+    if load.op != "load" or not is_constant(load.attr):
+        return None
+    array = content(load.attr)
+    values, steps = array.ravel(), np.diff(array.ravel())
+    if array.dtype.kind != "i" or not array.size or (array.size > 1 and array.size != array.shape[-1]):
+        return None
+    if array.size == 1:
+        return const(int(values[0]), DType.I64)
+    return load.args[-1] * int(steps[0]) + int(values[0]) if (steps == steps[0]).all() else None
 
 
 def _index(claim: IndexClaim, over: Sequence[Axis]) -> Expr:

@@ -165,6 +165,20 @@ def test_places_that_are_computed_from_sizes_are_proven_where_they_can_be(start:
     assert any("index check" in x.name for x in each_launch(program.steps)) == is_asked
 
 
+@pytest.mark.parametrize(
+    ("columns", "is_asked"), [("{0, 1, 2, 3}", False), ("{1, 2, 3, 4}", True), ("{0, 3, 1, 4}", True)]
+)
+def test_places_beside_constants_that_count_are_proven(columns: str, is_asked: bool) -> None:
+    constants = (
+        f"int64 zero = {{0}}, int64 one = {{1}}, int64 width = {{4}}, int64[1] last = {{1}}, int64[4] c = {columns}"
+    )
+    body = "s = Shape <start = 0, end = 1> (x) n = Squeeze(s) r = Range(zero, n, one) u = Unsqueeze(r, last)"
+    body += " w = Mul(u, width) i = Add(w, c) flat = Reshape(x, all) y = Gather(flat, i)"
+    text = f"g (float[N,4] x) => (float[N,4] y) <{constants}, int64[1] all = {{-1}}> {{ {body} }}"
+    program = analyze(model(text), profile={"x": ((1, 4), (5, 4), (9, 4))}).program
+    assert any("index check" in x.name for x in each_launch(program.steps)) == is_asked
+
+
 def test_equal_questions_are_asked_once() -> None:
     body = "a = Gather(x, i) b = Gather(z, i) y = Add(a, b)"
     text = f"g (float[5,4] x, float[5,4] z, int64[3] i) => (float[3,4] y) {{ {body} }}"

@@ -21,7 +21,6 @@ from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import TensorRef
 from burnish.lower.program import plan_memory
 from burnish.plan.manifest import DefaultSpec, Manifest, SymbolRange, TensorSpec, Variant
 from burnish.plan.plan import Plan
@@ -213,7 +212,7 @@ def _surface(found: Analysis) -> Surface:
     """What a plan says once for all its targets."""
     program, from_data = found.program, found.inferred.from_data
     symbols = tuple(SymbolRange(n, *r, n in from_data) for n, r in program.symbols.items())
-    return symbols, tuple(map(_spec, program.inputs)), tuple(map(_spec, program.outputs))
+    return symbols, program.inputs, program.outputs
 
 
 def _names(target: str | Sequence[str] | None) -> list[str]:
@@ -221,10 +220,6 @@ def _names(target: str | Sequence[str] | None) -> list[str]:
     if not isinstance(texts, list | tuple | set | frozenset) or not texts or any(not isinstance(t, str) for t in texts):
         raise wrong_kind("target", target, 'a text such as "cpu" or "cuda:sm_90a", or a list of them')
     return [name.strip() for text in texts for name in text.split(",")]
-
-
-def _spec(ref: TensorRef) -> TensorSpec:
-    return TensorSpec(ref.name, ref.dtype, ref.shape, ref.storage)
 
 
 def _check_fallbacks(unsupported: Sequence[tuple[str, str]], target: Target, are_allowed: bool) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from burnish.dims import evaluate, format_shape, symbols
 from burnish.errors import UserError
-from burnish.kernels.task import Program, ReferenceStep, TensorRef, each_step
+from burnish.kernels.task import Program, ReferenceStep, each_step
 from burnish.kernels.work import reference_flops, tensor_bytes
+from burnish.plan.manifest import TensorSpec
 from burnish.reference.control import at_most
 from burnish.reference.evaluator import evaluator
 
@@ -65,7 +66,7 @@ def _failure(step: ReferenceStep, program: Program, opt: Mapping[str, int], from
         return reason
 
 
-def _content(tensor: TensorRef, program: Program, opt: Mapping[str, int], fill: int) -> Array:
+def _content(tensor: TensorSpec, program: Program, opt: Mapping[str, int], fill: int) -> Array:
     """A constant's own content; else numbers between -1 and 1, or integers that are all the same."""
     if tensor.storage in program.constants:
         return program.constants[tensor.storage]
@@ -75,7 +76,7 @@ def _content(tensor: TensorRef, program: Program, opt: Mapping[str, int], fill: 
     return np.random.default_rng(fill).uniform(-1, 1, shape).astype(tensor.dtype.numpy)
 
 
-def _decides(tensor: TensorRef, program: Program) -> bool:
+def _decides(tensor: TensorSpec, program: Program) -> bool:
     """Whether the tensor's content may be a shape, an index, a scale, bytes: what made-up content can get wrong."""
     return tensor.storage not in program.constants and (not tensor.dtype.is_float or len(tensor.shape) < 2)
 

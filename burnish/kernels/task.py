@@ -29,6 +29,7 @@ from burnish.dims import Dim, format_shape, maximum, minimum, product
 from burnish.dtypes import DType
 from burnish.index_check import IndexCheck
 from burnish.ops.language.expr import Axis, Expr, text
+from burnish.plan.manifest import TensorSpec
 from burnish.requirement import Requirement
 
 
@@ -284,24 +285,14 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class TensorRef:
-    """A dense row-major tensor at the plan's surface or between steps."""
-
-    name: str
-    dtype: DType
-    shape: tuple[Dim, ...]
-    storage: int
-
-
-@dataclass(frozen=True, slots=True)
 class ReferenceStep:
     """An ONNX node (a serialised ModelProto of one node) on the reference kernel; binds the dims its outputs reveal."""
 
     name: str
     op_type: str
     model: bytes
-    inputs: tuple[TensorRef, ...]
-    outputs: tuple[TensorRef, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +331,8 @@ class Program:
     """All that one plan does for one profile."""
 
     symbols: dict[str, tuple[int, int, int]]  # name -> min, opt, max; data-dependent ones have min 0
-    inputs: tuple[TensorRef, ...]
-    outputs: tuple[TensorRef, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     storages: tuple[Storage, ...]
     constants: dict[int, np.ndarray[Any, Any]]  # storage number -> content
     steps: tuple[Step, ...]

@@ -6,17 +6,9 @@ from collections.abc import Iterable
 
 from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
-from burnish.kernels.task import (
-    AttentionTask,
-    Contraction,
-    Kernel,
-    Loops,
-    RecurrentTask,
-    ReferenceStep,
-    TensorRef,
-    TreesTask,
-)
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask, ReferenceStep, TreesTask
 from burnish.ops.language.expr import Expr, free_axes, text, walk
+from burnish.plan.manifest import TensorSpec
 
 _FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -57,7 +49,7 @@ def reference_flops(step: ReferenceStep) -> Dim:
     return sum((product(t.shape) for t in step.outputs), start=0)
 
 
-def tensor_bytes(tensors: Iterable[TensorRef]) -> Dim:
+def tensor_bytes(tensors: Iterable[TensorSpec]) -> Dim:
     """What dense tensors take together."""
     return sum((product(t.shape) * t.dtype.size_bytes for t in tensors), start=0)
 

@@ -11,7 +11,7 @@ from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
-from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, TensorRef, each_step
+from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, each_step
 from burnish.lower.buffers import Buffers
 from burnish.lower.index_checks import traces_of
 from burnish.lower.lowering import Lowering, ScopeLowering
@@ -19,6 +19,7 @@ from burnish.lower.placement import Placement
 from burnish.lower.plan_arena import Lifetime, plan_arena
 from burnish.ops.inference.infer import Inferred, unsupported
 from burnish.ops.language.definition import Tensor
+from burnish.plan.manifest import TensorSpec
 
 
 def lower(
@@ -43,14 +44,14 @@ def lower(
     traces = traces_of(inferred, index_checks)
     shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities, sizes, workspace, traces=traces)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
-    outputs: list[TensorRef] = []
+    outputs: list[TensorSpec] = []
     into: dict[Tensor, Placement] = {}
     for value in graph.outputs:
         tensor = _surface(value, inferred, "output")
         if tensor not in into:
             kind = "output" if not any(symbols(n) & buffers.from_data for n in tensor.shape) else "dynamic"
             into[tensor] = buffers.dense(kind, tensor)
-        outputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
+        outputs.append(TensorSpec(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
     steps = [*ScopeLowering(shared, graph, into).run(), *shared.traces.checks]
     used = {name for t in inputs for n in t.shape for name in symbols(n)}
     table = {name: ranges[name] for name in ranges if name in used}
@@ -69,10 +70,10 @@ def lower(
     )
 
 
-def _input(value: ir.Value, shared: Lowering) -> TensorRef:
+def _input(value: ir.Value, shared: Lowering) -> TensorSpec:
     tensor = _surface(value, shared.inferred, "input")
     at = shared.placements[tensor] = shared.buffers.dense("input", tensor)
-    return TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage)
+    return TensorSpec(value.name or "", tensor.dtype, tensor.shape, at.storage)
 
 
 def _surface(value: ir.Value, inferred: Inferred, kind: str) -> Tensor:

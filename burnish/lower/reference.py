@@ -9,10 +9,11 @@ import onnx_ir as ir
 
 from burnish.dtypes import DType
 from burnish.errors import UserError
-from burnish.kernels.task import ReferenceStep, TensorRef
+from burnish.kernels.task import ReferenceStep
 from burnish.lower.placement import Placement
 from burnish.lower.scope import StepForm, captured
 from burnish.ops.language.definition import Tensor
+from burnish.plan.manifest import TensorSpec
 
 
 def lower_reference(
@@ -28,26 +29,26 @@ def lower_reference(
     """
     node = form.node
     values = [*node.inputs, *captured(node)]
-    inputs: list[TensorRef] = []
+    inputs: list[TensorSpec] = []
     for value, tensor in zip(values, form.inputs):
         if value is None or any(r.name == value.name for r in inputs):
             continue
         if tensor is None or tensor.dtype is DType.STRING:
             raise _not_a_tensor(node, name, value, tensor)
         at = dense(tensor)
-        inputs.append(TensorRef(value.name or "", tensor.dtype, tensor.shape, at.storage))
-    outputs: list[TensorRef] = []
+        inputs.append(TensorSpec(value.name or "", tensor.dtype, tensor.shape, at.storage))
+    outputs: list[TensorSpec] = []
     for value, tensor in zip(node.outputs, form.outputs):
         if not value.name:
             continue
         if tensor is None or tensor.dtype is DType.STRING:
             raise _not_a_tensor(node, name, value, tensor)
-        outputs.append(TensorRef(value.name, tensor.dtype, tensor.shape, placements[tensor].storage))
+        outputs.append(TensorSpec(value.name, tensor.dtype, tensor.shape, placements[tensor].storage))
     return ReferenceStep(name, node.op_type, _model_of(node, inputs, outputs, opsets), tuple(inputs), tuple(outputs))
 
 
-def _model_of(node: ir.Node, inputs: list[TensorRef], outputs: list[TensorRef], versions: Mapping[str, int]) -> bytes:
-    def info(ref: TensorRef) -> onnx.ValueInfoProto:
+def _model_of(node: ir.Node, inputs: list[TensorSpec], outputs: list[TensorSpec], versions: Mapping[str, int]) -> bytes:
+    def info(ref: TensorSpec) -> onnx.ValueInfoProto:
         shape = [n if isinstance(n, int) else str(n) for n in ref.shape]
         return onnx.helper.make_tensor_value_info(ref.name, ref.dtype.onnx, shape)
 

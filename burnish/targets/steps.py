@@ -6,21 +6,15 @@ import hashlib
 from collections.abc import Mapping
 
 from burnish.dims import bounds
-from burnish.kernels.task import Program, ReferenceStep, TensorRef
+from burnish.kernels.task import Program, ReferenceStep
 from burnish.kernels.work import reference_flops, tensor_bytes
-from burnish.plan.manifest import REFERENCE, LaunchSpec, ReferenceStepSpec, StorageSpec, TensorSpec
-
-
-def tensor_spec(tensor: TensorRef) -> TensorSpec:
-    """The manifest's word for a tensor of the program."""
-    return TensorSpec(tensor.name, tensor.dtype, tensor.shape, tensor.storage)
+from burnish.plan.manifest import REFERENCE, LaunchSpec, ReferenceStepSpec, StorageSpec
 
 
 def reference_step(step: ReferenceStep, number: int) -> tuple[ReferenceStepSpec, LaunchSpec]:
     """The step and its entry among the launches. Its model goes into the plan as the blob that the step names."""
     blob = f"reference/{hashlib.sha256(step.model).hexdigest()}"
-    inputs, outputs = (tuple(map(tensor_spec, refs)) for refs in (step.inputs, step.outputs))
-    spec = ReferenceStepSpec(step.name, step.op_type, blob, inputs, outputs, number)
+    spec = ReferenceStepSpec(step.name, step.op_type, blob, step.inputs, step.outputs, number)
     work = (reference_flops(step), tensor_bytes((*step.inputs, *step.outputs)))
     return spec, LaunchSpec(step.name, REFERENCE, (step.name,), step.op_type, *work)
 

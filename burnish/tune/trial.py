@@ -17,7 +17,7 @@ from burnish.dims import evaluate, product
 from burnish.dtypes import DType
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Binding, Contraction, Kernel, Launch, Loops, Program, Storage, TensorRef
+from burnish.kernels.task import Binding, Contraction, Kernel, Launch, Loops, Program, Storage
 from burnish.ops.language.expr import walk
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 from burnish.plan.plan import Plan
@@ -82,8 +82,8 @@ class Trial:
                 model_sha256="",
                 options={},
                 symbols=tuple(SymbolRange(n, *r) for n, r in self.program.symbols.items()),
-                inputs=tuple(map(_spec, self.program.inputs)),
-                outputs=tuple(map(_spec, self.program.outputs)),
+                inputs=self.program.inputs,
+                outputs=self.program.outputs,
                 variants=(variant,),
             ),
             blobs,
@@ -219,9 +219,5 @@ def _distinct(content: Array, dtype: DType, turn: int) -> Array:
     return copy
 
 
-def _bytes_of(storage: Storage) -> TensorRef:
-    return TensorRef(storage.name, DType.U8, (storage.size_bytes,), storage.number)
-
-
-def _spec(ref: TensorRef) -> TensorSpec:
-    return TensorSpec(ref.name, ref.dtype, ref.shape, ref.storage)
+def _bytes_of(storage: Storage) -> TensorSpec:
+    return TensorSpec(storage.name, DType.U8, (storage.size_bytes,), storage.number)

@@ -27,16 +27,14 @@ from burnish.kernels.task import (
     Step,
     Storage,
     Store,
-    TensorRef,
 )
 from burnish.ops.language.expr import Axis, Expr, axis, load
-from burnish.plan.manifest import Manifest, SymbolRange
+from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 from burnish.plan.plan import Plan
 from burnish.target import Target
 from burnish.targets.cpu import program as program_module
 from burnish.targets.cpu.program import CpuCompiler
 from burnish.targets.cpu.templates import template_of
-from burnish.targets.steps import tensor_spec
 
 F32 = DType.F32
 Function = Callable[..., Expr]
@@ -49,8 +47,8 @@ class Maker:
         self.n, self.symbols = n, symbols or {}
         self.storages: list[Storage] = []
         self.constants: dict[int, np.ndarray[Any, Any]] = {}
-        self.inputs: list[TensorRef] = []
-        self.outputs: list[TensorRef] = []
+        self.inputs: list[TensorSpec] = []
+        self.outputs: list[TensorSpec] = []
         self.steps: list[Step] = []
 
     def storage(self, kind: str, shape: Sequence[Dim] | None = None, dtype: DType = F32, name: str = "") -> int:
@@ -61,12 +59,12 @@ class Maker:
 
     def input(self, name: str, shape: Sequence[Dim] | None = None, dtype: DType = F32) -> int:
         number = self.storage("input", shape, dtype, name)
-        self.inputs.append(TensorRef(name, dtype, tuple((self.n,) if shape is None else shape), number))
+        self.inputs.append(TensorSpec(name, dtype, tuple((self.n,) if shape is None else shape), number))
         return number
 
     def output(self, name: str, shape: Sequence[Dim] | None = None, dtype: DType = F32, kind: str = "output") -> int:
         number = self.storage(kind, shape, dtype, name)
-        self.outputs.append(TensorRef(name, dtype, tuple((self.n,) if shape is None else shape), number))
+        self.outputs.append(TensorSpec(name, dtype, tuple((self.n,) if shape is None else shape), number))
         return number
 
     def constant(self, array: np.ndarray[Any, Any]) -> int:
@@ -81,12 +79,12 @@ class Maker:
         return launch
 
     def reference(
-        self, op_type: str, inputs: Sequence[TensorRef], outputs: Sequence[TensorRef], **attributes: Any
+        self, op_type: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], **attributes: Any
     ) -> None:
         self.steps.append(reference(op_type, inputs, outputs, **attributes))
 
-    def ref(self, name: str, storage: int, shape: Sequence[Dim] | None = None, dtype: DType = F32) -> TensorRef:
-        return TensorRef(name, dtype, tuple((self.n,) if shape is None else shape), storage)
+    def ref(self, name: str, storage: int, shape: Sequence[Dim] | None = None, dtype: DType = F32) -> TensorSpec:
+        return TensorSpec(name, dtype, tuple((self.n,) if shape is None else shape), storage)
 
     def branch(self, condition: int, then: Sequence[Step], otherwise: Sequence[Step]) -> None:
         self.steps.append(Branch("if", Binding(condition), tuple(then), tuple(otherwise)))
@@ -109,11 +107,11 @@ def pointwise(function: Function, *storages: int, n: Dim, name: str = "step") ->
 
 
 def reference(
-    op_type: str, inputs: Sequence[TensorRef], outputs: Sequence[TensorRef], **attributes: Any
+    op_type: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], **attributes: Any
 ) -> ReferenceStep:
     node = onnx.helper.make_node(op_type, [t.name for t in inputs], [t.name for t in outputs], **attributes)
 
-    def info(t: TensorRef) -> onnx.ValueInfoProto:
+    def info(t: TensorSpec) -> onnx.ValueInfoProto:
         shape = [n if isinstance(n, int) else str(n) for n in t.shape]
         return onnx.helper.make_tensor_value_info(t.name, t.dtype.onnx, shape)
 
@@ -160,5 +158,5 @@ def plan_of(program: Program, targets: Sequence[Target], spread: bool = False, f
         variants.append(variant)
         blobs.update(more)
     symbols = tuple(SymbolRange(n, *limits, from_data=n in from_data) for n, limits in program.symbols.items())
-    inputs, outputs = (tuple(map(tensor_spec, refs)) for refs in (program.inputs, program.outputs))
+    inputs, outputs = (tuple(refs) for refs in (program.inputs, program.outputs))
     return Plan(Manifest("burnish test", "m", "0" * 64, {}, symbols, inputs, outputs, tuple(variants)), blobs)

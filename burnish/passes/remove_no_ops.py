@@ -123,6 +123,27 @@ def _same_shape(node: ir.Node) -> str:
     return f"{node.inputs[0].name if node.inputs[0] else ''} has another shape, or one that is not known"
 
 
+def _expand(node: ir.Node) -> str:
+    """Of a target that data tells, inference says what fits; whether it does fit is for the run to ask."""
+    return _same_shape(node) or ("" if _is_of_sizes(node.inputs[1]) else "its target is only known during the run")
+
+
+def _is_of_sizes(value: ir.Value | None) -> bool:
+    """Is a value computed from nothing but constants and the shapes of tensors?"""
+    waiting, seen = [value], set[ir.Value]()
+    while waiting:
+        current = waiting.pop()
+        if current is None or current in seen or current.const_value is not None:
+            continue
+        seen.add(current)
+        node = current.producer()
+        if node is None:
+            return False
+        if node.op_type not in ("Shape", "Size"):
+            waiting += node.inputs
+    return True
+
+
 def _cast(node: ir.Node) -> str:
     x, y = node.inputs[0], node.outputs[0]
     return "" if x is not None and x.dtype is not None and x.dtype == y.dtype else "it changes the type"
@@ -243,7 +264,8 @@ def _pass(node: ir.Node) -> str:
 REASONS: dict[str, Callable[[ir.Node], str]] = {
     "Identity": _pass, "Dropout": _dropout, "Cast": _cast, "Slice": _slice, "Pad": _pad, "Resize": _resize,
     "Transpose": _transpose, "Split": _split, "Gather": _gather, "Clip": _clip, "MaxPool": _pool, "AveragePool": _pool,
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile"), _same_shape),
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Tile"), _same_shape),
+    "Expand": _expand,
     **dict.fromkeys(("Concat", "Sum", "Max", "Min", "Mean"), _single_input),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "And", "Or"), _neutral),
     **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"), _reduce),

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+import burnish
 from burnish.passes.remove_no_ops import RULES, holds_exactly
 from tests.passes.models import add_constants, apply, assert_same_answers, operators, parse, random_feeds
 
@@ -17,6 +18,7 @@ REMOVED = {
     "cast": "a = Cast <to = 1> (x)",
     "reshape": "a = Reshape (x, same)",
     "expand": "a = Expand (x, same)",
+    "expand_by_sizes": "s = Shape (x) a = Expand (x, s)",
     "tile": "t = Constant <value_ints = [1, 1]> () a = Tile (x, t)",
     "slice": "s = Constant <value_ints = [0]> () e = Constant <value_ints = [9]> () a = Slice (x, s, e)",
     "pad": "p = Constant <value_ints = [0, 0, 0, 0]> () a = Pad (x, p)",
@@ -62,10 +64,23 @@ def test_what_changes_nothing_is_removed(case: str):
     model = wrap(REMOVED[case])
     before = model.clone()
     assert apply(model, *RULES)[0] >= 1
-    assert [op for op in operators(model) if op not in ("Constant", "Neg", "Cast")] == ["Relu"]
+    assert [op for op in operators(model) if op not in ("Constant", "Neg", "Cast", "Shape")] == ["Relu"]
     assert model.graph.node(-1).inputs[0] is model.graph.inputs[0]
     assert_same_answers(before, model, random_feeds(before))
     assert apply(model, *RULES)[0] == 0
+
+
+def test_an_expand_whose_target_is_data_is_kept_so_that_the_run_asks_whether_it_fits():
+    text = "agraph (float[4,3] x, int64[2] s) => (float[4,3] y) { y = Expand (x, s) }"
+    model = parse(text)
+    assert apply(model, *RULES)[0] == 0
+    plan = burnish.build(ir.to_proto(parse(text)))
+    x = np.ones((4, 3), np.float32)
+    with burnish.load(plan, threads=1) as engine:
+        assert engine(x=x, s=np.array([1, 3]))["y"].shape == (4, 3)
+        with pytest.raises(burnish.BurnishError) as refused:
+            engine(x=x, s=np.array([5, 3]))
+    assert refused.value.code == "E512" and "Expand" in refused.value.where
 
 
 @pytest.mark.parametrize("case", KEPT)

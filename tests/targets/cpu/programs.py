@@ -158,5 +158,5 @@ def plan_of(program: Program, targets: Sequence[Target], spread: bool = False, f
         variants.append(variant)
         blobs.update(more)
     symbols = tuple(SymbolRange(n, *limits, from_data=n in from_data) for n, limits in program.symbols.items())
-    inputs, outputs = (tuple(refs) for refs in (program.inputs, program.outputs))
+    inputs, outputs = program.inputs, program.outputs
     return Plan(Manifest("burnish test", "m", "0" * 64, {}, symbols, inputs, outputs, tuple(variants)), blobs)

@@ -18,11 +18,11 @@ class ContractionOptions(CpuOptions):
     vectors   registers of a tile across its columns; in the dot form 1
     lanes     elements of a register; in the dot form columns of a tile
     unroll    steps of the innermost loop over the depth that are written out
-    axis      the run of pixels that the rows go along: 0 is the innermost, 1 the one around it
+    axis      the run of pixels that a tile's rows follow: 0 is the innermost run, 1 the next outer one
     fold      the innermost run lies within each row step, so that a tile spans both
     block     row tiles that share a panel of B before the next panel comes; 0: all of them
-    prefetch  how many k ahead the panel is asked for; 0: not at all
-    spread    over how many row tiles the next panel is asked for, a power of two; 0: not at all
+    prefetch  steps of k between the prefetch of a part of the panel and its use; 0: no prefetch
+    spread    row tiles that share the prefetch of the next panel, a power of two; 0: it is not prefetched
     serial    thread 0 does everything
     """
 

@@ -22,17 +22,17 @@ class Tile(Options):
                 pixels do not waste it
     flat        load: steps over taps and channels as one run
     split       programs that share the sum of one tile; the last of them adds the parts, always in the same order
-    shared      split: every program does a share of the rows, where otherwise the last one does all
+    shared      with split: every program finishes a share of the rows. Without it the last program finishes all rows
     warps       of a program, 32 threads each
-    stages      steps that are under way at once
-    band        pixel tiles that neighbouring programs go through before they move on to other columns (L2 reuse)
-    persistent  programs a processor, each of which works through many tiles; 0: a program a tile
-    early       residuals are asked for before the sum, and wait in registers
-    prefetch    the program's packed B is brought into L2 before it waits for the launch before
+    stages      steps whose loads are in flight at the same time
+    band        pixel tiles that neighbouring programs compute before they move to other columns, to reuse the L2 cache
+    persistent  programs per multiprocessor, each of which computes many tiles; 0: one program per tile
+    early       residuals are loaded before the sum starts, and stay in registers until the epilogue
+    prefetch    the program's packed B is fetched into the L2 cache before the program waits for the previous launch
     precision   of f32 products: tf32x3: three products of shorter floats; tf32: one; ieee: plain ones
-    apart       several products: a loop for each, where one could go through all of them; stored only where it is so
-    stagger     cycles that the second program of each processor waits before its first tile: programs that begin
-                together multiply together, and leave the tensor cores idle together; stored only where there are any
+    apart       with several products: one loop for each product. Without it one loop covers all of them
+    stagger     cycles that the second program of each multiprocessor waits before its first tile. Programs that start
+                together also leave the tensor cores idle at the same time
     """
 
     template: ClassVar[str] = "contraction"

@@ -39,9 +39,9 @@ class WindowOptions(Options):
     rows          patches of a tile
     block         channels of a tile
     warps         of a program, 32 threads each
-    ahead         rows of the patch's input that are asked for before those that are worked on
-    registers     of a thread: as many as leave room for the same number of programs; 0 with strides, where the
-                  assembler is better left to itself: told a number, it asks for more at once than it has room for
+    ahead         input rows that are loaded before the rows in use are finished
+    registers     limit for a thread, so that the same number of programs fits on a multiprocessor; 0: the assembler
+                  chooses, which is faster for strided windows
     """
 
     template: ClassVar[str] = "window"

@@ -19,10 +19,10 @@ __all__ = ["Ahead", "Compiler", "compiler_of"]
 
 
 class Ahead(Protocol):
-    """Launches that are being compiled in the background. On exit, those that nobody has reached yet are dropped."""
+    """Compiles launches in the background. On exit, launches whose compilation has not started are dropped."""
 
     def begin(self, launch: Launch, schedules: Sequence[Schedule]) -> None:
-        """By each of these schedules, after those that were begun before; returns at once. Offsets are numbers."""
+        """Queue the launch with each of these schedules, and return at once. Offsets are numbers."""
 
     def __enter__(self) -> Ahead: ...
 
@@ -30,15 +30,15 @@ class Ahead(Protocol):
 
 
 class Compiler(Protocol):
-    """What compiles for one target."""
+    """Compiles for one target."""
 
     @property
     def abilities(self) -> Abilities:
-        """What lowering must know of the target."""
+        """The facts about the target that lowering needs."""
 
     @property
     def options(self) -> Mapping[str, type[Options]]:
-        """What schedules say, by the template that they name; `meanings()` of each explains it."""
+        """The options of schedules, by template name; `meanings()` of each class explains them."""
 
     def schedules(self, kernel: Kernel, sizes: Mapping[str, int]) -> list[Schedule]:
         """Every legal schedule, the cost model's favourite first. sizes: the usual value of each symbol."""
@@ -59,7 +59,7 @@ class Compiler(Protocol):
         """
 
     def compile_ahead(self) -> Ahead | None:
-        """Compiles in the background, for `emit_program` to find; None where that would not pay."""
+        """A background compiler for `emit_program`; None where compiling ahead saves no time."""
 
 
 def compiler_of(target: Target) -> Compiler:

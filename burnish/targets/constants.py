@@ -1,7 +1,8 @@
-"""Constants: packed as each tactic wants them, stored once per content.
+"""Constants: packed in the layout that each tactic needs, and stored once per content.
 
 A slot that reads a constant gets either the constant's own storage, or, where the template packs it, a storage with the
-packed bytes. Blobs are named by their content (`weights/<sha256>`), so equal bytes are stored once, whoever made them.
+packed bytes. Blobs are named by their content (`weights/<sha256>`), so equal bytes are
+stored once, even if different launches packed them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from burnish.targets.template import Array, Template
 
 @dataclass
 class Constants:
-    """Grows while launches are bound; `storages()` says what they came to need."""
+    """Collects packed constants while launches are bound; `storages()` then returns everything they need."""
 
     program: Program
     template_of: Callable[[Kernel], Template[Any]]
@@ -49,7 +50,7 @@ class Constants:
                 self._keep(tensor.storage)
 
     def use_condition(self, step: Branch) -> None:
-        """So does a branch."""
+        """A branch reads constants as they are."""
         if step.condition.storage in self.program.constants:
             self._keep(step.condition.storage)
 
@@ -60,7 +61,7 @@ class Constants:
                 self._keep(tensor.storage)
 
     def storages(self) -> dict[int, StorageSpec]:
-        """One for each constant that is used, by number; packed ones come after the program's own."""
+        """The storage of each constant that is used, by number. Packed constants come after the program's own."""
         sizes = {name: len(blob) for name, blob in self.blobs.items()}
         return {n: StorageSpec(n, "constant", sizes[blob], blob=blob) for n, blob in sorted(self._used.items())}
 

@@ -1,9 +1,10 @@
-"""What a plan's steps on the reference kernel cost: the host's work, and for a GPU the way to the host and back.
+"""The cost of a plan's steps on the reference kernel: the host's work and, for a GPU, the copies to the host and back.
 
     us = copies * COPY_US + bytes / link        a copy for each input and output; constants cross once, at the first run
 
-At the profile's opt shape; sizes that data decides count as 1. Not in it: the host's own time, which
-`burnish bench --layers` measures, and the launches that a CUDA graph could have held. Link and copies: `cuda/chips.py`.
+Costs are for the profile's opt shape; a size that depends on data counts as 1. They leave out the host's own time,
+which `burnish bench --layers` measures, and the launches that a CUDA graph could have held.
+Link speed and copy time come from `cuda/chips.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Fallback:
 
     @property
     def cost(self) -> str:
-        """For people; empty where nothing crosses."""
+        """A text for people; empty if no data crosses the link."""
         if not self.copies:
             return ""
         way = f"{self.copies} copies, {self.link_gb_s:g} GB/s"

@@ -1,7 +1,7 @@
-"""Who looks at what a compiler makes: `keep(kind, name, text)` is called with each source, then with its assembly.
+"""A hook to see what a compiler makes: `keep(kind, name, text)` is called with each source, then with its assembly.
 
-kind: "source" or "assembly". `text` makes the text, if anybody wants it. The answer to a source may be an edited text,
-which is compiled in its place.
+kind: "source" or "assembly". `text` is called only if the text is wanted. For a source, the hook may return an edited
+text, which is compiled in its place.
 """
 
 from __future__ import annotations
@@ -12,4 +12,4 @@ Keep = Callable[[str, str, Callable[[], str]], str | None]
 
 
 def keep_nothing(kind: str, name: str, text: Callable[[], str]) -> None:
-    """For who does not look."""
+    """The hook of a build that keeps nothing."""

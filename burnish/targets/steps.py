@@ -1,4 +1,4 @@
-"""What the variants of every target have in common: steps on the reference kernel, and where storages lie."""
+"""Parts that the variants of all targets share: steps on the reference kernel, and the places of storages."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def reference_step(step: ReferenceStep, number: int) -> tuple[ReferenceStepSpec,
 def place_storages(
     program: Program, offsets: Mapping[int, int], constants: Mapping[int, StorageSpec]
 ) -> tuple[StorageSpec, ...]:
-    """Every storage in its place; constants that nothing reads any more shrink to nothing.
+    """Every storage with its place. A constant that nothing reads any more gets size 0.
 
-    offsets: in the arena, by storage; those that nothing touches have none
+    offsets: in the arena, by storage; a storage that nothing touches has no offset
     """
     ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
     found: list[StorageSpec] = []

@@ -1,4 +1,4 @@
-"""A template: how one kind of kernel is done on one target. Each target adds its own way to emit.
+"""A template: how one kind of kernel is written for one target. Each target adds its own way to emit code.
 
 Every decision of `emit` and `pack` is an option of the schedule, so that a timing cache can hold it.
 """

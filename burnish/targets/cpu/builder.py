@@ -92,7 +92,7 @@ class KernelBuilder:
         return found
 
     def index(self, value: Dim | ir.Value) -> ir.Value:
-        """A dim, an int or an i64 already: as i64."""
+        """A dim, an int or an i64, converted to i64."""
         return self.dim(value) if isinstance(value, int | DimExpr) else value
 
     def splat(self, value: ir.Value, lanes: int) -> ir.Value:
@@ -131,7 +131,7 @@ class KernelBuilder:
         return self.ir.call(found, arguments)
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        """a * b + c; one rounding where the level has FMA, two where it has not."""
+        """a * b + c, rounded once if the level has FMA and twice if not."""
         if self.has_fma:
             return self.call(f"llvm.fma.{type_suffix(a.type)}", a.type, [a, b, c])
         return self.ir.fadd(self.ir.fmul(a, b), c)
@@ -191,7 +191,7 @@ class KernelBuilder:
         return self.ir.select(self.ir.icmp_signed("<", a, b), a, b)
 
     def share(self, n: Dim | ir.Value, block: int = 1) -> tuple[ir.Value, ir.Value]:
-        """This thread's part [lo, hi) of [0, n), in whole blocks but for the last."""
+        """This thread's part [lo, hi) of [0, n). Parts are whole blocks; only the last block may be shorter."""
         n = self.index(n)
         units = n if block == 1 else self.ir.udiv(self.ir.add(n, self.i64(block - 1)), self.i64(block))
         lo = self.ir.udiv(self.ir.mul(units, self.thread), self.threads)
@@ -209,7 +209,7 @@ class KernelBuilder:
         self.ir.position_at_end(rest)
 
     def finish(self) -> ir.Function:
-        """Return from the kernel; the function is complete."""
+        """Return from the kernel. The function is then complete."""
         self.ir.ret_void()
         return self.function
 
@@ -259,7 +259,7 @@ def divide_rounding_down(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, remain
 
 
 def protect(function: ir.Function) -> None:
-    """No unwinding, and no loop turned into a call of memcpy or memset: the object has no external symbol."""
+    """Forbid unwinding, and calls of memcpy or memset in place of loops: the object has no external symbol."""
     function.attributes.add("nounwind")
     set.add(function.attributes, '"no-builtins"')  # llvmlite checks names of attributes; it prints any
 
@@ -291,5 +291,5 @@ def _ones(kind: ir.Type) -> ir.Constant:
 
 
 def _less(lo: ir.Value, hi: ir.Value) -> bool:
-    """Is lo < hi known now?"""
+    """Is lo < hi known at build time?"""
     return isinstance(lo, ir.Constant) and isinstance(hi, ir.Constant) and lo.constant < hi.constant

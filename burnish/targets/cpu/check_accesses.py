@@ -1,9 +1,9 @@
-"""Checked code: every load and store of a kernel is compared with the bytes that its slot has, and kept inside them.
+"""Checked code: every load and store of a kernel is compared with the bytes of its slot, and kept inside them.
 
-A target with `+checked` is made for tests. The templates write what they always write; afterwards each instruction that
-touches memory gets a comparison in front of it, so that no template can forget one and other targets' code stays as it
-is. An address that leaves its slot is replaced by one in the thread's own spare bytes, and the first of them is noted;
-the runtime reads the note after each segment and raises E519.
+A target with `+checked` is made for tests. The templates write the same code as without it. Afterwards a comparison is
+put in front of each instruction that touches memory, so no template can forget one, and the code of other targets does
+not change. An address outside its slot is replaced by an address in the thread's own spare bytes. The first such
+address is noted; the runtime reads the note after each segment and raises E519.
 
 Each thread's memory begins with 2 KiB more, before the header of team.py:
 
@@ -11,7 +11,7 @@ Each thread's memory begins with 2 KiB more, before the header of team.py:
     word 1   1 + the launch under way            512 bytes from word 8 on: where forbidden addresses go instead
     words 72 + 2 n, 73 + 2 n                     begin and end of slot n, written by the segment before the launch
 
-A slot's bytes are those of the tensor that lies there, where the launch knows it (`Launch.tensors`), else its storage.
+The bytes of a slot are those of its tensor if the launch knows the tensor (`Launch.tensors`), else the whole storage.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Checker:
     # -- where a pointer points -------------------------------------------------------------------------------------
 
     def region(self, pointer: ir.Value) -> Region | None:
-        """The bytes that a pointer may touch; None for what is no kernel's memory (the team's words)."""
+        """The bytes that a pointer may touch; None for memory that belongs to no kernel (the team's words)."""
         if pointer not in self.regions:
             self.regions[pointer] = self._find(pointer)
         return self.regions[pointer]
@@ -197,7 +197,7 @@ class _Checker:
         call.operands[mask_at - len(arguments)] = builder.and_(mask, builder.not_(outside))
 
     def _note(self, builder: ir.IRBuilder, outside: ir.Value, slot: ir.Value, is_store: bool) -> None:
-        """Keep the first fault."""
+        """Note this fault, unless one is noted already."""
         place = _word(builder, self.scratch, 0)
         old = builder.load(place, align=8, typ=I64)
         launch = builder.load(_word(builder, self.scratch, _LAUNCH_WORD), align=8, typ=I64)
@@ -231,7 +231,7 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
 
 
 def _bytes_of(kind: ir.Type) -> int:
-    """How many bytes of memory a value of the type takes."""
+    """The size in memory of a value of the type, in bytes."""
     if isinstance(kind, ir.VectorType | ir.ArrayType):
         return int(kind.count) * _bytes_of(kind.element)
     if isinstance(kind, ir.IntType):

@@ -1,7 +1,7 @@
-"""LLVM IR -> object code for a target level: same module, same target, same bytes, on whatever machine it is built.
+"""LLVM IR -> object code for a target level. The same module and target give the same bytes on every build machine.
 
-The object is position independent and has no external symbol, so that llvmlite's object loader (or any other) can map
-it anywhere. Vectorisation is the templates' work: LLVM's own vectorisers are off.
+The object is position independent and has no external symbol, so llvmlite's object loader (or any other) can map it
+anywhere. The templates vectorise the code themselves; LLVM's own vectorisers are off.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _initialize() -> None:
 
 
 def target_machine(target: Target) -> llvm.TargetMachine:
-    """A machine of the target's level; nothing of the host is asked."""
+    """LLVM's description of a machine of the target's level; it does not depend on the host."""
     _initialize()
     return llvm.Target.from_triple(TRIPLE).create_target_machine(
         cpu=target.level, features=features(target), opt=3, reloc="pic", codemodel="small"
@@ -71,5 +71,5 @@ def compile_module(module: ir.Module, target: Target, keep: Keep = keep_nothing)
 
 
 def assembly(module: ir.Module, target: Target) -> str:
-    """The same code as text, to be read."""
+    """The same code as assembly text, for people to read."""
     return str(target_machine(target).emit_assembly(optimize(module, target)))

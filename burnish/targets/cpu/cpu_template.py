@@ -1,4 +1,4 @@
-"""What a template for CPUs has besides what every template has: LLVM IR, and scratch memory."""
+"""What a CPU template adds to the general template: LLVM IR and scratch memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from burnish.targets.template import K, Template
 
 @dataclass(frozen=True)
 class CpuOptions(Options):
-    """What every schedule on a CPU says."""
+    """The options that every CPU schedule has."""
 
     @property
     @abstractmethod
@@ -25,7 +25,7 @@ class CpuOptions(Options):
 
 
 def no_scratch(kernel: Kernel, schedule: Schedule) -> int:
-    """The kernel lives in registers and in its slots."""
+    """No scratch memory: the kernel uses only registers and its slots."""
     del kernel, schedule
     return 0
 

@@ -1,4 +1,4 @@
-"""What every part of an attention kernel works with: its sizes, its scratch memory, its axes.
+"""What all parts of an attention kernel share: its sizes, its scratch memory and its axes.
 
 Names: a *tile* is a few query rows of one head, a *unit* is `tiles` of them, a *block* is `keys` keys.
 """
@@ -22,7 +22,7 @@ from burnish.targets.cpu.register_tile.load import scaled
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things lie in a thread's scratch memory (bytes)."""
+    """The layout of a thread's scratch memory, in bytes."""
 
     keys: int
     scores: int
@@ -32,7 +32,7 @@ class Layout:
 
 
 def accumulator(kernel: AttentionTask) -> DType:
-    """What scores and sums are kept in."""
+    """The type of scores and sums."""
     return DType.F64 if kernel.slots[0].dtype is DType.F64 else DType.F32
 
 
@@ -42,7 +42,7 @@ def padded(size: int, lanes: int) -> int:
 
 
 def scratch_layout(kernel: AttentionTask, options: AttentionOptions) -> Layout:
-    """The parts, each from a 64-byte boundary."""
+    """The parts of the scratch memory; each begins at a 64-byte boundary."""
     rows, tiles, keys = options.rows, options.tiles, options.keys
     depth, value_size = known(kernel.slots[0].shape[3]), known(kernel.slots[2].shape[3])
     item = accumulator(kernel).size_bytes
@@ -66,14 +66,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Block:
-    """Keys first <= j < first + count."""
+    """The keys j with first <= j < first + count."""
 
     first: ir.Value
     count: ir.Value
 
 
 class AttentionFrame:
-    """A kernel being written: where it is written to, and names for what it is about."""
+    """A kernel that is being written: its builder, and names for its parts."""
 
     def __init__(self, context: KernelContext, kernel: AttentionTask, options: AttentionOptions, name: str) -> None:
         self.kernel, self.options = kernel, options
@@ -109,7 +109,7 @@ class AttentionFrame:
         return isinstance(self.keys, int) and self.keys % self.width == 0
 
     def value_masks(self, start: int) -> list[ir.Value | None]:
-        """For each vector of columns from `start` that exists, which of its lanes do."""
+        """The mask of existing lanes, for each vector of columns that exists from `start` on."""
         masks: list[ir.Value | None] = []
         for at in range(start, min(start + self.width, self.row), self.lanes):
             left = self.value_size - at

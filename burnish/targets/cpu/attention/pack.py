@@ -1,6 +1,6 @@
 """Transposes a block of keys into panels: [key][d] in memory becomes [panel][d][width] in scratch.
 
-A square of lanes x lanes elements is transposed in registers: log2(lanes) rounds, in each of which rows at a distance
+A square of lanes x lanes elements is transposed in registers, in log2(lanes) rounds. In each round, rows at a distance
 of s exchange blocks of s lanes.
 """
 
@@ -82,7 +82,7 @@ def _columns(
 
 
 def transpose(k: KernelBuilder, rows: list[ir.Value]) -> list[ir.Value]:
-    """The square of as many vectors as they have lanes, transposed."""
+    """Transpose a square: as many vectors as each has lanes."""
     lanes, step = len(rows), 1
     current = list(rows)
     while step < lanes:

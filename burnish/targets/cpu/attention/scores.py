@@ -75,14 +75,14 @@ def score_dots(f: AttentionFrame, case: RowCase, head: Head, block: Block) -> No
 
 
 def _queries(f: AttentionFrame, case: RowCase) -> tuple[Dim, ...]:
-    """How far each query of a tile lies from its first."""
+    """The distance of each query of a tile from the tile's first query."""
     return tuple(f.q_slot.strides[2] * i for i in range(case.size))
 
 
 def _put_scores(
     f: AttentionFrame, case: RowCase, head: Head, block: Block, at: ir.Value, lanes: int, sums: Sequence[ir.Value]
 ) -> None:
-    """Scale, cap and mask a vector of scores of each row, and keep them; softmax sees to what lies beyond the keys."""
+    """Scale, cap and mask a vector of scores of each row, and store it. Softmax ignores scores beyond the last key."""
     k, kernel = f.k, f.kernel
     key = k.ir.add(block.first, at)
     exist = None if f.has_whole_panels else lanes_below(k, key, k.dim(f.keys), lanes)
@@ -100,7 +100,7 @@ def _put_scores(
 def _with_mask(
     f: AttentionFrame, value: ir.Value, head: Head, query: ir.Value, key: ir.Value, lanes: int, exist: ir.Value | None
 ) -> ir.Value:
-    """A score where a bool mask is true, else -inf; or a score plus the mask."""
+    """Bool mask: the score where the mask is true, else -inf. Other masks: the score plus the mask."""
     k, dtype = f.k, f.kernel.slots[3].dtype
     bound = dict(zip((*f.axes, f.key_axis), (head.batch, head.head, query, key)))
     scope = values_at(k, f.kernel.slots, bound, vector=f.key_axis, width=lanes, mask=exist)

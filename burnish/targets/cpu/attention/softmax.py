@@ -21,7 +21,7 @@ from burnish.targets.cpu.register_tile.rows import RowCase
 
 
 def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) -> None:
-    """exp(score - maximum) in place of each score; the running maximum, total and sums of each row."""
+    """Replace each score by exp(score - maximum), and update the running maximum, total and sums of each row."""
     k = f.k
     with k.loop(0, case.size) as row:
         start = k.ir.mul(row.index, k.i64(f.block))
@@ -43,7 +43,7 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) ->
 
 
 def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Value | None) -> ir.Value:
-    """The largest score; those at `limit` and beyond count as -inf, and become it (None: there are none)."""
+    """The largest score. Scores at `limit` and beyond are set to -inf first (None: there are no such scores)."""
     k = f.k
     with k.loop(0, block.count, f.lanes, carried=[f.lowest]) as loop:
         at = k.ir.add(start, loop.index)
@@ -57,7 +57,7 @@ def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Val
 
 
 def _limit(f: AttentionFrame, case: RowCase, row: ir.Value, block: Block) -> ir.Value | None:
-    """How many scores of a row of this block are of keys that exist and that it may look at."""
+    """The number of scores in this block whose keys exist and are visible to the row."""
     k = f.k
     if not f.kernel.causal:
         return None if f.has_whole_panels else block.count
@@ -86,7 +86,7 @@ def _shrink(f: AttentionFrame, state: ir.Value, factor: ir.Value) -> None:
 
 
 def _exponential(f: AttentionFrame, value: ir.Value) -> ir.Value:
-    """e**value for value <= 0; 0 where that is no normal number, for subnormals cost hundreds of cycles each."""
+    """e**value for value <= 0. A subnormal result becomes 0, because each subnormal costs hundreds of cycles."""
     k = f.k
     smallest = fill(value, f.element, -708.0 if f.dtype is DType.F64 else -87.0)
     vanishes = k.ir.fcmp_ordered("<", value, smallest)

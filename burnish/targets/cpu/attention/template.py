@@ -3,7 +3,7 @@
     out[b,h,i,:] = sum_j softmax_j(cap(scale * q[b,h,i,:].k[b,h',j,:]) + mask[b,h,i,j]) * v[b,h',j,:]
 
 layout   q, k, v, mask, out at any strides; h' = h // (heads of q / heads of k)
-dtypes   f32, f64; f16 and bf16 in memory, f32 in registers; a bool mask keeps where true, another is added
+dtypes   f32, f64; f16 and bf16 in memory, f32 in registers; a bool mask keeps where it is true, others are added
 work     2*B*H*I*J*(D + E) flop and B*H*I*J exponentials; scores never leave the first cache levels
 limits   D and E static; any other extent symbolic, J >= 1; a row whose keys are all masked gives zeros, as in ONNX
 method   a unit of work is some row tiles of queries of one head; for each block of keys: transpose them into panels,
@@ -73,7 +73,7 @@ def emit(context: KernelContext, kernel: AttentionTask, schedule: Schedule, name
 
 
 def _blocks(keys: Dim, width: int) -> list[int]:
-    """Keys taken at once: all of them while their scores stay in cache, else 128."""
+    """The number of keys of a block: all keys if their scores fit in the cache, else 128."""
     usual = 128 // width * width or width
     if isinstance(keys, int) and keys <= _KEYS_AT_ONCE:
         return list(dict.fromkeys([max(1, -(-keys // width)) * width, usual]))
@@ -81,7 +81,7 @@ def _blocks(keys: Dim, width: int) -> list[int]:
 
 
 def _unit(heads: int, tiles: int) -> int:
-    """Row tiles a unit: whole heads if there are enough of them to share out, else a few tiles."""
+    """Row tiles of a unit: a whole head if there are enough heads for all threads, else a few tiles."""
     units = 1
     while heads * units < 8 and units < tiles:
         units += 1

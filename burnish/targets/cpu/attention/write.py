@@ -18,12 +18,12 @@ from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.register_tile.load import scaled
 from burnish.targets.cpu.register_tile.rows import RowCase, RowTiles
 
-FEW_ROWS = 4  # tiles up to this size read keys where they lie
+FEW_ROWS = 4  # tiles up to this size read the keys in memory, without panels
 TileBody = Callable[[RowCase, ir.Value], None]
 
 
 class AttentionWriter(AttentionFrame):
-    """`write` is the only thing to call."""
+    """Call `write` only; it calls the other methods."""
 
     def write(self) -> ir.Function:
         """The whole kernel."""
@@ -64,7 +64,7 @@ class AttentionWriter(AttentionFrame):
         self._each_tile(first, last, lambda case, number: finish(self, case, number, head))
 
     def _keys_seen(self, last: ir.Value) -> ir.Value:
-        """The number of keys that the unit's last row may look at."""
+        """The number of keys that are visible to the unit's last row."""
         k, keys = self.k, self.k.dim(self.keys)
         if not self.kernel.causal:
             return keys
@@ -84,7 +84,7 @@ class AttentionWriter(AttentionFrame):
                     body(case, k.ir.sub(loop.index, first))
 
     def _reset(self, rows: ir.Value) -> None:
-        """No key seen yet: sums 0, maxima -inf."""
+        """The state before any key is seen: sums are 0, maxima are -inf."""
         k = self.k
         with k.loop(0, k.ir.mul(rows, k.i64(self.row)), self.lanes) as loop:
             self.put(ir.Constant(self.vector, None), self.sums, loop.index)
@@ -123,7 +123,7 @@ class AttentionWriter(AttentionFrame):
         self._each_tile(first, last, tile)
 
     def _is_seen(self, case: RowCase, block: Block) -> ir.Value:
-        """May the last row of a tile look at the block's first key?"""
+        """Is the block's first key visible to the last row of the tile?"""
         k = self.k
         end = k.ir.add(k.ir.add(case.start, k.i64(case.size)), k.dim(self.keys - self.queries))
         return k.ir.icmp_signed("<", block.first, end)

@@ -1,4 +1,4 @@
-"""An analytic estimate of what a register tiling costs, to rank schedules without running them.
+"""An analytic estimate of the cost of a register tiling, to rank schedules without running them.
 
 Cycles of one step over k are the largest of: multiply-adds (two units), loads (two ports), the multiply-add's latency
 over the tile's accumulators, and the panel's bytes from the second cache level. The model is a ranking, not a promise:
@@ -62,7 +62,7 @@ class CostModel:
         self.pixels = self.expect(product(r.extent for r in shape.pixels))
 
     def expect(self, dim: Dim) -> int:
-        """Of what formulas divide by, at least 1."""
+        """The usual value of a dim, at least 1, for formulas that divide by it."""
         return max(1, usual_size(dim, self.sizes))
 
     def cycles(self, tiling: Tiling) -> float:
@@ -90,23 +90,23 @@ class CostModel:
         return total * self.groups * self.expect(product(r.extent for r in rows.outer)) + cold
 
     def b_item(self, tiling: Tiling) -> int:
-        """Bytes of an element of B as a form's tiles read it."""
+        """The size of an element of B as the tiles of a form read it, in bytes."""
         return self._packed_item(tiling) if self.kernel.packed and tiling.form != "widen" else self.item
 
     def _packed_item(self, tiling: Tiling) -> int:
         return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
 
     def imbalance(self, tiling: Tiling) -> float:
-        """How much longer the busiest thread works than the average one, for two and for four threads."""
+        """How much longer the busiest thread works than the average thread, for two and for four threads."""
         units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
         return (-(-units // 2) * 2 + -(-units // 4) * 4) / (2 * units)
 
     def block(self, tiling: Tiling) -> int:
         """How many row tiles share a panel before the next panel comes: 0 for all of them, 1 for none.
 
-        If B stays in the second cache level and A is larger, one tile at a time: A is then read once. Else all of
-        them: each thread reads its own panels once, and A's rows (a third of the traffic) from wherever they lie, as
-        long as that is a cache; beyond it, as many as fit.
+        If B stays in the second cache level and A is larger, one tile at a time, so that A is read once. Otherwise
+        all tiles: each thread reads its own panels once, and A's rows (a third of the traffic) from any cache level
+        that holds them. If no cache holds them, as many tiles as fit.
         """
         if tiling.form == "widen":
             return 0
@@ -121,12 +121,12 @@ class CostModel:
         return max(1, _LEVEL2_BYTES // tile_bytes)
 
     def prefetch(self, tiling: Tiling) -> int:
-        """How many k ahead B is asked for: 3 KB, where its rows are whole cache lines and a panel outgrows level 1."""
+        """How many k ahead B is prefetched: 3 KB, if its rows are whole cache lines and a panel exceeds level 1."""
         row_bytes = tiling.vectors * tiling.lanes * self.b_item(tiling)
         halves = tiling.form in (
             "pairs",
             "narrow",
-        )  # a pair of k is a row; of narrow ones, some lines are asked for twice
+        )  # a pair of k is a row; if rows are narrow, some lines are prefetched twice
         if (
             tiling.form == "dot"
             or row_bytes % (32 if halves else 64)
@@ -136,11 +136,11 @@ class CostModel:
         return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
 
     def spread(self, tiling: Tiling, unroll: int) -> int:
-        """Over how many of a panel's tiles the next panel is asked for, a power of two; 0 for not at all.
+        """The number of a panel's tiles that share the prefetch of the next panel, a power of two; 0: no prefetch.
 
-        Worth it where tiles share a panel and B outgrows level 1: constants come from memory, since the rest of the
-        network has passed through the caches since they were used. At most so many that each unrolled step over k
-        asks for a cache line.
+        It pays if tiles share a panel and B does not fit in level 1. Constants then come from memory, because the rest
+        of the network has passed through the caches since their last use. The number is limited so that each unrolled
+        step over k prefetches a cache line.
         """
         item = self._packed_item(tiling)
         panel = tiling.vectors * tiling.lanes
@@ -179,7 +179,7 @@ class CostModel:
         return 1.15 * (vectors * _overlapped(busy, transfer) + rows * columns * 6)
 
     def _step(self, tiling: Tiling, rows: int, vectors: int, is_single: bool) -> float:
-        """Cycles of one k on one tile."""
+        """Cycles that one tile takes for one step of k."""
         loads = (rows + vectors) / _LOADS_PER_CYCLE
         if not self.kernel.packed and self.shape.n_stride != 1:
             loads += vectors * tiling.lanes
@@ -194,7 +194,7 @@ class CostModel:
         return _overlapped(busy, transfer)
 
     def _operations(self, tiling: Tiling, rows: int, vectors: int) -> float:
-        """Instructions of the multiply-add units for one k, those that widen halves included."""
+        """Instructions of the multiply-add units for one step of k, including those that widen halves."""
         products = float(rows * vectors)
         if tiling.form == "narrow":
             return products + 2 * vectors

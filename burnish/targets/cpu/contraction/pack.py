@@ -25,7 +25,7 @@ NARROW_FORMS = ("pairs", "narrow", "widen")  # they keep halves as halves
 
 
 def storage_dtype(dtype: DType, form: str = "tile") -> DType:
-    """The dtype B is packed in: forms that compute in f32 get halves widened, once, here, and not in every run."""
+    """The dtype in which B is packed. For forms that compute in f32, halves are widened here once, not in every run."""
     return DType.F32 if dtype in (DType.F16, DType.BF16) and form not in NARROW_FORMS else dtype
 
 
@@ -35,7 +35,7 @@ def even(extent: int) -> int:
 
 
 def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Array:
-    """B, given as [batch axes..., reduce axes..., n], as the schedule wants it.
+    """B, given as [batch axes..., reduce axes..., n], in the layout that the schedule needs.
 
     cost: one copy of the array
     """

@@ -34,7 +34,7 @@ from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
 from burnish.targets.cpu.contraction.write import TileWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
 
-SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more than it brings
+SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
@@ -109,7 +109,7 @@ def _tilings(model: CostModel) -> list[Tiling]:
 
 
 def _row_axes(shape: Shape) -> list[tuple[int, bool]]:
-    """The runs that rows may go along, and whether the run inside is folded in."""
+    """The runs that rows may follow, and whether the run inside each is folded in."""
     found = [(axis, False) for axis in range(max(1, min(2, len(shape.pixels))))]
     if len(shape.pixels) > 1 and isinstance(shape.pixels[-1].extent, int) and shape.pixels[-1].extent <= _FOLD_AT_MOST:
         found.append((1, True))
@@ -117,12 +117,12 @@ def _row_axes(shape: Shape) -> list[tuple[int, bool]]:
 
 
 def can_dot(kernel: Contraction, shape: Shape) -> bool:
-    """Are both operands contiguous along the innermost reduce axis (a packed one is if we want it)?"""
+    """Are both operands contiguous along the innermost reduce axis? (A packed operand can always be made so.)"""
     return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
 
 
 def _forms(kernel: Contraction, shape: Shape, width: int) -> list[str]:
-    """How B's halves may be kept: widened at build, or panel by panel, or element by element, or as pairs along k."""
+    """The ways to keep B's halves: widened at build, panel by panel, element by element, or as pairs along k."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
     if not kernel.packed or b not in (DType.F16, DType.BF16) or not shape.reduce or not isinstance(shape.depth, int):
         return ["tile"]
@@ -144,7 +144,7 @@ def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:
 
 
 def _row_choices(extent: Dim, usual: int, most: int) -> list[int]:
-    """Steps of a tile: as many as fit, or a divisor; of an unknown number of steps, at least four."""
+    """Steps of a tile: as many as fit, or a divisor; at least four if the number of steps is unknown."""
     if not isinstance(extent, int):
         return [min(most, max(4, usual))]
     rows = min(most, max(1, extent))
@@ -175,7 +175,7 @@ def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
 
 
 def _unroll(shape: Shape, tiling: Tiling) -> int:
-    """Steps of the innermost loop written out; never so many that rows share an A (it would stay in a register)."""
+    """Unrolled steps of the innermost loop; never so many that rows share an A (it would stay in a register)."""
     if not shape.reduce:
         return 1
     rows = rows_of(shape, tiling.axis, tiling.fold)

@@ -12,7 +12,7 @@ from burnish.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What the rows of a tile run over: `tiled`, in steps, in each step all of `folded`; `outer` are the other runs.
+    """The runs that a tile's rows cover: `tiled` in steps, and in each step all of `folded`. `outer`: the other runs.
 
     Folding an innermost run of few pixels (7 of a 7x7 image) gives tiles of two or three times as many rows.
     """
@@ -30,7 +30,7 @@ class Rows:
         return self.folded.extent
 
     def offsets(self, steps: int) -> tuple[Dim, ...]:
-        """How far A's element of each row lies from the first row's."""
+        """The distance of A's element of each row from that of the first row."""
         inner = self.folded.a_stride if self.folded else 0
         return tuple(s * self.tiled.a_stride + i * inner for s in range(steps) for i in range(self.per_step))
 
@@ -51,7 +51,7 @@ def register_lanes(shape: Shape, target: Target) -> int:
 
 
 def dot_lanes(shape: Shape, target: Target) -> int:
-    """Elements of k that a dot tile takes at once: a register, or less where k is shorter."""
+    """Elements of k that a dot tile takes at once: a full register, or fewer if k is shorter."""
     extent = shape.reduce[-1].extent
     full = register_lanes(shape, target)
     return full if not isinstance(extent, int) else min(full, 1 << max(0, extent.bit_length() - 1))

@@ -1,6 +1,6 @@
 """A panel of B in f16 or bf16 becomes f32 in the thread's scratch memory, once for all the row tiles that read it.
 
-Constants come from memory in half the bytes, and the register tile runs as fast as ever, from the second cache level.
+Only half the bytes come from memory, and the register tile runs at its usual speed from the second cache level.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     for group, for block of row tiles, for panel of n, for row tile in block:   accumulate, then store
 
-One row tile of one panel is a unit of work. Threads take equal runs of units in just this order, so that any number of
-threads is balanced to one tile, and neighbours in time share a panel of B (from cache) and rows of A.
+One row tile of one panel is a unit of work. Threads take equal runs of units in exactly this order. So the load of any
+number of threads differs by at most one tile, and units that follow each other share a panel of B (from cache) and rows
+of A.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Bound = Mapping[Axis, ir.Value]
 
 @dataclass(frozen=True)
 class Panel:
-    """A strip of n: its first column, the address of its B, and per vector which lanes exist (None: all).
+    """A strip of n: its first column, the address of its B, and for each vector the lanes that exist (None: all).
 
     source: where B lies as a constant; `b` is that, or its widened copy
     """
@@ -49,7 +50,7 @@ class Panel:
 
 
 class TileWriter:
-    """One kernel being written; `write` is the only thing to call."""
+    """One kernel that is being written. Call `write` only; it calls the other methods."""
 
     def __init__(self, context: KernelContext, kernel: Contraction, options: ContractionOptions, name: str) -> None:
         self.kernel, self.options, self.shape = kernel, options, analyse(kernel)
@@ -180,7 +181,7 @@ class TileWriter:
         return ahead
 
     def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
-        """How far a dot tile's columns lie from the first; the last one stands in for those that do not exist."""
+        """The distances of a dot tile's columns from the first. The last column replaces columns that do not exist."""
         k, n = self.k, self.shape.n.extent
         if isinstance(n, int):
             mask = panel.masks[0]
@@ -239,7 +240,7 @@ class TileWriter:
 def pieces(
     k: KernelBuilder, lo: ir.Value, hi: ir.Value, size: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
-    """Cut [lo, hi) at the multiples of size: of each piece, its number and its part [first, last)."""
+    """Cut [lo, hi) at the multiples of size. For each piece: its number, and its part [first, last)."""
     size = k.ir.select(k.ir.icmp_signed(">", size, k.i64(0)), size, k.i64(1))
     end = k.ir.udiv(k.ir.add(hi, k.ir.sub(size, k.i64(1))), size)
     with k.loop(k.ir.udiv(lo, size), k.ir.select(k.ir.icmp_signed("<", lo, hi), end, k.i64(0))) as loop:
@@ -250,7 +251,7 @@ def pieces(
 
 
 def bind(k: KernelBuilder, runs: Sequence[Run], flat: ir.Value) -> dict[Axis, ir.Value]:
-    """The axes of nested runs at a flat index over them all."""
+    """The values of the axes of nested runs at a flat index over all of them."""
     bound: dict[Axis, ir.Value] = {}
     for i, run in reversed(list(enumerate(runs))):
         counter = flat

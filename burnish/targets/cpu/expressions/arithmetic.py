@@ -65,7 +65,7 @@ def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
     if op == "isinf":
         return abs(real) == float("inf")
     if op == "sign":
-        neither = real * 0.0  # a NaN stays one; a subnormal number, which is 0 here, becomes 0
+        neither = real * 0.0  # a NaN stays NaN; a subnormal number, which is 0 here, becomes 0
         return real.pick(real > 0.0, 1.0, real.pick(real < 0.0, -1.0, neither)).value
     if op in ("round_f16", "round_bf16"):
         narrow = DType.F16 if op == "round_f16" else DType.BF16
@@ -120,7 +120,7 @@ def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Val
 
 
 def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
-    """max or min of floats; NaN if either is NaN. One instruction if one side is a constant, three else."""
+    """max or min of floats; NaN if either is NaN. One instruction if one side is a constant, otherwise three."""
     if isinstance(y, ir.Constant):
         x, y = y, x
     sign = ">" if op == "max" else "<"
@@ -132,7 +132,7 @@ def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
 
 
 def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Value:
-    """Convert a register value of one dtype to another's. To f16 or bf16 nothing is rounded yet: stores do that."""
+    """Convert a register value from one dtype to another. Values for f16 or bf16 are not rounded here but at stores."""
     if target is DType.BOOL:
         zero = ir.Constant(x.type, None) if not source.is_float else fill(x, element_of(x), 0.0)
         return b.ir.fcmp_unordered("!=", x, zero) if source.is_float else b.ir.icmp_unsigned("!=", x, zero)

@@ -175,7 +175,7 @@ def power(x: Real, y: Real) -> Real:
 
 
 def _constant_power(x: Real, y: Real) -> Real | None:
-    """The exponents that are a product or a root."""
+    """Powers that can be computed as a product or a root, by their exponents."""
     if not isinstance(y.value, ir.Constant):
         return None
     exponent = y.value.constant

@@ -29,7 +29,7 @@ def binary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) ->
 
 
 def _divide(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
-    """Quotients and remainders; all are 0 where y is 0."""
+    """Quotients and remainders. The result is 0 where y is 0."""
     zero, one = ir.Constant(x.type, None), fill(x, element_of(x), 1)
     known = _is_known(y)
     divisor = y if known else b.ir.select(b.ir.icmp_unsigned("==", y, zero), one, y)
@@ -46,7 +46,7 @@ def _divide(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -
 
 
 def _is_known(divisor: ir.Value) -> bool:
-    """Is it a constant without a zero?"""
+    """Is the value a constant with no zero in any lane?"""
     if not isinstance(divisor, ir.Constant):
         return False
     values = divisor.constant if isinstance(divisor.constant, list | tuple) else [divisor.constant]
@@ -54,7 +54,7 @@ def _is_known(divisor: ir.Value) -> bool:
 
 
 def _truncated(b: KernelBuilder, dtype: DType, x: ir.Value, y: ir.Value, known: bool) -> ir.Value:
-    """x / y towards zero, y not 0. Up to 32 bits a vector goes through f64, where the quotient is exact enough."""
+    """x / y towards zero; y is not 0. Vectors of up to 32 bits use f64, where the quotient is exact enough."""
     if isinstance(x.type, ir.VectorType) and dtype.size_bytes <= 4:
         wide = vector_type(F64, x.type.count)
         if dtype.is_signed:
@@ -79,7 +79,7 @@ def _shift(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) ->
 
 
 def _power(b: KernelBuilder, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:
-    """x ** y modulo 2**bits by squaring; a negative exponent gives 0, but 1 and -1 to the y where x is 1 or -1."""
+    """x ** y modulo 2**bits by squaring. A negative exponent gives 0, except for x = 1 and x = -1: 1 or -1."""
     bits = dtype.size_bytes * 8
     element = element_of(x)
     zero, one = ir.Constant(x.type, None), fill(x, element, 1)

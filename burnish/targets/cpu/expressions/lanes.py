@@ -1,4 +1,4 @@
-"""Expressions as LLVM IR: what a CPU does for `kernels.scope`, and the lanes that its values are.
+"""Expressions as LLVM IR: the CPU's instructions for `kernels.scope`, and its values as scalars or lanes.
 
 Registers: f32 for f32, f16 and bf16 (rounded at stores and casts), f64, integers of their own width, i1 for bool. At
 most one axis of a scope is *vectorised*: what depends on it is a vector; everything else is a scalar, splatted where it
@@ -26,7 +26,7 @@ from burnish.targets.cpu.expressions import arithmetic, memory, storage
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """A scalar or a vector. Of a bound axis or an offset: lane 0's value, and how much each lane is above the last."""
+    """A scalar or a vector. A bound axis or an offset is lane 0's value and the step from each lane to the next."""
 
     value: ir.Value
     step: Dim = 0
@@ -34,11 +34,11 @@ class Lanes:
 
 @dataclass(frozen=True)
 class LaneInstructions:
-    """Code at one place.
+    """Emits code at one place.
 
     width    lanes of a vector; 1: everything is a scalar
     mask     lanes that exist, for a vector's tail; None: all
-    reducer  computes a `reduce` node; without it there must be none that is not remembered
+    reducer  computes a `reduce` node; without a reducer, the value of every `reduce` node must be remembered already
     """
 
     builder: KernelBuilder
@@ -49,7 +49,7 @@ class LaneInstructions:
     sums_indexes: ClassVar[bool] = True
 
     def together(self, values: Sequence[ir.Value]) -> list[ir.Value]:
-        """All as vectors if one of them is."""
+        """If one of the values is a vector, all of them as vectors."""
         if any(isinstance(v.type, ir.VectorType) for v in values):
             return [self.builder.splat(v, self.width) for v in values]
         return list(values)
@@ -105,7 +105,7 @@ class LaneInstructions:
     def offset(
         self, constant: Dim, axes: Sequence[Term[Lanes]], atoms: Iterable[Term[Lanes]], is_scattered: bool
     ) -> Lanes:
-        """Of lane 0 and a step if lanes are neighbours or equal, else of every lane."""
+        """The address of lane 0 and a step if lanes are neighbours or equal, else the address of every lane."""
         b = self.builder
         found = self._linear(constant, axes)
         if is_scattered or found.step not in (0, 1):
@@ -172,7 +172,7 @@ Values = Scope[Lanes, LaneInstructions]
 
 
 def bound(axes: Mapping[Axis, ir.Value], vector: Axis | None = None, width: int = 1) -> dict[Axis, Lanes]:
-    """Axes at i64 values; of the vectorised one, it is lane 0's."""
+    """Axes at i64 values; for the vectorised axis, the value of lane 0."""
     return {a: Lanes(value, 1 if a == vector and width > 1 else 0) for a, value in axes.items()}
 
 
@@ -184,7 +184,7 @@ def inside(
     width: int = 1,
     mask: ir.Value | None = None,
 ) -> Values:
-    """A deeper scope with more axes bound, and its own vector axis if one is given; else the scope's."""
+    """A deeper scope with more axes bound. Its vector axis is the given one, or else that of the outer scope."""
     if vector is None:
         return scope.inside(bound(axes))
     code = replace(scope.code, width=width, mask=mask if width > 1 else None)
@@ -192,6 +192,6 @@ def inside(
 
 
 def scalar(scope: Values) -> Values:
-    """The same place without the vector axis: for what does not depend on it."""
+    """The same place without the vector axis, for values that do not depend on it."""
     vector = [a for a, place in scope.axes.items() if place.step != 0]
     return scope.without(vector, replace(scope.code, width=1, mask=None))

@@ -31,7 +31,7 @@ def guarded(
 
 
 def masked_load(b: KernelBuilder, place: ir.Value, kind: ir.Type, mask: ir.Value, align: int) -> ir.Value:
-    """The lanes of the mask; zero in the others, which are not touched."""
+    """Load the lanes of the mask. The others are zero, and their memory is not touched."""
     arguments = [place, ir.Constant(I32, align), mask, ir.Constant(kind, None)]
     return b.call(f"llvm.masked.load.{type_suffix(kind)}.p0", kind, arguments)
 
@@ -50,12 +50,12 @@ def _all_lanes(b: KernelBuilder, lanes: int) -> ir.Value:
     With AVX-512, LLVM 22 turns a masked store of truncated integers with one constant lane into a store of the wide
     integer (v16i32 -> v16i16: 4 bytes instead of 2). test_one_element_beyond_whole_vectors would notice.
     """
-    high = b.ir.ashr(b.ir.ptrtoint(b.scratch, I64), b.i64(63))  # 0 in a user's address space, but only we know
+    high = b.ir.ashr(b.ir.ptrtoint(b.scratch, I64), b.i64(63))  # 0 in a user's address space, which LLVM does not know
     return b.splat(b.ir.icmp_signed("==", high, b.i64(0)), lanes)
 
 
 def clamped(b: KernelBuilder, offset: ir.Value, last: Dim) -> ir.Value:
-    """The offset, or those of all lanes, at least 0 and at most `last`."""
+    """The offset, or the offsets of all lanes, limited to 0 ... `last`."""
     lanes = lanes_of(offset)
     highest, zero = b.splat(b.dim(last), lanes), b.splat(b.i64(0), lanes)
     offset = b.ir.select(b.ir.icmp_signed("<", offset, highest), offset, highest)
@@ -69,7 +69,7 @@ def _lane_pointers(b: KernelBuilder, pointer: ir.Value, offset: ir.Value, elemen
 
 
 def gather(b: KernelBuilder, pointer: ir.Value, offsets: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
-    """An element for each lane of the mask (None: of all); zero in the others."""
+    """Load an element for each lane of the mask (None: all lanes); the others are zero."""
     lanes = lanes_of(offsets)
     mask = ir.Constant(ir.VectorType(I1, lanes), [1] * lanes) if mask is None else mask
     kind = ir.VectorType(element, lanes)
@@ -81,7 +81,7 @@ def gather(b: KernelBuilder, pointer: ir.Value, offsets: ir.Value, element: ir.T
 def scatter(
     b: KernelBuilder, pointer: ir.Value, offsets: ir.Value, element: ir.Type, raw: ir.Value, mask: ir.Value | None
 ) -> None:
-    """Write an element for each lane of the mask (None: of all)."""
+    """Write an element for each lane of the mask (None: all lanes)."""
     lanes = lanes_of(offsets)
     mask = ir.Constant(ir.VectorType(I1, lanes), [1] * lanes) if mask is None else mask
     places = _lane_pointers(b, pointer, offsets, element, lanes)

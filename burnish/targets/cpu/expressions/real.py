@@ -45,7 +45,7 @@ class Real:
         return element_of(self.value)
 
     def of(self, value: Real | ir.Value | float) -> Real:
-        """As a Real of the same type: a constant in all lanes, or a value of that type."""
+        """A constant (in all lanes) or a value of this type, as a Real of the same type."""
         if isinstance(value, Real):
             return value
         if isinstance(value, float | int):
@@ -128,7 +128,7 @@ class Real:
         return self.intrinsic("copysign", other)
 
     def pick(self, condition: ir.Value, then: Real | float, otherwise: Real | float) -> Real:
-        """then where the condition holds, else otherwise (this value gives the type only)."""
+        """`then` where the condition holds, `otherwise` elsewhere. This value only gives the type."""
         return Real(self.b, self.b.ir.select(condition, self.of(then).value, self.of(otherwise).value))
 
     def at_most(self, limit: Real | float) -> Real:

@@ -4,9 +4,9 @@
     in a scalar scope           the last axis is vectorised if its loads are contiguous; `CHAINS` accumulators in flight
                                 hide the latency; lanes are combined at the end in a fixed order
 
-A long sum of floats is the sum of partial sums of about `BLOCK` terms each, so that its error does not grow with its
-length as that of one running sum does.
-The order of additions depends on the schedule's width only, never on data or threads: results are reproducible.
+A long sum of floats is a sum of partial sums of about `BLOCK` terms each. Its error therefore does not grow with its
+length, as the error of one running sum does.
+The order of additions depends only on the schedule's width, never on data or threads, so results are reproducible.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from burnish.targets.cpu.expressions.storage import register_type
 
 UNROLL_LIMIT = 400  # operations of straight-line code
 CHAINS = 4
-BLOCK = 64  # terms that an accumulator takes up before it is added to the total
+BLOCK = 64  # terms that an accumulator sums before it is added to the total
 
 
 @dataclass(frozen=True)
 class Member:
-    """One reduction to compute: in which scope, and which."""
+    """One reduction to compute: the node and its scope."""
 
     scope: Values
     expr: Expr
@@ -51,7 +51,7 @@ def reduce(scope: Values, expr: Expr) -> Lanes:
 
 
 def hoist(scope: Values, exprs: Sequence[Expr], axes: Sequence[Axis]) -> None:
-    """As `Scope.hoist`; reductions over the same axes in one loop."""
+    """Like `Scope.hoist`, but reductions over the same axes share one loop."""
     wanted = scope.invariants(exprs, axes)
     reduce_together([scope], wanted)
     for e in wanted:
@@ -77,7 +77,7 @@ def reduce_together(scopes: Sequence[Values], exprs: Sequence[Expr]) -> None:
 
 
 def _guarded_reductions(expr: Expr, facts: Facts) -> set[Expr]:
-    """Reductions that only a `where` makes safe: they are emitted under its guard, when they are met."""
+    """Reductions that are safe only under a `where`. They are emitted later, under its guard."""
     return {
         r
         for node in walk(expr)
@@ -111,7 +111,7 @@ def _starts(members: Sequence[Member]) -> list[ir.Value]:
 def _sequential(
     members: Sequence[Member], axes: Sequence[Axis], scopes: Sequence[Values], totals: list[ir.Value]
 ) -> list[ir.Value]:
-    """Loops over the axes, outer to inner; straight-line code where little of it results."""
+    """Loops over the axes, from outer to inner; straight-line code where that stays short."""
     if not axes:
         return [_step(m, s, t) for m, s, t in zip(members, scopes, totals)]
     first, rest = axes[0], axes[1:]
@@ -199,7 +199,7 @@ def _merged(members: Sequence[Member], totals: Sequence[ir.Value]) -> list[ir.Va
 
 
 def _copies(axes: Sequence[Axis]) -> int:
-    """How often a body would stand in straight-line code; very often if nobody knows."""
+    """The number of copies of the body in straight-line code; a very large number if it is unknown."""
     total = 1
     for a in axes:
         total *= a.extent if isinstance(a.extent, int) else UNROLL_LIMIT + 1
@@ -225,7 +225,7 @@ def combine(b: KernelBuilder, kind: str, dtype: DType, x: ir.Value, y: ir.Value)
 
 
 def _lanes_along(members: Sequence[Member], last: Axis) -> int:
-    """How many lanes pay along an axis: 1 unless some load is contiguous there and no load but repeats otherwise."""
+    """The best number of lanes along an axis: 1 if more loads are strided or gathered than contiguous."""
     b = members[0].scope.code.builder
     contiguous = strided = 0
     for m in members:

@@ -54,7 +54,7 @@ def register_type(dtype: DType) -> ir.Type:
 
 
 def to_register(b: KernelBuilder, dtype: DType, raw: ir.Value) -> ir.Value:
-    """From memory's form."""
+    """Convert an element from its form in memory."""
     if dtype is DType.BOOL:
         return b.ir.icmp_unsigned("!=", raw, ir.Constant(raw.type, None))
     if dtype is DType.BF16:
@@ -65,7 +65,7 @@ def to_register(b: KernelBuilder, dtype: DType, raw: ir.Value) -> ir.Value:
 
 
 def to_storage(b: KernelBuilder, dtype: DType, value: ir.Value) -> ir.Value:
-    """To memory's form; floats are rounded to nearest even."""
+    """Convert an element to its form in memory; floats are rounded to nearest even."""
     if dtype is DType.BOOL:
         return b.ir.zext(value, _like(value, I8))
     if dtype is DType.BF16:
@@ -84,7 +84,7 @@ def half_to_float(b: KernelBuilder, raw: ir.Value) -> ir.Value:
     wide = b.ir.zext(raw, _like(raw, I32))
     sign = b.ir.shl(b.ir.and_(wide, fill(raw, I32, 0x8000)), fill(raw, I32, 16))
     bits = b.ir.shl(b.ir.and_(wide, fill(raw, I32, 0x7FFF)), fill(raw, I32, 13))
-    # scale the exponent's bias from 15 to 127 by a product, which also normalises subnormals
+    # a product changes the exponent's bias from 15 to 127, and also normalises subnormals
     scaled = b.ir.fmul(b.ir.bitcast(bits, _like(raw, F32)), fill(raw, F32, 2.0**112))
     special = b.ir.icmp_unsigned(">=", bits, fill(raw, I32, 0x7C00 << 13))
     scaled_bits = b.ir.bitcast(scaled, _like(raw, I32))

@@ -1,11 +1,11 @@
-"""Which launches must a barrier keep apart?
+"""Decides which launches need a barrier between them.
 
-Between two barriers threads drift: one may be at the next launch while another is still at the last. That is harmless
-unless the two touch the same bytes and one of them writes: read after write, write after read, write after write.
-Launches that thread 0 does alone follow each other in order anyway.
+Between two barriers threads drift apart: one may run the next launch while another still runs the last one. That is
+safe unless both launches touch the same bytes and one of them writes (read after write, write after read, write after
+write). Launches that thread 0 runs alone are in order anyway.
 
-Bytes are (space, low, high). The arena is one space, so that storages that share its bytes conflict; every other
-storage is its own. Constants are never written, so they do not count.
+Bytes are (space, low, high). The arena is one space, so storages that share its bytes conflict; every other storage is
+a space of its own. Constants are never written, so they are ignored.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Access:
 
 @dataclass
 class Pending:
-    """What has been touched since the last barrier, by all threads and by thread 0 alone.
+    """The accesses since the last barrier: those of all threads, and those of thread 0 alone.
 
-    Kept apart because a long run of thread 0's launches, which need no barrier, is then never searched.
+    They are kept apart so that a long run of thread 0's launches, which need no barrier, is never searched.
     """
 
     shared: set[Access] = field(default_factory=set)
@@ -58,7 +58,7 @@ class Pending:
             (self.serial if access.is_serial else self.shared).add(access)
 
     def joined(self, other: Pending) -> Pending:
-        """What may be pending after either."""
+        """The accesses that may be pending after either of the two."""
         return Pending(self.shared | other.shared, self.serial | other.serial)
 
 
@@ -76,7 +76,7 @@ class Bytes:
         return Bytes({s.number: s for s in program.storages}, ranges, offsets)
 
     def launch(self, launch: Launch, is_serial: bool) -> list[Access]:
-        """Reads take the whole storage (a window may reach into its halo), writes the bytes of their slot."""
+        """A read counts as the whole storage (a window may reach into its halo), a write as the bytes of its slot."""
         found = []
         for n, (slot, binding) in enumerate(zip(launch.kernel.slots, launch.bindings)):
             if n in launch.writes:
@@ -86,7 +86,7 @@ class Bytes:
         return found
 
     def written(self, slot: Slot, binding: Binding, is_serial: bool) -> Access:
-        """The bytes from a slot's lowest element to its highest; the whole storage while they are symbolic."""
+        """The bytes from a slot's lowest element to its highest; the whole storage if they are symbolic."""
         low, high = (binding.offset + end for end in slot.ends)
         if not (isinstance(low, int) and isinstance(high, int)):
             return self.whole(binding.storage, True, is_serial)
@@ -106,7 +106,7 @@ class Bytes:
 
 
 def private_slots(launch: Launch, memory: Bytes) -> frozenset[int]:
-    """Slots whose bytes no other slot of the launch writes, nor reads if they are written: `noalias` holds for them."""
+    """Slots for which `noalias` holds: no other slot of the launch writes their bytes, or reads written ones."""
     touched = [
         memory.written(slot, binding, False) if n in launch.writes else memory.whole(binding.storage, False)
         for n, (slot, binding) in enumerate(zip(launch.kernel.slots, launch.bindings))

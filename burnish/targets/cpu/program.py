@@ -1,8 +1,8 @@
-"""A program and its tactics become one object and one Variant of the plan.
+"""Turns a program and its tactics into one object file and one Variant of the plan.
 
-Consecutive launches (and Ifs whose sides are all native) form a segment; a reference step, or an If that holds one,
-is left to the runtime and splits them. Each distinct (kernel, schedule) is emitted once. Every thread of the team calls
-`burnish.run`, which calls the segment's function:
+Consecutive launches (and Ifs with only native sides) form a segment. The runtime executes a reference step, or an If
+that holds one, so such a step ends a segment. Each distinct (kernel, schedule) is emitted once. Every thread of the
+team calls `burnish.run`, which calls the segment's function:
 
     scratch of thread t = buffers[last] + t * scratch_bytes;  its first 64 bytes hold the team's address (team.team_of)
 """
@@ -68,7 +68,7 @@ class CpuCompiler:
 
     @property
     def abilities(self) -> Abilities:
-        """No level has arithmetic of half width, but bf16's products may be an instruction; Winograd pays in f32."""
+        """No level has half-precision arithmetic, but bf16 products may have an instruction. Winograd pays in f32."""
         return Abilities(packs_half=True, bf16_products="bf16" in self.target.extensions)
 
     @property
@@ -91,12 +91,12 @@ class CpuCompiler:
         return emission.variant(), emission.blobs
 
     def compile_ahead(self) -> None:
-        """Compiling takes less time than measuring."""
+        """None: compiling takes less time than measuring."""
 
 
 @dataclass
 class Emission:
-    """One variant being made."""
+    """One variant that is being made."""
 
     program: Program
     arena: Arena
@@ -162,7 +162,7 @@ class Emission:
         return found + self._segment(native)
 
     def _other(self, step: Step) -> StepSpec:
-        """What the runtime does itself."""
+        """A step that the runtime executes itself."""
         if isinstance(step, ReferenceStep):
             return self._reference(step)
         if isinstance(step, Requirement | IndexCheck):
@@ -170,7 +170,7 @@ class Emission:
         return FailStep(step.name, step.reason) if isinstance(step, Fail) else self._branch(step)
 
     def _segment(self, steps: Sequence[Step]) -> list[StepSpec]:
-        """The segment's function; nothing if there is nothing to do."""
+        """Emit the segment's function; nothing if the segment has no work."""
         calls: dict[int, Call] = {}
         first = len(self.launches)
         self._collect(steps, calls)
@@ -185,7 +185,7 @@ class Emission:
         return [NativeStep(number, first, len(calls), work if symbols(work) else 0)]
 
     def _shared_work(self, calls: Iterable[Call]) -> Dim:
-        """What several threads could share, in flops of one core; a byte from memory takes as long as five."""
+        """The work that several threads could share, in flops of one core; a byte from memory counts as five."""
         total: Dim = 0
         for call in calls:
             if not call.is_serial:
@@ -286,9 +286,9 @@ def _emit_run(
 
 
 def _flush_subnormals(builder: ir.IRBuilder) -> ir.Value:
-    """Take subnormal floats as zero from here on; returns where the caller's own control word is kept.
+    """Treat subnormal floats as zero from here on. Returns the place where the caller's control word is saved.
 
-    They are below 1.2e-38, of no weight in any answer, and cost some processors over a hundred cycles each.
+    Subnormals are below 1.2e-38 and matter in no answer, but each costs over a hundred cycles on some processors.
     """
     kept, ours = builder.alloca(I32), builder.alloca(I32)
     _control_intrinsic(builder, "llvm.x86.sse.stmxcsr", kept)

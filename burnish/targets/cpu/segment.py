@@ -1,10 +1,10 @@
-"""One native function per segment: the launches between two things that the native program cannot do.
+"""One native function per segment. A segment is the launches between two steps that native code cannot execute.
 
     void segment(i8 *team, i8 **buffers, i64 *profile, i64 *dims, i8 *scratch, i64 thread, i64 threads)
 
-Every thread runs the whole of it: slot addresses from the buffer table, the kernel's share, a barrier where the next
-launch touches what this one does (hazards.py). A native If is a branch that all threads take alike.
-The time stamp of a launch is taken when its barrier has been passed, that is, before the next launch begins.
+Every thread runs the whole function: it takes slot addresses from the buffer table, does its share of the kernel, and
+waits at a barrier if the next launch touches the same data (hazards.py). In a native If, all threads take the same
+branch. The time stamp of a launch is taken after its barrier, that is, before the next launch begins.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Segment:
         self._unstamped = call.number
 
     def _branch(self, step: Branch) -> None:
-        """Each side starts from what is pending before it; after it, what either side left pending is."""
+        """Each side starts with the accesses pending before the If. After it, those that either side left are."""
         k = self._k
         self._keep_apart([self._memory.whole(step.condition.storage, False)])
         self._stamp()
@@ -93,7 +93,7 @@ class Segment:
         self._pending = ends[0].joined(ends[1])
 
     def _keep_apart(self, wanted: Sequence[Access]) -> None:
-        """A barrier if what comes next may not overlap with what is pending."""
+        """A barrier, if the next launch must not overlap with pending accesses."""
         if self._pending.conflict(wanted):
             self._barrier()
             self._pending = Pending()

@@ -10,13 +10,14 @@ The team block holds, each on lines of its own (a line is 64 bytes; neighbours a
     word 32 arrivals  how many have arrived at the current barrier
     word 48 passed    the barrier's generation
 
-`launched` and `passed` are counters a thread can wait on: 32 bits of generation, then 32 bits counting the sleepers.
-A waiter spins, and every 64 spins lets others run (sched_yield): where two threads of a team share a core, the one that
-is waited for gets it after 2 us instead of the whole patience. Then it counts itself among the sleepers, and sleeps in
-futex(2) while the generation is still the one it saw.
-Who bumps the generation does so with a locked instruction, then looks at the sleepers: one of both sees the other, so
-no wake-up is lost, and with nobody asleep no system call is made. The last to arrive resets `arrivals` before it bumps
-`passed`; nobody can arrive again before that. The join at the end of a launch is a barrier that workers do not wait at.
+`launched` and `passed` are counters on which a thread can wait: 32 bits of generation, then 32 bits that count the
+sleepers. A waiter spins, and every 64 spins it lets others run (sched_yield): if two threads of a team share a core,
+the awaited thread gets the core after 2 us and not only when the waiter stops spinning. Then the waiter adds itself to
+the sleepers, and sleeps in futex(2) while the generation is still the one it saw.
+A thread bumps the generation with a locked instruction, then looks at the sleepers. So either it sees the sleeper, or
+the sleeper sees the new generation: no wake-up is lost, and without sleepers there is no system call. The last thread
+to arrive resets `arrivals` before it bumps `passed`; nobody can arrive again before that. The join at the end of a
+launch is a barrier at which workers do not wait.
 
 cost: a barrier of two threads 0.2 us; a launch 1 us while the workers spin; 35 us when they sleep on a virtual machine,
 where a halted core must be started again (2-core Firecracker machine, 2026-11)
@@ -45,12 +46,12 @@ _RUN_TYPE = ir.FunctionType(VOID, [POINTER, I64, POINTER, POINTER, POINTER, I64,
 
 
 def emit_barrier(builder: ir.IRBuilder, team: ir.Value, threads: ir.Value) -> None:
-    """No thread passes before all have come; what they wrote before it is seen by all after it."""
+    """No thread passes before all have arrived. All threads then see everything written before the barrier."""
     builder.call(_function(builder.module, "burnish.barrier", _emit_barrier), [team, threads])
 
 
 def team_of(builder: ir.IRBuilder, scratch: ir.Value) -> ir.Value:
-    """Inside a kernel: the team, for barriers of the kernel's own (never in a serial schedule)."""
+    """The team, for barriers inside a kernel (never in a serial schedule)."""
     header = builder.gep(scratch, [I64(-HEADER_BYTES)], source_etype=ir.IntType(8))
     return builder.load(header, align=8, typ=POINTER)
 
@@ -59,7 +60,7 @@ def emit_team(module: ir.Module, run: ir.Function, serial: Sequence[int] = ()) -
     """Add the three exported functions.
 
     run:    one thread's part of a segment (`declare_run`)
-    serial: segments that thread 0 does alone: nobody is woken for them
+    serial: segments that thread 0 runs alone; no other thread is woken for them
     """
     assert run.function_type == _RUN_TYPE, run.function_type
     _emit_launch(module, run, serial)
@@ -163,7 +164,7 @@ def _emit_barrier(module: ir.Module, name: str) -> ir.Function:
 
 
 def _emit_arrive(module: ir.Module, name: str) -> ir.Function:
-    """bool (team, threads): count this thread in; the last one (true) opens the barrier."""
+    """bool (team, threads): count this thread as arrived. The last one (true) opens the barrier."""
     function = ir.Function(module, ir.FunctionType(I1, [POINTER, I64]), name=name)
     team, threads = function.args
     builder = _start(function)
@@ -178,7 +179,7 @@ def _emit_arrive(module: ir.Module, name: str) -> ir.Function:
 
 
 def _emit_wake(module: ir.Module, name: str) -> ir.Function:
-    """void (counter): next generation; a system call only if someone sleeps."""
+    """void (counter): start the next generation; makes a system call only if a thread sleeps."""
     function = ir.Function(module, ir.FunctionType(VOID, [POINTER]), name=name)
     (counter,) = function.args
     builder = _start(function)
@@ -191,7 +192,7 @@ def _emit_wake(module: ir.Module, name: str) -> ir.Function:
 
 
 def _emit_wait(module: ir.Module, name: str) -> ir.Function:
-    """void (counter, seen, spins): until the generation is no longer the one seen."""
+    """void (counter, seen, spins): wait until the generation differs from the one seen."""
     function = ir.Function(module, ir.FunctionType(VOID, [POINTER, I32, I64]), name=name)
     counter, seen, spins = function.args
     builder = _start(function)
@@ -243,7 +244,7 @@ def _futex(builder: ir.IRBuilder, counter: ir.Value, operation: int, value: ir.V
 
 
 def _system_call(builder: ir.IRBuilder, number: int, *arguments: ir.Value) -> None:
-    """By hand, so that the object needs no C library."""
+    """A system call by hand, so that the object needs no C library."""
     places = ("{rdi}", "{rsi}", "{rdx}", "{r10}")[: len(arguments)]
     constraint = ",".join(("={rax}", "{rax}", *places, "~{rcx}", "~{r11}", "~{memory}"))
     kind = ir.FunctionType(I64, [I64] * (1 + len(arguments)))

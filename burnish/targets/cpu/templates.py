@@ -1,4 +1,4 @@
-"""Which template does which kernel on a CPU."""
+"""The table of CPU templates by kind of kernel."""
 
 from __future__ import annotations
 

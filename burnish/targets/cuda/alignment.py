@@ -1,7 +1,7 @@
-"""What the addresses of a kernel's slots are multiples of: a slice of a tensor may begin at any of its elements.
+"""The alignment of the addresses of a kernel's slots: a slice of a tensor may begin at any of its elements.
 
-A kernel is compiled once for all its launches, so it may assume what holds in each of them. Storages themselves begin
-at multiples of far more than 16 bytes, and that is all that wide loads and the copy engine ask for.
+A kernel is compiled once for all its launches, so it may assume only what holds in each of them. Storages begin at
+multiples of far more than 16 bytes, which is enough for wide loads and the copy engine.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def slot_alignments(launches: Iterable[Launch]) -> dict[str, Alignment]:
 
 
 def is_possible(source: Source, alignment: Alignment) -> bool:
-    """Do all its tensor maps lie where the copy engine can begin?"""
+    """Do all tensor maps of the source begin at addresses that the copy engine accepts?"""
     return all(alignment[p.slot] == MOST_BYTES for p in source.parameters if isinstance(p, TensorMap))
 
 
 def promise(source: Source, alignment: Alignment) -> Source:
-    """Pointers claim no more than is so."""
+    """The source, with no pointer that claims more alignment than it has."""
     parameters = tuple(
         replace(p, divisible=min(p.divisible, alignment[p.slot])) if isinstance(p, Pointer) else p
         for p in source.parameters

@@ -1,8 +1,9 @@
-"""What cost models know of each architecture: one chip that stands for it, in round numbers.
+"""The facts that cost models use for each architecture: round numbers of one typical chip.
 
 sm_75 T4, sm_80 A100, sm_89 L40, sm_90a H200 (measured: 4.25 TB/s, 781 TFLOP/s), sm_100 B200, sm_120 RTX 5090.
-Code for sm_80 runs on 8.6 and 8.9 too (A10, RTX 30, L40): it takes no more shared memory than they have (A100: 164 KB).
-PCIe x16 of generation 3, 4, 5 moves 15.75, 31.5, 63 GB/s each way (PCI-SIG); its packets' heads leave four fifths.
+Code for sm_80 runs on 8.6 and 8.9 too (A10, RTX 30, L40), so it uses no more shared memory than they have (A100:
+164 KB). PCIe x16 of generation 3, 4, 5 moves 15.75, 31.5, 63 GB/s each way (PCI-SIG); without packet headers, four
+fifths of that remain.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a template for GPUs has besides what every template has: Triton source."""
+"""What a GPU template adds to the general template: Triton source."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A program and its tactics become cubins, kernel steps and one Variant of the plan.
+"""Turns a program and its tactics into cubins, kernel steps and one Variant of the plan.
 
 Each distinct (kernel, schedule) is compiled once, all of them in parallel. The arena holds, from its start:
 
-    counters     of launches that count; zero when shapes are bound, one after another, never shared
-    temporaries  as `plan_memory` placed them
-    workspace    of the launch that runs: launches follow one another, so all of them share it
+    counters     of launches that need counters: set to zero when shapes are bound, one after another, never shared
+    temporaries  where `plan_memory` placed them
+    workspace    of the running launch: launches run one after another, so all of them share it
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ from burnish.targets.cuda.templates import TEMPLATES, emit, schedules_of, templa
 from burnish.targets.keep import Keep, keep_nothing
 from burnish.targets.steps import place_storages, reference_step
 
-MOST_WORKSPACE = 64 << 20  # bytes of a launch, where there is a choice
+MOST_WORKSPACE = 64 << 20  # bytes of a launch, if another tactic can be chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class CudaCompiler:
 
     @property
     def abilities(self) -> Abilities:
-        """Tensor cores take halves, the copy engine reads zeros around an image, the reference kernels are far away."""
+        """Tensor cores multiply halves; the copy engine reads zeros around an image; reference kernels are far away."""
         return Abilities(
             computes_half=True,
             pads_in_kernel=True,
@@ -115,7 +115,7 @@ class CudaCompiler:
 
 @dataclass
 class Emission:
-    """One variant being made."""
+    """One variant that is being made."""
 
     program: Program
     arena: Arena
@@ -177,7 +177,7 @@ class Emission:
             raise UserError("E626", what, where=where, why=why, hint=hint) from error
 
     def _name(self, key: str) -> str:
-        """Of a kernel, for people: its template, and the beginning of its text's digest."""
+        """A kernel's name for people: its template, and the beginning of its text's digest."""
         digest = hashlib.sha256(self.sources[key].text.encode()).hexdigest()
         return f"{self.target}-{self.chosen[key].template}-{digest[:8]}"
 
@@ -186,9 +186,9 @@ class Emission:
         return source if edited is None else replace(source, text=edited, origins=())
 
     def _choose(self, launch: Launch) -> None:
-        """The tactic; the first of the others where that one copies whole boxes from where no box can begin.
+        """The tactic, or the first alternative if the tactic copies whole boxes from an address where no box can begin.
 
-        Nor one that needs much workspace at the largest sizes, where it was chosen for the usual ones.
+        A tactic chosen for the usual sizes is also replaced if it needs much workspace at the largest sizes.
         """
         kernel = launch.kernel
         if kernel.key in self.chosen:
@@ -206,7 +206,7 @@ class Emission:
         self.chosen[kernel.key], self.sources[kernel.key] = found[0], promise(found[1], alignment)
 
     def _is_modest(self, source: Source) -> bool:
-        """Is the workspace small, whatever the sizes are, and within the build's limit?"""
+        """Is the workspace small for all sizes, and within the build's limit?"""
         limit = self.program.workspace
         return self._workspace_bytes(source) <= (MOST_WORKSPACE if limit is None else min(MOST_WORKSPACE, limit))
 
@@ -215,7 +215,7 @@ class Emission:
         return sum(bounds(size, self.ranges)[1] for size in sizes)
 
     def _note_limit(self, launch: Launch, first: tuple[Schedule, Source], found: tuple[Schedule, Source]) -> None:
-        """The build's limit took a tactic away, or is broken because there is no other."""
+        """Note that the build's limit excluded a tactic, or is exceeded because there is no other tactic."""
         limit, needed = self.program.workspace, self._workspace_bytes(first[1])
         if limit is None or not limit < needed <= MOST_WORKSPACE:
             return
@@ -265,7 +265,7 @@ class Emission:
         )
 
     def _describe(self, kernel: Kernel) -> tuple[str, LaunchSpec]:
-        """What all launches of a kernel share: the name of its code, and what the plan says of its work."""
+        """The parts that all launches of a kernel share: its code's name, and the plan's description of its work."""
         content = self.cubins[kernel.key].content
         code = f"cubin/{hashlib.sha256(content).hexdigest()}"
         self.blobs[code] = content
@@ -306,7 +306,7 @@ def _tensor_map(parameter: TensorMap, at: Binding, box: tuple[int, ...], swizzle
 
 @dataclass
 class Workspaces:
-    """Memory of launches' own. `first`: the number of the storage with the counters; the shared one comes after it."""
+    """Memory that belongs to launches. `first`: number of the counters' storage; the shared workspace comes next."""
 
     ranges: Mapping[str, tuple[int, int]]
     first: int = 0

@@ -1,8 +1,8 @@
-"""What a template makes: the Triton source of one kernel, its parameters and its grid.
+"""The result of a template: the Triton source of one kernel, its parameters and its grid.
 
-The source is a module of its own, without imports: `tl`, `triton`, `libdevice`, `gdc_wait`, `gdc_launch_dependents` are
-there. It defines `kernel`, whose arguments are the parameters' names, in order. It holds everything that is known at
-build time as numbers; only what shapes decide is a `Size`.
+The source is a module of its own, without imports: it can use `tl`, `triton`, `libdevice`, `gdc_wait` and
+`gdc_launch_dependents`. It defines `kernel`, whose arguments are the parameters' names, in order. Everything known at
+build time is a number in the text; only values that depend on shapes are a `Size`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class Pointer:
     name: str
     slot: int
     dtype: DType
-    divisible: int = 16  # bytes; what the address is known to be a multiple of
+    divisible: int = 16  # bytes; the address is known to be a multiple of this
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """An integer that shapes decide."""
+    """An integer that depends on shapes."""
 
     name: str
     value: Dim
@@ -53,7 +53,7 @@ class TensorMap:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Memory of the launch's own: `zeroed` is zero when shapes are bound and never touched by another launch."""
+    """Memory that belongs to the launch. `zeroed`: it is zero when shapes are bound, and no other launch touches it."""
 
     name: str
     dtype: DType

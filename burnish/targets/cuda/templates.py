@@ -1,4 +1,4 @@
-"""Which template does which kernel on a GPU, and what templates have been asked already.
+"""The table of GPU templates by kind of kernel, and a memory of their answers.
 
 A build asks several times: for the cache, for the tuner, for the compiler that works ahead, for the plan.
 """

@@ -5,9 +5,9 @@
     with text.loop(text.name("step"), "range(9)") as step:           for step in range(9):
         text.line(f"tl.store({text.pointer(2)} + {row}, {step})")        tl.store(slot2 + row, step)
 
-Names are handed out, never agreed upon: `let` gives a new one each time, so no part of a text changes what another part
-means by a name. Only a `variable` changes, by `assign`. A slot, a size, a map or a workspace becomes a parameter when
-its name is asked for, and a function of the text when it is called.
+`let` gives a new name each time, so no part of a text can change the meaning of another part's name. Only a `variable`
+changes, by `assign`. A slot, a size, a map or a workspace becomes a parameter when its name is requested. A function
+becomes part of the text when it is called.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.source import Parameter, Pointer, Size, Source, TensorMap, Workspace
 
 INT32 = 1 << 31
-SPECIAL = 16  # no compiler makes more of a number's divisors
+SPECIAL = 16  # compilers use no larger divisors of a number
 
 Name = NewType("Name", str)
 Variable = NewType("Variable", Name)  # a name whose value `assign` may change
@@ -45,8 +45,8 @@ class Function:
 class KernelText:
     """See the module.
 
-    slots     the kernel's; names: what their pointers are called (default: slot0 ...)
-    overlaps  does a launch begin before the one before it has ended, and so must wait
+    slots     of the kernel; names: the names of their pointers (default: slot0 ...)
+    overlaps  may a launch begin before the previous one has ended, so that it must wait?
     origins   for each line: the function of a template that wrote it
     """
 
@@ -67,7 +67,7 @@ class KernelText:
     # -- names ----------------------------------------------------------------------------------------------------
 
     def name(self, stem: str) -> Name:
-        """A name that nothing else has: the stem itself, or with a number behind it."""
+        """A unique name: the stem itself, or the stem with a number behind it."""
         found, number = stem, 0
         while found in self._taken:
             number += 1
@@ -76,7 +76,7 @@ class KernelText:
         return Name(found)
 
     def numbered(self, stem: str) -> Name:
-        """As `name`, for one of the many values of an expression: always with a number."""
+        """Like `name`, for one of the many values of an expression: always with a number."""
         self._count += 1
         return self.name(f"{stem}{self._count}")
 
@@ -87,15 +87,15 @@ class KernelText:
         return found
 
     def variable(self, stem: str, expression: str) -> Variable:
-        """As `let`, for what `assign` changes."""
+        """Like `let`, for a value that `assign` changes."""
         return Variable(self.let(stem, expression))
 
     def assign(self, variable: Variable, expression: str) -> None:
-        """A variable's next value."""
+        """Give a variable its next value."""
         self.line(f"{variable} = {expression}")
 
     def add(self, variable: Variable, expression: str) -> None:
-        """A variable's next value is so much more."""
+        """Increase a variable."""
         self.line(f"{variable} += {expression}")
 
     # -- lines ----------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class KernelText:
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """`head:`, and what is written meanwhile lies in its block."""
+        """Write `head:`; lines written in the `with` statement lie in its block."""
         self.line(f"{head}:")
         self.depth += 1
         yield
@@ -131,7 +131,7 @@ class KernelText:
     def wait(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Let the next launch begin, and wait for what the launches before this one write.
 
-        meanwhile: writes what need not wait
+        meanwhile: writes the code that need not wait
         """
         if not self.overlaps:
             return
@@ -167,13 +167,13 @@ class KernelText:
         return name
 
     def workspace(self, stem: str, dtype: DType, size_bytes: Dim, zeroed: bool = False) -> Name:
-        """Memory of the launch's own; see `Workspace`."""
+        """Memory that belongs to the launch; see `Workspace`."""
         name = self.name(stem)
         self._memory[name] = Workspace(name, dtype, size_bytes, zeroed)
         return name
 
     def size(self, dim: Dim, dtype: DType | None = None) -> Size:
-        """A number that shapes decide."""
+        """A number that depends on shapes."""
         dtype = dtype or (DType.I32 if is_small(dim) else DType.I64)
         found = self._sizes.get((dim, dtype))
         if found is None:
@@ -210,7 +210,7 @@ class KernelText:
         name: str = "",
         order: Order | None = None,
     ) -> Source:
-        """What has been written, as a template's answer. order: of the parameters, see `parameters`."""
+        """The finished text, as a template's answer. order: of the parameters, see `parameters`."""
         parameters = self.parameters(order)
         before = "\n".join(f"{f.text.strip()}\n\n" for f in self._functions.values())
         head = f"@triton.jit\ndef kernel({', '.join(p.name for p in parameters)}):\n"
@@ -242,7 +242,7 @@ def _by_slot(parameter: Parameter) -> int:
 
 
 def _origin() -> str:
-    """The nearest caller that belongs to a template: what writes expressions serves all of them."""
+    """The nearest caller that belongs to a template (the code that writes expressions serves all templates)."""
     frame = sys._getframe(2)
     nearest = found = frame
     while found is not None and not _is_template(found.f_globals.get("__name__", "")):

@@ -35,7 +35,7 @@ _ATAN = (
     1.42857142725034663711e-01, -1.99999999998764832476e-01, 3.33333333333329318027e-01,
 )  # fmt: skip
 _HALF_PI = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624871116645580e-21)
-_TWO_OVER_PI = (  # in parts of 24 bits, whose products with an f32 are exact in f64
+_TWO_OVER_PI = (  # in parts of 24 bits: their products with an f32 are exact in f64
     "0x1.45f3060000000p-1", "0x1.b939100000000p-26", "0x1.529fc00000000p-52", "0x1.3abe880000000p-75",
     "0x1.ea69ba0000000p-97", "0x1.81b6c40000000p-121", "0x1.2b32780000000p-145", "0x1.0e41040000000p-170",
 )  # fmt: skip
@@ -54,7 +54,7 @@ def _reduce(x: Real) -> tuple[ir.Value, Real]:
 
 
 def _reduce_large(x: Real) -> tuple[ir.Value, Real]:
-    """The same for an f32 of any size, held in f64: x * 2/pi modulo 4, part by part, the sum's error kept."""
+    """The same for an f32 of any size, held in f64: x * 2/pi modulo 4, part by part, keeping the sum's error."""
     total = error = x * 0.0
     for text in _TWO_OVER_PI:
         product = x * float.fromhex(text)
@@ -69,7 +69,7 @@ def _reduce_large(x: Real) -> tuple[ir.Value, Real]:
 
 
 def _quadrant(x: Real, is_single: bool) -> tuple[ir.Value, Real]:
-    """The reduction; lanes with large f32 arguments take the slow way, if there are any."""
+    """The reduction. Lanes with large f32 arguments take the slow way; it is skipped if there are none."""
     n, r = _reduce(x)
     if not is_single:
         return n, r
@@ -91,7 +91,7 @@ def _quadrant(x: Real, is_single: bool) -> tuple[ir.Value, Real]:
 
 
 def _sin_cos(x: Real) -> tuple[Real, Real]:
-    """sin x and cos x in f64, whatever x is."""
+    """sin x and cos x in f64, for any x."""
     b, wide = x.b, x.as_double()
     n, r = _quadrant(wide, not x.is_double)
     square = r * r

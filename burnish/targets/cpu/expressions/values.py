@@ -1,4 +1,4 @@
-"""Where a template begins to write expressions: the outermost scope of a piece of code (`kernels.scope`)."""
+"""The outermost scope of a piece of code (`kernels.scope`), in which a template begins to write expressions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def values_at(
 ) -> Values:
     """A scope at the builder's position.
 
-    axes    the i64 value of each axis; of `vector`, which goes through `width` lanes, that of lane 0
+    axes    the i64 value of each axis. The axis `vector` goes through `width` lanes; its value is that of lane 0
     mask    lanes that exist, for a vector's tail; None: all
     pointers  of the slots, if they are not the builder's own
     """

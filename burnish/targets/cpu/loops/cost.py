@@ -1,10 +1,10 @@
-"""What a loops kernel would cost with one of its axes in the lanes: cycles by a table, at 3 GHz.
+"""The cost of a loops kernel with one of its axes in the lanes: cycles from a table, at 3 GHz.
 
     contiguous load or store    half a cycle a vector        gather, scatter    a cycle a lane (twice that below AVX2)
     arithmetic                  half a cycle a vector        exp, tanh ...      the length of their polynomials
-    every unit of outer axes    a few cycles to count on     every scalar iteration one more
+    every unit of outer axes    a few cycles to count        every scalar iteration one more
 
-The absolute numbers only decide whether work is worth a second thread; what is compared are axes of one kernel.
+The absolute numbers only decide whether a second thread is worth it. The model mainly compares axes of one kernel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HEAVY = {
     "exp": 24, "log": 32, "tanh": 40, "erf": 60, "sigmoid": 40, "pow": 120, "div": 10, "sqrt": 12, "reciprocal": 10,
     "floordiv": 24, "mod": 24, "fmod": 24,
 }  # fmt: skip
-_LONG = 80  # every other costly one
+_LONG = 80  # every other costly function
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
 
 

@@ -1,4 +1,4 @@
-"""Counting through several axes in one loop, so that any part [lo, hi) of their product can be one thread's share."""
+"""Counts through several axes in one loop, so that one thread's share can be any part [lo, hi) of their product."""
 
 from __future__ import annotations
 

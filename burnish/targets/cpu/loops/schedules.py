@@ -14,7 +14,7 @@ from burnish.targets.cpu.loops.cost import Cost
 from burnish.targets.cpu.loops.options import LoopsOptions
 
 _SERIAL_NS = 3000.0
-_L1_BYTES, _L2_BYTES = 32 << 10, 3 << 19  # what a window, and its tensor, may take
+_L1_BYTES, _L2_BYTES = 32 << 10, 3 << 19  # the bytes that a window, and its tensor, may take
 
 
 def can_mask(kernel: Loops, target: Target) -> bool:
@@ -40,13 +40,13 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Loop
 
 
 def is_offered(kernel: Loops, options: LoopsOptions, target: Target) -> bool:
-    """Is it one of a prepared kernel's, for some sizes? Only the order and `block`, whole vectors, depend on them."""
+    """Is it one of a prepared kernel's schedules for some sizes? Sizes decide only order and `block`, whole vectors."""
     offered = {replace(each, block=0) for each in ranked(kernel, target, {})}
     return replace(options, block=0) in offered and options.block % options.width == 0
 
 
 def _vectors(kernel: Loops, target: Target) -> Iterator[tuple[int, int]]:
-    """(axis, width): any axis in the lanes, the last one without."""
+    """(axis, width): each axis in the lanes; the last choice has no axis in the lanes."""
     lanes = target.vector_bytes // 4
     for n in reversed(range(len(kernel.domain))):
         width = _width(kernel.domain[n], lanes)
@@ -64,7 +64,7 @@ def _width(axis: Axis, lanes: int) -> int:
 
 
 def _tiles(kernel: Loops, vector: int) -> list[tuple[int, int]]:
-    """(axis, rows): only reductions inside vectors gain from several rows at once."""
+    """(axis, rows): several rows at once help only reductions inside vectors."""
     if vector < 0:
         return [(-1, 1)]
     axis = kernel.domain[vector]
@@ -81,7 +81,7 @@ def _tiles(kernel: Loops, vector: int) -> list[tuple[int, int]]:
 
 
 def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: Mapping[str, int]) -> int:
-    """Cut the vector axis when the units without it are too few to balance, or to keep windows in L1."""
+    """Cut the vector axis if there are too few units without it to balance threads, or to keep windows in L1."""
     if vector < 0:
         return 0
     axis = kernel.domain[vector]
@@ -102,7 +102,7 @@ def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: 
 
 
 def _window_block(kernel: Loops, vector: int, width: int, sizes: Mapping[str, int]) -> int:
-    """Rows that overlapping windows read again should still be in L1; not worth it for tensors larger than L2.
+    """Rows that overlapping windows read again should still be in L1. For tensors larger than L2 that does not pay.
 
     measured, one AVX-512 core, 3x3 over [14,14,576]: 42 us whole, 22 us in blocks; 5x5 over [28,28,192]: 133 and 73 us
     """

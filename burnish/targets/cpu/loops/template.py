@@ -1,7 +1,7 @@
 """Loops: pointwise work, reductions, softmax, norms, pooling, gathers, depthwise convolution.
 
     for every unit (outer axes x row tiles x blocks of the vector axis), shared out over the threads:
-        what is constant in the unit, row reductions first
+        values that are constant in the unit, row reductions first
         for vectors along the vector axis, `rows` rows at once: the values, then the stores
 
 dtypes   all but f8 and strings; f16 and bf16 are computed in f32
@@ -33,12 +33,12 @@ from burnish.targets.cpu.loops.options import LoopsOptions
 
 
 def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
-    """Legal schedules, the one the cost model prefers first. `sizes`: the dims' usual values."""
+    """Legal schedules; the cost model's favourite comes first. `sizes`: the usual values of the dims."""
     return [options.schedule for options in loops_schedule.ranked(prepare(kernel), target, sizes or {})]
 
 
 def legal(kernel: Loops, schedule: Schedule, target: Target) -> bool:
-    """Can `emit` do this kernel by this schedule, for whatever sizes it was chosen?"""
+    """Can `emit` write this kernel with this schedule, no matter for which sizes it was chosen?"""
     is_ours = schedule.template == LoopsOptions.template
     return is_ours and loops_schedule.is_offered(prepare(kernel), LoopsOptions.read(schedule), target)
 
@@ -55,7 +55,7 @@ def emit(context: KernelContext, kernel: Loops, schedule: Schedule, name: str) -
 
 
 class _Nest:
-    """The loop nest of one kernel, while it is being written."""
+    """The loop nest of one kernel that is being written."""
 
     def __init__(self, builder: KernelBuilder, kernel: Loops, options: LoopsOptions) -> None:
         self.b, self.kernel = builder, kernel
@@ -144,7 +144,7 @@ class _Nest:
             self._point([inside(r, {vector: loop.index}) for r in rows])
 
     def _point(self, scopes: Sequence[Values]) -> None:
-        """Every store at one point of each scope; all values first: a store may overwrite what another value reads."""
+        """Every store at one point of each scope. All values come first: a store may overwrite the input of another."""
         reduce_together(scopes, self.values)
         results = [[s.value(v) for v in self.values] for s in scopes]
         for scope, values in zip(scopes, results):

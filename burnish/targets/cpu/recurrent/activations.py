@@ -22,7 +22,7 @@ class Activation:
 
 
 def activations(names: Sequence[str], alphas: Sequence[float], betas: Sequence[float]) -> list[Activation]:
-    """In order; alphas and betas are handed out to the functions that take one, then defaults follow."""
+    """The functions in order. Alphas and betas go to the functions that take one; missing ones get defaults."""
     left_alpha, left_beta = list(alphas), list(betas)
     found = []
     for text in names:

@@ -27,7 +27,7 @@ _PEEPHOLES = {0: 0, 1: 1, 2: 2}  # gate i, o, f -> its part of P
 
 @dataclass
 class Gates:
-    """Of one block and row. sums: x W + h R + biases; projected: x W + biases alone."""
+    """The inputs of one block and row. sums: x W + h R + biases; projected: x W + biases alone."""
 
     sums: dict[int, ir.Value]
     projected: dict[int, ir.Value]
@@ -56,7 +56,7 @@ class Cell:
         return self.kernel.kind == "GRU" and not self.resets_product
 
     def input_bias(self, block: ir.Value) -> list[ir.Value]:
-        """What a projection starts from: Wb, and Rb where the two simply add up."""
+        """The value that a projection starts from: Wb, plus Rb where the two simply add up."""
         found = []
         for g in range(self.shape.gates):
             value = self._bias(g, block)
@@ -66,7 +66,7 @@ class Cell:
         return found
 
     def start(self, gate: int, projected: ir.Value, block: ir.Value) -> ir.Value:
-        """What the product with the state is added to."""
+        """The value to which the product with the state is added."""
         return self._bias(self.shape.gates + gate, block) if self._is_apart(gate) else projected
 
     def update_and_reset(self, gates: Gates) -> tuple[ir.Value, ir.Value]:
@@ -112,7 +112,7 @@ class Cell:
         return self.functions[function].apply(x)
 
     def _is_apart(self, gate: int) -> bool:
-        """A GRU's candidate, when the product with the state is what gets reset."""
+        """A GRU's candidate, if the product with the state is reset (and not the state itself)."""
         return self.kernel.kind == "GRU" and self.resets_product and gate == 2
 
     def _bias(self, part: int, block: ir.Value) -> ir.Value:

@@ -1,4 +1,4 @@
-"""Weights that are computed during the run, copied into the packed layout before the first step."""
+"""Copies weights that are computed during the run into the packed layout, before the first step."""
 
 from __future__ import annotations
 

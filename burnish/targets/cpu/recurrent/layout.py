@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
 _NAMES = ("x", "w", "r", "b", "lengths", "initial_h", "initial_c", "peepholes")
-STATES = 5  # h before and after, c, and what a GRU keeps of a step, one row of each per sequence
+STATES = 5  # h before and after, c, and the values that a GRU keeps from a step; one row of each per sequence
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ def layout(kernel: RecurrentTask, options: RecurrentOptions) -> Layout:
 
 
 def slot_numbers(kernel: RecurrentTask) -> dict[str, int]:
-    """Which slot holds x, w, r ...; names of what is absent are missing."""
+    """The slots of x, w, r ..., by name; an absent operand has no entry."""
     names = [*_NAMES[: INPUTS[kernel.kind]], "y", "y_h", "y_c"]
     present = [n for n, there in zip(names, kernel.present) if there]
     return {name: number for number, name in enumerate(present)}
 
 
 def pack_weight(array: Array, shape: Layout) -> Array:
-    """[directions, gates * hidden, depth] as the kernel reads it."""
+    """[directions, gates * hidden, depth], in the order in which the kernel reads it."""
     directions, _, depth = array.shape
     gates = array.reshape(directions, shape.gates, shape.hidden, depth).astype(shape.accumulator.numpy)
     full = np.zeros((directions, shape.gates, shape.padded, depth), gates.dtype)

@@ -37,7 +37,7 @@ class Operands:
         return self._widened(dtype, raw)
 
     def length(self, batch: ir.Value) -> ir.Value:
-        """How many steps a sequence has."""
+        """The number of steps of a sequence."""
         place = self._place("lengths", [batch])
         return self.b.ir.sext(self.b.load(place, I32, 4), I64)
 

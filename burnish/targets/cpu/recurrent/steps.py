@@ -107,7 +107,7 @@ class Sequences:
         self._each_block(block)
 
     def _project_steps(self, start: ir.Value, steps: Sequence[ir.Value], block: ir.Value) -> None:
-        """Every (step, row) side by side."""
+        """All pairs (step, row), side by side."""
         b, shape = self.b, self.shape
         every = list(range(shape.gates))
         sources, totals = [], []
@@ -132,14 +132,14 @@ class Sequences:
     # -- a step ---------------------------------------------------------------------------------------------------
 
     def _step(self, position: ir.Value, step: ir.Value, before: ir.Value, after: ir.Value) -> None:
-        """From the states before to the states after."""
+        """One step: from the states before it to the states after it."""
         t = self._time(position)
         if self.cell.needs_reset_first:
             self._each_block(lambda j: self._reset_gates(step, before, j))
         self._each_block(lambda j: self._finish_block(t, step, before, after, j))
 
     def _reset_gates(self, step: ir.Value, before: ir.Value, block: ir.Value) -> None:
-        """A GRU that resets before the product: z, and r * h, of every hidden unit first."""
+        """For a GRU that resets before the product: compute z and r * h of every hidden unit first."""
         for r, gates in enumerate(self._gates(step, before, block, [0, 1])):
             update, reset = self.cell.update_and_reset(gates)
             self._put(self.update, r, block, update)
@@ -168,7 +168,7 @@ class Sequences:
                 self.operands.write_row("y", [t, b.i64(self.direction), self._batch(r)], block, output)
 
     def _gates(self, step: ir.Value, state: ir.Value, block: ir.Value, which: Sequence[int]) -> list[Gates]:
-        """Per row: the projections plus state R of some gates; a GRU's candidate keeps the two apart."""
+        """For each row: the projections plus (state R) of some gates. For a GRU's candidate the two are kept apart."""
         b, shape = self.b, self.shape
         totals: list[dict[int, ir.Value]] = []
         every: list[Gates] = []

@@ -6,7 +6,7 @@ work     2 * time * batch * directions * gates * hidden * (inputs + hidden) flop
 how      a unit is one direction of a few sequences. The inputs of a few time steps are projected at once, then the
          steps follow: for each block of hidden units all gates are accumulated side by side, with enough independent
          chains to hide the latency, and finished in registers. Units are shared out over the threads, without barriers
-limits   any sizes; hidden and input sizes are static, time and batch may be dims; weights that are no constants are
+limits   any sizes; hidden and input sizes are static, time and batch may be dims; weights that are not constants are
          packed at the start of every run
 """
 
@@ -36,7 +36,7 @@ _SERIAL_NS = 3000.0
 
 
 def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
-    """Legal schedules, the likely best first."""
+    """Legal schedules, the likely fastest first."""
 
     def size(value: Dim) -> int:
         return usual_size(value, sizes or {})
@@ -58,7 +58,7 @@ def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | 
 
 
 def legal(kernel: RecurrentTask, schedule: Schedule, target: Target) -> bool:
-    """Can `emit` do this kernel by this schedule?"""
+    """Can `emit` write this kernel with this schedule?"""
     return schedule in schedules(kernel, target)
 
 
@@ -70,7 +70,7 @@ def pack(kernel: RecurrentTask, schedule: Schedule, slot: int, array: Array) -> 
 
 
 def scratch_bytes(kernel: RecurrentTask, schedule: Schedule) -> int:
-    """Projections and states; and the packed weights, if they are no constants."""
+    """Scratch memory for projections and states, and for the packed weights if they are not constants."""
     shape = layout(kernel, RecurrentOptions.read(schedule))
     elements = shape.scratch_elements
     if not kernel.packed:
@@ -112,7 +112,7 @@ def _width(kernel: RecurrentTask, target: Target) -> int:
 
 
 def _pack_now(b: KernelBuilder, kernel: RecurrentTask, shape: Layout) -> list[ir.Value]:
-    """Copy W and R, as they are now, into scratch memory in packed form."""
+    """Copy the current W and R into scratch memory in packed form."""
     size = shape.accumulator.size_bytes
     place = shape.scratch_elements * size
     found = []

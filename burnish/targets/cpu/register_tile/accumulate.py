@@ -2,8 +2,8 @@
 
     for every reduce index k:   B[0..vectors) = load;   for each row: acc[row, v] += splat(A[row, k]) * B[v]
 
-One load serves several multiply-adds, so that a core's multiply-add units are the limit: 14 rows x 2 vectors need 16
-loads for 28 of them. The innermost reduce axis is unrolled, the others are loops.
+One load serves several multiply-adds, so a core's multiply-add units are the limit: 14 rows x 2 vectors need 16 loads
+for 28 multiply-adds. The innermost reduce axis is unrolled; the others are loops.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from burnish.targets.cpu.register_tile.prefetch import Ahead, request_next, requ
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One loop of the reduction (extent: a dim, or a value of the kernel), and how far A and B move in a step of it."""
+    """One loop of the reduction (extent: a dim, or a value of the kernel), and the steps of A and B in it."""
 
     extent: Dim | ir.Value
     a_step: Dim
@@ -32,10 +32,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What a tile computes. `offsets`: of each row's A from the first; lanes of one B vector lie `lane_step` apart.
+    """One tile. `offsets`: from the first row's A to each row's A. Lanes of one B vector lie `lane_step` apart.
 
-    prefetch: how many elements ahead of its loads B is asked for, 0 for not at all
-    ahead:    what it asks for of the panel that comes next
+    prefetch: how many elements ahead of its loads B is prefetched; 0: no prefetch
+    ahead:    the part of the next panel that this tile prefetches
     """
 
     offsets: tuple[Dim, ...]
@@ -102,7 +102,7 @@ def _nest(
 
 
 def _split(k: KernelBuilder, extent: Dim | ir.Value, unroll: int) -> tuple[Dim | ir.Value, int | None]:
-    """What the unrolled loop does, and the static rest after it (None: not known before the run)."""
+    """The steps that the unrolled loop covers, and the static rest after it (None: not known before the run)."""
     if isinstance(extent, int):
         return extent // unroll * unroll, extent % unroll
     if unroll == 1:
@@ -131,7 +131,7 @@ def _step(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, masks: Sequenc
 def advance(
     k: KernelBuilder, tile: Tile, level: Level, a: ir.Value, b: ir.Value, count: ir.Value
 ) -> tuple[ir.Value, ir.Value]:
-    """A and B after `count` steps of a level."""
+    """The addresses of A and B after `count` steps of a level."""
     a_offset = scaled(k, count, level.a_step)
     b_offset = scaled(k, count, level.b_step)
     return k.address(a, a_offset, storage_type(tile.a_dtype)), k.address(b, b_offset, storage_type(tile.b_dtype))
@@ -146,5 +146,5 @@ def multiply_add(k: KernelBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.
 
 
 def keep_order(k: KernelBuilder) -> None:
-    """Loads stay on their side of this point: LLVM would move them together, run out of registers and spill sums."""
+    """Keep loads on their side of this point. LLVM would group them, run out of registers and spill sums."""
     k.ir.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)

@@ -2,8 +2,8 @@
 
     for every vector of k:   load A rows, load B columns, acc[row, column] += A[row] * B[column];   then fold the lanes
 
-For B whose k is contiguous (a transposed operand, attention scores) and for products of few columns, where a vector of
-columns would be mostly empty. The sums leave as one vector of columns per row, as those of the register tile do.
+It is for a B with contiguous k (a transposed operand, attention scores) and for products of few columns, where a vector
+of columns would be mostly empty. The result is one vector of columns per row, as from the register tile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def accumulate_dots(
 ) -> Sums:
     """The sums of one tile, a vector of tile.lanes columns for each row.
 
-    columns: how far each column of B lies from `b`; fewer than tile.lanes where the others do not exist
+    columns: the distance of each column of B from `b`; fewer than tile.lanes if the others do not exist
     k_lanes: elements of the innermost reduce axis taken at once; A and B are contiguous along it
     """
     kind = vector_type(register_type(tile.accumulator), k_lanes)
@@ -35,7 +35,7 @@ def accumulate_dots(
 
 
 class _DotNest:
-    """The loops over the reduce axes; what they need and do not change."""
+    """The loops over the reduce axes, with the values that stay the same in all of them."""
 
     def __init__(self, k: KernelBuilder, tile: Tile, columns: Sequence[ir.Value], k_lanes: int) -> None:
         self.k, self.tile, self.columns, self.k_lanes = k, tile, columns, k_lanes

@@ -19,7 +19,7 @@ def load_operand(
     step: Dim = 1,
     mask: ir.Value | None = None,
 ) -> ir.Value:
-    """`lanes` elements from `at`, `step` elements apart, as `wanted`; zero where the mask says no."""
+    """Load `lanes` elements from `at`, `step` elements apart, as dtype `wanted`; zero where the mask is false."""
     element = storage.storage_type(dtype)
     if lanes == 1 or step == 0:
         raw = k.load(at, element, dtype.size_bytes)
@@ -35,7 +35,7 @@ def load_operand(
 
 
 def widen(k: KernelBuilder, value: ir.Value, dtype: DType, wanted: DType) -> ir.Value:
-    """A register value of one dtype as another that holds it exactly (integers: modulo 2^bits)."""
+    """Convert a register value to another dtype that holds it exactly (integers: modulo 2^bits)."""
     lanes = value.type.count if isinstance(value.type, ir.VectorType) else 1
     kind = vector_type(storage.register_type(wanted), lanes)
     if value.type == kind:

@@ -1,10 +1,10 @@
 """The tile of bf16 pairs: rows x vectors accumulators; 32 bits of B hold one column at two consecutive k.
 
-    A f32             B's halves are widened in registers by a shift and a mask, and multiplied as everywhere
+    A f32             B's halves are widened in registers by a shift and a mask, then multiplied as usual
     A bf16, +bf16     vdpbf16ps: both products of a pair in one instruction
     A bf16, without   the same products summed in the same order, the odd k first: bit-equal to the instruction
 
-Half the bytes of B, from memory and from every cache. An odd number of k ends in a pair whose second half is zero.
+B takes half the bytes, in memory and in every cache. An odd number of k ends in a pair whose second half is zero.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def accumulate_pairs(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value) -> 
 
 
 class _PairNest:
-    """The loops over the reduce axes; what they need and do not change."""
+    """The loops over the reduce axes, with the values that stay the same in all of them."""
 
     def __init__(self, k: KernelBuilder, tile: Tile) -> None:
         self.k, self.tile = k, tile
@@ -46,7 +46,7 @@ class _PairNest:
         return loop.results
 
     def _innermost(self, a: ir.Value, b: ir.Value, sums: Sums) -> Sums:
-        """Pairs, some of them at once; the last k alone where their number is odd."""
+        """Several pairs at once, then the last k alone if the number of k is odd."""
         k, tile, level = self.k, self.tile, self.tile.levels[-1]
         assert isinstance(level.extent, int), "a packed operand has static reduce axes"
         unroll = pairs_at_once(tile.unroll)
@@ -112,7 +112,7 @@ class _PairNest:
         return self.k.call(name, total.type, [total, *pairs])
 
     def _row_pair(self, a: ir.Value, offset: object, is_last: bool) -> ir.Value:
-        """Two elements of a row of bf16, in all lanes; the second is zero at the end of an odd number."""
+        """Two elements of a bf16 row, in all lanes. At the end of an odd number of k the second is zero."""
         k = self.k
         at = k.address(a, k.dim(offset), I16)  # type: ignore[arg-type]
         pair = k.ir.zext(k.load(at, I16, 2), I32) if is_last else k.load(at, I32, 2)
@@ -130,5 +130,5 @@ class _PairNest:
 
 
 def pairs_at_once(unroll: int) -> int:
-    """Pairs written out in the innermost loop where `unroll` k are."""
+    """The number of pairs that the innermost loop unrolls, for `unroll` steps of k."""
     return max(1, unroll // 2)

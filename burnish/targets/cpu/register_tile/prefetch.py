@@ -1,8 +1,8 @@
-"""What a tile asks of memory before it is needed.
+"""The prefetches of a tile: data that it fetches into the caches before the data is needed.
 
-rows to come   of the panel being read: a few k ahead, into the first cache level (worth 10 % once it outgrows that)
-next panel     a share in each of the first tiles, into the second level: constants come from memory at an even pace
-               while all tiles of a panel compute, instead of at once when its first one begins (5 to 10 % of a network)
+rows to come   rows of the current panel, a few k ahead, into the first cache level (saves 10 % if the panel exceeds it)
+next panel     the first tiles fetch a share each into the second level. So constants come from memory evenly while all
+               tiles of a panel compute, and not all at once when the first tile begins (5 to 10 % of a network)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIRST_LEVEL, _SECOND_LEVEL = 3, 2  # the intrinsic's locality
 
 @dataclass(frozen=True)
 class Ahead:
-    """A tile's share of the next panel: from `start` on, as far as it has come in this one, shifted right.
+    """A tile's share of the next panel: at `start`, plus its progress in the current panel, shifted right.
 
     panel:   address of the panel being read
     lines:   cache lines for each unrolled step over k
@@ -35,9 +35,9 @@ class Ahead:
 def share_of_next(
     k: KernelBuilder, panel: ir.Value, panel_bytes: int, tile: ir.Value, spread: int, step_bytes: int
 ) -> Ahead:
-    """What tile number `tile` of a panel asks for: 1/spread of the next, which follows it in memory.
+    """The prefetch of tile number `tile` of a panel: 1/spread of the next panel, which follows this one in memory.
 
-    Tiles from `spread` on ask for what they are reading anyway: that costs less than a branch around each request.
+    Tiles from `spread` on prefetch data that they read anyway: that costs less than a branch around each prefetch.
     """
     asks = k.ir.icmp_signed("<", tile, k.i64(spread))
     offset = k.ir.add(k.i64(panel_bytes), k.ir.mul(tile, k.i64(panel_bytes // spread)))
@@ -47,14 +47,14 @@ def share_of_next(
 
 
 def request_next(k: KernelBuilder, ahead: Ahead, b: ir.Value) -> None:
-    """The lines of the next panel that go with the step that reads this one at b."""
+    """Prefetch the lines of the next panel that belong to the step that reads this panel at b."""
     done = k.ir.sub(k.ir.ptrtoint(b, I64), k.ir.ptrtoint(ahead.panel, I64))
     first = k.address(ahead.start, k.ir.lshr(done, ahead.shift), I8)
     _request(k, first, range(0, ahead.lines * LINE_BYTES, LINE_BYTES), _SECOND_LEVEL)
 
 
 def request_row(k: KernelBuilder, row: ir.Value, row_bytes: int) -> None:
-    """A row of this panel."""
+    """Prefetch a row of this panel."""
     _request(k, row, range(0, row_bytes, LINE_BYTES), _FIRST_LEVEL)
 
 

@@ -1,8 +1,8 @@
-"""How a run of pixels is cut into row tiles.
+"""Cuts a run of pixels into row tiles.
 
 static extent     tiles of two sizes that differ by one: 49 by at most 14 is 13 + 12 + 12 + 12
-symbolic extent   full tiles, the last moved back until it fits and storing only its new rows; where the whole run
-                  is shorter than a tile, the same with the next smaller size; so no tile reads beyond the run
+symbolic extent   full tiles; the last tile is moved back until it fits, and stores only its new rows. If the whole run
+                  is shorter than a tile, the next smaller size is used. So no tile reads beyond the run
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from burnish.targets.cpu.builder import KernelBuilder
 
 @dataclass(frozen=True)
 class RowCase:
-    """A size of tile, taken where `condition` holds (None: always); rows below `first` are not its own (None: none)."""
+    """A tile size, used if `condition` holds (None: always). Rows below `first` belong to the tile before."""
 
     size: int
     condition: ir.Value | None
@@ -26,7 +26,7 @@ class RowCase:
 
 
 class RowTiles:
-    """The tiles of one run; made once a kernel, since it may compute in the prologue's scope."""
+    """The tiles of one run. It is made once per kernel, because it may emit code in the prologue."""
 
     def __init__(self, k: KernelBuilder, extent: Dim, rows: int) -> None:
         self.k, self.extent = k, extent
@@ -78,7 +78,7 @@ class RowTiles:
 
 
 def dynamic_sizes(rows: int) -> tuple[int, ...]:
-    """The tile sizes a run of unknown extent is cut into, largest first; the last is 1."""
+    """The tile sizes for a run of unknown extent, largest first; the last is 1."""
     if rows >= 8:
         return (rows, 4, 1)
     return (rows, 1) if rows > 1 else (1,)

@@ -1,4 +1,4 @@
-"""Tree ensembles, cpu.    sums[row, target] = over all trees: what the leaf that x[row] ends in adds
+"""Tree ensembles, cpu.    sums[row, target] = sum over all trees of the weight of the leaf that x[row] reaches
 
 layout   nodes are records of 16 or 24 bytes, see ops/language/ensemble.py; x and sums at any strides
 dtypes   f32, f64, i32 and i64 features, compared in f32, or in f64 if the features are f64; sums likewise
@@ -6,7 +6,7 @@ work     rows * trees * depth comparisons, each of three loads that wait for one
 how      `lanes` walks go on side by side: of several rows through one tree, or, for rows that are left over, of one row
          through several trees. A step indexes the child by the comparison's result: no branch to mispredict. The walks
          end when no lane moves. A tree is used for a whole chunk of rows while it is in the cache
-limits   any rows, trees, targets; sums are added in the order of the trees, whatever the schedule
+limits   any rows, trees, targets; sums are added in the order of the trees under every schedule
 measured benchmarks/README.md; `python benchmarks/cpu_trees.py`
 """
 
@@ -29,12 +29,12 @@ from burnish.targets.cpu.trees.walk import Walk
 
 LANES = (8, 4, 16)
 CHUNK_ROWS = 64
-_STEP_NS = 1.2  # of one lane, eight side by side, measured on an AVX-512 machine
+_STEP_NS = 1.2  # of one lane, with eight lanes side by side, measured on an AVX-512 machine
 _SERIAL_NS = 3000.0
 
 
 def schedules(kernel: TreesTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
-    """Legal schedules, the likely best first: alone where waking other threads takes longer than the work."""
+    """Legal schedules, the likely fastest first: one thread if waking others takes longer than the work."""
     del target
     steps = trees_steps(kernel)
     count = usual_size(steps, sizes or {})
@@ -43,7 +43,7 @@ def schedules(kernel: TreesTask, target: Target, sizes: Mapping[str, int] | None
 
 
 def legal(kernel: TreesTask, schedule: Schedule, target: Target) -> bool:
-    """Can `emit` do this kernel by this schedule?"""
+    """Can `emit` write this kernel with this schedule?"""
     return schedule in schedules(kernel, target)
 
 

@@ -18,7 +18,7 @@ _COMPARE = {"LEQ": "<=", "LT": "<", "GTE": ">=", "GT": ">", "EQ": "==", "NEQ": "
 
 
 class Walk:
-    """What a kernel's loops ask for: roots, the leaves that walks end in, and their weights added to the sums."""
+    """The parts that a kernel's loops use: roots, the leaves in which walks end, adding their weights to the sums."""
 
     def __init__(self, b: KernelBuilder, kernel: TreesTask) -> None:
         self.b, self.kernel = b, kernel
@@ -33,7 +33,7 @@ class Walk:
         self.place = dict(zip(names, b.slots))
 
     def root(self, tree: ir.Value) -> ir.Value:
-        """The node that a tree begins with."""
+        """The root node of a tree."""
         return self.b.load(self.b.address(self.place["roots"], tree, I32), I32, 4)
 
     def clear(self, row: ir.Value) -> None:
@@ -43,7 +43,7 @@ class Walk:
             self._store(row, target.index, ir.Constant(self.type, start))
 
     def leaves(self, roots: Sequence[ir.Value], rows: Sequence[ir.Value]) -> list[ir.Value]:
-        """Where the walks from these nodes with these rows end."""
+        """The leaves at which the walks from these nodes with these rows end."""
         b = self.b
         before, turn = b.ir.block, b.function.append_basic_block("walk")
         after = b.function.append_basic_block("leaves")
@@ -65,7 +65,7 @@ class Walk:
         return following
 
     def add(self, row: ir.Value, leaf: ir.Value) -> None:
-        """What a leaf adds to a row's sums."""
+        """Add a leaf's weights to a row's sums."""
         if not self.kernel.listed:
             self._combine(row, self.b.i64(0), self._word(leaf, self.b.i64(0), self.type))
             return
@@ -81,7 +81,7 @@ class Walk:
             self._combine(row, b.ir.sext(target, I64), weight)
 
     def _step(self, node: ir.Value, line: ir.Value) -> ir.Value:
-        """The child that a walk goes on to; a leaf's children are itself."""
+        """The child to which a walk goes on; both children of a leaf are the leaf itself."""
         b, kernel = self.b, self.kernel
         question = self._word(node, self.b.i64(self.first_child - 1), I32)
         feature = question
@@ -104,7 +104,7 @@ class Walk:
         return found
 
     def _compare(self, mode: str, value: ir.Value, threshold: ir.Value) -> ir.Value:
-        """As C compares; but where NaN has a child of its own, nothing is true of it."""
+        """Compare as C does. If NaN has a child of its own, every comparison with NaN is false."""
         is_unordered = mode == "NEQ" and not self.kernel.tracks_missing
         compare = self.b.ir.fcmp_unordered if is_unordered else self.b.ir.fcmp_ordered
         return compare(_COMPARE[mode], value, threshold)

@@ -1,7 +1,7 @@
-"""What an attention schedule costs, by counting: products, exponentials, bytes, and how programs fill the chip.
+"""The cost of an attention schedule, by counting products, exponentials and bytes, and how programs fill the chip.
 
-Only the order of schedules matters. Times are in us; `busy` is what a program takes of a whole processor, `chain` what
-it takes alone.
+Only the order of schedules matters. Times are in us. `busy` is the time of a whole processor that a program uses;
+`chain` is the time that a program takes when it runs alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from burnish.targets.cuda.chips import chip_of
 _REGISTERS = 64 << 10  # of a processor, 4 bytes each
 _SCORES = 14e3  # a us: an exponential and about eight other instructions
 _SUMS = 60e3  # a us: they shrink with every block
-_SHARED_ROWS = 3.3  # times that, where several warps have one row
+_SHARED_ROWS = 3.3  # times that, if several warps share one row
 _PLAIN_FLOPS = 0.4e6  # a us, without tensor cores
 _START_US = 2.0  # addresses, queries, the first keys, the output
 _BLOCK_US = 0.35  # a block of keys: the chain from loads over products and reductions
 _PROGRAM_US = 0.01  # to start a program
-_MERGE_US = 2.5  # what splits cost: partial sums out and in, and an atomic
+_MERGE_US = 2.5  # the cost of splits: partial sums out and in, and an atomic
 
 
 def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
@@ -50,7 +50,7 @@ def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
 
 
 def shared_bytes(a: Attention, blocks: int | None = None) -> int:
-    """Shared memory of a block, about: keys and values in flight, queries, exponentials."""
+    """Approximate shared memory of a block: keys and values in flight, queries, exponentials."""
     item = 4 if a.multiplies_as else a.q.dtype.size_bytes
     width = sum(p.width for p in (*a.depth, *a.values))
     stages = min(a.options.stages, blocks or 99)
@@ -58,14 +58,14 @@ def shared_bytes(a: Attention, blocks: int | None = None) -> int:
 
 
 def registers(a: Attention) -> int:
-    """Registers of a thread, about: sums, scores, exponentials and addresses."""
+    """Approximate registers of a thread: sums, scores, exponentials and addresses."""
     words = 2 if a.q.dtype.size_bytes == 8 else 1
     held = words * a.block_m * (sum(p.width for p in a.values) + 2 * a.block_n)
     return held // (a.options.warps * 32) + 40
 
 
 def _resident(a: Attention, blocks: int) -> int:
-    """Programs that a processor holds."""
+    """The number of programs that a processor holds at once."""
     threads = a.options.warps * 32
     shared = chip_of(a.target).shared_bytes // max(1, shared_bytes(a, blocks))
     return max(1, min(shared, _REGISTERS // (threads * max(64, registers(a))), 2048 // threads))
@@ -85,7 +85,7 @@ def _products(a: Attention) -> float:
 
 
 def _others(a: Attention) -> float:
-    """Exponentials, sums that shrink and loads of one block of keys."""
+    """The time for exponentials, rescaling of sums and loads of one block of keys."""
     work = a.block_m * a.block_n / _SCORES + a.block_m * sum(p.width for p in a.values) / _SUMS + 0.02
     loads = a.block_n * sum(p.width for p in (*a.depth, *a.values)) * a.q.dtype.size_bytes
     return work + 0.3 * loads / chip_of(a.target).l2_bandwidth

@@ -1,4 +1,4 @@
-"""The end of attention's rows: the parts of a split become one, and sums become the output."""
+"""The end of the rows of an attention: adds up the parts of a split, and turns sums into the output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from burnish.targets.cuda.text import KernelText, Name, Variable
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a program knows of its rows: the highest score and the total of exponentials, [block_m], and the sums of
+    """A program's results for its rows: the highest score and the total of exponentials, [block_m], and the sums of
     values, [block_m, width] for each piece of a head."""
 
     highest: Variable
@@ -31,7 +31,7 @@ class State:
 
 
 def write_finish(text: KernelText, attention: Attention, rows: Rows, total: Name, sums: Sequence[Name]) -> None:
-    """out = sums / total, zeros where no key was seen."""
+    """out = sums / total; zeros for a row that has seen no key."""
     total = text.let("total", f"tl.where({total} == 0.0, 1.0, {total})")
     out = text.pointer(len(attention.kernel.slots) - 1)
     out_rows = rows_at(text, attention, rows, out, attention.out)
@@ -44,7 +44,7 @@ def write_finish(text: KernelText, attention: Attention, rows: Rows, total: Name
 
 
 def write_merge(text: KernelText, attention: Attention, rows: Rows, state: State) -> None:
-    """The program of a row that comes last adds up what the others left: maxima, totals, sums of each."""
+    """The last program of a row adds up the results of the others: their maxima, totals and sums."""
     each = attention.partial_elements
     partial = text.workspace(
         "partial", attention.partial, attention.programs * (attention.splits * each * attention.partial.size_bytes)
@@ -92,7 +92,7 @@ def _write_added(text: KernelText, attention: Attention, theirs: Name, exist: st
 
 
 def write_zeros(text: KernelText, attention: Attention) -> list[Variable]:
-    """Sums of no values."""
+    """Sums before any value: zeros."""
     return [
         text.variable(f"sum{n}", f"tl.zeros(({attention.block_m}, {piece.width}), {attention.accumulator})")
         for n, piece in enumerate(attention.values)

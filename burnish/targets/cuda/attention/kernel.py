@@ -1,4 +1,4 @@
-"""What attention kernels are, before any text is written. The method is in template.py.
+"""The facts of an attention kernel, before any text is written. The method is in template.py.
 
 Each program has `block_m` rows (queries) of one head and goes over keys in blocks of `block_n`. Queries of the heads
 that share a key head may be rows of one block (`packs`). Head sizes are padded to 16 at least, in one or two pieces.
@@ -17,12 +17,12 @@ from burnish.targets.cuda.attention.options import AttentionOptions
 from burnish.targets.cuda.chips import chip_of
 
 LOG2E = 1.4426950408889634
-SMALLEST_PIECE = 16  # what a tensor core multiplies at least
+SMALLEST_PIECE = 16  # the smallest size that a tensor core multiplies
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Elements [first, first + width) of a head; those from `extent` on do not exist."""
+    """Elements [first, first + width) of a head; elements from `extent` on do not exist."""
 
     first: int
     width: int
@@ -45,7 +45,7 @@ def pieces_of(size: int) -> tuple[Piece, ...]:
 
 @dataclass
 class Attention:
-    """A kernel and its schedule, as the text needs them."""
+    """A kernel and its schedule, with the facts that the text needs."""
 
     kernel: AttentionTask
     options: AttentionOptions
@@ -95,27 +95,27 @@ class Attention:
 
     @property
     def scales_late(self) -> bool:
-        """The scale joins the exponential, since nothing stands between them."""
+        """May the scale be merged into the exponential? Only if nothing stands between the two."""
         return self.kernel.scale > 0 and not self.kernel.softcap and not self.is_masked_by_number
 
     @property
     def to_exponent(self) -> float:
-        """What a score is multiplied with for exp2."""
+        """The factor of a score before exp2."""
         return LOG2E * (self.kernel.scale if self.scales_late else 1.0)
 
     @property
     def multiplies_as(self) -> str | None:
-        """What tensor cores multiply, if it is not what lies in memory."""
+        """The type that tensor cores multiply, if it differs from the type in memory."""
         return "tl.float32" if self.q.dtype is DType.BF16 and not chip_of(self.target).has_tensor_cores else None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the slots are called."""
+        """The names of the slots."""
         return ("q", "k", "v", *(["mask"] if self.mask else []), "out")
 
     @property
     def partial(self) -> DType:
-        """The dtype of what splits leave: sums, maxima, totals."""
+        """The dtype of a split's partial results: sums, maxima, totals."""
         return DType.F64 if self.q.dtype is DType.F64 else DType.F32
 
     @property
@@ -125,7 +125,7 @@ class Attention:
 
 
 def dense_strides(slot: Slot) -> tuple[Dim, ...]:
-    """The strides with those of axes of extent 1, which say nothing, made such that the copy engine takes them."""
+    """The strides. Those of axes of extent 1 have no effect; they are set so that the copy engine accepts them."""
     found, following = list(slot.strides), slot.shape[-1]
     for axis in range(len(found) - 2, -1, -1):
         if slot.shape[axis] == 1:

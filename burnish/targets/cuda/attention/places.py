@@ -13,9 +13,9 @@ from burnish.targets.cuda.text import KernelText, Name
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A program's rows (queries). program: its number; block: which of a head's; batch, head and key_head: whose.
+    """A program's rows (queries). program: its number; block: its block of the head; batch, head, key_head: where.
 
-    numbers    of the rows among those of the head, [block_m]
+    numbers    the rows' numbers within the head, [block_m]
     queries    the query of each, [block_m];  heads: the head of each, where rows of several heads are packed
     """
 
@@ -30,7 +30,7 @@ class Rows:
 
 
 def write_rows(text: KernelText, attention: Attention) -> Rows:
-    """Which rows of which head this program has."""
+    """The head and the rows of this program."""
     heads, blocks = text.number(attention.row_heads, DType.I32), attention.blocks
     text.wait()
     program = text.let("program", "tl.program_id(0)")
@@ -54,7 +54,7 @@ def write_rows(text: KernelText, attention: Attention) -> Rows:
 
 
 def row_exists(text: KernelText, attention: Attention, rows: Rows) -> str:
-    """Which of the rows exist, [block_m]; "" if all do."""
+    """The mask of rows that exist, [block_m]; "" if all do."""
     is_whole = isinstance(attention.rows, int) and attention.rows % attention.block_m == 0
     return "" if is_whole else f"({rows.numbers} < {text.number(attention.rows, DType.I32)})"
 
@@ -103,10 +103,10 @@ def part_of(piece: Piece) -> str:
 
 
 def part_exists(piece: Piece) -> str:
-    """Which of them exist, [1, width]; "" if all do."""
+    """The mask of elements of a piece that exist, [1, width]; "" if all do."""
     return "" if piece.is_whole else f"({part_of(piece)} < {piece.extent})[None, :]"
 
 
 def both(left: str, right: str) -> str:
-    """Two conditions, of which each may be ""."""
+    """Both of two conditions; each may be ""."""
     return f"{left} & {right}" if left and right else left or right

@@ -4,7 +4,7 @@
 
 layout   q, k, v, mask, out at any strides; h' = h // (heads of q / heads of k)
 dtypes   f16, bf16 (exponentials are rounded to the values' dtype), f32 (three tf32 products or plain ones), f64;
-         sums, maxima and exponentials in f32 (f64); a bool mask keeps where true, another is added
+         sums, maxima and exponentials in f32 (f64); a bool mask keeps where it is true, others are added
 work     2*B*H*I*J*(D + E) flop and B*H*I*J exponentials; scores never leave the registers
 limits   D and E static, up to 256; any other extent symbolic; a row whose keys are all masked gives zeros, as in ONNX
 measured H200, f16, in a CUDA graph, us, beside torch 2.11's fused attention: BERT-Base (12 heads, 128 tokens) b1 / b8 /
@@ -42,14 +42,14 @@ _KEPT = 24  # schedules that are worth measuring
 
 
 def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
-    """The legal ones, the cost model's best first; none for a kernel that this template cannot do."""
+    """Legal schedules, the cost model's best first; none for a kernel that this template cannot write."""
     if not _is_possible(kernel):
         return []
     possible = (a for options in _all(kernel, target) if _fits(a := Attention(kernel, options, target)))
     times = {a.options: estimate(a, sizes) for a in possible}
     kin: Counter[tuple[Option, ...]] = Counter()
     late: dict[AttentionOptions, float] = {}
-    for each in sorted(times, key=times.__getitem__):  # what differs little from a better one waits a little
+    for each in sorted(times, key=times.__getitem__):  # near copies of better ones are ranked lower
         tile = (each.block_m, each.block_n, each.splits, each.packs)
         late[each] = times[each] * (1 + 0.05 * kin[tile])
         kin[tile] += 1
@@ -110,7 +110,7 @@ def _is_possible(kernel: AttentionTask) -> bool:
 
 
 def _can_copy(a: Attention) -> bool:
-    """The copy engine takes strides of 16 bytes and boxes that fit, and Hopper has it."""
+    """Can keys and values come by the copy engine? It needs 16-byte strides and head sizes of one piece."""
     one_piece = len(a.depth) == len(a.values) == 1
     return chip_of(a.target).has_copy_engine and one_piece and all(_has_whole_strides(s) for s in (a.k, a.v))
 

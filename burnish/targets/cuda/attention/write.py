@@ -81,7 +81,7 @@ def _map(text: KernelText, attention: Attention, number: int) -> Name:
 
 
 def _write_state(text: KernelText, attention: Attention) -> State:
-    """No key seen yet."""
+    """The state before any key is seen."""
     highest = text.variable("highest", f'tl.full(({attention.block_m},), float("-inf"), {attention.accumulator})')
     total = text.variable("total", f"tl.zeros(({attention.block_m},), {attention.accumulator})")
     return State(highest, total, tuple(write_zeros(text, attention)))
@@ -126,7 +126,7 @@ class _Loop:
             self._write(whole, end, True)
 
     def _ahead(self) -> str:
-        """How many more keys than queries there are: so many more does each row see."""
+        """The number of keys minus the number of queries: each row sees so many more keys."""
         return self.text.number(self.attention.keys - self.attention.queries, DType.I32)
 
     def _write(self, start: str, end: str, partial: bool) -> None:
@@ -148,7 +148,7 @@ class _Loop:
                 text.assign(total, _dot(attention, factor, value, f"{total} * {fade}[:, None]"))
 
     def _operand(self, number: int, piece: Piece, first: Name, exist: str) -> str:
-        """A block of keys or values, [block_n, width]; what does not exist is 0."""
+        """A block of keys or values, [block_n, width]; elements that do not exist are 0."""
         attention, text, slot = self.attention, self.text, self.attention.kernel.slots[number]
         base = self.operands.keys if number == K else self.operands.values
         if attention.copies:
@@ -187,7 +187,7 @@ class _Loop:
         return text.let("score", f'tl.where({seen}, {score}, float("-inf"))') if seen else score
 
     def _write_mask(self, mask: Slot, numbers: Name, exist: str) -> Name:
-        """The mask at these rows and keys; an axis it does not vary along stays 1."""
+        """The mask at these rows and keys. An axis along which the mask does not vary keeps extent 1."""
         attention, text, base = self.attention, self.text, self.text.pointer(MASK)
         varies = mask.strides[2] != 0 or (attention.packs and mask.strides[1] != 0)
         rows = f"{self.operands.mask}[:, None]"
@@ -203,7 +203,7 @@ class _Loop:
         return text.let("chosen", _load(f"{rows} + {keys or 0}", exists))
 
     def _write_softmax(self, score: Name) -> tuple[Name, Name]:
-        """Scores become exponentials; gives them and the factor by which what was summed before shrinks."""
+        """Turn scores into exponentials. Returns them, and the factor by which the earlier sums are scaled."""
         attention, text, state, factor = self.attention, self.text, self.state, repr(self.attention.to_exponent)
         now = text.let("now", f"tl.maximum({state.highest}, tl.max({score}, 1))")
         may_be_empty = attention.mask is not None or attention.kernel.causal or attention.splits > 1
@@ -230,7 +230,7 @@ def _widened(attention: Attention) -> str:
 
 def _dot(attention: Attention, left: str, right: str, onto: str) -> str:
     """left @ right + onto."""
-    if attention.q.dtype is DType.F64:  # no tensor core does it everywhere
+    if attention.q.dtype is DType.F64:  # not every tensor core can do this
         inner = f"tl.sum({left}[:, :, None] * ({right})[None, :, :], 1)"
         return f"{onto} + {inner}" if onto else inner
     exact = ""

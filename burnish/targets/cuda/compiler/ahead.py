@@ -1,4 +1,4 @@
-"""Compile kernels in the background, for a program that is going to be emitted soon."""
+"""Compiles kernels in the background, for a program that will be emitted soon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from burnish.targets.cuda.compiler.pool import Pool
 from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.templates import emit
 
-NICENESS = 10  # somebody may be measuring
+NICENESS = 10  # a measurement may be running
 
 
 class Ahead:
@@ -31,7 +31,7 @@ class Ahead:
         self._pool = Pool(core_count() if sys.executable else 0, NICENESS)
 
     def begin(self, launch: Launch, schedules: Sequence[Schedule]) -> None:
-        """Returns at once. What does not compile is left for `emit_program` to say."""
+        """Returns at once. Compile errors are reported later, by `emit_program`."""
         alignment = slot_alignments([launch])[launch.kernel.key]
         sources: list[tuple[Source, Target]] = []
         for schedule in schedules:

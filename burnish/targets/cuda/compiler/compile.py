@@ -1,6 +1,6 @@
 """Triton sources to cubins, on any machine: no GPU, no toolkit, nothing written outside a folder of its own.
 
-The same source and target give the same bytes, in any process: no name of a file, no line, no time reaches a cubin.
+The same source and target give the same bytes in every process: a cubin holds no file name, line number or time.
 Many sources are compiled in parallel processes (pool.py); this module compiles one.
 """
 
@@ -120,7 +120,7 @@ def _kernel_of(source: Source, triton: Any) -> Iterator[Any]:
 def _private_settings(triton: Any) -> Iterator[None]:
     """Triton's cache in a folder that goes away, no lines of files in the code.
 
-    Of its caches' keys one part is left out, a digest of all of Triton's files: 0.7 s in each process.
+    One part of its cache keys is left out: a digest of all of Triton's files, which takes 0.7 s in each process.
     """
     folder = tempfile.mkdtemp(prefix="burnish-")
     caches: Any = importlib.import_module("triton.runtime.cache")
@@ -139,7 +139,7 @@ def _private_settings(triton: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_environment() -> Iterator[None]:
-    """Without the variables by which a shell may change what Triton, LLVM and ptxas make of a source."""
+    """The environment without the variables that change the output of Triton, LLVM and ptxas."""
     names = [n for n in os.environ if n.startswith(_COMPILERS_OWN) or n in _COMPILERS_OTHERS]
     hidden = {n: os.environ.pop(n) for n in names}
     try:
@@ -162,7 +162,7 @@ def _signature(source: Source, target: Target) -> dict[str, str]:
 
 
 def _attributes(parameters: Sequence[Parameter]) -> dict[tuple[int, ...], list[list[object]]]:
-    """What the compiler may assume of parameters."""
+    """The facts that the compiler may assume about parameters."""
     found: dict[tuple[int, ...], list[list[object]]] = {}
     for n, p in enumerate(parameters):
         divisible = p.divisible if isinstance(p, Pointer | Size) else 1 if isinstance(p, TensorMap) else 16

@@ -11,7 +11,7 @@ from burnish.targets.cuda.compiler.compile import Cubin
 
 
 def disassemble(cubin: Cubin) -> str:
-    """The instructions as nvdisasm prints them; a line that says so where it cannot."""
+    """The instructions as nvdisasm prints them; if nvdisasm fails, a line that says so."""
     found = find_spec("triton")
     tool = Path(found.origin).parent / "backends" / "nvidia" / "bin" / "nvdisasm" if found and found.origin else None
     if tool is None or not tool.is_file():

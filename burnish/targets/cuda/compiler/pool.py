@@ -1,9 +1,9 @@
 """Compile many sources in parallel: worker processes of our own, which read tasks and write answers through pipes.
 
 `multiprocessing` would start a caller's script again in each worker; these workers import this module and nothing else.
-Two sources take long enough to pay for a worker's start (0.5 s).
+From two sources on, the time saved pays for a worker's start (0.5 s).
 
-What is compiled, or being compiled, is known to all threads, so that nothing is compiled twice.
+All threads know which sources are compiled or being compiled, so nothing is compiled twice.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def try_sources(sources: Sequence[Task], progress: Callable[[int, int], None] | 
 
 
 def compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None] | None = None) -> list[Answer]:
-    """A cubin, or why there is none, for each of these different tasks; what was compiled before is remembered."""
+    """A cubin, or the reason why there is none, for each of these different tasks; earlier results are remembered."""
     import_triton()
     with _knowing:
         missing = [t for t in tasks if t not in _known]
@@ -72,7 +72,7 @@ def compile_distinct(tasks: Sequence[Task], progress: Callable[[int, int], None]
 
 
 def _answer_to(task: Task) -> Answer:
-    """From whoever is at it, or else compiled in this process."""
+    """The result of whoever is compiling the task, or else compile it in this process."""
     while True:
         with _knowing:
             found = _known.get(task)
@@ -83,7 +83,7 @@ def _answer_to(task: Task) -> Answer:
                     future.set_result(_answer(task))
             return future.result()
         except CancelledError:
-            continue  # whoever had begun it does not go on
+            continue  # whoever began it has stopped
         finally:
             if found is None:
                 _forget({task: future})  # if it was interrupted
@@ -97,7 +97,7 @@ def _answer(task: Task) -> Answer:
 
 
 def _forget(begun: dict[Task, Future[Answer]]) -> None:
-    """What nobody compiles yet is not going to be."""
+    """Cancel the tasks that nobody has begun to compile."""
     with _knowing:
         for task, future in begun.items():
             if not future.cancelled() and future.cancel():
@@ -107,8 +107,8 @@ def _forget(begun: dict[Task, Future[Answer]]) -> None:
 class Pool:
     """Worker processes, each with a thread that hands it one task after the other; one that dies is replaced.
 
-    They start when there is work for them, and end with the pool. What has not been begun by then is not compiled.
-    workers: at most; 0: nothing is begun. niceness: how far they stand back for other processes
+    They start when there is work for them, and end with the pool. Tasks not begun by then are not compiled.
+    workers: the most processes; 0: no task is begun. niceness: of the workers; higher values yield to other processes
     """
 
     def __init__(self, workers: int, niceness: int = 0) -> None:
@@ -118,7 +118,7 @@ class Pool:
         self._threads: list[threading.Thread] = []
 
     def begin(self, tasks: Sequence[Task]) -> int:
-        """Put these at the queue's end, and return at once: how many they are without those that others have begun."""
+        """Queue these tasks, and return at once. Returns their number, without tasks that others have begun."""
         new: dict[Task, Future[Answer]] = {}
         with _knowing:
             for task in tasks if self._workers else ():
@@ -139,7 +139,7 @@ class Pool:
         self.close(wait=problem is None)
 
     def close(self, wait: bool) -> None:
-        """wait: for what is being compiled, and for the processes' ends."""
+        """wait: until running compilations and the processes have ended."""
         _forget(self._begun)
         for _ in self._threads:
             self._waiting.put(None)
@@ -197,7 +197,7 @@ def _died(task: Task) -> BurnishError:
 def work(niceness: int = 0) -> None:
     """A worker process: tasks from the standard input, answers to the standard output, until the input ends.
 
-    Ctrl-C reaches all processes of a terminal; who began the work decides what becomes of it.
+    Ctrl-C reaches all processes of a terminal. Workers ignore it: the process that began the work decides.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(niceness)

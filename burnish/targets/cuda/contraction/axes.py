@@ -1,4 +1,4 @@
-"""A contraction as CUDA kernels see it: who is a pixel, what is summed, and how memory looks to the copy engine.
+"""A contraction as CUDA kernels see it: its pixels, its sum, and its memory as the copy engine sees it.
 
     acc[p, n] = sum_k A[p, k] * B[k, n]         p: the pixel runs, flattened;  k: taps, then channels
 
@@ -20,9 +20,9 @@ from burnish.kernels.task import Contraction, Slot
 from burnish.ops.language.expr import Axis, Expr, linear
 
 MAP_RANK = 5  # axes of a tensor map
-MAP_BYTES = 16  # its strides and its address are multiples of these
+MAP_BYTES = 16  # its strides and its address are multiples of these bytes
 NOTHING = Run((), 1, 0, 0)
-SINGLE = Run((), 1, 16, 0)  # the one pixel of a product with a vector; its stride never counts
+SINGLE = Run((), 1, 16, 0)  # the one pixel of a product with a vector; its stride has no effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Reduction:
 def reduction_of(kernel: Contraction, shape: Shape, block: int, flat: bool = False) -> Reduction:
     """The cut of k in steps of `block`; with one run, flat and chunks are the same.
 
-    A run of a window is never the channel: a single channel is none at all.
+    A run of a window is never the channel run; with a single channel there is no channel run.
     """
     moved = {x for w in kernel.windows for x, _ in w.steps}
     *taps, channel = shape.reduce or (NOTHING,)
@@ -170,7 +170,7 @@ def address(slot: Slot, index: Sequence[Expr]) -> tuple[dict[Axis, Dim] | None, 
 
 
 def is_multiple(dim: Dim, of: int) -> bool:
-    """Whatever the symbols are?"""
+    """Does it hold for all values of the symbols?"""
     return divisor(dim) % of == 0
 
 
@@ -232,5 +232,5 @@ def _together(pixel: Run, tap: Run) -> Coordinate | None:
 
 
 def _size(dim: Dim) -> int:
-    """For comparisons only: a symbolic stride is an outer one."""
+    """A stride for comparisons only: a symbolic stride counts as an outer one."""
     return dim if isinstance(dim, int) else 1 << 62

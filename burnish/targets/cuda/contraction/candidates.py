@@ -19,8 +19,8 @@ from burnish.targets.cuda.contraction.tile import Tile
 
 SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
-FEW_COLUMNS = 32  # half of what the tensor cores want of a first operand
-WORTH_MORE = 8  # us: of a launch that may try persistent programs, and such as wait at first
+FEW_COLUMNS = 32  # half of the rows that tensor cores prefer for a first operand
+WORTH_MORE = 8  # us: a launch must take so long to try persistent programs, and those that wait at first
 CYCLES = 1700  # of a processor in a us, about
 MOST_ACCUMULATORS = 128  # registers of a thread
 SLOW_TILE = Tile("load", 16, 16, 16, warps=4, stages=1)  # product by product
@@ -64,13 +64,13 @@ class Candidates:
             yield from (t for t in self._staged(tile) if self.legal(t))
 
     def _apart(self, base: Tile) -> Iterator[Tile]:
-        """Several products in one loop, and in one for each."""
+        """Several products in one loop, then with a loop for each."""
         yield base
         if self.model.together(base) > 1:
             yield replace(base, apart=True)
 
     def legal(self, tile: Tile) -> bool:
-        """Can the kernel be written with this tile, and does it fit the chip, whatever the sizes are?"""
+        """Can the kernel be written with this tile, and does it fit the chip, for all sizes?"""
         if not all(n in SIDES for n in (tile.m, tile.n)) or tile.k < 16 or tile.k & (tile.k - 1):
             return False
         if self.model.multiplied is None and tile.m * tile.n * tile.k > 4096:
@@ -99,7 +99,7 @@ class Candidates:
         return fits and tile.split >= 1 and tile.stages >= 1 and self.model.resident(tile) >= max(1, tile.persistent)
 
     def _suits_sm_100(self, tile: Tile) -> bool:
-        """What Triton 3.6 compiles there: f64 only in small tiles, persistent loops need too much shared memory."""
+        """Does Triton 3.6 compile it there? f64 only in small tiles; persistent loops need too much shared memory."""
         is_small = max(tile.m, tile.n) <= 32
         return tile.persistent == 0 and (self.model.multiplied is not DType.F64 or is_small)
 
@@ -136,7 +136,7 @@ class Candidates:
                                 yield Tile(form, m, n, k, box, swap, flat, precision=precision)
 
     def _is_sensible(self, form: str, swap: bool, m: int, n: int) -> bool:
-        """Not much larger than the work, and of a form that tensor cores like."""
+        """Is the tile not much larger than the work, and of a form that suits tensor cores?"""
         columns, pixels = max(16, self.model.columns), max(16, self.model.pixel_count)
         if m * n > 32768 or (n >= 2 * columns and not (swap and n == 64)) or m >= 2 * pixels:
             return False
@@ -147,7 +147,7 @@ class Candidates:
         return n >= 64 if swap else m >= 64
 
     def _depths(self, form: str) -> list[tuple[int, bool]]:
-        """Depths of a step: those that waste little of the channels; flat ones where channels are few."""
+        """Depths of a step that waste few channels; if there are few channels, flat steps."""
         cut = reduction_of(self.kernel, self.shape, 16)
         extent, taps = self.model.usual(cut.channel.extent), self.model.usual(cut.tap_count)
         element = self.model.element_bytes
@@ -205,7 +205,7 @@ class Candidates:
                     yield from self._staggered(flowing)
 
     def _staggered(self, tile: Tile) -> Iterator[Tile]:
-        """Programs that begin together, and those of which some wait for half of another's time."""
+        """The tile without a pause; then with one, where some programs wait for half of another program's time."""
         yield tile
         if not tile.is_copied or tile.split > 1 or self.model.floor < WORTH_MORE:
             return

@@ -1,16 +1,16 @@
-"""How long a contraction takes under a tile, in us: the model that ranks schedules.
+"""The time that a contraction takes with a tile, in us: the model that ranks schedules.
 
-A processor has some programs, as many at a time as fit. Three times bound a launch; where they are near they add up:
+Each processor runs some programs, as many at a time as fit. Three times bound a launch; similar times add up:
 
-    busy    what the programs of a processor need of its units: tensor cores, bytes from L2, arithmetic, stores
-    life    what a program goes through, one thing after the other, divided by those that do so at the same time
-    floor   bytes of memory
+    busy    the time that a processor's programs use its units: tensor cores, bytes from L2, arithmetic, stores
+    life    the time of one program from start to end, divided by the number of programs that run at the same time
+    floor   the time to move the bytes of memory
 
     time = (busy^p + life^p + floor^p)^(1/p) + prefetching + adding the parts of a split
 
 The constants were fitted to 540 measurements of 331 tasks on an H200, fp16 (ResNet-50, BERT, ViT, ConvNeXt,
-MobileNetV2, EfficientNet at batch 1 to 128; benchmarks/gpu.md): 9 % off in the median, and of two schedules of a task
-the one that it calls faster is faster in 3 of 4 cases.
+MobileNetV2, EfficientNet at batch 1 to 128; benchmarks/gpu.md). The median error is 9 %. Of two schedules of a task,
+the one that the model calls faster is faster in 3 of 4 cases.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Fit:
 
     launch: float = 0.75  # from the launch before, which overlaps
     begin: tuple[float, float] = (0.6, 0.15)  # a program's, up to its first step: by the copy engine, by addresses
-    turnover: float = 1.6  # from a program's last store to the first instruction of the one that takes its place
-    step: tuple[float, float] = (0.22, 0.16)  # a step of one program at least: barriers, then asking, then products
+    turnover: float = 1.6  # from a program's last store to the first instruction of the next program in its place
+    step: tuple[float, float] = (0.22, 0.16)  # the least time of a step: barriers, then requests, then products
     latency: float = 0.5  # of L2
     l2_share: float = 1.26  # 64 bytes a cycle
     l2_by_address: float = 0.43  # of that
@@ -60,8 +60,8 @@ class Fit:
     clock: float = 1.37  # of the rate that holds under a long load, as long as power allows
     epilogue: float = 0.17  # of each tile, besides what follows
     store_rate: float = 43e3
-    residual: float = 0.61  # waiting for one that was not asked for early
-    strewn_rate: float = 5.2e3  # loads of the epilogue that are no tensor map
+    residual: float = 0.61  # waiting for a residual that was not loaded early
+    strewn_rate: float = 5.2e3  # loads of the epilogue that do not use a tensor map
     instruction_rate: float = 277e3
     pieces: float = 1.4  # how many times their bytes accesses of less than a line cost
     prefetch: float = 0.5e-3  # a line
@@ -109,7 +109,7 @@ class CostModel:
         return chip_of(self.target)
 
     def usual(self, dim: Dim) -> int:
-        """Of what formulas divide by, at least 1."""
+        """The usual value of a dim, at least 1, for formulas that divide by it."""
         return max(1, usual_size(dim, self.sizes))
 
     @cached_property
@@ -137,7 +137,7 @@ class CostModel:
 
     @cached_property
     def multiplied(self) -> DType | None:
-        """What tl.dot multiplies."""
+        """The dtype that tl.dot multiplies."""
         return operand_kind(self.kernel.slots[0].dtype, self.kernel.slots[1].dtype, self.target)
 
     @cached_property
@@ -166,7 +166,7 @@ class CostModel:
 
     @cached_property
     def instructions(self) -> float:
-        """Of the epilogue, for each element: what takes a polynomial takes dozens."""
+        """Instructions of the epilogue for each element; an operator that needs a polynomial takes dozens."""
         nodes = dict.fromkeys(e for s in self.kernel.stores for e in walk(s.value) if e.op not in _FREE)
         return sum(_INSTRUCTIONS.get(e.op, 1.5) for e in nodes)
 
@@ -176,7 +176,7 @@ class CostModel:
 
     @cached_property
     def operand_bytes(self) -> tuple[int, int]:
-        """Bytes of A and of B: what lies there, not what is read."""
+        """The sizes of A and of B in memory, in bytes: elements that are read several times count once."""
         a = b = 0
         for product, shape in self.products:
             taps = self.usual(reduction_of(product, shape, 16).tap_count)
@@ -188,29 +188,29 @@ class CostModel:
         return a, b
 
     def elements(self, slot: Slot) -> int:
-        """Of a tensor, at the usual sizes."""
+        """The number of elements of a tensor at the usual sizes."""
         return prod(self.usual(extent) for extent in slot.shape)
 
     @cached_property
     def depth(self) -> int:
-        """K, of all products."""
+        """K, summed over all products."""
         return sum(self.usual(shape.depth) for _, shape in self.products)
 
     @cached_property
     def least_bytes(self) -> int:
-        """What must come from memory or go there."""
+        """Bytes that must come from memory or go there."""
         out = self.groups * self.pixel_count * self.columns * (self.stored_bytes + self.residual_bytes)
         return sum(self.operand_bytes) + out
 
     @cached_property
     def floor(self) -> float:
-        """us that no schedule can beat."""
+        """A time in us that no schedule can beat."""
         flops = 2 * self.groups * self.pixel_count * self.columns * self.depth
         rate = self.chip.processors * self.chip.half_flops * _RATES.get(self.multiplied or DType.F32, 0.16)
         return max(flops / rate, self.least_bytes / self.chip.bandwidth)
 
     def steps(self, tile: Tile) -> int:
-        """Of all loops together."""
+        """The steps of all loops together."""
         return sum(self.usual(loop.count) * loop.together for loop in self.loops(tile))
 
     def loops(self, tile: Tile) -> tuple[Loop, ...]:
@@ -243,7 +243,7 @@ class CostModel:
         return (ring + out + 16 * tile.n if tile.persistent else max(ring, out)) + 1024
 
     def registers(self, tile: Tile) -> int:
-        """Of a thread, as ptxas gives them; where sums take half of them, an epilogue's values take the rest."""
+        """Registers of a thread, as ptxas assigns them; if sums take half, the epilogue's values take the rest."""
         sums = tile.m * tile.n * max(4, self.shape.accumulator.size_bytes) // 4 // (32 * tile.warps)
         own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
         is_heavy = self.residual_bytes + self.strewn_bytes > 0 or self.instructions > LIGHT_INSTRUCTIONS
@@ -252,7 +252,7 @@ class CostModel:
         return min(sums + own + (sums * self.residual_bytes // 4 if tile.early else 0), MOST_REGISTERS)
 
     def fits_early(self, tile: Tile) -> bool:
-        """Is there something to ask for early, and are there registers in which it can wait?"""
+        """Are there residuals to load early, and enough registers to hold them?"""
         values = tile.m * tile.n / (32 * tile.warps)
         words = max(4, self.shape.accumulator.size_bytes) / 4
         return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= EARLY_REGISTERS
@@ -283,7 +283,7 @@ class CostModel:
         return time * (1.0 if tile.is_copied else fit.by_address)
 
     def goes_in_step(self, tile: Tile) -> bool:
-        """Would the programs of a processor, which begin together, do the same things at the same time for long?"""
+        """Programs of a processor begin together: would they do the same things at the same time for long?"""
         beside, share = self._beside(tile), self._share(tile)
         computing = self._steps(tile) * self._multiply(tile) + self._epilogue(tile)[1]
         return 2 <= beside <= 3 and share >= MANY_ROUNDS * beside and share * computing >= self._memory(tile)
@@ -293,7 +293,7 @@ class CostModel:
         return -(-self.tiles(tile) * tile.split // self.chip.processors)
 
     def _steps(self, tile: Tile) -> int:
-        """Of a program's tile."""
+        """The steps of a program's tile."""
         return -(-self.steps(tile) // tile.split)
 
     def _beside(self, tile: Tile) -> int:
@@ -301,7 +301,7 @@ class CostModel:
         return max(1, min(tile.persistent or self.resident(tile), self._share(tile)))
 
     def _rounds(self, tile: Tile) -> float:
-        """us of the programs that follow each other at one place; few of them seldom come out even."""
+        """us of the programs that run one after another in one place; if few, the last round is seldom full."""
         fit, share, beside, life = self.fit, self._share(tile), self._beside(tile), self.life(tile)
         begin = (fit.begin[0] if tile.is_copied else fit.begin[1]) + fit.begin[0] * (len(self.loops(tile)) - 1)
         if tile.persistent:
@@ -318,7 +318,7 @@ class CostModel:
         return area * store, area * self.instructions / fit.instruction_rate
 
     def _memory(self, tile: Tile) -> float:
-        """us of what must come from memory or go there; a line in pieces is more than a line."""
+        """us to move the bytes that must come from memory or go there; a line in pieces costs more than a whole one."""
         a, b = map(float, self.operand_bytes)
         out = self.groups * self.pixel_count * self.columns
         if tile.k * self.element_bytes < PIECE and self.steps(tile) > 1:
@@ -360,18 +360,18 @@ class CostModel:
         return (tile.m + tile.n) * row / (rate * self.fit.l2_by_address)
 
     def _wait(self, tile: Tile) -> float:
-        """us of a step of one program, whose latency the stages that are under way share."""
+        """us of a step of one program; the stages in flight share its latency."""
         together = self.together(tile)
         rounds = self.steps(tile) // together * (self._share(tile) if tile.persistent else 1)
         size = (tile.m + tile.n) * max(tile.k * self.element_bytes, PIECE if tile.is_copied else 0)
         latency = self.fit.latency + size / (self.chip.l2_bandwidth * self.fit.l2_share)
         ahead = latency / max(1, min(tile.stages, rounds) - 1) / together if rounds > 1 else 0.0
-        if together > 1 and tile.stages == 1:  # nothing is asked for ahead
+        if together > 1 and tile.stages == 1:  # nothing is loaded ahead
             ahead = 2 * self.fit.latency  # A, then B
         return max(self.fit.step[0] if tile.is_copied else self.fit.step[1], ahead)
 
     def _prefetch(self, tile: Tile, steps: int) -> float:
-        """us of asking for this program's part of B, which those of other pixels ask for too."""
+        """us of the prefetch of this program's part of B, which programs of other pixels prefetch too."""
         if not tile.prefetch:
             return 0.0
         columns = -(-self.columns // tile.n)

@@ -1,8 +1,8 @@
-"""What the epilogue reads, asked for before the sum: it arrives while the tensor cores work, and nobody waits for it.
+"""Loads for the epilogue that start before the sum: data arrives while the tensor cores work, and nothing waits for it.
 
-Loads of rows or columns (a bias) always come early; those of whole tiles (a residual) if the schedule says so, since
-they wait in registers. They go by addresses (a copy would be waited for at once) and keep their own type until used.
-Only where no `where` guards a load: what it guards might lie outside.
+Loads of rows or columns (a bias) are always early. Loads of whole tiles (a residual) are early if the schedule says so,
+because they stay in registers meanwhile. They use addresses (a copy would be waited for at once) and keep their own
+type until used. A load under a `where` is never early: its address might lie outside the tensor.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class EarlyLoad:
 
     @property
     def dims(self) -> frozenset[int]:
-        """The tile's dimensions that it varies along."""
+        """The tile's dimensions along which the load varies."""
         rows = {0} if any(s != 0 for s in self.pixels) else set()
         return frozenset(rows | ({1} if self.column != 0 else set()))
 
@@ -45,7 +45,7 @@ def early_loads(tiling: Tiling) -> list[EarlyLoad]:
     if any(e.op == "where" for e in nodes):
         return []
     found = [_early(tiling, e) for e in dict.fromkeys(nodes) if e.op == "load"]
-    columns_only = tiling.tile.shared  # its epilogue has other rows than its sum
+    columns_only = tiling.tile.shared  # its epilogue and its sum have different rows
     kept = [e for e in found if e is not None and (tiling.tile.early or len(e.dims) < 2)]
     return [e for e in kept if not (columns_only and 0 in e.dims)]
 

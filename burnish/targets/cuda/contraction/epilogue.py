@@ -1,6 +1,6 @@
-"""What a contraction's kernel does with its sums: the task's stores, by addresses or, where they are dense, by copies.
+"""The end of a contraction's kernel: the task's stores of the sums, by addresses or, if they are dense, by copies.
 
-Loads at every pixel and column (residuals) come by copies too.
+Loads at every pixel and column (residuals) use copies too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BOTH = frozenset({0, 1})
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What an epilogue starts from.
+    """The values from which an epilogue starts.
 
     values  of the tile, [m, n], or of some of its `rows`
     early   what was loaded before the sum
@@ -77,7 +77,7 @@ def _emitter(text: KernelText, tiling: Tiling, sums: Sums) -> Emitter:
 
 
 def _places_of(run: Run, place: Value) -> dict[Axis, Value]:
-    """The innermost axis counts; addresses are linear, so the others are 0."""
+    """Only the innermost axis counts; addresses are linear, so the other axes are 0."""
     return {**{x: placed("0") for x in run.axes[:-1]}, **dict.fromkeys(run.axes[-1:], place)}
 
 

@@ -1,4 +1,4 @@
-"""What the loop over k needs of a product's operands, however they come: by addresses or by copies."""
+"""The interface of a product's operands for the loop over k; it is the same for addresses and for copies."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Operands of a contraction by addresses: any strides, any alignment, windows as masks.
 
-A's tile is [m, k], B's [n, k]. In chunks, a tap's place in A is a number, and a window's test is one of m rows; in flat
-steps (few channels) each of k elements has its own place, and the test is one of [m, k].
+A's tile is [m, k], B's [n, k]. In chunks, a tap's place in A is one number, and a window's test has shape [m]. In flat
+steps (few channels) each of the k elements has its own place, and the test has shape [m, k].
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from burnish.targets.cuda.text import KernelText, Name
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What a step sums over: the taps' counters (numbers, or [k]), the channels and which of them exist ([k])."""
+    """The range of a step: the taps' counters (numbers, or [k]), the channels, and which of them exist ([k])."""
 
     taps: tuple[Name, ...]
     channel: Name
@@ -70,7 +70,7 @@ class Addresses:
         return text.let("a", f"tl.load({self.a_rows} + ({' + '.join(terms)})[None, :]{mask})")
 
     def _tests(self, text: KernelText, depth: Depth) -> list[str]:
-        """The tests that the windows' coordinates have, [m, 1] or [m, k]."""
+        """The tests of the windows' coordinates, [m, 1] or [m, k]."""
         found = []
         for window, rows in zip(self.product.kernel.windows, self.windows, strict=True):
             moved, is_deep = _moved(self.product, window, depth)
@@ -137,12 +137,12 @@ def _write_flat(text: KernelText, product: Product, deep: Name, step: str) -> De
 
 
 def _write_end(text: KernelText, product: Product, index: Name, extent: Dim) -> Name | None:
-    """Which elements of a step exist."""
+    """The mask of elements of a step that exist."""
     return text.let("deep_is", f"{index} < {text.count(extent)}") if product.depth_has_tail else None
 
 
 def _moved(product: Product, window: Window, depth: Depth) -> tuple[str, bool]:
-    """How far a step of the loop moves a window's coordinate, and whether that differs from one of its k to the next.
+    """The distance that a loop step moves a window's coordinate, and whether it differs between the step's k.
 
     With one channel the innermost run may be a tap, and so part of a window.
     """

@@ -105,9 +105,10 @@ def map_of(
 
 
 def write_prefetch(text: KernelText, tiling: Tiling, product: Product, place: Place, first: str, last: str) -> None:
-    """Ask for packed B into L2, a line of 128 bytes at a time, before waiting for other launches.
+    """Prefetch packed B into L2, a line of 128 bytes at a time, before waiting for other launches.
 
-    The programs of a column's pixels share its lines, and a program's threads those of a few columns.
+    The programs for the pixels of a column divide its lines among them. The threads of a program divide the lines of a
+    few columns.
     """
     depth, columns, tile = product.reduction.packed_depth, tiling.kernel.n.extent, tiling.tile
     assert isinstance(depth, int) and isinstance(columns, int), "a packed operand's sizes are known"

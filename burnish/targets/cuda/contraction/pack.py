@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Array:
-    """B, given as [batch axes..., reduce axes..., n], as the schedule wants it. cost: one copy of the array"""
+    """B, given as [batch axes..., reduce axes..., n], in the schedule's layout. cost: one copy of the array"""
     number = next((i for i, t in enumerate(kernel.terms) if t.packed and t.b == slot), None)
     if number is None:
         return array

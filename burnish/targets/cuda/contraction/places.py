@@ -1,7 +1,7 @@
 """Where a program's tile lies: its place in the grid, its rows (pixels) and its columns.
 
-Each writer returns the names it made: `Place` says which tile, `Rows` its pixels. Rows are written anew where they are
-needed again, since nothing then holds their registers meanwhile.
+Each writer returns the names that it made: `Place` for the tile, `Rows` for its pixels. Rows are computed again where
+they are needed again, so that they hold no registers in between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from burnish.targets.cuda.text import KernelText, Name
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which tile a program has.
+    """The tile of a program.
 
     number  of the tile in the grid;  row_tile: among those of one group and column;  column: the tile's first one
     group   of the tile, where there are several, and its counters along each of the group runs
@@ -119,7 +119,7 @@ def _write_box(text: KernelText, tiling: Tiling, row: Name, starts: Sequence[Nam
 
 
 def write_counters(text: KernelText, flat: str, extents: Sequence[Dim], stem: str) -> tuple[Name, ...]:
-    """A flat counter taken apart, outer to inner; the outermost is not reduced, so what lies beyond stays beyond."""
+    """Split a flat counter, outer to inner. The outermost part is not reduced: a counter beyond the end stays so."""
     found: list[Name] = []
     rest = flat
     for i in range(len(extents) - 1, 0, -1):

@@ -1,12 +1,12 @@
-"""The parts of a split sum become one. Each program puts its part into the workspace and says so in the tile's counter.
+"""Adds the parts of a split sum. Each program writes its part to the workspace and notes that in the tile's counter.
 
-last    the program that comes last adds all parts, always in their order, and does the epilogue
-shared  every program waits for the others and does its share of the rows: the parts are read by many processors at once
+last    the last program to arrive adds all parts, always in the same order, and does the epilogue
+shared  every program waits for the others and does its share of the rows, so many processors read the parts at once
 
-Nobody may wait for ever: programs of other launches might hold the places of those it waits for. So a program that has
-asked POLLS times gives up, which the counter notes, and the last one to come does its rows too. Whatever happens, the
-sums are the same. The counter has arrivals in its low 16 bits, and above them a bit for each program that gave up.
-Beside it stands how many have left: the last to leave sets both back.
+No program may wait for ever: programs of other launches might hold the places of those it waits for. So a program that
+has polled POLLS times gives up and notes that in the counter; the last program to arrive then does its rows too. The
+sums are the same in every case. The counter has arrivals in its low 16 bits, and above them a bit for each program that
+gave up. A second counter holds the number of programs that have left; the last one to leave resets both.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _write_shares(text: KernelText, split: int, part: Name, counter: Name, seen:
 
 
 def _write_leave(text: KernelText, split: int, counter: Name) -> None:
-    """The last to leave sets the counters back."""
+    """The last program to leave resets the counters."""
     left = text.let("left", f'tl.atomic_add({counter} + 1, 1, sem="acq_rel")')
     with text.block(f"if {left} == {split - 1}"):
         text.line(f"tl.store({counter}, 0)")
@@ -79,7 +79,7 @@ def _write_leave(text: KernelText, split: int, counter: Name) -> None:
 
 
 def _write_sum(text: KernelText, tiling: Tiling, parts: Name, inner: Name) -> Name:
-    """The sum of all parts, in their order."""
+    """The sum of all parts, in a fixed order."""
     size = tiling.tile.m * tiling.tile.n
     sums = text.variable("sums", f'tl.load({parts} + {inner}, cache_modifier=".cg")')
     with text.loop(text.name("other"), f"tl.static_range(1, {tiling.tile.split})") as other:

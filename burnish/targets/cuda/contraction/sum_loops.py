@@ -1,9 +1,9 @@
-"""The loops over k: one for a product; for several products one that goes through all of them, where their steps allow.
+"""The loops over k: one loop for a product; one loop for several products if their steps allow that.
 
     sum over k0 of A0 * B0  +  sum over k1 of A1 * B1          into the same accumulators
 
-Products of 2 and 4 steps are 2 rounds of 1 and 2 steps: one pipeline, which is filled once. Where no few steps a round
-come out even, there is a loop for each product, one after the other.
+Products of 2 and 4 steps are 2 rounds of 1 and 2 steps: one pipeline, which is filled once. If the steps do not divide
+into rounds of a few steps, there is a loop for each product, one after the other.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def loops_of(steps: Sequence[Dim], apart: bool = False) -> tuple[Loop, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The rounds of each loop that a program has: from the first one to before the last one, as terms.
+    """The program's rounds of each loop, as terms: the first round, and the end (exclusive).
 
     part: which part of a split sum the program has
     """
@@ -95,13 +95,13 @@ def _write_range(text: KernelText, tiling: Tiling, loop: Loop, number: int) -> t
 
 
 def _rounds(text: KernelText, tiling: Tiling, loop: Loop) -> str:
-    """How many rounds a loop has. A loop of one would be unrolled, and its copies waited for one by one: hide that."""
+    """The rounds of a loop. A count of 1 is hidden: the loop would be unrolled, and each copy waited for by itself."""
     is_hidden = loop.count == 1 and loop.together > 1 and tiling.tile.stages > 1
     return "tl.minimum(tl.num_programs(0), 1)" if is_hidden else text.count(loop.count)
 
 
 def write_prefetches(text: KernelText, tiling: Tiling, place: Place, steps: Steps) -> None:
-    """Ask for this program's packed operands."""
+    """Prefetch this program's packed operands."""
     for loop, (first, last) in zip(tiling_loops(tiling), steps.ranges, strict=True):
         for number, each in loop.products:
             many = f" * {each}" if each > 1 else ""

@@ -34,9 +34,10 @@ KIND_WAITS, TWIN_WAITS = 0.03, 0.08  # of its time, for each better one of a kin
 
 
 def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
-    """Legal schedules, the one expected to be fastest first; what resembles better ones waits a little.
+    """Legal schedules, the one expected to be fastest first; schedules that resemble better ones are ranked lower.
 
-    So the few that are timed first differ in what the model knows least: tiles and splits before stages and warps.
+    So the few that are timed first differ in the options that the model predicts worst: tiles and splits before stages
+    and warps.
     """
     model = CostModel(kernel, target, sizes or {})
     times = {tile: model.microseconds(tile) for tile in Candidates(model).each()}
@@ -48,7 +49,7 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
         late[tile] = times[tile] * (1 + KIND_WAITS * seen[kind] + TWIN_WAITS * seen[twin])
         seen.update((kind, twin))
     order = sorted(late, key=late.__getitem__)
-    whole = next((tile for tile in order if tile.split == 1), order[0])  # for sizes that splits have no memory for
+    whole = next((tile for tile in order if tile.split == 1), order[0])  # for sizes at which splits have no memory
     kept = order[:KEPT] if whole in order[:KEPT] else [*order[: KEPT - 1], whole]
     return [tile.schedule for tile in kept]
 

@@ -57,7 +57,7 @@ class Tile(Options):
 
     @property
     def schedule(self) -> Schedule:
-        """The form that is stored; what few tiles need stands there only where it is so."""
+        """The form that is stored; options that few tiles use are stored only if they are set."""
         options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("apart", "stagger"):
             if not options[name]:

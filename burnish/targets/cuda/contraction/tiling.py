@@ -1,7 +1,6 @@
-"""A contraction cut into tiles: what is known of it before any text is written.
+"""A contraction cut into tiles: the facts that are known before any text is written.
 
-`Tiling` is the kernel under its tile, `Product` one product of its sum. Both are data; what is written with them goes
-into a `KernelText`.
+`Tiling` is the kernel with its tile, `Product` one product of its sum. Both are data; text goes into a `KernelText`.
 """
 
 from __future__ import annotations
@@ -103,7 +102,7 @@ class Product:
 
     @property
     def depth_has_tail(self) -> bool:
-        """Are there elements of k in a step that do not exist?"""
+        """Do some elements of k in a step not exist?"""
         depth = self.reduction.depth if self.reduction.is_flat else self.reduction.channel.extent
         return not is_whole(self.tile.k, depth)
 
@@ -172,14 +171,14 @@ class Tiling:
 
     @property
     def rows_have_tail(self) -> bool:
-        """Are there pixels in a tile that do not exist?"""
+        """Do some pixels of a tile not exist?"""
         if len(self.box) > 1:
             return not all(is_whole(b, r.extent) for b, r in zip(self.box, self.pixels, strict=True))
         return not is_whole(self.tile.m, pixel_count(self.shape))
 
     @property
     def columns_have_tail(self) -> bool:
-        """Are there columns in a tile that do not exist?"""
+        """Do some columns of a tile not exist?"""
         return not is_whole(self.tile.n, self.kernel.n.extent)
 
     @property
@@ -190,7 +189,7 @@ class Tiling:
 
 
 def is_whole(block: int, extent: Dim) -> bool:
-    """Is an extent made of whole blocks, whatever the symbols are?"""
+    """Does an extent consist of whole blocks, for all values of the symbols?"""
     return isinstance(extent, int) and extent % block == 0
 
 

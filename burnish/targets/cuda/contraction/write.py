@@ -1,6 +1,6 @@
 """The text of a contraction's kernel.
 
-place of the tile -> (what other launches write is there) -> loop over k -> (parts of a split are added) -> epilogue
+place of the tile -> (wait for other launches' data) -> loop over k -> (add the parts of a split) -> epilogue
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
 
 
 def _write_pause(text: KernelText, tiling: Tiling) -> None:
-    """The first programs go one to each processor, the next ones to each as its second."""
+    """Pause each processor's second program: the first programs go one to each processor, then a second to each."""
     if tiling.tile.stagger:
         count = chip_of(tiling.target).processors
         turn = text.let("turn", "tl.program_id(0)")
@@ -132,7 +132,7 @@ _TRITON = {
 
 
 def operand_kind(a: DType, b: DType, target: Target) -> DType | None:
-    """What operands are multiplied as by tl.dot; None where it must be done product by product."""
+    """The type in which tl.dot multiplies operands; None if it must be done product by product."""
     has_tensor_cores = chip_of(target).has_tensor_cores
     if a is b and a in _TRITON and (a is not DType.I8 or has_tensor_cores):
         return DType.F32 if a is DType.BF16 and not has_tensor_cores else a

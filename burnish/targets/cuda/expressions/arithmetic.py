@@ -1,8 +1,8 @@
 """Operators as Triton text: which Triton expression each (operator, dtype) takes.
 
 Registers: f32 for f32, f16 and bf16; f64; integers of their own width and sign; int1 for bool. Arguments are names (or,
-for constants, literals). What Triton has no operator for comes from libdevice, NVIDIA's library, linked when a kernel
-is compiled: nothing is needed at run time. Largest errors in ulp of f32 (see CUDA's programming guide):
+for constants, literals). Operators that Triton lacks come from libdevice, NVIDIA's library, which is linked when a
+kernel is compiled: nothing is needed at run time. Largest errors in ulp of f32 (see CUDA's programming guide):
 
     exp       2 + |x| (through ex2.approx)      log 1, tanh 2, erf 2, sin cos 2, tan 4, expm1 log1p 1, pow 4
     sqrt      correctly rounded                 div 2 (correctly rounded where it is then rounded to an integer)
@@ -228,7 +228,7 @@ def _float_binary(op: str, dtype: DType, x: str, y: str, exact: bool) -> str:
 
 
 def constant_power(x: str, exponent: float, dtype: DType) -> str | None:
-    """The exponents that are a product or a root."""
+    """Powers that can be computed as a product or a root, by their exponents."""
     root = f"tl.sqrt({x})" if dtype is DType.F64 else f"tl.sqrt_rn({x})"
     known = {
         1.0: x,

@@ -1,4 +1,4 @@
-"""Expressions as Triton text: what a GPU does for `kernels.scope`.
+"""Expressions as Triton text: the GPU's instructions for `kernels.scope`.
 
 Axes are blocks that broadcast against each other, or scalars. Floats are held in f32 (f64 for f64): f16 and bf16 are
 widened where they are loaded, and rounded where they are stored, nowhere between. Index arithmetic is done in i32 where
@@ -31,7 +31,7 @@ class BlockInstructions:
     """Lines of a kernel, in the block that is open there.
 
     mask     a further condition on every load and store (tails that no axis has)
-    reducer  computes a `reduce` node; without it there must be none that is not remembered
+    reducer  computes a `reduce` node; without a reducer, the value of every `reduce` node must be remembered already
     zero     a block of one zero, added to the address of a store that no axis moves; "" where there is none
     """
 
@@ -179,7 +179,7 @@ def emitter_at(
 
 
 def _common_kind(op: str, dtype: DType, sides: Sequence[Value], ranges: Sequence[Range]) -> str:
-    """The type that an operation is done in."""
+    """The type in which an operation is done."""
     if dtype is not DType.I64:
         return register_kind(dtype)
     if any(v.kind == "int64" for v in sides):

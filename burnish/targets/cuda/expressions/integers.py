@@ -1,4 +1,4 @@
-"""Integer division, powers and shifts as Triton text: never a trap, whatever the numbers.
+"""Integer division, powers and shifts as Triton text. They never trap, for any numbers.
 
 `let` gives a line of code a name; x and y are names, or literals of the one type `kind`.
 """
@@ -67,7 +67,7 @@ def _shift(let: Let, op: str, kind: str, x: str, y: str) -> str:
 
 
 def _power(text: KernelText, let: Let, kind: str, x: str, y: str) -> str:
-    """x ** y modulo 2**bits by squaring; a negative exponent gives 0, but 1 and -1 to the y where x is 1 or -1."""
+    """x ** y modulo 2**bits by squaring. A negative exponent gives 0, except for x = 1 and x = -1: 1 or -1."""
     bits = int(kind.lstrip("uint"))
     powered = let(text.call(INTEGER_POWER, x, y, str(bits)))
     if kind.startswith("uint"):

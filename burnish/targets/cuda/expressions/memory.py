@@ -31,7 +31,7 @@ def load(text: KernelText, number: int, slot: Slot, offset: Value, mask: Value |
 
 
 def stored(text: KernelText, dtype: DType, value: Value) -> Value:
-    """A register value, rounded to what memory holds."""
+    """A register value, rounded to the type in memory."""
     value = named(text, value)
     if dtype is DType.BOOL and value.kind != "int1":
         value = Value(let(text, arithmetic.cast("int1", value.text)), "int1", value.dims)
@@ -71,7 +71,7 @@ def _pointer(text: KernelText, slot: int, offset: Value, mask: Value | None) -> 
 
 
 def offset_of(text: KernelText, constant: Dim, axes: Sequence[Term[Value]], atoms: Iterable[Term[Value]]) -> Value:
-    """The flat element offset: what is the same in all lanes first."""
+    """The flat element offset; terms that are the same in all lanes come first."""
     terms: list[Value] = []
     reach = abs(constant) if isinstance(constant, int) else FAR
     for part in (axes, atoms):

@@ -15,7 +15,7 @@ class Value:
 
     mask    of a bound axis: the lanes that exist (a name or a term in parentheses), "" for all
     number  of a constant of an expression
-    parts   of a quotient of floats: what was divided, for whoever needs it correctly rounded
+    parts   of a quotient of floats: its two sides, for code that needs the quotient correctly rounded
     """
 
     text: str

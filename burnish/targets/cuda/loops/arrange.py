@@ -1,8 +1,8 @@
-"""What a loops kernel looks like to its template: its domain in memory's order, and which axes go where in the tile.
+"""Arranges a loops kernel for its template: puts its domain in memory order, and assigns axes to parts of the tile.
 
 columns   the last axes of the domain, as one: neighbours in memory where results are stored
 rows      the axes before them, as one; or only the axis `across`, along which a transposed operand is contiguous
-scalars   what is left: one value a program
+scalars   the remaining axes: one value in each program
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WINDOW = 64  # steps of a window, at most
 
 @dataclass(frozen=True)
 class Groups:
-    """columns_in_grid: each program has one block of columns, since no reduction would be done again for each."""
+    """columns_in_grid: each program has one block of columns. There is then no row reduction that each would repeat."""
 
     scalars: tuple[Axis, ...]
     rows: tuple[Axis, ...]
@@ -31,7 +31,7 @@ class Groups:
 
 @lru_cache(maxsize=256)
 def arranged(kernel: Loops) -> Loops:
-    """The kernel with simple indexes over few axes, outer to inner as the first store walks memory."""
+    """The kernel with simple indexes over few axes, from outer to inner in the memory order of the first store."""
     store = kernel.stores[0]
     steps = Facts(kernel.slots).address(store.slot, store.index).form.coefficients
     strides = [steps.get(a, 0) for a in kernel.domain]
@@ -42,13 +42,13 @@ def arranged(kernel: Loops) -> Loops:
 
 
 def repeatable(kernel: Loops) -> Axis | None:
-    """The axis whose neighbouring results share what windows read: the last one before the columns."""
+    """The axis along which neighbouring results share input of their windows: the last axis before the columns."""
     serial = [e for e in reductions(kernel) if e not in row_reductions(kernel, kernel.domain[-1:])]
     return kernel.domain[-2] if serial and len(kernel.domain) >= 2 else None
 
 
 def has_windows(kernel: Loops, along: Axis) -> bool:
-    """Do reductions of few steps walk, by themselves, where `along` walks too?"""
+    """Is there a reduction of few steps that moves along the same memory as `along`?"""
     for e in reductions(kernel):
         steps = product(a.extent for a in e.attr[1])
         if (
@@ -61,7 +61,7 @@ def has_windows(kernel: Loops, along: Axis) -> bool:
 
 
 def _overlaps(index: Expr, along: Axis, axes: tuple[Axis, ...]) -> bool:
-    """Does an index that walks with `along` go further within the reduction than one step of `along`?"""
+    """Does the reduction move the index at least as far as one step of `along` does?"""
     form = linear(index) if index.op in ("add", "sub") else None
     if form is None:
         return False
@@ -71,7 +71,7 @@ def _overlaps(index: Expr, along: Axis, axes: tuple[Axis, ...]) -> bool:
 
 
 def repeated(kernel: Loops, times: int) -> Loops:
-    """The kernel with `times` neighbouring results along the repeatable axis at each index, as stores of their own."""
+    """The kernel with `times` neighbouring results along the repeatable axis at each index; each has its own stores."""
     old = repeatable(kernel)
     if old is None or times == 1:
         return kernel
@@ -86,8 +86,8 @@ def repeated(kernel: Loops, times: int) -> Loops:
 
 
 def groups_of(kernel: Loops, columns: int, across: int) -> Groups:
-    """Split an arranged kernel's domain: the last `columns` axes, and the axis number `across` (-1: all others,
-    -2: none, where reductions lie in the rows)."""
+    """Split an arranged kernel's domain: the last `columns` axes, and the axis with number `across` (-1: all others;
+    -2: no axis, because reductions lie in the rows)."""
     cut = len(kernel.domain) - columns
     inner, outer = kernel.domain[cut:], kernel.domain[:cut]
     rows = (kernel.domain[across],) if across >= 0 else outer if across == -1 else ()

@@ -16,24 +16,24 @@ def next_power(n: int) -> int:
 
 
 def columns_block(block: int, start: str = "") -> str:
-    """Indexes start ... start + block - 1 along the tile's columns; from 0 on without a start."""
+    """Indexes start ... start + block - 1 along the tile's columns; without a start, from 0 on."""
     return f"{start} + {columns_block(block)}" if start else f"tl.arange(0, {block})[None, :]"
 
 
 def rows_block(block: int, start: str = "") -> str:
-    """As `columns_block`, along the tile's rows."""
+    """Like `columns_block`, but along the tile's rows."""
     return f"{start} + {rows_block(block)}" if start else f"tl.arange(0, {block})[:, None]"
 
 
 def whole_mask(scope: Emitter, index: str, block: int, extent: Dim) -> str:
-    """Which lanes exist: "" if all do."""
+    """The mask of lanes that exist; "" if all do."""
     if isinstance(extent, int) and extent % block == 0 and extent > 0:
         return ""
     return scope.code.let(f"{index} < {scope.code.text.number(extent)}", "m")
 
 
 def bind(scope: Emitter, axes: Sequence[Axis], index: str, dim: int | None, mask: str) -> dict[Axis, Value]:
-    """Places of axes, outer to inner, that an index counts through as one. dim: None for a scalar index."""
+    """Places of axes, outer to inner, from one index that counts through all of them. dim: None for a scalar index."""
     dims = frozenset() if dim is None else frozenset({dim})
     wide = is_wide(axes)
     places: dict[Axis, Value] = {}

@@ -1,14 +1,14 @@
-"""What a loops kernel would cost under a schedule, in microseconds.
+"""The cost of a loops kernel with a schedule, in microseconds.
 
 the longest of   waves of resident programs x phases that wait for memory one after the other
                  bytes through HBM, each once, in sectors of 32 bytes
-                 bytes and requests through L1, as often as they are asked for
-                 operations, long functions counted as many
-and a part of what is shorter; or, if that takes longer, the time in which the chip starts so many programs.
-Lanes beyond an end count where they take time.
+                 bytes and requests through L1, counted each time they are requested
+                 operations; a long function counts as many
+plus a part of the shorter ones. If the chip needs longer to start so many programs, that time counts instead.
+Lanes beyond an end count if they take time.
 
-Constants are fitted to 168 pairs of a kernel and a tactic on an H200, of eight networks at batches 1, 8 and 128: half
-of the times are within 12 % (before: 32 %).
+Constants are fitted to 168 pairs of a kernel and a tactic on an H200, from eight networks at batches 1, 8 and 128: half
+of the predicted times are within 12 % (before: 32 %).
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _CLOCKS = 1600.0  # a microsecond
 _THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _SECTOR = 32
 _SHORT_BYTES = 6.0
-_UNHIDDEN = 0.1  # the share of shorter parts that the longest does not hide
-_LOCKSTEP = 0.6  # what is added to it where all programs start at once: they wait together, then work together
+_UNHIDDEN = 0.1  # the share of shorter parts that the longest part does not hide
+_LOCKSTEP = 0.6  # added to it if all programs start at once: they wait together, then work together
 _FROM_MEMORY = 0.85  # of the bytes: what the launch before wrote last is still in L2
 _REQUEST_CLOCKS = 6  # of the load and store unit, for a warp's request
-_INSTRUCTION_CLOCKS = 4  # of a thread: its next instruction mostly needs what this one gives
-_AGAIN = 0.3  # of bytes that are asked for once more come from HBM again
+_INSTRUCTION_CLOCKS = 4  # of a thread: its next instruction mostly needs the result of this one
+_AGAIN = 0.3  # of bytes that are requested again come from HBM again
 _CONVERTED = 64  # loads at most that wait for shared memory one after the other
 _NEAR = 4  # elements so far apart share sectors
 _FREE = frozenset(("const", "axis", "dim", "acc", "cast"))
@@ -136,7 +136,7 @@ class Cost:
         share = tile.programs / chip.processors
         uneven = (
             -(-tile.programs // chip.processors) / share if 1 <= share < 8 else 1.0
-        )  # some have one more than others
+        )  # some processors have one more than others
         busy = min(tile.programs, chip.processors)
         waves = max(1.0, share / resident)
         of_thread = steps / tile.programs / threads * _INSTRUCTION_CLOCKS / _CLOCKS
@@ -158,7 +158,7 @@ class Cost:
         return _Tile(groups, options, height // options.repeat, width, scalars)
 
     def _shared(self, node: Expr, repeat: int) -> float:
-        """The share of a window's loads that is left where neighbouring windows are taken together."""
+        """The share of a window's loads that remains if neighbouring windows are taken together."""
         windows = [a for a in self.around.get(node, frozenset()) if a in self.facts.free(node)]
         if repeat == 1 or not windows:
             return 1.0
@@ -167,9 +167,9 @@ class Cost:
         return (steps + repeat - 1) / (steps * repeat) if kept else 1.0 / repeat
 
     def _conversions(self, tile: _Tile) -> int:
-        """Loads of a row for all rows, which Triton brings to the tile's threads through shared memory.
+        """Loads of one row for all rows. Triton brings them to the tile's threads through shared memory.
 
-        It loads them again instead where there are more threads than elements.
+        If there are more threads than elements, Triton loads the elements again instead.
         """
         if tile.options.rows == 1 or tile.options.block < 32 * tile.options.warps:
             return 0
@@ -182,7 +182,7 @@ class Cost:
         return min(total, _CONVERTED)
 
     def _phases(self, tile: _Tile) -> float:
-        """How often a program waits for memory: chunks of reductions, then the stores' columns."""
+        """The number of times that a program waits for memory: chunks of reductions, then the stores' columns."""
         total = 0.0
         columns = set(tile.groups.columns)
         for e in self.reduced:
@@ -198,7 +198,7 @@ class Cost:
         return total + (1 if tile.groups.columns_in_grid else tile.tiles_across)
 
     def _lanes(self, node: Expr, tile: _Tile) -> float:
-        """How often a node is evaluated, in all programs; lanes beyond an end count too."""
+        """The number of evaluations of a node in all programs, including lanes beyond an end."""
         free = self.facts.free(node)
         over_columns = not free.isdisjoint(tile.groups.columns)
         over_rows = not free.isdisjoint(tile.groups.rows)
@@ -218,7 +218,7 @@ class Cost:
         return total
 
     def _nodes_of(self, tile: _Tile) -> list[Expr]:
-        """Every expression; where whole rows are in the tile, reductions over rows see what the row holds already."""
+        """Every expression. If whole rows are in the tile, reductions over rows reuse values that the row holds."""
         columns = tile.groups.columns if tile.width <= tile.options.block else ()
         found = self._nodes.get(columns)
         if found is None:
@@ -227,12 +227,12 @@ class Cost:
         return found
 
     def _run(self, address: Address, tile: _Tile, near: int = 1) -> float:
-        """How many neighbours in memory, or elements at most `near` apart, the lanes of a tile ask for together."""
+        """How many neighbours in memory, or elements at most `near` apart, the lanes of a tile request together."""
         best = 1
         candidates = [(tile.groups.columns, tile.options.block), (tile.groups.rows, tile.options.rows)]
         at_once = tile.options.rows if tile.options.down else tile.options.block
         candidates += [(e.attr[1], at_once) for e in self.reduced]
-        if id(address) not in self._steps_along:  # `facts` keeps it, so that no other gets its number
+        if id(address) not in self._steps_along:  # `facts` keeps the address alive, so its id stays unique
             self._steps_along[id(address)] = self._steps(address)
         steps, varying = self._steps_along[id(address)]
         for axes, reach in candidates:
@@ -246,7 +246,7 @@ class Cost:
         return float(best)
 
     def _steps(self, address: Address) -> tuple[dict[Axis, Dim], frozenset[Axis]]:
-        """The address's step along each axis, clamps taken for what they clamp; and the axes that gather."""
+        """The address's step along each axis, ignoring clamps; and the axes that gather."""
         steps = dict(address.form.coefficients)
         varying: set[Axis] = set()
         pending = list(address.atoms)
@@ -269,7 +269,7 @@ class Cost:
 
     @staticmethod
     def _waste(run_bytes: float) -> float:
-        """Sectors are brought whole, and long runs come faster."""
+        """The factor by which short runs cost more: memory moves whole sectors, and long runs move faster."""
         return max(1.0, _SECTOR / run_bytes) * (1.0 + _SHORT_BYTES / run_bytes)
 
     def _size(self, axes: tuple[Axis, ...]) -> int:
@@ -279,7 +279,7 @@ class Cost:
 
 
 def _on_columns(root: Expr, columns: tuple[Axis, ...], facts: Facts) -> Expr:
-    """Reductions over as much as the columns as something that is computed in the columns."""
+    """Replace reductions with the extent of the columns by values that are computed in the columns."""
     extents = [a.extent for a in columns]
 
     def replace(e: Expr) -> Expr | None:

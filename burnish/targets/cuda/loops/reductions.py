@@ -1,12 +1,12 @@
 """Reductions of the loops template: sum, prod, max, min over axes, inside a scope of the tile.
 
     across   the axes, as one, lie in the tile's columns: chunks of a block are combined lane by lane, then along rows
-    down     they lie in its rows (which nothing else uses): the same the other way
+    down     the axes lie in the tile's rows (which nothing else uses), combined in the same way along columns
     serial   both are used: a loop, or straight-line code, over the axes' steps
 
-A reduction over as many elements as the columns that are bound takes those columns: what both read is read once (a
-softmax's row, a norm's row). Lanes beyond the end count as the reduction's neutral value. Long sums are sums of many
-partial sums, in an order that only the schedule decides.
+If a reduction has as many elements as the bound columns, it uses those columns, so that data that both read is read
+once (a softmax's row, a norm's row). Lanes beyond the end count as the reduction's neutral value. Long sums are sums of
+many partial sums, in an order that depends only on the schedule.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from burnish.targets.cuda.loops.axes import bind, columns_block, next_power, row
 from burnish.targets.cuda.text import Variable
 
 UNROLL_LIMIT = 500  # operations of straight-line code
-AHEAD = 16  # steps of it whose loads come before what is made of them: the assembler keeps to that order
+AHEAD = 16  # steps of it whose loads come before their uses: the assembler keeps that order
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Reductions:
         return same and 1 not in used and all(a in scope.axes and scope.axes[a].dims for a in self.columns)
 
     def _over_columns(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
-        """All of it is in the tile: one reduction along the row."""
+        """The whole extent is in the tile: one reduction along the row."""
         body = substitute_axes(expr.args[0], {a: axis(c) for a, c in zip(axes, self.columns)})
         value = scope.value(body)
         kept = _kept(scope, expr, value, scope.axes[self.columns[0]].mask, self.shape(used | {1}))
@@ -157,7 +157,7 @@ class Reductions:
         return Variable(scope.code.let(f"tl.full({shape}, {zero}, tl.{kind})", "total"))
 
     def _serial(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> None:
-        """Outer axes as loops, the inner ones in straight-line code as far as that stays short."""
+        """Outer axes as loops; the inner ones in straight-line code, as long as that stays short."""
         cut = _unrolled_from(expr, axes)
         if cut == 0:
             scope.remember(expr, self._unrolled(scope, expr, axes, used))
@@ -179,7 +179,7 @@ class Reductions:
             scope.remember(e, Value(total, arithmetic.register_kind(e.dtype), used))
 
     def _unrolled(self, scope: Emitter, expr: Expr, axes: Sequence[Axis], used: frozenset[int]) -> Value:
-        """Straight-line code; loads that two steps share are done once, those of some steps are under way at once."""
+        """Straight-line code. Loads that two steps share are done once; several steps' loads are in flight at once."""
         total: Value | None = None
         steps = list(indexes(*(range(known(a.extent)) for a in axes)))
         for start in range(0, len(steps), AHEAD):
@@ -200,7 +200,7 @@ class Reductions:
 
 
 def ask(scope: Emitter, root: Expr) -> None:
-    """Load now what `root` will read: nothing that a `where` guards, a reduction walks over, or a load leads to."""
+    """Load now the data that `root` will read, except loads under a `where`, in a reduction or at loaded indexes."""
     if root.op == "load":
         if not any(scope.facts.loads(a) for a in root.args):
             scope.value(root)
@@ -210,7 +210,7 @@ def ask(scope: Emitter, root: Expr) -> None:
 
 
 def numbered(body: Expr, at: dict[Axis, int], slots: Sequence[Slot]) -> Expr:
-    """The body at given steps, simplified, its linear indexes in one form: equal loads become one expression."""
+    """The body at given steps, simplified, with linear indexes in one form: equal loads become one expression."""
     placed = substitute_axes(body, {a: const(n, DType.I64) for a, n in at.items()})
     placed = simplify(Loops(tuple(slots), (), (Store(0, (), placed),))).stores[0].value
     return substitute(
@@ -219,7 +219,7 @@ def numbered(body: Expr, at: dict[Axis, int], slots: Sequence[Slot]) -> Expr:
 
 
 def canonical(index: Expr) -> Expr | None:
-    """A linear index as its axes in the order of their names, then the constant."""
+    """A linear index: its axes in the order of their names, then the constant."""
     form = linear(index)
     if form is None:
         return None
@@ -230,7 +230,7 @@ def canonical(index: Expr) -> Expr | None:
 
 
 def _combine(scope: Emitter, exprs: Sequence[Expr], totals: Sequence[Variable], values: Sequence[str]) -> None:
-    """Each total takes one more value."""
+    """Add one more value to each total."""
     for e, total, value in zip(exprs, totals, values):
         scope.code.text.assign(total, arithmetic.combine(scope.code.text, e.attr[0], e.dtype, total, value))
 
@@ -261,7 +261,7 @@ def _along(scope: Emitter, expr: Expr, tile: str, along: int, used: frozenset[in
 
 
 def _unrolled_from(expr: Expr, axes: Sequence[Axis]) -> int:
-    """The first of the axes from which on all steps are few enough for straight-line code."""
+    """The first axis from which on all steps together are few enough for straight-line code."""
     count, cut = max(1, count_nodes(expr.args[0])), len(axes)
     while cut > 0:
         extent = axes[cut - 1].extent

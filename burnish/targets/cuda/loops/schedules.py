@@ -37,7 +37,7 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Loop
 
 
 def is_possible(kernel: Loops, options: LoopsOptions) -> bool:
-    """Can an arranged kernel be written so, whatever its sizes are?"""
+    """Can an arranged kernel be written with these options, for all sizes?"""
     layout = options.columns, options.across, options.down
     repeats = _repeats(kernel) if layout == (1, -1, False) else [1]
     are_powers = all(n >= 1 and n & (n - 1) == 0 for n in (options.rows, options.block, options.warps))
@@ -57,7 +57,7 @@ def _layouts(kernel: Loops) -> Iterator[tuple[int, int, bool]]:
         if columns > 1 and _is_long(kernel, columns - 1):
             continue  # one axis fewer is enough for a block
         if has_rows and not row_reductions(kernel, inner):
-            continue  # a row's reduction would be done again for each of its elements
+            continue  # a row's reduction would be computed again for each element of the row
         serial = [e for e in reduced if e not in row_reductions(kernel, inner)] if columns else []
         yield columns, -1, False
         if serial:
@@ -93,7 +93,7 @@ def _tiles(kernel: Loops, columns: int, across: int, down: bool, sizes: Mapping[
 
 
 def _repeats(kernel: Loops) -> list[int]:
-    """How many neighbouring windows a tile may take together, where they overlap."""
+    """The numbers of neighbouring windows that a tile may take together, if they overlap."""
     axis = repeatable(kernel)
     if axis is None or not isinstance(axis.extent, int) or not has_windows(kernel, axis):
         return [1]

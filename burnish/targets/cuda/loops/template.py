@@ -1,7 +1,7 @@
 """Loops: pointwise work, reductions, softmax, norms, pooling, transposes, gathers, depthwise convolution.
 
     for every block of rows (x columns), a program:
-        what is the same in all columns, row reductions first
+        values that are the same in all columns, row reductions first
         the values, then the stores, at every element of the tile
 
 layout   any strides; best where stores, and most loads, have neighbours in the tile's columns
@@ -33,7 +33,7 @@ PREFERRED = 8  # schedules of patches that come before all others
 
 
 def schedules(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
-    """Legal schedules, the one the cost model prefers first. `sizes`: the dims' usual values."""
+    """Legal schedules; the cost model's favourite comes first. `sizes`: the usual values of the dims."""
     kernel = arranged(kernel)
     found: list[Options] = [*loops_schedule.ranked(kernel, target, sizes)]
     windows = windows_of(kernel)

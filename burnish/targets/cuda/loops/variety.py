@@ -1,4 +1,4 @@
-"""The order in which schedules of loops and windows are offered: the first ones, which tuning times, differ."""
+"""Orders the schedules of loops and windows so that the first ones, which tuning measures, differ from each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = TypeVar("Kind", bound=Options)
 
 
 def varied(ranked: Sequence[Kind], limits: Mapping[tuple[str, ...], int]) -> list[Kind]:
-    """The best; then, up to VARIED in all, the best of which at most `limits` agree in some options; then the rest.
+    """The best one; then, up to VARIED in all, the best of which at most `limits` agree in some options; then the rest.
 
     A cost model that is wrong about one option is wrong about all that share it.
     """

@@ -1,8 +1,8 @@
 """The Triton source of one loops kernel under one schedule.
 
 programs   scalar axes x blocks of rows (x blocks of columns)
-a program  a [rows, block] tile; what does not depend on the columns first, reductions above all; then, if it goes over
-           all columns itself, block after block
+a program  a [rows, block] tile; first the values that do not depend on the columns, mainly reductions; then the others,
+           block after block if the program goes over all columns itself
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Tile:
         return self.text.source((grid, 1, 1), warps=warps, stages=1, name=str(self.options.schedule))
 
     def _write(self) -> Dim:
-        """All lines; returns how many programs there are."""
+        """Write all lines. Returns the number of programs."""
         scope = emitter_at(self.text, {}, reducer=self.reductions.reduce, zero="tl.zeros([1, 1], tl.int32)")
         self.text.wait()
         groups = self.groups
@@ -105,7 +105,7 @@ class _Tile:
         return bind(scope, axes, index, dim, whole_mask(scope, index, block, extent))
 
     def _ask(self, scope: Emitter) -> None:
-        """What is read after a reduction of a row (a norm's factors) is asked for before it, where registers allow."""
+        """Load before a row's reduction the data that is read after it (a norm's factors), if registers allow."""
         few = self.rows * self.block <= 32 * self.options.warps * MOST_ASKED
         if few and self.is_whole and not self.groups.columns_in_grid:
             for value in self.values:

@@ -1,9 +1,9 @@
-"""Small windows: depthwise convolution, pooling. What a lane reads for one result, its neighbours read too.
+"""Small windows: depthwise convolution, pooling. Neighbouring lanes read mostly the same elements.
 
-A kernel of windows reduces few taps, each a load (perhaps with pointwise work on it, perhaps times a weight) at a
-linear index, under conditions that say where the image ends. `windows_of` finds that form; `terms_of` says, for a
-patch of `down` x `across` neighbouring results, which element each tap of each result reads. Where patches do not
-divide the image, the last ones begin earlier: they overlap, and both compute the same values.
+A kernel of windows reduces few taps. Each tap is a load at a linear index (perhaps with pointwise work on it, perhaps
+times a weight), under conditions for the image's borders. `windows_of` finds that form. For a patch of `down` x
+`across` neighbouring results, `terms_of` gives the element that each tap of each result reads. If patches do not divide
+the image, the last ones begin earlier: they overlap, and both compute the same values.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Window:
 class Windows:
     """A kernel's windows, and the axes that patches lie along: `across` is the last before the channels.
 
-    overlaps  may a patch be computed twice, since nothing else reads where results are stored
+    overlaps  may a patch be computed twice? Only if nothing else reads the memory in which results are stored
     """
 
     found: tuple[Window, ...]
@@ -101,7 +101,7 @@ def windows_of(kernel: Loops) -> Windows | None:
 
 
 def terms_of(windows: Windows, down: int, across: int) -> Iterator[Term]:
-    """Every tap that a patch needs; those certainly outside are left out, those certainly inside have no condition."""
+    """Every tap that a patch needs. Taps certainly outside are left out; taps certainly inside have no condition."""
     starts: dict[Axis, int] = {windows.across: across}
     if windows.down is not None:
         starts[windows.down] = down
@@ -129,7 +129,7 @@ def moved(form: Linear, place: Mapping[Axis, int], gone: frozenset[Axis] = froze
 
 
 def _window(reduction: Expr, facts: Facts, domain: tuple[Axis, ...]) -> Window | None:
-    """What a reduction is, if it is a window."""
+    """The window that a reduction computes, or None."""
     kind, axes = reduction.attr
     channels = domain[-1]
     extents = [a.extent for a in axes]
@@ -160,7 +160,7 @@ def _window(reduction: Expr, facts: Facts, domain: tuple[Axis, ...]) -> Window |
 
 
 def _split(body: Expr, facts: Facts, axes: tuple[Axis, ...], channels: Axis) -> tuple[Expr, Expr | None]:
-    """A product as what moves over the image, and a weight that only the tap and the channel decide."""
+    """A product, split into a value that moves over the image, and a weight that depends only on tap and channel."""
     if body.op == "mul":
         for value, weight in (body.args, body.args[::-1]):
             if facts.free(weight) <= {*axes, channels} and not facts.free(value) <= {*axes, channels}:
@@ -181,7 +181,7 @@ def _at_least_zero(condition: Expr) -> Linear | None:
 
 
 def _is_whole(form: Linear) -> bool:
-    """Only numbers in it?"""
+    """Does the form hold only numbers?"""
     return isinstance(form.constant, int) and all(isinstance(c, int) for c in form.coefficients.values())
 
 
@@ -222,7 +222,7 @@ def _position(w: Window, windows: Windows, q: int, p: int, tap: tuple[int, ...])
 
 
 def _reach(form: Linear, starts: Mapping[Axis, int]) -> tuple[int | None, int | None]:
-    """The lowest and highest value, for patches of these sizes that begin inside the image; None where nobody knows."""
+    """The lowest and highest value, for patches of these sizes that begin inside the image; None if unknown."""
     low, high = known(form.constant), known(form.constant)
     for a, c in form.coefficients.items():
         if not isinstance(a.extent, int) or not isinstance(c, int):

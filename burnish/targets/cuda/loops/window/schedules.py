@@ -1,14 +1,16 @@
 """Schedules of kernels of windows, ranked by a cost model. What their options mean: `WindowOptions`.
 
-    issuing    products, what is loaded and widened, addresses: one a clock, four at once in a processor
+    issuing    products, loads and widening, addresses: one a clock, four at once in a processor
     requests   loads of whole warps, by the cache beside a processor
     memory     the images once; the shorter a run of channels, the slower
     waiting    waves of resident programs, as many as registers allow; a program waits for the rows of its input,
                1 + ahead of them at once, one time after the other
-and a part of what is shorter; or, if that takes longer, the time in which the chip starts so many programs.
+The time is the longest of these plus a part of the shorter ones. If the chip needs longer to start so many programs,
+that time counts instead.
 
 Constants are fitted to 55 kernels on an H200 (3x3 to 7x7, the waits counted in the machine code): at batches 8 and 128
-half of the times are within 9 % (before: 20 %). Those at batch 1 were of code in which loads waited for each other.
+half of the predicted times are within 9 % (before: 20 %). Times at batch 1 came from code in which loads waited for
+each other.
 """
 
 from __future__ import annotations
@@ -39,21 +41,21 @@ KEPT, ALIKE = 24, 2
 _CLOCKS = 1900.0  # a microsecond
 _FIRST_US = 1.0  # a program's first instructions and its end, tables of pages
 _LATENCY_US = 0.25
-_DISPATCH_US = 0.16  # a program to a processor, as in loops_cost
+_DISPATCH_US = 0.16  # a program to a processor, as in loops/cost.py
 _THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _PRODUCT_CLOCKS = 4  # until a sum takes its next product
-_WIDENING = 1.65  # instructions that a conversion from f16 is worth
+_WIDENING = 1.65  # a conversion from f16 counts as so many instructions
 _COSTLY = 13.0  # and an exp or the like
 _REQUEST_CLOCKS = 2  # of the load and store unit, for a warp's request
 _FROM_MEMORY = 0.85  # of the bytes: what the launch before wrote last is still in L2
 _AGAIN = 0.02  # of bytes that neighbours read once more
-_SHORT_BYTES = 28.0  # what a run of neighbours costs beside its bytes
-_UNHIDDEN = 0.27  # the share of shorter parts that the longest does not hide
+_SHORT_BYTES = 28.0  # the cost of a run of neighbours besides its bytes
+_UNHIDDEN = 0.27  # the share of shorter parts that the longest part does not hide
 
 
 @dataclass(frozen=True)
 class _Patch:
-    """What one lane does for one channel. elements: loaded from the image; rows, columns: of them."""
+    """The work of one lane for one channel. elements: loaded from the image; rows, columns: of these elements."""
 
     down: int
     across: int
@@ -79,7 +81,7 @@ class _Launch:
 
     counts    patches along each axis, and channels
     busy      processors that have a program;  share: programs of each, on average
-    uneven    how much longer the launch is since some processors have one program more than others
+    uneven    how much longer the launch takes because some processors have one program more than others
     """
 
     patch: _Patch
@@ -100,7 +102,7 @@ class _Launch:
 
 
 def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, int]) -> list[WindowOptions]:
-    """The best schedules of an arranged kernel, cheapest first, no more than a few that are alike."""
+    """The best schedules of an arranged kernel, cheapest first, with at most a few that are alike."""
     model = _Model(kernel, windows, chip_of(target), sizes)
     found: dict[WindowOptions, float] = {}
     for patch in _patches(windows):
@@ -127,7 +129,7 @@ def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, 
 
 
 def is_possible(windows: Windows, options: WindowOptions) -> bool:
-    """Can the kernel of these windows be written so, whatever its sizes are?"""
+    """Can the kernel of these windows be written with these options, for all sizes?"""
     patch = next((p for p in _patches(windows) if (p.down, p.across) == (options.down, options.across)), None)
     tiles = _tiles(windows, 1)  # elements of one byte have the most
     if patch is None or (options.rows, options.block, options.warps) not in tiles:
@@ -143,7 +145,7 @@ def _patches(windows: Windows) -> Iterator[_Patch]:
 
 
 def _sizes(windows: Windows, a: Axis | None) -> list[int]:
-    """How many results a patch may have along an axis: few are computed twice where they do not divide it."""
+    """The numbers of results that a patch may have along an axis: if they do not divide it, few are computed twice."""
     if a is None or not isinstance(a.extent, int):
         return [1]
     extent = a.extent
@@ -182,7 +184,7 @@ def _steps(w: Window, windows: Windows) -> list[int]:
 
 
 def _places(w: Window, windows: Windows, down: int, across: int) -> tuple[int, int]:
-    """How many rows, and elements of a row, a patch reads."""
+    """The number of rows that a patch reads, and of elements in each."""
     if w.reads is None:
         return 0, 0
     to_down, to_across, *taps = _steps(w, windows)
@@ -211,7 +213,7 @@ class _Model:
         self._halos: dict[tuple[_Patch, int], float] = {}
 
     def registers(self, patch: _Patch, vector: int, ahead: int) -> float:
-        """Of a thread: sums, weights that later rows use too, and what is under way, as memory has it."""
+        """Registers of a thread: sums, weights that later rows use too, loads in flight in their type in memory."""
         row = patch.columns + patch.weights / patch.rows
         found = 16 + vector * (patch.results + patch.live_weights / 2 + 1) + (1 + ahead) * row * self._words(vector)
         return 2 * found if self.is_strided else found
@@ -234,7 +236,7 @@ class _Model:
         return self.chip.launch_us + _FIRST_US + max(together, launch.share * _DISPATCH_US)
 
     def _launch(self, patch: _Patch, rows: int, block: int, warps: int, ahead: int) -> _Launch:
-        """The programs, and how they fall on the processors: the last round may leave some of them idle."""
+        """The programs, and their distribution over the processors: the last round may leave some processors idle."""
         sizes = {self.windows.across: patch.across, self.windows.down: patch.down}
         counts = tuple(-(-n // sizes.get(a, 1)) for a, n in self.extents.items())
         programs, processors = -(-prod(counts[:-1]) // rows) * -(-counts[-1] // block), self.chip.processors
@@ -253,7 +255,7 @@ class _Model:
         return launch.programs * launch.warps * launch.patch.loads * clocks / (launch.busy * _CLOCKS) * launch.uneven
 
     def _waiting(self, launch: _Launch) -> float:
-        """Waves of resident programs, of which each waits for its rows and then for its sums."""
+        """Waves of resident programs. Each program waits for its rows and then for its sums."""
         patch, vector, threads = launch.patch, launch.vector, 32 * launch.warps
         waves = max(1.0, launch.share / self.resident(threads, self.registers(patch, vector, launch.ahead)))
         chains = min(_PRODUCT_CLOCKS, vector * patch.results)  # sums that do not wait for each other
@@ -262,7 +264,7 @@ class _Model:
         return waves * (-(-patch.rows // (1 + launch.ahead)) * _LATENCY_US + of_thread)
 
     def _memory(self, launch: _Launch) -> float:
-        """The images once, and again what neighbours share; short runs of channels cost more than their bytes."""
+        """The images once, plus what neighbours read again; short runs of channels cost more than their bytes."""
         run = min(launch.block, launch.counts[-1]) * self.item
         again = _AGAIN * self._halo(launch.patch, launch.rows, launch.counts)
         moved = self.bytes * (_FROM_MEMORY + again) * (1.0 + _SHORT_BYTES / run)
@@ -275,7 +277,7 @@ class _Model:
         return vector * (patch.products + widening * loads + patch.results * self.epilogue) + 60 + 2 * loads
 
     def _halo(self, patch: _Patch, rows: int, counts: tuple[int, ...]) -> float:
-        """What a program reads beside its own part of the image, as a share of that."""
+        """The data that a program reads outside its own part of the image, as a share of that part."""
         if (patch, rows) in self._halos:
             return self._halos[patch, rows]
         wide = min(rows, counts[-2])

@@ -4,8 +4,8 @@ programs   blocks of patches x blocks of channels; channels change fastest
 a program  a [rows, block] tile: a patch a row, a channel a column
            for every row of the patch's input: all its elements, each loaded once; then every product that takes them
 
-Every value has the tile's full shape, so that all loads get one layout and no value moves between threads. Elements of
-one window are the same pointer plus a number, which the load instruction adds for nothing.
+Every value has the tile's full shape, so all loads get one layout and no value moves between threads. Elements of one
+window have the same pointer plus a number, which the load instruction adds at no cost.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Patch:
     # -- where a program's patches lie ----------------------------------------------------------------------------
 
     def _bind(self) -> Dim:
-        """Places of all axes; returns how many programs there are."""
+        """Write the places of all axes. Returns the number of programs."""
         scope, channels = self.scope, self.windows.channels
         counted = [self._counted(a) for a in self.kernel.domain[:-1]]
         patches = product(a.extent for a in counted)
@@ -108,7 +108,7 @@ class _Patch:
         return Axis(f"{a.name}_patch", ceildiv(a.extent, self._size(a)))
 
     def _first(self, a: Axis, place: Value) -> Value:
-        """A patch's first result along an axis: the last patch begins earlier where patches do not divide it."""
+        """A patch's first result along an axis. If patches do not divide the axis, the last patch begins earlier."""
         size = self._size(a)
         if size == 1:
             return place
@@ -120,7 +120,7 @@ class _Patch:
     # -- the sums -------------------------------------------------------------------------------------------------
 
     def _accumulate(self) -> None:
-        """Row after row of the patch's input; what a row needs is asked for `ahead` rows before its products."""
+        """Go through the rows of the patch's input. The loads of a row come `ahead` rows before its products."""
         terms = sorted(terms_of(self.windows, self.down, self.across), key=lambda t: (t.row, t.column, t.window, t.tap))
         rows = [list(row) for _, row in groupby(terms, key=lambda t: t.row)]
         for row in rows[: self.ahead]:
@@ -181,7 +181,7 @@ class _Patch:
         return self._loads_of(window.value, self._place(t), mask, other)
 
     def _value(self, t: Term) -> Value:
-        """What a term's element is: neutral where a condition fails."""
+        """The value of a term's element; the neutral value where a condition fails."""
         key, window = self._value_key(t), self.windows.found[t.window]
         if key not in self.values:
             found = self._computed(window.value, self._place(t), self.loads[key])
@@ -193,7 +193,7 @@ class _Patch:
         return self.values[key]
 
     def _computed(self, part: Expr, place: dict[Axis, int], loads: dict[Expr, Value]) -> Value:
-        """A value or a weight of one term, from loads that are made."""
+        """A value or a weight of one term, from its loads."""
         at = self._indexes(place)
         scope = self.scope.inside({})
         for load, found in loads.items():
@@ -210,7 +210,7 @@ class _Patch:
     def _loads_of(
         self, part: Expr, place: dict[Axis, int], mask: str, other: float | int | bool = 0
     ) -> dict[Expr, Value]:
-        """The loads in a value or a weight, as memory has them."""
+        """The loads in a value or a weight, in their type in memory."""
         found = {}
         for load in sorted(self.facts.loads(part), key=repr):
             form = self.facts.address(load.attr, load.args).form
@@ -234,7 +234,7 @@ class _Patch:
         return Value(self.scope.code.let(f"tl.load({place}{masking})"), stored, _FULL)
 
     def _mask(self, conditions: tuple[Linear, ...], tail: list[str] | None = None) -> str:
-        """Lanes that exist, and whose element does."""
+        """The mask of lanes that exist and whose element exists."""
         names = [*(self.tail if tail is None else tail), *(self._condition(form) for form in conditions)]
         key = frozenset(names)
         if key not in self.masks:
@@ -255,7 +255,7 @@ class _Patch:
     # -- the results ----------------------------------------------------------------------------------------------
 
     def _store(self) -> None:
-        """What is made of the sums, one result after another."""
+        """Compute and store the results from the sums, one after another."""
         inner = {x for w in self.windows.found for x in self.facts.loads(w.reduction)}
         others = dict.fromkeys(x for s in self.kernel.stores for x in sorted(self.facts.loads(s.value), key=repr))
         for x in others:

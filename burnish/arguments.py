@@ -1,6 +1,6 @@
-"""What callers hand to a function of the package: taken if it is of a kind that the function knows, else refused.
+"""Check the arguments that callers pass to the functions of the package. A value of an unknown kind is refused.
 
-Sizes and shapes may be texts in the form of the command line, which reads them with the same functions.
+Sizes and shapes may be texts in the form of the command line. The command line reads them with the same functions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from burnish.errors import UserError
 
 Shape = tuple[int, ...]
 
-MOST = (1 << 63) - 1  # what a plan holds of a number
+MOST = (1 << 63) - 1  # the largest number that a plan can hold
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"\s*(?P<number>\d{1,18}(?:\.\d{1,18})?)\s*(?P<unit>[KMGT]?)(?:i?B)?\s*", re.IGNORECASE | re.ASCII)
 _DIMS = re.compile(r"\d{1,19}(?:x\d{1,19})*", re.ASCII)
@@ -27,7 +27,7 @@ def expect(name: str, value: object, kinds: type | tuple[type, ...], words: str)
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: int = MOST) -> int:
-    """An int, or what stands for one (numpy's integers). E605 for the rest, and outside of least .. most."""
+    """An int, or a numpy integer. E605 for any other value, and for one outside least .. most."""
     words = f"a whole number, {least} or larger" if most == MOST else f"a whole number from {least} to {most}"
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise wrong_kind(name, value, words)
@@ -41,7 +41,7 @@ def whole_number(name: str, value: Any, least: int = 0, most: int = MOST) -> int
 
 
 def number(name: str, value: Any, least: float = 0.0) -> float:
-    """A float that is not NaN, or what stands for one. E605 for the rest, and below least."""
+    """A float that is not NaN, or another real number. E605 for any other value, and for one below least."""
     words = f"a number, {least:g} or larger"
     if isinstance(value, bool | str | bytes):
         raise wrong_kind(name, value, words)
@@ -55,7 +55,7 @@ def number(name: str, value: Any, least: float = 0.0) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False, numpy's too. E605 for the rest: "no" would count as true."""
+    """True or False, also as a numpy bool. E605 for any other value, because "no" would count as true."""
     if not isinstance(value, bool) and type(value).__name__ != "bool_" and type(value).__name__ != "bool":
         raise wrong_kind(name, value, "True or False")
     return bool(value)
@@ -68,13 +68,13 @@ def expect_function(name: str, value: object, example: str) -> None:
 
 
 def expect_mapping(name: str, value: object, example: str) -> None:
-    """E605 unless it goes from names to something."""
+    """E605 unless it is a mapping whose keys are names."""
     if not isinstance(value, Mapping):
         raise wrong_kind(name, value, f"a mapping by name, as in {example}")
 
 
 def wrong_kind(name: str, value: object, words: str) -> UserError:
-    """The refusal, for callers with a test of their own."""
+    """The error for a value of the wrong kind, for callers that test the value themselves."""
     shown = repr(value) if isinstance(value, str | int | float | None) else f"of type {type(value).__name__}"
     return UserError("E605", f"{name} is {shown[:80]}", why=f"it must be {words}", hint="give that, or leave it out")
 

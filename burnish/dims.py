@@ -4,8 +4,8 @@ A `Dim` is a plain int wherever the value is known, else a `DimExpr`: a polynomi
 atoms, kept in one canonical form, so that equal dimensions compare and hash equal: 2*n + m - n == n + m.
 An atom is a symbol (`batch`) or an operation that does not expand: floordiv, mod, max, min of dims.
 
-The runtime evaluates them when shapes are bound; the build adds, compares and bounds them. No other module needs to
-know how they are kept.
+The runtime evaluates dims when shapes are bound; the build adds, compares and bounds them. No other module needs to
+know how they are stored.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def symbol_name(dim: Dim) -> str | None:
 
 
 def known(dim: Dim) -> int:
-    """The number that a dim is, where no input can make it symbolic."""
+    """The dim as a number, for places where it cannot be symbolic."""
     assert isinstance(dim, int), f"{dim} is not known before shapes are"
     return dim
 
@@ -300,7 +300,7 @@ def _operation_bounds(atom: Operation, ranges: Mapping[str, tuple[int, int]]) ->
         return max(a, c), max(b, d)
     if atom.name == "min":
         return min(a, c), min(b, d)
-    if c <= 0:  # a divisor that may be zero: shapes with one are refused when they are bound
+    if c <= 0:  # a divisor that may be zero: shapes that make it zero are refused when they are bound
         c, d = max(c, 1), max(d, 1)
     if atom.name == "mod":
         return (a, b) if a >= 0 and b < c else (0, d - 1)

@@ -1,4 +1,4 @@
-"""Element types: one short name each (f32, bf16, i64, u8, bool ...), numpy's and ONNX's beside it."""
+"""Element types. Each has one short name (f32, bf16, i64, u8, bool ...), and its numpy and ONNX types."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DType(enum.Enum):
 
     @property
     def has_kernels(self) -> bool:
-        """Whether native kernels load, store and compute it; the others are left to reference kernels."""
+        """Whether native kernels load, store and compute this type. Reference kernels handle the other types."""
         return self.value in _WITH_KERNELS
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class DType(enum.Enum):
 
     @staticmethod
     def of(dtype: object) -> DType:
-        """From a numpy dtype or anything numpy accepts as one; KeyError if there is none."""
+        """The element type of a numpy dtype, or of anything that numpy accepts as one. KeyError if there is none."""
         return _FROM_NUMPY[np.dtype(dtype)]  # type: ignore[call-overload]
 
     @staticmethod

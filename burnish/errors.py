@@ -5,7 +5,8 @@
     ├── EnvironmentProblem exit code 3: the machine, the disk or an installation must change
     └── InternalError     exit code 4: our own bug; please report it
 
-An error has a code, what, where, why and a hint; the codes stand in docs/errors.md, and a test compares both ways.
+An error says what happened, where and why, and has a code and a hint. docs/errors.md explains every code; a test
+compares the codes there with those in the source, in both directions.
 
     E1xx import   E2xx graph and lowering   E3xx targets and memory   E4xx plan file   E5xx runtime
     E6xx command line and API   E7xx verification   E8xx environment   E9xx our own bugs
@@ -66,7 +67,7 @@ class InternalError(BurnishError):
 
 
 def stumbled(error: Exception) -> InternalError:
-    """What to say of an exception that nobody foresaw."""
+    """The error that reports an unexpected exception."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return InternalError(
         "E901",
@@ -78,12 +79,12 @@ def stumbled(error: Exception) -> InternalError:
 
 
 def to_json(error: BurnishError) -> dict[str, str]:
-    """For another process, which gets it back by `from_json`."""
+    """As text for another process, which restores the error with `from_json`."""
     return {"type": type(error).__name__, **error.as_dict()}
 
 
 def from_json(found: Mapping[str, str]) -> BurnishError:
-    """The error that another process met."""
+    """The error that another process wrote with `to_json`."""
     kinds = {kind.__name__: kind for kind in (UserError, EnvironmentProblem, InternalError)}
     parts = {name: found[name] for name in ("where", "why", "hint")}
     return kinds.get(found["type"], InternalError)(found["code"], found["what"], **parts)

@@ -1,7 +1,7 @@
-"""Indices that data decides must lie inside the axis that they index: a plan counts on it, and asks after each run.
+"""Indices that come from data must lie inside the axis that they index. The runtime checks this after each run.
 
-A kernel moves an index that lies outside to the nearest one inside, so that nothing is read or written outside a
-tensor, and leaves a trace of the one that lies farthest out. The runtime reads all traces once, when the run is over.
+If an index lies outside, the kernel uses the nearest valid index instead, so that nothing is read or written outside a
+tensor. It also leaves a trace of the index that lies farthest outside. The runtime reads all traces after the run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from burnish.dims import Dim, evaluate, symbols
 from burnish.errors import UserError
 
-FARTHEST = 1 << 60  # an index beyond it, either way, leaves the trace of this one: twice it is still an i64
+FARTHEST = 1 << 60  # indices farther out leave this one's trace: twice it still fits in an i64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class IndexCheck:
 
 
 def index_of(trace: int) -> int:
-    """The index that left a trace: 2 * (index + 1) above the range, 1 - 2 * index below it; more is farther from 0."""
+    """The index of a trace. It is 2 * (index + 1) above the range, 1 - 2 * index below it; larger is farther out."""
     return (1 - trace) // 2 if trace % 2 else trace // 2 - 1
 
 

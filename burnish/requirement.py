@@ -1,7 +1,7 @@
-"""What two dimensions owe each other in every run: facts that a model takes for granted and only shapes can tell.
+"""Requirements on two dimensions that must hold in every run. Models assume them; only actual shapes confirm them.
 
-MatMul of a[m,k] and b[l,n] needs k == l. Where both are numbers the build decides it; else the plan keeps the
-requirement, and the runtime asks it when the shapes are bound (or when data has decided the last symbol).
+MatMul of a[m,k] and b[l,n] needs k == l. If both are numbers, the build checks it. Otherwise the plan keeps the
+requirement, and the runtime checks it when the shapes are bound (or when data has decided the last symbol).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Requirement:
 
 
 def unmet(requirement: Requirement, values: Mapping[str, int]) -> UserError | None:
-    """The error of a requirement that these values of all its symbols break (E509); None if they satisfy it."""
+    """E509 if these values of the requirement's symbols break it; None if they satisfy it."""
     left, right = evaluate(requirement.left, values), evaluate(requirement.right, values)
     if HOLDS[requirement.rule](left, right):
         return None

@@ -1,4 +1,4 @@
-"""Environment variables, read once into one frozen object. docs/cli.md lists them; a test compares both ways."""
+"""Environment variables, read once into one frozen object. docs/cli.md lists them, and a test compares both lists."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Target:
 
     @property
     def is_checked(self) -> bool:
-        """Does its code check its own addresses (cpu)?"""
+        """Does code for this target check every address it uses (cpu)?"""
         return CHECKED in self.extensions
 
     @property
@@ -83,7 +83,7 @@ def parse_target(text: str) -> Target:
 
 
 def _suggestion(text: str) -> str:
-    """What the text may mean: sm_90, sm_86 (which sm_80's code runs on), an architecture alone, a product's name."""
+    """A guess at the target that is meant: sm_90, sm_86 (it runs sm_80's code), an architecture, a product's name."""
     word = text.strip().lower().rpartition(":")[2].removeprefix("sm_").removeprefix("sm").replace(".", "").rstrip("a")
     by_number = {a.removeprefix("sm_").rstrip("a"): a for a in ARCHITECTURES} | {"86": "sm_80", "87": "sm_80"}
     if word in by_number:

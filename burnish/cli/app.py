@@ -1,4 +1,4 @@
-"""The commands, by name. Each module holds one; what it calls is imported when it is called."""
+"""The commands, by name. Each module holds one command and imports the code that it needs only when it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`burnish bench`: how fast, how much memory, how fast to load, against whom."""
+"""`burnish bench`: measure speed, memory and load time, also against other systems."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def bench(
 
 @contextmanager
 def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None, advance: Advance) -> Iterator[Path]:
-    """The path itself if it is a plan; else a plan built from the model for the device, for as long as it is needed."""
+    """The path itself if it is a plan; else a temporary plan, built from the model for the device."""
     if not _is_model(path):
         yield path
         return
@@ -90,7 +90,7 @@ def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None,
 
 
 def _is_model(path: Path) -> bool:
-    """By its first bytes; by its name where there is no such file, so that what is missed is a model then."""
+    """Is it a model? The first bytes decide. For a missing file the name decides, so the error names a model."""
     from burnish.plan import is_plan
 
     return not is_plan(path) if path.is_file() else path.suffix == ".onnx"

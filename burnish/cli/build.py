@@ -213,7 +213,7 @@ def _save(plan: Plan, path: Path, sign: Path | None, artefacts: Artefacts) -> No
 
 
 def summary(plan: Plan, path: Path, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """What a person wants to know of a plan that was just written. notes: those on the command line, before its own."""
+    """A summary of a new plan for people. notes: notes about the command line, printed before the plan's own."""
     from burnish.cli.describe_plan import fallback_rows
 
     manifest = plan.manifest
@@ -246,7 +246,7 @@ def shown(tensor: Any) -> str:
 
 
 def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bool) -> None:
-    """decisions: of a narrower precision, if they are asked for"""
+    """decisions: the decisions about narrower precision, if the user asked for them"""
     if as_json:
         print_json(report | ({} if decisions is None else {"precision": list(map(asdict, decisions))}))
         return
@@ -270,7 +270,7 @@ def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bo
 
 
 def _bounds(shapes: Texts, ranges: tuple[Any, ...], workspace: str | None, max_memory: str | None) -> dict[str, Any]:
-    """The shapes and sizes that are given as texts, by the names of `burnish.build`'s parameters."""
+    """The shapes and sizes given as texts, keyed by the parameter names of `burnish.build`."""
     return {
         "shapes": parse_shapes(shapes or ()) or None,
         "profile": parse_ranges(*ranges) or None,
@@ -280,7 +280,7 @@ def _bounds(shapes: Texts, ranges: tuple[Any, ...], workspace: str | None, max_m
 
 
 def _note_choices(plan: Plan, *, is_bounded: bool, is_tuned: bool) -> None:
-    """Tactics were not measured; --workspace was a limit of all temporaries once, and who relies on that is told."""
+    """Notes: tactics were not measured; --workspace no longer limits all temporaries, as it once did."""
     if not is_tuned:
         note("tactics by cost model; --opt-level 3 measures")
     limit, largest = plan.manifest.options["workspace"], max(v.arena_bytes for v in plan.manifest.variants)
@@ -292,7 +292,7 @@ def _note_choices(plan: Plan, *, is_bounded: bool, is_tuned: bool) -> None:
 
 
 def _check_places(paths: list[Path], key: Path | None) -> None:
-    """Before hours of work: can its files be written (E403), is the key one (E414)?"""
+    """Check before hours of work that the files can be written (E403) and that the key is valid (E414)."""
     from burnish.plan import check_place
     from burnish.plan.signature import sign_digest
 
@@ -303,7 +303,7 @@ def _check_places(paths: list[Path], key: Path | None) -> None:
 
 
 def _tuning(cache: Path | None, locked: bool, level: int, budget: float | None, tuned_for: str) -> dict[str, Any]:
-    """The options of `burnish.build` by name; refuses what would change nothing (E622)."""
+    """The tuning options of `burnish.build` by name. An option that would have no effect is refused (E622)."""
     without = "--locked" if locked else "--tuned-for" if tuned_for else ""
     if without and cache is None:
         raise _without_effect(without, "it says how to use a timing cache, and none is given", "--timing-cache FILE")
@@ -318,7 +318,7 @@ def _without_effect(flag: str, why: str, needed: str) -> UserError:
 
 
 def _precision(named: str | None, **flags: bool) -> str:
-    """The one precision that was asked for, by --precision or by a flag of its own. E610 for two at once."""
+    """The requested precision, from --precision or from a flag such as --fp16. E610 if there are two."""
     wanted = {name: f"--{name}" for name, on in flags.items() if on}
     if named is not None:
         wanted.setdefault(named, f"--precision {named}")

@@ -1,4 +1,4 @@
-"""What the passes make of a model: operator counts before and after, the optimised graph, why a rule declined."""
+"""How the passes change a model: operator counts before and after, the optimised graph, why a rule declined."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSES_WITH_REASONS = {
     "fold_constants",
     "unroll_loops",
     "fuse",
-}  # which are no rules; `fuse` is the lowering's
+}  # these are not rules; `fuse` belongs to the lowering
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Graph:
 
 
 def optimised(path: Path, shapes: Sequence[str]) -> Graph:
-    """Of an ONNX model: load and run the passes. Of a plan: the graph that was stored in it (without its weights)."""
+    """The optimised graph. A model is loaded and goes through the passes; a plan stores it (without weights)."""
     if is_plan(path):
         return _stored(path)
     import onnx
@@ -55,7 +55,7 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
 
 
 def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str:
-    """What a rule did at a node: it applied, it declined (in its own words), or it was not tried.
+    """What a rule did at a node: it applied, it declined (with its reason), or it was not tried.
 
     A `*` stands for every rule, or every node.
     raises: E619 for a plan; E623 for a rule or a node that does not exist
@@ -121,7 +121,7 @@ def _rules() -> Iterator[Rule]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    """A hint: the known name that is meant, if one is close."""
+    """A hint with the closest known name, if any name is close."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f"did you mean '{close[0]}'?" if close else "* stands for all of them"
 

@@ -1,4 +1,4 @@
-"""Facts about the machine and the installation: what it has, builds for and runs, and what is missing."""
+"""Facts about the machine and the installation: hardware, targets to build for and to run, and missing packages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPTIONAL = {
 
 
 def machine(gpus: GpuReport | None = None) -> dict[str, Any]:
-    """By name; `gpus`, `packages` and `settings` are tables, `missing` says what to install for what."""
+    """The facts by name. `gpus`, `packages` and `settings` are tables; `missing` says what to install and why."""
     found = gpus or find_gpus()
     versions = {name: _version(name) for name in (*NEEDED, *OPTIONAL)}
     try:
@@ -69,7 +69,7 @@ def machine(gpus: GpuReport | None = None) -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any]) -> dict[str, str]:
-    """The same for people, a line or several by name."""
+    """The same facts as text for people: one or more lines for each name."""
     driver = f"{found['driver'] or 'version unknown'}, CUDA {found['cuda'] or 'unknown'}"
     installed = "\n".join(f"{name} {version}" for name, version in found["packages"].items() if version != "-")
     shown = {
@@ -108,7 +108,7 @@ def _architectures(versions: dict[str, str]) -> tuple[str, ...]:
 
 
 def _missing(versions: dict[str, str]) -> Iterator[str]:
-    """What is not installed, or is at another version than the one that Burnish pins."""
+    """Packages that are not installed, or whose version is not the one that Burnish pins."""
     for name, version in versions.items():
         wanted = _pinned(name)
         if version == "-":

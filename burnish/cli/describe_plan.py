@@ -15,7 +15,7 @@ from burnish.targets.fallback import Fallback, fallbacks
 
 
 def facts(contents: Contents) -> dict[str, Any]:
-    """What the manifest says of the whole."""
+    """The manifest's facts about the whole plan."""
     manifest = contents.manifest
     constants = {s.blob for v in manifest.variants for s in v.storages if s.blob}
     sizes = {e.name: e.size_bytes for e in contents.entries}
@@ -59,7 +59,7 @@ def launch_rows(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def fallback_rows(manifest: Manifest) -> list[dict[str, Any]]:
-    """Every step on the reference kernel, of every target, and what it costs a run at the profile's opt shape."""
+    """Every step on the reference kernel, of every target, and its cost in a run at the profile's opt shape."""
     return [
         {"target": variant.target, **asdict(step)}
         for variant in manifest.variants
@@ -79,7 +79,7 @@ def _tensor(tensor: TensorSpec) -> str:
 
 
 def _variant(variant: Variant, blob_bytes: dict[str, int], symbols: Sequence[SymbolRange]) -> str:
-    """What its memory and its code take; kernels of a GPU are blobs of their own."""
+    """A variant's memory and code size. GPU kernels are separate blobs."""
     also = _on_reference(fallbacks(variant, symbols))
     blobs = code_blobs(variant)
     kernels = "" if variant.code else f" in {len(blobs)} kernel{'s' if len(blobs) != 1 else ''}"
@@ -90,7 +90,7 @@ def _variant(variant: Variant, blob_bytes: dict[str, int], symbols: Sequence[Sym
 
 
 def _on_reference(steps: Sequence[Fallback]) -> str:
-    """What of a variant's launches is not native, and what its copies cost a run."""
+    """The launches of a variant that are not native, and the cost of their copies in a run."""
     if not steps:
         return ""
     crossing_us = sum(step.crossing_us for step in steps)

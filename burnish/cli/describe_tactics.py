@@ -1,4 +1,4 @@
-"""A plan's launches beside what a timing cache knows of them, as rows for a table or for JSON."""
+"""A plan's launches with their entries in a timing cache, as rows for a table or for JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tactic_rows(manifest: Manifest, timing_cache: Path | None = None) -> list[di
 
 
 def meanings(manifest: Manifest) -> dict[str, dict[str, dict[str, str]]]:
-    """What the options of each template mean that the plan uses: by target, template and option."""
+    """The meaning of each option of the templates that the plan uses: by target, template and option."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for variant in manifest.variants:
         known = compiler_of(parse_target(variant.target)).options

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typer.exceptions import TyperException
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141  # as a shell reports a process that SIGPIPE ended
+BROKEN_PIPE = 141  # the exit code that a shell reports for a process ended by SIGPIPE
 
 
 def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +41,8 @@ def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None)
         return INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
-            raise  # typer makes a SystemExit of a closed pipe
-        # the reader has gone; what is still buffered must not raise once more at exit
+            raise  # typer turns a closed pipe into a SystemExit
+        # the reader has gone; buffered output must not raise again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except MemoryError as error:
@@ -54,7 +54,7 @@ def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None)
 
 
 def _usage(error: TyperException) -> UserError:
-    """A command line that typer cannot read, as an error of ours."""
+    """Our error for a command line that typer cannot read."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "burnish"
     what = error.format_message().rstrip(".")
@@ -62,7 +62,7 @@ def _usage(error: TyperException) -> UserError:
 
 
 def _is_help(error: TyperException) -> bool:
-    """`burnish`, or `burnish inspect`, without anything: typer's way to print the help."""
+    """Was the command `burnish` or `burnish inspect` alone? Then the error's message is the help."""
     context = getattr(error, "ctx", None)
     return context is not None and error.message == context.get_help()
 
@@ -83,5 +83,5 @@ def _debugs() -> bool:
 
     try:
         return settings().debug > 0
-    except BurnishError:  # BURNISH_DEBUG is no number; a command that asks for it says so
+    except BurnishError:  # BURNISH_DEBUG is not a number; a command that reads it reports that
         return False

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PIPED_COLUMNS = 10_000  # where no terminal says how wide it is: never fold
+PIPED_COLUMNS = 10_000  # used if there is no terminal with a known width: never fold lines
 
 
 def print_json(value: Any) -> None:
@@ -59,7 +59,7 @@ def _cell(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know: numpy's numbers, paths."""
+    """Convert values that json does not know: numpy's numbers, paths."""
     if isinstance(value, Path):
         return str(value)
     return value.item() if hasattr(value, "item") else str(value)

@@ -1,4 +1,4 @@
-"""The texts people type: shapes by name, files by name."""
+"""Parse texts that people type: shapes by name, files by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ITEM = re.compile(r"\s*(?:'(?P<quoted>[^']+)'|(?P<name>[^,]+?)):(?P<dims>scalar
 
 
 def parse_shapes(texts: Sequence[str], option: str = "--shapes") -> Shapes:
-    """`input:1x3x224x224,other:1x128`, `'odd,name':4`, `scalar_input:scalar`; may come several times. E602, E612."""
+    """`input:1x3x224x224,other:1x128`, `'odd,name':4`, `scalar_input:scalar`; may be repeated. E602, E612."""
     found: Shapes = {}
     for text in texts:
         place = 0
@@ -36,7 +36,7 @@ def parse_shapes(texts: Sequence[str], option: str = "--shapes") -> Shapes:
 
 
 def parse_ranges(low: Sequence[str], opt: Sequence[str], high: Sequence[str], names: Sequence[str]) -> Ranges:
-    """min, opt and max shapes by input; what is left out equals its neighbour (opt for both, as in trtexec).
+    """min, opt and max shapes by input. A missing one takes the value of its neighbour (opt for both, as in trtexec).
 
     names: the three options, for messages
     raises: E612; E613 for an input with a min or a max of another rank, or with neither opt nor both
@@ -72,7 +72,7 @@ def ends_alone(low: Sequence[str], opt: Sequence[str], high: Sequence[str], name
 
 
 def parse_files(texts: Sequence[str], option: str) -> Mapping[str, Path]:
-    """`x=in.npy`, by name; a text without `=` is under the empty name. E615 for a name that comes twice."""
+    """Files by name, from `x=in.npy`. A text without `=` gets the empty name. E615 for a repeated name."""
     found: dict[str, Path] = {}
     for text in texts:
         name, equals, path = text.partition("=")

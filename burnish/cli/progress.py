@@ -1,4 +1,4 @@
-"""A progress bar on stderr: on a terminal only, and only once the work has taken a second."""
+"""A progress bar on stderr. It appears on a terminal only, and only after one second of work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def progress() -> Iterator[Advance]:
-    """Gives `advance(what, done, total)`, to be called as the work goes on; the bar vanishes at the end."""
+    """Gives `advance(what, done, total)`. Call it as the work proceeds; the bar disappears at the end."""
     if not sys.stderr.isatty():
         yield lambda what, done, total: None
         return

@@ -76,7 +76,7 @@ def run(
 
 
 def _note_launches(engine: Engine, inputs: Mapping[str, Any]) -> None:
-    """From BURNISH_DEBUG=2 on: the time of each launch, the rate at which it moves bytes, its share of the roofline."""
+    """At BURNISH_DEBUG=2 and higher: each launch's time, memory traffic per second and share of the roofline."""
     if settings().debug < 2:
         return
     from burnish.measuring.systems import layers_of

@@ -19,9 +19,9 @@ Array = np.ndarray[Any, Any]
 
 
 def read_inputs(files: Mapping[str, Path], specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Arrays by input name. The empty name stands for an .npz with all, or for the only input.
+    """Arrays by input name. The empty name means an .npz with all inputs, or the only input.
 
-    raises: E616 for a file that is no tensor, E617 for a name that is no input
+    raises: E616 for a file without a valid tensor, E617 for an unknown input name
     """
     by_name = {spec.name: spec for spec in specs}
     found: dict[str, Array] = {}
@@ -84,7 +84,7 @@ def _read_protobuf(path: Path) -> Array:
 
 
 def save_outputs(outputs: Mapping[str, Array], path: Path) -> None:
-    """Into one .npz, or as one .npy each into a folder (made if need be). E618."""
+    """Save into one .npz, or as one .npy for each output in a folder, which is created if it is missing. E618."""
     try:
         if path.suffix == ".npz":
             write_atomically(path, [_archive(outputs)])
@@ -100,7 +100,7 @@ def save_outputs(outputs: Mapping[str, Array], path: Path) -> None:
 
 
 def _archive(outputs: Mapping[str, Array]) -> bytes:
-    """As numpy.savez writes it, which has no way to store an array named `file`."""
+    """Write an archive as numpy.savez does. numpy.savez itself cannot store an array named `file`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in outputs.items():
@@ -110,7 +110,7 @@ def _archive(outputs: Mapping[str, Array]) -> bytes:
 
 
 def _storable(array: Array) -> Array:
-    """Numpy's own types: bf16 and f8 become f32, strings fixed-width text."""
+    """The array in a type of numpy's own: bf16 and f8 become f32, strings become fixed-width text."""
     if array.dtype == object:
         return array.astype(str)
     return (

@@ -1,4 +1,4 @@
-"""`burnish verify`: does the plan answer as the model does?"""
+"""`burnish verify`: does the plan give the same answers as the model?"""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def verify(
 
 
 def _rebuild(source: bytes, path: Path) -> Plan:
-    """The marked model, built for the same shapes and target as the plan."""
+    """Build the marked model for the same shapes and target as the plan."""
     import burnish
     from burnish.dims import evaluate
     from burnish.plan import open_plan

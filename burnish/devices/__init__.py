@@ -1,8 +1,8 @@
-"""Devices: where plans run. `Device` is what the runtime asks for; cpu/, cuda/ and null/ have one each.
+"""Devices: where plans run. The runtime uses the protocol `Device`; cpu/, cuda/ and null/ each implement it.
 
-A device *installs* a plan's variant (code and constants, shared), and an installed variant opens *sessions*: one
-caller's memory and queue of work. What differs between a processor and a GPU stays behind these protocols: the runtime
-never asks which it is.
+A device *installs* a plan's variant (code and constants, shared), and an installed variant opens *sessions*. A session
+is one caller's memory and queue of work. The differences between a processor and a GPU stay behind these protocols: the
+runtime never asks which one it uses.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from burnish.target import Target
 
 __all__ = ["Call", "Clock", "DataRun", "Device", "Installed", "Launches", "Memory", "Session", "Stopwatch", "Team"]
 
-Array = Any  # numpy.ndarray, or devices.array.DeviceArray where the session says so
+Array = Any  # numpy.ndarray, or a DeviceArray for sessions that support it
 Launches = tuple[NativeStep | KernelStep, ...]
 
 
 class Memory(Protocol):
-    """A run of bytes on the device, until it is dropped. `address` is what goes into the buffer table."""
+    """A block of bytes on the device. It lives until it is dropped. `address` goes into the buffer table."""
 
     @property
     def address(self) -> int: ...
@@ -33,13 +33,13 @@ class Memory(Protocol):
 
 
 class Team(Protocol):
-    """What runs native segments of one plan for one context."""
+    """The threads that run native segments of one plan for one context."""
 
     def launch(self, segment: int, buffers: int, dims: int, profile: int) -> None:
         """Run a segment to its end; addresses of the tables of docs/native-abi.md (`profile` may be 0)."""
 
     def close(self) -> None:
-        """Let go of the threads. Launching afterwards is an error; closing twice is not."""
+        """Release the threads. Launching afterwards is an error; closing twice is not."""
 
 
 class Stopwatch(Protocol):
@@ -53,51 +53,51 @@ class Stopwatch(Protocol):
 
 
 class Call(Protocol):
-    """What a call asks of a session; storages go by the variant's numbers.
+    """The operations of a session during a call. Storages are named by their numbers in the variant.
 
-    A call is: bind (if its shapes are new), feed, place for each output, launch (and what stands between launches),
-    then finish; or deliver, and later wait.
+    The order of a call: bind (if its shapes are new), feed, place for each output, launch (and the steps between
+    launches), then finish; or deliver, and wait later.
     """
 
     def bind(self, values: Mapping[str, int]) -> None:
-        """New shapes: everything that they decide is worked out, and halos are zeroed."""
+        """Set new shapes: compute everything that depends on them, and zero the halos."""
 
     def feed(self, arrays: Sequence[Array]) -> None:
-        """The inputs, in the manifest's order; they stay as they are until the call is over."""
+        """Pass the inputs, in the manifest's order. They must not change until the call is over."""
 
     def adopt(self, value: object, spec: TensorSpec, role: str) -> Array | None:
-        """A foreign tensor in this device's memory, as an array; None for what does not lie there."""
+        """A foreign tensor in this device's memory, as an array; None if it lies elsewhere."""
 
     def fresh(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
-        """A new array, for what the plan writes into this storage."""
+        """A new array to receive the content that the plan writes to this storage."""
 
     def place(self, number: int, array: Array) -> None:
-        """What the plan writes into this storage goes into the caller's array."""
+        """Send the content that the plan writes to this storage into the caller's array."""
 
     def launch(self, steps: Launches) -> None:
-        """All of them, in order."""
+        """Launch all of them, in order."""
 
     def finish(self) -> None:
         """Deliver and wait."""
 
     def deliver(self) -> None:
-        """No more steps in this call: results are to go to their arrays."""
+        """The call has no more steps: start moving results into their arrays."""
 
     def wait(self) -> None:
         """Until every result is in its array."""
 
     def mark(self) -> object:
-        """What was asked of the session until now."""
+        """A mark after all work given to the session so far."""
 
     def join(self, stream: int, mark: object) -> None:
         """Make a stream of the caller's wait for the mark."""
 
 
 class DataRun(Protocol):
-    """What stands between the launches of a run in which data decides sizes or steps."""
+    """The operations between the launches of a run, for plans where data decides sizes or steps."""
 
     def begin(self) -> None:
-        """A run with more than launches begins: dynamic storages are without memory."""
+        """Begin a run that has more than launches. Dynamic storages have no memory yet."""
 
     def learn(self, name: str, value: int) -> None:
         """Data has decided a symbol."""
@@ -106,10 +106,10 @@ class DataRun(Protocol):
         """Memory for a dynamic storage, for this run."""
 
     def truth(self, number: int) -> bool:
-        """The bool at the storage's byte 0."""
+        """Read the bool at the storage's byte 0."""
 
     def read(self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """What the storage holds, to be looked at before the next step."""
+        """Read the storage's content before the next step."""
 
     def write(self, number: int, array: np.ndarray[Any, Any]) -> None:
         """Fill the storage."""
@@ -117,11 +117,11 @@ class DataRun(Protocol):
     def collect(
         self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...], into: Array | None, on_device: bool
     ) -> Array:
-        """What the storage holds at the end of the run, in the caller's array or one that the caller may keep."""
+        """The storage's content at the end of the run, in the caller's array or in one that the caller may keep."""
 
 
 class Clock(Protocol):
-    """What measuring asks of a session."""
+    """The operations of a session for measuring."""
 
     def watch(self) -> Stopwatch:
         """From now on the launches are timed, until `unwatch`."""
@@ -129,14 +129,14 @@ class Clock(Protocol):
     def unwatch(self) -> None: ...
 
     def time(self, steps: Launches, repeats: int) -> list[float]:
-        """Milliseconds of each of `repeats` runs of these launches on what memory holds, back to back."""
+        """Milliseconds of each of `repeats` back-to-back runs of these launches, on the current content of memory."""
 
 
 class Session(Call, DataRun, Clock, Protocol):
     """One caller's memory and queue of work."""
 
     def close(self) -> None:
-        """Let go of memory and threads. Closing twice is harmless."""
+        """Release memory and threads. Closing twice is harmless."""
 
 
 class Installed(Protocol):
@@ -146,7 +146,7 @@ class Installed(Protocol):
         """E520 if there is not enough memory."""
 
     def close(self) -> None:
-        """Let go of them when the last session closes. Closing twice is harmless."""
+        """Release code and constants when the last session closes. Closing twice is harmless."""
 
 
 class Device(Protocol):
@@ -157,13 +157,13 @@ class Device(Protocol):
 
     @property
     def identity(self) -> str:
-        """What every process of this machine calls it, whichever other devices that process sees."""
+        """The device's name, the same in every process of this machine, whichever other devices that process sees."""
 
     def missing(self, target: Target) -> list[str]:
-        """What code for the target needs and this device lacks; empty: it runs here."""
+        """The features that the target's code needs and this device lacks. Empty: the code runs here."""
 
     def callers(self, threads: int) -> int:
-        """How many calls at once are worth having, with this many threads each."""
+        """The number of concurrent calls that is useful if each has this many threads."""
 
     def upload(self, array: np.ndarray[Any, Any]) -> Array:
         """A copy in the device's memory, for calls to read and to write."""

@@ -1,4 +1,4 @@
-"""Addresses of numpy's arrays, and arrays over memory that somebody else keeps."""
+"""Addresses of numpy arrays, and arrays over memory that belongs to another owner."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _pointer_at = ctypes.c_int64.from_address
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:
-    """Where an array's data lies. Ten times faster than `array.ctypes.data`, which counts in a call of a few us.
+    """The address of an array's data. Ten times faster than `array.ctypes.data`; this matters in a call of a few us.
 
-    CPython's array object is the object header, then the data pointer (numpy's C API promises it to extensions); on
-    an interpreter where a probe finds something else there, numpy is asked.
+    In CPython, an array object is the object header, then the data pointer (numpy's C API promises it to
+    extensions). If a probe finds another layout in this interpreter, numpy is asked instead.
     """
     if _is_pointer_first():
         return _pointer_at(id(array) + object.__basicsize__).value
@@ -30,7 +30,7 @@ def _is_pointer_first() -> bool:
 
 
 def array_at(address: int, dtype: np.dtype[Any], shape: tuple[int, ...], owner: object = None) -> np.ndarray[Any, Any]:
-    """An array over memory of this process. It keeps `owner` alive; without one, somebody else keeps the memory."""
+    """An array over memory of this process. It keeps `owner` alive. Without one, the caller must keep the memory."""
     size_bytes = math.prod(shape) * dtype.itemsize
     if not size_bytes:
         return np.empty(shape, dtype)

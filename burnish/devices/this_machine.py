@@ -1,4 +1,4 @@
-"""What this machine has: devices by name, the targets they run, the device for a target, and its label."""
+"""The devices of this machine: by name, the targets they run, the device for a target, and its label."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from burnish.target import Target, parse_target
 
 
 def devices_by_name(name: str | None, kinds: Iterable[str]) -> tuple[list[Device], dict[str, str]]:
-    """The devices to choose from, the best first, and the kinds that are not there, with the reason.
+    """The devices to choose from, the best first, and the kinds that this machine lacks, with the reason.
 
-    name:   cpu, cuda (all GPUs), cuda:N; None: whatever there is of these kinds; the driver is asked only for cuda
+    name:   cpu, cuda (all GPUs), cuda:N; None: all devices of these kinds; the driver is asked only for cuda
     raises: E516 for another name; E833 .. E836 if a GPU was asked for and cannot be had
     """
     if name == "cpu":
@@ -33,10 +33,10 @@ def devices_by_name(name: str | None, kinds: Iterable[str]) -> tuple[list[Device
 
 
 def target_by_name(text: str, extensions: tuple[str, ...] = ()) -> Target:
-    """`cpu` is this processor's level, `cuda` the first GPU's architecture; other targets say it themselves.
+    """The target for a name: `cpu` is this processor's level, `cuda` the first GPU's architecture.
 
-    extensions: those that are wanted; `cpu` comes with the ones that this processor has and that make it faster
-    raises:     E301; for `cuda` what stands in the way of using a GPU (E502 ..)
+    extensions: wanted ones; `cpu` gets those of them that this processor has and that make it faster
+    raises:     E301; for `cuda` the reason why no GPU can be used (E502 ..)
     """
     if text == "cpu":
         best = best_target()
@@ -59,7 +59,7 @@ def device_for(target: Target) -> Device:
 
 
 def label(target: Target) -> str | None:
-    """How timing caches name that device: by its model and size, never by a host. None if the target cannot run here.
+    """The device's name in timing caches: its model and size, never a host. None if the target cannot run here.
 
     As in "NVIDIA H200, 132 multiprocessors".
     """

@@ -1,4 +1,4 @@
-"""Measure: a plan, and its peers beside it, each in its own process, asked in turn."""
+"""Measure a plan and other systems beside it. Each runs in its own process, and they take turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named arrays of any dtype in one .npz: numpy's own format has no bf16, f8 or strings without pickle."""
+"""Named arrays of any dtype in one .npz. Without pickle, numpy's own format cannot store bf16, f8 or strings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Array = np.ndarray[Any, Any]
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Array n under `n`; names and dtypes as text beside them."""
+    """Store array n under the key `n`, and the names and dtypes as text."""
     index = [[name, DType.of(array.dtype).value] for name, array in arrays.items()]
     stored = {str(n): _plain(array) for n, array in enumerate(arrays.values())}
     np.savez(path, **stored, index=np.array(index, dtype=np.str_).reshape(-1, 2))  # type: ignore[arg-type]
 
 
 def load_arrays(path: str | Path) -> dict[str, Array]:
-    """What save_arrays wrote."""
+    """Load the arrays that save_arrays wrote."""
     with np.load(path, allow_pickle=False) as archive:
         return {
             str(name): _restored(archive[str(n)], DType(str(dtype))) for n, (name, dtype) in enumerate(archive["index"])

@@ -1,9 +1,8 @@
 """The process of one system: `python -m burnish.measuring.contender SYSTEM MODEL INPUTS.npz THREADS DEVICE`.
 
-One JSON object a line, both ways. It says {"import_ms", "load_ms", "first_run_ms"} or {"problem"}, with
-{"error"} if it is one of Burnish's; then it answers each
-{"runs": n} with {"times_ms": [...]}, {"launches": n} with {"launches_ms"}, {"layers": true} with {"layers": [...]}, and
-{} with {"peak_rss_mib"}, and ends.
+Both sides send one JSON object a line. The process first sends {"import_ms", "load_ms", "first_run_ms"} or {"problem"},
+with {"error"} if it is an error of Burnish's. Then it answers each request: {"runs": n} with {"times_ms": [...]},
+{"launches": n} with {"launches_ms"}, {"layers": true} with {"layers": [...]}, and {} with {"peak_rss_mib"}, and ends.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def serve(arguments: list[str], requests: TextIO, answers: TextIO) -> None:
 
 
 def peak_rss_mib() -> float:
-    """Peak resident memory of this process, since it began (not its parent's, which getrusage may hand down)."""
+    """Peak resident memory of this process since it began. (getrusage may report the parent's peak instead.)"""
     try:
         with open("/proc/self/status", encoding="ascii") as file:
             kibibytes = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
@@ -74,7 +73,7 @@ def peak_rss_mib() -> float:
 
 
 if __name__ == "__main__":
-    # the systems may print; answers go where stdout was, all else to stderr
+    # the systems may print: answers go to the original stdout, everything else to stderr
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as channel:
         os.dup2(2, 1)
         serve(sys.argv[1:], sys.stdin, channel)

@@ -1,7 +1,7 @@
-"""Interleaved blocks: every contender is asked in turn, so a slow moment of the machine hits all alike.
+"""Measure in interleaved blocks: contenders take turns, so a slow moment of the machine affects all of them.
 
-Each lives in its own process: no one's spinning threads take another's core, and memory is its own. The first round
-warms up and is not counted. A block is about `block_ms` of work, at least 3 runs.
+Each contender has its own process and memory, and no contender's spinning threads occupy another one's core. The first
+round warms up and is not counted. A block is about `block_ms` of work, at least 3 runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from burnish.runtime.arrays import as_array, refuse_names
 
 Array = np.ndarray[Any, Any]
 Advance = Callable[[str, int, int], None]
-PAUSE_S = 0.05  # between blocks, so that the one before has gone to sleep
+PAUSE_S = 0.05  # pause between blocks, so that the previous contender's threads sleep
 MOST_RUNS = 1000
 
 
@@ -61,9 +61,9 @@ def bench(
     """Measure a plan, and the peers of `options.against` on the ONNX `model` it was built from.
 
     more:   fields of Options, for short calls: bench("m.plan", against=("onnxruntime",), model="m.onnx", threads=2)
-    raises: E605 for a value of a wrong kind; E502, E507 for inputs; E620 for a peer that is not known or has no model
-            to run; E810 if Burnish's own process ends, or fails by no error of Burnish's; such errors (E501, say) are
-            raised as they are
+    raises: E605 for a value of a wrong kind; E502, E507 for inputs; E620 for an unknown peer, or a peer without a model
+            to run; E810 if Burnish's own process ends, or fails with another error than Burnish's; Burnish's errors
+            (E501, for example) are raised unchanged
     """
     options = options or Options(**more)
     _check_kinds(plan, model, options, inputs, progress)
@@ -105,7 +105,7 @@ def measure(contenders: Sequence[Measured], options: Options, progress: Advance)
             times = contender.block(runs[contender.name])
             if turn:
                 contender.times_ms += times
-            elif times and not options.runs:  # the first run was slow; the first block knows better
+            elif times and not options.runs:  # the first run was slow; the first block gives a better estimate
                 runs[contender.name] = block_runs(min(times), options.block_ms)
 
 
@@ -115,7 +115,7 @@ def block_runs(run_ms: float, block_ms: float) -> int:
 
 
 def _check_kinds(plan: object, model: object, options: Options, inputs: object, progress: object) -> None:
-    """E605, before anything is started."""
+    """Check the kinds of all values (E605) before anything starts."""
     expect("the plan", plan, (str, os.PathLike, Plan), "a path or a Plan")
     expect("the model", model, (str, os.PathLike, NoneType), "a path")
     expect("options", options, Options, "measuring.Options")
@@ -143,7 +143,7 @@ def _check(options: Options, model: str | os.PathLike[str] | None) -> None:
 
 
 def _accepted(inputs: Mapping[str, Any], manifest: Manifest) -> dict[str, Array]:
-    """E502 for names that the plan does not have, E507 for what is no array."""
+    """The inputs as arrays. E502 for unknown names, E507 for values that are no arrays."""
     refuse_names(inputs, manifest.inputs, "input")
     return {t.name: as_array(inputs[t.name], t) for t in manifest.inputs}
 

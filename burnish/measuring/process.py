@@ -1,4 +1,4 @@
-"""A contender's process, seen from the one that measures."""
+"""A contender's process, as the measuring process sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from burnish.measuring.report import Contender, Latency
 
 
 class Measured:
-    """A system in its own process, loaded, and idle until it is asked for a block of runs."""
+    """A system in its own process. It is loaded, and idle until it is asked for a block of runs."""
 
     def __init__(self, name: str, model: Path, inputs: Path, threads: int, device: str = "") -> None:
         self.name, self.times_ms = name, list[float]()
@@ -38,7 +38,7 @@ class Measured:
         return float(self._start["first_run_ms"])
 
     def block(self, runs: int) -> list[float]:
-        """Times of so many runs, one after the other [ms]."""
+        """Times [ms] of this many runs, one after the other."""
         return [float(t) for t in self._ask({"runs": runs}).get("times_ms", [])]
 
     def layers(self) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ class Measured:
         return self._ask({"launches": runs}).get("launches_ms")
 
     def finish(self) -> Contender:
-        """End the process; its numbers, from the blocks that were kept in `times_ms`."""
+        """End the process, and give its numbers from the blocks kept in `times_ms`."""
         if self.problem or not self.times_ms:
             self.close()
             return Contender(self.name, problem=self.problem or "it did not answer")
@@ -64,7 +64,7 @@ class Measured:
         """Stop the process, whatever it is doing."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                with contextlib.suppress(BrokenPipeError):  # what it did not read any more
+                with contextlib.suppress(BrokenPipeError):  # requests that it did not read
                     stream.close()
         try:
             self._process.wait(timeout=5)

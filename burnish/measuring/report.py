@@ -1,4 +1,4 @@
-"""What a benchmark found, as data."""
+"""The results of a benchmark, as data."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BenchReport:
     """Burnish, the peers, and where Burnish's time goes.
 
     layers       LayerTime's fields, `share` of the sum, `roofline`
-    launches_ms  all launches without the rest of a call (copies to and from a GPU); with layers, where it can be told
+    launches_ms  all launches without the rest of a call (copies to and from a GPU); given with layers if known
     """
 
     burnish: Contender
@@ -64,7 +64,7 @@ class BenchReport:
     shapes: dict[str, list[int]] = field(default_factory=dict)
 
     def ratios(self) -> dict[str, dict[str, float]]:
-        """Our time over each peer's, of the medians and of the 10th percentiles; below 1 Burnish is faster."""
+        """Our time divided by each peer's, for the medians and the 10th percentiles. Below 1, Burnish is faster."""
         ours = self.burnish.latency_ms
         return {
             peer.name: {"median": ours.median / peer.latency_ms.median, "p10": ours.p10 / peer.latency_ms.p10}

@@ -1,8 +1,8 @@
-"""The least time that a launch can take: its operations at the chip's peak, or its bytes at its memory's.
+"""The least time for a launch: its operations at the chip's peak rate, or its bytes at the memory's peak rate.
 
-Peaks are those of `targets.cuda.chips`: one chip for each architecture, measured or rounded from its data sheet; the
-one at hand may be another. Operations count at the rate of half-precision products, the highest there is; what lies in
-L2 can come faster than memory's rate: more than 100 % is then no contradiction. Nothing is known of CPUs here.
+Peaks come from `targets.cuda.chips`: one chip for each architecture, measured or rounded from its data sheet. The chip
+of this machine may be another one. Operations count at the rate of half-precision products, the highest rate. Data in
+L2 can arrive faster than the memory's rate, so values above 100 % are possible. There are no peaks for CPUs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from burnish.target import Target
 
 
 def limit_ms(target: Target, flops: float, size_bytes: float) -> float | None:
-    """max(flops / peak, bytes / bandwidth); None for a target whose peaks are not known."""
+    """max(flops / peak, bytes / bandwidth); None for a target with unknown peaks."""
     if target.kind != "cuda":
         return None
     from burnish.targets.cuda.chips import chip_of

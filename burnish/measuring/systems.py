@@ -1,6 +1,6 @@
-"""The systems that can be measured: how each loads a model, and one call of each.
+"""The systems that can be measured: how to load a model into each, and how to call it once.
 
-Each is imported here only, and only in the process that measures it.
+Each system is imported only here, and only in the process that measures it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def prepare(system: str) -> None:
 
 
 def load(system: str, path: str, inputs: Inputs, threads: int, device: str = "") -> Run:
-    """The model, ready; calling the result runs it once on the inputs. threads: 0 = all cores; device: of a plan."""
+    """Load the model. Calling the result runs it once on the inputs. threads: 0 = all cores; device: of a plan."""
     if system == "burnish":
         return _burnish(path, inputs, threads, device)
     if system.startswith("openvino"):
@@ -41,7 +41,7 @@ def load(system: str, path: str, inputs: Inputs, threads: int, device: str = "")
 
 
 def profile_layers(path: str, inputs: Inputs, threads: int, device: str = "") -> list[dict[str, Any]]:
-    """Where Burnish's time goes: the rows of `layers_of`, of a plan's file."""
+    """The time of each launch of a plan's file: the rows of `layers_of`."""
     from burnish.runtime import load as load_plan
 
     with load_plan(path, threads=threads or None, device=device or None) as engine:
@@ -68,7 +68,7 @@ def layers_of(engine: Engine, inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def launches_ms(path: str, inputs: Inputs, threads: int, device: str, runs: int) -> float | None:
-    """Median time of a plan's launches without the rest of a call, copies for example; None if the host has a part."""
+    """Median time of a plan's launches, without the rest of a call such as copies. None if steps run on the host."""
     from burnish.errors import UserError
     from burnish.runtime import load as load_plan
 
@@ -96,7 +96,7 @@ def _onnxruntime(system: str, path: str, inputs: Inputs, threads: int) -> Run:
     options.log_severity_level = 3
     provider = "CUDAExecutionProvider" if system.endswith("cuda") else "CPUExecutionProvider"
     session = onnxruntime.InferenceSession(path, options, providers=[provider])
-    if session.get_providers()[0] != provider:  # it takes the CPU instead, and says so in its log alone
+    if session.get_providers()[0] != provider:  # it uses the CPU instead, and says so only in its log
         raise RuntimeError(f"this installation of onnxruntime has no {provider}")
     feeds = dict(inputs)
     return lambda: session.run(None, feeds)

@@ -1,4 +1,4 @@
-"""The plan file: what a build writes, and all that a runtime reads."""
+"""The plan file. A build writes it, and a runtime reads nothing else."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def to_bytes(plan: Plan, key: KeySource | None = None) -> bytes:
 
 
 def sign(path: str | os.PathLike[str], key: KeySource) -> None:
-    """Sign a plan file, in place of its signature if it has one.
+    """Sign a plan file. An existing signature is replaced.
 
-    raises: E401 .. E412 if it is no sound plan; E403, E414 as `write`
+    raises: E401 .. E412 if it is not a valid plan; E403, E414 as for `write`
     """
     write(read(path, verify="full"), path, key)

@@ -12,9 +12,9 @@ from burnish.errors import EnvironmentProblem
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:
-    """The chunks, in order, become the file. A reader (or a mapping) of the old file keeps the old content.
+    """Write the chunks, in order, as the file. A reader (or a mapping) of the old file keeps the old content.
 
-    raises: E403 if the disk is full or the place is not writable; what stood at `path` is then untouched
+    raises: E403 if the disk is full or the place is not writable; the old file at `path` is then unchanged
     """
     target = Path(path)
     check_place(target)
@@ -37,7 +37,7 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[bytes | memo
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
-    """Refuse before hours of work a place that no file can be written to. E403"""
+    """Check before hours of work that a file can be written to this place. E403 if not."""
     target = Path(path)
     if target.is_dir():
         raise EnvironmentProblem(

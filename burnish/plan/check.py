@@ -1,4 +1,4 @@
-"""Does a manifest agree with itself? Every number that points at something is followed before anything runs."""
+"""Check that a manifest is consistent. Every number that refers to something is followed before anything runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KINDS = ("input", "output", "constant", "arena", "dynamic")
 
 
 def contradictions(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterator[str]:
-    """Each thing that cannot be as the manifest says, in words; nothing for a sound one.
+    """Every contradiction in the manifest, in words. Empty for a consistent manifest.
 
     blob_bytes: the size of every blob in the file
     """
@@ -68,7 +68,7 @@ def _of_variant(
 
 
 def _of_surface(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterator[str]:
-    """Forms of outputs, and defaults of inputs."""
+    """Contradictions in the forms of outputs and the defaults of inputs."""
     outputs, inputs = ({t.name: t for t in group} for group in (manifest.outputs, manifest.inputs))
     yield from _repeated("presentation of", (p.output for p in manifest.presentations))
     yield from _repeated("default of", (d.input for d in manifest.defaults))

@@ -1,4 +1,4 @@
-"""Does a kernel step agree with its plan? Its code, storages, launch number and tensor maps are followed."""
+"""Check that a kernel step agrees with its plan: its code, storages, launch number and tensor maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCALARS = ("i32", "i64")
 def of_kernel(
     step: KernelStep, variant: Variant, blob_bytes: Mapping[str, int], largest: Mapping[str, int]
 ) -> Iterator[str]:
-    """Each thing that cannot be; `largest`: the symbols at the profile's maximum."""
+    """Every contradiction in the step. `largest`: the symbols at the profile's maximum."""
     if step.code not in blob_bytes:
         yield f"its code blob '{step.code}' is missing"
     if step.launch >= len(variant.launches):
@@ -80,7 +80,7 @@ def _of_tensor_map(argument: TensorMapArgument) -> Iterator[str]:
 
 
 def _extent(argument: PointerArgument | TensorMapArgument, largest: Mapping[str, int]) -> tuple[int, int]:
-    """The bytes of its storage that it reaches for certain."""
+    """The bytes of its storage that it certainly accesses."""
     (first,) = _values([argument.offset], largest)
     if isinstance(argument, PointerArgument):
         return first, first
@@ -92,7 +92,7 @@ def _extent(argument: PointerArgument | TensorMapArgument, largest: Mapping[str,
 
 
 def _values(sizes: Iterable[Dim], largest: Mapping[str, int]) -> list[int]:
-    """At the profile's maximum; -1 for what divides by zero."""
+    """The dims at the profile's maximum; -1 for a dim that divides by zero."""
     found = []
     for size in sizes:
         try:

@@ -1,10 +1,10 @@
-"""Is this blob the one that was written? SHA-256 answers for good; page sums answer at the speed of memory.
+"""Check that a blob is unchanged since it was written. SHA-256 is certain; page sums run at the speed of memory.
 
 SHA-256 costs 75 ms per 100 MiB (one core with SHA extensions), more than a load may take. `page_sums` costs 12 ms,
-about what the first run would pay anyway to bring the pages in: it adds the 64-bit words of each 4 KiB page (mod 2^64)
-and hashes the sums with SHA-256. It finds for certain any change within one aligned 8-byte word, so every flipped bit
-and byte; pages moved, swapped or lost show in the order of the sums; a random change of several words passes with
-probability 2^-64. It is no defence against an attacker: that is what a signature is for, which demands SHA-256.
+about the time that the first run would need anyway to bring the pages in. It adds the 64-bit words of each 4 KiB page
+(mod 2^64) and hashes the sums with SHA-256. It always finds a change within one aligned 8-byte word, so it finds every
+flipped bit and byte. Moved, swapped or lost pages change the order of the sums. A random change of several words passes
+with probability 2^-64. It is no defence against an attacker; a signature is, and a signature requires SHA-256.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Manifest <-> JSON values: one strict codec a dataclass, spelled out, so that this file is the manifest's grammar.
+"""Manifest <-> JSON values: one strict codec for each dataclass, written out: this file is the manifest's grammar.
 
-Every field is always written (but those that few plans have, which then are not empty), and every field is demanded
+Every field is always written, except rare fields, which are written only if they are not empty. Every field is required
 when reading: a missing, unknown or mistyped one is refused with its path (`variants[0].storages[3].size`). JSON has no
-tuples, dims or dtypes; these travel as lists, `dims.to_json` and names.
+tuples, dims or dtypes; they are stored as lists, `dims.to_json` values and names.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from burnish.requirement import Requirement
 
 
 class Mismatch(ValueError):
-    """A JSON value that is not what the grammar wants; says where."""
+    """A JSON value that the grammar does not allow, and its path."""
 
     def __init__(self, what: str, path: str = "") -> None:
         super().__init__(what)
         self.what, self.path = what, path
 
     def inside(self, step: str) -> Mismatch:
-        """The same, seen from one level up."""
+        """The same mismatch, with the path from one level up."""
         return Mismatch(self.what, f"{step}{'' if self.path[:1] in ('', '[') else '.'}{self.path}")
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """encode: a manifest's value to a JSON value. decode: back; Mismatch for anything `encode` would not have given."""
+    """encode: a manifest's value to a JSON value. decode: back; Mismatch for anything that `encode` does not give."""
 
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
@@ -87,7 +87,7 @@ def each(item: Codec) -> Codec:
 
 
 def record(kind: type, /, *, may_lack: Collection[str] = (), **fields: Codec) -> Codec:
-    """A dataclass; an object with exactly these keys in JSON. may_lack: keys that are there only where not empty."""
+    """A dataclass; an object with exactly these keys in JSON. may_lack: keys that are written only if not empty."""
 
     def encode(value: Any) -> dict[str, Any]:
         done = {}
@@ -122,7 +122,7 @@ def record(kind: type, /, *, may_lack: Collection[str] = (), **fields: Codec) ->
 
 
 def one_of(word: str, /, **kinds: tuple[type, Codec]) -> Codec:
-    """A union; in JSON the record's object with one key more, `word`, that says which."""
+    """A union. In JSON it is the record's object with one more key, `word`, that names the record."""
 
     def encode(value: Any) -> dict[str, Any]:
         tag = next(tag for tag, (kind, _) in kinds.items() if type(value) is kind)
@@ -137,7 +137,7 @@ def one_of(word: str, /, **kinds: tuple[type, Codec]) -> Codec:
 
 
 def _check_json(value: Any) -> Any:
-    """Free-form values (options, accuracy): what JSON can say, without nan and without keys that are no strings."""
+    """Free-form values (options, accuracy): any JSON value, without nan; all keys must be strings."""
     if value is None or type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value)):
         return value
     if isinstance(value, list | tuple):

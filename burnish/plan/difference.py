@@ -1,6 +1,6 @@
-"""What differs between two plans: every field of the manifest, and every blob by hash and size.
+"""Compare two plans: every field of the manifest, and every blob by hash and size.
 
-Launches are matched by what they do (kernel and ONNX nodes), so one that moved is not reported as removed and added.
+Launches are matched by kernel and ONNX nodes, so a launch that moved is not reported as removed and added.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from burnish.dims import format_shape
 from burnish.plan.manifest import LaunchSpec, Manifest, SymbolRange, Variant, code_blobs
 from burnish.plan.reader import Contents
 
-LONGEST = 160  # letters of a field that has no form of its own
+LONGEST = 160  # the most letters shown of a field without a special format
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that differs. What only one of the plans has is "" in the other.
+    """One difference. If only one plan has the thing, the other side is "".
 
     section  options, inputs, symbols, targets, launches, steps, notes ...: a field of the manifest; or blobs, signed by
-    name     which one: of a launch its target and number, of a blob its name
+    name     which one: for a launch its target and number, for a blob its name
     """
 
     section: str
@@ -104,7 +104,7 @@ def _launches(target: str, old: Sequence[LaunchSpec], new: Sequence[LaunchSpec])
 
 
 def _numbered(launches: Sequence[LaunchSpec]) -> dict[object, tuple[int, LaunchSpec]]:
-    """By kernel and nodes; those that agree in both are counted."""
+    """Launches by kernel and nodes. Launches with equal kernel and nodes are numbered."""
     seen: Counter[object] = Counter()
     found: dict[object, tuple[int, LaunchSpec]] = {}
     for number, launch in enumerate(launches):
@@ -139,7 +139,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _lines(section: str, old: Sequence[object], new: Sequence[object]) -> Iterator[Change]:
-    """Lines that only one side has; where both have the same, their order differs."""
+    """The lines that only one side has. If both have the same lines, their order differs."""
     removed, added = [x for x in old if x not in new], [x for x in new if x not in old]
     yield from (Change(section, "", str(line), "") for line in removed)
     yield from (Change(section, "", "", str(line)) for line in added)
@@ -158,7 +158,7 @@ def _one(section: str, name: str, old: object, new: object) -> Iterator[Change]:
 
 
 def _cut(old: str, new: str) -> tuple[str, str]:
-    """Long texts from a little before the place where they begin to differ."""
+    """Cut long texts: start a little before the first difference."""
     if max(len(old), len(new)) <= LONGEST:
         return old, new
     same = next((n for n, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new)))

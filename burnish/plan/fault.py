@@ -1,4 +1,4 @@
-"""What checked code notes of the first address that left its slot: one word at the start of each thread's memory.
+"""How checked code records the first address outside its slot: one word at the start of each thread's memory.
 
 (1 + launch) * 65536 + slot * 2 + (1 for a store, 0 for a load);  0: nothing left its slot
 """
@@ -13,7 +13,7 @@ PER_SLOT = 2
 
 
 def fault_error(note: int, variant: Variant) -> InternalError:
-    """E519: which launch touched memory that is not its own."""
+    """E519, which names the launch that accessed memory outside its own."""
     launch = variant.launches[note // PER_LAUNCH - 1]
     slot, verb = note % PER_LAUNCH // PER_SLOT, "wrote" if note % PER_SLOT else "read"
     return InternalError(

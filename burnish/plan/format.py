@@ -8,10 +8,10 @@
     64  32   public key, 96 64 signature: Ed25519 over the manifest's hash; zeros if not signed
     160 32   SHA-256 of the 160 bytes before
 
-The manifest lists the blobs in the order of their names, with size, SHA-256 and page sums; their places follow from the
-sizes, so nothing in the file can point outside it. Gaps are zeros, and are checked. Equal plans are equal bytes.
+The manifest lists the blobs in the order of their names, with size, SHA-256 and page sums. Their offsets follow from
+the sizes, so nothing in the file can point outside it. Gaps are zeros and are checked. Equal plans have equal bytes.
 
-docs/plan-format.md says the same with the reasons.
+docs/plan-format.md describes the same format and gives the reasons.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HEADER_BYTES = FIELDS.size + HASH_BYTES
 
 @dataclass(frozen=True, slots=True)
 class BlobEntry:
-    """Where a blob lies in the file, and what it must hash to."""
+    """A blob's offset in the file, and its required hash."""
 
     name: str
     offset: int
@@ -50,7 +50,7 @@ class BlobEntry:
 def chunks(
     content: Manifest, bytes_by_name: Mapping[str, Any], key: KeySource | None = None
 ) -> Iterator[bytes | memoryview]:
-    """The file of a plan, piece by piece; blobs are not copied. `key`: sign with it."""
+    """The file of a plan, piece by piece. Blobs are not copied. `key`: sign with this key."""
     blobs = {name: memoryview(bytes_by_name[name]).cast("B") for name in sorted(bytes_by_name)}
     for problem in contradictions(content, {name: len(view) for name, view in blobs.items()}):
         raise InternalError("E415", "the build made a plan that contradicts itself", why=problem)

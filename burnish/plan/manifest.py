@@ -1,4 +1,4 @@
-"""What a plan's manifest says, as dataclasses; `plan.format` turns them into canonical JSON and back.
+"""A plan's manifest as dataclasses. `plan.format` turns them into canonical JSON and back.
 
 The manifest is the contract between the build (which writes it) and the runtime (which reads it and nothing else).
 Nothing here names a host, a path or a time. Shapes and sizes are dims, so that one plan serves a whole profile.
@@ -16,7 +16,7 @@ from burnish.index_check import IndexCheck
 from burnish.requirement import Requirement
 
 FORMAT_VERSION = 1
-REFERENCE = "Reference"  # the kernel that a LaunchSpec of a ReferenceStepSpec states
+REFERENCE = "Reference"  # the kernel name in the LaunchSpec of a ReferenceStepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class StorageSpec:
-    """A run of bytes, bound to entry `number` of the buffer table.
+    """A block of bytes, bound to entry `number` of the buffer table.
 
     kind      input | output  the caller's (or the context's) array
               constant        `blob` names its bytes in the plan
@@ -61,7 +61,7 @@ class StorageSpec:
 class LaunchSpec:
     """One kernel launch, for profiles and inspection. Index in `Variant.launches` = its place in the profile array.
 
-    task: the kernel's digest, by which timing caches know it; empty for what has no tactic
+    task: the kernel's digest, its key in timing caches; empty for a launch without a tactic
     """
 
     name: str
@@ -77,8 +77,8 @@ class LaunchSpec:
 class NativeStep:
     """Call native segment `segment`; it does launches [first, first + count).
 
-    shared_work: flops that threads can share, bytes counted as five; where shapes decide whether waking them pays.
-                 0: the code itself knows
+    shared_work: flops that threads can share (a byte counts as five), if shapes decide whether waking the threads
+                 pays. 0: the code itself decides
     """
 
     segment: int
@@ -108,8 +108,8 @@ class TensorMapArgument:
     """A tensor as the GPU's copy engine sees it: 128 bytes that the driver encodes when shapes are bound.
 
     shape, strides   outer to inner; strides in elements, the last one is 1
-    box              elements of each axis that one copy brings; steps: it takes every n-th one
-    swizzle          bytes of the shared memory's pattern: 0, 32, 64, 128; what lies outside reads as zero
+    box              elements that one copy takes along each axis; steps: it takes every n-th one
+    swizzle          bytes of the shared memory's pattern: 0, 32, 64, 128; elements outside the tensor read as zero
     """
 
     storage: int
@@ -173,7 +173,7 @@ class FailStep:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """An output that callers get in a form that is no numeric tensor.
+    """An output that callers get in a form other than a numeric tensor.
 
     form    maps   a list of dicts, one for each row of the output: keys[i] -> element i (ONNX's ZipMap)
             names  an array of str: keys[element] (the labels of a classifier)
@@ -186,7 +186,7 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True)
 class DefaultSpec:
-    """What an input is where the caller leaves it out: the bytes in `blob`, row-major."""
+    """The default of an input that the caller leaves out: the bytes in `blob`, row-major."""
 
     input: str
     shape: tuple[int, ...]
@@ -204,7 +204,7 @@ class Variant:
     code: str  # blob: object code with the entry points of docs/native-abi.md; "" where each KernelStep names its own
     storages: tuple[StorageSpec, ...]
     arena_bytes: int
-    zero_bytes: int  # of the arena, from its start: zeroed when shapes are bound (halos)
+    zero_bytes: int  # bytes at the arena's start that are zeroed when shapes are bound (halos)
     scratch_bytes: int  # per thread
     steps: tuple[StepSpec, ...]
     launches: tuple[LaunchSpec, ...]
@@ -238,7 +238,7 @@ class Manifest:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     variants: tuple[Variant, ...]
-    notes: tuple[str, ...] = ()  # what a reader should know: reference fallbacks with their node names ...
+    notes: tuple[str, ...] = ()  # notes for a reader: reference fallbacks with their node names ...
     accuracy: dict[str, Any] = field(default_factory=dict)
     graph: str = ""  # blob: the optimised graph as ONNX, without its weights
     presentations: tuple[Presentation, ...] = ()

@@ -37,7 +37,7 @@ class Plan:
         return f"<burnish.Plan {surface(self.manifest)}; for {targets or 'no target'}>"
 
     def to_bytes(self, key: KeySource | None = None) -> bytes:
-        """The file's content; equal plans give equal bytes. `key`: signed with it, as `save` does."""
+        """The file's content. Equal plans give equal bytes. `key`: sign with this key, as in `save`."""
         return b"".join(chunks(self.manifest, self.blobs, key))
 
 

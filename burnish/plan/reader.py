@@ -1,12 +1,12 @@
-"""Read a plan: nothing in it is believed before it was checked, and nothing is copied.
+"""Read a plan. Nothing in it is trusted before it is checked, and nothing is copied.
 
-`open_plan` finds out what is in the file (header, manifest, places of the blobs); `read` checks the content as well.
-What is checked at a load, by `verify`:
+`open_plan` reads what the file contains (header, manifest, offsets of the blobs); `read` checks the content as well.
+`verify` selects the checks of a load:
 
     auto    header, manifest, code and models by SHA-256, weights by page sums (12 ms per 100 MiB): any flipped byte
             anywhere is found
-    full    every blob by SHA-256 (75 ms per 100 MiB); what a trusted key demands
-    quick   weights not at all: O(1) in their size, for a file that was checked before
+    full    every blob by SHA-256 (75 ms per 100 MiB); required with a trusted key
+    quick   weights are not checked: O(1) in their size, for a file that was checked before
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HASH_LETTERS = 64
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a plan file; the blobs' bytes are not checked yet.
+    """The content of a plan file. The blobs' bytes are not checked yet.
 
     name        for messages: the path, or "plan"
     digest      SHA-256 of the manifest, hence of the plan
@@ -86,7 +86,7 @@ def read(source: Source, *, verify: Verify = "auto", trusted_key: object = None)
 
 
 def open_plan(source: Source) -> Contents:
-    """Header, manifest and the places of the blobs, all checked; of the blobs only the gaps between are touched."""
+    """Header, manifest and the offsets of the blobs, all checked. Of the blobs, only the gaps between them are read."""
     data, name = _map(source)
     if bytes(data[:8]) != MAGIC:
         _no_plan(data, name)
@@ -116,7 +116,7 @@ def open_plan(source: Source) -> Contents:
 
 
 def _map(source: Source) -> tuple[memoryview, str]:
-    """The file's bytes, read-only and 64-byte aligned; bytes that are not so aligned are copied once."""
+    """The file's bytes, read-only and 64-byte aligned. Unaligned bytes are copied once."""
     expect("the plan", source, (str, os.PathLike, bytes, bytearray, memoryview), "a path, or a plan file's bytes")
     if isinstance(source, bytes | bytearray | memoryview):
         view = memoryview(source)
@@ -178,7 +178,7 @@ _blob = codec.record(_Blob, name=codec.text, size=codec.natural, sha256=codec.te
 
 
 def _place(blobs: tuple[_Blob, ...], start: int) -> Iterator[BlobEntry]:
-    """Places follow from the sizes. Names must ascend, so none comes twice."""
+    """Offsets follow from the sizes. Names must ascend, so no name is repeated."""
     last = ""
     for blob in blobs:
         if blob.name <= last:
@@ -229,7 +229,7 @@ def _demand_signature(contents: Contents, key: bytes) -> None:
 
 
 def is_plan(path: str | os.PathLike[str]) -> bool:
-    """Does the file begin as a plan does? False where there is none, or none that can be read."""
+    """Does the file begin like a plan? False if there is no file, or it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -250,7 +250,7 @@ def _no_plan(data: memoryview, name: str) -> NoReturn:
 
 
 def _foreign(name: str, why: str, where: str = "") -> NoReturn:
-    """Its bytes are as they were written: a checksum has said so."""
+    """The error for a file whose bytes are unchanged (a checksum confirms it) but that this reader does not accept."""
     raise UserError(
         "E409",
         f"the manifest of {name} is not one that this version reads",

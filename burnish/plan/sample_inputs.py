@@ -1,11 +1,11 @@
-"""Inputs that a plan accepts, made up: for a benchmark, a smoke run, a comparison. Seeded, so everyone gets the same.
+"""Made-up inputs that a plan accepts, for a benchmark, a smoke run or a comparison. Seeded, so everyone gets the same.
 
 float        standard normal (a complex number: its real part)
 bool         even odds
-8 bits       the whole range, of fewer bits too (images, quantised data)
-integers     ones where the name speaks of a mask or a length, 0 or 1 where it speaks of a type or a segment,
+8 bits       the whole range, also for types of fewer bits (images, quantised data)
+integers     ones if the name suggests a mask or a length, 0 or 1 if it suggests a type or a segment,
              else 0 to 9 (valid rows of any embedding, valid positions)
-string       words of no meaning
+string       meaningless words
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 def sample_inputs(
     manifest: Manifest, shapes: Mapping[str, Sequence[int] | str] | None = None, seed: int = 0
 ) -> dict[str, Array]:
-    """An array for every input, at the profile's opt shape where `shapes` does not say otherwise.
+    """An array for every input, at the profile's opt shape unless `shapes` gives another.
 
     raises: E611 for a name that is no input or a shape that does not fit; E602, E605
     """
@@ -39,7 +39,7 @@ def sample_inputs(
 
 
 def bind_shapes(manifest: Manifest, shapes: Mapping[str, Sequence[int] | str]) -> dict[str, int]:
-    """A value for every symbol: what `shapes` say by input name, the profile's opt for the rest."""
+    """A value for every symbol: from `shapes` by input name, else the profile's opt."""
     expect_mapping("shapes", shapes, '{"image": (1, 3, 224, 224)}')
     sizes = {s.name: s.opt for s in manifest.symbols}
     inputs = {t.name: t for t in manifest.inputs}

@@ -1,1 +1,1 @@
-"""What a node without a native kernel computes: onnx's evaluator, with our definitions where it is wrong."""
+"""The reference kernels for nodes without a native kernel: onnx's evaluator, with our definitions where it is wrong."""

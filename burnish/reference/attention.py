@@ -1,4 +1,4 @@
-"""Attention, all of its inputs and outputs. onnx's own class gives capped scores where raw ones are asked for."""
+"""Attention, all of its inputs and outputs. onnx's own class gives capped scores if raw ones are requested."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def attention(
     valid: Array | None = None,
     **attributes: Any,
 ) -> tuple[Array, Array, Array, Array]:
-    """Y, the keys and values with those of the cache before them, and the scores that qk_matmul_output_mode names.
+    """Y, the keys and values (those of the cache come first), and the scores that qk_matmul_output_mode selects.
 
-    A query that may attend no key gives zeros.
+    A query that may not attend to any key gives zeros.
     """
     heads, kv_heads = attributes.get("q_num_heads"), attributes.get("kv_num_heads")
     is_flat, dtype = q.ndim == 3, q.dtype
@@ -64,7 +64,7 @@ def _bias(
     before: int,
     attributes: dict[str, Any],
 ) -> Array:
-    """What is added to the scores: the mask, and -inf where causality, a window or the cache's length forbids a key."""
+    """The bias of the scores: the mask, and -inf where causality, a window or the cache's length forbids a key."""
     bias = np.zeros((1, 1, queries[2], length), dtype)
     if mask is not None:
         if mask.shape[-1] < length:

@@ -1,4 +1,4 @@
-"""What onnx gets wrong in ai.onnx.ml: Normalizer, and the probabilities of an SVM of more than two classes."""
+"""Operators of ai.onnx.ml that onnx gets wrong: Normalizer, and the probabilities of an SVM with over two classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_ROUNDS = 100
 
 
 def normalizer(x: Array, *, norm: str = "MAX") -> Array:
-    """Rows divided by their maximum (not its magnitude: max(X), says the text), or their L1 or L2 norm."""
+    """Rows divided by their maximum (the specification says max(X), not its magnitude), or their L1 or L2 norm."""
     wide = x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind == "f" else x.astype(np.float32)
     rows = np.atleast_2d(wide)
     if norm == "MAX":
@@ -22,7 +22,7 @@ def normalizer(x: Array, *, norm: str = "MAX") -> Array:
 
 
 def svm_probabilities(self: Any, scores: Array, count: int) -> Array:
-    """Of each class, from those of each pair, as libsvm couples them; `self`: onnx's SVMClassifier at a row."""
+    """Probabilities of the classes from those of pairs, as in libsvm. `self`: onnx's SVMClassifier at a row."""
     attributes = self._svm.atts
     pairs = np.zeros((count, count), scores.dtype)
     for number, (i, j) in enumerate(zip(*np.triu_indices(count, 1))):

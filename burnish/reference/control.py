@@ -1,8 +1,8 @@
 """Loop and Scan, as ONNX defines them.
 
-onnx's own Loop appends the scan outputs of the turns along the first axis, where ONNX stacks them along a new one (the
-same only for vectors), fails where no turn is run, and runs none where the condition is left out. Its Scan goes forward
-along the first axis only.
+onnx's own Loop concatenates the scan outputs of the iterations along the first axis. ONNX stacks them along a new axis
+(the result is the same only for vectors). It also fails if there are no iterations, and runs none if the condition is
+left out. Its Scan goes forward along the first axis only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _most_turns: ContextVar[int | None] = ContextVar("most_turns", default=None)
 
 @contextmanager
 def at_most(turns: int) -> Any:
-    """Loops end after so many turns, whatever their condition says: enough to see whether their body runs."""
+    """Loops end after this many iterations, whatever their condition says: enough to see whether the body runs."""
     token = _most_turns.set(turns)
     try:
         yield
@@ -40,7 +40,7 @@ def run_loop(
     bindings: Any = None,
     **_: Any,
 ) -> tuple[Any, ...]:
-    """The carried values after the last turn, then each scan output [turns, ...]."""
+    """The carried values after the last iteration, then each scan output [iterations, ...]."""
     names, count = self.body.input_names, len(carried)
     scans: list[list[Array]] = [[] for _ in self.body.output_names[1 + count :]]
     most = None if trips is None else int(np.asarray(trips).item())
@@ -68,7 +68,7 @@ def run_scan(
     num_scan_inputs: int,
     **directions: Any,
 ) -> tuple[Any, ...]:
-    """The states after the last turn, then each scan output, stacked along its axis in its direction."""
+    """The states after the last iteration, then each scan output, stacked along its axis in its direction."""
     count = len(inputs) - num_scan_inputs
     state, scanned = list(inputs[:count]), list(inputs[count:])
     axes, turned = (_each(directions.get(f"scan_input_{n}"), len(scanned)) for n in ("axes", "directions"))
@@ -96,7 +96,7 @@ def _each(values: Sequence[int] | None, count: int) -> list[int]:
 
 
 def _nothing(proto: Any, axis: int) -> Array:
-    """The scan output of no turn: no rows, of the shape that the body declares."""
+    """The scan output of zero iterations: no rows, with the shape that the body declares."""
     tensor = proto.tensor_type
     shape = [d.dim_value for d in tensor.shape.dim]
     shape.insert(axis % (len(shape) + 1), 0)

@@ -1,7 +1,7 @@
-"""onnx's reference evaluator, with our definitions in place of those of its own that are wrong or missing.
+"""onnx's reference evaluator, with our definitions for operators that it gets wrong or does not have.
 
-Only here onnx is imported, when the first evaluator is made. The evaluators that it makes itself, for the graphs inside
-a node and for function bodies, have our definitions too.
+onnx is imported only here, when the first evaluator is made. Evaluators that onnx makes itself, for the graphs inside a
+node and for function bodies, use our definitions too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLASSICAL: dict[str, Callable[..., Any]] = {"Normalizer": normalizer}  # of ai.o
 def evaluator(model: Any) -> Any:
     """An evaluator of a ModelProto (or its bytes): `run(names, feeds)` gives the arrays.
 
-    raises: E832 if onnx is not installed; whatever onnx raises for an operator that it does not have
+    raises: E832 if onnx is not installed; onnx's own error for an operator that it does not have
     """
     return _evaluator_class()(model)
 
@@ -82,7 +82,7 @@ def _evaluator_class() -> Any:
 
 
 def _operator(base: type, name: str, function: Callable[..., Any], domain: str = "") -> type:
-    """A class of onnx's kind that calls the function; attributes that are left out have their default, or are None."""
+    """An operator class for onnx that calls the function. Missing attributes have their default, or are None."""
 
     def run(self: Any, *inputs: Any, **attributes: Any) -> tuple[Any, ...]:
         results = function(*inputs, **{k: v for k, v in attributes.items() if v is not None})

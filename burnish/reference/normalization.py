@@ -1,4 +1,4 @@
-"""LRN and LpNormalization. onnx's own take other channels for the first, and no magnitudes for p = 1."""
+"""LRN and LpNormalization. onnx's own LRN uses other channels; its LpNormalization omits the magnitudes for p = 1."""
 
 from __future__ import annotations
 

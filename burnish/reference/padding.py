@@ -1,4 +1,4 @@
-"""Pad in all its modes. onnx's own fails for a negative pad where the mode is not constant."""
+"""Pad in all its modes. onnx's own fails for a negative pad if the mode is not constant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHERE: dict[str, Callable[[Array, int], Array]] = {
 
 
 def pad(x: Array, pads: Array, value: Any = None, axes: Any = None, *, mode: str = "constant") -> Array:
-    """Negative pads cut first; what is left is then padded."""
+    """Negative pads cut x first; the rest is then padded."""
     chosen = range(x.ndim) if axes is None else [int(a) % x.ndim for a in axes]
     begin, end = [0] * x.ndim, [0] * x.ndim
     for n, a in enumerate(chosen):

@@ -1,6 +1,6 @@
 """QuantizeLinear and DynamicQuantizeLinear.
 
-onnx's own turns a NaN, and whatever is beyond an i32, into what the processor gives.
+For a NaN, and for values beyond an i32, onnx's own result depends on the processor.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _spread(parameter: Array, shape: tuple[int, ...], axis: int, block: int) -> 
 
 
 def _to_float(x: Array, to: DType, saturate: bool) -> Array:
-    """A number beyond the type's largest becomes the largest, or else what the type has for it."""
+    """A number beyond the type's largest becomes the largest, or the type's own value for it (infinity or NaN)."""
     if saturate:
         largest = float(ml_dtypes.finfo(to.numpy).max)
         x = np.where(np.isnan(x), x, np.clip(x, -largest, largest))

@@ -1,7 +1,7 @@
 """LSTM, GRU and RNN with every attribute: lengths, clip, activations, peepholes, input_forget, layout.
 
-onnx's own classes leave out all of these but the peepholes. A sequence that is over keeps its last state and gives
-zeros; in reverse it starts at its own last element.
+onnx's own classes support only the peepholes of these. After its end, a sequence keeps its last state and gives zeros.
+In reverse, a sequence starts at its own last element.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 Activation = Callable[[Array], Array]
 
-# alpha and beta where the node leaves them out
+# default alpha and beta
 DEFAULTS = {
     "Affine": (1.0, 0.0), "LeakyRelu": (0.01, 0.0), "ThresholdedRelu": (1.0, 0.0), "ScaledTanh": (1.0, 1.0),
     "HardSigmoid": (0.2, 0.5), "Elu": (1.0, 0.0),

@@ -1,7 +1,7 @@
-"""Elements read between the elements: Resize and GridSample, nearest, linear and cubic.
+"""Interpolation between elements: Resize and GridSample, nearest, linear and cubic.
 
-onnx's own Resize takes length * scale for the output's length even where that is no whole number; its GridSample pads
-the point instead of each of the sixteen elements that a cubic reads.
+onnx's own Resize uses length * scale as the output's length even if it is not a whole number. Its GridSample pads the
+point instead of each of the sixteen elements that a cubic interpolation reads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Line:
 
 
 def resize(x: Array, roi: Any = None, scales: Any = None, sizes: Any = None, **attributes: Any) -> Array:
-    """Axis by axis; what tf_crop_and_resize reads outside x is extrapolation_value."""
+    """Resize axis by axis. Outside x, tf_crop_and_resize reads extrapolation_value."""
     lines = _lines(x, roi, scales, sizes, attributes)
     wide = np.result_type(x.dtype, np.float32)
     mode = attributes.get("mode") or "nearest"
@@ -184,7 +184,7 @@ def _pixels(point: Array, extent: int, align: bool) -> Array:
 
 
 def _moved(at: Array, extent: int, padding: str, align: bool) -> Array:
-    """A position outside x moved inside, if the padding mode says so."""
+    """Move positions outside x inside, if the padding mode requires it."""
     if padding == "border":
         return np.clip(at, 0, extent - 1)
     if padding == "zeros":
@@ -198,7 +198,7 @@ def _moved(at: Array, extent: int, padding: str, align: bool) -> Array:
 
 
 def _elements(x: Array, places: Sequence[Array], padding: str, align: bool) -> Array:
-    """x at whole positions, each moved or taken as 0 where it is outside."""
+    """x at whole positions. A position outside x is moved inside, or reads as 0."""
     inside = np.ones(places[0].shape, bool)
     index = []
     for place, extent in zip(places, x.shape[2:]):

@@ -19,7 +19,7 @@ def non_max_suppression(
     *,
     center_point_box: int = 0,
 ) -> Array:
-    """[batch, class, box] of each box that is kept, best first. Without a limit none is: the default is 0."""
+    """[batch, class, box] of each kept box, best first. Without a limit no box is kept: the default is 0."""
     limit = 0 if most is None else int(np.asarray(most).reshape(-1)[0])
     overlap = 0.0 if iou_threshold is None else float(np.asarray(iou_threshold).reshape(-1)[0])
     least = None if score_threshold is None else float(np.asarray(score_threshold).reshape(-1)[0])
@@ -60,7 +60,7 @@ def _kept(boxes: Array, candidates: Array, overlap: float, limit: int) -> list[i
 
 
 def unique(x: Array, *, axis: int | None = None, sorted: int = 1) -> tuple[Array, Array, Array, Array]:
-    """Y, the first place of each, the way back, the counts; in order of first places unless sorted."""
+    """Y, first positions, inverse indices and counts, in order of first positions unless sorted."""
     rows = x.reshape(-1, 1) if axis is None else np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
     _, first, back, counts = np.unique(rows, axis=0, return_index=True, return_inverse=True, return_counts=True)
     back = back.reshape(-1)
@@ -73,7 +73,7 @@ def unique(x: Array, *, axis: int | None = None, sorted: int = 1) -> tuple[Array
 
 
 def one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> Array:
-    """Indices that are no integers are cut; one out of range is off everywhere."""
+    """Fractions of indices are cut off. An index out of range gives the off value everywhere."""
     extent = int(np.asarray(depth).reshape(-1)[0])
     whole = np.asarray(indices).astype(np.int64)
     place = np.expand_dims(np.where(whole < 0, whole + extent, whole), axis)
@@ -83,7 +83,7 @@ def one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> A
 
 
 def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:
-    """x at the index along the axis; on other axes, indices may be shorter than x. onnx's own wraps what is outside."""
+    """x at the index along the axis. On other axes, indices may be shorter than x. onnx's own wraps indices outside."""
     axis %= x.ndim
     extent = x.shape[axis]
     if indices.size and (indices.min() < -extent or indices.max() >= extent):

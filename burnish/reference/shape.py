@@ -1,4 +1,4 @@
-"""Shape between two axes. onnx's own gives nothing where the end lies before the start."""
+"""Shape between two axes. onnx's own gives no result if the end lies before the start."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ Array = np.ndarray[Any, Any]
 
 
 def shape(x: Any, *, start: int = 0, end: int | None = None) -> Array:
-    """The extents from axis start up to axis end; negative ones count from the last axis."""
+    """The extents from axis start up to (not including) axis end. Negative axes count from the last one."""
     return np.array(np.shape(x)[start:end], np.int64)

@@ -33,7 +33,7 @@ class Window:
 
 
 def windows_of(spatial: Sequence[int], kernel: Sequence[int], attributes: dict[str, Any]) -> list[Window]:
-    """From strides, dilations, pads, auto_pad and ceil_mode, each None where it is left out."""
+    """The windows for strides, dilations, pads, auto_pad and ceil_mode. Each is None if it is left out."""
     rank = len(spatial)
     strides, dilations = (attributes.get(n) or [1] * rank for n in ("strides", "dilations"))
     pads, auto = attributes.get("pads") or [0] * (2 * rank), attributes.get("auto_pad") or "NOTSET"
@@ -57,7 +57,7 @@ def windows_of(spatial: Sequence[int], kernel: Sequence[int], attributes: dict[s
 
 
 def taps(x: Array, windows: Sequence[Window]) -> Iterator[tuple[Array, Array, list[Array]]]:
-    """For each tap, in order: the elements of all windows, which of them lie inside x, and where on each axis."""
+    """For each tap, in order: the elements of all windows, which of them are inside x, and their positions by axis."""
     rank = len(windows)
     for tap in itertools.product(*(range(w.kernel) for w in windows)):
         places = [w.places(t) for w, t in zip(windows, tap)]
@@ -93,7 +93,7 @@ def max_pool(
 
 
 def average_pool(x: Array, *, kernel_shape: Sequence[int], count_include_pad: int = 0, **attributes: Any) -> Array:
-    """The mean of the elements inside x, or inside its pads too."""
+    """The mean of the elements inside x, optionally with those in its pads."""
     windows = windows_of(x.shape[2:], kernel_shape, attributes)
     wide = np.result_type(x.dtype, np.float32)
     total: Any = 0
@@ -150,7 +150,7 @@ def conv_transpose(x: Array, w: Array, b: Array | None = None, *, group: int = 1
 def _scattered(
     spatial: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int], attributes: Any
 ) -> tuple[list[int], list[int]]:
-    """What is cut from the begin of each axis, and the size that is left."""
+    """The elements to cut from the start of each axis, and the remaining size."""
     rank, auto = len(spatial), attributes.get("auto_pad") or "NOTSET"
     pads, extra = attributes.get("pads") or [0] * (2 * rank), attributes.get("output_padding") or [0] * rank
     wanted = attributes.get("output_shape")

@@ -1,4 +1,4 @@
-"""What a caller hands in, as numpy arrays: numpy and DLPack without copies, nothing cast silently."""
+"""The caller's tensors as numpy arrays: numpy and DLPack without copies, and no silent casts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Adopt = Callable[[object, TensorSpec, str], Any]
 
 
 def inputs_by_name(given: Any, named: Mapping[str, Any], specs: Sequence[TensorSpec]) -> Mapping[str, Any]:
-    """A call's inputs: a mapping, keywords, or the array alone. E502 for two of these.
+    """A call's inputs: a mapping, keywords, or the array alone. E502 for more than one of these.
 
     specs: the inputs that have no default; the array alone is the only one of them
     """
@@ -43,7 +43,7 @@ def inputs_by_name(given: Any, named: Mapping[str, Any], specs: Sequence[TensorS
 
 
 def outputs_by_name(out: Any, specs: Sequence[TensorSpec]) -> Mapping[str, Any]:
-    """The caller's buffers. E502 for what is no mapping, or names no output."""
+    """The caller's buffers. E502 if it is not a mapping, or has a name that is not an output."""
     if not isinstance(out, Mapping):
         name = specs[0].name if specs else "name"
         raise UserError(
@@ -57,7 +57,7 @@ def outputs_by_name(out: Any, specs: Sequence[TensorSpec]) -> Mapping[str, Any]:
 
 
 def accept_input(value: object, spec: TensorSpec, adopt: Adopt | None = None) -> Array:
-    """A C-contiguous, aligned array of the input's dtype: the caller's own memory, or one copy if it is strided.
+    """A C-contiguous, aligned array of the input's dtype: the caller's own memory, or a copy if it is strided.
 
     adopt:  of the session; takes tensors that lie in its device's memory
     raises: E503 for another dtype; E507 for what is no array
@@ -85,8 +85,8 @@ def accept_output(
 ) -> Array:
     """The caller's buffer for an output. E508 unless it is exactly what the plan will write.
 
-    others: arrays of the same call, which the plan may read after it has written the output, so that sharing bytes
-            with one of them would change the answer
+    others: arrays of the same call. The plan may read them after it has written the output, so sharing bytes with
+            one of them would change the answer
     """
     array = as_array(value, spec, "output", adopt)
     problem = ""
@@ -112,7 +112,7 @@ def accept_output(
 
 
 def as_array(value: object, spec: TensorSpec, role: str = "input", adopt: Adopt | None = None) -> Array:
-    """numpy's own, a tensor in the device's memory, or one in the host's that speaks DLPack. E507 for the rest."""
+    """An array from a numpy array, a device tensor, or a host tensor that supports DLPack. E507 for other values."""
     if isinstance(value, np.ndarray):
         return value
     if adopt is not None and (adopted := adopt(value, spec, role)) is not None:
@@ -145,7 +145,7 @@ def _may_share(array: Array, other: Array) -> bool:
 def refuse_names(
     given: Mapping[str, object], specs: Sequence[TensorSpec], role: str, may_miss: Container[str] = ()
 ) -> None:
-    """E502 if a name is missing (inputs) or unknown; does nothing if all is well. may_miss: inputs with a default."""
+    """E502 if a name is missing (inputs) or unknown; otherwise does nothing. may_miss: inputs with a default."""
     known = [s.name for s in specs]
     for name in given:
         if name not in known:

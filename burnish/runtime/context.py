@@ -1,8 +1,8 @@
 """A context: one caller's buffers, bound shapes and queue of work.
 
-Memory is allocated once, for the profile's largest shapes. A call checks the inputs, hands them to the device's
-session, says where outputs go and launches; outputs are fresh arrays or the caller's own. Only tensors whose size data
-decides are allocated during a run (steps.py).
+Memory is allocated once, for the profile's largest shapes. A call checks the inputs, passes them to the device's
+session, sets the destinations of the outputs and launches. Outputs are fresh arrays or the caller's own. Only tensors
+whose size is decided by data are allocated during a run (steps.py).
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class Context:
         """Run the plan; outputs by name, complete when this returns.
 
         inputs:    a mapping, keywords, or the array alone if it is the only one needed. numpy arrays; tensors in device
-                   memory (DLPack, __cuda_array_interface__) are used where they lie, once what their producer's stream
-                   has been given is done
+                   memory (DLPack, __cuda_array_interface__) are used without a copy, after the pending work of their
+                   producer's stream
         out:       the caller's buffers for some outputs, in host or device memory; the rest are fresh arrays
         on_device: fresh arrays are left in the device's memory (a DeviceArray on a GPU)
-        Inputs that have a default may be left out. An output in a form of its own (a list of dicts for a ZipMap, names
-        for labels) is its tensor where `out` or `on_device` asks for one.
-        raises:    E502 .. E508 for what the plan cannot take; E510, E511; E512 from a reference step;
+        Inputs that have a default may be left out. An output with a special form (a list of dicts for a ZipMap, names
+        for labels) is given as its tensor if `out` or `on_device` asks for one.
+        raises:    E502 .. E508 for arguments that the plan cannot take; E510, E511; E512 from a reference step;
                    E525 for an index in the data that is out of range
         """
         if not self._lock.acquire(False):
@@ -91,11 +91,11 @@ class Context:
         on_device: bool = False,
         **named: Any,
     ) -> Pending:
-        """As a call, without waiting for the device: `pending.wait()` gives the outputs.
+        """Like a call, but without waiting for the device: `pending.wait()` gives the outputs.
 
-        Host inputs may be changed at once, device inputs must stay as they are until the work is done. The context
-        holds one caller's buffers: its next call finishes this one first. Two contexts overlap. A cpu has no queue: the
-        calling thread is one of its workers, so that the work is done when this returns.
+        Host inputs may be changed at once; device inputs must not change until the work is done. The context holds one
+        caller's buffers, so its next call finishes this one first. Two contexts overlap. A cpu has no queue: the
+        calling thread is one of its workers, so the work is done when this returns.
         """
         if not self._lock.acquire(False):
             raise _busy()
@@ -134,9 +134,9 @@ class Context:
     def time(self, inputs: Any, repeats: int = 100) -> list[float]:
         """Milliseconds of each of `repeats` runs of all launches, back to back, without the copies of a call.
 
-        On a GPU between events around replays of a CUDA graph. E517 for a plan that is more than launches.
+        On a GPU, events around replays of a CUDA graph measure it. E517 for a plan with steps other than launches.
 
-        inputs: None: on what the latest call left, whose inputs and outputs the caller has kept
+        inputs: None: use the data of the latest call, whose inputs and outputs the caller has kept
         """
         repeats = whole_number("repeats", repeats, 1)
         if self._layout.launches is None:
@@ -150,12 +150,12 @@ class Context:
         return found
 
     def close(self) -> None:
-        """Let go of memory and threads when pending work is done. Twice is harmless; calling afterwards is E511."""
+        """Release memory and threads after pending work. Closing twice is harmless; calling afterwards is E511."""
         with self._lock:
             self._is_closed = True
             pending, self._pending = self._pending, None
             if pending is not None:
-                with contextlib.suppress(EnvironmentProblem):  # a lost device: who waits for the work hears of it
+                with contextlib.suppress(EnvironmentProblem):  # a lost device: `wait` reports it
                     pending.finish()
             self._session.close()
 
@@ -169,7 +169,7 @@ class Context:
         return {} if self._bound is None else self._bound.values
 
     def _start(self, given: Mapping[str, Any], out: Mapping[str, Any] | None, on_device: bool) -> dict[str, Array]:
-        """Everything up to the outputs' way to their arrays: the device has the work."""
+        """Give all work of a call to the device, up to the copies of outputs into their arrays."""
         if type(on_device) is not bool:
             on_device = flag("on_device", on_device)
         if self._is_closed:
@@ -192,7 +192,7 @@ class Context:
         return results
 
     def _index_error(self) -> UserError | None:
-        """E525 if the latest run, which is over, met an index out of range."""
+        """E525 if the latest run, which must be complete, met an index out of range."""
         if self._traces is None or not self._traces.any():
             return None
         place = int(self._traces.argmax())
@@ -272,7 +272,7 @@ def _busy() -> UserError:
 
 
 def closed() -> UserError:
-    """For engines too."""
+    """The error for a closed context or engine."""
     return UserError(
         "E511",
         "this engine or context is closed",

@@ -1,4 +1,4 @@
-"""An engine: a plan loaded on a device, immutable and shared; calling it runs the plan, from any number of threads."""
+"""An engine: a plan loaded on a device. It is immutable and shared; any number of threads may call it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ def load(
     device: Device | str | None = None,
     contexts: int | None = None,
 ) -> Engine:
-    """A plan, ready to run. Nothing is compiled; on a cpu constants are used where they lie in the mapped file.
+    """Load a plan. Nothing is compiled; on a cpu, constants are used in place in the mapped file.
 
-    threads:  of each context on a cpu; None and 0 mean BURNISH_THREADS, and where that is unset or 0 too, all cores
-              (64 at most)
-    device:   "cpu", "cuda", "cuda:1"; default the best that the plan has code for: a GPU, if one is there that fits
-    contexts: how many calls run at once; more callers wait. None and 0: 2, on a cpu cores / threads if that is more
+    threads:  of each context on a cpu; None and 0 mean BURNISH_THREADS, and all cores (64 at most) if that is unset
+              or 0 too
+    device:   "cpu", "cuda", "cuda:1"; the default is the best one that the plan has code for: a GPU if one fits
+    contexts: the number of calls that run at once; more callers wait. None and 0: 2, or on a cpu cores / threads if
+              that is more
     raises:   E605 for a value of a wrong kind; E401 .. for a damaged plan; E501 if this machine lacks what the plan's
               code uses; E833 .. without a GPU
     """
@@ -64,7 +65,7 @@ def load(
 class Engine:
     """`engine(x=array)` or `engine({"any name": array})` gives a dict by output name; with one input `engine(array)`.
 
-    inputs, outputs: what calls take and give, as InputInfo
+    inputs, outputs: a call's inputs and outputs, as InputInfo
     """
 
     def __init__(self, plan: Plan, variant: Variant, device: Device, threads: int, contexts: int) -> None:
@@ -99,9 +100,9 @@ class Engine:
         timeout_s: float | None = None,
         **named: Any,
     ) -> dict[str, Array]:
-        """Run on a context of the engine's own; see Context.__call__. Callers beyond `contexts` wait their turn.
+        """Run on one of the engine's own contexts; see Context.__call__. Callers beyond `contexts` wait for a context.
 
-        timeout_s: how long to wait for it at most; E518 then, and nothing has run
+        timeout_s: the longest wait for a context; after it, E518, and nothing has run
         """
         try:
             context = self._idle.pop()
@@ -127,9 +128,9 @@ class Engine:
         return profile_shapes(self.manifest, which)
 
     def close(self) -> None:
-        """Let go of code, constants and the engine's contexts; calls that are running end first.
+        """Release code, constants and the engine's contexts. Running calls end first.
 
-        Contexts that callers made are their own: what they use stays until the last of them is closed.
+        Contexts that callers made belong to them: the memory they use stays until the last of them is closed.
         """
         with self._changed:
             self._is_closed = True
@@ -153,7 +154,7 @@ class Engine:
         return Context(self.layout, self.installed.session(self.threads), self._binder)
 
     def _wait_for_context(self, timeout_s: float | None) -> Context:
-        """An idle context, a new one while fewer than `contexts` exist, or the next that is put back in time."""
+        """An idle context, a new one if fewer than `contexts` exist, or the next one that is put back in time."""
         end = None if timeout_s is None else time.monotonic() + number("timeout_s", timeout_s)
         with self._changed:
             self._waiting += 1
@@ -181,7 +182,7 @@ class Engine:
             raise
 
     def _put_back(self, context: Context) -> None:
-        """Whether the engine is closed is asked last: `close` may have emptied the list just before."""
+        """Put back a context, then check if the engine is closed: `close` may have emptied the list just before."""
         self._idle.append(context)
         if self._is_closed:
             context.close()

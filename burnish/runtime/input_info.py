@@ -1,4 +1,4 @@
-"""What callers see of an engine's inputs and outputs."""
+"""The description of an engine's inputs and outputs for callers."""
 
 from __future__ import annotations
 

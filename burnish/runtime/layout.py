@@ -1,6 +1,6 @@
-"""What an engine works out once about its variant, so that a call need not.
+"""Facts about a variant that an engine computes once, so that calls do not compute them again.
 
-Which outputs are written in place, and the steps with consecutive launches gathered: what a session gets at once.
+It finds the outputs that are written in place, and groups consecutive launches, which a session gets in one call.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Layout:
     shown      outputs that callers get in another form
     direct     outputs whose array the launches write; the rest are collected when the run is over
     dynamic    storages that are allocated when their size is known, anew in every run
-    checks     what is asked of indices when a run is over, and where their traces lie
-    items      the steps; what is required of the inputs' shapes is checked when they are bound (shapes.py)
-    launches   all steps, if the plan is nothing but launches and needs no `dynamic`; else None
+    checks     checks of indices after a run, and the places of their traces
+    items      the steps; requirements on the inputs' shapes are checked when they are bound (shapes.py)
+    launches   all steps, if the plan consists of launches only and has no `dynamic`; else None
     """
 
     inputs: tuple[tuple[TensorSpec, np.dtype[Any]], ...]
@@ -131,6 +131,6 @@ def gather(steps: tuple[StepSpec, ...]) -> tuple[Item, ...]:
 
 
 def revealed(spec: TensorSpec, shape: tuple[int, ...]) -> dict[str, int]:
-    """The symbols that a tensor's actual shape gives values to."""
+    """The values of symbols that a tensor's actual shape determines."""
     named = ((symbol_name(dim), size) for dim, size in zip(spec.shape, shape))
     return {name: size for name, size in named if name is not None}

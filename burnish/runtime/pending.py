@@ -1,4 +1,4 @@
-"""What `context.enqueue` gives: outputs that the device has not finished yet."""
+"""The result of `context.enqueue`: outputs that the device has not finished yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pending:
         lock: threading.Lock,
         shown: tuple[Presentation, ...] = (),
     ) -> None:
-        """judge: why finished work must not be used, if so; shown: outputs that `wait` gives in another form"""
+        """judge: gives the error of finished work, if any; shown: outputs that `wait` gives in another form"""
         self._session, self._judge, self._lock, self._shown = session, judge, lock, shown
         self._results, self._inputs = results, inputs
         self._error: UserError | None = None
@@ -42,7 +42,7 @@ class Pending:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The outputs at once: those in device memory for streams that `join`; host arrays hold nothing yet."""
+        """The outputs, without waiting. Device arrays are for streams that `join`; host arrays are not filled yet."""
         return self._results
 
     def join(self, stream: int) -> None:

@@ -1,4 +1,4 @@
-"""Outputs that callers get in a form that is no numeric tensor, and back.
+"""Convert outputs to forms other than a numeric tensor, and back.
 
 maps     [[0.7, 0.3]] with keys 0, 1     ->    [{0: 0.7, 1: 0.3}]        as ONNX Runtime gives a ZipMap
 names    [1, 0] with keys cat, dog       ->    ["dog", "cat"]            an array of str objects
@@ -26,7 +26,7 @@ def present(
 
 
 def as_array(value: Any) -> Array:
-    """The tensor of an output in any form: the numbers of its maps, a row each."""
+    """The tensor of an output in any form. For maps, each row holds the numbers of one map."""
     if isinstance(value, list) and all(isinstance(row, dict) for row in value):
         return np.array([list(row.values()) for row in value], np.float32)
     return np.asarray(value)

@@ -12,7 +12,7 @@ from burnish.devices import Stopwatch
 from burnish.dims import evaluate, symbols
 from burnish.plan.manifest import LaunchSpec, Variant
 
-LEAST_SECONDS = 0.02  # of measuring, so that the clock's own jitter (a few us) stays below 0.1 %
+LEAST_SECONDS = 0.02  # of measuring, so that the clock's jitter (a few us) stays below 0.1 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class LayerTime:
 
 
 class Recorder:
-    """Collects times while a context runs: the device's of its launches, the wall clock's of reference steps."""
+    """Collects times while a context runs: the device times its launches, the wall clock times reference steps."""
 
     def __init__(self, launches: int, stopwatch: Stopwatch) -> None:
         self._stopwatch = stopwatch

@@ -18,7 +18,7 @@ class ReferenceStep:
     """One step of one engine; the evaluator is made at its first run and kept."""
 
     def __init__(self, spec: ReferenceStepSpec, model: Any, constants: Set[int] = frozenset()) -> None:
-        """constants: numbers of storages whose content never changes"""
+        """constants: the numbers of the storages whose content never changes"""
         self.spec = spec
         self._constants = constants
         self._model = model
@@ -50,7 +50,7 @@ class ReferenceStep:
             results = self._evaluator.run(names, {t.name: a for t, a in zip(self.spec.inputs, inputs)})
         except BurnishError:
             raise
-        except Exception as error:  # the reference kernels raise whatever they like
+        except Exception as error:  # the reference kernels may raise any exception
             raise self._failure(f"{type(error).__name__}: {error}") from error
         pairs = zip(results, self.spec.outputs)
         return [np.ascontiguousarray(np.asarray(r, dtype=t.dtype.numpy)).reshape(np.shape(r)) for r, t in pairs]

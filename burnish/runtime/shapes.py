@@ -38,7 +38,7 @@ class InputRule:
 
 @dataclass(frozen=True, slots=True)
 class ShapeRules:
-    """A manifest's shapes, sorted out once: what differs from call to call (a growing cache) is bound in a few us."""
+    """A manifest's shapes, analysed once: shapes that change in each call (a growing cache) are bound in a few us."""
 
     inputs: tuple[InputRule, ...]
     outputs: tuple[tuple[Dim | str, ...] | None, ...]  # str: a bare symbol; None: data decides
@@ -48,7 +48,7 @@ class ShapeRules:
 
 
 def shape_rules(manifest: Manifest, steps: Sequence[StepSpec] = ()) -> ShapeRules:
-    """The rules of `bind_shapes`. steps: the variant's, for what they require of the inputs' shapes"""
+    """The rules for `bind_shapes`. steps: the variant's steps, for their requirements on the inputs' shapes."""
     ranges = {s.name: s for s in manifest.symbols}
     inputs = tuple(_input_rule(spec, ranges) for spec in manifest.inputs)
     solved = {name for rule in inputs for _, name, _, _ in rule.named}

@@ -1,4 +1,4 @@
-"""One run of a plan that is more than launches: reference steps, branches, sizes that data decides."""
+"""One run of a plan with steps other than launches: reference steps, branches, sizes that data decides."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Run:
 
     def _reference(self, step: ReferenceStepSpec) -> None:
         kernel = self._layout.references[step.launch]
-        if self._recorder is not None and step.inputs:  # what was launched before has a time of its own
+        if self._recorder is not None and step.inputs:  # earlier launches are timed separately
             self._session.read(step.inputs[0].storage, np.dtype(np.uint8), (0,))
         start = time.perf_counter()
         results = kernel.run(kernel.inputs(lambda t: self._session.read(t.storage, t.dtype.numpy, self.shape(t))))
@@ -67,7 +67,7 @@ class Run:
         self._allocate_known()
         for spec, result in zip(step.outputs, results):
             shape = self.shape(spec)
-            if 0 in shape and result.size == 0:  # a Loop of no trips cannot know the sizes of what it did not make
+            if 0 in shape and result.size == 0:  # a Loop without iterations cannot know these sizes
                 result = result.reshape(shape)
             if shape != result.shape:
                 raise _unexpected_shape(step, spec, result.shape, self._given(step))
@@ -106,7 +106,7 @@ def _cannot_run(step: FailStep) -> UserError:
 
 
 def _unexpected_shape(step: ReferenceStepSpec, spec: TensorSpec, shape: Shape, given: str) -> BurnishError:
-    """Inputs of open sizes that do not fit together (numpy broadcasts where ONNX does not), or else our own mistake."""
+    """Inputs of open sizes that do not fit together (numpy broadcasts where ONNX does not), or a bug of ours."""
     if any(symbols(n) for t in step.inputs for n in t.shape):
         return UserError(
             "E509",

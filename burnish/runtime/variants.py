@@ -1,4 +1,4 @@
-"""Which of a plan's variants runs, and on which device."""
+"""Choose the variant of a plan to run, and the device."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from burnish.target import Target, parse_target
 
 
 def choose_variant(manifest: Manifest, devices: Sequence[Device], absent: Mapping[str, str]) -> tuple[Variant, Device]:
-    """The best variant that the first device with any can run.
+    """The best variant for the first device that can run one.
 
-    absent: kinds of devices that this machine has none of, and why
+    absent: kinds of devices that this machine lacks, and why
     raises: E501, with what each variant needs, if there is none
     """
     for device in devices:

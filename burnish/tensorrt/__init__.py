@@ -1,13 +1,13 @@
 """TensorRT's Python API on Burnish: `import burnish.tensorrt as trt`.
 
 A script written for `import tensorrt as trt` (TensorRT 8 to 10) runs after that line is changed: it parses ONNX or adds
-layers, builds, serializes, deserializes and executes. What is different, and how much of the API there is, stands in
-README.md beside this file; a name that is not there says so with a code (E650) and what to use instead.
+layers, builds, serializes, deserializes and executes. README.md in this folder describes the differences and the
+covered part of the API. A missing name raises E650, which says what to use instead.
 
 On the CPU target an address is a host pointer. For scripts that allocate with cuda-python or pycuda,
 `burnish.tensorrt.cudart` and `burnish.tensorrt.pycuda` offer those calls on host memory.
 
-What builds is imported when one of its names is first used: a script that only runs a plan loads no compiler.
+The building part is imported when one of its names is first used: a script that only runs a plan loads no compiler.
 """
 # ruff: noqa: F403  each file says in __all__ what it adds to TensorRT's one flat namespace
 

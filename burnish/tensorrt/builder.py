@@ -18,7 +18,7 @@ __all__ = ["Builder"]
 
 
 class Builder(Managed):
-    """Builder(logger). A build that fails logs the error and answers None, as TensorRT's does."""
+    """Builder(logger). A failed build logs the error and returns None, as in TensorRT."""
 
     platform_has_tf32 = platform_has_fast_fp16 = platform_has_fast_int8 = False
     num_DLA_cores = max_DLA_batch_size = 0
@@ -61,7 +61,7 @@ class Builder(Managed):
 
     @property
     def max_workspace_size(self) -> int:
-        """TensorRT 7's place of the limit that `build_cuda_engine` honours."""
+        """TensorRT 7's attribute for the limit that `build_cuda_engine` uses."""
         return self._limits.max_workspace_size
 
     @max_workspace_size.setter

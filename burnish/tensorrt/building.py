@@ -1,4 +1,4 @@
-"""Network + configuration -> plan: what the two say, in burnish.build's words."""
+"""Network + configuration -> plan: translate both into arguments of burnish.build."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
 
 
 def _warn(network: INetworkDefinition, config: IBuilderConfig, logger: ILogger) -> None:
-    """Say what is asked for and not there yet: never silently."""
+    """Warn about requested features that do not exist yet; they are never ignored silently."""
     for flag in config.flags_not_there_yet():
         logger.log(Severity.WARNING, f"{flag} is not there yet: the plan computes in the network's own types")
     if config.int8_calibrator is not None and not config.get_flag(BuilderFlag.INT8):

@@ -1,4 +1,4 @@
-"""IBuilderConfig and ITimingCache: how a network is to be built."""
+"""IBuilderConfig and ITimingCache: the settings for building a network."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ITimingCache:
         return IHostMemory(self.tactics.to_bytes())
 
     def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
-        """Take over another cache's tactics; of two for one task the faster one stays."""
+        """Add another cache's tactics. Of two tactics for one task, the faster one stays."""
         if input_cache.is_foreign and not ignore_mismatch:
             return False
         self.tactics.merge(input_cache.tactics)
@@ -99,7 +99,7 @@ class IBuilderConfig(Managed):
 
     @property
     def builder_optimization_level(self) -> int:
-        """0: tactics from the cost model; 1 to 5: measured, of ever more candidates, once it is set or a cache is."""
+        """0: by cost model. 1 to 5: measured, with more candidates at higher levels, once it or a cache is set."""
         return DEFAULT_LEVEL if self._level is None else self._level
 
     @builder_optimization_level.setter
@@ -107,7 +107,7 @@ class IBuilderConfig(Managed):
         self._level = int(value)
 
     def tuning(self, note: Callable[[str], None]) -> TuningOptions:
-        """How the build finds its tactics; `note` gets what it could not measure."""
+        """How the build finds its tactics. `note` gets a message about tactics that could not be measured."""
         cache = None if self.get_flag(BuilderFlag.DISABLE_TIMING_CACHE) else self._timing_cache
         level = DEFAULT_LEVEL if self._level is None and cache is not None else self._level or 0
         return {
@@ -174,7 +174,7 @@ class IBuilderConfig(Managed):
         return ITimingCache(bytes(serialized_timing_cache))
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
-        """The build takes its tactics from the cache, measures what it lacks, and adds that to it."""
+        """The build takes its tactics from the cache, measures missing ones, and adds them to it."""
         if cache.is_foreign and not ignore_mismatch:
             return False
         self._timing_cache = cache
@@ -215,11 +215,11 @@ class IBuilderConfig(Managed):
 
     @property
     def precision(self) -> str:
-        """What burnish.build is asked for. TensorRT's builder chooses among what is allowed; f16 is the more exact."""
+        """The precision for burnish.build. TensorRT's builder chooses an allowed type; f16 is the more exact."""
         if self.get_flag(BuilderFlag.FP16):
             return "fp16"
         return "bf16" if self.get_flag(BuilderFlag.BF16) else "fp32"
 
     def flags_not_there_yet(self) -> list[BuilderFlag]:
-        """The flags that are set and change nothing yet, in their order."""
+        """The flags that are set but have no effect yet, in order."""
         return [f for f in NOT_THERE_YET if self.get_flag(f)]

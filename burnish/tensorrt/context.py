@@ -1,7 +1,7 @@
-"""IExecutionContext: shapes and addresses are set, then the engine runs on them.
+"""IExecutionContext: set shapes and addresses, then run the engine on them.
 
-Runs are synchronous: when execute_async_v3 returns, the outputs are written, and the stream handle has been ignored.
-A call that cannot be done logs the error and answers False, as TensorRT's does.
+Runs are synchronous: when execute_async_v3 returns, the outputs are written. The stream handle is ignored.
+A call that fails logs the error and returns False, as in TensorRT.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class IExecutionContext(Managed):
         return True
 
     def infer_shapes(self) -> list[str]:
-        """The names of the inputs whose shape is still to be set."""
+        """The names of the inputs whose shape is not set yet."""
         return [t.name for t in self.engine.plan.manifest.inputs if t.name not in self._shapes]
 
     @property
@@ -126,7 +126,7 @@ class IExecutionContext(Managed):
         return self._addresses.get(self.engine.spec(name).name, 0)
 
     def set_output_allocator(self, name: str, output_allocator: IOutputAllocator | None) -> bool:
-        """The allocator is asked for memory when the run has found the output's size."""
+        """The allocator is asked for memory once the run knows the output's size."""
         if output_allocator is None:
             self._allocators.pop(name, None)
         else:
@@ -216,7 +216,7 @@ class IExecutionContext(Managed):
         }
 
     def _deliver(self, name: str, array: Array, addresses: Mapping[str, int]) -> None:
-        """An output whose size only the run told: into its allocator's memory, or to its address."""
+        """Write an output whose size is only known after the run to its allocator's memory, or to its address."""
         allocator, spec = self._allocators.get(name), self.engine.spec(name)
         address = addresses.get(name, 0)
         if allocator is not None:

@@ -1,7 +1,7 @@
 """The calls of cuda-python's `cudart` that TensorRT scripts make, on host memory, for the CPU target.
 
-`from burnish.tensorrt import cudart` in place of `from cuda import cudart`. As there, each returns a tuple that begins
-with an error. Copies copy, streams and events do nothing: everything has happened when a call returns.
+`from burnish.tensorrt import cudart` in place of `from cuda import cudart`. As there, each call returns a tuple that
+begins with an error. Copies copy; streams and events do nothing, because all work is complete when a call returns.
 """
 
 from __future__ import annotations

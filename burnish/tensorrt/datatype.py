@@ -1,4 +1,4 @@
-"""DataType, and what it is in numpy and in Burnish."""
+"""DataType, and the matching types of numpy and Burnish."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def burnish_dtype(dtype: DataType) -> DType:
 
 
 def data_type(dtype: object, where: str) -> DataType:
-    """TensorRT's name of a Burnish or numpy element type; E655 for those it has none for (f64, strings ...)."""
+    """TensorRT's name of a Burnish or numpy element type; E655 if there is none (f64, strings ...)."""
     found = dtype if isinstance(dtype, DType) else None
     if found is None:
         try:

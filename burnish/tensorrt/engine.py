@@ -42,7 +42,7 @@ class ICudaEngine(EngineTensors):
         return IExecutionContext(self)
 
     def create_execution_context_without_device_memory(self) -> IExecutionContext:
-        """A context as any other: the CPU's arena belongs to it, whatever `device_memory` is set to."""
+        """An ordinary context. On the CPU it owns its arena, whatever `device_memory` is set to."""
         return IExecutionContext(self)
 
     def create_engine_inspector(self) -> EngineInspector:
@@ -71,7 +71,7 @@ class ICudaEngine(EngineTensors):
         return self.spec(index).name
 
     def get_binding_index(self, name: str) -> int:
-        """-1 for a name that is no binding."""
+        """-1 if no binding has this name."""
         return list(self._tensors).index(name) if name in self._tensors else -1
 
     def binding_is_input(self, index: int | str) -> bool:

@@ -1,4 +1,4 @@
-"""What an engine says of its plan: tensors by name and number, their shapes, types and profiles."""
+"""An engine's facts about its plan: tensors by name and number, their shapes, types and profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from burnish.tensorrt.managed import Managed
 
 
 class EngineTensors(Managed):
-    """The part of ICudaEngine that its contexts ask. Tensors are numbered inputs first, in the network's order."""
+    """The part of ICudaEngine that its contexts use. Tensors are numbered inputs first, in the network's order."""
 
     def __init__(self, plan: Plan, logger: ILogger, threads: int | None = None) -> None:
         self.plan, self.logger = plan, logger
@@ -28,7 +28,7 @@ class EngineTensors(Managed):
         self._inputs = {t.name for t in plan.manifest.inputs}
 
     def _ordered(self) -> Sequence[TensorSpec]:
-        """The plan's tensors in the network's order, where the plan says it."""
+        """The plan's tensors, in the network's order if the plan states it."""
         manifest = self.plan.manifest
         found = {t.name: t for t in (*manifest.inputs, *manifest.outputs)}
         order = [*self._surface.get("inputs", []), *self._surface.get("outputs", [])]

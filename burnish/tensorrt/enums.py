@@ -1,4 +1,4 @@
-"""TensorRT's enumerations: names and numbers as TensorRT 10 has them, and those of TensorRT 8 that are gone since.
+"""TensorRT's enumerations: the names and numbers of TensorRT 10, and those of TensorRT 8 that were removed since.
 
 A table. Like TensorRT's own, a member converts to int (`1 << int(BuilderFlag.FP16)`) and prints as `BuilderFlag.FP16`.
 """
@@ -71,7 +71,7 @@ class EngineCapability(TensorRTEnum):
 
 
 class ErrorCode(TensorRTEnum):
-    """Of an ONNX parser's error."""
+    """The code of an ONNX parser's error."""
 
     SUCCESS, INTERNAL_ERROR, MEM_ALLOC_FAILED, MODEL_DESERIALIZE_FAILED, INVALID_VALUE, INVALID_GRAPH = range(6)
     INVALID_NODE, UNSUPPORTED_GRAPH, UNSUPPORTED_NODE, UNSUPPORTED_NODE_ATTR, UNSUPPORTED_NODE_INPUT = range(6, 11)

@@ -1,4 +1,4 @@
-"""EngineInspector: what an engine's layers are, as lines or as JSON."""
+"""EngineInspector: describes an engine's layers, as lines or as JSON."""
 
 from __future__ import annotations
 

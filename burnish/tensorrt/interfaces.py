@@ -1,7 +1,7 @@
-"""What a user's script may derive from: loggers, profilers, recorders, monitors, allocators.
+"""Base classes for a user's script: loggers, profilers, recorders, monitors, allocators.
 
 Burnish calls `log`, `report_layer_time`, `report_error`, `phase_start` ... where TensorRT would. Memory allocators and
-INT8 calibrators can be derived from and passed, so that a script's own classes load; the log says what comes of them.
+INT8 calibrators can be derived from and passed, so that a script's own classes load; the log says how they are used.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ M = TypeVar("M", bound="Managed")
 
 
 class Managed:
-    """Entering gives the object, leaving does nothing: it lives as long as it is referred to."""
+    """Entering gives the object, and leaving does nothing: it lives as long as something refers to it."""
 
     def __enter__(self: M) -> M:
         return self

@@ -1,4 +1,4 @@
-"""Names of TensorRT's API that Burnish does not have, each with what to do instead."""
+"""Names of TensorRT's API that Burnish does not have, each with an alternative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OnnxParser: fills a network from an ONNX model; what is wrong with the model becomes the parser's errors."""
+"""OnnxParser: fills a network from an ONNX model. Problems of the model become the parser's errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["OnnxParser", "ParserError", "get_nv_onnx_parser_version"]
 
 
 class ParserError:
-    """One of Burnish's coded errors, by TensorRT's questions. `burnish_error` is the error itself."""
+    """One of Burnish's coded errors, with TensorRT's methods. `burnish_error` is the error itself."""
 
     def __init__(self, error: BurnishError) -> None:
         self.burnish_error = error

@@ -1,4 +1,4 @@
-"""Which tactic for which task: measured once, kept in a text file, replayed by every later build."""
+"""Choose a tactic for each task. Tactics are measured once, kept in a text file, and reused by every later build."""
 
 from __future__ import annotations
 

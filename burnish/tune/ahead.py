@@ -1,7 +1,7 @@
-"""Where compiling takes longer than measuring: the candidates of the tasks to come are compiled in the background.
+"""Compile the candidates of coming tasks in the background, on targets where compiling takes longer than measuring.
 
-So many are under way that every core has work while one task is measured, and so few that a search which ends early has
-not compiled much in vain.
+Enough of them compile at once to keep every core busy while one task is measured, but few enough that a search which
+ends early has not compiled much for nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from burnish.targets import compiler_of
 from burnish.tune.task import Task
 from burnish.tune.trial import launch_at_opt
 
-MOST, FEWEST = 96, 48  # candidates of tasks to come: begun up to so many, and again when fewer are left
+MOST, FEWEST = 96, 48  # candidates of coming tasks: begun up to MOST, and again below FEWEST
 Offered = Callable[[Task], Sequence[Schedule]]
 
 
 class CompileAhead:
-    """For tasks that are going to be measured in this order, at these usual sizes."""
+    """Compiles ahead for tasks that will be measured in this order, at these usual sizes."""
 
     def __init__(
         self,

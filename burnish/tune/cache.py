@@ -59,7 +59,7 @@ class TimingCache:
         self._entries[entry.key] = entry
 
     def add(self, entry: Entry) -> None:
-        """Beside what is there; of two answers the faster one stays, and `conflicts` has the pair if they differ."""
+        """Add an entry. Of two entries for one key the faster one stays; `conflicts` holds the pair if they differ."""
         present = self._entries.setdefault(entry.key, entry)
         if present == entry:
             return
@@ -69,14 +69,14 @@ class TimingCache:
             self.conflicts.append(Conflict(kept, dropped))
 
     def merge(self, other: TimingCache) -> list[Conflict]:
-        """Take in all of another cache; returns where the two disagreed."""
+        """Add all entries of another cache. Returns the entries where the two disagreed."""
         before = len(self.conflicts)
         for entry in other:
             self.add(entry)
         return self.conflicts[before:]
 
     def keep(self, wanted: Iterable[Key]) -> int:
-        """Forget every other entry; returns how many went."""
+        """Remove every other entry. Returns the number of removed entries."""
         before, keys = len(self), set(wanted)
         self._entries = {key: entry for key, entry in self._entries.items() if key in keys}
         return before - len(self)

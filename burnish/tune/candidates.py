@@ -1,11 +1,11 @@
-"""Which schedules of a task are timed: the cost model's favourites, but not too many of one kind.
+"""Choose the schedules of a task to time: the cost model's best ones, but not too many of one kind.
 
 level      0     1     2     3     4     5
 schedules  none  2     4     8     16    every one
 
-Schedules are of one kind if their leading options agree (of a product the form and the tile, of a loop its block), and
-variants of one tile are often as fast as each other. Where the cost model is wrong, it is wrong about a kind: so of one
-kind a quarter of the candidates is timed at most, as long as there are others.
+Schedules are of one kind if their leading options agree: the form and the tile of a product, the block of a loop.
+Variants of one tile are often equally fast. If the cost model is wrong, it is wrong about a whole kind. So at most a
+quarter of the candidates is of one kind, as long as there are others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARE = 4
 
 
 def candidates(offered: Sequence[Schedule], level: int) -> list[Schedule]:
-    """Those of a level, out of the template's, in the same order: the best first."""
+    """The candidates of a level, chosen from the template's schedules, in the same order: the best first."""
     count = COUNTS[level]
     if len(offered) <= count:
         return list(offered)

@@ -1,4 +1,4 @@
-"""Do two schedules of one kernel give the same answer? Floats may differ by how they were summed and rounded.
+"""Compare the answers of two schedules of one kernel. Floats may differ in how they were summed and rounded.
 
 |a - b| <= (4 u + 2e-4) * largest magnitude      u: half a unit in the last place of 1; at most 0.8 %
 """
@@ -17,7 +17,7 @@ SUMMING = 2e-4
 
 
 def difference(ours: Sequence[Array], reference: Sequence[Array]) -> float:
-    """How many times the tolerance the worst element is off; above 1 they disagree, infinity where NaNs do."""
+    """The worst element's difference, in tolerances. Above 1 the answers disagree; infinity if NaNs differ."""
     return max((_difference(a, b) for a, b in zip(ours, reference)), default=0.0)
 
 

@@ -1,9 +1,9 @@
-"""Turns: one measurement at a time on a device, one change at a time of a file, whatever processes are at it.
+"""Locks between processes: one measurement at a time on a device, and one change at a time of a file.
 
-Both are locks of the operating system, which open when their process ends, however that ends. A file is changed under a
-lock on its folder, which is there anyway. A device has an empty file in the temporary folder while somebody measures;
-who is done removes it. One that waited for a removed file has locked nothing, and starts again with the file that is
-there now.
+Both are locks of the operating system, which are released when their process ends, however it ends. A file is changed
+under a lock on its folder, which always exists. A device has an empty file in the temporary folder while a process
+measures, and that process removes the file at the end. A process that waited for a removed file has locked nothing; it
+starts again with the file that exists now.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MODE = 0o444  # to lock a file, its readers need not write
 
 
 def turn_file(identity: str) -> Path:
-    """Where the lock of a device lies while somebody has the turn, or waits for it."""
+    """The path of a device's lock file. The file exists while a process has the lock or waits for it."""
     return Path(tempfile.gettempdir()) / f"burnish-{re.sub('[^0-9A-Za-z]+', '-', identity)}.lock"
 
 
 @contextmanager
 def turn_to_change(path: Path) -> Iterator[None]:
-    """Inside, no other build changes this file, which need not exist, or another one in its folder."""
+    """Inside, no other build changes this file or another one in its folder. The file need not exist."""
     folder = -1
     try:
         with suppress(OSError):  # it may be unreadable, and some network file systems lock no folders
@@ -40,10 +40,10 @@ def turn_to_change(path: Path) -> Iterator[None]:
 
 @contextmanager
 def turn(identity: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Inside, nobody else has the turn. Ctrl-C ends the waiting.
+    """Inside, no other process measures on the device. Ctrl-C ends the waiting.
 
-    identity: what every process calls the device
-    say:      gets a line if somebody else is at it, or if turns cannot be taken here
+    identity: the device's name, the same in every process
+    say:      gets a line if another process is measuring, or if locks do not work here
     """
     place = turn_file(identity)
     try:
@@ -55,7 +55,7 @@ def turn(identity: str, say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # another user's: its owner waits, and removes it
+        with suppress(OSError):  # another user's file: its owner waits for it and removes it
             place.unlink()
         os.close(file)
 
@@ -82,14 +82,14 @@ def _lock(place: Path, say: Callable[[str], None]) -> int:
 
 
 def _is_at(file: int, place: Path) -> bool:
-    """Is the open file the one that has this name now?"""
+    """Is the open file still the one at this path?"""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file), os.stat(place, follow_symlinks=False))
     return False
 
 
 def _open(place: Path) -> int:
-    """Made if need be, whatever the umask; a file that is there is only read, whoever made it."""
+    """Open the file. A missing file is created, whatever the umask; an existing one is opened for reading only."""
     while True:
         with suppress(FileNotFoundError):
             return os.open(place, os.O_RDONLY | os.O_NOFOLLOW)

@@ -1,4 +1,4 @@
-"""One line of a timing cache: which tactic was fastest for a task, where, and how long it took.
+"""One line of a timing cache: the fastest tactic for a task, the device it was measured on, and its time.
 
     {"candidates":8,"device":"NVIDIA H200, 132 multiprocessors","sizes":{},"tactic":"matmul m=128 ...",
      "target":"cuda:sm_90a","task":"9f0c...","time_ns":5120,"work":"contraction f16 128x768 by 3072 sum 768"}
@@ -20,7 +20,7 @@ _FIELDS = {"candidates", "device", "sizes", "tactic", "target", "task", "time_ns
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What an entry is an answer to."""
+    """The key of an entry: the question that it answers."""
 
     target: str
     device: str
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Where it stands in a file: work of one kind together."""
+        """The sort key in a file; it keeps work of one kind together."""
         key = self.key
         return (key.target, key.device, self.work, key.task, key.sizes)
 
@@ -61,7 +61,7 @@ def to_line(entry: Entry) -> str:
 
 
 def from_value(value: Any) -> Entry:
-    """From a line's JSON. ValueError, with what is wrong, for anything that `to_line` would not have written."""
+    """The entry from a line's JSON. ValueError, with the reason, for anything that `to_line` does not write."""
     if not isinstance(value, Mapping) or value.keys() != _FIELDS:
         raise ValueError(f"an entry has the fields {', '.join(sorted(_FIELDS))}")
     for name in ("device", "tactic", "target", "work"):

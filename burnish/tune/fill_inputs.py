@@ -1,4 +1,4 @@
-"""What a trial's tensors hold: harmless to every operator, the same in every process.
+"""The data in a trial's tensors: safe for every operator, and the same in every process.
 
 floats    1/16 to 1: no overflow, no root or logarithm of a negative number
 indices   anywhere on the axis that they index
@@ -20,7 +20,7 @@ from burnish.ops.language.expr import Expr, linear, walk
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 1_000_003  # elements drawn; longer tensors repeat them
-_APART = 1 << 16  # elements from where one slot's floats begin to where the next one's do
+_APART = 1 << 16  # elements between the starts of two slots' floats
 
 
 class Contents:
@@ -69,9 +69,9 @@ def _repeated(block: Array, count: int) -> Array:
 
 
 def index_range(kernel: Kernel, slot: int, sizes: Mapping[str, int]) -> tuple[int, int] | None:
-    """From, and below, what a slot's values should lie if they are used as indices; None if they are not.
+    """The range [low, high) for a slot's values if they are used as indices; None if they are not.
 
-    Indices from data are clamped where they are used, min(index, last), which says how far they may go.
+    Indices from data are clamped where they are used: min(index, last). This gives the upper limit.
     """
     indexes = [e for _, index in _accesses(kernel) for e in index if _reads(e, slot)]
     clamps = (node for e in indexes for node in walk(e) if node.op == "min" and _reads(node.args[0], slot))

@@ -1,4 +1,4 @@
-"""Tactics from a timing cache: what a build without hardware, or without the time to measure, compiles.
+"""Tactics from a timing cache, for builds without the hardware, or without the time to measure.
 
 A task with one legal schedule needs no entry. An entry whose tactic the template no longer offers is a miss, and a note
 says so. The order of a template's schedules is fixed, so the same cache gives the same choice in any process.
@@ -23,7 +23,7 @@ SHOWN = 8  # missing tasks that a message names
 
 @dataclass
 class Choice:
-    """schedules: by kernel key. missing: tasks that have a choice and no entry. notes: what somebody should know."""
+    """schedules: by kernel key. missing: tasks with a choice but no entry. notes: messages for the user."""
 
     schedules: dict[str, Schedule] = field(default_factory=dict)
     missing: list[Task] = field(default_factory=list)
@@ -33,8 +33,8 @@ class Choice:
 def choose(program: Program, target: Target, cache: TimingCache, *, device: str = "", locked: bool = False) -> Choice:
     """The cache's tactic for every task of the program that has one; the rest is left to the cost model.
 
-    device: whose measurements to take; empty, or known for other targets alone: those of the only device that the cache
-            knows for this one
+    device: the device whose measurements to use. If it is empty, or known only for other targets: the only device that
+            the cache knows for this target
     raises: E330 if `locked` and a task has no entry; E333 if the cache knows several devices and none of them is named
     """
     _check_known(device, cache)
@@ -48,7 +48,7 @@ def choose(program: Program, target: Target, cache: TimingCache, *, device: str 
 
 
 def look_up(program: Program, target: Target, cache: TimingCache, device: str) -> Choice:
-    """What the cache knows of the program's tasks; an entry whose tactic is no longer offered is a miss."""
+    """The cache's entries for the program's tasks. An entry whose tactic is no longer offered is a miss."""
     found = Choice()
     stale: list[Entry] = []
     for task in tasks_of(program):
@@ -69,7 +69,7 @@ def look_up(program: Program, target: Target, cache: TimingCache, device: str) -
 
 
 def key_of(task: Task, target: Target, device: str) -> Key:
-    """Where the cache has the task."""
+    """The task's key in the cache."""
     return Key(str(target), device, task.digest, task.sizes)
 
 

@@ -1,9 +1,9 @@
-"""Time a task's candidates as a plan would run them, in turns, so that a slow moment of the machine hits all alike.
+"""Time a task's candidates as a plan would run them. They run in turns, so a slow moment of the machine affects all.
 
-In each round every candidate that is still in the race gets a turn: one run to warm up, then some that count, whose
-first quartile stands for the turn. A candidate's time is the median of its turns, its noise half their interquartile
-range. First turns are short: most candidates are far behind, and leave. The race ends when one is alone, or when those
-that are left have times that do not change any more.
+In each round every remaining candidate gets a turn: one run to warm up, then some runs that count. The time of a turn
+is the first quartile of these runs. A candidate's time is the median of its turns, and its noise is half their
+interquartile range. The first turns are short, because most candidates are much slower and are dropped early. Measuring
+stops when one candidate is left, or when the times of the remaining ones are stable.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ TRIAL_ROUNDS, STEADY_ROUNDS, ROUNDS = 3, 5, 11  # with short turns; when steady 
 FIRST_MS, TURN_MS, TASK_S = 1.0, 3.0, 1.0  # of a turn in the first rounds, and later; of all turns of one task
 FEWEST_RUNS, MOST_RUNS = 2, 64  # of a turn, without the one that warms up
 LEAST_NOISE, MOST_NOISE = 0.02, 0.08
-BEHIND = (2.0, 1.5, 1.25, 1.25, 1.1)  # times the fastest, after each round: out of the race; the last: from then on
-STEADY = 0.01  # noise of a time that does not change any more
+BEHIND = (2.0, 1.5, 1.25, 1.25, 1.1)  # by round, the last for all later ones: slower than this times the fastest is out
+STEADY = 0.01  # noise of a stable time
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def make_measure(device: Device, threads: int | None = None, explain: Callable[[
 
 
 def fastest(timings: Sequence[Timing]) -> int:
-    """The number of the winner; of those that the noise cannot tell apart, the first. Wrong answers never win."""
+    """The winner's number. If noise hides the difference, the first one wins. Wrong answers never win."""
     right = [n for n, t in enumerate(timings) if t.apart <= 1]
     best = min(right, key=lambda n: timings[n].ns)
     for n in right:
@@ -86,7 +86,7 @@ def _context(stack: ExitStack, plan: Plan, device: Device, threads: int | None) 
 
 
 def _differences(trial: Trial, answers: Answers, contexts: Sequence[Context]) -> list[float]:
-    """How many tolerances each answer is from the first one's. Every context is bound when this returns."""
+    """The difference of each answer from the first one's, in tolerances. Every context is bound when this returns."""
     first, *others = contexts
     reference = answers.of(first)
     apart = [0.0, *(difference(answers.of(context), reference) for context in others)]
@@ -118,7 +118,7 @@ def _runs(milliseconds: float, turn_ms: float) -> int:
 
 
 def _turn(context: Context, runs: int) -> float:
-    """Milliseconds that a run takes while nothing disturbs it: the first quartile, without the run that warms up."""
+    """Milliseconds of an undisturbed run: the first quartile, without the warm-up run."""
     return float(np.percentile(context.time(None, 1 + runs)[1:], 25))
 
 

@@ -1,7 +1,7 @@
-"""What candidates answer: a trial's tensors on a device, shared by all, and the parts of outputs that are compared.
+"""Read the candidates' answers: a trial's tensors on a device, shared by all, and the parts of outputs to compare.
 
-Small outputs are compared whole. Of a large one so many pieces are, spread evenly, the first and the last among them:
-to copy and compare hundreds of megabytes for each candidate would take longer than to time it.
+Small outputs are compared whole. Of a large output, evenly spread pieces are compared, including the first and the
+last: copying and comparing hundreds of megabytes for each candidate would take longer than timing it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from burnish.runtime import Context
 from burnish.tune.trial import Trial
 
 Array = np.ndarray[Any, Any]
-PIECES, PIECE = 64, 1 << 14  # how many at most, elements of each
+PIECES, PIECE = 64, 1 << 14  # the largest number of pieces, and the elements of each
 
 
 class Answers:
@@ -36,12 +36,12 @@ class Answers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The memory is free, even while an exception remembers who used it."""
+        """Free the memory, even if an exception still refers to its users."""
         self._inputs.clear()
         self._outputs.clear()
 
     def of(self, context: Context) -> list[Array]:
-        """What a context computes, from the same start as every other; it stays bound to these tensors."""
+        """A context's answer, from the same initial data as all others. The context stays bound to these tensors."""
         for name, dtype in self._trial.written:
             content = self._trial.outputs[name]
             for start, stop in self._ranges(name, dtype):
@@ -60,7 +60,7 @@ class Answers:
         return output[start:stop] if isinstance(output, np.ndarray) else output.part(start, stop)
 
     def _ranges(self, name: str, dtype: np.dtype[Any]) -> list[tuple[int, int]]:
-        """Of the output's bytes: all that is compared."""
+        """The ranges of the output's bytes that are compared."""
         step = dtype.itemsize
         return [(start * step, stop * step) for start, stop in pieces(self._trial.outputs[name].nbytes // step)]
 

@@ -1,7 +1,7 @@
-"""Where constants are uploaded, every repeat of a trial gets memory of its own for the same bytes.
+"""On devices that upload constants, every repeat of a trial gets separate memory for the same bytes.
 
-A network's weights come from memory. To pack and hash as many copies of them as it takes to fill a cache would cost
-more than to compile and time the candidates.
+A network reads its weights from memory, not from a cache. Packing and hashing enough copies of them to fill a cache
+would cost more than compiling and timing the candidates.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def rotate_constants(variant: Variant, blobs: Mapping[str, Blob], least_bytes: i
 
 
 def _own(argument: Argument, large: Mapping[int, StorageSpec], own: dict[int, int], first: int) -> Argument:
-    """With a storage of the step's own in place of a large constant; `own`: those that it has, counted from `first`."""
+    """Replace a large constant by a storage of the step's own; `own`: its storages so far, numbered from `first`."""
     if isinstance(argument, ScalarArgument) or argument.storage not in large:
         return argument
     return replace(argument, storage=own.setdefault(argument.storage, first + len(own)))

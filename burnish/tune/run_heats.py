@@ -1,7 +1,7 @@
-"""One task's candidates, in heats: so many at once that their plans fit into memory; the winner stays on.
+"""Measure one task's candidates in heats. The plans of a heat fit into memory together; its winner joins the next heat.
 
-A schedule that the target's compiler refuses is left out, and so is one whose answer differs from the cost model's
-favourite's; a note says so.
+A schedule is left out, with a note, if the target's compiler refuses it, or if its answer differs from the answer of
+the cost model's best schedule.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Winner:
 def run_heats(
     trial: Trial, offered: Sequence[Schedule], target: Target, measure: Measure, note: Callable[[str], None]
 ) -> Winner:
-    """offered: the cost model's best first. Raises what the compiler said if it refuses every one of them."""
+    """offered: the cost model's best first. Raises the compiler's error if it refuses all of them."""
     best: dict[Schedule, Plan] = {}
     timing, count = Timing(float("inf")), 0
     problems: list[BurnishError] = []
@@ -72,7 +72,7 @@ def run_heats(
 def _runnable(
     trial: Trial, plans: Mapping[Schedule, Plan], measure: Measure, note: Callable[[str], None]
 ) -> dict[Schedule, Plan]:
-    """Those that can be measured by themselves: one that the device refuses must not cost the others their turn."""
+    """The candidates that run alone: one that the device refuses must not stop the measuring of the others."""
     found: dict[Schedule, Plan] = {}
     for schedule, plan in plans.items():
         try:
@@ -86,7 +86,7 @@ def _runnable(
 
 
 def _compile(trial: Trial, offered: Sequence[Schedule], target: Target) -> dict[Schedule, Plan | BurnishError]:
-    """A plan for each, or why there is none; weights are packed and hashed side by side."""
+    """A plan for each, or the reason why there is none. Weights are packed and hashed in parallel."""
 
     def attempt(schedule: Schedule) -> Plan | BurnishError:
         try:

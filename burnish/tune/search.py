@@ -1,7 +1,7 @@
 """Search: for every task of a program that the timing cache does not know, time the cost model's best few schedules.
 
-The tasks that take longest come first, so that a budget is spent where it matters. What was measured goes into the
-cache at once; a task that was not reached keeps the cost model's schedule, and a later build goes on from there.
+The tasks that take longest come first, so a budget is spent where it matters. Measurements go into the cache at once. A
+task that was not reached keeps the cost model's schedule, and a later build continues from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Progress = Callable[[str, int, int], None]
 class Search:
     """How to search. `deadline`: when to stop, by `clock`. `saved` is called after each task with the cache.
 
-    contents: what trials hold, for all tasks
+    contents: the data in the trials' tensors, for all tasks
     """
 
     measure: Measure
@@ -52,7 +52,7 @@ class Search:
 def tune(program: Program, target: Target, device: str, cache: TimingCache, search: Search) -> Choice:
     """The cache's tactic, or else the fastest of those that were timed, for every task; the cache grows.
 
-    device: the name in the cache of what `search.measure` measures on
+    device: the cache's name for the device that `search.measure` uses
     Ctrl-C: ends the search, not the build: what was measured is kept, the cost model decides the rest
     """
     found = look_up(program, target, cache, device)
@@ -107,7 +107,7 @@ def _tune_task(
 
 
 def _weight(task: Task) -> float:
-    """About how long all its launches take, in any unit."""
+    """A rough estimate of the time of all its launches, in any unit."""
     work = flops(task.kernel) + bytes_touched(task.kernel) * WEIGHED_FLOP_PER_BYTE
     return float(len(task.launches) * usual_size(work, dict(task.sizes)))
 

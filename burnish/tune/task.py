@@ -28,7 +28,7 @@ from burnish.ops.language.expr import Expr, walk
 
 @dataclass(frozen=True)
 class Task:
-    """`launches`: where the program does it, in order. `sizes`: opt of every symbol that the kernel knows."""
+    """`launches`: its launches in the program, in order. `sizes`: opt of every symbol that the kernel uses."""
 
     kernel: Kernel
     sizes: tuple[tuple[str, int], ...]
@@ -51,7 +51,7 @@ class Task:
 
 
 def tasks_of(program: Program) -> list[Task]:
-    """The distinct kernels, in execution order. Those whose size data decides have no usual size and are left out."""
+    """The distinct kernels, in execution order. A kernel whose size data decides has no usual size and is left out."""
     sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
     from_data = {name for name, (low, _, high) in program.symbols.items() if high < low or (low, high) == (0, 0)}
     groups: dict[str, list[Launch]] = {}
@@ -71,7 +71,7 @@ def symbols_of(kernel: Kernel) -> frozenset[str]:
 
 
 def summary_of(kernel: Kernel, sizes: dict[str, int]) -> str:
-    """For people: kernels of equal summary may differ in strides, prologues and epilogues."""
+    """A summary for people. Kernels with equal summaries may differ in strides, prologues and epilogues."""
 
     def extents(dims: Iterable[Dim]) -> str:
         return "x".join(str(evaluate(d, sizes)) for d in dims) or "1"

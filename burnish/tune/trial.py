@@ -1,8 +1,8 @@
-"""A trial: a program of one launch, repeated, through which a task's candidates are compiled and timed as in a plan.
+"""A trial: a program that repeats one launch. With it, a task's candidates are compiled and timed as in a plan.
 
-Storages have their sizes at opt; those that are only read are inputs, those that are written outputs, all of them plain
-bytes. Each repeat reads large constants of its own, since a network's weights come from memory while its activations
-are still in a cache.
+Storages have their sizes at opt. Storages that are only read are inputs, those that are written are outputs, and all
+are plain bytes. Each repeat reads its own copy of large constants, because a network's weights come from memory, while
+its activations are still in a cache.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ROTATED_BYTES = 4096  # smaller constants (biases) are shared by all repeats
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Repeats: so many that they touch `bytes` in all, from `fewest` to `most`.
+    """The number of repeats: enough to touch `bytes` in total, from `fewest` to `most`.
 
     are_uploaded: equal constants can have memory of their own (rotate_weights.py); else they must differ
     """
@@ -60,7 +60,7 @@ class Trial:
 
     @property
     def is_comparable(self) -> bool:
-        """Does the answer depend on the inputs alone? Not where the launch reads, or leaves, what its outputs held."""
+        """Does the answer depend on the inputs alone? Not if the launch reads or keeps old content of outputs."""
         launch = self.task.launches[0]
         written = {launch.bindings[n].storage for n in launch.writes}
         read = {b.storage for n, b in enumerate(launch.bindings) if n not in launch.writes}
@@ -102,7 +102,7 @@ class Trial:
 def make_trial(program: Program, task: Task, target: Target, contents: Contents | None = None) -> Trial:
     """The first of the task's launches as a program of its own.
 
-    contents: those of the trials before, which may not be changed; several trials share what they can
+    contents: those of earlier trials, which must not be changed; trials share as much as they can
     """
     launch = task.launches[0]
     opt = {name: value for name, (_, value, _) in program.symbols.items()}
@@ -130,7 +130,7 @@ def make_trial(program: Program, task: Task, target: Target, contents: Contents 
 
 
 def launch_at_opt(launch: Launch, sizes: dict[str, int]) -> Launch:
-    """As a trial launches it: the offsets are numbers."""
+    """The launch as a trial runs it: its offsets are numbers."""
     return replace(launch, bindings=tuple(Binding(b.storage, evaluate(b.offset, sizes)) for b in launch.bindings))
 
 

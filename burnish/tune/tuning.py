@@ -1,4 +1,4 @@
-"""A build's tactics: from its timing cache, by measuring here, or by the cost model, as the build was asked.
+"""Choose a build's tactics from its timing cache, by measuring here, or by the cost model, as its options say.
 
 locked                    every task from the cache, or E330; nothing is measured
 level 0 (the default)     from the cache, else by the cost model; no hardware is looked at
@@ -35,15 +35,15 @@ HIGHEST_LEVEL = len(COUNTS) - 1
 
 
 class TuningOptions(TypedDict, total=False):
-    """What a build may say about its tactics.
+    """A build's options for its tactics.
 
     timing_cache  measured tactics: a TimingCache, which grows, or a file, which need not exist if tactics are measured
     locked        every task must be in it
-    opt_level     0: tactics from the cache, else from the cost model; 1 to 5: what the cache lacks is measured here, of
-                  ever more candidates, and added to it
-    tune_budget   seconds for that, in all
-    tuned_for     whose tactics to take, where the cache knows several devices for a target
-    note_tuning   gets a line for whatever the cache lacked and could not be measured
+    opt_level     0: tactics from the cache, else from the cost model; 1 to 5: missing tasks are measured here and added
+                  to the cache; higher levels try more candidates
+    tune_budget   seconds for measuring, in total
+    tuned_for     the device whose tactics to use, if the cache has several for a target
+    note_tuning   gets a line for every task that is not in the cache and could not be measured
     """
 
     timing_cache: str | os.PathLike[str] | TimingCache | None
@@ -129,7 +129,7 @@ class Tuner:
         return self._started_at
 
     def save(self) -> None:
-        """Write what was measured into the file, beside what others have written there since it was read."""
+        """Write the measurements into the file, and keep entries that other builds have added since it was read."""
         if self.path is None or not self._fresh:
             return
         with turn_to_change(self.path):

@@ -1,4 +1,4 @@
-"""Prove that a plan answers as its model does: every output, against an oracle that shares no code with us."""
+"""Check that a plan gives the answers of its model: every output, against an oracle that shares no code with us."""
 
 from __future__ import annotations
 

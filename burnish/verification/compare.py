@@ -1,4 +1,4 @@
-"""Two tensors: how far apart, and is that too far."""
+"""Compare two tensors: their difference, and whether it is too large."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Comparison:
 
 
 def compare(name: str, ours: Array, oracle: Array, tolerance: Tolerance) -> Comparison:
-    """Judge one output. What the oracle calls nan or infinite must be so here, and nothing else."""
+    """Judge one output. Values that are nan or infinite in the oracle's output, and only those, must be so here."""
     dtype = DType.of(oracle.dtype)
     about = (name, dtype.value, tuple(ours.shape))
     if ours.shape != oracle.shape:

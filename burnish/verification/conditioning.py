@@ -1,11 +1,12 @@
-"""How far the right answer itself moves when weights and inputs move by one rounding.
+"""Measure how much the right answer changes when weights and inputs change by one rounding.
 
-Some models compute differences of nearly equal numbers (a variance as E[x^2] - E[x]^2, say) and so magnify every
-rounding. No tolerance derived from depth foresees that, but it can be measured: the oracle runs again with every float
-weight and input moved to a neighbour, up or down at random. An answer that lies within a few times that distance
-is the exact answer to a problem that no one can tell from the one given (it is backward stable), so it is right.
+Some models subtract nearly equal numbers (for example a variance as E[x^2] - E[x]^2) and so magnify every rounding. A
+tolerance derived from depth cannot foresee this, but it can be measured: the oracle runs again with every float weight
+and input moved to a neighbouring float, up or down at random. An answer within a few times that distance is the exact
+answer to a problem that is indistinguishable from the given one (it is backward stable), so it is right.
 
-Costs a load and a run of the oracle for each sample, so it is done only for outputs that the derived tolerance rejects.
+This costs a load and a run of the oracle for each sample, so it is done only for outputs that the derived tolerance
+rejects.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ def sensitivity(
 
 
 def shake(array: Array, generator: np.random.Generator) -> Array:
-    """Each float to the next one up or down, at random; zeros, and what is not a float of numpy's own, stay."""
+    """Move each float to the next one up or down, at random. Zeros, and types that are not numpy's own floats, stay."""
     if array.dtype.kind != "f" or not array.size:
         return array
     up = generator.integers(0, 2, array.shape, dtype=np.int8).astype(bool)
     infinity = array.dtype.type(np.inf)
-    with np.errstate(over="ignore"):  # the largest float stays, below
+    with np.errstate(over="ignore"):  # the largest float may only move down
         near = np.nextafter(array, np.where(up, infinity, -infinity).astype(array.dtype))
     return np.asarray(np.where((array == 0) | ~np.isfinite(near), array, near), dtype=array.dtype)
 

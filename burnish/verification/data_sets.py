@@ -1,4 +1,4 @@
-"""Inputs to verify with: arrays, an .npz, or a folder as ONNX's model zoo has them (test_data_set_0/input_0.pb)."""
+"""Inputs to verify with: arrays, an .npz, or a folder laid out as in ONNX's model zoo (test_data_set_0/input_0.pb)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Data = str | Path | Mapping[str, Array]
 def load_cases(data: Data, input_names: Sequence[str]) -> dict[str, dict[str, Array]]:
     """Sets of inputs by name: one for a mapping or an .npz, one for each test_data_set folder.
 
-    raises: E713 for what holds no inputs or cannot be read
+    raises: E713 if it holds no inputs or cannot be read
     """
     if isinstance(data, Mapping):
         return {"data": dict(data)}
@@ -36,7 +36,7 @@ def load_cases(data: Data, input_names: Sequence[str]) -> dict[str, dict[str, Ar
 
 
 def _read_folder(folder: Path, input_names: Sequence[str]) -> dict[str, Array]:
-    """input_N.pb is the model's N-th input, unless the tensor has the name of another."""
+    """input_N.pb is the model's N-th input, unless its tensor has the name of another input."""
     import onnx
     from onnx import numpy_helper
 

@@ -1,8 +1,9 @@
-"""Where does a wrong answer begin? Intermediate tensors are made outputs, in the model and in a rebuilt plan.
+"""Find where a wrong answer begins. Intermediate tensors become outputs, in the model and in a rebuilt plan.
 
-Marking a tensor as an output keeps it from being fused away, and changes what is fused around it; so only a few are
-marked at once (16, evenly spread between the last one known to agree and the first one known not to), and the search
-narrows from there. If no marked tensor differs, the fault lies in a fusion that marking prevents: that is the answer.
+Marking a tensor as an output keeps it from being fused away, and changes the fusions around it. So only 16 are marked
+at once, evenly spread between the last tensor known to agree and the first one known to differ; then the search
+continues in a smaller range. If no marked tensor differs, the report says so: the fault lies in a fusion that marking
+prevents.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MARKED_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first tensor, in the model's order, that differs past its tolerance; `tensor` is empty if none of them does.
+    """The first tensor, in the model's order, that differs by more than its tolerance. `tensor` is empty if none does.
 
     after: the last tensor before it that agrees
     """
@@ -58,7 +59,7 @@ def first_divergent(
     """
     names = [name for node in model.graph.node for name in node.output if name and node.op_type != "Constant"]
     types = _element_types(model)
-    low, high = -1, len(names)  # agrees up to low, differs from high on
+    low, high = -1, len(names)  # tensors agree up to low and differ from high on
     found: Comparison | None = None
     builds = 0
     while high - low > 1:
@@ -68,7 +69,7 @@ def first_divergent(
         try:
             ours = run(marked, inputs)
         except BurnishError:
-            break  # the marked model cannot be built: say what is known so far
+            break  # the marked model cannot be built: report the result so far
         builds += 1
         judged = [_judge(model, names[p], ours, expected, tolerance, stored) for p in places]
         wrong = next((n for n, c in enumerate(judged) if not c.is_accepted), None)

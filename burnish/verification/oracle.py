@@ -1,7 +1,8 @@
 """The independent answer: ONNX Runtime where it is installed, else ONNX's reference evaluator.
 
-ONNX Runtime runs on the CPU without optimisations, each operator as it stands in the file: its optimised answers are
-not always right (of a model quantised to 4 bits, a third changed). Neither oracle shares a line with our kernels.
+ONNX Runtime runs on the CPU without optimisations, each operator as written in the file. Its optimised answers are not
+always right (a third of the answers of a model quantised to 4 bits changed). Neither oracle shares code with our
+kernels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far two right answers may lie apart: from the dtype and from how many roundings lie between input and output.
+"""How much two right answers may differ, derived from the dtype and the number of roundings between input and output.
 
 A rounding is off by at most u relative to the value (u = 2^-24 for f32), and independent roundings add up like a random
 walk. Along the longest path through the graph, with L layers that store a rounded result and D terms summed in all,
@@ -8,14 +8,15 @@ walk. Along the longest path through the graph, with L layers that store a round
 C = 8 leaves room for values that cancel and for algorithms with larger constants (Winograd); u_sum is f32's u for
 16-bit floats, which are summed in f32. ResNet-50 in f32: L 120, D 60,000 -> 1.2e-4; seen 2e-6.
 
-The tolerance never exceeds 0.8 %: a gate that lets a result pass that is 1 % wrong is no gate. Where a model quantises
-(QuantizeLinear), a value at a rounding border may fall to either side, so single elements are not judged by it, only
-the root mean square; 8-bit outputs may differ by one step. Other integers, bools and strings must be equal.
+The tolerance never exceeds 0.8 %: a gate that accepts a result that is 1 % wrong is useless. If a model quantises
+(QuantizeLinear), a value at a rounding border may fall to either side. Then the tolerance applies only to the root mean
+square, not to single elements; 8-bit outputs may differ by one step. Other integers, bools and strings must be equal.
 
 A plan in a lower precision than its model's (--fp16, --bf16) rounds each layer's result to that type, u_store = 2^-11
-or 2^-8: more than 0.8 % for one element of a deep network. They are as often up as down, so what they may not do is
-change the whole: elements to 5 % at most, a third of that as root mean square, and the factor that best fits the output
-to the oracle's within 0.4 % of 1. Seen: BERT-Base, all tensors bf16: 1.7 %, 1.2 %; weights alone 0.33 %, 0.36 %.
+or 2^-8. In a deep network this can move one element by more than 0.8 %. Roundings go up as often as down, so they must
+not change the output as a whole. Three limits hold: 5 % for elements, a third of that for the root mean square, and
+0.4 % between 1 and the factor that best fits the output to the oracle's. Seen: BERT-Base, all tensors bf16: 1.7 %,
+1.2 %; weights alone 0.33 %, 0.36 %.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from burnish.dtypes import DType
 SAFETY = 8.0
 HIGHEST = 0.008
 HIGHEST_NARROW = 0.05  # of a plan in a lower precision: single elements ...
-RMS_SHARE = 3  # ... what of it the root mean square may be, and how far from 1 the output's factor
+RMS_SHARE = 3  # ... the root mean square's share of it, and the factor's largest distance from 1
 HIGHEST_GAIN = 0.004
 UNKNOWN_SUM = 1024  # terms of a sum whose length the graph does not state
 _SUMS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Attention", "LSTM", "GRU", "RNN"}
@@ -57,14 +58,14 @@ class Tolerance:
     is_narrow: bool = False
 
     def narrowed(self, values: DType) -> Tolerance:
-        """For a plan that keeps values in a narrower float than the model does; what must be equal stays so."""
+        """The tolerance for a plan that keeps values in a narrower float than the model. Exact outputs stay exact."""
         if not self.relative:
             return self
         rounded = SAFETY * unit_roundoff(values) * math.sqrt(max(self.layers, 1))
         return replace(self, relative=max(self.relative, min(HIGHEST_NARROW, rounded)), is_narrow=True)
 
     def widened(self, sensitivity: float) -> Tolerance:
-        """At least four times what the right answer itself moves by (conditioning.py), at most HIGHEST; 0 stays 0."""
+        """At least four times the change of the right answer itself (conditioning.py), at most HIGHEST; 0 stays 0."""
         if not self.relative:
             return self
         return replace(self, relative=max(self.relative, min(HIGHEST, 4 * sensitivity)))
@@ -76,7 +77,7 @@ def unit_roundoff(dtype: DType) -> float:
 
 
 def tolerance_for(dtype: DType, layers: int, terms: int) -> float:
-    """The formula above; 0 for what must be equal."""
+    """The formula above; 0 for types that must be equal."""
     if dtype in (DType.C64, DType.C128):
         dtype = DType.F32 if dtype is DType.C64 else DType.F64
     if not dtype.is_float:
@@ -89,7 +90,7 @@ def tolerance_for(dtype: DType, layers: int, terms: int) -> float:
 def derive_tolerance(graph: Any, dtype: DType, output: str) -> Tolerance:
     """For one output of an onnx GraphProto: the depth of its longest path.
 
-    dtype: the narrowest float on the way is what counts; pass the output's own, or the model's where that is narrower
+    dtype: the narrowest float on the path counts; pass the output's own, or the model's if that is narrower
     """
     weights = {t.name: tuple(t.dims) for t in graph.initializer}
     depth: dict[str, tuple[int, int]] = {}

@@ -34,7 +34,7 @@ Advance = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """cases: comparisons of every output, by set of inputs. divergence: where it began, if that was asked for."""
+    """cases: comparisons of every output, by set of inputs. divergence: where the difference began, if requested."""
 
     oracle: str
     cases: dict[str, tuple[Comparison, ...]]
@@ -70,13 +70,13 @@ def verify(
 ) -> VerifyReport:
     """Compare a plan with the ONNX model it was built from.
 
-    data:      inputs (a mapping, an .npz, a folder of .pb files); seeded random ones without
-    shapes:    of random inputs; the profile's opt shapes without
-    device:    where the plan runs: cpu, cuda, cuda:1; the best it has code for without
-    oracle:    onnxruntime | reference; the first that is installed
-    tolerance: relative to an output's largest magnitude; without, derived from dtype and depth (tolerance.py), and
-               where that rejects, measured (conditioning.py)
-    rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is sought
+    data:      inputs (a mapping, an .npz, a folder of .pb files); default: seeded random inputs
+    shapes:    shapes of the random inputs; default: the profile's opt shapes
+    device:    where the plan runs: cpu, cuda, cuda:1; default: the best that the plan has code for
+    oracle:    onnxruntime | reference; default: the first that is installed
+    tolerance: relative to an output's largest magnitude; default: derived from dtype and depth (tolerance.py), and
+               measured if that rejects an output (conditioning.py)
+    rebuild:   builds a plan from a serialised model; if given, a rejected plan's first divergent tensor is searched
     raises:    E605 for a value of a wrong kind; E711, E712 from the oracle, E713 for data, E714 for a plan of another
                model, E715 for a plan as the model, E5xx from the runtime
     """
@@ -131,14 +131,14 @@ def _check_arguments(model: Any, data: object, seed: Any, threads: Any, rebuild:
 
 
 def _stored(plan: Plan) -> DType:
-    """The narrowest float that the plan was told to keep values in; f32 where it keeps the model's types."""
+    """The narrowest float that the plan keeps values in by its build options; f32 if it keeps the model's types."""
     options = plan.manifest.options
     found = parse_precision(options.get("precision", "fp32"), options.get("output_precision", "fp32"))
     return narrowest([found.values, found.outputs])
 
 
 def _in_types(plan: Plan, expected: Mapping[str, Array]) -> dict[str, Array]:
-    """The oracle's f32 answers in the types that the plan's outputs were told to have."""
+    """The oracle's f32 answers in the types that the build options gave the plan's outputs."""
     if plan.manifest.options.get("output_precision", "fp32") == "fp32":
         return dict(expected)
     types = {t.name: t.dtype.numpy for t in plan.manifest.outputs}
@@ -146,7 +146,7 @@ def _in_types(plan: Plan, expected: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _limit(graph: Any, name: str, dtype: DType, given: float | None, stored: DType) -> Tolerance:
-    """What was given, or derived from the narrowest float on the way."""
+    """The given tolerance, or one derived from the narrowest float on the path."""
     kinds = {t.data_type for t in graph.initializer} | {
         a.i for n in graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to"
     }
@@ -164,7 +164,7 @@ def _measured(
     expected: Mapping[str, Array],
     oracle: str,
 ) -> dict[str, Tolerance]:
-    """Limits no smaller than what the oracle's own answer moves by when weights and inputs move by one rounding."""
+    """Limits no smaller than the change of the oracle's answer when weights and inputs change by one rounding."""
     try:
         moved = sensitivity(model, inputs, expected, oracle)
     except (ValueError, EnvironmentProblem):  # more than 2 GiB, or the oracle has no room for another copy

@@ -23,7 +23,7 @@ def trtexec(context: typer.Context) -> None:
         from burnish.cli.trtexec.session import execute
 
         execute(options)
-    except BrokenPipeError:  # nobody reads the verdict any more
+    except BrokenPipeError:  # the reader has gone, so nobody reads the verdict
         raise
     except BaseException:
         verdict("FAILED", arguments)
@@ -32,7 +32,7 @@ def trtexec(context: typer.Context) -> None:
 
 
 def help_text() -> str:
-    """Every flag that means something here."""
+    """The help text: every flag that has an effect here."""
     lines = ["Usage: burnish trtexec --onnx=MODEL | --loadEngine=PLAN [flags]", ""]
     lines += [f"  --{name + '=...':<24} {text}" for name, text in VALUES.items()]
     lines += [f"  --{name:<24} {text}" for name, text in SWITCHES.items()]

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 def times(runs: Sequence[Run]) -> list[dict[str, float]]:
-    """--exportTimes: an object per inference. There are no transfers; computing begins when the call does."""
+    """--exportTimes: one object per inference. There are no transfers; computing starts with the call."""
     return [
         {
             "startEnqMs": r.start_ms, "endEnqMs": r.end_ms, "startH2dMs": r.start_ms, "endH2dMs": r.start_ms,
@@ -75,12 +75,12 @@ def layer_info(manifest: Manifest, variant: Variant, verbosity: str) -> dict[str
 
 
 def outputs(arrays: Mapping[str, Array]) -> list[dict[str, Any]]:
-    """--exportOutput."""
+    """--exportOutput: the outputs as JSON."""
     return [{"name": n, "dimensions": dims(a.shape), "values": _values(a)} for n, a in arrays.items()]
 
 
 def outputs_text(arrays: Mapping[str, Array]) -> str:
-    """--dumpOutput."""
+    """--dumpOutput: the outputs as text."""
     lines = ["Output Tensors:"]
     for name, array in arrays.items():
         lines += [

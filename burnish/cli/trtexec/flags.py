@@ -1,12 +1,12 @@
-"""Every flag of TensorRT 10's trtexec (and those of 8 that scripts still carry): what `burnish trtexec` does with it.
+"""All flags of TensorRT 10's trtexec, and flags of 8 that scripts still use, with their effect in `burnish trtexec`.
 
-    VALUES    takes a value and does what it does there
-    SWITCHES  on or off, and does what it does there
-    WARNED    accepted with a warning: the plan is right, but does not have what the flag asks for
-    IGNORED   accepted silently: it tunes something that a CPU plan does not have, or does anyway
-    REFUSED   stops, and says what to use instead
+    VALUES    takes a value; same meaning as in TensorRT
+    SWITCHES  on or off; same meaning as in TensorRT
+    WARNED    accepted with a warning: the plan is right, but lacks the feature that the flag asks for
+    IGNORED   accepted silently: a CPU plan does not have the feature, or always has it
+    REFUSED   stops with an error that says what to use instead
 
-Source: samples/common/sampleOptions.cpp of TensorRT 10.16 (github.com/NVIDIA/TensorRT), where the help text is made.
+Source: samples/common/sampleOptions.cpp of TensorRT 10.16 (github.com/NVIDIA/TensorRT), which makes the help text.
 """
 
 from __future__ import annotations

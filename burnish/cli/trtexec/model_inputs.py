@@ -1,4 +1,4 @@
-"""What a trtexec command line says about inputs, once the model's own inputs are known."""
+"""Combine the inputs named on a trtexec command line with the model's own inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 
 def declared_shapes(path: str) -> dict[str, list[int | str]]:
-    """The inputs of an ONNX file with the shapes it declares; none if it cannot be read (the build says why)."""
+    """The inputs of an ONNX file with their declared shapes. Empty if the file cannot be read; the build says why."""
     import onnx
 
     try:
@@ -45,7 +45,7 @@ def expand_wildcards(options: Options, names: Sequence[str]) -> Options:
 
 
 def overridden(options: Options, declared: Mapping[str, Sequence[int | str]]) -> dict[str, tuple[int, ...]]:
-    """Dynamic inputs without a shape, and what they are fixed at: 1 on every dynamic axis."""
+    """Dynamic inputs without a given shape, with the shape used for them: 1 on every dynamic axis."""
     return {
         name: tuple(d if isinstance(d, int) and d > 0 else 1 for d in shape)
         for name, shape in declared.items()
@@ -56,7 +56,7 @@ def overridden(options: Options, declared: Mapping[str, Sequence[int | str]]) ->
 
 
 def make_inputs(options: Options, manifest: Manifest) -> dict[str, Array]:
-    """From --loadInputs; random ones for the rest, at --shapes or the profile's opt. E634: a file of another size."""
+    """Inputs from --loadInputs, random ones for the rest, at --shapes or the profile's opt. E634: wrong file size."""
     sizes = bind_shapes(manifest, options.shapes)
     found = sample_inputs(manifest, options.shapes)
     specs = {t.name: t for t in manifest.inputs}

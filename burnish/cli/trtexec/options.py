@@ -17,7 +17,7 @@ ON, OFF = ("", "1", "true", "on"), ("0", "false", "off")
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for. warnings: a line for each flag that was accepted and cannot be honoured."""
+    """The parsed options. warnings: a line for each flag that was accepted but has no effect."""
 
     onnx: str = ""
     save_engine: str = ""
@@ -49,7 +49,7 @@ class Options:
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
-    """E630 an unknown flag, E631 one that is refused, E632 a value that does not fit, E633 no model."""
+    """E630 unknown flag, E631 refused flag, E632 invalid value, E633 no model."""
     given = _read(arguments)
     warnings = [f"--{name}: {WARNED[name]}" for name, value in given if name in WARNED and value not in OFF]
     switches = frozenset(name for name, value in given if name in SWITCHES and value not in OFF)
@@ -117,7 +117,7 @@ def _read(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _precision(switches: frozenset[str]) -> str:
-    """What burnish.build is asked for. trtexec lets the builder choose; f16 is the more exact of the two."""
+    """The precision for burnish.build. trtexec lets the builder choose; of f16 and bf16, f16 is the more exact."""
     if switches & {"fp16", "best"}:
         return "fp16"
     return "bf16" if "bf16" in switches else "fp32"
@@ -146,7 +146,7 @@ def _percentiles(text: str) -> tuple[float, ...]:
 
 
 def _workspace(values: dict[str, str]) -> int | None:
-    """--memPoolSize=workspace:512 or --workspace=512: MiB where no unit stands."""
+    """--memPoolSize=workspace:512 or --workspace=512: in MiB if no unit is given."""
     if "workspace" in values:
         return parse_size(values["workspace"], "--workspace", unit="M")
     found = None

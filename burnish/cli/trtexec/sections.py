@@ -1,4 +1,4 @@
-"""The `=== ... ===` sections of trtexec's report, in its words, so that what reads trtexec's log reads this one."""
+"""The `=== ... ===` sections of trtexec's report, in the same words, so parsers of its log can read this one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from burnish.cli.parse_shapes import Ranges, Shapes
 from burnish.cli.trtexec.options import Options
 from burnish.cli.trtexec.timing import Run, Statistics, statistics
 
-MOST_LINES = 200  # of the trace's averages, at either end
+MOST_LINES = 200  # averages of the trace to show, at the beginning and at the end
 
 
 def dims(shape: Sequence[int]) -> str:
@@ -17,7 +17,7 @@ def dims(shape: Sequence[int]) -> str:
 
 
 def options_text(options: Options) -> str:
-    """What will be done, before it is done."""
+    """The options of this command, printed before the work starts."""
     parts = [
         "=== Model Options ===",
         f"Format: {'ONNX' if options.onnx else '*'}",
@@ -83,7 +83,7 @@ def _reporting(options: Options) -> list[str]:
 
 
 def trace_text(runs: Sequence[Run], warm_ups: int, options: Options, wall_ms: float) -> str:
-    """How many runs, and their averages in order."""
+    """The number of runs, and their averages in order."""
     parts = [
         f"Warmup completed {warm_ups} queries over {options.warm_up_ms:g} ms",
         f"Timing trace has {len(runs)} queries over {wall_ms / 1e3:g} s",

@@ -1,4 +1,4 @@
-"""What a trtexec command does: build or load, look, run, report."""
+"""Execute a trtexec command: build or load, inspect, run, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run an engine for a while, as trtexec does: warm up by time, then at least so many runs and at least so long."""
+"""Run an engine as trtexec does: warm up for a time, then measure for a minimum number of runs and a minimum time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One inference; times [ms] since the measurement began."""
+    """One inference. Its times [ms] count from the start of the measurement."""
 
     start_ms: float
     end_ms: float
@@ -32,7 +32,7 @@ class Statistics:
 
 
 def statistics(times_ms: Sequence[float], percentiles: Sequence[float]) -> Statistics:
-    """Percentiles as trtexec takes them: the largest time once the slowest (100 - p) % are put aside."""
+    """Percentiles as trtexec takes them: the largest time after the slowest (100 - p) % are removed."""
     t = sorted(times_ms)
     middle = len(t) // 2
     median = t[middle] if len(t) % 2 else (t[middle - 1] + t[middle]) / 2
@@ -73,7 +73,7 @@ def repeat(
 
 
 def repeat_streams(calls: Sequence[Callable[[], object]], **options: float) -> tuple[list[Run], int]:
-    """Several at once, a thread each; the runs of all, in order of their ends."""
+    """Run several streams at once, one thread each. Returns all runs, sorted by end time."""
     if len(calls) == 1:
         return repeat(calls[0], **options)  # type: ignore[arg-type]
     found: list[tuple[list[Run], int]] = []

@@ -4,8 +4,8 @@ A plan's object is relocatable, position independent, and has no external symbol
 and applying a handful of relocations is all there is to do. That takes 0.2 ms, and the serving process needs no LLVM
 (importing llvmlite's loader takes 60 ms, 130 MB of library, and brings llvmlite.ir with it).
 
-The mapping is written first and made executable afterwards, never both at once. Every offset, index and size of the
-file is checked against its bounds before it is used: a damaged object gives E531, not a crash.
+The mapping is written first and made executable afterwards, never both at once. Every offset, index and size in
+the file is checked against its bounds before use: a damaged object gives E531, not a crash.
 
 Source: System V ABI, AMD64 supplement, "Relocation types"; Tool Interface Standard ELF 1.2.
 """
@@ -99,7 +99,7 @@ def _read_sections(view: memoryview) -> list[_Section]:
 
 
 def _place(sections: list[_Section]) -> tuple[dict[int, int], int]:
-    """An offset in the mapping for each section that lives in memory. Unwind tables are left out: nothing unwinds."""
+    """An offset in the mapping for each section to load. Unwind tables are left out, because nothing unwinds."""
     places: dict[int, int] = {}
     end = 0
     for number, section in enumerate(sections):
@@ -122,7 +122,7 @@ def _content(view: memoryview, section: _Section) -> memoryview:
 def _read_symbols(
     view: memoryview, sections: list[_Section], table: _Section, places: dict[int, int], base: int
 ) -> tuple[dict[str, int], list[int | None]]:
-    """Addresses by name, for the global ones, and by number; None where a symbol is not in memory."""
+    """Addresses by name (global symbols) and by number (all symbols); None if a symbol is not in memory."""
     text = bytes(_content(view, sections[table.link]))
     names: dict[str, int] = {}
     addresses: list[int | None] = []

@@ -1,4 +1,4 @@
-"""Memory of this process for a session: aligned, zeroed when it is new, constants used where they lie."""
+"""Memory of this process for a session. It is aligned and zeroed when new; constants are used in place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HUGE_PAGE_BYTES = 2 << 20
 
 
 class CpuMemory:
-    """Bytes of this process; keeps alive whatever owns them."""
+    """Bytes of this process. It keeps their owner alive."""
 
     __slots__ = ("_owner", "address", "size_bytes")
 
@@ -34,7 +34,7 @@ class CpuMemory:
 
 
 def allocate(size_bytes: int) -> CpuMemory:
-    """Zeroed; large ones are pages of their own, huge pages where there are any, handed out when first touched."""
+    """Zeroed memory. Large blocks get their own pages (huge pages if available), provided at first touch."""
     if size_bytes < mmap.PAGESIZE:
         raw = np.zeros(size_bytes + STORAGE_ALIGN_BYTES, np.uint8)
         address = -(-raw.ctypes.data // STORAGE_ALIGN_BYTES) * STORAGE_ALIGN_BYTES
@@ -49,7 +49,7 @@ def allocate(size_bytes: int) -> CpuMemory:
 
 
 def constant(blob: Any) -> CpuMemory:
-    """In place if it lies on a 64-byte boundary, as it does in a plan's file; else a copy."""
+    """Used in place if it is 64-byte aligned, as it is in a plan's file; else copied."""
     content = np.frombuffer(blob, np.uint8)
     address = content.ctypes.data
     if address % STORAGE_ALIGN_BYTES == 0:

@@ -31,7 +31,7 @@ def best_target() -> Target:
 
 
 def supports(target: Target) -> list[str]:
-    """The processor flags that code for the target may use and this machine lacks; empty: it runs here."""
+    """The processor flags that the target's code may use and this machine lacks. Empty: the code runs here."""
     if target.kind != "cpu":
         return [f"a {target.kind} device"]
     return [flag for flag in target.needed_flags if flag not in flags()]
@@ -39,7 +39,7 @@ def supports(target: Target) -> list[str]:
 
 @functools.cache
 def flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
-    """The processor's flags by Linux's names; none on another architecture, the first ones where nothing is known."""
+    """The processor's flags, by Linux's names. Empty on another architecture, x86-64-v1's if they cannot be read."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return frozenset()
     try:
@@ -52,7 +52,7 @@ def flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
 
 @functools.cache
 def processor_name(path: str = "/proc/cpuinfo") -> str:
-    """The processor's name as it gives it itself; "unknown" where nobody says."""
+    """The name that the processor reports; "unknown" if it reports none."""
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -62,7 +62,7 @@ def processor_name(path: str = "/proc/cpuinfo") -> str:
 
 
 def pays(extension: str, path: str = "/proc/cpuinfo") -> bool:
-    """Is an extension, where the processor has it, faster than doing without?
+    """Is code faster with this extension, on a processor that has it?
 
     bf16: AMD's processors multiply pairs at twice f32's rate; Intel's, outside AMX, at 0.58 of it (measured on Sapphire
     Rapids: vdpbf16ps 88 GFLOP/s a core, f32 multiply-adds 152)
@@ -88,7 +88,7 @@ def memory_bytes() -> int:
 
 
 def available_bytes(path: str = "/proc/meminfo") -> int:
-    """Memory that a new process could take without swapping; all of it where the system does not say."""
+    """Memory that a new process could use without swapping; all memory if the system does not report it."""
     try:
         text = Path(path).read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))

@@ -1,4 +1,4 @@
-"""A session on the processor: arrays are used where they lie, and native segments run on a team of threads."""
+"""A session on the processor: arrays are used in place, and native segments run on a team of threads."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Array = np.ndarray[Any, Any]
 
 
 class Host(Protocol):
-    """What the session needs of the device."""
+    """The operations of the device that the session needs."""
 
     def allocate(self, size_bytes: int) -> CpuMemory:
         """Zeroed memory, 64-byte aligned. E520 if there is not enough."""
 
     def constant(self, blob: Any) -> CpuMemory:
-        """A plan's blob; used in place where it lies aligned."""
+        """A plan's blob, used in place if it is aligned."""
 
     def load(self, code: Any) -> Any:
         """Machine code of a plan, ready to be given to `team`. E531 if it is damaged."""
@@ -46,7 +46,7 @@ class Host(Protocol):
 
 
 class CpuInstalled:
-    """Machine code, and constants where they lie in the plan's file."""
+    """Machine code, and constants used in place in the plan's file."""
 
     def __init__(self, device: Host, plan: Plan, variant: Variant) -> None:
         self.device, self.variant = device, variant
@@ -60,7 +60,7 @@ class CpuInstalled:
         return CpuSession(self, threads)
 
     def close(self) -> None:
-        """Nothing to do: the pages are the file's."""
+        """Nothing to do: the pages belong to the file."""
 
 
 class CpuSession:
@@ -118,7 +118,7 @@ class CpuSession:
                 raise fault_error(found, self._variant)
 
     def finish(self) -> None:
-        """Nothing is ever under way: the calling thread is one of the team."""
+        """No work is ever pending here, because the calling thread is one of the team."""
 
     deliver = wait = finish
 
@@ -190,7 +190,7 @@ class CpuSession:
 
 
 def segment_numbers(steps: tuple[StepSpec, ...], values: Mapping[str, int]) -> dict[int, int]:
-    """What to call each segment by under these symbols: with ALONE where waking other threads would not pay."""
+    """The number of each segment for these symbols, with ALONE added if waking other threads would not pay."""
     found: dict[int, int] = {}
     for step in each_step(steps):
         if isinstance(step, NativeStep):

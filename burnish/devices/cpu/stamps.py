@@ -1,4 +1,4 @@
-"""Time of each launch of native code, which stamps the cycle counter after each; the wall clock gives the scale."""
+"""Time of each launch. Native code stamps the cycle counter after each launch; the wall clock gives the scale."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stamps:
         self._start_ns = time.perf_counter_ns()
 
     def after(self, step: NativeStep) -> None:
-        """A launch took the time since the latest stamp before its own; one that was not run has none, and took 0."""
+        """A launch's time is the time since the latest stamp before its own. A launch that did not run took 0."""
         self._clock.append((int(self._stamps[0]), self._start_ns))
         stamps = self._stamps[step.first : step.first + step.count + 1].copy()
         stamps[0] = self._stamps[0]

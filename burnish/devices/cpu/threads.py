@@ -32,7 +32,7 @@ _teams: weakref.WeakSet[ThreadTeam] = weakref.WeakSet()
 
 
 class ThreadTeam:
-    """One caller at a time: the context that owns it sees to that."""
+    """A team of threads. The context that owns it allows one caller at a time."""
 
     def __init__(self, code: LoadedObject, threads: int) -> None:
         if not 1 <= threads <= MAX_THREADS:
@@ -59,7 +59,7 @@ class ThreadTeam:
         self._stop_workers()
 
     def __del__(self) -> None:
-        if getattr(self, "_workers", None) and not sys.is_finalizing():  # else the process ends, and they with it
+        if getattr(self, "_workers", None) and not sys.is_finalizing():  # else they end with the process
             self.close()
 
     def _stop_workers(self) -> None:

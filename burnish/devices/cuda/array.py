@@ -1,4 +1,4 @@
-"""Tensors in GPU memory: ours, which other libraries take without a copy, and theirs, which we take."""
+"""Tensors in GPU memory. Other libraries take ours without a copy, and we take theirs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ GPU, MANAGED = 2, 13  # DLPack's kinds of devices
 class DeviceArray:
     """A dense row-major tensor in GPU memory; `torch.from_dlpack(array)` and `cupy.asarray(array)` share its bytes.
 
-    A consumer that names its stream (DLPack: torch, cupy) has it wait for the tensor's work, without blocking the host.
-    When the last of its users lets go, the memory is used again by the context's later calls.
+    If a consumer names its stream (DLPack: torch, cupy), that stream waits for the tensor's work; the host does not.
+    When the last user has released the tensor, later calls of the context reuse its memory.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class DeviceArray:
         self._driver, self._owner = driver, owner
         self.address, self.dtype, self.shape = address, dtype, shape
         self.nbytes = math.prod(shape) * dtype.itemsize
-        self.ready: Event | None = None  # what its content waits for; None: it is complete
+        self.ready: Event | None = None  # the event that completes its content; None: it is complete
 
     @property
     def device(self) -> str:
@@ -48,24 +48,24 @@ class DeviceArray:
         return found
 
     def part(self, start: int, stop: int) -> DeviceArray:
-        """Elements `start` to `stop` of a tensor of one dimension, where they lie."""
+        """Elements `start` to `stop` of a one-dimensional tensor, without a copy."""
         address = self.address + start * self.dtype.itemsize
         return DeviceArray(self._driver, address, self.dtype, (stop - start,), self)
 
     def fill(self, content: np.ndarray[Any, Any]) -> None:
-        """Take the bytes of a host array of the same size, complete at return."""
+        """Copy the bytes of a host array of the same size. The copy is complete at return."""
         with self._driver.current():
             if self.nbytes:
                 self._driver.upload(self.address, address_of(content), self.nbytes)
 
     def order_before(self, stream: int) -> None:
-        """The stream goes on when the content is complete."""
+        """Make the stream wait until the content is complete."""
         if self.ready is not None:
             with self._driver.current():
                 self._driver.wait_for(self.ready.handle, stream)
 
     def __dlpack__(self, *, stream: int | None = None, **_: object) -> object:
-        if stream != -1:  # -1: the consumer sees to the order itself
+        if stream != -1:  # -1: the consumer orders the work itself
             self.order_before(dlpack.LEGACY_STREAM if stream is None else stream)
         return dlpack.export(self, self.address, self.dtype, self.shape, self._driver.number)
 
@@ -74,7 +74,7 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Version 3. Its consumer is given no stream to wait for: what is not complete yet is waited for here."""
+        """Version 3. It passes no stream to the consumer, so this waits until the content is complete."""
         if self.ready is not None:
             self.ready.synchronize()
         place = (self.address if self.nbytes else 0, False)
@@ -85,10 +85,10 @@ class DeviceArray:
 
 
 def adopt(value: object, spec: TensorSpec, role: str, driver: Driver, stream: int, order: Event) -> DeviceArray | None:
-    """A foreign tensor on this GPU, where it lies; `stream` waits for its producer. None: in host memory, or no tensor.
+    """A foreign tensor on this GPU, without a copy; `stream` waits for its producer. None: in host memory or no tensor.
 
     order:  an event to make streams wait by
-    raises: E507 for another GPU's, a strided one, or one that its library does not hand out
+    raises: E507 for a tensor of another GPU, a strided one, or one that its library does not export
     """
     if isinstance(value, DeviceArray):
         found = value
@@ -110,7 +110,7 @@ def adopt(value: object, spec: TensorSpec, role: str, driver: Driver, stream: in
 
 
 def _is_here(device: tuple[int, int], spec: TensorSpec, role: str, driver: Driver) -> bool:
-    """On this GPU, or where all GPUs see it; False: in host memory. E507 on another GPU."""
+    """Is it on this GPU, or in memory that all GPUs see? False: in host memory. E507: on another GPU."""
     kind, number = device
     if kind == GPU and number != driver.number:
         raise _unusable(spec, role, f"it lies on cuda:{number}, the plan runs on cuda:{driver.number}")

@@ -1,4 +1,4 @@
-"""The driver, through cuda.bindings: one method a call, every answer checked.
+"""The driver, through cuda.bindings: one method for each driver call, and every result is checked.
 
 Nothing of CUDA is imported before a GPU is asked for.
 """
@@ -20,8 +20,8 @@ from burnish.errors import EnvironmentProblem
 OLDEST_CUDA = 12000
 _SHARED, _MULTIPROCESSORS, _MAJOR, _MINOR = 97, 16, 75, 76  # CUdevice_attribute; shared: what a block can opt in to
 _NON_BLOCKING, _NO_TIMING, _PORTABLE, _EXTERNAL, _RELAXED = 1, 2, 1, 1, 2
-_LEGACY_STREAM = 1  # the one that copies without a stream go to; ours do not wait for it
-OVERLAPPING = (9, 0)  # capability from which on a launch may begin before the one before it ends
+_LEGACY_STREAM = 1  # copies without a stream go to this one; our streams do not wait for it
+OVERLAPPING = (9, 0)  # from this capability on, a launch may begin before the previous one ends
 _USUAL_SHARED_BYTES = 48 << 10
 _AS_IT_IS = nullcontext()
 
@@ -91,7 +91,7 @@ class BoundDriver:
         return Facts(text, (major, minor), version, processors, total, shared, uuid)
 
     def current(self) -> AbstractContextManager[object]:
-        """A thread that uses no GPU yet keeps GPU 0, which is what others expect of it; else nothing is changed."""
+        """A thread that used no GPU before is left on GPU 0, as other libraries expect; else nothing changes."""
         result, found = self._cu.cuCtxGetCurrent()
         if not result:
             if int(found) == self._context_number:
@@ -128,7 +128,7 @@ class BoundDriver:
 
     def upload(self, address: int, host: int, size_bytes: int) -> None:
         self._ask(self._cu.cuMemcpyHtoD(address, host, size_bytes), "copy to the GPU")
-        self._ask(self._cu.cuStreamSynchronize(_LEGACY_STREAM), "wait for the GPU")  # it may be staged, and on its way
+        self._ask(self._cu.cuStreamSynchronize(_LEGACY_STREAM), "wait for the GPU")  # the copy may still be under way
 
     def download(self, host: int, address: int, size_bytes: int) -> None:
         self._ask(self._cu.cuMemcpyDtoH(host, address, size_bytes), "copy from the GPU")
@@ -249,7 +249,7 @@ class BoundDriver:
 
     @property
     def _map_encoder(self) -> MapEncoder:
-        """The driver's own function: the bindings' puts the map where it may not be aligned as it must."""
+        """The driver's own function. The one in the bindings may write the map to an address with wrong alignment."""
         if self._encode is None:
             answer = self._cu.cuGetProcAddress(b"cuTensorMapEncodeTiled", OLDEST_CUDA, 0)
             address = int(self._ask(answer, "find cuTensorMapEncodeTiled")[0])
@@ -260,7 +260,7 @@ class BoundDriver:
         self._ask((self._cu.CUresult(number),), doing)
 
     def _ask(self, answer: tuple[Any, ...], doing: str) -> Any:
-        """What a call gave, without its result code."""
+        """The result of a call, without its result code."""
         if not answer[0]:
             return answer[1] if len(answer) == 2 else answer[1:]
         error = failure(int(answer[0]), answer[0].name, doing, self._name)
@@ -276,5 +276,5 @@ class BoundDriver:
 
 @functools.cache
 def bound_driver(number: int) -> BoundDriver:
-    """One for each GPU and process: the GPU's context, some hundred MB of its memory, is opened once and stays."""
+    """One driver for each GPU and process. The GPU's context takes some hundred MB; it is opened once and stays."""
     return BoundDriver(number)

@@ -35,7 +35,7 @@ class Cuda:
 
     @property
     def target(self) -> Target:
-        """The best that this GPU and its driver run. E501 if Burnish has no code for it."""
+        """The best target that this GPU and its driver run. E501 if Burnish has no code for this GPU."""
         if not (found := self._targets()):
             raise EnvironmentProblem(
                 "E501",
@@ -74,7 +74,7 @@ class Cuda:
 
 
 class CudaInstalled:
-    """A variant on the GPU. What is loaded is freed when this is closed and its last session is."""
+    """A variant on the GPU. Its code and constants are freed when it and its last session are closed."""
 
     def __init__(self, driver: Driver, plan: Plan, variant: Variant) -> None:
         self._loaded = Loaded(driver, plan, variant)

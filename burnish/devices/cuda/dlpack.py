@@ -1,4 +1,4 @@
-"""DLPack capsules, without a library: the C structures of its ABI, read and made through ctypes.
+"""DLPack capsules without a library: ctypes reads and makes the C structures of its ABI.
 
 Source: dlpack.h, version 0.8 ("dltensor" capsules, which every library still takes and gives).
 """
@@ -16,7 +16,7 @@ import numpy as np
 LEGACY_STREAM = 1
 _NAME = b"dltensor"
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6, "c": 5}
-_OTHERS = {  # what numpy has no letter for: (code, bits)
+_OTHERS = {  # types without a letter in numpy: (code, bits)
     np.dtype(ml_dtypes.bfloat16): (4, 16),
     np.dtype(ml_dtypes.float8_e4m3fn): (10, 8),
     np.dtype(ml_dtypes.float8_e5m2): (12, 8),
@@ -52,12 +52,12 @@ _new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, _DE
 _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(("PyCapsule_GetPointer", _python))
 _is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_IsValid", _python))
 _raw_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_GetPointer", _python))
-_exported: dict[int, tuple[object, ...]] = {}  # what a capsule's consumer still uses, by the structure's address
+_exported: dict[int, tuple[object, ...]] = {}  # objects that a consumer still uses, by the structure's address
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a capsule says; strides in elements, None for dense."""
+    """The content of a capsule. Strides are in elements; None means dense."""
 
     address: int
     dtype: np.dtype[Any]
@@ -66,12 +66,12 @@ class Content:
 
 
 def read(capsule: object) -> Content:
-    """A capsule's tensor, borrowed: valid as long as the capsule lives. ValueError for a type that numpy cannot say."""
+    """A capsule's tensor, borrowed: valid as long as the capsule lives. ValueError for a type that numpy lacks."""
     return content(_Managed.from_address(_pointer(capsule, _NAME)).tensor)
 
 
 def content(tensor: Tensor) -> Content:
-    """What the structure says, in our words."""
+    """The structure's facts as a `Content`."""
     axes = tensor.axes
     shape = tuple(tensor.shape[n] for n in range(axes))
     strides = tuple(tensor.strides[n] for n in range(axes)) if tensor.strides else None
@@ -111,7 +111,7 @@ def _forget(place: int) -> None:
 
 
 def _drop(capsule: int) -> None:
-    """Nobody took it: a consumer renames the capsule and calls the deleter itself."""
+    """Called if no consumer took the capsule. A consumer renames the capsule and calls the deleter itself."""
     if _is_valid(capsule, _NAME):
         _exported.pop(_raw_pointer(capsule, _NAME), None)
 

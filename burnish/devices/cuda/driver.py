@@ -1,4 +1,4 @@
-"""What the device `cuda` asks of NVIDIA's driver: a protocol. bindings.py asks the real one, null/driver.py pretends.
+"""The protocol of NVIDIA's driver for the device `cuda`. bindings.py calls the real one, null/driver.py simulates one.
 
 Addresses and handles are integers or opaque objects that only the driver looks into. Any call may raise E520 (no
 memory), E524 (the GPU is lost) or E526 (it refuses).
@@ -31,7 +31,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class TensorMap:
-    """A tensor as the copy engine sees it; strides in elements, outer to inner, the last one is 1."""
+    """A tensor as the copy engine sees it. Strides are in elements, outer to inner; the last one is 1."""
 
     address: int
     dtype: DType
@@ -47,7 +47,7 @@ Parameter = Address | Integer | TensorMap
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """capability: (9, 0); cuda: the newest version the driver knows, 13000; shared_bytes: what a block can have;
+    """capability: (9, 0); cuda: the newest version the driver knows, 13000; shared_bytes: the most for one block;
     uuid: the GPU's (or that of the part of one that this process was given), in hexadecimal digits.
     """
 
@@ -82,15 +82,15 @@ class Driver(Protocol):
     def free(self, address: int) -> None: ...
 
     def allocate_pinned(self, size_bytes: int) -> int:
-        """Host memory that the GPU copies from and to without a detour."""
+        """Host memory that the GPU can copy from and to directly."""
 
     def free_pinned(self, address: int) -> None: ...
 
     def upload(self, address: int, host: int, size_bytes: int) -> None:
-        """From any host memory, complete at return."""
+        """Copy from any host memory. The copy is complete at return."""
 
     def download(self, host: int, address: int, size_bytes: int) -> None:
-        """To any host memory, complete at return, of what is complete when it is called."""
+        """Copy to any host memory. The copy is complete at return; its source must be complete before."""
 
     def copy_in(self, address: int, pinned: int, size_bytes: int, stream: int) -> None: ...
 
@@ -108,7 +108,7 @@ class Driver(Protocol):
     def unload(self, module: Any) -> None: ...
 
     def function(self, module: Any, entry: str, shared_bytes: int) -> Any:
-        """A kernel, allowed this much shared memory. E531 if there is none of this name."""
+        """A kernel that may use this much shared memory. E531 if there is none of this name."""
 
     def prepare(
         self,
@@ -133,7 +133,7 @@ class Driver(Protocol):
     def synchronize(self, stream: int) -> None: ...
 
     def synchronize_all(self) -> None:
-        """Wait for everything that any stream of this process was given on this GPU."""
+        """Wait for all work of all streams of this process on this GPU."""
 
     def event(self, is_timed: bool = False) -> Any: ...
 
@@ -143,7 +143,7 @@ class Driver(Protocol):
         """During a capture: the graph records the event each time it runs."""
 
     def wait_for(self, event: Any, stream: int) -> None:
-        """The stream goes on when the event has happened."""
+        """Make the stream wait until the event has happened."""
 
     def synchronize_event(self, event: Any) -> None: ...
 
@@ -151,13 +151,13 @@ class Driver(Protocol):
         """Milliseconds between two events that have happened."""
 
     def begin_capture(self, stream: int) -> None:
-        """From now on what this stream is given is not done but noted."""
+        """From now on, work given to this stream is recorded instead of executed."""
 
     def end_capture(self, stream: int) -> Any:
-        """The graph of what was noted, ready to run."""
+        """The graph of the recorded work, ready to run."""
 
     def abandon_capture(self, stream: int) -> None:
-        """Forget what was noted."""
+        """Discard the recorded work."""
 
     def launch_graph(self, graph: Any, stream: int) -> None: ...
 

@@ -1,4 +1,4 @@
-"""An event of the driver's: a place in a stream's work that others can wait for."""
+"""An event of the driver: a point in a stream's work that other streams can wait for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Event:
         return self._driver.elapsed(start.handle, self.handle)
 
     def destroy(self) -> None:
-        """Twice is harmless."""
+        """Destroy the event. Calling it twice is harmless."""
         handle, self.handle = self.handle, None
         if handle is None:
             return

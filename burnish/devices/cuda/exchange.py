@@ -1,8 +1,8 @@
-"""Tensors of libraries that export DLPack's C functions (torch 2.10 and later): where one lies, in a few microseconds.
+"""Find a foreign tensor's address in a few microseconds, for libraries with DLPack C functions (torch 2.10 and later).
 
-`tensor.__dlpack__()` costs tens of us in torch, mostly for the order of streams. A type that has
-`__dlpack_c_exchange_api__` gives the same by C calls that synchronise nothing, and says which stream its library works
-on, so that the order is ours to make.
+`tensor.__dlpack__()` costs tens of us in torch, mostly to order streams. A type that has `__dlpack_c_exchange_api__`
+gives the same facts through C calls that synchronise nothing. It also tells which stream its library works on, so we
+can order the streams ourselves.
 
 Source: dlpack.h 1.3, DLPackExchangeAPI.
 """
@@ -52,14 +52,14 @@ class Exchange:
         self._view, self._stream = _VIEW(table.view), _STREAM(table.stream)
 
     def view(self, value: object) -> View:
-        """Raises what the library raises, BufferError mostly, for what it does not hand out."""
+        """The tensor as a View. Raises the library's error (mostly BufferError) if it does not export the tensor."""
         tensor = Tensor()
         if self._view(value, ctypes.byref(tensor)):
             raise BufferError("its library does not hand it out")
         return View(content(tensor), (tensor.device_kind, tensor.device_number))
 
     def stream(self, device: tuple[int, int]) -> int:
-        """The stream that the library's work on this device goes to at the moment, in this thread."""
+        """The stream that the library uses now for work on this device, in this thread."""
         found = ctypes.c_void_p()
         if self._stream(*device, ctypes.byref(found)):
             raise BufferError("its library does not say on which stream it works")
@@ -70,7 +70,7 @@ _known: dict[type, Exchange | None] = {}
 
 
 def exchange_of(kind: type) -> Exchange | None:
-    """A type's functions; None for a type without, or with those of another major version."""
+    """A type's functions. None if the type has none, or those of another major version."""
     if kind not in _known:
         _known[kind] = _find(getattr(kind, "__dlpack_c_exchange_api__", None))
     return _known[kind]

@@ -1,4 +1,4 @@
-"""What an answer of the driver means to a user: one coded error for each kind of failure."""
+"""Translate the driver's error results for users: one coded error for each kind of failure."""
 
 from __future__ import annotations
 

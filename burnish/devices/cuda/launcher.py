@@ -1,11 +1,12 @@
-"""Launches of one session: parameters worked out once, a CUDA graph from the second time on.
+"""Launches of one session. Parameters are computed once, and a CUDA graph is used from the second time on.
 
-What a run of launches needs (grids, addresses, tensor maps) depends on the bound shapes and on where inputs and
-outputs lie. For each such key it is prepared at first use and kept, the least recently used forgotten. The first time
-the kernels are launched one by one: a shape seen once never pays for a graph, and the driver loads code lazily, which a
-capture must not do. The second time they are captured, and from then on one call of the driver does them all. Few
-graphs are kept; one that had to make room is captured again only after twice as many uses, so that many shapes in turn
-cost launches one by one, not a capture each.
+A run of launches needs grids, addresses and tensor maps. They depend on the bound shapes and on the addresses of inputs
+and outputs. They are prepared at the first use of each such key and kept; the least recently used are dropped.
+
+The first time, kernels are launched one by one: a shape seen once should not pay for a graph, and the driver loads code
+lazily, which must not happen during a capture. The second time the launches are captured, and from then on one driver
+call runs them all. Only a few graphs are kept. A graph that was dropped is captured again only after twice as many
+uses, so a caller that alternates between many shapes pays for single launches, not for a capture each time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Functions = Mapping[tuple[str, str], Any]
 
 @dataclass(slots=True)
 class Prepared:
-    """launches: None for a kernel whose grid is empty. uses: since it last had a graph; patience: before it has one."""
+    """launches: None for an empty grid. uses: since the last graph; patience: uses needed before a graph."""
 
     steps: Launches
     launches: tuple[Any | None, ...]
@@ -37,14 +38,14 @@ class Prepared:
 
 
 class Launcher:
-    """graphs: how many are kept; 0: kernels are always launched one by one."""
+    """graphs: the number of graphs to keep; 0: kernels are always launched one by one."""
 
     def __init__(self, driver: Driver, stream: int, functions: Functions, graphs: int) -> None:
         self._driver, self._stream, self._functions, self._graphs = driver, stream, functions, graphs
         self._kept: OrderedDict[tuple[Any, ...], Prepared] = OrderedDict()
 
     def run(self, key: tuple[Any, ...], steps: Launches, addresses: Sequence[int], values: Mapping[str, int]) -> None:
-        """Do the steps; `key`: all that `addresses` and `values` decide."""
+        """Run the steps. `key`: everything that depends on `addresses` and `values`."""
         found = self.prepared(key, steps, addresses, values)
         if found.graph is None and self._is_worth_a_graph(found):
             self._make_room()
@@ -58,7 +59,7 @@ class Launcher:
     def prepared(
         self, key: tuple[Any, ...], steps: Launches, addresses: Sequence[int], values: Mapping[str, int]
     ) -> Prepared:
-        """What was prepared for the key, now the latest to be used."""
+        """The launches prepared for the key, now marked as the latest used."""
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = self.prepare(steps, addresses, values)
@@ -69,18 +70,18 @@ class Launcher:
         return found
 
     def prepare(self, steps: Launches, addresses: Sequence[int], values: Mapping[str, int]) -> Prepared:
-        """Everything evaluated and packed."""
+        """Evaluate and pack all launches."""
         launches = [self._prepare_one(s, addresses, values) for s in cast("tuple[KernelStep, ...]", steps)]
         return Prepared(steps, tuple(launches))
 
     def launch(self, prepared: Prepared) -> None:
-        """One by one."""
+        """Launch the kernels one by one."""
         for launch in prepared.launches:
             if launch is not None:
                 self._driver.launch(launch)
 
     def capture(self, runs: Sequence[Prepared]) -> Any:
-        """A graph of all these, one after the other. What made them must live as long as the graph does."""
+        """A graph of all these launches in sequence. The objects they came from must live as long as the graph."""
         self._driver.begin_capture(self._stream)
         try:
             for prepared in runs:
@@ -91,7 +92,7 @@ class Launcher:
         return self._driver.end_capture(self._stream)
 
     def forget(self) -> None:
-        """Let go of every graph."""
+        """Release every graph."""
         while self._kept:
             self._drop_graph(self._kept.popitem()[1])
 
@@ -99,7 +100,7 @@ class Launcher:
         return self._graphs > 0 and len(prepared.steps) > 1 and prepared.uses >= prepared.patience
 
     def _make_room(self) -> None:
-        """For one graph more: the least recently used go."""
+        """Make room for one more graph by dropping the least recently used."""
         with_graph = [p for p in self._kept.values() if p.graph is not None]
         for prepared in with_graph[: max(len(with_graph) + 1 - self._graphs, 0)]:
             self._drop_graph(prepared)

@@ -1,4 +1,4 @@
-"""What of a plan lies on a GPU for all sessions: its kernels, and its constants in one piece of memory."""
+"""The parts of a plan that all sessions on a GPU share: its kernels, and its constants in one block of memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from burnish.plan.plan import Plan
 
 
 class Loaded:
-    """Kernels and constants. Whoever makes it holds it, and so does each session; the last to release it frees it."""
+    """Kernels and constants. Its maker and each session hold it; the last one to release it frees it."""
 
     def __init__(self, driver: Driver, plan: Plan, variant: Variant) -> None:
         self.driver, self.variant = driver, variant
@@ -39,12 +39,12 @@ class Loaded:
             raise
 
     def hold(self) -> None:
-        """One user more."""
+        """Add one user."""
         with self._lock:
             self._holders += 1
 
     def release(self) -> None:
-        """One user fewer."""
+        """Remove one user."""
         with self._lock:
             self._holders -= 1
             is_last = not self._holders
@@ -52,7 +52,7 @@ class Loaded:
             self._free()
 
     def _upload(self, plan: Plan) -> dict[int, int]:
-        """The address of each constant storage; a blob that several use lies there once."""
+        """Upload, and give the address of each constant storage. A blob that several storages use is uploaded once."""
         places, end = dict[str, int](), 0
         constants = [s for s in self.variant.storages if s.kind == "constant"]
         for name in dict.fromkeys(s.blob for s in constants):

@@ -1,4 +1,4 @@
-"""A run of bytes on a GPU, or of pinned host memory, freed when it is dropped or told to."""
+"""A block of bytes on a GPU or of pinned host memory. It is freed when it is dropped or by `free`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GpuMemory:
             self.address = (driver.allocate_pinned if is_pinned else driver.allocate)(self.size_bytes)
 
     def free(self) -> None:
-        """Twice is harmless. On a GPU that is lost there is nothing left to free."""
+        """Free it. Calling it twice is harmless. On a lost GPU there is nothing left to free."""
         address, self.address = self.address, 0
         if not address:
             return
@@ -34,5 +34,5 @@ class GpuMemory:
                 raise
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():  # else the process ends, and the GPU's context with it
+        if not sys.is_finalizing():  # else the process is ending, and the GPU's context ends with it
             self.free()

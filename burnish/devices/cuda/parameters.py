@@ -1,4 +1,4 @@
-"""Kernel parameters as the driver reads them: an array of addresses, one for each parameter's bytes."""
+"""Kernel parameters as the driver reads them: an array with the address of each parameter's bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from burnish.devices.cuda.driver import Address, Integer, Parameter, TensorMap
 from burnish.dtypes import DType
 
 MAP_BYTES, MAP_ALIGN_BYTES = 128, 64
-# CUtensorMapDataType; what only moves is named by its width
+# CUtensorMapDataType; data that is only moved is named by its width
 MAP_TYPES = {
     DType.F64: 8, DType.F32: 7, DType.F16: 6, DType.BF16: 9, DType.I64: 5, DType.U64: 4, DType.I32: 3, DType.U32: 2,
     DType.I16: 1, DType.U16: 1, DType.I8: 0, DType.U8: 0, DType.BOOL: 0, DType.F8E4M3: 0, DType.F8E5M2: 0,
@@ -28,7 +28,7 @@ _SIGNATURE = ctypes.CFUNCTYPE(
 
 
 class MapEncoder:
-    """cuTensorMapEncodeTiled at an address; `refuse` raises for its answer."""
+    """cuTensorMapEncodeTiled, at an address. `refuse` raises the error for a failure result."""
 
     def __init__(self, address: int, refuse: Callable[[int, str], None]) -> None:
         self._call, self._refuse = _SIGNATURE(address), refuse
@@ -50,7 +50,7 @@ class MapEncoder:
 
 
 def pack(parameters: Sequence[Parameter], encode: Callable[[TensorMap, int], None] | None) -> tuple[int, object]:
-    """The address of the array of addresses, and what must live as long as it is used."""
+    """The address of the array of addresses, and the objects that must live as long as it is used."""
     places: list[int] = []
     keep: list[Any] = []
     for parameter in parameters:

@@ -1,8 +1,8 @@
-"""GPU memory for results that stay there, used again once nobody can still be at work with it.
+"""GPU memory for results that stay on the GPU. It is reused when no pending work can still use it.
 
-A block that comes back may still be read by work that its consumer gave to streams of its own. So it is put aside, and
-all that lies aside is clean again after the whole GPU was waited for once: a wait in some calls, instead of an
-allocation and a wait (freeing is one) in each.
+Work that the consumer gave to its own streams may still read a block that comes back. So the block is set aside. One
+wait for the whole GPU makes all blocks set aside usable again. This costs a wait in some calls, instead of an
+allocation and a wait (freeing is one) in each call.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections import defaultdict
 from burnish.devices.cuda.driver import Driver
 from burnish.devices.cuda.memory import GpuMemory
 
-MOST_ASIDE = 4  # blocks of a size before the GPU is waited for
+MOST_ASIDE = 4  # blocks of one size set aside before waiting for the GPU
 MOST_IDLE_BYTES = 256 << 20
 GRAIN_BYTES = 512
 
 
 class Block:
-    """A piece of a pool's; it goes back when it is dropped."""
+    """A block of memory from a pool. It returns to the pool when it is dropped."""
 
     __slots__ = ("_memory", "_pool", "address")
 
@@ -32,7 +32,7 @@ class Block:
 
 
 class Pool:
-    """Of one session: one caller at a time takes; blocks come back from any thread."""
+    """The pool of one session. One caller at a time takes blocks; any thread may give them back."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -49,7 +49,7 @@ class Pool:
             with self._driver.current():
                 self._driver.synchronize_all()
             clean += aside[:count]
-            del aside[:count]  # more may have come back meanwhile; they wait for the next time
+            del aside[:count]  # more blocks may have come back meanwhile; they wait for the next time
         if not clean:
             return Block(self, GpuMemory(self._driver, size_bytes))
         self._idle_bytes -= size_bytes

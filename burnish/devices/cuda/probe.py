@@ -1,7 +1,7 @@
-"""What NVIDIA GPUs this machine has, asked through the driver alone; never an error, always an answer.
+"""Find the NVIDIA GPUs of this machine through the driver alone. This never raises; it always gives a report.
 
-Nothing of CUDA is imported before it is asked for. Where there is no GPU to run on, the answer says what is missing and
-how to get it, so that `burnish inspect env` works everywhere.
+Nothing of CUDA is imported before it is needed. If there is no GPU to run on, the report says which part is missing and
+how to get it, so `burnish inspect env` works everywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from burnish.target import ARCHITECTURES, Target
 
 OLDEST_CUDA = 12000  # drivers of CUDA 12 (525 and later) load what Triton 3.6 compiles for sm_75 to sm_90a
 OLDEST_CUDA_FOR = {"sm_100": 12080, "sm_120": 12080}  # the first drivers that know these chips
-ONE_CHIP_SINCE = 9  # major number: code since then has the chip's own instructions, and runs on no later one
+ONE_CHIP_SINCE = 9  # from this major number on, code uses the chip's own instructions, and runs on no later chip
 _MULTIPROCESSORS, _MAJOR, _MINOR = 16, 75, 76  # CUdevice_attribute
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 _NO_BINDINGS = "the driver's bindings are not installed", "pip install 'burnish[cuda]'"
@@ -26,7 +26,7 @@ _NO_GPU = "the driver sees no GPU", "look at nvidia-smi, and at CUDA_VISIBLE_DEV
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. memory_free_bytes is 0 where it could not be asked; runs: targets whose code it runs, the best first."""
+    """One GPU. memory_free_bytes is 0 if unknown. runs: the targets whose code it runs, the best first."""
 
     number: int
     name: str
@@ -97,7 +97,7 @@ def targets_for(capability: tuple[int, int], cuda: int = 10**6) -> tuple[str, ..
 
 
 def driver_version(folder: Path = Path("/")) -> str:
-    """NVIDIA's version of the loaded driver, by Linux's files; empty where there is none (or it does not say)."""
+    """NVIDIA's version of the loaded driver, from Linux's files; empty if there is none or it is unknown."""
     for name in ("proc/driver/nvidia/version", "sys/module/nvidia/version"):
         try:
             text = (folder / name).read_text(encoding="utf-8", errors="replace")
@@ -121,7 +121,7 @@ def _describe(driver: Any, number: int, cuda: int) -> Gpu:
 
 
 def _free_bytes(driver: Any, device: Any) -> int:
-    """Free memory; it takes a context on the device, let go of at once. 0 if there is no room even for that."""
+    """Free memory. This opens a context on the device for a moment; 0 if there is no room even for that."""
     try:
         (context,) = _ask(driver.cuDevicePrimaryCtxRetain(device))
     except _Refused:
@@ -142,7 +142,7 @@ def _attribute(driver: Any, number: int) -> Any:
 
 
 def _ask(answer: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What a call of the driver gave, without its result code."""
+    """The result of a driver call, without its result code."""
     result, *values = answer
     if int(result) != 0:
         raise _Refused(int(result))

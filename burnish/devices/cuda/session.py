@@ -1,7 +1,7 @@
-"""A session on a GPU: a stream, an arena, and buffers for what comes from and goes to the host; see devices.Session.
+"""A session on a GPU: a stream, an arena, and buffers for data from and to the host; see devices.Session.
 
-Work is asked for in order on the session's own stream; only `wait`, and what the host must see between launches, waits
-for it. A tensor that already lies on the GPU is used where it lies if it is aligned as kernels may assume, else copied.
+Work is enqueued in order on the session's own stream. The host waits for it only in `wait`, and where it must read data
+between launches. A tensor that is already on the GPU is used in place if it is aligned as kernels assume, else copied.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WAITS_FOR_EACH = 2  # BURNISH_DEBUG: launch by launch
 
 
 class CudaSession:
-    """One caller's."""
+    """The session of one caller."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded, self._driver, self._variant = loaded, loaded.driver, loaded.variant
@@ -87,7 +87,7 @@ class CudaSession:
 
     def feed(self, arrays: Sequence[Array]) -> None:
         with self._driver.current():
-            if self._is_flying:  # a call that failed on its way: its copies may still read the pinned buffers
+            if self._is_flying:  # the call failed halfway: its copies may still read the pinned buffers
                 self._driver.synchronize(self._stream)
                 self._staging.forget_arrivals()
             self._is_flying, self._results, self._fresh = True, [], []
@@ -105,7 +105,7 @@ class CudaSession:
         return adopt(value, spec, role, self._driver, self._stream, self._order)
 
     def fresh(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> Array:
-        """It lies elsewhere in each call; kernels write to a fixed place, which keeps graphs usable."""
+        """Its address differs in each call; kernels write to a fixed address, so graphs stay usable."""
         array = self._new(shape, dtype, on_device)
         self._place_ours(number, array)
         return array
@@ -125,7 +125,7 @@ class CudaSession:
             self._place_ours(number, array)
 
     def _place_ours(self, number: int, array: Array) -> None:
-        """Into the session's own memory, and from there into the array."""
+        """Let kernels write into the session's own memory, and copy from there into the array."""
         with self._driver.current():
             self._table[number] = self._buffer(number, array.nbytes)
         self._results.append((number, array))
@@ -232,7 +232,7 @@ class CudaSession:
             with self._driver.current():
                 self._let_go()
         except BurnishError as error:
-            if error.code != "E524":  # with a lost GPU all of it is gone anyway
+            if error.code != "E524":  # if the GPU is lost, all of it is gone anyway
                 raise
 
     def __del__(self) -> None:
@@ -262,14 +262,14 @@ class CudaSession:
                 self._loaded.release()
 
     def _buffer(self, number: int, size_bytes: int) -> int:
-        """The session's own memory for an input or output, of the profile's largest size, made at its first use."""
+        """The session's own memory for an input or output: the profile's largest size, allocated at first use."""
         found = self._buffers.get(number)
         if found is None or found.size_bytes < size_bytes:
             found = self._buffers[number] = GpuMemory(self._driver, max(self._largest.get(number, 0), size_bytes))
         return found.address
 
     def _launch_and_wait(self, steps: Launches) -> None:
-        """One by one, so that what fails has a name."""
+        """Launch and wait one by one, so that an error can name the launch."""
         for step in cast("tuple[KernelStep, ...]", steps):
             try:
                 self._launcher.launch(self._launcher.prepare((step,), self._table, self._values))
@@ -280,7 +280,7 @@ class CudaSession:
                 raise type(error)(error.code, error.what, where=where, why=error.why, hint=error.hint) from error
 
     def _key(self, steps: Launches) -> tuple[Any, ...] | None:
-        """All that decides about the launches; None if that is new in each run."""
+        """Everything that the launches depend on; None if it is new in each run."""
         found = self._steady.get(id(steps))
         if found is None:
             is_steady = all(self._is_steady(s) for s in cast("tuple[KernelStep, ...]", steps))
@@ -290,7 +290,7 @@ class CudaSession:
         return (id(steps), self._shape_key, tuple([self._table[n] for n in self._moving]))
 
     def _is_steady(self, step: KernelStep) -> bool:
-        """Bound shapes decide its numbers, and no storage is allocated anew in each run."""
+        """True if only bound shapes decide its numbers, and none of its storages is allocated anew in each run."""
         numbers: list[Dim] = [*step.grid]
         for a in step.arguments:
             if isinstance(a, ScalarArgument):

@@ -1,4 +1,4 @@
-"""The way of host arrays to and from a GPU: through pinned memory, in pieces, so that copies overlap with transfers."""
+"""Move host arrays to and from a GPU through pinned memory, in pieces, so that copies overlap with transfers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """Bytes that come to lie in pinned memory, for an array of the caller's."""
+    """Bytes that arrive in pinned memory and belong in one of the caller's arrays."""
 
     pinned: int
     array: Array
@@ -34,7 +34,7 @@ class Staging:
         self._arrivals: list[_Arrival] = []
 
     def send(self, key: object, array: Array, address: int, largest: int) -> None:
-        """To the GPU; the array may change as soon as this returns."""
+        """Send an array to the GPU. The array may change as soon as this returns."""
         size_bytes, source = array.nbytes, address_of(array)
         pinned = self._buffer(("in", key), max(size_bytes, largest)).address
         for start in range(0, size_bytes, PIECE_BYTES):
@@ -43,7 +43,7 @@ class Staging:
             self._driver.copy_in(address + start, pinned + start, count, self._stream)
 
     def fetch(self, key: object, address: int, array: Array | DeviceArray, largest: int) -> None:
-        """From the GPU; a host array is filled by `arrive`."""
+        """Fetch an array from the GPU. `arrive` fills a host array later."""
         if not array.nbytes:
             return
         if isinstance(array, DeviceArray):
@@ -54,17 +54,17 @@ class Staging:
         self._arrivals.append(_Arrival(pinned, array))
 
     def arrive(self) -> None:
-        """The stream's work is done: fill the callers' arrays."""
+        """Fill the callers' arrays. The stream's work must be complete."""
         arrivals, self._arrivals = self._arrivals, []
         for arrival in arrivals:
             ctypes.memmove(address_of(arrival.array), arrival.pinned, arrival.array.nbytes)
 
     def forget_arrivals(self) -> None:
-        """The call has failed."""
+        """Discard pending arrivals, because the call has failed."""
         self._arrivals = []
 
     def read(self, address: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-        """What lies on the GPU once its work is done, waiting for it."""
+        """Wait for the GPU's work, then read bytes from the GPU."""
         found = np.empty(shape, dtype)
         self._driver.synchronize(self._stream)
         if found.nbytes:

@@ -1,8 +1,8 @@
 """Time of each kernel: a graph with an event after every launch.
 
-Every kernel is measured in its place, with the caches as they are there, and nothing of the host's in between; events
-keep kernels from overlapping, so that the sum is above the time of a call. What an event itself costs is measured in
-the same graph, between events with no launch in between, and taken off. No kernel is repeated: it might work in place.
+Every kernel is measured in its place in the run, with the caches in their real state and no host work in between.
+Events keep kernels from overlapping, so the sum is above the time of a call. The cost of an event itself is measured in
+the same graph, between events without a launch, and subtracted. No kernel is repeated, because it might work in place.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class EventClock:
         addresses: Sequence[int],
         values: Mapping[str, int],
     ) -> None:
-        """Do the steps, timed; key None: what it decides is new in each run, so that a graph is not worth it."""
+        """Run the steps and time them. key None: each run differs, so a graph is not worth it."""
         if key is None:
             events = self._timed(launcher.prepare(steps, addresses, values))
         else:
@@ -79,7 +79,7 @@ class EventClock:
         return self._driver.end_capture(self._stream), prepared, events
 
     def _timed(self, prepared: Prepared) -> list[Event]:
-        """The launches with an event before, between and after, and some events more with nothing between them."""
+        """The launches with an event before, between and after them, and some extra events without a launch."""
         launches = (*prepared.launches, *[None] * IDLE_SPANS)
         events = [Event(self._driver, is_timed=True) for _ in range(len(launches) + 1)]
         events[0].record(self._stream)
@@ -107,7 +107,7 @@ class RunClock:
         values: Mapping[str, int],
         repeats: int,
     ) -> list[float]:
-        """Milliseconds of each of `repeats` runs. `key`: all that decides about the launches; None: it is unknown."""
+        """Milliseconds of each of `repeats` runs. `key`: everything that the launches depend on; None: unknown."""
         if self._graph is None or key is None or key != self._key:
             if key is None:
                 self._capture(key, self._launcher.prepare(steps, addresses, values))

@@ -1,8 +1,8 @@
-"""A driver without a GPU: memory is the host's, every call is noted, and any may be told to fail.
+"""A driver without a GPU. It uses host memory and records every call, and any call can be made to fail.
 
-With it the device `cuda` runs everywhere: loading, memory, order of launches, captures, graphs. A launch does what
-`on_launch` does with the kernel (its cubin and entry), its grid and its parameters; addresses in these are addresses in
-host memory.
+With it the device `cuda` runs everywhere: loading, memory, order of launches, captures, graphs. A launch calls
+`on_launch` with the kernel (its cubin and entry), its grid and its parameters. Addresses in the parameters are
+addresses in host memory.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ OnLaunch = Callable[[NullFunction, tuple[int, int, int], tuple[Parameter, ...]],
 class NullDriver:
     """See cuda.driver.Driver.
 
-    faults  {"allocate": 3}: the third allocation fails, as the real one would; any method's name. After a fault by
-            which a GPU is lost (a copy, a launch) everything else fails too
-    calls   every call in order, as (name, what matters of it); counts: how many of each
-    held    allocations, streams, events, modules, graphs that were not given back
+    faults  {"allocate": 3}: the third allocation fails, as the real one would; any method's name works. After a
+            fault that loses a GPU (a copy, a launch) everything else fails too
+    calls   every call in order, as (name, its main fact); counts: the number of calls of each name
+    held    allocations, streams, events, modules, graphs that were not released
     """
 
     facts: Facts = field(default_factory=lambda: Facts("null", (9, 0), 13000, 132, 141 << 30, 232448))
@@ -99,7 +99,7 @@ class NullDriver:
         return sum(len(m) - GPU_ALIGN_BYTES for m in self._memory.values())
 
     def allocation(self, address: int) -> tuple[int, int]:
-        """Where the allocation that an address lies in begins, and its bytes."""
+        """The start of the allocation that contains an address, and its bytes."""
         sizes = {start: len(m) - GPU_ALIGN_BYTES for start, m in self._memory.items()}
         return next((start, size) for start, size in sizes.items() if start <= address < start + size)
 
@@ -243,7 +243,7 @@ class NullDriver:
             self.on_launch(prepared.function, prepared.grid, prepared.parameters)
 
     def _note(self, name: str, *what: object) -> None:
-        """One more of these; fails if it was told to, or if the GPU is lost."""
+        """Record one more call of this name. Fails if a fault was requested for it, or if the GPU is lost."""
         self.calls.append((name, *what))
         self.counts[name] += 1
         if self._lost is not None:
@@ -257,7 +257,7 @@ class NullDriver:
 
     def _allocate(self, name: str, size_bytes: int) -> int:
         self._note(name, size_bytes)
-        raw = np.full(size_bytes + GPU_ALIGN_BYTES, 0xFF, np.uint8)  # no number: what is read must have been written
+        raw = np.full(size_bytes + GPU_ALIGN_BYTES, 0xFF, np.uint8)  # NaNs: reading unwritten memory is noticed
         address = -(-raw.ctypes.data // GPU_ALIGN_BYTES) * GPU_ALIGN_BYTES
         self._memory[address] = raw
         self.held[name] += 1
@@ -275,5 +275,5 @@ class NullDriver:
         ctypes.memmove(target, source, size_bytes)
 
     def _demand(self, address: int, size_bytes: int) -> None:
-        """The bytes lie in memory that this driver gave out and still has."""
+        """Check that the bytes lie in memory that this driver allocated and has not freed."""
         assert any(a <= address and address + size_bytes <= a + len(m) for a, m in self._memory.items()), "bad address"

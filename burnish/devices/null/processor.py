@@ -1,7 +1,7 @@
 """Devices without hardware: the whole flow of loading and calling, with faults on request.
 
-`null_cuda` is the device `cuda` over a driver that pretends (driver.py). `Null` stands for a processor:
-memory is the host's; launching runs `on_launch(segment, buffers, dims)`, or nothing: outputs then hold what they held.
+`null_cuda` is the device `cuda` on a simulated driver (driver.py). `Null` simulates a processor. It uses host
+memory. A launch runs `on_launch(segment, buffers, dims)` if there is one; else outputs keep their old content.
 `faults={"allocate": 3}` makes the third allocation fail, as the real one would; `load` and `launch` likewise.
 """
 
@@ -29,7 +29,7 @@ _HINT = "this is the null device's doing; a test asked for it"
 
 @dataclass
 class Null:
-    """The device `null`. `calls` counts what was asked of it; `open_teams` the teams not closed yet."""
+    """The device `null`. `calls` counts the calls of each method; `open_teams` counts the teams not closed yet."""
 
     faults: Mapping[str, int] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()
@@ -67,14 +67,14 @@ class Null:
         return NullTeam(self)
 
     def count(self, what: str, error: BurnishError) -> None:
-        """One more of these; the n-th fails if it was told to."""
+        """Count one more call of this name. The n-th fails if a fault was requested for it."""
         self.calls[what] += 1
         if self.calls[what] == self.faults.get(what):
             raise error
 
 
 class NullTeam:
-    """Launches that do what the device was told to do."""
+    """A team whose launches run the device's `on_launch`."""
 
     def __init__(self, device: Null) -> None:
         self._device = device
@@ -98,7 +98,7 @@ def null_cuda(
     faults: Mapping[str, int] | None = None,
     number: int = 0,
 ) -> tuple[Cuda, NullDriver]:
-    """The device `cuda` without a GPU, and its driver, which notes every call."""
+    """The device `cuda` without a GPU, and its driver, which records every call."""
     facts = replace(NullDriver().facts, capability=capability)
     driver = NullDriver(facts, faults or {}, on_launch, number)
     return Cuda(driver=driver), driver

@@ -65,7 +65,7 @@ class ISliceLayer(ILayer):
         return graph.node("Slice", inputs[0], start, ends, *axes, stride)
 
     def _padded(self, graph: Emission, inputs: Sequence[str], start: list[int]) -> tuple[str, list[int]]:
-        """The input with what the slice reads beyond its bounds put around it, and the start within that."""
+        """The input, padded with the elements that the slice reads beyond its bounds, and the start within it."""
         sizes = self.input().shape
         self._require_strict_bounds("the input's sizes", known=-1 not in sizes and not self.has_input(5))
         last = [b + (n - 1) * d for b, n, d in zip(start, self.shape, self.stride)]

@@ -149,7 +149,7 @@ class IConstantLayer(ILayer):
 
 
 class ISqueezeLayer(ILayer):
-    """Without the axes that input 1 names."""
+    """Removes the axes that input 1 lists."""
 
     layer_type = LayerType.SQUEEZE
     _operator = "Squeeze"
@@ -159,7 +159,7 @@ class ISqueezeLayer(ILayer):
 
 
 class IUnsqueezeLayer(ISqueezeLayer):
-    """With axes of size 1 where input 1 says."""
+    """Inserts axes of size 1 at the places that input 1 lists."""
 
     layer_type = LayerType.UNSQUEEZE
     _operator = "Unsqueeze"
@@ -228,7 +228,7 @@ class IOneHotLayer(ILayer):
 
 
 class INonZeroLayer(ILayer):
-    """The indices of what is not zero, [rank, count], in row-major order."""
+    """The indices of the elements that are not zero, [rank, count], in row-major order."""
 
     layer_type = LayerType.NON_ZERO
 

@@ -22,7 +22,7 @@ __all__ = ["IConvolutionLayer", "IDeconvolutionLayer", "IFullyConnectedLayer", "
 
 
 class WindowLayer(ILayer):
-    """What convolutions and poolings share: window, stride, padding, by TensorRT 10's names and by TensorRT 8's."""
+    """The common part of convolutions and poolings: window, stride, padding, with TensorRT 10's and 8's names."""
 
     def __init__(self, input: ITensor, window: Iterable[int]) -> None:
         super().__init__(input)

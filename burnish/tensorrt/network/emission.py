@@ -33,11 +33,11 @@ class Emission:
         self._taken.update(names)
 
     def begin(self, layer: str) -> None:
-        """What follows is emitted for this layer."""
+        """Start a layer: the following nodes are emitted for it."""
         self._layer = layer
 
     def unique(self, name: str) -> str:
-        """`name`, or with a number where it is taken."""
+        """`name`, with a number added if it is taken."""
         found, number = name, 1
         while found in self._taken:
             found, number = f"{name}_{number}", number + 1

@@ -118,7 +118,7 @@ class ILayer:
         return self.get_input(index) is not None
 
     def changed(self) -> None:
-        """Forget what was inferred of the outputs, here and in every layer that uses them."""
+        """Discard the inferred facts about the outputs, here and in every layer that uses them."""
         stack: list[ILayer] = [self]
         while stack:
             layer = stack.pop()
@@ -127,7 +127,7 @@ class ILayer:
                 stack += [cast("ILayer", user) for output in layer._outputs for user in output._users]
 
     def output_facts(self) -> tuple[Facts, ...]:
-        """What is known of the outputs: by ONNX's shape inference; by value where the inputs are small constants."""
+        """The known facts about the outputs: by ONNX's shape inference; by value if the inputs are small constants."""
         if self._facts is None:
             for layer in in_order([self], only=lambda known: known._facts is None):
                 layer._facts = layer._infer()
@@ -186,9 +186,9 @@ def layer_of(tensor: ITensor) -> ILayer | None:
 
 
 def in_order(last: Sequence[ILayer], only: Callable[[ILayer], bool] = lambda layer: True) -> list[ILayer]:
-    """These layers and all they take from, each after those; `only` says of a layer whether to look at it at all.
+    """These layers and all layers they depend on, each after its sources. `only`: whether to visit a layer at all.
 
-    raises: E652 if layers take from each other in a circle
+    raises: E652 if layers depend on each other in a circle
     """
     order: dict[ILayer, None] = {}
     waiting: dict[ILayer, None] = {}

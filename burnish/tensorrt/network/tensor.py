@@ -1,4 +1,4 @@
-"""ITensor: a value of a network, and what is known of it before anything is built."""
+"""ITensor: a value of a network, and the facts known about it before anything is built."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Facts:
 
 
 class Layer(Protocol):
-    """What a tensor asks of the layer that makes it, and of those that use it: an ILayer."""
+    """The operations that a tensor needs from the layer that makes it, and from those that use it: an ILayer."""
 
     def changed(self) -> None:
-        """Forget what was inferred of the outputs, here and in every layer that uses them."""
+        """Discard the inferred facts about the outputs, here and in every layer that uses them."""
 
     def output_facts(self) -> tuple[Facts, ...]:
-        """What is known of the outputs."""
+        """The known facts about the outputs."""
 
 
 class ITensor:
@@ -72,7 +72,7 @@ class ITensor:
 
     @property
     def facts(self) -> Facts:
-        """What is known of the tensor now."""
+        """The facts known about the tensor now."""
         if self._facts is not None:
             return self._facts
         assert self._layer is not None
@@ -96,7 +96,7 @@ class ITensor:
 
     @property
     def shape(self) -> Dims:
-        """-1 for each dimension that only the run tells."""
+        """-1 for each dimension that is known only at run time."""
         shape = self.facts.shape
         return Dims([d if isinstance(d, int) else -1 for d in shape]) if shape is not None else Dims()
 

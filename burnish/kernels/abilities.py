@@ -1,4 +1,7 @@
-"""What a target can do, as far as lowering must know it. Each target's compiler gives one (`targets.Compiler`)."""
+"""The abilities of a target that lowering must know.
+
+Each target's compiler has one `Abilities` (`targets.Compiler`).
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """Facts, never a target's name, decide how a graph is lowered.
+    """A graph is lowered by these facts, never by the target's name.
 
     computes_half    arithmetic on f16 and bf16 tensors; without it they are computed (and kept) in f32
-    bf16_products    sums of bf16 products, in f32, at more than f32's rate: then bf16 tensors pay without computes_half
-    packs_half       a packed constant may lie in the narrowest float that holds its values
-    pads_in_kernel   a convolution reads zeros around its input by itself; without it zeros lie in memory
-    deep_images      a convolution over few channels is slow: its strides had better become channels
+    bf16_products    f32 sums of bf16 products are faster than f32: bf16 tensors then pay even without computes_half
+    packs_half       a packed constant may be stored in the narrowest float that holds its values
+    pads_in_kernel   a convolution kernel supplies the zeros around its input; without it the zeros are in memory
+    deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
     winograd         transformed convolutions pay
-    adds_products    a contraction adds several products to one sum (those that read zeros by themselves)
+    adds_products    a contraction adds several products to one sum (only kernels that supply zeros themselves)
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
     recurrent        it has a template for LSTM, GRU and RNN
     trees            it has a template for tree ensembles
-    host_memory      the reference kernels see its memory; without it each costs copies, and must be asked for
+    host_memory      reference kernels see its memory; without it each needs copies, and the user must allow it
     """
 
     computes_half: bool = False

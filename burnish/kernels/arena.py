@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Arena:
-    """Offsets by storage, the arena's size, and how many bytes at its start must be zero when shapes are bound."""
+    """Offsets by storage, the arena's size, and the number of bytes at its start to zero when shapes are bound."""
 
     offsets: Mapping[int, int]
     size_bytes: int

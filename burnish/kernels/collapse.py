@@ -1,10 +1,10 @@
-"""Fewer and longer axes: neighbours that every load and store walks as one become one.
+"""Merge neighbouring axes that every load and store walks as one axis: kernels get fewer and longer axes.
 
     for h: for w: out[h*W + w] = f(x[h*W + w])      ->      for hw: out[hw] = f(x[hw])
 
 Axis `a` joins the axis `b` inside it when the flat stride of a == extent(b) * stride of b in every load and store, and
-neither is used for its value. The index of the pair becomes (0, ab): the flat offset stays as it was. Axes of extent 1
-become 0. Both the domain and the axes of reductions are joined.
+neither is used for its value. The index of the pair becomes (0, ab), so the flat offset does not change. Axes of
+extent 1 become 0. Both the domain and the axes of reductions are joined.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from burnish.ops.language.expr import Axis, Expr, axis, const, linear, reduce, s
 
 @lru_cache(maxsize=64)
 def prepare(kernel: Loops) -> Loops:
-    """The kernel as the template writes it: simplified, then over as few axes as possible."""
+    """Prepare a kernel for its template: simplify it, then merge its axes into as few as possible."""
     return collapse(simplify(_without_ones(kernel)))
 
 

@@ -1,12 +1,12 @@
 """The loop structure of a contraction: its axes grouped, and merged into as few runs as memory allows.
 
     groups   pixel axes that B depends on (batch, group): one small product after the other
-    pixels   the other pixel axes; one of them is tiled by the rows of the register tile
+    pixels   the other pixel axes; the rows of the register tile cover one of them
     reduce   the axes summed over
 
 Axes of extent 1 vanish. Two neighbouring axes are one *run* when every address is as linear in the run's counter as
 in the axes themselves: stride(outer) == extent(inner) * stride(inner) in A, in B and in every slot the epilogue
-touches. A 1x1 convolution so becomes one long run of pixels; a 3x3 one over channels-last memory reduces over (r, s*c).
+touches. So a 1x1 convolution becomes one long run of pixels. A 3x3 one over channels-last memory reduces over (r, s*c).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from burnish.ops.language.expr import Axis, Expr, free_axes, linear, walk
 class Run:
     """One counter for one or more axes, 0 <= counter < extent; strides in elements of A and of B.
 
-    The innermost axis takes the counter's value and the others 0: addresses come out right, because they are linear.
+    The innermost axis takes the counter's value, the others 0. Addresses are linear, so they are still correct.
     """
 
     axes: tuple[Axis, ...]
@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The runs of a contraction. `ones`: axes of extent 1, bound to 0. `accumulator`: the dtype sums are kept in."""
+    """The runs of a contraction. `ones`: axes of extent 1, bound to 0. `accumulator`: the dtype of the sums."""
 
     groups: tuple[Run, ...]
     pixels: tuple[Run, ...]
@@ -56,9 +56,9 @@ class Shape:
 
 
 def analyse(kernel: Contraction, number: int = 0) -> Shape:
-    """The runs of one of a kernel's products, outer to inner; pixels and groups are cut alike in all of them.
+    """The runs of one product of a kernel, outer to inner. Pixels and groups are split the same way for all products.
 
-    In a packed kernel B's own strides say only which pixel axes it depends on: packing lays it out anew.
+    In a packed kernel B's own strides only say which pixel axes B depends on: packing gives B a new layout.
     """
     term = kernel.terms[number]
     a, b = dict(term.a_strides), dict(term.b_strides)
@@ -92,7 +92,7 @@ def analyse(kernel: Contraction, number: int = 0) -> Shape:
 
 
 def accumulator_dtype(kernel: Contraction) -> DType:
-    """What acc(0) is; if no store uses it, what A is widened to."""
+    """The dtype of acc(0). If no store uses acc(0), the dtype to which A is widened."""
     for store in kernel.stores:
         for node in walk(store.value):
             if node.op == "acc":
@@ -137,7 +137,7 @@ def _strides(slot: Slot, index: Sequence[Expr]) -> dict[Axis, Dim]:
 
 
 def _used_as_numbers(kernel: Contraction) -> frozenset[Axis]:
-    """Axes whose value matters beyond a linear address: gathers, comparisons with a position."""
+    """Axes whose value is used for more than a linear address: in gathers, or compared with a position."""
     found: set[Axis] = set()
     seen: set[int] = set()
 

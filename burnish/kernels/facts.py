@@ -1,4 +1,4 @@
-"""What is known of a kernel's expressions before any code is written: addresses, free axes, ranges. Each is found once.
+"""Facts about a kernel's expressions, before code is written: addresses, free axes, ranges. Each is computed once.
 
 An address is a flat element offset: a linear form of the axes, plus *atoms* (indexes that are not linear: gathers,
 clamps, divisions), each times a stride. `is_inside` proves by interval arithmetic that no value leaves the slot.
@@ -27,7 +27,7 @@ class Address:
 
 
 class Facts:
-    """Answers about expressions over given slots, remembered."""
+    """Answers questions about expressions over given slots, and remembers the answers."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.slots = tuple(slots)
@@ -38,7 +38,7 @@ class Facts:
         self._reduces: dict[Expr, bool] = {}
 
     def free(self, expr: Expr) -> frozenset[Axis]:
-        """The axes an expression depends on and does not reduce."""
+        """The axes that an expression depends on and does not reduce."""
         found = self._free.get(expr)
         if found is None:
             if expr.op == "axis":
@@ -51,7 +51,7 @@ class Facts:
         return found
 
     def loads(self, expr: Expr) -> frozenset[Expr]:
-        """Every load in an expression, those inside indexes too."""
+        """Every load in an expression, also those inside indexes."""
         found = self._loads.get(expr)
         if found is None:
             found = frozenset().union(*(self.loads(a) for a in expr.args))
@@ -61,7 +61,7 @@ class Facts:
         return found
 
     def reduces(self, expr: Expr) -> bool:
-        """Is there a reduction in an expression?"""
+        """Does the expression contain a reduction?"""
         found = self._reduces.get(expr)
         if found is None:
             found = self._reduces[expr] = expr.op == "reduce" or any(map(self.reduces, expr.args))
@@ -75,11 +75,11 @@ class Facts:
         return found
 
     def unsafe(self, expr: Expr) -> bool:
-        """Is there a load that might leave its slot, for all that is known?"""
+        """Does the expression contain a load that cannot be proven to stay inside its slot?"""
         return any(not self.is_inside(e) for e in self.loads(expr))
 
     def is_inside(self, load: Expr) -> bool:
-        """Is a load within its slot whatever the axes' values? Those that come from data are not: they get clamped."""
+        """Is a load inside its slot for all values of the axes? An index from data is never sure: it is clamped."""
         slot = self.slots[load.attr]
         return all(self._axis_inside(e, extent) for e, extent in zip(load.args, slot.shape))
 
@@ -89,7 +89,7 @@ class Facts:
         return isinstance(low, int) and low >= 0 and isinstance(room, int) and room >= 1
 
     def difference(self, left: Expr, right: Expr) -> tuple[Dim, Dim]:
-        """(lowest, highest) value of right - left; exact for linear indexes, symbolic ones too."""
+        """(lowest, highest) value of right - left. It is exact for linear indexes, also for symbolic ones."""
         form = linear(right - left)
         if form is None:
             (a, b), (c, d) = self.range(left), self.range(right)
@@ -103,7 +103,7 @@ class Facts:
         return low, high
 
     def range(self, expr: Expr) -> Range:
-        """(lowest, highest) value of an index; an end that is not known is as far as FAR."""
+        """(lowest, highest) value of an index; an unknown end is FAR."""
         found = self._range.get(expr)
         if found is None:
             low, high = self._find_range(expr)
@@ -138,7 +138,7 @@ class Facts:
 
 
 def _sign(value: Dim) -> int:
-    """1 or -1 for what cannot have the other sign (symbols are sizes), 0 for what nobody knows."""
+    """1 if the value cannot be negative, -1 if it cannot be positive (symbols are sizes), 0 if the sign is unknown."""
     if isinstance(value, int):
         return (value > 0) - (value < 0)
     signs = {(c > 0) - (c < 0) for _, c in value.terms}
@@ -156,7 +156,7 @@ def _divided_range(op: str, value: Range, divisor: Range) -> Range:
 
 
 def flatten(slot: Slot, index: Sequence[Expr]) -> Address:
-    """The flat offset of a logical index; terms of one axis, and of one atom, are gathered."""
+    """The flat offset of a logical index. Terms of the same axis, or of the same atom, are added up."""
     coefficients: dict[Axis, Dim] = {}
     atoms: dict[Expr, Dim] = {}
     constant: Dim = 0
@@ -179,9 +179,9 @@ def flatten(slot: Slot, index: Sequence[Expr]) -> Address:
 
 
 def unclamped(address: Address, atoms: Collection[Expr], assumed: frozenset[Expr]) -> tuple[Address, bool]:
-    """The address with x for those of its atoms max(min(x, last), 0) that are linear where the assumed conditions hold.
+    """The address with atoms max(min(x, last), 0) replaced by x where that is linear and the assumed conditions hold.
 
-    atoms: the ones that may be replaced; returns also whether any was. A load there needs the conditions as its guard.
+    atoms: those that may be replaced. Also returns whether any was; if so, the load needs the conditions as its guard.
     """
     form, kept = address.form, []
     for atom, stride in address.atoms:
@@ -197,7 +197,7 @@ def unclamped(address: Address, atoms: Collection[Expr], assumed: frozenset[Expr
 
 
 def _clamped_form(atom: Expr, assumed: frozenset[Expr]) -> Linear | None:
-    """x of max(min(x, last), 0), if it is linear and neither end is needed."""
+    """The x of max(min(x, last), 0), if x is linear and neither bound is needed."""
     if atom.op != "max" or atom.args[0].op != "min":
         return None
     inner = atom.args[0].args[0]
@@ -205,7 +205,7 @@ def _clamped_form(atom: Expr, assumed: frozenset[Expr]) -> Linear | None:
 
 
 def without_clamps(root: Expr, assumed: frozenset[Expr]) -> Expr:
-    """x for max(x, 0) and for min(x, last), where the assumed conditions say 0 <= x, x <= last."""
+    """x instead of max(x, 0) or min(x, last), where the assumed conditions imply 0 <= x or x <= last."""
 
     def replace(e: Expr) -> Expr | None:
         if e.op not in ("min", "max") or e.dtype is not DType.I64 or (end := _constant(e.args[1])) is None:
@@ -229,14 +229,14 @@ def _constant(index: Expr) -> Dim | None:
 
 
 def conjuncts(condition: Expr) -> frozenset[Expr]:
-    """The conditions that hold when this one does."""
+    """The conditions that `and` joins in this one; all of them hold when it holds."""
     if condition.op == "and":
         return conjuncts(condition.args[0]) | conjuncts(condition.args[1])
     return frozenset({condition})
 
 
 def count_nodes(expr: Expr) -> int:
-    """How many operations an expression takes, leaves not counted."""
+    """The number of operations in an expression, without its leaves."""
     return sum(bool(e.args) for e in walk(expr))
 
 

@@ -1,4 +1,4 @@
-"""Axes named by their places, so that equal work has equal keys: it is compiled once, and shares its tactics."""
+"""Name axes by their positions, so equal work has equal keys: it is compiled once and shares its tactics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def canonical(domain: Sequence[Axis], stores: Sequence[Store]) -> tuple[tuple[Ax
     """Rename axes, so that equal work has equal keys, and equal reductions are one expression, computed once.
 
     i0, i1 ...   the domain, from outer to inner
-    r0_0 ...     a reduction's axes: first how many reductions are nested in it, then which of its axes
+    r0_0 ...     a reduction's axes: the number of reductions nested in it, then the number of the axis
     """
     names = {a: axis(Axis(f"i{n}", a.extent)) for n, a in enumerate(domain)}
 

@@ -1,6 +1,6 @@
-"""A schedule: how a template does a kernel. A template's name and its options, frozen, printable, comparable.
+"""A schedule: how a template computes a kernel. It is a template's name and its options, frozen and comparable.
 
-This is the form that timing caches and plans keep. A template itself works with its `Options`.
+Timing caches and plans store this form. A template itself works with its `Options`.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ class Schedule:
 class Options:
     """A schedule as its template sees it: a frozen dataclass with a field for each option, in the schedule's order.
 
-    The docstring of each kind says what its options mean, a line or more for each, or for several that belong together.
+    The docstring of each subclass explains its options: at least one line for each option or group of options.
     """
 
     template: ClassVar[str]
 
     @property
     def schedule(self) -> Schedule:
-        """The form that is stored."""
+        """The stored form of these options."""
         return Schedule(self.template, tuple((f.name, getattr(self, f.name)) for f in fields(self)))
 
     @classmethod
     def read(cls, schedule: Schedule) -> Self:
-        """From the stored form."""
+        """Read the options from the stored form."""
         assert schedule.template == cls.template, schedule
         return cls(**dict(schedule.options))
 
     @classmethod
     def meanings(cls) -> dict[str, str]:
-        """What each option means, for people; options that belong together have one text."""
+        """The meaning of each option, for people. Options that belong together share one text."""
         found: dict[str, str] = {}
         names: list[str] = []
         for line in cleandoc(cls.__doc__ or "").splitlines():

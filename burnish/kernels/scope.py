@@ -1,15 +1,15 @@
-"""Expressions as code, whatever the machine: a `Scope` computes `burnish.ops.language.expr` nodes, each once.
+"""Write expressions as code for any machine: a `Scope` computes `burnish.ops.language.expr` nodes, each once.
 
 A scope is a place in a kernel at which axes are bound. `inside` opens a deeper one (a loop's body, a row of a tile),
 which shares what is computed here. A target gives the `Instructions`, and only they know what a value `V` is: lanes of
 a register, a block of a tile, a scalar. The values of `Scope.axes` are axes as they are bound; `Instructions.index`
 makes an ordinary value of one.
 
-A load under a `where` that might leave its slot happens only where the condition holds (the guard); so does one that is
-clamped but would be contiguous without. An index that comes from data is clamped into its slot.
+A load under a `where` that might leave its slot is made only where the condition holds (the guard). The same is true of
+a clamped load that would be contiguous without its clamp. An index that comes from data is clamped into its slot.
 
 Every load and store of an expression passes through `Scope.load` and `Scope.store`, which know its slot and its flat
-offset: what must hold of all of them, whatever the target, belongs there.
+offset. Code that must apply to all loads or stores on every target belongs there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LEAVES = ("const", "axis", "dim", "acc")
 
 @dataclass(frozen=True, slots=True)
 class Term(Generic[V]):
-    """value * factor, a part of an offset. most: the value is nowhere farther from 0."""
+    """value * factor, a part of an offset. most: the largest absolute value that `value` can have."""
 
     value: V
     factor: Dim
@@ -39,11 +39,11 @@ class Term(Generic[V]):
 
 
 class Instructions(Protocol[V]):
-    """What a target does at one place of a kernel. Each method writes code there, and returns the value."""
+    """The instructions of a target at one place of a kernel. Each method writes code there and returns the value."""
 
     @property
     def sums_indexes(self) -> bool:
-        """Is an index that is linear in the axes one `offset`? Else it is computed operation by operation."""
+        """Is an index that is linear in the axes one `offset`? If not, each operation is computed."""
 
     def const(self, value: float | int | bool, dtype: DType) -> V: ...
 
@@ -57,7 +57,7 @@ class Instructions(Protocol[V]):
         """dtype: of x"""
 
     def binary(self, op: str, dtype: DType, x: V, y: V, ranges: Sequence[Range]) -> V:
-        """dtype: of x and y; ranges: of the result, of x and of y, where they are integers (else none)."""
+        """dtype: of x and y; ranges: of the result, of x and of y if they are integers (otherwise none)."""
 
     def cast(self, source: DType, target: DType, x: V) -> V: ...
 
@@ -67,7 +67,7 @@ class Instructions(Protocol[V]):
     def negated(self, test: V) -> V: ...
 
     def both(self, x: V, y: V) -> V:
-        """Of two conditions."""
+        """The conjunction of two conditions."""
 
     def is_scattered(self, places: Sequence[V]) -> bool:
         """Does an index that is not linear in these axes keep a load from being contiguous?"""
@@ -75,23 +75,23 @@ class Instructions(Protocol[V]):
     def offset(self, constant: Dim, axes: Sequence[Term[V]], atoms: Iterable[Term[V]], is_scattered: bool) -> V:
         """A flat offset: a constant, terms of bound axes, and terms of other indexes.
 
-        atoms: computed one by one as they are taken; is_scattered: one of them is
+        atoms: computed one by one as they are taken; is_scattered: one of them is scattered
         """
 
     def clamped(self, offset: V, last: Dim) -> V:
         """The offset, at least 0 and at most `last`."""
 
     def load(self, number: int, slot: Slot, offset: V, places: Sequence[V], guard: V | None) -> V:
-        """An element, in register form. places: of the axes that the offset depends on; guard: where it may be read."""
+        """An element, in register form. places: of the axes in the offset; guard: where the element may be read."""
 
     def stored(self, dtype: DType, value: V) -> V:
         """The value as memory holds it."""
 
     def store(self, number: int, slot: Slot, offset: V, places: Sequence[V], value: V) -> None:
-        """Write what `stored` gave."""
+        """Write a value that `stored` returned."""
 
     def reduce(self, scope: Any, expr: Expr) -> V:
-        """A reduction, in the scope (one over these instructions) that needs it."""
+        """Compute a reduction in the scope that needs it (a scope over these instructions)."""
 
 
 class Scope(Generic[V, C]):
@@ -100,7 +100,7 @@ class Scope(Generic[V, C]):
     code          writes at this place
     axes          each axis that is bound here
     accumulators  the values of acc(0), acc(1) ...
-    guard         where loads that might leave their slots may be made; None: everywhere
+    guard         the condition for loads that might leave their slots; None: always allowed
     assumed       conditions that hold there
     """
 
@@ -123,21 +123,24 @@ class Scope(Generic[V, C]):
         self._known: dict[Expr, V] = {}
 
     def inside(self, axes: Mapping[Axis, V], code: C | None = None) -> Scope[V, C]:
-        """A deeper scope with more axes bound (or bound anew: then it knows nothing of values that depend on them)."""
+        """A deeper scope with more axes bound.
+
+        If an axis is bound again, values that depend on it are forgotten there.
+        """
         return Scope(
             self.code if code is None else code, self.slots, {**self.axes, **axes}, accumulators=self.accumulators,
             guard=self.guard, assumed=self.assumed, parent=self,
         )  # fmt: skip
 
     def without(self, axes: Collection[Axis], code: C) -> Scope[V, C]:
-        """This place for what does not depend on some axes; what it loads must need no guard."""
+        """This scope without some axes, for values that do not depend on them. Their loads must need no guard."""
         kept = {a: place for a, place in self.axes.items() if a not in axes}
         return Scope(code, self.slots, kept, accumulators=self.accumulators, parent=self)
 
     # -- values -------------------------------------------------------------------------------------------------------
 
     def value(self, expr: Expr) -> V:
-        """The expression's value here; code is written where nobody has computed it."""
+        """The expression's value here. Code is written if no scope has computed it yet."""
         found = self.find(expr)
         if found is None:
             if self._outside_guard is not None and not (self.facts.loads(expr) or self.facts.reduces(expr)):
@@ -147,7 +150,7 @@ class Scope(Generic[V, C]):
         return found
 
     def find(self, expr: Expr) -> V | None:
-        """The value, if this scope or one around it has it."""
+        """The value, if this scope or an outer one has computed it."""
         scope: Scope[V, C] | None = self
         free: frozenset[Axis] | None = None
         while scope is not None:
@@ -166,16 +169,16 @@ class Scope(Generic[V, C]):
         self._known[expr] = value
 
     def is_scattered(self, expr: Expr) -> bool:
-        """As the instructions say, of the axes that the expression depends on."""
+        """Whether the instructions call the expression scattered, given the axes that it depends on."""
         return self.code.is_scattered([self.axes[a] for a in self.facts.free(expr) if a in self.axes])
 
     def hoist(self, exprs: Iterable[Expr], axes: Iterable[Axis]) -> None:
-        """Before loops over `axes` open: compute here what inside them does not depend on those axes."""
+        """Before loops over `axes` open, compute here the subexpressions that do not depend on those axes."""
         for e in self.invariants(exprs, axes):
             self.value(e)
 
     def invariants(self, exprs: Iterable[Expr], axes: Iterable[Axis]) -> list[Expr]:
-        """The largest subexpressions that are free of the axes, worth a register, and that no `where` must guard."""
+        """The largest subexpressions that do not use the axes, are worth a register, and need no guard by a `where`."""
         wanted: dict[Expr, None] = {}
         for e in exprs:
             self._invariants(e, frozenset(axes), wanted)
@@ -201,7 +204,7 @@ class Scope(Generic[V, C]):
     # -- memory -------------------------------------------------------------------------------------------------------
 
     def load(self, expr: Expr) -> V:
-        """Write the code of a load; `value` is what reads an element once."""
+        """Write the code of a load. Call `value` instead to read each element only once."""
         number: int = expr.attr
         address = self.facts.address(number, expr.args)
         is_inside = self.facts.is_inside(expr)
@@ -226,7 +229,7 @@ class Scope(Generic[V, C]):
         self.code.store(number, slot, self.offset(address), self._places(address), stored)
 
     def stores(self, stores: Iterable[Store]) -> None:
-        """Every value first, then every store: a store may overwrite what another value reads."""
+        """Compute every value first, then do every store: a store may overwrite memory that another value reads."""
         stores = list(stores)
         values = [self.value(s.value) for s in stores]
         for s, value in zip(stores, values):
@@ -248,7 +251,7 @@ class Scope(Generic[V, C]):
             yield Term(self.value(atom), stride, max(abs(low), abs(high)))
 
     def _places(self, address: Address) -> list[V]:
-        """Of the axes that an address depends on, in the order of the scope's."""
+        """The places of the axes that an address depends on, in the scope's order."""
         used = set(address.form.coefficients).union(*(self.facts.free(atom) for atom, _ in address.atoms))
         return [place for a, place in self.axes.items() if a in used]
 
@@ -303,14 +306,17 @@ class Scope(Generic[V, C]):
         return found
 
     def _needs_guard(self, side: Expr) -> bool:
-        """Might a load leave its slot, or would it be contiguous if it need not care?"""
+        """Might a load leave its slot, or would it be contiguous under a guard?"""
         if self.facts.unsafe(side):
             return True
         loads = self.facts.loads(side)
         return any(self.is_scattered(atom) for e in loads for atom, _ in self.facts.address(e.attr, e.args).atoms)
 
     def _guarded(self, condition: V, holds: frozenset[Expr]) -> Scope[V, C]:
-        """This place, for what is read only where one more condition is true; what it computes else is known here."""
+        """This scope for loads that are made only where one more condition is true.
+
+        Its other values are known here too.
+        """
         guard = condition if self.guard is None else self.code.both(self.guard, condition)
         child = Scope(
             self.code, self.slots, self.axes, accumulators=self.accumulators, guard=guard,

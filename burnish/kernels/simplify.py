@@ -1,10 +1,10 @@
-"""Index arithmetic made smaller by what is known of the axes: conditions, clamps, divisions.
+"""Simplify index arithmetic with the known ranges of the axes: conditions, clamps, divisions.
 
     axis >= 0                         True                      max(min(axis, extent - 1), 0)     axis
     (8*a + b) // 8, 0 <= b < 8        a                         (8*a + b) mod 8                   b
     True and c                        c                         where(True, x, y)                 x
 
-Exact for integers; `simplify` leaves floating-point expressions as they are. `multiply_by_softmax_factor` does not:
+Exact for integers. `simplify` does not change floating-point expressions. `multiply_by_softmax_factor` does:
 
     exp(x - max(x)) / sum(exp(x - max(x)))        exp(x - max(x)) * (1 / sum(exp(x - max(x))))
 """
@@ -43,7 +43,10 @@ def simplify(kernel: Loops) -> Loops:
 
 
 def multiply_by_softmax_factor(kernel: Loops) -> Loops:
-    """A softmax's total divides once a row, not once an element. It is at least 1, so that its reciprocal is safe."""
+    """Divide by a softmax's total once per row, not once per element.
+
+    The total is at least 1, so its reciprocal is safe.
+    """
 
     def replace(e: Expr) -> Expr | None:
         if e.op != "div" or not _is_softmax_total(e.args[1]):
@@ -76,7 +79,7 @@ def _compare(facts: Facts, e: Expr) -> Expr | None:
 
 
 def _is(low: Dim, bound: int) -> bool:
-    """Is everything from `low` up at least the bound?"""
+    """Is every value from `low` upwards at least the bound?"""
     return isinstance(low, int) and low >= bound
 
 

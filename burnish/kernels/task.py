@@ -1,15 +1,15 @@
 """Kernel tasks: the words that lowering, the targets and the tuner share.
 
-A *kernel* is one piece of work with one output domain, said over numbered *slots* (its parameters) and named axes; it
-knows no buffer, no node and no hardware. Two pieces of work of equal `key` share their code and their tactic.
-A *launch* is a kernel with a binding for each slot. A *program* is what one plan does: storages, constants, steps.
+A *kernel* is one piece of work with one output domain, written over numbered *slots* (its parameters) and named axes.
+It knows no buffer, no node and no hardware. Two pieces of work of equal `key` share their code and their tactic.
+A *launch* is a kernel with a binding for each slot. A *program* is the work of one plan: storages, constants, steps.
 
     Loops         for every index of a domain: store expressions          pointwise, reductions, norms, pooling, gather
     Contraction   acc[p, n] = sum_r A[p, r] * B[r, n], then an epilogue    matmul, convolution (implicit GEMM), grouped,
-                  or several such products in one sum                      what a block adds to its down-sampled input
+                  or several such products in one sum                      the sum of a block and its down-sampled input
     AttentionTask softmax(q k^T) v, one pass
     RecurrentTask LSTM, GRU, RNN over time
-    TreesTask     the leaves that a row ends in, summed over trees
+    TreesTask     the leaves that a row reaches, summed over trees
 
 Strides, offsets and sizes are in elements of the slot's dtype. Inside a kernel, `load(slot, dtype, index)` reads a slot
 at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read symbols from the plan's dims table.
@@ -37,7 +37,7 @@ from burnish.requirement import Requirement
 class Slot:
     """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative.
 
-    aligned: bytes that its address is a multiple of, at most 16
+    aligned: the address is a multiple of this many bytes, at most 16
     """
 
     dtype: DType
@@ -47,12 +47,12 @@ class Slot:
 
     @property
     def is_forward(self) -> bool:
-        """Is element 0 the first in memory, for all that is known?"""
+        """Is element 0 known to be the first in memory?"""
         return not any(isinstance(s, int) and s < 0 for s in self.strides)
 
     @property
     def span(self) -> Dim:
-        """Elements of memory from the first one to the last, where it is forward."""
+        """The number of elements in memory from the first to the last; only for forward slots."""
         return 1 + sum(((n - 1) * s for n, s in zip(self.shape, self.strides)), start=0)
 
     @property
@@ -116,7 +116,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One more product of a sum: what `Contraction` says of its own A and B, which lie in slots `a` and `b`."""
+    """One more product of a sum, described as `Contraction` describes its own A and B.
+
+    Its A and B are in slots `a` and `b`.
+    """
 
     a: int
     b: int
@@ -171,7 +174,7 @@ class Contraction:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """Every product of the sum, this one's own first."""
+        """Every product of the sum, the contraction's own product first."""
         own = Term(0, 1, self.reduce, self.a_strides, self.b_strides, self.packed, self.windows)
         return (own, *self.more)
 
@@ -231,7 +234,7 @@ class RecurrentTask:
 
 @dataclass(frozen=True)
 class TreesTask:
-    """sums[row, target]: what the leaves that x[row] ends in add, over all trees, in their order.
+    """sums[row, target]: the contributions of the leaves that x[row] reaches, over all trees, in order.
 
     slots: x[row, feature], nodes i32[n, words], roots i32[tree], sums[row, target]; if `listed`, before the sums
     starts i32[leaf + 1], targets i32[pair], weights[pair]. ops/language/ensemble.py says what they hold, and what modes
@@ -261,7 +264,7 @@ def digest_of(kernel: Kernel) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where a slot's element 0 lies: a storage and an offset in elements of the slot's dtype."""
+    """The position of a slot's element 0: a storage, and an offset in elements of the slot's dtype."""
 
     storage: int
     offset: Dim = 0
@@ -271,8 +274,8 @@ class Binding:
 class Launch:
     """A kernel on bound slots. `nodes`: the ONNX nodes it covers; `writes`: which slots it writes.
 
-    tensors: what lies at each binding, with its own shape; None where a kernel may also read the zeros around it
-    is_tuned: its time matters; else the template's first schedule will do, and timing caches do not know it
+    tensors: the tensor at each binding, with its own shape; None where a kernel may also read the zeros around it
+    is_tuned: its time matters; otherwise it uses the template's first schedule and is not in timing caches
     """
 
     kernel: Kernel
@@ -307,7 +310,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The side of an If that the plan's shapes make invalid; to reach it is the caller's error."""
+    """The side of an If that is invalid for the plan's shapes. A run that reaches it is an error of the caller."""
 
     name: str
     reason: str
@@ -328,7 +331,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Program:
-    """All that one plan does for one profile."""
+    """All the work of one plan for one profile."""
 
     symbols: dict[str, tuple[int, int, int]]  # name -> min, opt, max; data-dependent ones have min 0
     inputs: tuple[TensorSpec, ...]

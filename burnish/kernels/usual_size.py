@@ -1,7 +1,7 @@
-"""A dim at the usual sizes: what cost models, the choice of tactics and everything that weighs work go by.
+"""The usual value of a dim. Cost models, the choice of tactics and every estimate of work use it.
 
-The one rule: a symbol has its value at the profile's opt shapes, or 64 where nothing is known of it; a quotient by
-nothing is 0. An empty axis is 0 here; a formula that divides by a size says `max(1, ...)` itself.
+There is one rule: a symbol has its value at the profile's opt shapes, or 64 if nothing is known about it. A division by
+0 gives 0. An empty axis is 0 here, so a formula that divides by a size must write `max(1, ...)` itself.
 """
 
 from __future__ import annotations
@@ -23,5 +23,5 @@ def usual_size(dim: Dim, sizes: Mapping[str, int]) -> int:
 
 
 def usual_count(extents: Iterable[Dim], sizes: Mapping[str, int]) -> int:
-    """How many elements a tensor has; an empty axis counts as one element, so that there is something to compare."""
+    """The number of elements of a tensor. An empty axis counts as one element, so sizes can still be compared."""
     return math.prod(max(1, usual_size(n, sizes)) for n in extents)

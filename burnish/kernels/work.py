@@ -1,4 +1,4 @@
-"""How much work a kernel is: floating-point (or integer) operations and bytes touched, for profiles and rooflines."""
+"""The work of a kernel, for profiles and rooflines: floating-point (or integer) operations, and bytes touched."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def flops(kernel: Kernel) -> Dim:
 
 
 def trees_steps(kernel: TreesTask) -> Dim:
-    """Comparisons, if the trees are balanced: which way rows go is not known."""
+    """The number of comparisons if the trees are balanced. The path of each row is not known."""
     rows, nodes, trees = kernel.slots[0].shape[0], kernel.slots[1].shape[0], kernel.slots[2].shape[0]
     assert isinstance(nodes, int) and isinstance(trees, int)
     return rows * trees * max((nodes // max(trees, 1)).bit_length() - 1, 1)
 
 
 def reference_flops(step: ReferenceStep) -> Dim:
-    """The same for a step on the reference kernel: a recurrence's products; else one for each element of its results.
+    """Operations of a step on the reference kernel: a recurrence's products, otherwise one for each result element.
 
-    That is the least: what the turns of a Loop compute cannot be told.
+    This is a lower bound: the work inside the iterations of a Loop is unknown.
     """
     if step.op_type in _GATES and len(step.inputs) >= 3:  # one value may be two of its inputs
         x, w, r = (t.shape for t in step.inputs[:3])
@@ -50,17 +50,17 @@ def reference_flops(step: ReferenceStep) -> Dim:
 
 
 def tensor_bytes(tensors: Iterable[TensorSpec]) -> Dim:
-    """What dense tensors take together."""
+    """The total bytes of dense tensors."""
     return sum((product(t.shape) * t.dtype.size_bytes for t in tensors), start=0)
 
 
 def bytes_touched(kernel: Kernel) -> Dim:
-    """Every element of every slot once; of a table whose rows data chooses, no more than the reads there are."""
+    """Every element of every slot, counted once. A table whose rows are chosen by data counts at most its reads."""
     return sum(slot_bytes(kernel), start=0)
 
 
 def slot_bytes(kernel: Kernel) -> list[Dim]:
-    """The same by slot."""
+    """The bytes touched in each slot."""
     reads = _chosen_reads(kernel) if isinstance(kernel, Loops) else {}
     found: list[Dim] = []
     for number, slot in enumerate(kernel.slots):
@@ -72,7 +72,7 @@ def slot_bytes(kernel: Kernel) -> list[Dim]:
 
 
 def _chosen_reads(kernel: Loops) -> dict[int, Dim]:
-    """How often slots are read at indices that are loaded themselves."""
+    """The number of reads of each slot at indices that come from other loads."""
     reads: dict[int, Dim] = {}
     loads = {node for store in kernel.stores for node in walk(store.value) if node.op == "load"}
     for node in sorted(loads, key=text):
@@ -82,7 +82,7 @@ def _chosen_reads(kernel: Loops) -> dict[int, Dim]:
 
 
 def _operations(root: Expr) -> Dim:
-    """Operations of an expression: each node once for every index of the axes it depends on."""
+    """Operations of an expression: each node counts once for every index of the axes that it depends on."""
     total: Dim = 0
     for node in walk(root):
         if node.op == "reduce":

@@ -18,7 +18,7 @@ from burnish.ops.language.expr import Expr, substitute, walk
 
 
 def why_no_term(form: Form, other: Form) -> str:
-    """Why two results can be no products of one sum, or nothing."""
+    """The reason why two results cannot become products of one sum, or nothing."""
     for each in (form, other):
         if not isinstance(each, Conv) or each.transposed or each.groups != 1 or not is_constant(each.weight):
             return "only plain convolutions by constants are added in one kernel"
@@ -36,7 +36,7 @@ def depth_of(form: Conv) -> Dim:
 
 
 def why_not_added(root: Expr, first: Tensor, second: Tensor) -> str:
-    """Why the loads of two tensors (one each) do not meet in a plain sum, or nothing."""
+    """The reason why the loads of two tensors (one load each) are not joined by plain additions, or nothing."""
     nodes = walk(root)
     users = Counter(id(a) for e in nodes for a in e.args)
     loads = {e.attr: e for e in nodes if e.op == "load" and isinstance(e.attr, Tensor)}
@@ -53,7 +53,7 @@ def why_not_added(root: Expr, first: Tensor, second: Tensor) -> str:
 
 
 def without_term(body: Body, tensor: Tensor, form: Conv) -> Body:
-    """The body without the load of a product that became a term: what is left of it is its bias."""
+    """The body without the load of a product that became a term. Only the product's bias remains."""
 
     def replace(e: Expr) -> Expr | None:
         if e.op == "load" and e.attr is tensor:

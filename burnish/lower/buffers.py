@@ -1,4 +1,4 @@
-"""Storages and placements: hands out memory for tensors while a graph is lowered."""
+"""Allocate memory for tensors while a graph is lowered: storages and placements."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Layout:
 
 @dataclass(eq=False)
 class Buffers:
-    """All storages of a program. `from_data`: symbols that only the run can tell; what they size is dynamic."""
+    """All storages of a program. `from_data`: symbols known only during the run; storages sized by them are dynamic."""
 
     from_data: frozenset[str]
     packs_half: bool = False
@@ -48,7 +48,7 @@ class Buffers:
         return len(self.storages) - 1
 
     def dense(self, kind: str, tensor: Tensor) -> Placement:
-        """A row-major buffer of its own."""
+        """A new row-major buffer."""
         storage = self.new_storage(kind, product(tensor.shape) * tensor.dtype.size_bytes, tensor.name)
         return Placement(storage, tensor.dtype, tensor.shape, dense_strides(tensor.shape))
 
@@ -75,7 +75,7 @@ class Buffers:
         return placement
 
     def constant(self, key: Any, array: np.ndarray[Any, Any], name: str) -> Placement:
-        """A constant, stored once for a key."""
+        """A constant; equal keys share one storage."""
         if key not in self._constant_of:
             dtype = DType.of(array.dtype)
             storage = self.new_storage("constant", array.nbytes, name)
@@ -84,7 +84,7 @@ class Buffers:
         return self._constant_of[key]
 
     def packed(self, key: Any, array: np.ndarray[Any, Any], name: str) -> Placement:
-        """A constant that the template packs: where the target can, in the narrowest float that holds its values."""
+        """A constant that the template packs. If the target can, it is in the narrowest float that holds its values."""
         return self.constant(key, narrowest(array) if self.packs_half else array, name)
 
     def constant_tensor(self, tensor: Tensor) -> Placement:
@@ -100,9 +100,9 @@ def content(tensor: Tensor) -> np.ndarray[Any, Any]:
 
 
 def narrowest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Values of f32 that bf16 or f16 holds exactly, as that; small arrays stay.
+    """Convert f32 values to bf16 or f16 if that type holds them exactly. Small arrays stay f32.
 
-    cost: a look at a sample, and where that fits, one pass
+    cost: a check of a sample, and one full pass if the sample fits
     """
     if array.dtype != np.float32 or array.size < LEAST_NARROWED:
         return array
@@ -119,8 +119,8 @@ def narrowest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:
     """Elements to add to the innermost axis, so that neighbouring rows do not fall into few sets of the L1 cache.
 
-    A row of L lines makes rows meet again after 64 / gcd(L, 64) sets; with fewer than 8 sets, 14 to 28 rows of a
-    register tile evict one another (measured: up to 3.9x, see benchmarks/README.md).
+    Rows of L cache lines return to the same set after 64 / gcd(L, 64) sets. With fewer than 8 sets, the 14 to 28 rows
+    of a register tile evict one another (measured: up to 3.9x, see benchmarks/README.md).
     """
     inner = padded[order[-1]]
     if not isinstance(inner, int):

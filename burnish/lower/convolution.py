@@ -2,7 +2,7 @@
 
 contraction   A = the input in place, each pixel and tap an offset;  B = weights [group, taps and channels, out channel]
 transposed    one contraction a phase: output y = stride*u + phase - pad takes the taps r = phase (mod stride)
-loops         depthwise, and forms whose zeros cannot lie in memory: an expression with bounds tests
+loops         depthwise, and forms whose zeros cannot be in memory: an expression with bounds tests
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis
 
 
 def is_depthwise(form: Conv) -> bool:
-    """One input and one output channel a group."""
+    """Does each group have one input channel and one output channel?"""
     return form.groups > 1 and form.weight.shape[1] == 1 and form.channels == form.shape[1] == form.groups
 
 
 def has_template(form: Conv, can_pad: bool) -> bool:
-    """Whether the contraction template takes it; otherwise loops do."""
+    """Whether the contraction template can compute it. Otherwise loops compute it."""
     if is_depthwise(form) or not can_pad or not is_constant(form.weight):
         return False
     if any(p < 0 for p in (*form.pads_begin, *form.pads_end)):
@@ -87,7 +87,7 @@ def lower_convolution(
     place: Place,
     in_kernel: bool,
 ) -> tuple[Contraction, Slots]:
-    """One phase. x: the input with zeros around it, or, where the kernel reads them itself, without."""
+    """Lower one phase. x: the input with zeros around it, or without them if the kernel supplies them itself."""
     image, group, *pixels = _pixel_axes(form, phase)
     a, b, term = _operands(form, phase, x, buffers, in_kernel)
     slots, n = Slots([a, b]), _column_axis(form)
@@ -109,9 +109,9 @@ def lower_convolution(
 
 
 def add_term(kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffers: Buffers) -> Contraction:
-    """The same kernel with another convolution in its sum, of the same output; `slots` gets its operands.
+    """The same kernel with the product of another convolution of the same output in its sum. `slots` gets its operands.
 
-    Only in kernels that read zeros around images themselves.
+    Only for kernels that supply the zeros around images themselves.
     """
     a, b, term = _operands(form, phases(form)[0], x, buffers, in_kernel=True)
     term = replace(term, a=slots.number(a), b=slots.number(b))
@@ -121,7 +121,7 @@ def add_term(kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffer
 def _operands(
     form: Conv, phase: tuple[Phase, ...], x: Placement, buffers: Buffers, in_kernel: bool
 ) -> tuple[Placement, Placement, Term]:
-    """A, B and how they are walked."""
+    """A, B, and how the kernel steps through them."""
     spatial, per_group_in = len(phase), int(form.channels) // form.groups  # type: ignore[arg-type]
     image, group, *pixels = _pixel_axes(form, phase)
     taps = [Axis(f"k{a}", len(phase[a].taps)) for a in range(spatial)]
@@ -165,7 +165,7 @@ def _column_axis(form: Conv) -> Axis:
 
 
 def _real_pixels(form: Conv, phase: tuple[Phase, ...]) -> tuple[Axis, ...]:
-    """The pixel axes that are more than one pixel, at least one axis."""
+    """The pixel axes with more than one pixel; always at least one axis."""
     image, group, *pixels = _pixel_axes(form, phase)
     lead = (group, image) if form.groups > 1 else (image,)
     return tuple(a for a in (*lead, *pixels) if a.extent != 1) or (image,)
@@ -176,7 +176,7 @@ def _steps(*pairs: tuple[Axis, int]) -> tuple[tuple[Axis, int], ...]:
 
 
 def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_axes: Sequence[Expr]) -> Expr:
-    """The value at an output index, as loops: reads a padded Placement in place, or a Tensor behind bounds tests."""
+    """The value at an output index, for loops. It reads a padded Placement in place, or a Tensor with bounds tests."""
     n, o, *at = body_axes
     groups = form.groups
     per_in, per_out = form.weight.shape[0 if form.transposed else 1], form.shape[1] // groups
@@ -212,7 +212,7 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
 
 
 def _weight_load(form: Conv, buffers: Buffers, index: list[Expr]) -> Expr:
-    """Depthwise weights are kept with the channel innermost, so that channels are one vector."""
+    """Load a depthwise weight. The channel is stored innermost, so channels form one vector."""
     if not is_constant(form.weight) or not is_depthwise(form):
         return form.weight[index]
     array = np.moveaxis(content(form.weight), 0, -1)  # [1, r..., c]
@@ -240,7 +240,7 @@ def _weights(
 
 
 def _by_stride(axes: list[tuple[Axis, Dim]]) -> list[tuple[Axis, Dim]]:
-    """Largest steps outside, so that the innermost walks memory; the given order where strides cannot be compared."""
+    """Axes by decreasing stride, so the innermost one walks memory. If strides cannot be compared: the given order."""
     if all(isinstance(s, int) for _, s in axes):
         return sorted(axes, key=lambda p: -abs(int(p[1])))  # type: ignore[arg-type]
     return axes

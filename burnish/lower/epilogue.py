@@ -24,7 +24,7 @@ def store_of(
 
     index:  the template's output index in the kernel's own axes
     result: the value at that index, made of acc(0) and loads (bias)
-    into:   where the root lies
+    into:   the placement of the root
     """
     positions, reason = epilogue_index(body, template)
     assert not reason, reason

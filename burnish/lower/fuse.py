@@ -1,13 +1,13 @@
-"""Decide which tensors get memory of their own (roots), and which live inside the kernel of their one consumer.
+"""Decide which tensors get their own memory (roots), and which are computed inside the kernel of their one consumer.
 
-Walked from the outputs back, so that whole chains end up in one kernel:
+The walk goes from the outputs back, so whole chains become one kernel:
 
-    pointwise -> any expression      where each element is read once (or is nearly free to compute again)
+    pointwise -> any expression      if each element is read once (or is very cheap to compute again)
     template  -> pointwise chain     the chain becomes the epilogue of the matmul or convolution
     template  -> sum with a template both become one sum of products (where the target has such kernels)
     view      -> anything            a view is an index, never a copy
 
-A tensor that could have been fused and was not has its reason in `declined`.
+If a tensor could have been fused but was not, `declined` holds the reason.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Fuser:
         return len(loaded) <= 1 and not any(isinstance(self.scope.forms.get(t), TEMPLATES) for t in loaded)
 
     def _times_read(self, tensor: Tensor, expr: Expr) -> float:
-        """How often each element would be computed inside the kernel."""
+        """The number of times that each element would be computed inside the kernel."""
         total = 0.0
         for load in walk(expr):
             if load.op == "load" and load.attr is tensor:
@@ -185,7 +185,7 @@ class _Fuser:
         return epilogue_index(self.result.bodies[root], tensor)[1]
 
     def _why_no_term(self, root: Tensor, tensor: Tensor) -> str:
-        """Why the kernel that the root is the epilogue of cannot add this product too."""
+        """The reason why the kernel whose epilogue is this root cannot add this product too."""
         if not self.adds_products:
             return "this target adds one product at a time"
         if root in self.result.term:
@@ -198,7 +198,7 @@ class _Fuser:
         return why_not_added(body.expr, first, tensor)
 
     def _add_term(self, root: Tensor, tensor: Tensor) -> None:
-        """The deeper product is the template, the other its term."""
+        """Add a term: the deeper product is the template, the other product its term."""
         first = self.result.epilogue[root]
         form, other = self.scope.forms[first], self.scope.forms[tensor]
         assert isinstance(form, Conv) and isinstance(other, Conv)
@@ -207,12 +207,12 @@ class _Fuser:
 
 
 def fuse(scope: Scope, opt: Mapping[str, int], adds_products: bool = False) -> Fusion:
-    """Roots and their expressions. opt: the profile's opt value of every symbol, to weigh sizes with."""
+    """Find the roots and their expressions. opt: the profile's opt value of every symbol, used to compare sizes."""
     return _Fuser(scope, opt, adds_products).run()
 
 
 def inline(expr: Expr, tensor: Tensor, form: Body) -> Expr:
-    """Put the tensor's own expression where `expr` loads it."""
+    """Replace the loads of a tensor in `expr` by the tensor's own expression."""
 
     def replace(e: Expr) -> Expr | None:
         if e.op == "load" and e.attr is tensor:
@@ -223,7 +223,7 @@ def inline(expr: Expr, tensor: Tensor, form: Body) -> Expr:
 
 
 def epilogue_index(body: Body, template: Tensor) -> tuple[dict[Axis, int], str]:
-    """Which axis of the template's output each axis of the root is, or why the root is no epilogue of it."""
+    """For each axis of the root, its axis in the template's output; or the reason why the root is not an epilogue."""
     loads = [e for e in walk(body.expr) if e.op == "load" and e.attr is template]
     if len(loads) != 1:
         return {}, f"it is read at {len(loads)} places"

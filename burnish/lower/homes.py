@@ -1,4 +1,4 @@
-"""Where the tensors of one graph lie: decides the memory of each root from what its users want."""
+"""Place the tensors of one graph: decide the memory of each root from the wants of its users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from burnish.ops.language.expr import Axis, Expr, walk
 
 @dataclass(eq=False)
 class Homes:
-    """placements are shared by all scopes of a program; `outputs` are where this scope's results must lie."""
+    """Placements, shared by all scopes of a program. `outputs`: where this scope's results must be."""
 
     scope: Scope
     fusion: Fusion
@@ -32,7 +32,7 @@ class Homes:
     abilities: Abilities
 
     def place(self, load: Expr) -> Placement | Expr:
-        """For an expression: a scalar that is known becomes a constant, everything else is read from memory."""
+        """The operand for an expression: a known scalar becomes a constant, any other tensor is read from memory."""
         tensor: Tensor = load.attr
         if tensor.elements is not None and len(tensor.elements) == 1:
             (value,) = tensor.elements
@@ -53,7 +53,7 @@ class Homes:
         return self.placed(load.attr)
 
     def destination(self, root: Tensor) -> Placement:
-        """Memory for a root: the plan's output, a slice of a Concat, or a new buffer laid out as its users want it."""
+        """Memory for a root: the plan's output, a slice of a Concat, or a new buffer as its users want it."""
         if root in self.outputs:
             return self.outputs[root]
         if root in self.wants.slices:
@@ -95,11 +95,14 @@ class Homes:
 
     @staticmethod
     def repeats(placement: Placement) -> bool:
-        """Some of its elements are one in memory, so that its strides tell no order."""
+        """Do several elements share one place in memory? Then the strides do not tell an order."""
         return any(n != 1 and s == 0 for n, s in zip(placement.shape, placement.strides))
 
     def order_from_sources(self, body: Body) -> tuple[int, ...]:
-        """Follow the largest tensor that is read along every axis: large steps outside; row-major if there is none."""
+        """The order of the largest tensor that is read along every axis, large steps outside.
+
+        Row-major if there is none.
+        """
         best: tuple[float, tuple[int, ...]] = (0.0, tuple(range(len(body.axes))))
         for load in walk(body.expr):
             if load.op != "load" or not isinstance(load.attr, Tensor):
@@ -112,7 +115,7 @@ class Homes:
         return best[1]
 
     def order_in(self, placement: Placement) -> tuple[int, ...]:
-        """A placement's axes from the largest step to the smallest; those that make no step keep their place."""
+        """A placement's axes from the largest step to the smallest. Axes without a step keep their position."""
         values = {name: max(n, 1) for name, n in self.opt.items()}
         steps = [abs(evaluate(s, values)) for s in placement.strides]
         real = sorted((a for a, n in enumerate(placement.shape) if n != 1), key=lambda a: (-steps[a], a))

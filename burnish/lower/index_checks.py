@@ -1,6 +1,6 @@
-"""Indices that only the run knows: beside a node that uses them, a kernel that leaves a trace of those out of range.
+"""Check indices known only during the run: a kernel next to the node leaves a trace of indices that are out of range.
 
-All traces are elements of one output that the plan keeps to itself; index_check.py says how the runtime reads them.
+All traces are elements of one internal output of the plan. index_check.py says how the runtime reads them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Traces:
     storage: int = -1
 
     def place(self, claim: IndexClaim, buffers: Buffers) -> Placement:
-        """Where the trace of one more check lies."""
+        """The position of the trace of one more check."""
         if self.storage < 0:
             self.storage = buffers.new_storage("output", self.most * DType.I64.size_bytes, "index checks")
         self.checks.append(IndexCheck(claim.what, claim.where, claim.low, claim.high, self.storage, len(self.checks)))
@@ -58,12 +58,12 @@ class Traces:
 
 
 def traces_of(inferred: Inferred, are_wanted: bool) -> Traces:
-    """Room for every claim of the graph, or for none."""
+    """Reserve room for the traces of all claims of the graph, or for none of them."""
     return Traces(sum(map(len, inferred.indices.values())) if are_wanted else 0)
 
 
 def add_index_checks(scope: Scope, inferred: Inferred) -> None:
-    """A trace behind every node whose indices only the run knows; equal questions are asked once."""
+    """Add a trace after every node whose indices are known only during the run. Equal checks are made once."""
     asked: set[object] = set()
     order: list[Tensor] = []
     for tensor in scope.order:
@@ -82,7 +82,7 @@ def add_index_checks(scope: Scope, inferred: Inferred) -> None:
 
 
 def _is_proven(scope: Scope, claim: IndexClaim) -> bool:
-    """Are the indices always in range: elements of a constant, or computed from places and sizes alone?"""
+    """Are the indices always in range, as elements of a constant or computed from positions and sizes alone?"""
     index = _index(claim, [fresh_axis(n) for n in claim.indices.shape])
     while loads := [e for e in walk(index) if e.op == "load" and not is_constant(e.attr)]:
         form = scope.forms.get(loads[0].attr)
@@ -103,7 +103,7 @@ def _is_proven(scope: Scope, claim: IndexClaim) -> bool:
 
 
 def _counted(load: Expr) -> Expr | None:
-    """What an element is computed from, of a constant that has one or counts along its last axis: 0 1 2 3, or 5 3 1."""
+    """The formula of an element, if the constant has one element or counts along its last axis: 0 1 2 3, or 5 3 1."""
     if load.op != "load" or not is_constant(load.attr):
         return None
     array = content(load.attr)
@@ -116,7 +116,7 @@ def _counted(load: Expr) -> Expr | None:
 
 
 def _index(claim: IndexClaim, over: Sequence[Axis]) -> Expr:
-    """An index at a place of the tensor of indices."""
+    """The index at a position of the tensor of indices."""
     places: list[Expr] = [axis(a) for a in over]
     if claim.coordinate is not None:
         places[-1] = const(claim.coordinate, DType.I64)
@@ -124,7 +124,7 @@ def _index(claim: IndexClaim, over: Sequence[Axis]) -> Expr:
 
 
 def _trace(claim: IndexClaim) -> Body:
-    """0 if every index is in range; else what the farthest one leaves (index_check.py)."""
+    """0 if every index is in range; otherwise the trace of the farthest one (index_check.py)."""
     over = [fresh_axis(n) for n in claim.indices.shape]
     index = _index(claim, over)
     over = over if claim.coordinate is None else over[:-1]
@@ -135,5 +135,5 @@ def _trace(claim: IndexClaim) -> Body:
 
 
 def no_trace() -> Body:
-    """What a trace holds while nobody has looked: that of a side of an If that is not taken."""
+    """The trace of a check that was not made, such as one in a side of an If that is not taken."""
     return Body((fresh_axis(1, "a"),), const(0, DType.I64), False)

@@ -1,7 +1,7 @@
 """From expressions over tensors to kernels over slots.
 
-A load of a placed tensor becomes a load of a one-dimensional slot at a flat index, sum of axis * stride; then axes that
-every access walks together are merged, so that a dense [16, 33, 2] is one loop of 1,056.
+A load of a placed tensor becomes a load of a one-dimensional slot at a flat index, the sum of axis * stride. Then axes
+that every access walks together are merged: a dense [16, 33, 2] becomes one loop of 1,056.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from burnish.ops.language.expr import Axis, Expr, Linear, axis, fresh_axis, line
 
 @dataclass(eq=False)
 class Slots:
-    """Numbers the placements a kernel touches."""
+    """Numbers the placements that a kernel touches."""
 
     placements: list[Placement] = field(default_factory=list)
     written: set[int] = field(default_factory=set)
@@ -65,7 +65,10 @@ def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:
 
 
 def bind_loads(root: Expr, place: Callable[[Expr], Placement | Expr], slots: Slots) -> Expr:
-    """Loads of tensors become loads of flat slots. `place` sees the load; it may also give a constant expression."""
+    """Turn loads of tensors into loads of flat slots.
+
+    `place` gets the load, and may also return a constant expression.
+    """
 
     def replace(e: Expr) -> Expr | None:
         if e.op != "load" or isinstance(e.attr, int):
@@ -125,7 +128,7 @@ def _merge_in_stores(outer: Axis, inner: Axis, stores: Sequence[Store]) -> tuple
 def _merge(
     outer: Axis, inner: Axis, values: Sequence[Expr], indices: Sequence[Expr] = ()
 ) -> tuple[Axis, list[Expr], list[Expr]] | None:
-    """Replace outer * extent(inner) + inner by one axis everywhere, or None where they are used apart."""
+    """Replace outer * extent(inner) + inner by one axis everywhere. None if the two axes are also used separately."""
     merged = fresh_axis(outer.extent * inner.extent, "m")
     flat: dict[Expr, Expr] = {}
     for index in (*indices, *(i for v in values for e in walk(v) if e.op == "load" for i in e.args)):

@@ -1,4 +1,4 @@
-"""Attention, recurrent layers and trees to their tasks: views of the operands in the order that the task wants."""
+"""Lower attention, recurrent layers and trees to their tasks. Operands become views in the task's order of axes."""
 
 from __future__ import annotations
 

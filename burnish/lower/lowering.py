@@ -37,7 +37,7 @@ from burnish.ops.language.expr import Axis, Expr, axis, free_axes, fresh_axis, s
 
 @dataclass(eq=False)
 class Lowering:
-    """What all scopes of one program share."""
+    """The state that all scopes of one program share."""
 
     inferred: Inferred
     buffers: Buffers
@@ -53,7 +53,7 @@ class Lowering:
 
 
 class ScopeLowering:
-    """One graph: fills `steps`. `outputs` are where its results must lie (row-major)."""
+    """Lower one graph: fills `steps`. `outputs`: where its results must be (row-major)."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class ScopeLowering:
         return self.steps
 
     def require(self) -> None:
-        """Ask what this graph's nodes take for granted, as soon as the symbols it is said of have values."""
+        """Add the requirements of this graph's nodes. Each is checked as soon as its symbols have values."""
         for node in dict.fromkeys(self.scope.nodes[t] for t in self.scope.order):
             for requirement in self.shared.inferred.requirements.get(node, ()):
                 key = (requirement.left, requirement.right, requirement.rule)
@@ -239,7 +239,10 @@ class ScopeLowering:
         self.loops(root, Body(body.axes, substitute(body.expr, replace), False), into)
 
     def transform(self, root: Tensor, form: Conv) -> Transform | None:
-        """Winograd's, if one pays whose tiles fit the workspace; a note says where the better one does not."""
+        """The Winograd transform, if one pays and its tiles fit the workspace.
+
+        A note says where the better one does not fit.
+        """
         shared, best = self.shared, choose_transform(form, self.shared.opt)
         if best is None or shared.workspace is None:
             return best
@@ -253,7 +256,7 @@ class ScopeLowering:
         return found
 
     def padded_input(self, form: Conv, channels_last: bool) -> Placement:
-        """The input with the zeros that the convolution reads around it: its own halo, or a copy that has one."""
+        """The input with zeros around it for the convolution: the input's own halo, or a copy with a halo."""
         x = self.homes.placed(form.x)
         needs = [(0, 0), (0, 0), *needed_zeros(form)]
         has = self.buffers.halos.get(x)
@@ -292,7 +295,7 @@ class ScopeLowering:
         self.launch(root, Loops(slots.flat, final_axes, final_stores), slots, name)
 
     def extract_reductions(self, root: Tensor, value: Expr, domain: Sequence[Axis]) -> Expr:
-        """Give memory to a reduction that the loops would compute again and again: its axes are no outermost ones."""
+        """Give memory to a reduction that the loops would repeat because its axes are not the outermost ones."""
         real = [a for a in domain if a.extent != 1]
 
         def replace(e: Expr) -> Expr | None:

@@ -19,7 +19,7 @@ from burnish.ops.language.expr import Axis, Expr, axis
 
 
 def accumulator(dtype: DType) -> DType:
-    """What sums of products of a dtype are kept in."""
+    """The dtype in which products of a dtype are summed."""
     if dtype in (DType.F64, DType.I64, DType.U64):
         return dtype
     return DType.F32 if dtype.is_float else DType.I32
@@ -47,7 +47,7 @@ def lower_matmul(
 
 
 def depth_of(form: MatMul) -> Dim:
-    """How many products each element sums; both operands say it, and one may know it better."""
+    """The number of products summed for each element. Both operands have this size; one may know it more exactly."""
     of_a, of_b = form.a.shape[-2 if form.transpose_a else -1], form.b.shape[-1 if form.transpose_b else -2]
     return of_b if isinstance(of_b, int) else of_a
 

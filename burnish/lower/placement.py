@@ -1,6 +1,6 @@
-"""Where a tensor lies: a storage, an offset, and a stride per axis.
+"""The position of a tensor in memory: a storage, an offset, and a stride per axis.
 
-Transposes, slices, expands and most reshapes are nothing but another placement of the same bytes.
+Transposes, slices, expands and most reshapes are only another placement of the same bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Placement:
 
     @property
     def aligned(self) -> int:
-        """Bytes that element 0's address is a multiple of, at most 16: storages start at a multiple of 16."""
+        """The alignment of element 0 in bytes, at most 16: storages start at a multiple of 16."""
         size = self.dtype.size_bytes
         return math.gcd(self.offset * size, 16) if isinstance(self.offset, int) else size
 
@@ -62,7 +62,7 @@ def dense_strides(shape: Sequence[Dim], order: Sequence[int] | None = None) -> S
 
 
 def same_strides(shape: Sequence[Dim], left: Sequence[Dim], right: Sequence[Dim]) -> bool:
-    """Equal where it matters: the stride of an axis of extent 1 is never used."""
+    """Are the strides equal? Axes of extent 1 are ignored, as their stride is never used."""
     return all(a == b for extent, a, b in zip(shape, left, right) if extent != 1)
 
 
@@ -86,7 +86,7 @@ def view(source: Placement, shape: Shape, where: Callable[[Sequence[Expr]], Sequ
 
 
 def reshape(source: Placement, shape: Shape) -> Placement | None:
-    """The same bytes under another shape, or None where only a copy can do that (numpy's rule, on symbolic dims)."""
+    """The same bytes under another shape, or None if that needs a copy (numpy's rule, on symbolic dims)."""
     old = [(n, s) for n, s in zip(source.shape, source.strides) if n != 1]
     strides: list[Dim] = []
     i = 0
@@ -159,7 +159,7 @@ def _split(extents: Sequence[Dim], inner: Dim) -> list[Dim]:
 
 
 def _fewer(have: Dim, want: Dim) -> bool:
-    """A guess that only steers the search: symbolic products are compared by the terms they hold."""
+    """A heuristic that only guides the search: symbolic products are compared by their terms."""
     if isinstance(have, int) and isinstance(want, int):
         return have < want
     return len(str(have)) < len(str(want))

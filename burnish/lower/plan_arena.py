@@ -1,8 +1,8 @@
 """Place every temporary in one arena; lifetimes that overlap never share bytes.
 
-Sizes are taken at the profile's maximum, so that one allocation serves every shape inside it. A storage with a halo
-keeps zeros around its interior that nobody rewrites; such storages share bytes only with others of the very same
-geometry, at the start of the arena, which the runtime zeroes when shapes are bound.
+Sizes are taken at the profile's maximum, so one allocation serves every shape inside it. A storage with a halo keeps
+zeros around its interior, and no kernel writes them again. Such storages share bytes only with others of exactly the
+same geometry. They are at the start of the arena, which the runtime zeroes when shapes are bound.
 
 Source: best fit by decreasing size, Pisarchyk and Lee 2020 (arXiv 2001.03288).
 """
@@ -29,7 +29,7 @@ class Lifetime:
 
 
 def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) -> Arena:
-    """Offsets for all; peak >= the most that lives at once.
+    """Offsets for all storages. The peak is at least the largest total that is alive at one time.
 
     cost:    O(n^2) in the number of storages
     raises:  E320 if the arena would be larger than the limit
@@ -51,7 +51,7 @@ def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) ->
 
 
 def _place_slots(group: Sequence[Lifetime], start: int, offsets: dict[int, int]) -> int:
-    """Equal sizes: whole slots, each reused by lifetimes that follow one another."""
+    """Place storages of equal size in whole slots. Lifetimes that follow one another reuse a slot."""
     free_at: list[int] = []
     size = _aligned(max(x.size_bytes for x in group))
     for x in sorted(group, key=lambda x: (x.first, x.storage)):

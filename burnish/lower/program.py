@@ -33,9 +33,9 @@ def lower(
     """Kernel launches and steps for the whole graph.
 
     ranges:    min, opt, max of every symbol of the inputs' shapes
-    workspace: bytes that one tactic may need beside its inputs and outputs; tactics that need more are left out, and
+    workspace: bytes that one tactic may need besides its inputs and outputs; tactics that need more are left out, and
                the program's notes say so
-    index_checks: refuse runs whose indices lie outside what they index; else the nearest index is taken
+    index_checks: refuse runs with an index out of range; otherwise the nearest valid index is taken
     raises:    E210, E211 for a value that is no numeric tensor
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
@@ -79,7 +79,7 @@ def _input(value: ir.Value, shared: Lowering) -> TensorSpec:
 def _surface(value: ir.Value, inferred: Inferred, kind: str) -> Tensor:
     """The tensor of an input or output.
 
-    raises: E211 if it is none, or of no rank that is known, or of strings; E202 for a type Burnish does not hold
+    raises: E211 if it is no tensor, has no known rank, or holds strings; E202 for a type that Burnish does not support
     """
     tensor = inferred.tensors.get(value)
     if tensor is not None and tensor.dtype is not DType.STRING:
@@ -124,7 +124,7 @@ def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
 
 
 def _uses(steps: Sequence[Step]) -> list[set[int]]:
-    """The storages each step touches, in execution order; a branch's condition counts as a step of its own."""
+    """The storages that each step touches, in execution order. A branch's condition counts as a separate step."""
     found: list[set[int]] = []
     for step in each_step(steps):
         if isinstance(step, Launch):

@@ -23,7 +23,7 @@ def lower_reference(
     name: str,
     opsets: Mapping[str, int],
 ) -> ReferenceStep:
-    """Inputs are made dense first.
+    """Lower a node to a reference step. Its inputs are made dense first.
 
     raises: E210 if an input or output is no tensor (a sequence, an optional, strings), E212 if its rank is unknown
     """

@@ -1,7 +1,7 @@
-"""Products that are rounded before a sum takes them, for graphs that quantise their results.
+"""Round products before they are added, in graphs that quantise their results.
 
-A fused multiply-add rounds once where the model rounds twice. The result is nearer, but a number that lies near a tie
-is then quantised to the next integer: 11 of 16,384 elements of a u16 sum differ from ONNX Runtime's.
+A fused multiply-add rounds once where the model rounds twice. The result is more exact, but a number near a tie may
+then be quantised to the next integer: 11 of 16,384 elements of a u16 sum differ from ONNX Runtime's.
 """
 
 from __future__ import annotations

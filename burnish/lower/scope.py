@@ -1,4 +1,4 @@
-"""A graph as lowering sees it: for each tensor that the outputs need, how it comes to be.
+"""A graph in the form that lowering uses: for each tensor that the outputs need, how it is computed.
 
 A Compute, a View and a reshape that only splits axes all become a `Body`: one expression over fresh axes, whose loads
 name tensors. So a transpose is a load at permuted axes, and fusing is substitution.
@@ -36,7 +36,7 @@ from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis, walk
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Body:
-    """out[axes] = expr. `is_view`: nothing but one load."""
+    """out[axes] = expr. `is_view`: the expression is a single load."""
 
     axes: tuple[Axis, ...]
     expr: Expr
@@ -45,9 +45,9 @@ class Body:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StepForm:
-    """What is one step with several outputs: a recurrent layer, an If, or an operator without definition.
+    """A node that is one step with several outputs: a recurrent layer, an If, or an operator without definition.
 
-    `inputs` are the tensors it reads, outer ones that its subgraphs capture included (for an If: the condition first).
+    `inputs` are the tensors it reads, including outer ones that its subgraphs capture (for an If: the condition first).
     """
 
     node: ir.Node
@@ -75,7 +75,7 @@ class Scope:
 
 
 def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True) -> Scope:
-    """Forms of all values, then only what the outputs reach. has_trees: as `Abilities.trees`."""
+    """Find the forms of all values, then keep only those that the outputs need. has_trees: as `Abilities.trees`."""
     scope = Scope(outputs=[inferred.tensors[v] for v in graph.outputs])
     for node in graph:
         try:
@@ -93,7 +93,7 @@ def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True) -> 
 
 
 def _forms(node: ir.Node, inferred: Inferred, has_trees: bool) -> list[tuple[Tensor, Form]]:
-    """How each output of the node comes to be."""
+    """The form of each output of the node."""
     outputs = [inferred.tensors.get(v) for v in node.outputs]
     results = inferred.definitions.get(node)
     first = results[0] if results else None
@@ -110,7 +110,7 @@ def _forms(node: ir.Node, inferred: Inferred, has_trees: bool) -> list[tuple[Ten
 
 
 def is_constant(tensor: Tensor) -> bool:
-    """Its content is known now, in numbers. (That a tensor [n, 0] holds nothing is known too, but not its size.)"""
+    """Is its content known now, in numbers? (A tensor [n, 0] is known to be empty, but its size is not known.)"""
     return tensor.array is not None or (
         tensor.elements is not None
         and all(isinstance(e, int | float | bool) for e in tensor.elements)
@@ -141,12 +141,12 @@ def sources(form: Form) -> list[Tensor]:
 
 
 def placed_sources(form: Form) -> list[Tensor]:
-    """Those of them that must lie in memory: all, unless the form is an expression over them."""
+    """The sources that must be in memory: all of them, unless the form is an expression over them."""
     return [] if isinstance(form, Body) else sources(form)
 
 
 def _form(tensor: Tensor, result: Definition) -> Form:
-    """The definition with the tensor's own shape, in which a profile may have decided more dimensions."""
+    """The definition with the tensor's own shape. A profile may have fixed more dimensions of that shape."""
     if isinstance(result, Reshape):
         where = splitting_index(result.source.shape, tensor.shape)
         result = replace(result, shape=tensor.shape) if where is None else View(result.source, tensor.shape, where)
@@ -189,7 +189,7 @@ def captured(node: ir.Node) -> list[ir.Value]:
 
 
 def _reachable(scope: Scope, inferred: Inferred) -> Iterator[Tensor]:
-    """What the outputs need, in execution order: what their forms read, and what reveals the sizes they speak of."""
+    """The values that the outputs need, in execution order. These include values that tell the sizes used."""
     revealing = {
         name: tensor
         for tensor, form in reversed(scope.forms.items())

@@ -1,4 +1,4 @@
-"""What consumers would like of a buffer before it is laid out: an order of axes, zeros around it, gaps between rows."""
+"""What consumers want from a buffer before it is laid out: an order of axes, zeros around it, gaps between rows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def collect_wants(scope: Scope, fusion: Fusion, from_data: frozenset[str]) -> Wa
 
 
 def _want_order(scope: Scope, tensor: Tensor, wants: Wants) -> None:
-    """Follow pure permutations to the tensor that has memory; it should be row-major as seen from here."""
+    """Follow pure permutations to the tensor that has memory. It should be row-major after these permutations."""
     order = list(range(tensor.rank))  # order[i]: which axis of `tensor` comes i-th from outside
     while isinstance(form := scope.forms.get(tensor), Body) and form.is_view and tensor not in scope.outputs:
         load = form.expr
@@ -70,7 +70,7 @@ def _want_order(scope: Scope, tensor: Tensor, wants: Wants) -> None:
 
 
 def _is_free_channels_last(scope: Scope, fusion: Fusion, form: Reshape) -> bool:
-    """A convolution's result can be reshaped as it lies: merging rows and columns leaves channels innermost."""
+    """Can a convolution's result be reshaped in place? Merging rows and columns leaves the channels innermost."""
     source = form.source
     if not isinstance(scope.forms.get(fusion.epilogue.get(source, source)), Conv):
         return False
@@ -89,7 +89,7 @@ def _want_halo(form: Conv, wants: Wants, from_data: frozenset[str]) -> None:
 
 
 def needed_zeros(form: Conv) -> list[tuple[int, int]]:
-    """Zeros a convolution reads before and after each spatial axis of its input."""
+    """The zeros that a convolution reads before and after each spatial axis of its input."""
     if not form.transposed:
         return [(max(lo, 0), max(hi, 0)) for lo, hi in zip(form.pads_begin, form.pads_end)]
     kernel = [int(n) for n in form.weight.shape[2:]]  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ def _want_slices(scope: Scope, fusion: Fusion, concat: Tensor, form: Concat, wan
 
 
 def _behind_views(scope: Scope, part: Tensor) -> tuple[Tensor, tuple[Body | Reshape, ...]]:
-    """What a tensor is a view of, and the views, the last one first: permutations, and reshapes that merge axes."""
+    """The tensor behind a view, and the views, last one first: permutations, and reshapes that merge axes."""
     views: list[Body | Reshape] = []
     while isinstance(form := scope.forms.get(part), Body | Reshape):
         if isinstance(form, Reshape):
@@ -134,7 +134,7 @@ def _behind_views(scope: Scope, part: Tensor) -> tuple[Tensor, tuple[Body | Resh
 
 
 def _permutation(view: Body) -> list[int] | None:
-    """For each axis of the source, which axis of the view it is; None for a slice, or another index."""
+    """For each axis of the source, its axis in the view. None for a slice or any other index."""
     position = {a: i for i, a in enumerate(view.axes)}
     extents = view.expr.attr.shape
     found = [
@@ -145,7 +145,7 @@ def _permutation(view: Body) -> list[int] | None:
 
 
 def unviewed(where: Placement, views: Sequence[Body | Reshape]) -> Placement | None:
-    """Where the source lies, if what the views make of it lies there."""
+    """The placement of the source, given the placement of its view."""
     for view in views:
         if isinstance(view, Reshape):
             found = reshape(where, view.source.shape)

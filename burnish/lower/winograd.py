@@ -4,10 +4,10 @@
     M = V . U       (m+2)^2 products [tiles, C] x [C, O];  U = G w Gt at build time   a contraction
     Y = At M A      m^2 outputs a tile, then the epilogue                             loops
 
-9 m^2 / (m+2)^2 times fewer multiplications (4 and 2.25). Tiles at the far edges are moved inwards, so that they overlap
-their neighbours and write the same values again: no edge code.
+This needs 9 m^2 / (m+2)^2 times fewer multiplications (4 and 2.25). Tiles at the far edges are moved inwards: they
+overlap their neighbours and write the same values again, so no edge code is needed.
 Error: F(2x2) that of the direct sum; F(4x4) about ten times that, 1e-5 of the largest value (points 0, +-1, +-2, inf).
-After fusion, before memory: three kernels of the kinds that are there anyway.
+The choice is made after fusion and before memory is placed. It uses three kernels of existing kinds.
 Source: Lavin and Gray 2015 (arXiv 1509.09308).
 """
 
@@ -84,7 +84,7 @@ FLOP_PER_ELEMENT = 10
 
 
 def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Transform] = (F2, F4)) -> Transform | None:
-    """F(4x4), F(2x2), or None where the direct sum is the cheaper or the only way.
+    """F(4x4), F(2x2), or None where the direct sum is cheaper or the only way.
 
     opt:     the profile's opt value of every symbol; the number of images may be symbolic
     allowed: the transforms to choose from
@@ -167,7 +167,7 @@ def lower_winograd(
     buffers: Buffers,
     place: Place,
 ) -> list[tuple[str, Kernel, Slots]]:
-    """The three kernels, in order; x has the zeros around it that the pads ask for."""
+    """Lower to the three kernels, in order. x already has the zeros around it that the pads ask for."""
     tiling = Tiling.of(form, transform)
     channels, outputs = int(form.channels), int(form.shape[1])  # type: ignore[arg-type]
     points, tiles = transform.points, tiling.count
@@ -243,7 +243,7 @@ def _loops(slots: Slots, domain: Sequence[Axis], stores: Sequence[Store]) -> Loo
 
 
 def _both_sides(matrix: Matrix, tile: list[list[Expr]]) -> list[list[Expr]]:
-    """matrix . tile . matrix^T, one side after the other, so that partial sums are shared."""
+    """matrix . tile . matrix^T, one side after the other, so partial sums are shared."""
     left = [[_combine(row, [tile[k][j] for k in range(len(tile))]) for j in range(len(tile))] for row in matrix]
     return [[_combine(row, line) for row in matrix] for line in left]
 
@@ -272,6 +272,6 @@ def _weights(form: Conv, transform: Transform) -> np.ndarray[Any, Any]:
 
 
 def _start(tile: Axis, extent: int, m: int) -> Expr:
-    """m * tile, moved inwards where the last tile would stick out."""
+    """m * tile, moved inwards where the last tile would leave the image."""
     start = axis(tile) * m
     return start if extent % m == 0 else ex.binary("min", start, extent - m)

@@ -1,4 +1,4 @@
-"""A model up to machine code: import, profile, passes, inference, and lowering for targets of some abilities.
+"""Process a model until machine code: import, profile, passes, inference, and lowering for a target's abilities.
 
 `build` compiles the result; `inspect` shows it.
 """
@@ -44,7 +44,7 @@ RUNNERS_UP = 2  # tactics that were not chosen, of each launch
 
 
 class Stages:
-    """Times each stage, and tells the caller's `explain` (a line at a time) and `progress` (what, done, total)."""
+    """Times each stage, and calls the caller's `explain` (a line at a time) and `progress` (what, done, total)."""
 
     def __init__(
         self, explain: Explain | None = None, progress: Progress | None = None, artefacts: Artefacts | None = None
@@ -57,7 +57,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Stages of one name, for one target after another, count as one."""
+        """Time a stage. Stages of the same name, for several targets, count as one."""
         if self._progress is not None:
             self._progress(name, len(self.times_ms.keys() - {name}), STAGES)
         start = time.perf_counter()
@@ -73,7 +73,10 @@ class Stages:
         self.artefacts.keep("graph", f"{after}.txt", lambda: graph_text(model))
 
     def explain_tactics(self, variant: Variant, program: Program, compiler: Compiler) -> None:
-        """Every launch with its tactic, and the cost model's best others. What the arena takes, in any case."""
+        """Explain every launch: its tactic, and the cost model's best alternatives.
+
+        Always tell the size of the arena.
+        """
         self.explain(f"{variant.target}  {len(variant.launches)} launches, arena {variant.arena_bytes:,} bytes")
         if settings().debug < 3:
             return
@@ -92,7 +95,7 @@ class Stages:
 
 @dataclass(eq=False)
 class Analysis:
-    """The optimised model, what is known of it, and its program of kernel tasks."""
+    """The optimised model, the inferred facts about it, and its program of kernel tasks."""
 
     model: ir.Model
     name: str
@@ -108,7 +111,7 @@ class Analysis:
     defaults: Mapping[str, Array] = field(default_factory=dict)  # of inputs that a caller may leave out
 
     def all_notes(self, costs: Sequence[str] = ()) -> tuple[str, ...]:
-        """As a plan keeps them. costs: of each of `fallbacks`, where a target knows them."""
+        """All notes, as a plan stores them. costs: the cost of each of `fallbacks`, if a target knows it."""
         found = zip(self.fallbacks, costs or [""] * len(self.fallbacks), strict=True)
         lines = (f"{node} runs on the reference kernel: {why}{f'; {c}' if c else ''}" for (node, why), c in found)
         return (*self.notes, *lines)
@@ -128,7 +131,7 @@ def analyze(
 ) -> Analysis:
     """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
 
-    abilities: of the target that the result is for; a CPU's if left out
+    abilities: those of the target; a CPU's if left out
     precision: what f32 values may become
     overridable: initializers that are also inputs stay inputs, with defaults
     workspace: bytes that one tactic may need for itself; index_checks: as in `lower`
@@ -186,7 +189,7 @@ def graph_bytes(model: ir.Model) -> bytes:
 
 
 def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str, str]]:
-    """Every node on the reference kernel, and why."""
+    """Every node on the reference kernel, and the reason."""
     for step in each_step(steps):
         if isinstance(step, ReferenceStep):
             reason = next((r for n, r in inferred.undefined.items() if n.name == step.name), "")
@@ -196,7 +199,7 @@ def _fallbacks(steps: Sequence[Step], inferred: Inferred) -> Iterator[tuple[str,
 
 @contextmanager
 def _doubting(guesses: Sequence[str]) -> Iterator[None]:
-    """Where a node cannot take shapes that nobody gave, the shapes are to blame before the model is (E203)."""
+    """If a node does not accept shapes that nobody gave, blame those shapes before the model (E203)."""
     try:
         yield
     except UserError as e:

@@ -1,12 +1,12 @@
-"""What a build makes on its way, for people: shown by BURNISH_DEBUG, written by --dump, read back by --override.
+"""Intermediate results of a build, for people: shown by BURNISH_DEBUG, written by --dump, read back by --override.
 
 kind      from BURNISH_DEBUG  what
 graph     5                   the graph as text, after each pass that changed it: shown as a difference
 source    4                   a kernel's source: Triton for a GPU, LLVM IR of all kernels for a CPU
 assembly  6                   the machine code of the same, as text
 
-Files are numbered in the order in which they are made: the same build gives the same names. Only sources are read back,
-and what they compute is not checked: the plan's notes say which were edited.
+Files are numbered in the order in which they are made: the same build gives the same names. Only sources are read back.
+Their results are not checked; the plan's notes say which sources were edited.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEVELS = {"source": 4, "graph": 5, "assembly": 6}
 
 
 class Artefacts:
-    """The one receiver. `dump`: a folder, made if need be; `override`: a folder with files of such a one, edited."""
+    """Receives all artefacts. `dump`: a folder, created if needed; `override`: a folder with edited files of a dump."""
 
     def __init__(self, dump: Path | None = None, override: Path | None = None) -> None:
         self.dump, self.override = dump, override
@@ -36,11 +36,11 @@ class Artefacts:
             )
 
     def wants(self, kind: str) -> bool:
-        """Would anybody look at it?"""
+        """Does any option ask for artefacts of this kind?"""
         return bool(self.dump or self.override) or settings().debug >= LEVELS[kind]
 
     def keep(self, kind: str, name: str, text: Callable[[], str]) -> str | None:
-        """Take what was made. The edited text of a source, if there is one. E618, E625."""
+        """Take an artefact. Returns the edited text of a source, if there is one. E618, E625."""
         if not self.wants(kind):
             return None
         content = text()
@@ -62,7 +62,7 @@ class Artefacts:
         return edited
 
     def write(self, file: str, content: bytes) -> None:
-        """Into the folder of --dump, if there is one. E618."""
+        """Write a file into the folder of --dump, if there is one. E618."""
         if self.dump is None:
             return
         try:
@@ -74,7 +74,7 @@ class Artefacts:
             raise EnvironmentProblem("E618", what, why=str(error.strerror), hint=hint) from error
 
     def notes(self) -> list[str]:
-        """For the plan. E625 for a numbered file that this build does not make."""
+        """The notes for the plan. E625 for a numbered file that this build does not make."""
         if self.override is not None:
             unknown = sorted(p.name for p in self.override.glob("[0-9][0-9][0-9]-*") if p.name not in self._made)
             if unknown:

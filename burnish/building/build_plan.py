@@ -68,14 +68,14 @@ def build(
                 in a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
     max_memory: bytes, or "1GiB": limit of weights, temporaries, inputs and outputs together, at the profile's maximum
-    precision:  fp32, fp16 or bf16: what f32 values become where that is safe; outputs stay f32 or are output_precision
+    precision:  fp32, fp16 or bf16: the type for f32 values where that is safe; outputs stay f32 or are output_precision
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
     overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
     index_checks: refuse a run (E525) whose data holds an index out of range; else the nearest index is taken
     timing_cache .. note_tuning: how tactics are chosen, see `tune.TuningOptions`
     explain:    gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision;
                 artefacts: graphs, sources and assembly, which it shows, writes, or replaces by edited ones
-    raises:     E1xx for the model, E2xx for what has no lowering, E3xx for targets and memory, E6xx for arguments
+    raises:     E1xx for the model, E2xx if a node has no lowering, E3xx for targets and memory, E6xx for arguments
     """
     _check_receivers(artefacts, explain=explain, explain_precision=explain_precision, progress=progress)
     stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision)
@@ -107,7 +107,7 @@ def _check_receivers(artefacts: object, **functions: object) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What `build` was asked for, checked."""
+    """The checked arguments of `build`."""
 
     targets: list[Target]
     precision: Precision
@@ -193,14 +193,14 @@ def _manifest(
 
 
 def _decisions(found: Analysis, abilities: Abilities, targets: Sequence[Target]) -> list[Decision]:
-    """What a narrower precision did to each node, and for which of the targets if not for all."""
+    """The effect of a narrower precision on each node, and for which targets if not for all."""
     own = [str(t) for t in targets if compiler_of(t).abilities == abilities]
     name = "" if len(own) == len(targets) else ", ".join(own)
     return [replace(decision, target=name) for decision in found.decisions]
 
 
 def _notes(by_target: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Each once; one that is not true of all targets names those of which it is."""
+    """Every note once. A note that does not apply to all targets names its targets."""
     whose = {n: [t for t, own in by_target.items() if n in own] for notes in by_target.values() for n in notes}
     return tuple(n if len(names) == len(by_target) else f"{', '.join(names)}: {n}" for n, names in whose.items())
 
@@ -209,7 +209,7 @@ Surface = tuple[tuple[SymbolRange, ...], tuple[TensorSpec, ...], tuple[TensorSpe
 
 
 def _surface(found: Analysis) -> Surface:
-    """What a plan says once for all its targets."""
+    """The part of a plan that is the same for all its targets."""
     program, from_data = found.program, found.inferred.from_data
     symbols = tuple(SymbolRange(n, *r, n in from_data) for n, r in program.symbols.items())
     return symbols, program.inputs, program.outputs

@@ -1,4 +1,4 @@
-"""The hard limit of a plan's memory: what a variant needs in all, at the profile's maximum, must not be more."""
+"""The hard limit of a plan's memory: no variant may need more in total, at the profile's maximum."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_memory(
 ) -> None:
     """E320 if weights, temporaries, inputs and outputs of one context need more than the limit.
 
-    Not counted: machine code, a few KiB of each thread, and tensors whose size the data of a run decides.
+    Not counted: machine code, a few KiB per thread, and tensors whose size depends on the data of a run.
     """
     if limit_bytes is None:
         return

@@ -1,6 +1,6 @@
-"""Only coded errors leave a build: what else is raised inside becomes an E901 that says where.
+"""Only coded errors leave a build: any other exception becomes an E901 that says where it was raised.
 
-What a caller's own functions raise (explain, progress) passes through as it is.
+Exceptions of the caller's own functions (explain, progress) pass through unchanged.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ LIBRARIES = frozenset({"cuda", "google", "llvmlite", "ml_dtypes", "numpy", "onnx
 
 
 def coded(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose every failure has a code.
+    """Wrap a function so that every failure has a code.
 
-    raises: E803 where memory ran out, E901 for any exception that nobody foresaw
+    raises: E803 if memory ran out, E901 for any unexpected exception
     """
 
     @functools.wraps(function)
@@ -44,7 +44,7 @@ def coded(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_callers(error: Exception) -> bool:
-    """Whether the call does not fit the signature, or a function of the caller's raised."""
+    """Is the error the caller's: the call does not fit the signature, or a function of the caller raised it?"""
     modules = [str(f.f_globals.get("__name__", "")).split(".")[0] for f, _ in traceback.walk_tb(error.__traceback__)]
     last = max(i for i, name in enumerate(modules) if name == "burnish")
     return len(modules) == 1 or (last + 1 < len(modules) and modules[last + 1] not in LIBRARIES | _STANDARD)

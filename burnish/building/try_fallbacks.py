@@ -1,8 +1,8 @@
-"""Run every step on the reference kernel once, on made-up inputs, so that no plan is built that cannot run.
+"""Run every reference kernel once on made-up inputs, so no plan is built that cannot run.
 
-Refused are steps without an implementation, steps that fail where no content can be to blame, and steps whose results
-do not have the shapes that the plan is laid out for. What made-up integers and short vectors may get wrong (a shape, an
-index, a scale, an encoded image) is left to the run. Loops make one turn.
+A step is refused if it has no implementation, if it fails and its inputs' content cannot be the cause, or if its
+results do not have the shapes that the plan assumes. Some inputs may be wrong only because they are made up (a shape,
+an index, a scale, an encoded image): these are left to the run. Loops run one iteration.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FILLS = (0, 1, 2)  # of integers
 
 
 def try_fallbacks(program: Program) -> None:
-    """Raises E216 for the first step that can never run."""
+    """Raise E216 for the first step that can never run."""
     opt = {name: value[1] for name, value in program.symbols.items()}
     from_data = {name for name, (_, _, high) in program.symbols.items() if not high}
     for step in (s for s in each_step(program.steps) if isinstance(s, ReferenceStep)):
@@ -44,7 +44,7 @@ def try_fallbacks(program: Program) -> None:
 
 
 def _failure(step: ReferenceStep, program: Program, opt: Mapping[str, int], from_data: set[str]) -> str:
-    """Why the step can never run; empty if it can, or if only its data can tell."""
+    """The reason why the step can never run. Empty if it can, or if that depends on its data."""
     with warnings.catch_warnings(), at_most(1):
         warnings.simplefilter("ignore")
         try:
@@ -67,7 +67,7 @@ def _failure(step: ReferenceStep, program: Program, opt: Mapping[str, int], from
 
 
 def _content(tensor: TensorSpec, program: Program, opt: Mapping[str, int], fill: int) -> Array:
-    """A constant's own content; else numbers between -1 and 1, or integers that are all the same."""
+    """A constant's own content; otherwise numbers between -1 and 1, or equal integers."""
     if tensor.storage in program.constants:
         return program.constants[tensor.storage]
     shape = tuple(evaluate(d, opt) for d in tensor.shape)
@@ -77,7 +77,7 @@ def _content(tensor: TensorSpec, program: Program, opt: Mapping[str, int], fill:
 
 
 def _decides(tensor: TensorSpec, program: Program) -> bool:
-    """Whether the tensor's content may be a shape, an index, a scale, bytes: what made-up content can get wrong."""
+    """May the tensor hold a shape, an index, a scale or bytes? Made-up content can be invalid for these."""
     return tensor.storage not in program.constants and (not tensor.dtype.is_float or len(tensor.shape) < 2)
 
 

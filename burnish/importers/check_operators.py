@@ -1,4 +1,4 @@
-"""Check every node against its operator's schema: it exists, its inputs and outputs count, its attributes fit."""
+"""Check every node against its operator's schema: the operator, the numbers of inputs and outputs, the attributes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_operators(model: ir.Model, name: str, keep: Callable[[str, str], bool]
 
 
 def describe(node: ir.Node) -> str:
-    """How messages name a node: its name, or its type and first output where it has none."""
+    """A node's name in messages: its own name, or its type and first output if it has none."""
     if node.name:
         return f"node {node.name!r}"
     return f"node {node.op_type} -> {node.outputs[0].name if node.outputs else '?'!r}"
@@ -113,7 +113,7 @@ def _check_counts(node: ir.Node, schema: onnx.defs.OpSchema, where: str) -> None
 
 
 def _missing_input(node: ir.Node, schema: onnx.defs.OpSchema) -> str:
-    """The name of an input that is left out and may not be."""
+    """The name of a required input that is left out."""
     for index, value in enumerate(node.inputs):
         declared = schema.inputs[min(index, len(schema.inputs) - 1)]
         if value is None and declared.option != onnx.defs.OpSchema.FormalParameterOption.Optional:

@@ -35,14 +35,14 @@ def check_structure(proto: onnx.ModelProto, name: str) -> None:
 
 
 def describe(node: onnx.NodeProto) -> str:
-    """How messages name a node: its name, or its type and first output where it has none."""
+    """A node's name in messages: its own name, or its type and first output if it has none."""
     if node.name:
         return f"node {node.name!r}"
     return f"node {node.op_type} -> {node.output[0] if node.output else '?'!r}"
 
 
 def _check_text(message: Message, name: str) -> None:
-    """Protobuf hands out a string with damaged UTF-8 as bytes."""
+    """Refuse damaged UTF-8: protobuf returns such a string as bytes."""
     for field, value in message.ListFields():
         if field.type == FieldDescriptor.TYPE_STRING:
             for word in [value] if isinstance(value, str | bytes) else value:
@@ -101,7 +101,7 @@ def _check_graph(graph: onnx.GraphProto, outer: set[str], where: str) -> None:
 def _check_nodes(
     nodes: Iterable[onnx.NodeProto], known: set[str], where: str, local: set[str] | None = None
 ) -> list[int] | None:
-    """Check inputs and names; the order in which to put the nodes if they are not in order."""
+    """Check inputs and names. Returns the right order of the nodes if they are not in order."""
     nodes = list(nodes)
     produced: dict[str, int] = {}
     for i, node in enumerate(nodes):
@@ -137,12 +137,12 @@ def _check_nodes(
 
 
 def _reads(node: onnx.NodeProto) -> list[str]:
-    """The node's inputs; what its subgraphs read from outside is checked with them."""
+    """The node's inputs. Outer values that its subgraphs read are checked with the subgraphs."""
     return [i for i in node.input if i]
 
 
 def _captured(node: onnx.NodeProto) -> set[str]:
-    """What the subgraphs of a node read from outside."""
+    """The outer values that the subgraphs of a node read."""
     found: set[str] = set()
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
@@ -156,7 +156,7 @@ def _captured(node: onnx.NodeProto) -> set[str]:
 
 
 def _order(nodes: list[onnx.NodeProto], produced: dict[str, int], where: str) -> list[int]:
-    """A topological order, the given one where it is right already (Kahn, smallest index first)."""
+    """A topological order; the given order if it is already correct (Kahn, smallest index first)."""
     needs = [{produced[v] for v in {*_reads(n), *_captured(n)} if v in produced} for n in nodes]
     if all(not need or max(need) < i for i, need in enumerate(needs)):
         return list(range(len(nodes)))

@@ -12,9 +12,9 @@ from burnish.importers.check_operators import describe
 
 
 def check_types(model: ir.Model, name: str) -> None:
-    """Subgraphs included; what has no known type passes.
+    """Check all nodes, including those in subgraphs. Values of unknown type pass.
 
-    raises:  E131 for an input of a type that the operator does not take
+    raises:  E131 for an input of a type that the operator does not accept
     """
     imports = model.graph.opset_imports
     for node in model.graph.all_nodes():
@@ -35,7 +35,7 @@ def check_types(model: ir.Model, name: str) -> None:
 
 
 def _check_bit_cast(node: ir.Node, name: str) -> None:
-    """ONNX's inference lets widths differ, which the operator does not."""
+    """Check a BitCast's widths: ONNX's inference allows them to differ, but the operator does not."""
     x, to = node.inputs[0] if node.inputs else None, node.attributes.get("to")
     if node.op_type != "BitCast" or node.domain != "" or x is None or x.dtype is None or to is None:
         return
@@ -60,7 +60,7 @@ def _check_bit_cast(node: ir.Node, name: str) -> None:
 
 @cache
 def _allowed(op_type: str, version: int, domain: str) -> tuple[frozenset[str], ...]:
-    """The types of each input; none for an operator that ONNX does not know."""
+    """The allowed types of each input. None for an operator that ONNX does not know."""
     try:
         schema = onnx.defs.get_schema(op_type, version, domain)
     except onnx.defs.SchemaError:

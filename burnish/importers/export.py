@@ -1,7 +1,7 @@
 """Write a graph as ONNX that older tools can open: its opset is the oldest that has every node as it is.
 
-Inside Burnish all graphs carry the newest opset. Most use nothing of it, and a label that is too new makes other
-tools refuse a graph they could run.
+Inside Burnish all graphs have the newest opset. Most graphs do not need it, and other tools refuse an opset that is too
+new even if they could run the graph.
 """
 
 from __future__ import annotations

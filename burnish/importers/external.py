@@ -1,7 +1,7 @@
 """External data: weights in files beside the model, which must lie in the model's folder and be long enough.
 
-The tensors keep pointing at their files (onnx_ir maps them into memory when they are read); here every location is
-checked and replaced by its real path, so that nothing can lead elsewhere later.
+The tensors still refer to their files (onnx_ir maps them into memory when they are read). Here each location is checked
+and replaced by its real path, so it cannot lead to another file later.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def resolve_external_data(proto: onnx.ModelProto, model_path: Path | None, name:
 
 
 def hash_external_files(digest: hashlib._Hash, files: list[Path]) -> None:
-    """Feed the files' content to a digest."""
+    """Add the files' content to a digest."""
     for path in files:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):

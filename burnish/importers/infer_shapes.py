@@ -1,6 +1,6 @@
 """Shapes and dtypes by ONNX's own inference; symbolic dimensions are kept.
 
-Big weights stay out of it (only their shapes count), so a model of any size is inferred without copying it.
+Only the shapes of big weights are passed on, so a model of any size is inferred without a copy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from burnish.importers.check_operators import BURNISH_DOMAIN
 
 
 def infer_shapes(model: ir.Model, name: str) -> None:
-    """Fill in what ONNX can tell of every value's dtype and shape; what it cannot tell stays unknown.
+    """Fill in the dtypes and shapes that ONNX can infer. The others stay unknown.
 
     raises:  E131 where the model contradicts itself
     """
@@ -39,7 +39,7 @@ def infer_shapes(model: ir.Model, name: str) -> None:
 
 
 def _take_over(graph: ir.Graph, inferred: ir.Graph) -> None:
-    """Copy shapes and types by name; node by node, so that subgraphs pair up."""
+    """Copy shapes and types by name, node by node, so subgraphs are paired correctly."""
     for node, twin in zip(graph, inferred, strict=True):
         for value, found in zip(
             node.outputs, twin.outputs, strict=False

@@ -46,7 +46,7 @@ def inline_model_functions(model: ir.Model, name: str) -> None:
 def inline_defined_functions(model: ir.Model, keep: Callable[[str, str], bool], name: str) -> None:
     """Replace operators that ONNX defines by a function body by that body, unless `keep` has them.
 
-    A body with control flow stays one node: nothing is won by running it in pieces.
+    An operator whose body has control flow stays one node: running it in pieces has no advantage.
     """
     for _ in range(MAX_DEPTH):
         calls = [n for n in model.graph.all_nodes() if not keep(n.domain, n.op_type)]
@@ -92,7 +92,7 @@ def _inline_call(model: ir.Model, node: ir.Node) -> bool:
 
 
 def _splice(node: ir.Node, body: ir.Graph, outer: dict[ir.Value, ir.Value]) -> None:
-    """Move the nodes of `body` before `node`, reading the outer values, and let them give its outputs."""
+    """Move the nodes of `body` before `node`. They read the outer values and compute the node's outputs."""
     graph = node.graph
     assert graph is not None
     results = list(body.outputs)
@@ -143,14 +143,14 @@ def _function_body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
 
 
 def _default_attributes(node: ir.Node) -> list[ir.Attr]:
-    """What the call leaves out and the body refers to."""
+    """Default attributes: the call leaves them out, but the body refers to them."""
     declared = onnx.defs.get_schema(node.op_type, node.domain).attributes
     missing = [a for name, a in declared.items() if name not in node.attributes]
     return [ir.from_proto(a.default_value) for a in missing if a.default_value.name]
 
 
 def _without_missing_outputs(function: onnx.FunctionProto, node: ir.Node) -> onnx.FunctionProto | None:
-    """A body that depends on the call leaves out optional outputs that the call does not use, but still lists them."""
+    """Drop outputs that a body lists but does not compute: a body made for its call omits unused optional outputs."""
     produced = {name for inner in function.node for name in inner.output}
     while function.output and function.output[-1] not in produced:
         function.output.pop()

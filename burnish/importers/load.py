@@ -45,8 +45,8 @@ class Imported:
     """A model ready for the passes.
 
     sha256: of the bytes that were given, external data included
-    notes:  what the user must know of how the file was read; a plan keeps them
-    presentations: how outputs are shown that are no numeric tensors
+    notes:  what the user must know about how the file was read; a plan keeps them
+    presentations: how to show outputs that are not numeric tensors
     defaults: of inputs that a caller may leave out
     """
 
@@ -61,7 +61,7 @@ class Imported:
 def load_model(source: Source, keep: Callable[[str, str], bool] | None = None, overridable: bool = False) -> Imported:
     """Load a model from a path, bytes, a ModelProto or an onnx_ir.Model; external data stays memory-mapped.
 
-    keep:    says of a domain and operator that it needs no inlining though ONNX defines it by a function body
+    keep:    tells for a domain and operator that it needs no inlining, although ONNX defines it by a function body
     overridable: initializers that are also inputs stay inputs, with a default, instead of becoming constants
     raises:  E101 to E149, each naming the file and the node
     """
@@ -93,7 +93,7 @@ def load_model(source: Source, keep: Callable[[str, str], bool] | None = None, o
 
 
 def _read(source: Source) -> tuple[onnx.ModelProto, bytes, str, Path | None]:
-    """The proto, the bytes it stands for, the name for messages, and the path whose folder holds external data."""
+    """The proto, its bytes, the name for messages, and the path whose folder holds external data."""
     if isinstance(source, onnx.ModelProto):
         content = source.SerializeToString(deterministic=True)
         return onnx.ModelProto.FromString(content), content, source.graph.name or "model", None
@@ -164,7 +164,7 @@ def _as_graph(proto: onnx.ModelProto, name: str) -> ir.Model:
 
 
 def _base_path(model: ir.Model) -> Path | None:
-    """A path in the folder that the model's external tensors lie in; None if it has none."""
+    """A path in the folder of the model's external tensors. None if it has none."""
     for value in model.graph.initializers.values():
         if isinstance(value.const_value, ir.ExternalTensor):
             return Path(value.const_value.base_dir) / "model.onnx"

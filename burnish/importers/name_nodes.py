@@ -1,4 +1,4 @@
-"""Every node gets a name that is unique and stays: its own, or OpType_N, N being its place among all nodes."""
+"""Every node gets a unique, stable name: its own, or OpType_N, where N is its position among all nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outputs of classifiers that are no numeric tensors: what a plan computes in their place, and how it is shown.
+"""Outputs of classifiers that are not numeric tensors: which tensor a plan computes instead, and how it is shown.
 
 ZipMap(scores) -> a sequence of maps        scores, shown as a list of dicts
 a label that is one of several strings      its number, shown as the string
@@ -22,9 +22,9 @@ LABELS = {
 
 
 def present_outputs(proto: onnx.ModelProto, name: str) -> tuple[Presentation, ...]:
-    """Rewrite the graph in place; how its outputs are shown.
+    """Rewrite the graph in place. Returns how its outputs are shown.
 
-    raises:  E211 for maps elsewhere, which have no place in a plan's memory
+    raises:  E211 for maps elsewhere, which a plan's memory cannot hold
     """
     graph = proto.graph
     shown = [*_zip_maps(graph), *_string_labels(graph)]
@@ -45,7 +45,7 @@ def present_outputs(proto: onnx.ModelProto, name: str) -> tuple[Presentation, ..
 
 
 def note_of(shown: Presentation) -> str:
-    """What a reader of the plan should know of an output's form."""
+    """The note in the plan about an output's form."""
     keys = ", ".join(map(str, shown.keys[:4])) + (" ..." if len(shown.keys) > 4 else "")
     form = "a list of dicts, one a row, with the keys" if shown.form == "maps" else "an array of"
     return f"output '{shown.output}' is {form} {keys}; where a buffer is asked for, it is its tensor"

@@ -1,4 +1,4 @@
-"""Optimization profiles: which shapes of its inputs a plan must run.
+"""Optimization profiles: the input shapes that a plan must be able to run.
 
 A profile gives min, opt and max of every dynamic input. Where min == max the dimension becomes a number before the
 passes run, so most plans have no dynamic dimension left. A dynamic input that no profile names is fixed at 1 on every
@@ -36,7 +36,7 @@ class Profile:
 
     @property
     def fixed(self) -> dict[str, list[int | None]]:
-        """What is one number for the whole profile, per input and axis."""
+        """The dimensions that are one number for the whole profile, per input and axis."""
         return {
             name: [a if a == b else None for a, b in zip(low, high)] for name, (low, _, high) in self.ranges.items()
         }
@@ -75,7 +75,7 @@ def resolve_profile(
 
 
 def _asked_for(shapes: Mapping[str, Shape | str] | None, ranges: Mapping[str, Range] | None) -> dict[str, Sizes]:
-    """min, opt and max by the names that were given."""
+    """min, opt and max by the given names."""
     found: dict[str, Sizes] = {}
     if shapes is not None:
         expect_mapping("shapes", shapes, '{"image": (1, 3, 224, 224)}')

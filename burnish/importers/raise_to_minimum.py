@@ -42,7 +42,7 @@ def raise_to_minimum(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 
 def _give_slopes_axes(proto: onnx.ModelProto) -> None:
-    """PRelu before opset 7 took a slope per channel as [C]; since then it is [C, 1, 1 ...], not done there."""
+    """Reshape PRelu's slopes: before opset 7 they were [C], now [C, 1, 1 ...]. ONNX's converter does not do this."""
     inferred = onnx.shape_inference.infer_shapes(proto)
     values = [*inferred.graph.input, *inferred.graph.value_info]
     ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in values}

@@ -1,7 +1,7 @@
-"""An initializer that is also an input is a default, which the caller may override. Here it is one or the other.
+"""An initializer that is also an input is a default that the caller may override. Here it becomes one of these:
 
-constant           as most models mean it; the notes say so
-input + default    where the caller of the import asks for it: nothing can be computed from it at build time
+constant           this is what most models mean; the notes say so
+input + default    if the caller of the import asks for it: nothing can be computed from it at build time
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ MOST_NAMED = 4
 
 
 def split_defaults(model: ir.Model, is_meant: bool, overridable: bool) -> tuple[dict[str, Array], list[str]]:
-    """The defaults of inputs, and notes on those that became constants; no initializer is an input afterwards.
+    """The defaults of inputs, and notes on those that became constants. Afterwards no initializer is an input.
 
-    is_meant: the file's IR version lets an initializer be no input, so that one that is has been made so on purpose
+    is_meant: the file's IR version allows initializers that are not inputs; if one is an input, that is intended
     """
     main = model.graph
     both = [v for v in main.inputs if v.name in main.initializers]

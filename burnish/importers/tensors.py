@@ -1,6 +1,6 @@
-"""Tensors leave the proto: each becomes a numpy array of its own, checked against its shape, and the proto can go.
+"""Copy tensors out of the proto: each becomes a numpy array, checked against its shape. Then the proto can be freed.
 
-External tensors stay what they are, files mapped into memory when they are read.
+External tensors do not change: their files are mapped into memory when they are read.
 """
 
 from __future__ import annotations

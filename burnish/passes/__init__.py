@@ -1,1 +1,1 @@
-"""Better graph, same answer: one transformation a file."""
+"""Passes make a graph better without changing its answers: one transformation per file."""

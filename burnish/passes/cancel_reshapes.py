@@ -3,7 +3,7 @@
     Reshape(Reshape(x, a), b)      ->  Reshape(x, b)        Flatten, Squeeze and Unsqueeze count as reshapes
     Unsqueeze(Squeeze(x))          ->  x                    where x has the final shape already
 
-Exact: the elements keep their order. The inner one stays where others use it.
+Exact: the elements keep their order. The inner reshape stays if other nodes use it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class MergeReshapes(Rule):
     may_duplicate = True
 
     def check(self, match: Match) -> ir.Value | list[int] | Skip:
-        """The value itself where no reshape is left to do, or the target shape of the one that is."""
+        """The value itself if no reshape is needed any more, otherwise the target shape of the remaining reshape."""
         node = match.root
         inner = node.inputs[0].producer() if node.inputs[0] is not None else None
         if inner is None or inner.op_type not in RESHAPES or inner.domain != "" or inner.inputs[0] is None:
@@ -49,7 +49,7 @@ class MergeReshapes(Rule):
 
 
 def _target(source: ir.Shape, result: ir.Shape) -> list[int] | None:
-    """Ints, 0 for a dimension copied from the same axis, at most one -1; None too where a dimension is empty."""
+    """Ints, 0 for a dimension copied from the same axis, at most one -1; also None where a dimension is empty."""
     target: list[int] = []
     for axis, d in enumerate(result):
         if isinstance(d, int):

@@ -1,10 +1,10 @@
 """Merge and cancel transposes, through pointwise operators that lie between them.
 
-    T2(T1(x))                 ->  T(x), or x where they undo each other
+    T2(T1(x))                 ->  T(x), or x if they cancel each other
     T2(f(T1(x), T1'(y), c))   ->  f(T(x), T'(y), T2(c))          f pointwise, c constants
 
-A transpose moves up through pointwise operators only where every way ends in a transpose or a constant, so the number
-of transposes never grows. Exact: elements move, none changes.
+A transpose moves up through pointwise operators only if every path ends in a transpose or a constant, so the number of
+transposes never grows. Exact: elements move, none changes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Order = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Region:
-    """Pointwise nodes between the last transpose and those above it; inputs first."""
+    """The pointwise nodes between the last transpose and the transposes above it; inputs first."""
 
     nodes: tuple[ir.Node, ...]
     order: Order
 
 
 class MergeTransposes(Rule):
-    """T2(T1(x)); T1 stays where others use it."""
+    """T2(T1(x)); T1 stays if other nodes use it."""
 
     may_duplicate = True
 
@@ -57,7 +57,7 @@ class MergeTransposes(Rule):
 
 
 class LiftTranspose(Rule):
-    """A transpose behind pointwise operators that all its inputs reach transposed."""
+    """A transpose after pointwise operators whose inputs are all transposed."""
 
     op_types = ("Transpose",)
 
@@ -88,7 +88,7 @@ class LiftTranspose(Rule):
 
 
 def order_of(node: ir.Node) -> Order | None:
-    """The permutation; reversed axes where it is left out."""
+    """The permutation; if it is left out, the axes in reverse order."""
     order = node.attributes.get_ints("perm", ())
     if order:
         return tuple(order)

@@ -1,4 +1,4 @@
-"""One form for what can be said in several, where the answer stays bit-equal.
+"""Write formulas that have several forms in one form, where the answer stays bit-equal.
 
     c + x, c * x ...   ->  x + c, x * c          the constant on the right
     x - c              ->  x + (-c)              floats and signed integers
@@ -8,7 +8,7 @@
     Sum(a, b, c)       ->  Add(Add(a, b), c)     Max, Min likewise
     Attention(.. mask) ->  Attention(.. Cast(mask))    a mask of integers or f64 becomes one of the queries' type
 
-x ** (1/2) and sqrt(x) differ at -inf alone.
+x ** (1/2) and sqrt(x) differ only at -inf.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class DivideToMultiply(Rule):
 
 
 class InverseToReciprocal(Rule):
-    """1 / x, where the one does not broadcast x."""
+    """1 / x, if the 1 does not broadcast x."""
 
     def pattern(self, op: PatternBuilder, x: object) -> object:
         return op.Div(1.0, x)
@@ -139,7 +139,7 @@ class VariadicToBinary(Rule):
 
 
 class CastMask(Rule):
-    """What is added to scores has their type; f32 may stay beside 16-bit types, whose scores are f32."""
+    """A mask that is added to scores must have their type. f32 may stay beside 16-bit types, whose scores are f32."""
 
     op_types = ("Attention",)
 

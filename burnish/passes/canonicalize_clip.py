@@ -1,12 +1,12 @@
-"""One form for clipping: Relu where only negative values are cut, else one Clip.
+"""Write clipping in one form: Relu if only negative values are cut, otherwise one Clip.
 
     Clip(x, 0, inf)                 ->  Relu(x)
     Max(x, 0)                       ->  Relu(x)                  0 a constant of one element
     Min(x, c), Max(x, c)            ->  Clip(x, max=c), Clip(x, min=c)
     Clip(Clip(x, a, b), c, d)       ->  Clip(x, lo, hi)          lo = min(max(a, c), d), hi = min(max(b, c), d)
 
-Relu counts as Clip(x, 0, inf); a bound at the dtype's largest number counts as none. Exact for numbers; floats only.
-Before the gates of mobile networks are recognised.
+Relu counts as Clip(x, 0, inf); a bound at the dtype's largest number counts as no bound. Exact for numbers; floats
+only. Runs before the gates of mobile networks are recognised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNBOUNDED = (float("-inf"), float("inf"))
 
 @dataclass(frozen=True)
 class Interval:
-    """What of a value a node keeps: between low and high."""
+    """The interval that a node clips a value to: from low to high."""
 
     x: ir.Value
     low: float

@@ -2,8 +2,8 @@
 
     Conv(x, DequantizeLinear(w_i8, scale, zero))  ->  Conv(x, w_f32)        w_f32 = (w_i8 - zero) * scale
 
-The same value, bit for bit. Last of all passes: those before see which weights are quantised. It goes when the targets
-have kernels that take quantised weights as they are.
+The same value, bit for bit. This is the last pass, so all others see which weights are quantised. It will be removed
+when the targets have kernels that read quantised weights directly.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a pointwise node broadcasts anyway need not be repeated first.
+"""Remove repeats of an operand that a pointwise node broadcasts anyway.
 
     y + Gather(c, Expand(i, s))   ->   y + Gather(c, i)        y has the shape of the result
     y + Gather(c, i)              ->   y + Gather(c, i')       i' is one row of i, where all its rows are alike
     y + c                         ->   y + c'                  likewise
 
-A BERT that is given no token types looks one row up for every token of every sequence: what is left is a constant,
-which joins the kernel after it. Exact, to the bit. After the patterns, which know constants by their full shapes.
+A BERT without token types looks up the same row for every token of every sequence. This pass turns that into a
+constant, which joins the next kernel. Exact, to the bit. Runs after the patterns, which need constants of full shape.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 @dataclass(frozen=True)
 class Repeat:
-    """Which operand repeats itself, and one turn of it: a constant, or the index of the gather that computes it."""
+    """An operand that repeats itself, and one period of it: a constant, or the index of the gather that computes it."""
 
     side: int
     once: Array
@@ -78,7 +78,7 @@ def _repeat(value: ir.Value, side: int) -> Repeat | Skip | None:
 
 
 def _repeated_index(gather: ir.Node) -> Array | None:
-    """The index of a gather without its repeats; of full rank, for an index's axes lie amid the table's."""
+    """The index of a gather without its repeats. It keeps its rank, as its axes are between those of the table."""
     table, index = gather.inputs
     assert table is not None and index is not None
     array = constant_array(index)
@@ -92,7 +92,7 @@ def _repeated_index(gather: ir.Node) -> Array | None:
 
 
 def _one_turn(array: Array) -> Array | None:
-    """The array with its first axes cut to 1 where all rows are alike, bit for bit; None if none is."""
+    """The array with its first axes cut to 1 where all rows are equal, bit for bit. None if no axis can be cut."""
     once = array
     for axis in range(array.ndim - 1):
         if once.shape[axis] <= 1 or once.dtype == object or not once.size:

@@ -4,7 +4,7 @@
     BN(x)             ->  x * s + t                         where no weights can take it
     s = gamma / sqrt(var + eps),  t = beta - mean * s       one per channel
 
-Exact in real arithmetic; one rounding per weight. After canonicalize (BN is in inference form), before layout.
+Exact in real arithmetic; one rounding per weight. Runs after canonicalize (BN is in inference form), before layout.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""An If whose condition is a constant becomes the branch that it picks.
+"""An If with a constant condition is replaced by the branch that it takes.
 
-A branch that does not fit the bound shapes stays: a run that takes it must be refused, not answered by the other one.
+A branch that does not fit the bound shapes stays: a run that takes it must be refused, not use the other branch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from burnish.passes.rewrite.rewire import free_name, names_taken, replace_value
 
 
 def fold_branches(model: ir.Model, context: PassContext) -> int:
-    """Innermost branches come along with the branch that holds them; a second round folds what opened up."""
+    """Inner Ifs move together with the branch that contains them. A second round folds those."""
     if not any(node.op_type == "If" for node in model.graph.all_nodes()):
         return 0
     return _fold_graph(model.graph, names_taken(model), context)
@@ -36,14 +36,14 @@ def _fold_graph(graph: ir.Graph, taken: set[str], context: PassContext) -> int:
 
 
 def _chosen(node: ir.Node) -> ir.Graph | None:
-    """The branch that runs, if that is known."""
+    """The branch that runs, if it is known."""
     then, otherwise = (node.attributes[name].as_graph() for name in ("then_branch", "else_branch"))
     condition = constant_number(node.inputs[0])
     return None if condition is None else then if condition else otherwise
 
 
 def _inline(graph: ir.Graph, node: ir.Node, branch: ir.Graph, taken: set[str]) -> None:
-    """Move the branch's constants and nodes before the If; names that would clash get the If's name in front."""
+    """Move the branch's constants and nodes before the If; names that would clash get the If's name as a prefix."""
     constants = list(branch.initializers.values())
     results = list(branch.outputs)
     branch.outputs.clear()

@@ -1,7 +1,7 @@
-"""Compute at build time what depends on constants alone, with the evaluator that runs have too (`burnish.reference`).
+"""Compute nodes that depend only on constants at build time, with the evaluator of runs (`burnish.reference`).
 
-A constant that is larger than the limit of the context, and larger than all it is made from, is left to the run.
-Dequantised weights stay quantised; what is random stays random.
+A constant is left to the run if it is larger than the limit of the context, and larger than all its inputs together.
+Dequantised weights stay quantised. Random nodes are not folded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEVER = RANDOM | {"Constant", "DequantizeLinear", "Identity"}
 
 
 def fold_constants(model: ir.Model, context: PassContext) -> int:
-    """One walk in order, subgraphs included, so that whole chains fold."""
+    """One walk in order, including subgraphs, so whole chains fold."""
     return _fold_graph(model.graph, model.graph.opset_imports, context)
 
 
@@ -88,7 +88,7 @@ def run_reference(node: ir.Node, opsets: dict[str, int]) -> list[Array]:
 def reference_of(
     nodes: Sequence[ir.Node], inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], opsets: dict[str, int]
 ) -> Callable[[Sequence[Array | None]], list[Array]]:
-    """What nodes without subgraphs compute, in their order: a function from the inputs' content to the outputs'."""
+    """Nodes without subgraphs, in order, as one function: from the content of inputs to that of outputs."""
     names: dict[ir.Value, str] = {}
     protos = []
     for node in nodes:
@@ -115,7 +115,7 @@ def reference_of(
 
 
 def _in_declared_dtype(value: ir.Value, array: Array) -> Array:
-    """The evaluator computes a few operators in float64; the model's dtype counts."""
+    """Convert outputs to the model's dtype: the evaluator computes a few operators in float64."""
     if value.dtype is None or array.dtype == object or array.dtype.kind in "SU":
         return array
     return array.astype(value.dtype.numpy(), copy=False)

@@ -4,8 +4,8 @@
     AveragePool(Pad(x, p, 0))         ->  AveragePool(x, pads + p, count_include_pad = 1)
     MaxPool(Pad(x, p, -inf))          ->  MaxPool(x, pads + p)
 
-p >= 0 on the spatial axes only; an AveragePool must have counted its own padding. Exact. After constants are folded.
-A Pad with other users stays for them.
+p >= 0 on the spatial axes only; an AveragePool must have counted its own padding. Exact. Runs after constants are
+folded. A Pad with other users stays for them.
 """
 
 from __future__ import annotations

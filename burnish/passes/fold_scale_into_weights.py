@@ -2,7 +2,7 @@
 
     (op(x, W) + b) * s  ->  op(x, W * s) + b * s       op: Conv, ConvTranspose, Gemm, MatMul; s per channel, or / s
 
-Exact in real arithmetic; one rounding per weight. After BatchNorm is folded; layer scales of ConvNeXt vanish here.
+Exact in real arithmetic; one rounding per weight. Runs after BatchNorm is folded. ConvNeXt's layer scales fold here.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Infer all shapes, write them back, and fold the shape arithmetic whose result is known.
 
     Shape(x) with x f32[1,64,H,W], Gather 1      ->  64
-    Reshape(x, Concat(Shape(x)[0], 768))         ->  Reshape(x, [0, 768])      what is not known is copied or -1
+    Reshape(x, Concat(Shape(x)[0], 768))         ->  Reshape(x, [0, 768])      an unknown size is copied or -1
 
-Only integers and bools are folded here; what computes with floats is for `fold_constants`.
+Only integers and bools are folded here; `fold_constants` folds floats.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def fold_shapes(model: ir.Model, context: PassContext) -> int:
 
 
 def write_back(value: ir.Value, inferred: Inferred) -> None:
-    """Set a value's shape and dtype to what is inferred."""
+    """Set a value's shape and dtype to the inferred ones."""
     tensor = inferred.tensors.get(value)
     if tensor is not None:
         value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in tensor.shape])
@@ -67,7 +67,7 @@ def _fold(node: ir.Node, value: ir.Value, tensor: Tensor | None) -> int:
 
 
 def _fold_reshape(node: ir.Node, inferred: Inferred) -> int:
-    """A computed target shape of which at most one dimension is not known, or not copied from the input."""
+    """Fold a computed target shape if at most one dimension is neither known nor copied from the input."""
     target, source = node.inputs[1], inferred.tensors.get(node.inputs[0]) if node.inputs[0] is not None else None
     result = inferred.tensors.get(node.outputs[0])
     if target is None or source is None or result is None:
@@ -86,7 +86,7 @@ def _fold_reshape(node: ir.Node, inferred: Inferred) -> int:
 
 
 def reshape_target(source: tuple[Dim, ...], result: tuple[Dim, ...]) -> list[int] | None:
-    """The shape input that says `result`: ints, 0 for a dimension copied from the same axis, at most one -1."""
+    """The shape input that gives `result`: ints, 0 for a dimension copied from the same axis, at most one -1."""
     target: list[int] = []
     for axis, d in enumerate(result):
         if isinstance(d, int):

@@ -1,9 +1,9 @@
-"""A slice reads what it needs from where it comes from.
+"""A slice reads directly from the source of its elements.
 
-    Slice(Concat(a, b, c), range inside b)     ->  Slice(b, range)       likewise where it takes whole parts
+    Slice(Concat(a, b, c), range inside b)     ->  Slice(b, range)       also if it takes whole parts
     Slice(Slice(x, r1), r2)                    ->  Slice(x, r1 + r2)
 
-Exact. The inner node stays where others use it.
+Exact. The inner node stays if other nodes use it.
 """
 
 from __future__ import annotations

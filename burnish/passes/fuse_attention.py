@@ -4,8 +4,8 @@
 
 The scale may stand anywhere; k.T may be any transpose, absorbed into k; repeated key-value heads become grouped-query
 attention; masks are added, or select (`where(keep, scores, -inf)`); a constant triangle of zeros becomes is_causal.
-A softmax of a fully masked row, NaN in the model, is 0 afterwards; where(isnan(p), 0, p) is taken along.
-Exact in real arithmetic otherwise. After shapes are inferred and Softmax is recognised; before transposes move.
+A softmax of a fully masked row, NaN in the model, is 0 afterwards; where(isnan(p), 0, p) is fused as well.
+Otherwise exact in real arithmetic. Runs after shapes are inferred and Softmax is recognised; before transposes move.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class FuseAttention(Rule):
 
 
 def _weighted_sum(softmax: ir.Node) -> tuple[ir.Node, tuple[ir.Node, ...]] | Skip:
-    """The MatMul of the probabilities with v, and the nodes between, users first, that replace NaN by 0."""
+    """The MatMul of the probabilities with v, and the nodes between them that replace NaN by 0, users first."""
     value = softmax.outputs[0]
     between: tuple[ir.Node, ...] = ()
     users = list(value.consumers())
@@ -100,7 +100,7 @@ def _weighted_sum(softmax: ir.Node) -> tuple[ir.Node, tuple[ir.Node, ...]] | Ski
 
 
 def _heads(scores: Scores, matmul: ir.Node) -> tuple[Found, tuple[ir.Node, ...]]:
-    """Undo repeated heads where both k and v have them alike."""
+    """Undo repeated heads if k and v repeat them in the same way."""
     value = matmul.inputs[1]
     assert value is not None
     order = scores.key_order if scores.key_order is not None else (0, 1, 3, 2)
@@ -137,7 +137,7 @@ def _refuse(found: Found, softmax_input: ir.Value) -> Skip | None:
 
 
 def _is_triangle(mask: ir.Value) -> bool:
-    """A constant of zeros on and below the diagonal and very negative numbers above it, as many queries as keys."""
+    """Is it a square constant: zeros on and below the diagonal, very negative numbers above it?"""
     shape = mask.shape
     if shape is None or len(shape) < 2 or shape[-1] != shape[-2] or any(d != 1 for d in list(shape)[:-2]):
         return False
@@ -150,7 +150,7 @@ def _is_triangle(mask: ir.Value) -> bool:
 
 
 def _mask(op: Builder, scores: Scores) -> ir.Value | None:
-    """One mask for all: the bool condition itself where nothing else is added and the fill is -inf, else a float."""
+    """All masks as one: the bool condition if nothing else is added and the fill is -inf, otherwise a float."""
     selection, masks = scores.selection, list(scores.masks)
     assert scores.q.dtype is not None
     if selection is not None:

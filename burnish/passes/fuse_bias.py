@@ -1,4 +1,4 @@
-"""Make a constant added after a linear node its bias.
+"""A constant that is added after a linear node becomes its bias.
 
     op(x, W) + t           ->  op(x, W, b + t)       op: Conv, ConvTranspose, Gemm; t per channel
     MatMul(x, W) + t       ->  Gemm(x, W, t)         x[M, K], W[K, N], t[N]

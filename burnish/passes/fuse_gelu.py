@@ -1,10 +1,10 @@
-"""Recognise GELU, exact and by tanh, in every order of its factors.
+"""Recognise GELU, exact or with tanh, in every order of its factors.
 
     0.5 * x * (1 + erf(x / sqrt(2)))                               ->  Gelu(x)
     0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))     ->  Gelu(x, approximate="tanh")
 
-The halves may sit inside the sum, x**3 may be x * x * x, and x may be drawn out of the argument of tanh.
-Exact in real arithmetic. After canonicalize and common subexpressions (x is one value); before epilogues are formed.
+The factors 0.5 may be inside the sum, x**3 may be x * x * x, and x may be factored out of the argument of tanh. Exact
+in real arithmetic. Runs after canonicalize and common subexpressions (x is one value); before epilogues are formed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     clip(s * x + b, 0, m) / m    ->  HardSigmoid(x, alpha = s / m, beta = b / m)
     x * HardSigmoid(x, 1/6, 1/2) ->  HardSwish(x)
 
-Exact in real arithmetic; one rounding in alpha and beta. After canonicalize_clip (a clip is one Clip).
+Exact in real arithmetic; one rounding in alpha and beta. Runs after canonicalize_clip (a clip is one Clip).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _any_gate_of(value: ir.Value, outer: Product) -> Gate | None:
 
 
 def _gate_of(clip: ir.Node, outer: Product) -> Gate | Skip:
-    """The HardSigmoid that outer.scale * Clip(...) is."""
+    """Read outer.scale * Clip(...) as a HardSigmoid."""
     bounds, value = clip_bounds(clip), clip.inputs[0]
     assert value is not None
     if value.dtype not in FLOATS:

@@ -3,9 +3,9 @@
     d = x - mean(x, axes)
     d / sqrt(mean(d**2, axes) + eps) * w + b   ->  LayerNormalization(x, w, b)
 
-In the spellings of forms/normalization.py. Axes that are not the last ones (a norm over the channels of NCHW) are moved
-there by transposes. Exact in real arithmetic. After common subexpressions (d is one value) and before RMSNorm,
-which would take d for its x.
+All forms of forms/normalization.py are recognised. Axes that are not the last ones (a norm over the channels of NCHW)
+are moved there by transposes. Exact in real arithmetic. Runs after common subexpressions (d is one value), and before
+RMSNorm, which would take d as its x.
 """
 
 from __future__ import annotations

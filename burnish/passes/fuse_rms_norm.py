@@ -2,7 +2,7 @@
 
     x / sqrt(mean(x**2, axes) + eps) * w   ->  RMSNormalization(x, w)
 
-In the spellings of forms/normalization.py. Exact in real arithmetic. After LayerNorm is recognised.
+All forms of forms/normalization.py are recognised. Exact in real arithmetic. Runs after LayerNorm is recognised.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Recognise SiLU and its scaled kin, x * sigmoid(alpha * x), as ONNX's Swish.
+"""Recognise SiLU and its scaled form, x * sigmoid(alpha * x), as ONNX's Swish.
 
     x * sigmoid(x)             ->  Swish(x)
     x * sigmoid(alpha * x)     ->  Swish(x, alpha)        alpha = 1.702 is the quick GELU
 
-Exact. After common subexpressions (x is one value); before epilogues are formed.
+Exact. Runs after common subexpressions (x is one value); before epilogues are formed.
 """
 
 from __future__ import annotations

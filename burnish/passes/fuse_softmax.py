@@ -2,8 +2,8 @@
 
     e = exp(x - max(x, axis)),   e / sum(e, axis)   ->  Softmax(x, axis)       the maximum may be left out
 
-Exact in real arithmetic; where exp overflowed without the maximum, the result is now right. After canonicalize_clip
-(which drops a Max with -inf), before attention is recognised.
+Exact in real arithmetic. If exp overflowed without the maximum, the result is now correct. Runs after
+canonicalize_clip (which drops a Max with -inf), before attention is recognised.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FuseSoftmax(Rule):
 
 
 def _without_maximum(argument: ir.Value, total: Reduction) -> tuple[ir.Value, tuple[ir.Node, ...]]:
-    """(x, nodes) if the argument is x - max(x) over the same axis, else the argument itself."""
+    """(x, nodes) if the argument is x - max(x) over the same axis, otherwise the argument itself."""
     if is_shared(argument):
         return argument, ()
     difference = sum_of(argument)

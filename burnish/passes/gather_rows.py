@@ -1,10 +1,11 @@
-"""Rows that a Loop collects in a sequence, joined behind it, become what the Loop stacks by itself.
+"""Rows that a Loop collects in a sequence, and a node after it joins, become a scan output of the Loop.
 
     s = SequenceEmpty; Loop(.., s) { s' = SequenceInsert(s, row) }; y = ConcatFromSequence(s)
     Loop(..) { scan output: row }; y = the scan output, its first two axes as one
 
-So a plan, which has no place for sequences, runs PyTorch's EmbeddingBag. Exact where each row has as many entries on
-axis 0; the other axes are equal in any case, or the model could not join the rows. After fold_shapes, which knows rows.
+A plan has no sequences; with this pass it can run PyTorch's EmbeddingBag. Exact if all rows have the same size on
+axis 0. The other axes are always equal, or the model could not join the rows. Runs after fold_shapes, which finds the
+shape of a row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from burnish.passes.rewrite.rewire import replace_value
 
 @dataclass(frozen=True)
 class Collected:
-    """The place of the sequence among the Loop's states, the node that appends to it, the one that joins it."""
+    """The position of the sequence among the Loop's states, the node that appends to it, and the node that joins it."""
 
     loop: ir.Node
     place: int

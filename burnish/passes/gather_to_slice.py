@@ -1,9 +1,9 @@
-"""A Gather of neighbours at constant places is a Slice.
+"""A Gather of neighbours at constant positions becomes a Slice.
 
     Gather(x, 3, axis)          ->  Squeeze(Slice(x, 3:4))
     Gather(x, [3, 4, 5], axis)  ->  Slice(x, 3:6)
 
-So that what is known of slices holds for it too. Exact.
+Then all passes on slices apply to it too. Exact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 @dataclass(frozen=True)
 class Place:
-    """x[start:end] on an axis, which is dropped if the index was a scalar."""
+    """x[start:end] on an axis. The axis is dropped if the index was a scalar."""
 
     axis: int
     start: int

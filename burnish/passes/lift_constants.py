@@ -1,4 +1,4 @@
-"""Constant nodes become initializers, so that later passes know one form of a constant."""
+"""Constant nodes become initializers, so later passes see only one form of a constant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from burnish.passes.rewrite.rewire import each_graph, replace_by_constant
 
 
 def lift_constants(model: ir.Model, context: PassContext) -> int:
-    """Every Constant node, in the graph it stands in; one that is an output itself keeps an Identity."""
+    """Lift every Constant node, within its own graph.
+
+    A constant that is itself an output is passed on by an Identity.
+    """
     changes = 0
     for graph in each_graph(model):
         for node in graph:

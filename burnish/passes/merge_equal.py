@@ -1,6 +1,6 @@
 """Common subexpressions: equal operators on equal inputs are computed once; equal small constants are kept once.
 
-A subgraph reuses what the graphs around it compute before it. Random operators and control flow are left alone.
+A subgraph reuses values that the graphs around it compute before it. Random operators and control flow do not change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Key = tuple[Any, ...]
 
 
 def merge_equal(model: ir.Model, context: PassContext) -> int:
-    """One walk in order, so that whole equal chains merge."""
+    """One walk in order, so whole equal chains merge."""
     changes = sum(_merge_constants(graph) for graph in each_graph(model))
     return changes + _merge_nodes(model.graph, {})
 
@@ -74,7 +74,10 @@ def _frozen(attribute: ir.Attr) -> Any:
 
 
 def _merge(graph: ir.Graph, kept: ir.Node, node: ir.Node) -> bool:
-    """Two outputs of the graph that are equal stay two nodes: merging them would only make a copy."""
+    """Merge a node into an equal one.
+
+    Two equal outputs of the graph stay two nodes: merging them would only make a copy.
+    """
     for ours, theirs in zip(kept.outputs, node.outputs, strict=True):
         if theirs.is_graph_output() and (ours.is_graph_output() or kept.graph is not graph):
             return False

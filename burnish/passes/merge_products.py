@@ -1,10 +1,10 @@
-"""Queries, keys and values of an attention that are products of one input become one product.
+"""If queries, keys and values of an attention are products of the same input, they become one product.
 
     q = views(x @ Wq + bq), k = views(x @ Wk + bk), v = views(x @ Wv + bv)   ->   y = x @ [Wq Wk Wv] + [bq bk bv]
     q = views(y[..., :N]), k = views(y[..., N:2N]), v = views(y[..., 2N:])
 
-The attention reads y where it lies; x is read once, and there is one launch for three. Exact.
-After attention is recognised; before slices and reshapes move.
+The attention reads y in place; x is read once, and one launch replaces three. Exact.
+Runs after attention is recognised; before slices and reshapes move.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class MergeProducts(Rule):
 
 
 def _operand(attention: ir.Node, number: int) -> Operand | Skip:
-    """What an input is made of."""
+    """Read an input of the attention as views of a linear node's result."""
     value, user = attention.inputs[number], attention
     views: list[ir.Node] = []
     assert value is not None
@@ -90,14 +90,14 @@ def _operand(attention: ir.Node, number: int) -> Operand | Skip:
 
 
 def _kind(linear: Linear) -> tuple[object, ...]:
-    """What products must have in common."""
+    """The properties in which products must agree."""
     node = linear.node
     given = [(name, node.attributes[name].value) for name in ("alpha", "transA") if name in node.attributes]
     return id(node.inputs[0]), node.op_type, *given, linear.weight.dtype
 
 
 def _product(op: Builder, parts: Sequence[Linear]) -> ir.Value:
-    """The parts' product side by side."""
+    """One product that computes all parts side by side."""
     node, dtype = parts[0].node, parts[0].weight.dtype
     name = f"{node.inputs[1].name}.merged" if node.inputs[1] is not None else "merged"
     weight = op.constant(np.concatenate([_upright(p) for p in parts], axis=1), f"{name}.weight")
@@ -131,7 +131,7 @@ def _upright(linear: Linear) -> Array:
 
 
 def _repeat_views(op: Builder, value: ir.Value, views: Sequence[ir.Node]) -> ir.Value:
-    """The same views of another value."""
+    """Apply the same views to another value."""
     for node in reversed(views):
         attributes = {k: a.value for k, a in node.attributes.items()}
         result = op.node(node.op_type, value, *node.inputs[1:], **attributes)

@@ -1,9 +1,9 @@
-"""A mask that is the same for every query is kept once.
+"""A mask that is the same for every query is stored only once.
 
-    Attention(q, k, v, f(a[b,1,1,t], c[1,1,s,1]))   ->   Attention(q, k, v, f(a, c[:,:,:1]))      c all the same along s
+    Attention(q, k, v, f(a[b,1,1,t], c[1,1,s,1]))   ->   Attention(q, k, v, f(a, c[:,:,:1]))      c is constant along s
 
-f is pointwise; its nodes are repeated on the narrow operands, and those of all layers merge afterwards. What only says
-true (a constant, or a Range from 0 that is at least 0) falls away. Exact. After attention is recognised.
+f is pointwise. Its nodes are repeated on the narrow operands, and equal ones of all layers merge later. A condition
+that is always true (a constant, or Range from 0 >= 0) is dropped. Exact. Runs after attention is recognised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_NODES = 12
 
 @dataclass(frozen=True)
 class Narrow:
-    """A value of one query: it as it is, a constant, or a node on narrow operands."""
+    """The value of one query: the value unchanged, a constant, or a node on narrow operands."""
 
     value: ir.Value
     constant: Array | None = None
@@ -56,7 +56,7 @@ class NarrowMask(Rule):
 
 
 def _narrow(value: ir.Value, left: list[int]) -> Narrow | str:
-    """The value of one query, or the name of what differs; `left`: how many nodes may still be looked at."""
+    """The value of one query, or the name of a value that differs. `left`: how many nodes may still be visited."""
     if value.shape is None:
         return f"{value.name} has no known rank"
     if len(value.shape) < 2 or value.shape[-2] == 1:
@@ -82,7 +82,7 @@ def _narrow(value: ir.Value, left: list[int]) -> Narrow | str:
 
 
 def _is_true(value: ir.Value) -> bool:
-    """Every element is true: a constant says so, or it is Range(0, n) >= 0."""
+    """Is every element true? It is a constant, or it is Range(0, n) >= 0."""
     array = constant_array(value)
     if array is not None:
         return array.dtype == np.bool_ and bool(array.all())
@@ -100,7 +100,7 @@ def _is_true(value: ir.Value) -> bool:
 
 
 def _write(op: Builder, narrow: Narrow) -> ir.Value:
-    """The nodes that compute it."""
+    """Write the nodes that compute the narrow value."""
     if narrow.constant is not None:
         return op.constant(narrow.constant, f"{narrow.value.name}.row")
     if not narrow.operands:

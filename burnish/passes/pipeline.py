@@ -1,4 +1,4 @@
-"""The passes, in the order they run; one line each, with its reason."""
+"""The passes in the order in which they run; one line for each, with its reason."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ MAX_REPEATS = 8
 class Pass:
     """One transformation: changes the model in place, returns how many changes it made (0: nothing to do).
 
-    members: its rewrite rules, if it is made of such
+    members: its rewrite rules, if it consists of rules
     """
 
     name: str
@@ -71,7 +71,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Passes that feed each other: run in turn until none of them changes anything."""
+    """Passes that enable each other: they run in turn until none of them changes anything."""
 
     name: str
     passes: tuple[Pass, ...]
@@ -151,8 +151,8 @@ def optimize(
 ) -> PassReport:
     """Run the pipeline on a model, in place; the answers stay the same.
 
-    returns: the report: a row per pass that ran, and why rules declined
-    raises:  E910 if rules never come to rest, E912 (with BURNISH_DEBUG=1) if a pass breaks the graph: bugs of ours
+    returns: the report: a row for each pass that ran, and the reasons why rules declined
+    raises:  E910 if rules never stop rewriting, E912 (with BURNISH_DEBUG=1) if a pass breaks the graph: bugs of ours
     """
     context = context or PassContext()
     _note_names(model, context.report)

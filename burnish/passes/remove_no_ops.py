@@ -1,10 +1,10 @@
-"""Remove nodes that give back what they are given, where types and shapes prove it.
+"""Remove nodes that return their input unchanged, if types and shapes prove it.
 
     Identity, Dropout (inference), Cast to the same type, Reshape, Expand, Tile, Slice, Pad, Resize to the same shape,
     Transpose that keeps the order, Concat / Sum / Max of one, x + 0, x - 0, x * 1, x / 1, x ** 1, -(-x), not not x,
     reductions and pooling over nothing, Gather of everything in order
 
-x + 0 turns a negative zero into a positive one; the removed node did, its absence does not.
+One difference: x + 0 turns a negative zero into a positive one. After removal the negative zero stays.
 """
 
 from __future__ import annotations
@@ -124,12 +124,12 @@ def _same_shape(node: ir.Node) -> str:
 
 
 def _expand(node: ir.Node) -> str:
-    """Of a target that data tells, inference says what fits; whether it does fit is for the run to ask."""
+    """If the target is data, inference assumes a target that fits. Whether it fits must be checked during the run."""
     return _same_shape(node) or ("" if _is_of_sizes(node.inputs[1]) else "its target is only known during the run")
 
 
 def _is_of_sizes(value: ir.Value | None) -> bool:
-    """Is a value computed from nothing but constants and the shapes of tensors?"""
+    """Is a value computed only from constants and the shapes of tensors?"""
     waiting, seen = [value], set[ir.Value]()
     while waiting:
         current = waiting.pop()
@@ -206,7 +206,7 @@ def _neutral(node: ir.Node) -> str:
 
 
 def _is_neutral(node: ir.Node, index: int) -> bool:
-    """Whether operand `index` is 0 of Add and Sub, 1 of Mul, Div and Pow; only on the right where order counts."""
+    """Is operand `index` 0 in an Add or Sub, or 1 in a Mul, Div or Pow? Only on the right if the order matters."""
     if len(node.inputs) != 2 or (index == 0 and node.op_type not in ("Add", "Mul", "And", "Or")):
         return False
     wanted = {"Add": 0, "Sub": 0, "Or": 0}.get(node.op_type, 1)

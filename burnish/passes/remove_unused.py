@@ -1,4 +1,4 @@
-"""Nodes that nothing reads, outputs that nothing reads, and initializers that nothing reads."""
+"""Remove nodes, outputs and initializers that nothing reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from burnish.passes.rewrite.rewire import each_graph, is_used
 
 
 def remove_unused(model: ir.Model, context: PassContext) -> int:
-    """From the last node to the first, so that one walk removes whole chains; subgraphs before their node's inputs."""
+    """Walk from the last node to the first, so one walk removes whole chains.
+
+    Subgraphs come before their node's inputs.
+    """
     changes = _remove_nodes(model.graph)
     for graph in each_graph(model):
         for name, value in list(graph.initializers.items()):
@@ -35,7 +38,7 @@ def _remove_nodes(graph: ir.Graph) -> int:
 
 
 def _drop_optional_outputs(node: ir.Node) -> int:
-    """Cut unused outputs off the end, where the operator declares them optional."""
+    """Remove unused outputs at the end of the list, if the operator declares them optional."""
     if not onnx.defs.has(node.op_type, node.domain):
         return 0
     schema = onnx.defs.get_schema(node.op_type, node.domain)

@@ -1,8 +1,8 @@
-"""A ScatterND that replaces a run of rows is a Concat of what stays and what comes.
+"""A ScatterND that replaces a run of rows becomes a Concat of the kept rows and the new rows.
 
     x[:, 4:6] = u, as ScatterND(x, constant indices, u)   ->  Concat(x[:, :4], u, x[:, 6:])
 
-The form in which PyTorch exports assignments to slices, as streaming models make them to their caches. Exact.
+PyTorch exports assignments to slices in this form. Streaming models assign to their caches like this. Exact.
 """
 
 from __future__ import annotations

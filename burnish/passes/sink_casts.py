@@ -1,9 +1,9 @@
-"""A cast waits until elements are picked.
+"""A cast moves behind the gather that picks elements.
 
     Gather(Reshape(Cast(x)), i)   ->   Cast(Gather(Reshape(x), i))
 
-So that the cast joins what reads the elements, and no converted copy lies in memory (padding masks are written so).
-Exact. Where only the gather reads the cast.
+Then the cast joins the node that reads the elements, and no converted copy is stored (padding masks have this form).
+Exact. Applies if only the gather reads the cast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 @dataclass(frozen=True)
 class Found:
-    """The cast, and the reshapes behind it, the last one first."""
+    """The cast, and the reshapes after it, the last one first."""
 
     cast: ir.Node
     reshapes: tuple[ir.Node, ...]

@@ -1,9 +1,9 @@
-"""A constant that is added behind views of a product moves before them, where it joins the product's kernel.
+"""A constant that is added after views of a product moves before the views, so it joins the product's kernel.
 
     Transpose(x) + c   ->   Transpose(x + Transpose'(c))          x: Conv, Gemm, MatMul, or a view of one
-    Reshape(x) + c     ->   Reshape(x + Reshape'(c))              likewise for Sub, Mul, Div
+    Reshape(x) + c     ->   Reshape(x + Reshape'(c))              also for Sub, Mul, Div
 
-Positions are added to patches so. Exact. After patterns; constants of one element are sink_reshapes' business.
+Positions are added to patches in this way. Exact. Runs after the patterns. sink_reshapes handles single elements.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LARGEST = 1 << 20  # elements of a constant that is repeated
 
 @dataclass(frozen=True)
 class Moved:
-    """The view, the constant as its input sees it, and which input of the root the view is."""
+    """The view, the constant for the view's input, and the number of the root's input that is the view."""
 
     view: ir.Node
     constant: Array
@@ -64,7 +64,7 @@ class SinkConstant(Rule):
 
 
 def _refuse(value: ir.Value, view: ir.Node, root: ir.Node) -> Skip | None:
-    """A Skip unless views that nobody else reads lead to a product."""
+    """A Skip unless views without other readers lead to a product."""
     current: ir.Value | None = value
     node: ir.Node | None = view
     while node is not None and current is not None and node.op_type in _VIEWS:

@@ -1,9 +1,9 @@
-"""Adding or multiplying a constant to parts that stand side by side: each part gets its own.
+"""If a constant is added to or multiplied with a Concat, each part gets its own piece of the constant.
 
     Concat(class token, patches) + positions   ->   Concat(class token + positions[:1], patches + positions[1:])
 
-Constant parts fold, and the one other part takes the constant into the kernel that computes it; nothing is copied.
-Exact. After constants are folded.
+Constant parts fold. The one other part takes its constant into the kernel that computes it, so nothing is copied.
+Exact. Runs after constants are folded.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     f(Reshape(x))        ->  Reshape(f(x))         f unary, or with a constant of one element
 
-So that f joins the node that computes x (an epilogue), and reshapes meet and merge. Exact. After the patterns.
+Then f joins the node that computes x (as an epilogue), and reshapes meet and merge. Exact. Runs after the patterns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SinkReshape(Rule):
     op_types = (*UNARY, *BINARY)
 
     def check(self, match: Match) -> int | Skip:
-        """Which operand is the reshape."""
+        """The number of the operand that is the reshape."""
         node = match.root
         places = (0, 1) if node.op_type in COMMUTATIVE else (0,)
         index = next((i for i in places if i < len(node.inputs) and _is_reshape(node.inputs[i], node)), None)

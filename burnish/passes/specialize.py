@@ -1,8 +1,8 @@
-"""Bind input dimensions to numbers: a symbol that gets one gets it everywhere.
+"""Bind input dimensions to numbers. A bound symbol gets its number everywhere.
 
     x[batch, seq], mask[batch, seq] with x: (1, 128)    ->    x[1, 128], mask[1, 128]
 
-What was inferred before is forgotten; `fold_shapes` infers anew.
+Shapes inferred earlier are forgotten; `fold_shapes` infers them again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from burnish.passes.rewrite.context import PassContext
 
 
 def specialize(model: ir.Model, context: PassContext) -> int:
-    """Bind what `context.input_shapes` fixes; returns the number of dimensions that became ints.
+    """Bind the dimensions that `context.input_shapes` fixes. Returns how many dimensions became ints.
 
     raises:  E240 no such input, E241 another rank, E242 a dimension that contradicts the model or another input
     """
@@ -72,7 +72,10 @@ def _substitute(value: ir.Value, bound: dict[str, tuple[int, str]]) -> int:
 
 
 def _forget(graph: ir.Graph) -> None:
-    """Open the dimensions that were inferred from open ones; ranks stay: for some operators only the file tells."""
+    """Forget dimensions that were inferred from open ones.
+
+    Ranks stay: for some operators only the file tells the rank.
+    """
     for node in graph.all_nodes():
         for value in node.outputs:
             if value.shape is not None and isinstance(value.type, ir.TensorType):

@@ -3,8 +3,8 @@
     Conv(x [N,3,224,224], W [64,3,7,7], strides 2, pads 3)
         ->  Conv(SpaceToDepth(Pad(x) [N,4,230,230], 2) [N,16,115,115], W' [64,16,4,4])
 
-Pixel 2*o + r of the padded input is place r % 2 of block o + r // 2. Units of matrix arithmetic want long runs of
-channels: only targets that say so get this (`PassContext.deep_images`). Exact; more multiplications by zero.
+Pixel 2*o + r of the padded input is at position r % 2 of block o + r // 2. Matrix units need long runs of channels, so
+only targets that ask for it get this pass (`PassContext.deep_images`). Exact; more multiplications by zero.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Geometry:
 
     @staticmethod
     def channels_of(stride: int, channels: int) -> int:
-        """As few as make a block of pixels a multiple of 8 values, which copies and matrix units take whole."""
+        """The smallest number that makes a block of pixels a multiple of 8 values, as copies and matrix units need."""
         return next((c for c in range(channels, 2 * FEW_CHANNELS) if c * stride**2 % 8 == 0), channels)
 
 
@@ -66,7 +66,7 @@ class StrideToChannels(Rule):
 
 
 def integer_shape_but_batch(value: ir.Value | None) -> tuple[int, ...] | None:
-    """A shape whose first axis may be anything (it is given as 1)."""
+    """An integer shape, except that the first axis may be open (it is returned as 1)."""
     if value is None or value.shape is None or len(value.shape) < 2:
         return None
     sizes = [1, *(n if isinstance(n, int) else None for n in list(value.shape)[1:])]

@@ -1,9 +1,9 @@
-"""A transpose that only moves axes of size 1 moves no element: it is a reshape.
+"""A transpose that only moves axes of size 1 moves no element: it becomes a reshape.
 
     Transpose(x[1, 64, 1, 33], perm = 0 2 3 1)  no: 64 and 33 change places
     Transpose(x[1, 1, 257], perm = 0 2 1)       ->  Reshape(x, [1, 257, 1])
 
-Exact. After the patterns, which know heads and sequences by their transposes.
+Exact. Runs after the patterns, which recognise heads and sequences by their transposes.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A Loop whose trips are known at build time becomes its body, trip by trip.
+"""A Loop whose number of trips is known at build time is replaced by one copy of its body per trip.
 
     Loop(3, true, h) { h' = f(h, x[i]); row = g(h') }    ->    h1 = f(h, x[0]); h2 = f(h1, x[1]); h3 = f(h2, x[2])
                                                                rows = Concat(Unsqueeze(g(h1)), ...)
 
-The trips are known where their number is a constant, and the condition follows from constants and the trip's number
-alone: what it reads is then computed here, as many times as the loop would. Exact. After fold_constants, for tf2onnx
-computes even the first condition. A loop of very many nodes stays: each becomes code of its own.
+The trips are known if their number is a constant, and the condition depends only on constants and the trip's number.
+The condition is then computed here, as many times as the loop would. Exact. Runs after fold_constants, since tf2onnx
+computes even the first condition. A loop of very many nodes stays: each node would become separate code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_NODES_OF_A_MODEL = 16384  # with what its loops become
 
 
 def unroll_loops(model: ir.Model, context: PassContext) -> int:
-    """Inner loops first, so that an outer one counts what they became; returns how many loops are gone."""
+    """Inner loops first, so an outer loop counts their unrolled nodes. Returns how many loops were removed."""
     nodes = list(model.graph.all_nodes())
     if not any(_is_loop(node) for node in nodes):
         return 0
@@ -43,7 +43,7 @@ def unroll_loops(model: ir.Model, context: PassContext) -> int:
 
 @dataclass
 class _Unrolling:
-    """One walk. room: how many nodes the model may still gain."""
+    """One walk over the model. room: how many nodes may still be added."""
 
     taken: set[str]
     opsets: dict[str, int]
@@ -109,7 +109,7 @@ class _Unrolling:
         graph.remove(loop, safe=True)
 
     def trip(self, graph: ir.Graph, loop: ir.Node, trip: int, state: Sequence[ir.Value]) -> list[ir.Value]:
-        """One copy of the body before the loop; what it gives."""
+        """Insert one copy of the body before the loop. Returns the copy's outputs."""
         copy = _body(loop).clone(allow_outer_scope_values=True)
         given: dict[ir.Value, ir.Value] = dict(zip(copy.inputs[2:], state, strict=True))
         for value, content in zip(copy.inputs, (np.array(trip, np.int64), np.array(True))):
@@ -151,7 +151,7 @@ class _Unrolling:
 
 
 def count_trips(loop: ir.Node, limit: int, opsets: dict[str, int]) -> int | Skip:
-    """How often the body runs; where that is above the limit, any number above it."""
+    """How often the body runs. Above the limit: any number above it."""
     most, starts = (_number(loop.inputs[i], if_left_out) for i, if_left_out in enumerate((limit + 1, True)))
     if most is None:
         return Skip("the number of trips is known only during the run")
@@ -171,10 +171,10 @@ def _number(value: ir.Value | None, default: int) -> int | float | None:
 
 @dataclass
 class _Condition:
-    """What decides whether a loop goes on after a trip.
+    """The nodes that decide whether a loop continues after a trip.
 
     nodes    of the body, in order
-    states   what they read of the carried values, by the value inside: what it starts as, what it is after a trip
+    states   the carried values that they read, by the value inside: its initial value, and its value after a trip
     fixed    constants that they read
     """
 
@@ -185,7 +185,7 @@ class _Condition:
 
     @staticmethod
     def of(loop: ir.Node) -> _Condition | Skip:
-        """Skip where it depends on what is known only during the run."""
+        """The condition of a loop. Skip if it depends on values known only during the run."""
         body = _body(loop)
         found, nodes = _Condition(body), set()
         carried = dict(zip(body.inputs[2:], zip(loop.inputs[2:], body.outputs[1:]), strict=False))
@@ -212,7 +212,7 @@ class _Condition:
 
     @property
     def decides(self) -> bool:
-        """False where it stays what it is: the condition itself, or a constant that is true."""
+        """Can the condition change? Not if the body returns it unchanged, or returns a constant that is true."""
         value = self.body.outputs[0]
         while (node := value.producer()) is not None and node.op_type == "Identity" and node in self.nodes:
             assert node.inputs[0] is not None
@@ -220,7 +220,7 @@ class _Condition:
         return value is not self.body.inputs[1] and not (value in self.fixed and bool(self.fixed[value]))
 
     def trips(self, most: int, opsets: dict[str, int]) -> int | Skip:
-        """Run the condition alone."""
+        """Count the trips: run only the condition."""
         inputs = [*self.body.inputs[:2], *self.states, *self.fixed]
         outputs = [v for n in self.nodes for v in n.outputs if v.name]
         go_on = self.body.outputs[0]
@@ -248,7 +248,7 @@ def _body(loop: ir.Node) -> ir.Graph:
 
 
 def _is_plain(node: ir.Node) -> bool:
-    """A node that gives the same answer whenever it is asked, and has no subgraph."""
+    """Does the node always give the same answer for the same inputs, and have no subgraph?"""
     return (
         node.domain == ""
         and node.op_type not in RANDOM | {"Dropout"}
@@ -257,7 +257,7 @@ def _is_plain(node: ir.Node) -> bool:
 
 
 def _own_outputs(graph: ir.Graph, taken: set[str]) -> None:
-    """Outputs that are values of a graph around it become outputs of an Identity: a copy needs outputs of its own."""
+    """If an output is a value of an outer graph, pass it through an Identity: a copy needs its own outputs."""
     own = {*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)}
     for i, value in enumerate(graph.outputs):
         if value not in own:

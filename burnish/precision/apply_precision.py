@@ -1,4 +1,4 @@
-"""The precision that a build asks for, put into the graph: which rewrite, and what is said about it."""
+"""Apply the precision of a build to the graph: choose the rewrite, and write the notes about it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from burnish.precision.round_weights import round_weights
 def apply_precision(
     model: ir.Model, sizes: Mapping[str, tuple[int, int]], precision: Precision, has_half: bool
 ) -> tuple[Decision, ...]:
-    """Rewrite an optimised model in place; what was decided for each node that computes on f32 values.
+    """Rewrite an optimised model in place. Returns the decision for each node that computes on f32 values.
 
     sizes:    (min, max) of symbols, as for `infer`
-    has_half: the target has arithmetic on tensors of that type; without it only weights are kept in it
+    has_half: the target has arithmetic on tensors of that type; otherwise only weights are stored in it
     """
     if not precision.is_narrow:
         return ()
@@ -34,7 +34,7 @@ def apply_precision(
 
 
 def precision_notes(decisions: Iterable[Decision], precision: Precision) -> Iterator[str]:
-    """A line for the plan's notes; what was asked for and changed nothing is said too."""
+    """A line for the plan's notes. It also says if the requested precision changed nothing."""
     rows = list(decisions)
     narrow_rows = [d for d in rows if d.now != d.was]
     if narrow_rows:

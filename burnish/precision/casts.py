@@ -1,6 +1,6 @@
-"""Casts of values, each made once where all that read it can see it.
+"""Casts of values. Each is made once, where all its readers can see it.
 
-A graph sees its own values and those of the graphs around it, never those of a subgraph or of an If's other side.
+A graph sees its own values and those of outer graphs, never those of a subgraph or of an If's other side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from burnish.ops.language.node_view import KEEPS_EXCESS
 
 
 class Casts:
-    """The casts that were put into a graph and the subgraphs that are being rewritten with it."""
+    """The casts inserted into a graph and into the subgraphs that are rewritten with it."""
 
     def __init__(self, graph: ir.Graph) -> None:
         self._scopes = [graph]
@@ -25,7 +25,7 @@ class Casts:
 
     @contextmanager
     def inside(self, graph: ir.Graph) -> Iterator[None]:
-        """What is cast from now on is cast in this subgraph."""
+        """From now on, put casts into this subgraph."""
         self._scopes.append(graph)
         yield
         self._scopes.pop()
@@ -47,14 +47,14 @@ class Casts:
         return node.outputs[0]
 
     def _name(self, value: ir.Value, to: ir.DataType) -> str:
-        """Sides of an If may cast the same value; names are one each in all graphs."""
+        """A new name. Both sides of an If may cast the same value, but names are unique in all graphs."""
         name = f"{value.name}/{DType.from_onnx(int(to)).value}"
         self._names[name] += 1
         return name if self._names[name] == 1 else f"{name}.{self._names[name] - 1}"
 
 
 def cast(value: ir.Value, to: ir.DataType, name: str) -> ir.Node:
-    """A Cast node; its result is called as the node is."""
+    """A Cast node; its result has the same name as the node."""
     node = ir.node("Cast", [value], attributes={"to": int(to)}, name=name)
     node.meta[KEEPS_EXCESS] = True
     node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = name, ir.TensorType(to), value.shape

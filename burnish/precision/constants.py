@@ -1,4 +1,4 @@
-"""Constants in fewer bits: rounded to nearest even, and refused where the type cannot hold what they mean."""
+"""Constants in fewer bits: rounded to nearest even, or refused if the type cannot hold their meaning."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BOUNDLESS = 1e8  # a scalar at least this large, where something is chosen, stan
 
 
 def misfit(array: Array, to: DType, selects: bool = False, adds: bool = False) -> str:
-    """Why the type cannot hold the constant; empty if it can.
+    """The reason why the type cannot hold the constant; empty if it can.
 
     selects: a single huge number means "no bound": it may become the type's largest
-    adds:    a bias may vanish, since what it is added to is rounded to more than that; a single number (an epsilon) not
+    adds:    a bias may round to 0, as the rounding of its sum is larger; a single number (an epsilon) may not
     """
     finite = np.abs(array[np.isfinite(array)])
     if not finite.size:
@@ -33,10 +33,10 @@ def misfit(array: Array, to: DType, selects: bool = False, adds: bool = False) -
 
 
 def lifting(weight: Array, to: DType) -> int:
-    """The power of two by which weights are multiplied so that the type holds them as normal numbers; mostly 0.
+    """The power of two that multiplies weights so that the type holds them as normal numbers; mostly 0.
 
-    A type's smallest step is 2^-24 for f16: where the largest weight is below 2^-13, that is no longer finer than its
-    rounding elsewhere (layer scales of 1e-6 that were folded into a product do this).
+    The smallest step of f16 is 2^-24. If the largest weight is below 2^-13, that step is coarser than the usual
+    rounding of f16 (layer scales of 1e-6 that were folded into a product cause this).
     """
     finite = np.abs(weight[np.isfinite(weight)])
     largest = float(finite.max()) if finite.size else 0.0
@@ -48,7 +48,7 @@ def lifting(weight: Array, to: DType) -> int:
 
 
 def narrowed(array: Array, to: DType) -> Array:
-    """The nearest values of the type; finite ones stay finite."""
+    """The nearest values of the type; finite values stay finite."""
     limit = np.float32(ml_dtypes.finfo(to.numpy).max)
     bounded = np.where(np.isfinite(array), np.clip(array, -limit, limit), array)
     return bounded.astype(to.numpy)

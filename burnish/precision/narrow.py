@@ -1,11 +1,11 @@
-"""Narrow an f32 graph to f16 or bf16, by Cast nodes and narrow constants, where that is safe.
+"""Narrow an f32 graph to f16 or bf16 where that is safe, by Cast nodes and narrow constants.
 
     x f32 -> MatMul(x, w) -> Relu -> y f32    becomes    Cast(x) -> MatMul(_, w f16) -> Relu -> Cast -> y f32
 
-Products always narrow; followers where everything they compute on is narrow already; the rest stays f32 (roles.py says
-why). Inputs keep their type. The sides of an If narrow as the graph around it; its results are narrow where both sides
-end so. Error: a rounding of each narrow tensor, u = 2^-11 (f16) or 2^-8 (bf16); sums are f32.
-After the fusing passes, whose patterns are those of the f32 graph, and before `infer`: precision is then in the graph.
+Products always narrow. Followers narrow if all their operands are narrow already. The rest stays f32 (roles.py says
+why). Inputs keep their type. The sides of an If narrow like the graph around it; its results are narrow if they are
+narrow on both sides. Error: a rounding of each narrow tensor, u = 2^-11 (f16) or 2^-8 (bf16); sums are f32.
+Runs after the fusing passes, whose patterns expect f32, and before `infer`: the graph then holds the precision.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ LIFTED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 
 
 def narrow(graph: ir.Graph, found: Inferred, precision: Precision) -> list[Decision]:
-    """Rewrite the graph in place; what runs on the reference kernel stays as it is.
+    """Rewrite the graph in place. Nodes on the reference kernel do not change.
 
-    found:    what `infer` says of it
+    found:    the result of `infer` for it
     returns:  a decision for each node that computes on f32 values, in order, a side of an If before the If
     """
     work = _Narrowing(graph, found, precision)
@@ -82,7 +82,7 @@ class _Narrowing:
         return [*decisions, Decision(node.name or "", "If", "f32", now, why or "each side ends in narrow values")]
 
     def _result(self, node: ir.Node, position: int) -> str:
-        """One type for what both sides give: narrow if that casts none of them there; else why it is f32."""
+        """The common type of both sides' results: narrow if neither needs a cast; otherwise the reason for f32."""
         possible = [side.outputs[position] for side in sides_of(node) if side not in self.found.impossible]
         why = next((f"{v.name}, which a side gives, is f32" for v in possible if v not in self.narrow), "")
         wanted = FLOAT if why else self.to
@@ -97,7 +97,7 @@ class _Narrowing:
         return why
 
     def node(self, node: ir.Node) -> Decision | None:
-        """Narrow one node, or see to it that it gets f32; None if it has nothing to do with f32."""
+        """Narrow one node, or make sure that it gets f32. None if it does not compute on f32."""
         inputs = [v for v in node.inputs if v is not None and v in self.wide]
         results = [v for v in node.outputs if v in self.wide]
         if not inputs and not results:
@@ -112,7 +112,7 @@ class _Narrowing:
         return Decision(node.name or "", node.op_type, "f32", now, why or _reason(node))
 
     def output(self, position: int) -> None:
-        """Give an f32 output of the model its type back, or the one that was asked for; its name stays."""
+        """Give an f32 output of the model its type back, or the requested type. Its name stays."""
         value = self.graph.outputs[position]
         wanted = ir.DataType(self.precision.outputs.onnx)
         has = self.to if value in self.narrow else FLOAT
@@ -128,7 +128,7 @@ class _Narrowing:
     # -- decisions --------------------------------------------------------------------------------------------------
 
     def _refusal(self, node: ir.Node) -> str:
-        """Why the node stays f32; empty if it narrows."""
+        """The reason why the node stays f32; empty if it narrows."""
         divides = node.op_type == "Div" and is_constant(node.inputs[1])
         if node.domain not in ("", "ai.onnx") or not (node.op_type in PRODUCTS | FOLLOWERS or divides):
             return reason_kept(node.op_type, node.domain)
@@ -161,7 +161,7 @@ class _Narrowing:
         return all(name in allowed.get(self._variable(node, i), ()) for i in self._narrowed_inputs(node))
 
     def _variable(self, node: ir.Node, position: int) -> str:
-        """The type variable of an input, T or T1 (a variadic input's for all that follow it)."""
+        """The type variable of an input, T or T1. A variadic input's variable applies to all inputs after it."""
         formal = onnx.defs.get_schema(node.op_type, self.version).inputs
         return str(formal[min(position, len(formal) - 1)].type_str)
 
@@ -172,7 +172,7 @@ class _Narrowing:
     # -- rewriting --------------------------------------------------------------------------------------------------
 
     def _lift(self, node: ir.Node) -> int:
-        """The power of two that keeps a product's tiny weights (and its bias with them) from vanishing."""
+        """The power of two that keeps a product's tiny weights (and its bias) from rounding to 0."""
         if node.op_type not in LIFTED or not is_constant(node.inputs[1]):
             return 0
         if any(v is not None and not is_constant(v) for v in node.inputs[2:]):
@@ -185,7 +185,7 @@ class _Narrowing:
         return self._lifts[weight]
 
     def _lower(self, node: ir.Node, lift: int) -> None:
-        """Multiply the result of a product by 2^-lift: exact, and part of its epilogue."""
+        """Multiply the result of a product by 2^-lift. This is exact, and part of its epilogue."""
         result = node.outputs[0]
         factor = new_initializer(self.graph, np.array(2.0**-lift, self.precision.values.numpy), f"{result.name}/lift")
         scale = ir.node("Mul", [result, factor], name=f"{node.name}/lift")
@@ -223,7 +223,7 @@ class _Narrowing:
         self._widen_captured(node)
 
     def _widen_captured(self, node: ir.Node) -> None:
-        """Subgraphs stay as they are: what they read from here is f32."""
+        """Give subgraphs, which do not change, f32 values to read from this graph."""
         for graph in subgraphs(node):
             for inner in graph.all_nodes():
                 for i, value in enumerate(inner.inputs):

@@ -1,4 +1,4 @@
-"""What precision a build asks for, and what it decided for each node."""
+"""The precision that a build asks for, and its decision for each node."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ WORDS = {DType.F32: "fp32", DType.F16: "fp16", DType.BF16: "bf16"}
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """values: what f32 values become where that is safe (F32: nothing changes). outputs: what f32 outputs become."""
+    """values: the type for f32 values where that is safe (F32: no change). outputs: the type for f32 outputs."""
 
     values: DType = DType.F32
     outputs: DType = DType.F32
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """The extensions of a CPU that serve it."""
+        """The CPU extensions that compute in this precision."""
         return ("bf16",) if self.values is DType.BF16 else ()
 
     @property
     def words(self) -> dict[str, str]:
-        """As a plan's options record it."""
+        """The words for it in a plan's options."""
         return {"precision": WORDS[self.values], "output_precision": WORDS[self.outputs]}
 
     @property
@@ -38,9 +38,9 @@ class Precision:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A node: what it computed on, what it does now, and why. A line of `--explain-precision`.
+    """One node: its type before, its type now, and the reason. A line of `--explain-precision`.
 
-    target: of a build for several, where they differ
+    target: in a build for several targets, if they differ
     """
 
     node: str
@@ -55,7 +55,7 @@ UNCHANGED = Precision()
 
 
 def parse_precision(values: str = "fp32", outputs: str | None = None) -> Precision:
-    """From `fp32`, `fp16`, `bf16`; outputs stay f32 unless asked otherwise. E610 for any other word."""
+    """Read `fp32`, `fp16` or `bf16`. Outputs stay f32 unless another type is given. E610 for any other word."""
     found = []
     for word in (values, "fp32" if outputs is None else outputs):
         if not isinstance(word, str) or word not in _NAMES:

@@ -1,9 +1,9 @@
-"""What each operator does to rounding errors: which may be narrow, which must stay f32, and why.
+"""The effect of each operator on rounding errors: which may be narrow, which must stay f32, and why.
 
-product    sums of products: accumulated in f32 inside the kernel whatever its operands are, and where the time goes
-follower   adds at most its own rounding, and computes in f32 registers: narrow where what it reads is
+product    sums of products: they take most of the time, and are accumulated in f32 for every type of operands
+follower   adds at most its own rounding, and computes in f32 registers: narrow if its inputs are narrow
 table      a follower whose data is a constant: an embedding
-           everything else stays f32, for the reason that `KEPT` gives
+           everything else stays f32, for the reason in `KEPT`
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KEPT = {
 
 
 def reason_kept(op_type: str, domain: str) -> str:
-    """Why an operator that is neither product nor follower stays f32."""
+    """The reason why an operator that is neither product nor follower stays f32."""
     if domain not in ("", "ai.onnx"):
         return f"an operator of {domain}"
     return KEPT.get(op_type, "not known to be safe in a narrow type")

@@ -4,8 +4,8 @@
                                        constant in the narrowest float that holds all its values
     Gather(w, i)  ->  Cast(Gather(w' f16, i))
 
-Error: one rounding a weight, u = 2^-11 (f16) or 2^-8 (bf16); activations keep f32. Halves the plan, and what each run
-reads of it. After the fusing passes, before `infer`.
+Error: one rounding per weight, u = 2^-11 (f16) or 2^-8 (bf16); activations stay f32. This halves the plan, and the
+bytes of weights that each run reads. Runs after the fusing passes, before `infer`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})
 
 
 def round_weights(graph: ir.Graph, found: Inferred, to: DType) -> list[Decision]:
-    """Rewrite the graph in place, sides of Ifs included; a decision for each node that computes on f32 values."""
+    """Rewrite the graph and sides of Ifs in place. Returns a decision for each node that computes on f32 values."""
     tensors, rounded, decisions = found.tensors, dict[ir.Value, ir.Value](), list[Decision]()
     for node in _each_node(graph, found):
         touched = [v for v in (*node.inputs, *node.outputs) if v is not None and v in tensors]
@@ -39,7 +39,7 @@ def round_weights(graph: ir.Graph, found: Inferred, to: DType) -> list[Decision]
 
 
 def _each_node(graph: ir.Graph, found: Inferred) -> Iterator[ir.Node]:
-    """Those of a graph and of the sides of its Ifs that run natively."""
+    """The nodes of a graph, and of the sides of its Ifs that run natively."""
     for node in list(graph):
         if node.op_type == "If" and not node.domain and sides_agree(node, found):
             for side in sides_of(node):
@@ -71,7 +71,7 @@ def _decide(
 
 
 def _widen_after(node: ir.Node, to: DType) -> None:
-    """Cast what a table gives back to f32, under the name it had."""
+    """Cast the values of a table back to f32, under their old name."""
     old = node.outputs[0]
     if old.dtype is not None and old.dtype != ir.DataType.FLOAT:
         return

@@ -1,10 +1,10 @@
-"""Which Casts of a model to f16 or bf16 must round.
+"""Find the Casts of a model to f16 or bf16 that must round.
 
     Cast(x f32 -> f16) -> Cast(-> i32)       the integer depends on the rounding: it is kept
-    Cast(x f32 -> f16) -> MatMul f16         a narrow tensor is all that is asked for: f32 in registers is nearer
+    Cast(x f32 -> f16) -> MatMul f16         only a narrow tensor is needed: f32 in registers is more exact
 
-Arithmetic in f16 may be computed in f32, where every value is at least as exact. A value that is only rounded, and then
-read as integers, truths or f32, must be the rounded one.
+Arithmetic in f16 may be computed in f32: every value is then at least as exact. But a value that is rounded and then
+read as integer, bool or f32 must be the rounded one.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ ARITHMETIC = frozenset({  # continuous: a result in the same type differs by as 
 
 
 def must_round(node: ir.Node, is_inner: bool = False) -> bool:
-    """Whether a node is a Cast to a narrow float whose rounding some reader of its result can tell.
+    """Whether a node is a Cast to a narrow float, and some reader of its result depends on the rounding.
 
-    is_inner: it stands in a side of an If or in a loop's body, whose results go on to who knows what
+    is_inner: it is in a side of an If or in a loop's body; the users of their results are unknown
     """
     if node.op_type not in ("Cast", "CastLike") or node.domain or node.inputs[0] is None:
         return False

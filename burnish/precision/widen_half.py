@@ -1,9 +1,9 @@
-"""Compute in f32 what a model states in f16 or bf16, for targets without arithmetic of that width.
+"""Compute the f16 or bf16 values of a model in f32, for targets without arithmetic of that width.
 
     x f16 -> Conv(x, w f16) -> y f16      becomes      Cast(x) -> Conv(x, w f32) -> Cast(y)
 
-Inputs and outputs keep their type. Every value is at least as exact as in the model, since only roundings go away;
-kernels would widen each element at each use anyway. A Cast whose rounding can be told (rounding.py) stays, as a pair.
+Inputs and outputs keep their type. Every value is at least as exact as in the model, since only roundings are removed.
+Kernels would widen each element at each use anyway. A Cast that must round (rounding.py) stays, as a pair of Casts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEEPS_ITS_TYPE = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuanti
 
 
 def widen_half(model: ir.Model) -> int:
-    """Rewrite the model in place; returns how many values became f32. Leaves a model with quantised halves as it is."""
+    """Rewrite the model in place. Returns how many values became f32. A model with quantised halves is not changed."""
     graphs = [model.graph, *model.graph.subgraphs()]
     values = [v for g in graphs for v in _values(g) if v.dtype in HALF]
     if not values or any(_is_left(n) for g in graphs for n in g):
@@ -79,7 +79,7 @@ def _cast(value: ir.Value, to: ir.DataType, name: str) -> ir.Node:
 
 
 def _round_before(node: ir.Node, to: ir.DataType | None) -> None:
-    """Cast(x) to f32 reads Cast(x) to the narrow type instead."""
+    """Let a Cast(x) to f32 read a Cast(x) to the narrow type instead."""
     value = node.inputs[0]
     assert value is not None and to is not None and node.graph is not None
     rounded = _cast(value, to, f"{node.outputs[0].name}/rounded")

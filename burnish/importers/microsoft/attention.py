@@ -1,4 +1,4 @@
-"""Attention whose queries, keys and values come out of one product, in f32 or of quantised operands."""
+"""Attention whose queries, keys and values come from one product, in f32 or with quantised operands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def quantised_attention(
 def _attend(
     op: Call, projected: V, weights: V, mask: V | None, past: V | None, score_bias: V | None, sizes: Sequence[int]
 ) -> Sequence[V | None]:
-    """projected: [batch, queries, three hidden sizes]; weights: what says how large they are together."""
+    """projected: [batch, queries, three hidden sizes]; weights: the tensor that tells their total size."""
     if op.attribute("do_rotary") or op.attribute("past_present_share_buffer"):
         raise op.refuse("it turns its queries and keys, or shares the buffer of its past")
     width = weights.shape[1] if weights.shape is not None and len(weights.shape) == 2 else None
@@ -76,7 +76,7 @@ def _by_head(op: Call, x: V, heads: int, size: int) -> V:
 
 
 def _bias(op: Call, q: V, k: V, mask: V | None, score_bias: V | None) -> V | None:
-    """What is added to the scores: -10000 (or so) where a key is masked or comes later, and the model's own bias."""
+    """The bias of the scores: about -10000 where a key is masked or comes later, and the model's own bias."""
     found = [score_bias] if score_bias is not None else []
     if mask is not None:
         found.append(_where_kept(op, _kept(op, k, mask), q))

@@ -1,4 +1,4 @@
-"""What an expansion is written with: a call of an operator, which new nodes take the place of."""
+"""The tools for writing an expansion: a call of an operator, which new nodes replace."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Make: TypeAlias = Callable[..., Results]
 
 @dataclass(frozen=True)
 class Expansion:
-    """What the operator takes, and the function that writes it in ONNX's operators.
+    """The operator's signature, and the function that writes it in ONNX's operators.
 
     needs:      of each input, whether it must be given
-    is_open:    more inputs may follow, of which all are given
-    outputs:    the most that it has
-    attributes: the default of each, or its type where it has none and must be given
+    is_open:    more inputs may follow; all of them must be given
+    outputs:    the largest number of outputs
+    attributes: the default of each; or its type if it has no default and must be given
     """
 
     needs: tuple[bool, ...]
@@ -42,7 +42,7 @@ TABLE: dict[str, Expansion] = {}
 
 
 def expands(op_type: str, outputs: int = 1, **attributes: Any) -> Callable[[Make], Make]:
-    """Enter the function into the table; its parameters are the inputs, `V | None` those that may be left out."""
+    """Add the function to the table. Its parameters are the inputs; `V | None` marks optional ones."""
 
     def enter(make: Make) -> Make:
         assert op_type not in TABLE, f"{op_type} is expanded twice"
@@ -69,7 +69,7 @@ class Call:
     def write(
         self, op_type: str, inputs: Sequence[ir.Value | None], _outputs: int = 1, _version: int = 0, **attributes: Any
     ) -> Sequence[ir.Value]:
-        """A node before the call; `_version`: the opset whose form it has, the newest if left out."""
+        """Write a node before the call. `_version`: the opset of its form; the newest if left out."""
         given = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items() if v is not None]
         name = f"{self.node.name}/{op_type}"
         node = ir.Node("", op_type, list(inputs), given, name=name, num_outputs=_outputs)
@@ -91,7 +91,7 @@ class Call:
         return self._expansion.attributes[name] if found is None else found.value
 
     def attributes(self, *without: str) -> dict[str, Any]:
-        """All that the node has, for an operator of the same attributes."""
+        """All attributes of the node, for an operator with the same attributes."""
         return {name: found.value for name, found in self.node.attributes.items() if name not in without}
 
     def array(self, value: ir.Value, what: str) -> Array:
@@ -108,7 +108,7 @@ class Call:
         return len(value.shape)
 
     def note(self, text: str) -> None:
-        """What the user must know of this call's answer; the plan keeps it."""
+        """A note for the user about this call's answer; the plan keeps it."""
         self._notes.append(f"{self.node.op_type} '{self.node.name}': {text}")
 
     def refuse(self, why: str) -> UserError:

@@ -1,4 +1,4 @@
-"""Replace the calls of ONNX Runtime's operators, wherever they stand, by what they are made of."""
+"""Replace all calls of ONNX Runtime's operators by their expansions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _table() -> dict[str, Expansion]:
 
 
 def has_expansion(domain: str, op_type: str) -> bool:
-    """Whether the operator is one of the table."""
+    """Whether the table has the operator."""
     return domain == DOMAIN and op_type in _table()
 
 
 def check_expansion(node: ir.Node, where: str) -> None:
-    """As `check_operators` does with the schemas of ONNX.
+    """Check a node against the table, as `check_operators` does with the schemas of ONNX.
 
     raises:  E114 number of inputs or outputs, E115 attribute missing or of another type
     """
@@ -65,7 +65,7 @@ def check_expansion(node: ir.Node, where: str) -> None:
 def expand_microsoft(model: ir.Model, name: str) -> list[str]:
     """Expand every call, in place; new nodes have the newest opset. Returns notes on the answers.
 
-    raises:  E113 a form that ONNX's operators cannot say
+    raises:  E113 a form that ONNX's operators cannot express
     """
     nodes, notes = list(model.graph.all_nodes()), list[str]()
     if not any(has_expansion(n.domain, n.op_type) for n in nodes):
@@ -99,7 +99,7 @@ def _expand(node: ir.Node, op: Call) -> None:
 
 
 def unknown_hint(domain: str) -> str:
-    """What to do about an operator that is neither ONNX's nor in the table."""
+    """Advice for an operator that is neither ONNX's nor in the table."""
     if domain.startswith(DOMAIN):
         return "ONNX Runtime's optimiser or quantiser wrote this operator: give the model from before that step"
     return "export with standard operators, or with the operator as a model-local function"

@@ -11,14 +11,14 @@ from burnish.passes.rewrite.constants import Array
 
 
 def scaled_product(op: Call, a: V, b: V, scale: V, a_zero: V | None, b_zero: V | None, bias: V | None) -> V:
-    """In the scale's type; scale: of the product, one or one per column."""
+    """The result is in the scale's type. scale: of the product; one number, or one per column."""
     total = op.MatMulInteger(a, b, scalar(op, a_zero), _one_or_columns(op, b_zero))
     product = op.Mul(op.CastLike(total, scale), scale)
     return product if bias is None else op.Add(product, bias)
 
 
 def _one_or_columns(op: Call, zero: V | None) -> V | None:
-    """A vector of one zero point is one for all columns."""
+    """A vector with one zero point means one zero point for all columns."""
     return scalar(op, zero) if zero is not None and zero.shape is not None and list(zero.shape) == [1] else zero
 
 
@@ -37,7 +37,7 @@ def dynamic_quantize_matmul(op: Call, a: V, b: V, b_scale: V, b_zero: V | None, 
 
 @expands("MatMulInteger16")
 def matmul_integer_16(op: Call, a: V, b: V) -> V:
-    """Sums in i32, which wrap: those of f64 are exact, but would not."""
+    """Sums are in i32, which wraps. Sums in f64 would be exact, but would not wrap."""
     wide = ir.DataType.UINT32 if a.dtype == b.dtype == ir.DataType.UINT16 else ir.DataType.INT32
     return op.MatMul(op.Cast(a, to=wide.value), op.Cast(b, to=wide.value))
 
@@ -47,7 +47,7 @@ def qgemm(
     op: Call,
     a: V, a_scale: V, a_zero: V, b: V, b_scale: V, b_zero: V, c: V | None, y_scale: V | None, y_zero: V | None,
 ) -> V:  # fmt: skip
-    """alpha scales c too. With a scale of its own y is rounded, after one multiplication as in ONNX Runtime."""
+    """alpha scales c too. If y has its own scale, y is rounded after one multiplication, as in ONNX Runtime."""
     if op.attribute("transA"):
         a = op.Transpose(a, perm=[1, 0])
     if op.attribute("transB"):
@@ -67,7 +67,10 @@ def qgemm(
 
 @expands("MatMulNBits", K=int, N=int, block_size=int, bits=4, accuracy_level=0)
 def matmul_n_bits(op: Call, a: V, b: V, scales: V, zeros: V | None, group: V | None, bias: V | None) -> V:
-    """a times the transposed weights [N, K], which are packed, the first in the lowest bits, in blocks of a row."""
+    """a times the transposed weights [N, K].
+
+    Weights are packed in blocks of a row, the first one in the lowest bits.
+    """
     K, N, block = op.attribute("K"), op.attribute("N"), op.attribute("block_size")
     blocks, bits = -(-K // block), op.attribute("bits")
     if bits not in (2, 4, 8):
@@ -98,7 +101,7 @@ def matmul_n_bits(op: Call, a: V, b: V, scales: V, zeros: V | None, group: V | N
 
 
 def _by_group(op: Call, codes: Array, scale: V, zeros: V | Array, group: V | None, block: int) -> V:
-    """Zero points that are no integers, or columns that name their group, which DequantizeLinear does not know."""
+    """Dequantise non-integer zero points, or columns that name their group: DequantizeLinear has neither."""
     columns = group if group is not None else op.constant(np.arange(codes.shape[1]) // block, "group", np.int64)
     zero = op.constant(zeros, "zeros") if isinstance(zeros, np.ndarray) else op.Reshape(zeros, op.Shape(scale))
     centred = op.Sub(
@@ -109,7 +112,7 @@ def _by_group(op: Call, codes: Array, scale: V, zeros: V | Array, group: V | Non
 
 @expands("GatherBlockQuantized", gather_axis=0, quantize_axis=1, block_size=128, bits=4)
 def gather_block_quantized(op: Call, data: V, indices: V, scales: V, zeros: V | None) -> V:
-    """Bytes hold several codes of the last axis, the first in the lowest bits."""
+    """Each byte holds several codes of the last axis, the first one in the lowest bits."""
     axis, bits = op.attribute("quantize_axis"), op.attribute("bits")
     if data.dtype == ir.DataType.UINT8:
         packed, small = op.array(data, "the table"), ir.DataType.UINT8 if bits == 8 else ir.DataType.UINT4
@@ -127,7 +130,7 @@ def gather_block_quantized(op: Call, data: V, indices: V, scales: V, zeros: V | 
 
 
 def _codes(op: Call, packed: Array, bits: int, shape: tuple[int, ...]) -> Array:
-    """One byte a code."""
+    """Unpack the codes: one byte per code."""
     each = 8 // bits
     if packed.dtype != np.uint8 or packed.size * each != int(np.prod(shape)):
         raise op.refuse(f"{packed.size} bytes do not hold {'x'.join(map(str, shape))} codes of {bits} bits")

@@ -1,6 +1,6 @@
 """Operators on quantised tensors: dequantise, compute in f32, quantise.    x = (q - zero) * scale
 
-What ONNX Runtime computes in one step may fall on the other side of a tie, and then differs by one.
+ONNX Runtime computes some of these in one step. Its result may then differ by one, at a tie.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from burnish.importers.microsoft.call import Call, V, expands
 
 
 def scalar(op: Call, value: V | None) -> V | None:
-    """Scales and zero points of one element may be vectors; ONNX would read a vector as one per channel."""
+    """Turn a vector of one scale or zero point into a scalar: ONNX would read a vector as one per channel."""
     if value is None or (value.shape is not None and len(value.shape) == 0):
         return value
     return op.Reshape(value, op.constant([], "scalar", np.int64))
@@ -23,7 +23,7 @@ def dequantize(op: Call, x: V, scale: V, zero: V | None) -> V:
 
 
 def quantize(op: Call, x: V, scale: V, zero: V | None, like: V) -> V:
-    """like: a tensor of the type to quantise to, where there is no zero point to say it."""
+    """like: a tensor of the type to quantise to, if there is no zero point to tell the type."""
     zero = scalar(op, zero) or op.CastLike(op.constant(0, "zero", np.int32), like)
     return op.QuantizeLinear(x, scalar(op, scale), zero)
 
@@ -47,7 +47,10 @@ def dequantize_linear(op: Call, x: V, scale: V, zero: V | None) -> V:
 
 
 def round_steps(op: Call, steps: V, zero: V | None, like: V) -> V:
-    """Steps of a scale to integers; ONNX Runtime adds the zero point before it rounds, which matters at ties."""
+    """Round multiples of a scale to integers.
+
+    ONNX Runtime adds the zero point before it rounds, which matters at ties.
+    """
     if zero is not None:
         steps = op.Add(steps, op.Cast(scalar(op, zero), to=ir.DataType.FLOAT.value))
     return op.QuantizeLinear(steps, _one(op), op.CastLike(op.constant(0, "zero", np.int32), like))
@@ -57,7 +60,7 @@ def round_steps(op: Call, steps: V, zero: V | None, like: V) -> V:
 def qlinear_add(
     op: Call, a: V, a_scale: V, a_zero: V | None, b: V, b_scale: V, b_zero: V | None, c_scale: V, c_zero: V | None
 ) -> V:
-    """In steps of c's scale, as ONNX Runtime adds: where scales are multiples of each other, ties are real ones."""
+    """Add in units of c's scale, as ONNX Runtime does: if scales are multiples of each other, ties are exact ties."""
     step = scalar(op, c_scale)
     of_a, of_b = op.Div(a_scale, step), op.Div(b_scale, step)
     return round_steps(op, op.Add(dequantize(op, a, of_a, a_zero), dequantize(op, b, of_b, b_zero)), c_zero, a)
@@ -67,7 +70,7 @@ def qlinear_add(
 def qlinear_mul(
     op: Call, a: V, a_scale: V, a_zero: V | None, b: V, b_scale: V, b_zero: V | None, c_scale: V, c_zero: V | None
 ) -> V:
-    """The product of integers is exact, and scaled once."""
+    """The product of integers is exact. It is scaled once."""
     product = op.Mul(dequantize(op, a, _one(op), a_zero), dequantize(op, b, _one(op), b_zero))
     ratio = op.Div(op.Mul(scalar(op, a_scale), scalar(op, b_scale)), scalar(op, c_scale))
     return round_steps(op, op.Mul(product, ratio), c_zero, a)
@@ -90,7 +93,7 @@ def qlinear_leaky_relu(op: Call, x: V, x_scale: V, x_zero: V | None, y_scale: V,
 
 @expands("QLinearSoftmax", axis=-1, opset=int)
 def qlinear_softmax(op: Call, x: V, x_scale: V, x_zero: V | None, y_scale: V, y_zero: V) -> V:
-    """Before opset 13 over all axes from `axis` on: the node is of that version, and upgraded as any."""
+    """Before opset 13, Softmax was over all axes from `axis` on. The node has that version, and is upgraded."""
     version, axis = op.attribute("opset"), op.attribute("axis")
     y = op.Softmax(dequantize(op, x, x_scale, x_zero), axis=axis, _version=0 if version >= 13 else 11)
     return quantize(op, y, y_scale, y_zero, x)
@@ -127,7 +130,7 @@ def qlinear_reduce_mean(op: Call, x: V, x_scale: V, x_zero: V | None, y_scale: V
 
 @expands("QLinearConcat", axis=int)
 def qlinear_concat(op: Call, y_scale: V, y_zero: V, *parts: V | None) -> V:
-    """Each part is x, its scale, its zero point."""
+    """Each part consists of x, its scale and its zero point."""
     triples = list(zip(parts[::3], parts[1::3], parts[2::3]))
     if len(parts) % 3 or any(x is None or scale is None for x, scale, _ in triples):
         raise op.refuse(f"{len(parts)} inputs are no triples of tensor, scale and zero point")
@@ -153,7 +156,7 @@ def qlinear_conv(
     op: Call,
     x: V, x_scale: V, x_zero: V, w: V, w_scale: V, w_zero: V, y_scale: V, y_zero: V, bias: V | None,
 ) -> V:  # fmt: skip
-    """ONNX's own, but for the place of the channels, also in the weights."""
+    """ONNX's QLinearConv, except for the position of the channels, also in the weights."""
     if not op.attribute("channels_last"):
         inputs = (x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias)
         return op.QLinearConv(*inputs, **op.attributes("channels_last"))

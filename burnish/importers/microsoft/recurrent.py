@@ -1,7 +1,7 @@
 """An LSTM with quantised weights, whose inputs are rounded to 8 bits.
 
-ONNX Runtime rounds the states between steps too; here they stay f32, which is nearer to the model that was quantised.
-Seen: the answers of a trained model of two layers differ by 1 % of the largest.
+ONNX Runtime also rounds the states between steps. Here they stay f32, which is closer to the model before quantisation.
+Observed: the answers of a trained model of two layers differ by 1 % of the largest.
 """
 
 from __future__ import annotations

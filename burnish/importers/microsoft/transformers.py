@@ -1,4 +1,4 @@
-"""What ONNX Runtime's optimiser makes of transformers before they are quantised, and the quantised forms."""
+"""Operators that ONNX Runtime's optimiser writes for transformers before quantisation, and their quantised forms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def quick_gelu(op: Call, x: V) -> V:
 
 @expands("FusedMatMul", alpha=1.0, transA=0, transB=0, transBatchA=0, transBatchB=0)
 def fused_matmul(op: Call, a: V, b: V) -> V:
-    """alpha * a b, the last two axes exchanged first where asked for."""
+    """alpha * a b; the last two axes are exchanged first if the attributes ask for it."""
     if op.attribute("transBatchA") or op.attribute("transBatchB"):
         raise op.refuse("its batch axes are moved")
     if op.attribute("transA"):
@@ -82,7 +82,7 @@ def _embed(
     ids: V, segments: V | None, words: V, positions: V, kinds: V | None, gamma: V, beta: V, mask: V | None,
     places: V | None,
 ) -> tuple[V, V, V]:  # fmt: skip
-    """The sum of what a token, its place and its segment are embedded as, normalised; and how long each row is."""
+    """The normalised sum of the embeddings of a token, its position and its segment; and the length of each row."""
     if places is None:
         length = op.Squeeze(op.Shape(ids, start=1, end=2))
         places = op.Range(op.constant(0, "zero", np.int64), length, op.constant(1, "one", np.int64))
@@ -94,7 +94,7 @@ def _embed(
 
 
 def _row_lengths(op: Call, ids: V, mask: V | None) -> V:
-    """How many of the mask are not 0, or 0 without one."""
+    """The number of mask elements that are not 0; 0 if there is no mask."""
     axes = op.constant([1], "last", np.int64)
     if mask is None:
         return op.ReduceSum(op.Mul(ids, op.constant(0, "none", np.int32)), axes, keepdims=0)

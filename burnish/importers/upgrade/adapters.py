@@ -1,4 +1,4 @@
-"""Which adapter brings which operator past which version."""
+"""The table of adapters: by operator, and by the version that changed it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from burnish.importers.upgrade.convert import constant, insert, rank_of, refuse,
 
 
 def _float_dtype(node: ir.Node, name: str) -> np.dtype[np.generic]:
-    """The dtype of input 0, which constants beside it must share."""
+    """The dtype of input 0. Constants used with it must have the same dtype."""
     value = node.inputs[0]
     if value is None or value.dtype is None:
         raise refuse(
@@ -52,7 +52,7 @@ def split_13(node: ir.Node, name: str) -> None:
 
 
 def split_18(node: ir.Node, name: str) -> None:
-    """Split without sizes: the number of equal parts must be said."""
+    """Split without sizes: the number of equal parts must be given."""
     if len(node.inputs) < 2 or node.inputs[1] is None:
         node.attributes["num_outputs"] = ir.AttrInt64("num_outputs", len(node.outputs))
 
@@ -107,7 +107,7 @@ def dft_20(node: ir.Node, name: str) -> None:
 
 
 def through_floats(node: ir.Node, name: str) -> None:
-    """ReduceLogSum, ReduceLogSumExp (until opset 28), Erf (until 13): of integers once; the result is cut off."""
+    """ReduceLogSum, ReduceLogSumExp (until opset 28), Erf (until 13): once took integers; the result is truncated."""
     x = node.inputs[0]
     if x is None or x.dtype is None or x.dtype.is_floating_point():
         return
@@ -118,7 +118,7 @@ def through_floats(node: ir.Node, name: str) -> None:
 
 
 def rotary_heads(node: ir.Node, name: str) -> None:
-    """RotaryEmbedding: of 3 axes, the last one holds all heads, and how many these are must be said."""
+    """RotaryEmbedding: with 3 axes, the last one holds all heads, and the number of heads must be given."""
     heads = node.attributes.get("num_heads")
     if rank_of(node.inputs[0]) == 3 and (heads is None or heads.as_int() <= 0):
         raise UserError(

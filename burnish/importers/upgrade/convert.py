@@ -1,4 +1,4 @@
-"""What adapters are, and what they write their nodes with."""
+"""The type of adapters, and the functions with which they write nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Adapter = Callable[[ir.Node, str], None]
 def insert(
     before: ir.Node, op_type: str, inputs: Sequence[ir.Value | None], suffix: str = "", **attributes: Any
 ) -> ir.Value:
-    """A new node of one output before another, named after it."""
+    """Insert a new node with one output before another node, and name it after that node."""
     given = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items()]
     name = f"{before.name}/{suffix or op_type}"
     node = ir.Node("", op_type, list(inputs), given, name=name)
@@ -38,7 +38,7 @@ def constant(node: ir.Node, content: Any, name: str, dtype: Any = np.int64) -> i
 
 
 def set_input(node: ir.Node, index: int, value: ir.Value | None) -> None:
-    """Set an input, leaving out those between."""
+    """Set an input; new inputs before it are left out."""
     if index >= len(node.inputs):
         node.resize_inputs(index + 1)
     node.replace_input_with(index, value)
@@ -51,7 +51,7 @@ def take(node: ir.Node, attribute: str, default: Any = None) -> Any:
 
 
 def replace_by(node: ir.Node, value: ir.Value) -> None:
-    """Let `value` give the node's first output (its name included), and remove the node."""
+    """Let `value` replace the node's first output (with its name), and remove the node."""
     old, graph = node.outputs[0], node.graph
     assert graph is not None
     value.shape, value.type = old.shape, old.type
@@ -65,7 +65,7 @@ def replace_by(node: ir.Node, value: ir.Value) -> None:
 
 
 def rank_of(value: ir.Value | None) -> int | None:
-    """The rank where it is known."""
+    """The rank, if it is known."""
     return None if value is None or value.shape is None else len(value.shape)
 
 

@@ -22,7 +22,7 @@ def batch_normalization_9(node: ir.Node, name: str) -> None:
 
 
 def batch_normalization_14(node: ir.Node, name: str) -> None:
-    """The statistics were outputs of training alone; a model for inference leaves them unused."""
+    """The statistics were outputs only in training; a model for inference does not use them."""
     if node.op_type != "BatchNormalization":
         return
     used = [o.name for o in node.outputs[1:] if o.uses() or o.is_graph_output()]

@@ -1,4 +1,4 @@
-"""Upsample and the first Resize: scales only, corners asymmetric.
+"""Upsample and the first Resize: only scales, and asymmetric corners.
 
 x_in = x_out / scale;  nearest takes floor(x_in) when it enlarges, ceil(x_in) when it shrinks
 """
@@ -24,7 +24,7 @@ def upsample_10(node: ir.Node, name: str) -> None:
 
 
 def resize_11(node: ir.Node, name: str) -> None:
-    """Resize-10: says its corners and rounding from now on; inputs (X, roi, scales)."""
+    """Resize-10: corners and rounding become explicit; inputs (X, roi, scales)."""
     scales = node.inputs[1]
     array = constant_array(scales)
     shrinks = array is not None and bool((array < 1).any())

@@ -2,7 +2,7 @@
 
     softmax_12(x, axis) = reshape(softmax_13(flatten(x, axis), -1), shape(x))
 
-which is the new softmax on the last axis alone where `axis` is the last one.
+If `axis` is the last one, this is the new softmax on the last axis.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What type a node of an old opset gives, from those of its inputs: adapters write constants of that type.
+"""Infer the output types of a node of an old opset from its input types: adapters write constants of these types.
 
-A file need not say it, and ONNX's inference of a whole graph wants one opset for all nodes; so each is asked by itself.
+A file need not state them, and ONNX infers a whole graph only with one opset, so each node is inferred separately.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BODY_STATES = {"Loop": ("body", 2), "Scan": ("body", 0)}  # where a body's input
 
 
 def fill_types(node: ir.Node, version: int, imports: Mapping[str, int]) -> None:
-    """Give each output its type, and its shape if it follows; what cannot be told stays unknown."""
+    """Set the type of each output, and its shape if it can be inferred. Others stay unknown."""
     _fill_body(node)
     if all(v.type is not None and v.shape is not None for v in node.outputs):
         return
@@ -48,7 +48,7 @@ def _take(value: ir.Value, found: onnx.TypeProto) -> None:
 
 
 def _read(node: ir.Node) -> Iterator[ir.Value]:
-    """The node's inputs, and what its subgraphs read from outside them."""
+    """The node's inputs, and the outer values that its subgraphs read."""
     yield from (v for v in node.inputs if v is not None)
     for attribute in node.attributes.values():
         if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
@@ -58,7 +58,7 @@ def _read(node: ir.Node) -> Iterator[ir.Value]:
 
 
 def _fill_body(node: ir.Node) -> None:
-    """A body's states have the type that they start with."""
+    """Set the types of a body's states: the types of their initial values."""
     name, first = BODY_STATES.get(node.op_type, ("", 0))
     body = node.attributes.get(name) if node.domain == "" else None
     if body is not None and body.type == ir.AttributeType.GRAPH and not body.is_ref():

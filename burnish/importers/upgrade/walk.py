@@ -12,7 +12,7 @@ MIN_IR_VERSION = 10
 
 
 def upgrade(model: ir.Model, name: str) -> None:
-    """Bring every node of the default domain to TARGET_OPSET, in place; a node's own version counts where it has one.
+    """Bring every node of the default domain to TARGET_OPSET, in place. A node's own version counts if it has one.
 
     raises:  E130 where an old form has no counterpart
     """

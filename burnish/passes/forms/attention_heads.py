@@ -1,4 +1,4 @@
-"""Heads of an attention: key-value heads that were repeated, and whether shapes are what the Attention operator wants.
+"""Heads of an attention: undo repeated key-value heads, and check the shapes that the Attention operator needs.
 
     k[b, h, s, d] -> Unsqueeze -> [b, h, 1, s, d] -> Expand -> [b, h, n, s, d] -> Reshape -> [b, h * n, s, d]
 
@@ -19,7 +19,7 @@ LARGEST_HEAD = 256  # a larger one does not stay in a GPU's registers; two produ
 
 
 def dims_of(value: ir.Value) -> Dims | None:
-    """Ints, or names of symbolic dimensions (None where nothing is known); None if the rank is not."""
+    """Ints, or names of symbolic dimensions (None where nothing is known). None if the rank is unknown."""
     if value.shape is None:
         return None
     return tuple(d if isinstance(d, int) else d.value for d in value.shape)

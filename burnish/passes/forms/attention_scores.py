@@ -1,4 +1,4 @@
-"""What goes into the softmax of an attention: scale * q @ k.T, capped, plus masks.
+"""The input of an attention's softmax: scale * q @ k.T, capped, plus masks.
 
     scores = softcap * tanh(scale / softcap * (q @ k.T)) + mask1 + mask2 ...
     scores = where(keep, scores, -inf)
@@ -34,7 +34,7 @@ class Scores:
     """The parts of the formula; softcap 0: none.
 
     key_order: k is `key` transposed by it; None: `key` is k.T as it is
-    nodes:     what computes the scores, users before what they use
+    nodes:     the nodes that compute the scores, users before their inputs
     """
 
     q: ir.Value
@@ -48,7 +48,7 @@ class Scores:
 
 
 def find_scores(value: ir.Value) -> Scores | Skip:
-    """The attention scores a value is."""
+    """Read a value as attention scores."""
     if rank_of(value) != 4:
         return Skip(f"the scores {value.name} are not known to have rank 4")
     selection, value, nodes = _selection(value)
@@ -113,7 +113,7 @@ def _scaled_product(matmul: ir.Node, scale: float, softcap: float, nodes: tuple[
 
 
 def _without_number(value: ir.Value) -> tuple[ir.Value, float, tuple[ir.Node, ...]]:
-    """(x, c, nodes) if the value is c * x, computed for this use alone; else the value itself."""
+    """(x, c, nodes) if the value is c * x and has only this use; otherwise the value itself."""
     part = product_of(value) if not is_shared(value) else None
     x = part.only() if part is not None else None
     if part is None or x is None or rank_of(x) != 4:
@@ -122,7 +122,10 @@ def _without_number(value: ir.Value) -> tuple[ir.Value, float, tuple[ir.Node, ..
 
 
 def _untransposed(value: ir.Value) -> tuple[ir.Value, tuple[int, ...] | None, tuple[ir.Node, ...]]:
-    """(y, order, nodes): the value, last two axes swapped, is y transposed by `order`; None: it is no Transpose."""
+    """(y, order, nodes): the value with its last two axes swapped is y transposed by `order`.
+
+    None if it is no Transpose.
+    """
     node = value.producer()
     if node is None or node.op_type != "Transpose" or node.domain or node.inputs[0] is None:
         return value, None, ()

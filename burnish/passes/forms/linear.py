@@ -1,4 +1,4 @@
-"""Conv, ConvTranspose, Gemm and MatMul with constant weights: how a scale and a shift per output channel enter them.
+"""Put a scale and a shift per output channel into Conv, ConvTranspose, Gemm and MatMul with constant weights.
 
     y = op(x, W) + b,   y * s + t  ==  op(x, W * s) + (b * s + t)       s, t: one number per output channel
 
@@ -62,7 +62,7 @@ def find_linear(value: ir.Value, user: ir.Node) -> Linear | Skip:
 
 
 def per_channel(value: ir.Value | None, linear: Linear) -> Array | Skip:
-    """A constant that broadcasts over the result and varies along its channels only, as f64 of shape [channels]."""
+    """A constant that broadcasts over the result and varies only along its channels, as f64 of shape [channels]."""
     array = constant_array(value)
     if value is None or array is None or array.dtype.kind in "iub":
         return Skip(f"{value.name if value is not None else 'the other input'} is not a float constant")
@@ -81,7 +81,7 @@ def per_channel(value: ir.Value | None, linear: Linear) -> Array | Skip:
 def find_linear_and_constant(node: ir.Node, sides: Sequence[int]) -> tuple[Linear, Array] | Skip:
     """The linear node behind input `side` of a binary node, and the other input as numbers per channel.
 
-    sides: the inputs to try, in order; of two refusals the one that got further is returned
+    sides: the inputs to try, in order. If both are refused, the refusal that got further is returned
     """
     refused = Skip(f"{node.name} meets nothing that has weights")
     for side in sides:

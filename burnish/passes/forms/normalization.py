@@ -3,7 +3,7 @@
     d / sqrt(v)    d * (1 / sqrt(v))    d * reciprocal(sqrt(v))    d * v ** -0.5         v = mean(d**2, axes) + eps
     d**2 as Pow(d, 2) or d * d; w and b before, between or after, in the layout of d; v as a variance of x (Flax)
 
-`find_normalization` starts at the node that multiplies d by 1 / sqrt(v), and takes along what follows.
+`find_normalization` starts at the node that multiplies d by 1 / sqrt(v), and includes the scale and shift after it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Normalization:
 
     axes        of d that are averaged, from the front; sizes: their lengths
     scale, bias in the shape `sizes`; None where there is none
-    centred     x where what is under the root is the variance of x, so that d must be x - mean(x)
-    root        the last node; nodes: all of them, users before what they use
+    centred     x if the value under the root is the variance of x; then d must be x - mean(x)
+    root        the last node; nodes: all of them, users before their inputs
     """
 
     d: ir.Value
@@ -42,7 +42,7 @@ class Normalization:
 
 
 def find_normalization(node: ir.Node, with_bias: bool) -> Normalization | Skip:
-    """What `node` normalises, with the scale (and the shift) that follow."""
+    """The normalization that ends in `node`, with the scale (and the shift) after it."""
     outer = product_of(node.outputs[0])
     inner = next((v for v, power in outer.powers.items() if power == -0.5), None)
     if inner is None:
@@ -87,7 +87,7 @@ def _moment(total: Sum, outer: Product) -> tuple[ir.Value, Reduction, ir.Value |
 
 
 def emit(op: Builder, found: Normalization, x: ir.Value, op_type: str) -> ir.Value:
-    """The fused operator on x, between transposes where the normalised axes are not the last ones."""
+    """Write the fused operator on x, between transposes if the normalised axes are not the last ones."""
     assert x.shape is not None and x.dtype is not None
     dtype, rank, name = x.dtype.numpy(), len(x.shape), str(found.root.name)
     scale = np.ones(found.sizes) if found.scale is None else found.scale
@@ -118,7 +118,7 @@ def _sizes(d: ir.Value, axes: tuple[int, ...]) -> tuple[int, ...] | None:
 def _weights_in(
     outer: Product, d: ir.Value, inner: ir.Value, axes: tuple[int, ...], sizes: tuple[int, ...]
 ) -> Array | Skip | None:
-    """The product of the number and the constants multiplied in with 1 / sqrt(v)."""
+    """The product of the number and the constants that are multiplied by 1 / sqrt(v)."""
     result: Array | None = None if outer.scale == 1 else np.full(sizes, outer.scale)
     for value, power in outer.powers.items():
         if value is d or value is inner:
@@ -144,7 +144,7 @@ def per_element(value: ir.Value, d: ir.Value, axes: tuple[int, ...], sizes: tupl
 
 
 def _with_affine(core: Normalization, with_bias: bool) -> Normalization:
-    """Take along a Mul, and then an Add, by constants, if nothing else uses what is between."""
+    """Include a Mul, and then an Add, of constants, if nothing else uses the values between them."""
     found = _next(core, "Mul")
     if found is not None:
         node, weight = found

@@ -1,10 +1,10 @@
-"""Products and sums in one normal form, whatever way an exporter wrote them.
+"""Products and sums in one normal form, however an exporter wrote them.
 
     product_of(y):  y = scale * x1**p1 * x2**p2 ...     through Mul, Div, Neg, Reciprocal, Sqrt, Pow and numbers
     sum_of(y):      y = constant + t1 - t2 ...          through Add, Sub and numbers
 
 So (x * 0.5) * g, x * (g / 2) and 0.5 * (x * g) are one product: scale 0.5, x and g to the power 1.
-Only values with a single user are seen through; what is used elsewhere stays a factor or a term of its own.
+The search continues only through values with a single user. Other values stay a factor or a term.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Product:
     number_rank: int
 
     def only(self, power: float = 1.0) -> ir.Value | None:
-        """x if this is scale * x**power, else None."""
+        """x if this is scale * x**power, otherwise None."""
         if len(self.powers) != 1:
             return None
         ((value, found),) = self.powers.items()
@@ -49,12 +49,12 @@ class Sum:
     number_rank: int
 
     def only(self) -> ir.Value | None:
-        """t if this is constant + t, else None."""
+        """t if this is constant + t, otherwise None."""
         return self.terms[0][0] if len(self.terms) == 1 and self.terms[0][1] == 1 else None
 
 
 def product_of(value: ir.Value) -> Product:
-    """The product a value is; itself to the power 1 if it is none."""
+    """Read a value as a product. If it is not one: the value itself to the power 1."""
     scale, number_rank = 1.0, 0
     powers: dict[ir.Value, float] = {}
     nodes: list[ir.Node] = []
@@ -82,7 +82,7 @@ def product_of(value: ir.Value) -> Product:
 
 
 def sum_of(value: ir.Value) -> Sum:
-    """The sum a value is; itself as the one term if it is none."""
+    """Read a value as a sum. If it is not one: the value itself as the only term."""
     constant, number_rank = 0.0, 0
     terms: list[tuple[ir.Value, int]] = []
     nodes: list[ir.Node] = []
@@ -111,7 +111,7 @@ def is_close(found: float, wanted: float, dtype: ir.DataType | None) -> bool:
 
 
 def fits_attribute(number: float, dtype: ir.DataType | None) -> bool:
-    """A float attribute of ONNX is f32: what scales an f64 tensor must not be rounded to one."""
+    """Can a number be a float attribute? ONNX's are f32: a factor of an f64 tensor must not be rounded to f32."""
     return dtype != ir.DataType.DOUBLE or float(np.float32(number)) == number
 
 
@@ -132,13 +132,13 @@ def is_shared(value: ir.Value) -> bool:
 
 
 def matched(root: ir.Node, nodes: Iterable[ir.Node], **names: object) -> Match:
-    """A match of `nodes`, given in any order with users before what they use; `root` comes last in it."""
+    """A match of `nodes`, given in any order with users before their inputs. `root` is last in the match."""
     inner = [node for node in dict.fromkeys(nodes) if node is not root]
     return Match(root, (*reversed(inner), root), dict(names))
 
 
 def _transparent(value: ir.Value, root: ir.Value) -> ir.Node | None:
-    """The node to look through: of the root's own graph, float, its result used once (or the root itself)."""
+    """The node to look through: in the root's graph, float, and its result is used once (or it is the root)."""
     node, last = value.producer(), root.producer()
     if node is None or last is None or node.graph is not last.graph or value.dtype not in FLOATS or node.domain:
         return None

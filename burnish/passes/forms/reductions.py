@@ -1,11 +1,11 @@
-"""Means, maxima and variances over axes, whichever way an exporter wrote them.
+"""Means, maxima and variances over axes, however an exporter wrote them.
 
     ReduceMean(x, axes)                                    keepdims = 1
     ReduceSum(x, axes) * (1 / n)                           n = number of elements reduced, static
-    Reshape or Unsqueeze of either with keepdims = 0       where it puts back the axes of size 1
+    Reshape or Unsqueeze of either with keepdims = 0       if it puts back the axes of size 1
     max(0, mean(x**2) - mean(x)**2)                        the variance as Flax has it; the maximum may be left out
 
-The nodes found may have other users; whoever rewrites them has to look (`shared_inner_value`).
+The nodes found may have other users. A rule that rewrites them must check this (`shared_inner_value`).
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ class Reduction:
 
 
 def reduction_of(value: ir.Value, op_type: str) -> Reduction | None:
-    """The reduction by `op_type` that a value is, else None."""
+    """The reduction by `op_type` that computes a value, otherwise None."""
     inner, reshape = _without_reshape(value)
     found = _plain(inner, op_type, is_kept=reshape is None)
     return _put_back(found, reshape)
 
 
 def mean_of(value: ir.Value) -> Reduction | None:
-    """The mean a value is, else None."""
+    """The mean that a value is, otherwise None."""
     inner, reshape = _without_reshape(value)
     return _put_back(_mean(inner, is_kept=reshape is None), reshape)
 
 
 def variance_of(value: ir.Value) -> Reduction | None:
-    """The variance of x that a value is, by mean(x**2) - mean(x)**2, else None."""
+    """The variance of x that a value is, by mean(x**2) - mean(x)**2; otherwise None."""
     inner, reshape = _without_reshape(value)
     relu = inner.producer()
     nodes: tuple[ir.Node, ...] = ()
@@ -71,7 +71,7 @@ def _without_reshape(value: ir.Value) -> tuple[ir.Value, ir.Node | None]:
 
 
 def _put_back(found: Reduction | None, reshape: ir.Node | None) -> Reduction | None:
-    """The reduction with the Reshape after it, if that puts back the reduced axes with size 1."""
+    """The reduction and the Reshape after it, if the Reshape puts back the reduced axes with size 1."""
     if found is None or reshape is None:
         return found
     shape = reshape.outputs[0].shape

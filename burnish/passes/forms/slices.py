@@ -12,7 +12,7 @@ Ranges = dict[int, tuple[int, int]]
 
 
 def read_slice(node: ir.Node) -> Ranges | str:
-    """The ranges of a Slice node whose axes have known sizes, or the reason why they cannot be said."""
+    """The ranges of a Slice node whose axes have known sizes, or the reason why they are unknown."""
     x = node.inputs[0]
     if x is None or x.shape is None:
         return "the rank of its input is not known"
@@ -38,7 +38,7 @@ def read_slice(node: ir.Node) -> Ranges | str:
 
 
 def write_slice(op: Builder, x: ir.Value, ranges: Ranges, name: str) -> ir.Value:
-    """A Slice node for the ranges, or x itself where they take everything."""
+    """A Slice node for the ranges, or x itself if they take everything."""
     assert x.shape is not None
     kept = {a: r for a, r in sorted(ranges.items()) if r != (0, x.shape[a])}
     if not kept:

@@ -1,9 +1,9 @@
-"""Is a graph whole? Asked after every pass in tests, and in a build with BURNISH_DEBUG=1.
+"""Check that a graph is valid: after every pass in tests, and in a build with BURNISH_DEBUG=1.
 
-* every value that a node or an output reads is an input, a constant, or made by a node before it, here or around
+* every value that a node or output reads is an input, a constant, or made by an earlier node, here or in outer graphs
 * a value knows its producer and its uses, and no node that was removed uses it
-* values have names, and no two that are seen together have the same
-* inputs and outputs keep name, dtype and rank; only the pass that infers them may correct what a file states wrongly
+* values have names, and no two values that are visible together have the same name
+* inputs and outputs keep name, dtype and rank; only the pass that infers these may correct a wrong one of the file
 
 cost: one walk over the nodes
 """
@@ -21,7 +21,7 @@ INFERS = "fold_shapes"
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What is known of an input or output."""
+    """The known facts about an input or output."""
 
     name: str | None
     dtype: ir.DataType | None
@@ -32,12 +32,12 @@ class Surface:
 
 
 def surfaces(model: ir.Model) -> tuple[Surface, ...]:
-    """Of the model's inputs, then its outputs."""
+    """The surfaces of the model's inputs, then of its outputs."""
     return tuple(_surface(v) for v in (*model.graph.inputs, *model.graph.outputs))
 
 
 def check_graph(model: ir.Model, before: tuple[Surface, ...], name: str) -> None:
-    """name: of the pass that has just run; before: the surfaces before it. E912 says what it broke."""
+    """name: of the pass that has just run; before: the surfaces before it. E912 says what the pass broke."""
     try:
         _check_scope(model.graph, {}, {})
         now = surfaces(model)

@@ -1,4 +1,4 @@
-"""What is known of a value at build time: constants as arrays and numbers."""
+"""Read values that are known at build time: constants as arrays and numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 def constant_array(value: ir.Value | None) -> Array | None:
-    """The content of a constant (an initializer or a Constant node's output), else None. Never copies a weight."""
+    """The content of a constant (an initializer or a Constant node's output), otherwise None. Never copies a weight."""
     if value is None or value.is_graph_input():
         return None
     tensor = value.const_value
@@ -36,7 +36,7 @@ def is_constant(value: ir.Value | None) -> bool:
 
 
 def constant_number(value: ir.Value | None) -> int | float | bool | None:
-    """The number a constant of exactly one element holds, whatever its rank, else None."""
+    """The number in a constant of exactly one element, for any rank; otherwise None."""
     if not is_constant(value):
         return None
     array = constant_array(value)

@@ -1,4 +1,4 @@
-"""What the passes of one run share: options, and the log of what each did and why a rule declined."""
+"""Options of one run of the passes, and the log: what each pass did, and why rules declined."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class PassReport:
     """What `optimize` did. `declined`, `applied` and `nodes` answer `burnish inspect graph MODEL --why RULE NODE`.
 
     declined   the reason, by rule and node
-    applied    by rule and by each node that it replaced: the last of the nodes that it replaced together
-    nodes      the names of all nodes that there were, before the passes or at any time after
+    applied    by rule and replaced node: the last of the nodes that were replaced together
+    nodes      the names of all nodes that existed before the passes or at any time during them
     """
 
     rows: list[PassRow] = field(default_factory=list)
@@ -67,10 +67,10 @@ class PassContext:
     """Options of one run.
 
     input_shapes       ints (or None: leave as it is) for the inputs to specialise
-    sizes              (min, max) of the symbols that stay, from the profile: what holds inside it is folded
-    deep_images        convolutions over few channels are slow: give them more
-    after_pass         gets the name of each pass that changed something, and the model as it is then
-    fold_limit_bytes   a constant that is larger than this, and larger than what it is made from, is left to the run
+    sizes              (min, max) of the remaining symbols, from the profile: facts that hold in these ranges are folded
+    deep_images        convolutions over few channels are slow: give them more channels
+    after_pass         is called with the name of each pass that changed something, and the model after that pass
+    fold_limit_bytes   a constant that is larger than this, and larger than its inputs, is left to the run
     """
 
     input_shapes: Mapping[str, Sequence[int | None]] = field(default_factory=dict)

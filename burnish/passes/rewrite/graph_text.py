@@ -1,4 +1,4 @@
-"""A graph as lines of text, to be read and compared: inputs, nodes in order, outputs, and the graphs inside nodes."""
+"""A graph as lines of text for reading and comparing: inputs, nodes in order, outputs, and the graphs inside nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_ELEMENTS = 8  # of a constant that is shown whole
 
 
 def graph_text(model: ir.Model) -> str:
-    """`y f32[n,4] = Relu(x)  # relu`, a line a node."""
+    """`y f32[n,4] = Relu(x)  # relu`, one line per node."""
     return "\n".join(_lines(model.graph, "")) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""Patterns over the graph: what a rule looks for, and the search for it.
+"""Patterns that a rule looks for in the graph, and the search for them.
 
 A pattern is a small tree (or DAG) of operators over variables, matched from its last node upwards.
-Commutative operators are tried in both orders, with full backtracking; a miss says how far it got and why.
+Commutative operators are tried in both orders, with full backtracking. A miss says how far it got and why it failed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ Pattern: TypeAlias = Variable | Number | Output | AnyOf
 
 @dataclass(frozen=True)
 class Bindings:
-    """What a match has found so far."""
+    """The values and nodes that a match has found so far."""
 
     values: dict[str, ir.Value | None] = field(default_factory=dict)
     nodes: dict[Operator, ir.Node] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Bindings:
 
 
 class Misses:
-    """Keeps the reason of the search that got furthest."""
+    """Keeps the reason why the search that got furthest failed."""
 
     def __init__(self) -> None:
         self.depth, self.reason = -1, "no match"
@@ -135,7 +135,7 @@ class PatternBuilder:
 
 
 def solve(pattern: Pattern | None, value: ir.Value | None, bound: Bindings, misses: Misses) -> Iterator[Bindings]:
-    """Every way in which `value` matches, given what is bound already."""
+    """Every way in which `value` matches, given the present bindings."""
     if pattern is None:
         if value is None:
             yield bound

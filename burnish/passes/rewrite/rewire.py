@@ -1,4 +1,4 @@
-"""Put one value in the place of another; the graph's surface (names, order of outputs) never changes."""
+"""Replace one value by another. The graph's surface (names, order of outputs) never changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def each_graph(model: ir.Model) -> Iterator[ir.Graph]:
 def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool = False) -> None:
     """All uses of `old` read `new`; an output of the graph keeps its name.
 
-    made_here: `new` is fresh, and takes over the name, shape and type of `old`. Else, where `old` is an output of the
-    graph, `new` takes its name if it can (computed in this graph, no output itself), or an Identity stands between.
+    made_here: `new` is fresh, and takes over the name, shape and type of `old`. Otherwise, if `old` is an output of the
+    graph, `new` takes its name if possible (it is computed in this graph and is no output), or an Identity is added.
     """
     if made_here:
         new.shape, new.type = old.shape or new.shape, old.type or new.type
@@ -45,13 +45,13 @@ def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool
 
 
 def can_be_output(value: ir.Value, graph: ir.Graph) -> bool:
-    """A value that a node of this graph computes and that is no output yet may take an output's name."""
+    """May the value take an output's name? Yes if a node of this graph computes it and it is not yet an output."""
     producer = value.producer()
     return producer is not None and producer.graph is graph and not value.is_graph_output()
 
 
 def replace_by_constant(value: ir.Value, array: Array) -> None:
-    """Let a constant give a computed value; the node that computed it stays until it is removed as unused."""
+    """Replace a computed value by a constant. Its node stays until it is removed as unused."""
     producer = value.producer()
     assert producer is not None and producer.graph is not None
     graph, name = producer.graph, str(value.name)
@@ -69,13 +69,13 @@ def is_used(node: ir.Node) -> bool:
 
 
 def names_taken(model: ir.Model) -> set[str]:
-    """The names of all values, those of subgraphs included."""
+    """The names of all values, including those in subgraphs."""
     taken = {str(v.name) for g in each_graph(model) for v in (*g.inputs, *g.initializers.values())}
     return taken | {str(v.name) for node in model.graph.all_nodes() for v in node.outputs}
 
 
 def free_name(wanted: str, taken: set[str]) -> str:
-    """The name, with a number behind it where it is taken; it is taken from now on."""
+    """The name, with a number added if it is taken. It is taken from now on."""
     name, n = wanted, 0
     while name in taken:
         n += 1

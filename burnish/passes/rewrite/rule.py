@@ -1,4 +1,4 @@
-"""A rewrite rule: what it looks for, when it applies, what it puts in place.
+"""A rewrite rule: what it looks for, when it applies, and what it writes instead.
 
     class FusePair(Rule):
         def pattern(self, op, x, y):             # each parameter is a variable; see PatternBuilder
@@ -9,9 +9,9 @@
         def rewrite(self, op, match, found):     # as many values as the last node has outputs
             return op.AddRelu(match.x, match.y, _domain="ai.burnish")
 
-A rule about single nodes sets `op_types` and leaves `pattern` out. One that recognises a formula, in whatever nodes it
-is written, sets `op_types` and overrides `find`. A rule keeps no state. It declines if an inner value has other users,
-unless `may_duplicate` is set (the inner nodes then stay for those users).
+A rule about single nodes sets `op_types` and has no `pattern`. A rule that recognises a formula, independent of the
+nodes that express it, sets `op_types` and overrides `find`. A rule keeps no state. It declines if an inner value has
+other users, unless `may_duplicate` is set (the inner nodes then stay for those users).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Match:
             raise AttributeError(f"the pattern binds no {name}") from None
 
     def array(self, name: str) -> Array | None:
-        """The content of a variable that is constant, else None."""
+        """The content of a constant variable, otherwise None."""
         return constant_array(self.names[name])
 
 
@@ -109,7 +109,7 @@ class Rule:
         return op.one_of(self.op_types, _more_inputs=True)
 
     def check(self, match: Match) -> Any:
-        """A Skip with its reason, or what `rewrite` needs to know."""
+        """A Skip with its reason, or the information that `rewrite` needs."""
         return None
 
     def rewrite(self, op: Builder, match: Match, found: Any) -> ir.Value | Sequence[ir.Value]:
@@ -138,7 +138,7 @@ class Rule:
 
 
 def apply_rules(graph: ir.Graph, rules: Iterable[Rule], report: PassReport) -> int:
-    """Rewrite wherever a rule applies, subgraphs included, until none does; returns the number of rewrites."""
+    """Rewrite wherever a rule applies, including subgraphs, until none applies. Returns the number of rewrites."""
     by_type: dict[tuple[str, str], list[Rule]] = {}
     for rule in rules:
         for op_type in rule.root.op_types:
@@ -158,7 +158,7 @@ def apply_rules(graph: ir.Graph, rules: Iterable[Rule], report: PassReport) -> i
 
 
 def sources(node: ir.Node) -> tuple[str, ...]:
-    """The names of the model's nodes that a node stands for; its own name if it was never rewritten."""
+    """The names of the model's nodes that a node replaced; its own name if it was never rewritten."""
     written = node.metadata_props.get(SOURCES)
     return tuple(json.loads(written)) if written else (node.name or node.op_type,)
 
@@ -201,9 +201,9 @@ def _rewrite_at(node: ir.Node, rule: Rule, report: PassReport, is_inner: bool) -
 
 
 def replace_node(match: Match, new_nodes: Sequence[ir.Node], new_values: Sequence[ir.Value]) -> None:
-    """Put `new_nodes` before the match's last node, `new_values` in place of its outputs; drop what is unused.
+    """Insert `new_nodes` before the match's last node, replace its outputs by `new_values`, and drop unused nodes.
 
-    Outputs of the last node for which there is no new value are used by nothing.
+    Outputs of the last node without a new value must have no users.
     """
     root, graph = match.root, match.root.graph
     assert graph is not None
@@ -218,7 +218,7 @@ def replace_node(match: Match, new_nodes: Sequence[ir.Node], new_values: Sequenc
 
 
 def _remove_unused(nodes: Sequence[ir.Node]) -> None:
-    """Remove these nodes where nothing uses them any more, and what fed only them, in the same graph."""
+    """Remove these nodes if nothing uses them any more, and nodes of the same graph that only they used."""
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()

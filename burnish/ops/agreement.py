@@ -1,4 +1,4 @@
-"""Dimensions that must agree, indices that must lie inside: decided now where they are numbers, else noted for the run.
+"""Dimensions that must agree, indices that must be inside: decided now if they are numbers, otherwise left to the run.
 
 A definition says `agree(a.shape[1], b.shape[0], "the inner axes")` and may then take either for the other. It says
 `inside(indices, x, axis)` and may then clamp the indices: the run is refused where that changes one.
@@ -23,7 +23,7 @@ from burnish.requirement import HOLDS, WORDS
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A requirement that does not know its node yet; see requirement.Requirement."""
+    """A requirement without its node; see requirement.Requirement."""
 
     what: str
     left: Dim
@@ -33,7 +33,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class IndexClaim:
-    """Indices that only the run knows are at least `low` and at most `high`; see index_check.IndexCheck.
+    """Indices known only during the run must be at least `low` and at most `high`; see index_check.IndexCheck.
 
     coordinate: of the last axis of the indices, if the claim is about one coordinate of points
     where:      the node and its inputs, once they are known
@@ -49,7 +49,7 @@ class IndexClaim:
 
 @contextmanager
 def claims() -> Iterator[list[Claim | IndexClaim]]:
-    """Gather what definitions claim in here."""
+    """Collect the claims that definitions make in this context."""
     found: list[Claim | IndexClaim] = []
     token = _claims.set(found)
     try:
@@ -59,7 +59,7 @@ def claims() -> Iterator[list[Claim | IndexClaim]]:
 
 
 def agree(left: Dim, right: Dim, what: str, rule: str = "equal") -> Dim:
-    """Claim that `left` and `right` satisfy the rule of requirement.HOLDS; returns the one that is known better.
+    """Claim that `left` and `right` satisfy the rule of requirement.HOLDS; returns the one that is known more exactly.
 
     raises: Misfit where no run can satisfy it
     """
@@ -82,7 +82,7 @@ def agree_at(left: Tensor, a: int, right: Tensor, b: int, rule: str = "equal") -
 
 
 def not_empty(x: Tensor, axis: int, where: Dim = 1) -> None:
-    """Claim that there is something to read on an axis, as soon as `where`, a number of elements, is not 0."""
+    """Claim that an axis is not empty if `where`, a number of elements, is not 0."""
     what = f"what is read and axis {axis} of '{x.name}', which must not be empty"
     agree(smaller(1, where), smaller(1, x.shape[axis]), what, "at_most")
 
@@ -132,7 +132,7 @@ def inside_range(indices: Tensor, low: Dim, high: Dim, what: str, coordinate: in
 
 
 def _known_indices(indices: Tensor, coordinate: int | None) -> list[int] | None:
-    """The indices that the model states; None where only the run tells some of them."""
+    """The indices that the model states. None if some of them are known only during the run."""
     array = indices.array
     if array is None:
         if indices.elements is None or not all(isinstance(e, int) for e in (*indices.elements, *indices.shape)):
@@ -154,7 +154,7 @@ def _always(left: Dim, right: Dim, rule: str) -> bool:
 
 
 def _never(left: Dim, right: Dim, rule: str) -> bool:
-    """Whether no value of the symbols can satisfy the rule, for all that is known."""
+    """Whether it is known that no value of the symbols can satisfy the rule."""
     low, high = limits(left - right)
     if rule in ("at_most", "above"):
         return low > 0 if rule == "at_most" else high <= 0

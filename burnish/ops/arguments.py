@@ -13,13 +13,13 @@ from burnish.ops.registry import Misfit, Undefined
 
 
 def content(node: NodeView, i: int) -> tuple[Any, ...] | None:
-    """The elements of input i; None if the input is left out. Undefined where only the run can tell."""
+    """The elements of input i; None if the input is left out. Undefined if they are known only during the run."""
     tensor = node.optional(i)
     return None if tensor is None else elements_of(tensor, node.op_type)
 
 
 def elements_of(tensor: Tensor, op_type: str) -> tuple[Any, ...]:
-    """What a tensor holds. Undefined where only the run can tell."""
+    """The elements of a tensor. Undefined if they are known only during the run."""
     if tensor.elements is None:
         raise Undefined(f"{op_type} whose input '{tensor.name}' is only known during the run")
     return tensor.elements
@@ -38,7 +38,7 @@ def dims_content(node: NodeView, i: int, attribute: str = "") -> tuple[Dim, ...]
 
 
 def ints_content(node: NodeView, i: int, attribute: str = "") -> tuple[int, ...] | None:
-    """As `dims_content`, for what must be numbers (axes, steps)."""
+    """As `dims_content`, for arguments that must be numbers (axes, steps)."""
     dims = dims_content(node, i, attribute)
     if dims is None:
         return None

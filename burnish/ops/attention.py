@@ -1,4 +1,4 @@
-"""Attention over heads: ONNX's own operator, in the forms the attention template says."""
+"""Attention over heads: ONNX's own operator, in the forms that the attention template supports."""
 
 from __future__ import annotations
 

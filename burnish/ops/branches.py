@@ -1,4 +1,4 @@
-"""Graphs inside a node: those of any, and the two sides of an If."""
+"""Graphs inside a node: those of any node, and the two sides of an If."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def subgraphs(node: ir.Node) -> list[ir.Graph]:
 
 
 def sides_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph]:
-    """What an If does where its condition holds, and where not."""
+    """The two sides of an If: if its condition is true, and if it is false."""
     then, otherwise = (node.attributes[name].as_graph() for name in ("then_branch", "else_branch"))
     return then, otherwise
 
@@ -27,7 +27,7 @@ def sides_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph]:
 def sides_agree(node: ir.Node, found: Inferred) -> bool:
     """Do both sides give every output its own shape and dtype, so that either can write it in place?
 
-    A side that the shapes make impossible is not asked.
+    A side that is impossible for the shapes is ignored.
     """
     outputs = [found.tensors.get(v) for v in node.outputs]
     for graph in sides_of(node):

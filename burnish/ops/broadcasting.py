@@ -21,7 +21,7 @@ ZERO = const(0, DType.I64)
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
-    """The shape that all of them broadcast to. Misfit where two known extents differ and neither is 1."""
+    """The shape to which all shapes broadcast. Misfit if two known extents differ and neither is 1."""
     rank = max((len(s) for s in shapes), default=0)
     result: list[Dim] = [1] * rank
     for shape in shapes:
@@ -31,7 +31,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 
 def broadcast_index(shape: Shape, index: Index, to: Shape) -> list[Expr]:
-    """Where a tensor of `shape` is read for the element `index` of the result of shape `to`."""
+    """The index at which a tensor of `shape` is read for the element `index` of the result of shape `to`."""
     skipped = len(to) - len(shape)
     return [_position(shape[axis], index[skipped + axis], to[skipped + axis]) for axis in range(len(shape))]
 
@@ -42,13 +42,13 @@ def broadcast_load(tensor: Tensor, index: Index, to: Shape) -> Expr:
 
 
 def is_affine_broadcast(shape: Shape, to: Shape) -> bool:
-    """Whether every axis is read at its index or at 0, whatever the symbols turn out to be."""
+    """Whether every axis is read at its index or at 0, for all values of the symbols."""
     aligned = to[len(to) - len(shape) :]
     return all(extent in (1, target) for extent, target in zip(shape, aligned))
 
 
 def spread(extent: Dim, target: Dim) -> Dim:
-    """How far an operand's axis moves while the result's moves by one: 0 where it has one place only, else 1.
+    """The step of an operand's axis when the result's axis moves by one: 0 if it has one position, otherwise 1.
 
     What is affine says `index * spread(...)`: a stride that the shapes decide.
     """

@@ -1,6 +1,6 @@
 """Sums of products: MatMul, Gemm, Einsum, and the integer and quantized products.
 
-Float products have a template of their own; the others are plain reductions.
+Float products have their own template; the others are plain reductions.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _pixels(node: NodeView, point: Expr, extent: Dim) -> Expr:
 
 
 def _inside(node: NodeView, at: Expr, extent: Dim) -> Expr:
-    """The position moved by the padding mode; with zeros, not further out than a pixel's reach."""
+    """The position after the padding mode. With zeros, it is moved to at most the range that a pixel reaches."""
     last = size(extent, at.dtype) - 1
     mode = node.attr("padding_mode", "zeros")
     if mode == "border":

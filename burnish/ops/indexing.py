@@ -1,7 +1,7 @@
-"""Elements chosen by an index that is itself data: Gather and its kin.
+"""Elements chosen by an index that is itself data: Gather and similar operators.
 
-An index out of range is not valid ONNX. Kernels move it to the nearest valid one, so that none reads outside a tensor,
-and the run is refused (agreement.inside).
+An index out of range is not valid ONNX. Kernels move it to the nearest valid one, so no kernel reads outside a
+tensor, and the run is refused (agreement.inside).
 Where the indexes are known and evenly spaced, Gather is a View.
 """
 
@@ -21,7 +21,7 @@ from burnish.ops.registry import Misfit, Undefined, operator
 
 
 def position(index: Expr, extent: Dim) -> Expr:
-    """An index that counts from the end where it is negative, as a position inside the axis."""
+    """The position inside the axis of an index that counts from the end if it is negative."""
     i = cast(index, DType.I64)
     i = where(binary("lt", i, 0), i + extent, i) if i.op != "const" or i.attr < 0 else i
     return binary("max", binary("min", i, extent - 1), 0)
@@ -120,7 +120,7 @@ def gather_nd(node: NodeView) -> Compute:
 
 
 def _coordinates(node: NodeView, x: Tensor, indices: Tensor, batch: int) -> int:
-    """How many coordinates the points have, where only the rank of the output says it."""
+    """The number of coordinates of the points, if only the rank of the output tells it."""
     low, high = limits(indices.shape[-1])
     declared = next(iter(node.output_ranks), None)
     if declared is not None:

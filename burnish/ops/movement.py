@@ -1,6 +1,6 @@
 """The same elements elsewhere: transpose, reshape, slice, split, concat, expand, tile, pad, blocks of depth and space.
 
-Where each index is affine, the definition is a View (or Reshape, or Concat), and lowering can place it without a copy.
+If each index is affine, the definition is a View (or Reshape, or Concat), and lowering can place it without a copy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def transpose(node: NodeView) -> View:
 
 @operator("Reshape")
 def reshape(node: NodeView) -> Reshape:
-    """0 keeps the axis (unless allowzero), -1 is what remains."""
+    """0 keeps the axis (unless allowzero), -1 is the remaining size."""
     x, target = node.tensor(0), dims_content(node, 1, "shape")
     if target is None:
         raise Misfit("no shape is given")
@@ -56,7 +56,7 @@ def reshape(node: NodeView) -> Reshape:
 
 
 def resolve_shape(source: Shape, target: Shape) -> Shape:
-    """Put what remains of the source's elements in place of -1. Equal dims cancel first, so that symbols divide."""
+    """Replace -1 by the remaining size of the source. Equal dims cancel first, so symbols divide."""
     given, rest = list(source), []
     for d in target:
         if d in given and d != -1:
@@ -164,7 +164,7 @@ def _slice_range(extent: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim
 
 @operator("Split")
 def split(node: NodeView) -> tuple[View, ...]:
-    """By given sizes, or into equal parts of which the last may be smaller."""
+    """Split by given sizes, or into equal parts; the last part may be smaller."""
     x = node.tensor(0)
     axis = axis_in(node.attr("axis", 0), x.rank)
     extent, count = x.shape[axis], len(node.output_names)
@@ -274,7 +274,7 @@ def pad(node: NodeView) -> View | Compute:
         not_empty(x, a, shape[a])
 
     def inside(i: Index) -> list[Expr]:
-        """Negative pads cut first; what is left is then padded."""
+        """Negative pads cut first; then the rest is padded."""
         position = []
         for a, v in enumerate(i):
             cut = larger(begin[a] * -1, 0)

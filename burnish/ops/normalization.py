@@ -23,7 +23,7 @@ def mean_over(x: Tensor, axes: Sequence[int], index: Index, wide: DType) -> Expr
 
 
 def variance_over(x: Tensor, axes: Sequence[int], index: Index, wide: DType) -> Expr:
-    """mean((x - mean(x))**2): two passes, so that a large mean costs no digits."""
+    """mean((x - mean(x))**2): two passes, so no digits are lost if the mean is large."""
     mean = mean_over(x, axes, index, wide)
     count = product(x.shape[a] for a in axes)
 

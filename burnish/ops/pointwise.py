@@ -124,7 +124,7 @@ def power(node: NodeView) -> Compute:
 
 @operator("BitShift")
 def bit_shift(node: NodeView) -> Compute:
-    """Shifting by the width or more leaves nothing: 0, or -1 to the right of a negative number."""
+    """A shift by the width or more gives 0, or -1 for a right shift of a negative number."""
     a, b = present(node)
     name = "shl" if node.attr("direction") == "LEFT" else "shr"
     last = a.dtype.size_bytes * 8 - 1
@@ -205,5 +205,5 @@ def _cast(node: NodeView, dtype: DType) -> Compute:
 
 
 def _rounded(value: Expr, dtype: DType) -> Expr:
-    """As the narrow float holds it, in f32: what is fused behind a cast must not see more digits."""
+    """The value rounded to the narrow float, in f32: operators fused after a cast must not see more digits."""
     return unary("round_f16" if dtype is DType.F16 else "round_bf16", cast(value, DType.F32))

@@ -20,7 +20,7 @@ Body = Callable[[Index], Expr]
 
 
 def lowest(dtype: DType) -> Expr:
-    """What no element is below."""
+    """A lower limit of the dtype: no element is below it."""
     if dtype.is_float:
         return const(-math.inf, dtype)
     return const(-(1 << (dtype.size_bytes * 8 - 1)) if dtype.is_signed else 0, dtype)

@@ -1,6 +1,6 @@
-"""Between floats and the integers that stand for them.    x = (q - zero_point) * scale
+"""Convert between floats and the integers that represent them.    x = (q - zero_point) * scale
 
-Scales are per tensor, per axis, or per block of an axis. Rounding is half to even; what does not fit saturates.
+Scales are per tensor, per axis, or per block of an axis. Rounding is half to even; values that do not fit saturate.
 """
 
 from __future__ import annotations

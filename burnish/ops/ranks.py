@@ -1,4 +1,4 @@
-"""How many axes an operator's inputs have, where it matters: definitions index axes without asking."""
+"""The ranks that operators require of their inputs. Definitions index axes without a check, so it is made here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RANKS: dict[str, tuple[tuple[int, int], ...]] = {
 
 
 def why_not_taken(node: NodeView) -> str:
-    """Which input has another rank than its operator's, or nothing."""
+    """The input whose rank its operator does not accept, or nothing."""
     if node.domain not in ("", "ai.onnx"):
         return ""
     for index, ((low, high), tensor) in enumerate(zip(RANKS.get(node.op_type, ()), node.inputs)):

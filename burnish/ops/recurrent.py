@@ -1,4 +1,4 @@
-"""LSTM, GRU, RNN: shapes of their outputs; the recurrent template says the arithmetic."""
+"""LSTM, GRU, RNN: shapes of their outputs. The recurrent template has the arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions over axes: ReduceSum and kin, ArgMax, ArgMin, Softmax, LogSoftmax, Hardmax, CumSum."""
+"""Reductions over axes: ReduceSum and similar, ArgMax, ArgMin, Softmax, LogSoftmax, Hardmax, CumSum."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Over:
 
     @property
     def count(self) -> Dim:
-        """How many elements they have."""
+        """The number of elements along these axes."""
         return product(self.x.shape[a] for a in self.axes)
 
 

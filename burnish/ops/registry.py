@@ -3,8 +3,8 @@
     @operator("Relu")
     def relu(node: NodeView) -> Result: ...
 
-A definition raises `Undefined` for a form of its operator that it does not say (Resize with mode cubic, say); that node
-then runs on the reference kernel, and the reason is reported.
+A definition raises `Undefined` for a form of its operator that it does not cover (such as Resize with mode cubic). That
+node then runs on the reference kernel, and the reason is reported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Misfit(Exception):
 
 
 def operator(op_type: str, domain: str = "") -> Callable[[Function], Function]:
-    """Enter the decorated function into the table."""
+    """Add the decorated function to the table."""
 
     def enter(function: Function) -> Function:
         assert (domain, op_type) not in _table, f"{domain}:{op_type} is defined twice"
@@ -56,7 +56,7 @@ def is_defined(domain: str, op_type: str) -> bool:
 
 
 def define(node: NodeView) -> tuple[Result, ...]:
-    """What each output of the node is, in order; None for an output left out.
+    """The definition of each output of the node, in order. None for an output that is left out.
 
     Recurrent operators and tree ensembles give one `Recurrent` or `Trees` for the node, which lists the outputs itself.
     raises: Undefined, with the reason; Misfit for inputs of ranks that the operator does not take

@@ -1,4 +1,4 @@
-"""Give every value of a graph its dtype, its shape and, where it is small and known, its content.
+"""Give every value of a graph its dtype, its shape and, if it is small and known, its content.
 
 One walk in execution order. A node's definition says dtype and shape; the content of small tensors comes from
 evaluating that same definition (language/evaluate.py), so shape arithmetic (Shape, Gather, Concat ...) needs no
@@ -34,14 +34,14 @@ from burnish.requirement import Requirement
 
 @dataclass
 class Inferred:
-    """What is known of a graph and its subgraphs.
+    """The inferred facts about a graph and its subgraphs.
 
     tensors      every value that is a tensor (a sequence or an optional has none)
-    definitions  every node that has one: what each output is, in order (see registry.define)
-    undefined    every other node, and why; these run on the reference kernel (If, Loop and Scan included)
-    from_data    the symbols that only the run can tell
-    impossible   branches of an If that do not fit the shapes, and why; the other branch is the one that runs
-    requirements what a node takes for granted of symbols, where it does; indices: of indices that only data tells
+    definitions  the definition of each output, in order, of every node that has one (see registry.define)
+    undefined    every other node, with the reason; these run on the reference kernel (also If, Loop and Scan)
+    from_data    the symbols that are known only during the run
+    impossible   branches of an If that do not fit the shapes, with the reason; the other branch runs
+    requirements the assumptions of a node about symbols, if it has any; indices: about indices that are data
     """
 
     tensors: dict[ir.Value, Tensor] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class _Walk:
         self.tensors = found.tensors
 
     def body(self, graph: ir.Graph) -> None:
-        """A side of an If, a body of a loop: what is not known of its inputs has no tensor."""
+        """Infer a side of an If or a body of a loop. Unknown inputs have no tensor."""
         self.graph(graph, is_body=True)
 
     def graph(self, graph: ir.Graph | ir.Function, is_body: bool = False) -> None:
@@ -218,7 +218,7 @@ class _Walk:
             self.tensors[value] = decided(tensor)
 
     def control(self, node: ir.Node) -> list[Tensor | None]:
-        """A loop's outputs cannot depend on what only its body knows: such dims are opened again, as their own."""
+        """A loop's outputs cannot depend on symbols of its body. Such dims are opened again, with fresh symbols."""
         infer_node = CONTROL[node.op_type]
         if node.op_type == "If":
             outputs = infer_node(node, self.tensors, self.branch, self.fresh)

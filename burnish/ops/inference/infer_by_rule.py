@@ -1,4 +1,4 @@
-"""Shapes of nodes without a definition that ONNX's own inference gets wrong, or leaves open where dimensions are.
+"""Shapes of nodes without a definition, where ONNX's own inference is wrong, or gives nothing for open dimensions.
 
 Attention    0 keys, and 0 values of a head, where these are open
 STFT         as if `onesided` were 0, where it is left out
@@ -24,7 +24,7 @@ SAME_RANK = frozenset({  # as their first input
 
 
 def infer_by_rule(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Tensor], fresh: Fresh) -> Tensor | None:
-    """One output of the node; None where there is no rule for it, or not enough is known."""
+    """One output of the node. None if there is no rule for it, or not enough is known."""
     if node.domain not in ("", "ai.onnx") or node.op_type not in ("Attention", "STFT"):
         return None
     given = [tensors.get(v) if v is not None else None for v in node.inputs] + [None] * 4
@@ -37,7 +37,7 @@ def infer_by_rule(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Ten
 def infer_rank(
     node: ir.Node, value: ir.Value, dtype: DType | None, tensors: Mapping[ir.Value, Tensor], fresh: Fresh
 ) -> Tensor | None:
-    """The first input's rank, each dimension open, where not even the rank is known."""
+    """If not even the rank is known: the first input's rank, with every dimension open."""
     first = tensors.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
     if node.domain not in ("", "ai.onnx") or node.op_type not in SAME_RANK or first is None or dtype is None:
         return None

@@ -1,10 +1,10 @@
-"""Shapes of classical models (domain ai.onnx.ml), of which ONNX's own inference says little.
+"""Shapes of classical models (domain ai.onnx.ml), for which ONNX's own inference finds little.
 
     classifiers    x[N, C]    ->    label[N], scores[N, ?]        x[C] counts as one row
     regressors     x[N, C]    ->    y[N, ?]
     Scaler, Normalizer, Imputer    as x
 
-Columns that only the attributes or the data tell are left open.
+Columns that depend only on the attributes or the data are left open.
 """
 
 from __future__ import annotations

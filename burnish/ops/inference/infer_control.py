@@ -1,4 +1,4 @@
-"""Shapes of If, Loop and Scan: infer their bodies, then say what the node's outputs are.
+"""Shapes of If, Loop and Scan: infer their bodies, then the node's outputs.
 
 Where branches (or rounds of a loop) disagree on a dimension, only data decides it.
 """
@@ -20,7 +20,7 @@ Outputs = list[Tensor | None]
 
 
 def infer_if(node: ir.Node, tensors: Tensors, walk: Walk, fresh: Fresh) -> Outputs:
-    """Both branches; where the condition is known, the branch that it picks.
+    """Infer both branches; if the condition is known, only the branch that it picks.
 
     walk: leaves the outputs of a branch that does not fit the shapes without a tensor; then the other branch decides
     """

@@ -29,7 +29,7 @@ SAME_DTYPE = frozenset({"Reshape", "Expand", "Tile"})
 def infer_reference(
     node: ir.Node, tensors: Mapping[ir.Value, Tensor], opsets: Mapping[str, int], fresh: Fresh
 ) -> list[Tensor | None]:
-    """One Tensor per output; None where its type or rank cannot be told (a sequence, a custom operator)."""
+    """One Tensor per output. None if its type or rank is unknown (a sequence, a custom operator)."""
     parameters: dict[str, Dim] = {}
     model = single_node_model(node, tensors, opsets, parameters)
     try:
@@ -150,7 +150,7 @@ def _integer(node: ir.Node, name: str, default: int) -> int:
 
 
 def _as_declared(value: ir.Value, fresh: Fresh) -> Tensor | None:
-    """What the model itself says of the value; its symbols are not trusted to be anyone else's."""
+    """The model's own declaration of the value. Its symbols are not assumed to equal other symbols of the same name."""
     if not isinstance(value.type, ir.TensorType) or value.shape is None:
         return None
     shape = tuple(d if isinstance(d, int) else fresh(value, axis) for axis, d in enumerate(value.shape))

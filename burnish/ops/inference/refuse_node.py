@@ -1,4 +1,4 @@
-"""What to say of a node whose definition fails: the model's fault where ONNX refuses the node too, else ours."""
+"""The error for a node whose definition fails: the model's fault if ONNX refuses the node too, otherwise ours."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     View       the same elements at another index, each index affine      (Transpose, Slice, Expand, Unsqueeze ...)
     Reshape    the same elements in row-major order under another shape    (Reshape, Flatten)
     Concat     several tensors side by side on one axis                    (Concat)
-    Template   what has a template of its own                              (MatMul, Conv, Attention, LSTM, Trees ...)
+    Template   the operator has its own template                           (MatMul, Conv, Attention, LSTM, Trees ...)
 
 `define(node)` is found by (domain, operator) in the registry. An operator without a definition runs on the reference
 kernel. Definitions are target-free, and the only place that knows an operator's semantics.
@@ -28,7 +28,7 @@ Shape = tuple[Dim, ...]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tensor:
-    """A value of the graph as operators see it. `elements`: what is known of its content, flat in row-major order.
+    """A value of the graph as operators see it. `elements`: its known content, flat in row-major order.
 
     elements are dims for i64 shape arithmetic, Python numbers else; None where nothing is known, and always None for a
     tensor of more than 1,024 elements, whose constant content is in `array`.
@@ -152,7 +152,7 @@ class Attention:
     """out[b,h,i,:] = sum_j softmax_j(scale * q[b,h,i,:].k[b,h//g,j,:] + mask[b,h,i,j]) * v[b,h//g,j,:]
 
     q, k, v are 4-D. causal: j <= i + past, past = len(k) - len(q). A bool mask keeps True; a float mask is added.
-    A row that may attend no key at all is 0.
+    A row that may not attend to any key is 0.
     """
 
     q: Tensor
@@ -180,9 +180,9 @@ class Recurrent:
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """sums[row, target] = sum (or least, or largest) over all trees of what the leaf that x[row] ends in adds.
+    """sums[row, target] = sum (or min, or max), over all trees, of the value of the leaf that x[row] reaches.
 
-    A tensor of no name in the graph; `outputs` are the node's, as expressions over it.
+    This tensor has no name in the graph; `outputs` are the node's, as expressions over it.
     """
 
     x: Tensor

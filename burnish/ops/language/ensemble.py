@@ -1,4 +1,4 @@
-"""Tree ensembles as flat arrays: what a walk over trees reads.
+"""Tree ensembles as flat arrays, as a walk over trees reads them.
 
 A node is a record of 32-bit words: threshold, question, the child if the answer is true, the child if it is false, and,
 where some node asks for it, the child if the feature is NaN. The threshold takes one word (f32) or two (f64; records
@@ -22,7 +22,7 @@ FEATURE_BITS = 24
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """What a walk reads. Two ensembles are equal only if they are the same object.
+    """The arrays that a walk reads. Two ensembles are equal only if they are the same object.
 
     nodes        i32[count, 4 to 6], see the module
     roots        i32[trees]

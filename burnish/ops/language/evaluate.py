@@ -2,7 +2,7 @@
 
     Shape(x) -> (n, 3, h, w) as dims;  Gather, Mul, Concat, Where ... of these give dims again.
 
-What depends on a value nobody knows, or on a comparison that the symbols leave open, is None.
+An element is None if it depends on an unknown value, or on a comparison that the symbols leave open.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def known_elements(definition: Definition) -> Elements | None:
 
 
 def _each(axes: tuple[Axis, ...], body: Expr) -> Elements | None:
-    """The body at every index; None as soon as one element cannot be told."""
+    """The body at every index. None as soon as one element is unknown."""
     found = []
     for position in itertools.product(*(range(known(a.extent)) for a in axes)):
         value = evaluate(body, dict(zip(axes, position)))

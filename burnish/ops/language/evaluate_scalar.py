@@ -1,6 +1,6 @@
-"""The value of one scalar expression: a Python number, a dim, or None where it cannot be told.
+"""The value of one scalar expression: a Python number, a dim, or None if it is unknown.
 
-Integers wrap and floats round as their dtype does, so that a known element is the very one a kernel would compute.
+Integers wrap and floats round as their dtype does, so a known element is exactly the one a kernel would compute.
 A dim that is cast to a float stays a dim, or a `Ratio` of dims, until it is rounded back (floor, ceil, cast): exact,
 where f32 would only be exact up to 2**24.
 """

@@ -1,4 +1,4 @@
-"""Scalar expressions: what one element of a tensor is, as a DAG over its index.
+"""Scalar expressions: the value of one element of a tensor, as a DAG over its index.
 
 One node class. Nodes are interned: equal expressions are the same object, so identity is equality and a shared
 subexpression is computed once.
@@ -206,7 +206,7 @@ _counter = itertools.count()
 
 
 def fresh_axis(extent: Dim, hint: str = "r") -> Axis:
-    """An axis nobody else has. Names are made canonical when a task is built, so the counter never reaches a plan."""
+    """A new, unique axis. Names are made canonical when a task is built, so the counter never reaches a plan."""
     return Axis(f"{hint}{next(_counter)}", extent)
 
 
@@ -246,7 +246,7 @@ def walk(root: Expr) -> list[Expr]:
 
 
 def free_axes(root: Expr) -> frozenset[Axis]:
-    """The axes an expression depends on and does not reduce."""
+    """The axes that an expression depends on and does not reduce."""
     done: dict[int, frozenset[Axis]] = {}
     for node in walk(root):
         free = frozenset().union(*(done[id(a)] for a in node.args)) if node.args else frozenset()

@@ -49,7 +49,7 @@ def tensor_of_constant(name: str, value: ir.TensorProtocol) -> Tensor:
 
 
 def constant_of_node(node: ir.Node) -> Tensor:
-    """What a Constant node says, in whichever of its attributes."""
+    """The value of a Constant node, from the attribute that holds it."""
     name = node.outputs[0].name or ""
     (attribute,) = node.attributes.values()
     if attribute.name == "value":

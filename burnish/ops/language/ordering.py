@@ -1,4 +1,4 @@
-"""What can be said about the order of dimensions.
+"""Compare dimensions: which one is smaller or larger for all values of their symbols.
 
 Symbols are sizes, so they are never negative (an axis may be empty); inside `sizes_within` they are what a profile
 allows. `smaller` and `larger` are min and max, simplified wherever one side is known to win.
@@ -19,7 +19,7 @@ LARGEST = 1_000_000_000  # no axis that a symbol names is longer; exporters writ
 
 @contextmanager
 def sizes_within(ranges: Mapping[str, tuple[int, int]]) -> Iterator[None]:
-    """Let what is said in here hold for these (min, max) of the symbols only; others may be any size."""
+    """Inside this context, symbols are limited to these (min, max). Other symbols may have any size."""
     token = _sizes.set(_Sizes(ranges))
     try:
         yield
@@ -82,7 +82,7 @@ def difference(left: Dim, right: Dim) -> Dim:
 
 
 def from_end(position: Dim, length: Dim) -> Dim:
-    """A position that counts from the end where it is negative, as ONNX and Python count: -1 -> length - 1."""
+    """A position that counts from the end if it is negative, as in ONNX and Python: -1 -> length - 1."""
     low, high = limits(position)
     if low >= 0:
         return position
@@ -93,7 +93,7 @@ def from_end(position: Dim, length: Dim) -> Dim:
 
 
 def decided(tensor: Tensor) -> Tensor:
-    """The tensor with every dimension that can have one value only as that number: (n + 3) // 4 for n in 1..4 is 1."""
+    """The tensor, with each dimension that can have only one value as that number: (n + 3) // 4 for n in 1..4 is 1."""
     shape = tuple(map(_number_if_decided, tensor.shape))
     elements = tensor.elements
     if elements is not None and any(isinstance(e, DimExpr) for e in elements):

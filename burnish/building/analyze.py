@@ -105,7 +105,7 @@ class Analysis:
     inferred: Inferred
     program: Program
     notes: tuple[str, ...] = field(default_factory=tuple)
-    decisions: tuple[Decision, ...] = field(default_factory=tuple)  # what a narrower precision did to each node
+    decisions: tuple[Decision, ...] = field(default_factory=tuple)  # the effect of a narrower precision on each node
     fallbacks: tuple[tuple[str, str], ...] = field(default_factory=tuple)  # nodes on the reference kernel, and why
     presentations: tuple[Presentation, ...] = ()  # how outputs are shown that are no numeric tensors
     defaults: Mapping[str, Array] = field(default_factory=dict)  # of inputs that a caller may leave out

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from burnish.importers.upgrade import TARGET_OPSET
 
-OLDEST_LABEL = 21  # the last version that changed what an operator means (GroupNormalization), not only what it takes
+OLDEST_LABEL = 21  # the last version that changed an operator's meaning (GroupNormalization), not only its inputs
 
 
 def export_model(model: ir.Model) -> onnx.ModelProto:

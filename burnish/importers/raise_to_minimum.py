@@ -20,7 +20,7 @@ def raise_to_minimum(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
         return proto
     try:
         converted: onnx.ModelProto = version_converter.convert_version(proto, MINIMUM_OPSET)
-    except (RuntimeError, version_converter.ConvertError) as error:  # what the converter raises for all it cannot do
+    except (RuntimeError, version_converter.ConvertError) as error:  # the converter raises these for all its failures
         raise UserError(
             "E106",
             f"opset {version} is too old",

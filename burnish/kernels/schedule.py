@@ -11,7 +11,7 @@ from inspect import cleandoc
 from typing import ClassVar, Self
 
 Option = int | str | bool
-_MEANING = re.compile(r"(\w+(?:, \w+)*)  +(.+)")  # a line of a docstring: names, two spaces or more, what they mean
+_MEANING = re.compile(r"(\w+(?:, \w+)*)  +(.+)")  # a line of a docstring: names, two spaces or more, their meaning
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def _merge(
         if a != b * inner.extent:
             return None
         flat[index] = _from_linear(form, outer, inner, merged, b)
-    for value in values:  # any use of the two axes outside those indices keeps them apart
+    for value in values:  # any use of the two axes outside those indices prevents the merge
         if any(e.op == "axis" and e.attr in (outer, inner) for e in _outside(value)):
             return None
     return merged, [_replace_indices(v, flat) for v in values], [flat[i] for i in indices]

@@ -63,7 +63,7 @@ Form = Body | Reshape | Concat | MatMul | Conv | Attention | Trees | StepForm
 class Scope:
     """One graph or subgraph. Tensors that have no form here are constants, inputs, or belong to an outer scope."""
 
-    order: list[Tensor] = field(default_factory=list)  # what the outputs need, in execution order
+    order: list[Tensor] = field(default_factory=list)  # the tensors that the outputs need, in execution order
     forms: dict[Tensor, Form] = field(default_factory=dict)
     nodes: dict[Tensor, ir.Node] = field(default_factory=dict)
     outputs: list[Tensor] = field(default_factory=list)

@@ -27,7 +27,7 @@ BINARY = {
     "Or": "or", "Sub": "sub", "Xor": "xor",
 }  # fmt: skip
 VARIADIC = {"Max": "max", "Min": "min", "Sum": "add"}
-EXACT_IN = {  # what needs no rounding to become f16 or bf16
+EXACT_IN = {  # the types that convert to f16 or bf16 without rounding
     DType.F16: frozenset({DType.F16, DType.BOOL, DType.U8, DType.I8}),
     DType.BF16: frozenset({DType.BF16, DType.BOOL, DType.U8, DType.I8}),
 }

@@ -94,7 +94,7 @@ def dequantize_linear(node: NodeView) -> Compute:
         value = cast(x[i], DType.I32)
         if zero_at is not None:
             value = value - cast(zero_at(i), DType.I32)
-        # not fused into a sum behind it, which would round once where the model rounds twice
+        # not fused into the sum after it: that would round once where the model rounds twice
         return cast(binary("unfused_mul", cast(value, wide), cast(scale_at(i), wide)), dtype)
 
     return Compute(dtype, x.shape, body)

@@ -75,7 +75,7 @@ def _rewrite(found: Collected) -> ir.Node:
     assert graph is not None
     body, row = loop.attributes["body"].as_graph(), found.insert.inputs[1]
     assert row is not None
-    copy = ir.Node("", "Identity", [row], name=f"{found.insert.name}/row")  # what is scanned may be an output already
+    copy = ir.Node("", "Identity", [row], name=f"{found.insert.name}/row")  # the scanned value may already be an output
     copy.outputs[0].name, copy.outputs[0].type, copy.outputs[0].shape = f"{row.name}/row", row.type, row.shape
     body.insert_before(found.insert, copy)
     del body.outputs[1 + found.place]

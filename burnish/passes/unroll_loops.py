@@ -29,7 +29,7 @@ from burnish.passes.rewrite.rewire import free_name, names_taken, replace_value
 from burnish.passes.rewrite.rule import Skip
 
 MOST_NODES = 4096  # that one loop may become
-MOST_NODES_OF_A_MODEL = 16384  # with what its loops become
+MOST_NODES_OF_A_MODEL = 16384  # including its unrolled loops
 
 
 def unroll_loops(model: ir.Model, context: PassContext) -> int:
@@ -127,7 +127,7 @@ class _Unrolling:
             node.name = f"{node.name}/{trip}" if node.name else None
             for output in node.outputs:
                 output.name = free_name(f"{output.name}/{trip}", self.taken)
-                if output.shape is not None:  # what is open may differ from trip to trip
+                if output.shape is not None:  # open dimensions may differ between trips
                     output.shape = ir.Shape([d if isinstance(d, int) else None for d in output.shape])
         graph.insert_before(loop, nodes)
         return results

@@ -18,7 +18,7 @@ FOLLOWERS = frozenset({
     # normalisations and softmax: statistics in f32 inside the kernel
     "LayerNormalization", "RMSNormalization", "GroupNormalization", "InstanceNormalization", "BatchNormalization",
     "Softmax", "LogSoftmax",
-    # pooling and means: summed in f32, and no larger than what they read
+    # pooling and means: summed in f32, and no larger than their inputs
     "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "ReduceMin",
     # movement
     "Identity", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Slice", "Split", "Expand", "Tile",

@@ -180,7 +180,7 @@ class _Walk:
             try:
                 results = define(view)
                 _claim_sizes(results)
-            finally:  # what the reference kernel does has the same requirements
+            finally:  # the reference kernel has the same requirements
                 self.require(node, claimed)
         self.found.definitions[node] = results
         self.found.indices[node] = tuple(

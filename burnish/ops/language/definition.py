@@ -207,7 +207,7 @@ class NodeView:
     opset: int
     domain: str = ""
     output_ranks: tuple[int | None, ...] = ()  # as the model declares them, where it does
-    keeps_excess: bool = False  # of a Cast to f16 or bf16: what stays in a register need not be rounded
+    keeps_excess: bool = False  # of a Cast to f16 or bf16: a value in a register need not be rounded
 
     def tensor(self, i: int) -> Tensor:
         """Input i, which must be there."""

@@ -44,7 +44,7 @@ COSTLY = frozenset({  # long polynomials, whatever the target
     "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",
     "acosh", "atanh", "log1p", "expm1",
 })  # fmt: skip
-COMBINES = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}  # of each reduction: what one step does
+COMBINES = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}  # the operation of one step of each reduction
 REDUCTIONS = frozenset(COMBINES)
 
 

@@ -36,7 +36,7 @@ def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value, made_here: bool
         identity = ir.Node("", "Identity", [new], name=f"{producer.name}/output{place}")
         graph.insert_before(producer, identity)
         new, identity.outputs[0].shape, identity.outputs[0].type = identity.outputs[0], old.shape, old.type
-    if new.shape is None:  # what the file says of an output, nobody else may know
+    if new.shape is None:  # the file may be the only source for an output's shape
         new.shape = old.shape
     new.type = new.type or old.type
     name, old.name = old.name, f"{old.name}.replaced"

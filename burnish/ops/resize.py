@@ -125,7 +125,7 @@ def _crop(node: NodeView, a: int, named: list[int]) -> tuple[Expr, Expr] | None:
 
 
 def coordinate(node: NodeView, r: Resized, index: Expr) -> Expr:
-    """Where the output index lies on the input's axis, in f32."""
+    """The position of the output index on the input's axis, in f32."""
     mode = node.attr("coordinate_transformation_mode", "half_pixel")
     i, extent, output = cast(index, DType.F32), size(r.extent, DType.F32), size(r.output, DType.F32)
     scale = const(r.scale, DType.F32) if r.scale is not None else output / extent

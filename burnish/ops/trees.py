@@ -124,7 +124,7 @@ def _largest(
 def _one_of_two(
     sums: Tensor, ensemble: Ensemble, labels: Sequence[int], base: Sequence[float], transform: str
 ) -> tuple[Body, Body]:
-    """Two classes of which the trees know one: its score against a half, or against 0 if some weight is negative."""
+    """Two classes, but the trees score only one: compare its score with 0.5, or with 0 if some weight is negative."""
     known = 1 if ensemble.classes[1] else 0
     if len(base) > 2:
         raise Undefined(f"a TreeEnsembleClassifier of two classes and {len(base)} base values")
@@ -158,7 +158,7 @@ def _one_of_two(
 
 
 def _transformed(score: Score, transform: str, count: int, out: DType) -> Body:
-    """What the scores of one row become. `count`: how many there are."""
+    """The scores of one row after the transform. `count`: the number of scores."""
 
     def body(i: Index) -> Expr:
         value, run = score(i[0], i[1]), fresh_axis(count)

@@ -1,4 +1,4 @@
-"""Windows that slide over spatial axes: what pooling and convolution share.
+"""Windows that slide over spatial axes, for pooling and convolution.
 
 output y, tap r  ->  input y * stride + r * dilation - pad_begin
 
@@ -54,7 +54,7 @@ class Window:
         return fresh_axis(self.kernel)
 
     def position(self, index: Expr, tap: Axis) -> Expr:
-        """Where the tap reads for the window `index`."""
+        """The position at which the tap reads for the window `index`."""
         return index * self.stride + axis(tap) * self.dilation - self.pad_begin
 
 

@@ -72,7 +72,7 @@ class SplitBatchNorm(Rule):
 
 
 def affine_of(node: ir.Node) -> Affine | Skip:
-    """What an inference-mode BatchNormalization with constant statistics does."""
+    """The scale and shift of an inference-mode BatchNormalization with constant statistics."""
     mode = node.attributes.get("training_mode")
     if (mode is not None and mode.as_int() == 1) or any(o.uses() for o in node.outputs[1:]):
         return Skip(f"{node.name} is in training mode")

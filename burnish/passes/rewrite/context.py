@@ -33,7 +33,7 @@ class PassRow:
 
 @dataclass
 class PassReport:
-    """What `optimize` did. `declined`, `applied` and `nodes` answer `burnish inspect graph MODEL --why RULE NODE`.
+    """The log of `optimize`. `declined`, `applied` and `nodes` answer `burnish inspect graph MODEL --why RULE NODE`.
 
     declined   the reason, by rule and node
     applied    by rule and replaced node: the last of the nodes that were replaced together

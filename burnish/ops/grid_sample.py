@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 
-from burnish.dims import Dim
+from burnish.dims import Dim, product
 from burnish.dtypes import DType
-from burnish.ops.agreement import agree, agree_at
+from burnish.ops.agreement import agree, agree_at, not_empty
 from burnish.ops.arguments import size
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, binary, cast, const, unary, where
@@ -28,6 +28,8 @@ def grid_sample(node: NodeView) -> Compute:
         raise Undefined(f"GridSample(mode='{node.attr('mode')}')")
     spatial = x.rank - 2
     agree_at(grid, 0, x, 0)
+    for a in range(spatial):
+        not_empty(x, 2 + a, product(grid.shape[:-1]))
     agree(grid.shape[-1], spatial, f"the coordinates of a point of '{grid.name}' and the axes of '{x.name}'")
 
     def body(i: Index) -> Expr:

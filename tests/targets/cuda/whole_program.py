@@ -9,9 +9,11 @@ import numpy as np
 
 from burnish.building.analyze import analyze
 from burnish.dims import evaluate
+from burnish.index_check import IndexCheck
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Branch, Kernel, Launch, Program, Step
 from burnish.precision.precision import parse_precision
+from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets import compiler_of
 from burnish.targets.constants import Constants
@@ -71,6 +73,8 @@ def run_program(program: Program, feeds: Mapping[str, Array], target: Target, ch
                 constants.use_condition(step)
                 provide()
                 run(step.then if memory[step.condition.storage][0] else step.otherwise)
+                continue
+            if isinstance(step, Requirement | IndexCheck):  # asked by the runtime, before and after a run
                 continue
             assert isinstance(step, Launch), step
             schedule = choose(step.kernel, schedules_of(step.kernel, target, usual))

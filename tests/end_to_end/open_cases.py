@@ -69,8 +69,7 @@ def cuts(inputs: Mapping[str, Array], sizes: tuple[int, ...]) -> Iterator[tuple[
 class Oracle:
     """What other implementations answer; None where none of them takes the inputs.
 
-    Inputs that hold nothing are for onnx.reference, which is numpy: kernels of ONNX Runtime were seen to end the
-    process, or to leave the result as memory was, where an axis is empty.
+    Inputs that hold nothing are for onnx.reference alone: it is numpy, and refuses by an exception.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:

@@ -1,6 +1,6 @@
 """LSTM, GRU and RNN, cpu.    state_t = cell(x_t W + state_{t-1} R + bias)
 
-layout   W and R packed by gate and block of hidden units (recurrent_layout); everything else at any strides
+layout   W and R packed by gate and block of hidden units (layout.py); everything else at any strides
 dtypes   f32, f64; f16 and bf16 in f32
 work     2 * time * batch * directions * gates * hidden * (inputs + hidden) flop
 how      a unit is one direction of a few sequences. The inputs of a few time steps are projected at once, then the

@@ -112,7 +112,9 @@ class Run:
         return evaluate(a.extent, self.symbols)
 
     def contraction(self, kernel: Contraction, views: list[tuple[Array, int]]) -> None:
-        acc = sum(self.term(kernel, term, views) for term in kernel.terms).astype(np.float32)
+        acc = sum(self.term(kernel, term, views) for term in kernel.terms)
+        if kernel.slots[0].dtype is not DType.F64:
+            acc = acc.astype(np.float32)
         for store in kernel.stores:
             self.store(store, [*kernel.pixels, kernel.n], views, {0: acc})
 

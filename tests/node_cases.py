@@ -39,8 +39,6 @@ ROUNDED = {
     "test_roialign_aligned_false": 1e-4,
     "test_roialign_aligned_true": 1e-4,
 }
-# A graph of numbers that is refused all the same: the two sides of an If give a value different ranks.
-REFUSED_NUMBERS = {"test_affine_grid_3d_align_corners_expanded": "E212"}
 # Inputs, by their names in ONNX's schemas, that decide the shape or the form of the work: constants in real models.
 ARGUMENTS = {
     "axes", "axis", "block_shape", "constant_value", "delta", "depth", "dft_length", "ends", "frame_length",
@@ -128,7 +126,7 @@ def cases_by_kind() -> Mapping[str, tuple[NodeCase, ...]]:
     """
     kinds: dict[str, list[NodeCase]] = {"one node": [], "several nodes": [], "random": [], "refused": []}
     for case in all_cases():
-        if not _holds_only_numbers(case) or case.name in REFUSED_NUMBERS:
+        if not _holds_only_numbers(case):
             kinds["refused"].append(case)
         elif any(node.op_type in RANDOM for node in case.model.graph.node):
             kinds["random"].append(case)

@@ -25,10 +25,10 @@ from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.reference import lower_reference
 from burnish.lower.round_products import round_products
-from burnish.lower.scope import Body, Scope, StepForm, build_scope, captured, is_constant
+from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
 from burnish.lower.winograd import F2, F4, Transform, choose_transform, lower_winograd, scratch_bytes
-from burnish.ops.branches import sides_agree, sides_of
+from burnish.ops.branches import captured, sides_agree, sides_of
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor, Trees

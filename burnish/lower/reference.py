@@ -11,7 +11,8 @@ from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.kernels.task import ReferenceStep
 from burnish.lower.placement import Placement
-from burnish.lower.scope import StepForm, captured
+from burnish.lower.scope import StepForm
+from burnish.ops.branches import captured
 from burnish.ops.language.definition import Tensor
 from burnish.plan.manifest import TensorSpec
 
@@ -65,8 +66,8 @@ def _not_a_tensor(node: ir.Node, name: str, value: ir.Value, tensor: Tensor | No
             "E212",
             f"{node.op_type} works on a tensor of unknown rank",
             where=f"node '{name}', value '{value.name}'",
-            why="two sides of an If give it different ranks, or nothing before it tells the rank",
-            hint="build for shapes that decide the If, or make the rank known with constant axes and shapes",
+            why="a loop changes its rank, or nothing before it tells the rank",
+            hint="make the rank known with constant axes and shapes",
         )
     return UserError(
         "E210",

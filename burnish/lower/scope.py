@@ -15,7 +15,7 @@ from burnish.dims import Dim, symbol_name, symbols
 from burnish.errors import BurnishError
 from burnish.lower.placement import splitting_index
 from burnish.ops.agreement import IndexClaim
-from burnish.ops.branches import subgraphs
+from burnish.ops.branches import captured, subgraphs
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.inference.refuse_node import failed
 from burnish.ops.language.definition import (
@@ -164,28 +164,6 @@ def _step_inputs(node: ir.Node, inferred: Inferred) -> Iterator[Tensor | None]:
         yield None if value is None else inferred.tensors.get(value)
     for value in captured(node):
         yield inferred.tensors.get(value)
-
-
-def captured(node: ir.Node) -> list[ir.Value]:
-    """Outer values that a node's subgraphs use, in order of first use."""
-    found: dict[ir.Value, None] = {}
-
-    def visit(graph: ir.Graph, local: set[ir.Value]) -> None:
-        local = local | set(graph.inputs) | set(graph.initializers.values())
-        for inner in graph:
-            for value in inner.inputs:
-                if value is not None and value not in local:
-                    found.setdefault(value)
-            for sub in subgraphs(inner):
-                visit(sub, local)
-            local |= set(inner.outputs)
-        for value in graph.outputs:
-            if value not in local:
-                found.setdefault(value)
-
-    for graph in subgraphs(node):
-        visit(graph, set())
-    return list(found)
 
 
 def _reachable(scope: Scope, inferred: Inferred) -> Iterator[Tensor]:

@@ -18,6 +18,28 @@ def subgraphs(node: ir.Node) -> list[ir.Graph]:
     return found
 
 
+def captured(node: ir.Node) -> list[ir.Value]:
+    """Outer values that a node's subgraphs use, in order of first use."""
+    found: dict[ir.Value, None] = {}
+
+    def visit(graph: ir.Graph, local: set[ir.Value]) -> None:
+        local = local | set(graph.inputs) | set(graph.initializers.values())
+        for inner in graph:
+            for value in inner.inputs:
+                if value is not None and value not in local:
+                    found.setdefault(value)
+            for sub in subgraphs(inner):
+                visit(sub, local)
+            local |= set(inner.outputs)
+        for value in graph.outputs:
+            if value not in local:
+                found.setdefault(value)
+
+    for graph in subgraphs(node):
+        visit(graph, set())
+    return list(found)
+
+
 def sides_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph]:
     """The two sides of an If: if its condition is true, and if it is false."""
     then, otherwise = (node.attributes[name].as_graph() for name in ("then_branch", "else_branch"))

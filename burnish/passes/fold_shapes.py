@@ -33,6 +33,8 @@ def fold_shapes(model: ir.Model, context: PassContext) -> int:
         for node in graph:
             for value in node.outputs:
                 write_back(value, inferred)
+                if value not in inferred.tensors and not value.is_graph_output():
+                    value.shape = None  # what the file tells may be the shape of one side of an If
                 changes += _fold(node, value, inferred.tensors.get(value))
             if node.op_type == "Reshape" and node.domain == "":
                 changes += _fold_reshape(node, inferred)

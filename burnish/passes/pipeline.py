@@ -40,6 +40,7 @@ from burnish.passes.gather_rows import gather_rows
 from burnish.passes.lift_constants import lift_constants
 from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
+from burnish.passes.move_into_sides import move_into_sides
 from burnish.passes.narrow_mask import NarrowMask
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.check_graph import check_graph, surfaces
@@ -130,6 +131,7 @@ FINISH = Repeat(
 PIPELINE: tuple[Pass | Repeat, ...] = (
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
+    Pass("move_into_sides", "a plan's memory needs ranks, and a side of an If knows its own", move_into_sides),
     rules("fold_pad", "convolutions and pools pad by themselves", FoldPad()),
     rules("fold_batch_norm", "its statistics are constants: weights take them", FoldBatchNorm(), SplitBatchNorm()),
     rules("fold_into_weights", "so do scales and biases after a linear node", FoldScaleIntoWeights(), FuseBias()),

@@ -25,7 +25,7 @@ from burnish.passes.rewrite.constants import (
     new_initializer,
 )
 from burnish.passes.rewrite.context import PassContext
-from burnish.passes.rewrite.rewire import free_name, names_taken, replace_value
+from burnish.passes.rewrite.rewire import free_name, names_taken, own_outputs, replace_value
 from burnish.passes.rewrite.rule import Skip
 
 MOST_NODES = 4096  # that one loop may become
@@ -92,7 +92,7 @@ class _Unrolling:
             body.initializers.pop(str(value.name))
             value.name = free_name(f"{loop.name}/{value.name}", self.taken)
             graph.register_initializer(value)
-        _own_outputs(body, self.taken)
+        own_outputs(body, self.taken)
         state = [v for v in loop.inputs[2:] if v is not None]
         rows: list[list[ir.Value]] = []
         for trip in range(trips):
@@ -254,18 +254,3 @@ def _is_plain(node: ir.Node) -> bool:
         and node.op_type not in RANDOM | {"Dropout"}
         and not any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
     )
-
-
-def _own_outputs(graph: ir.Graph, taken: set[str]) -> None:
-    """If an output is a value of an outer graph, pass it through an Identity: a copy needs its own outputs."""
-    own = {*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)}
-    for i, value in enumerate(graph.outputs):
-        if value not in own:
-            identity = ir.Node("", "Identity", [value], name=free_name(f"{value.name}/output", taken))
-            identity.outputs[0].name, identity.outputs[0].type = identity.name, value.type
-            graph.append(identity)
-            graph.outputs[i] = identity.outputs[0]
-    for node in graph:
-        for attribute in node.attributes.values():
-            if attribute.type == ir.AttributeType.GRAPH:
-                _own_outputs(attribute.as_graph(), taken)

@@ -88,9 +88,10 @@ class _Walk:
         self.owners: dict[str, ir.Value] = {}
         self.tensors = found.tensors
 
-    def body(self, graph: ir.Graph) -> None:
+    def body(self, graph: ir.Graph) -> bool:
         """Infer a side of an If or a body of a loop. Unknown inputs have no tensor."""
         self.graph(graph, is_body=True)
+        return True
 
     def graph(self, graph: ir.Graph | ir.Function, is_body: bool = False) -> None:
         """Constants, inputs, then every node in order. Nodes of subgraphs see the tensors of the graphs around them."""
@@ -104,16 +105,17 @@ class _Walk:
         for node in graph:
             self.node(node)
 
-    def branch(self, graph: ir.Graph) -> None:
+    def branch(self, graph: ir.Graph) -> bool:
         """One side of an If. A side that the shapes make invalid is noted: exporters leave such dead sides behind."""
         try:
-            self.body(graph)
+            return self.body(graph)
         except UserError as error:
             if error.code != "E203":
                 raise
             self.found.impossible[graph] = f"{error.where}: {error.what}"
             for value in graph.outputs:
                 self.tensors.pop(value, None)
+            return False
 
     def shape_of(self, value: ir.Value) -> Shape:
         return self.tensors[value].shape if value in self.tensors else ()

@@ -14,7 +14,7 @@ from burnish.dtypes import DType
 from burnish.ops.language.definition import Shape, Tensor
 
 Tensors = MutableMapping[ir.Value, Tensor]
-Walk = Callable[[ir.Graph], None]
+Walk = Callable[[ir.Graph], bool]
 Fresh = Callable[[ir.Value, int], Dim]
 Outputs = list[Tensor | None]
 
@@ -22,18 +22,18 @@ Outputs = list[Tensor | None]
 def infer_if(node: ir.Node, tensors: Tensors, walk: Walk, fresh: Fresh) -> Outputs:
     """Infer both branches; if the condition is known, only the branch that it picks.
 
-    walk: leaves the outputs of a branch that does not fit the shapes without a tensor; then the other branch decides
+    walk: tells whether a branch fits the shapes; if it does not, the other branch decides
     """
     branches = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
-    for branch in branches:
-        walk(branch)
+    fitting = [branch for branch in branches if walk(branch)]
     condition = tensors.get(node.inputs[0]) if node.inputs[0] is not None else None
     if condition is not None and condition.elements is not None and condition.elements[0] is not None:
         taken = branches[0 if condition.elements[0] else 1]
         return [_renamed(value, tensors.get(inner)) for value, inner in zip(node.outputs, taken.outputs)]
     results: Outputs = []
-    for value, then, otherwise in zip(node.outputs, branches[0].outputs, branches[1].outputs):
-        results.append(_either(value, tensors.get(then), tensors.get(otherwise), fresh))
+    for place, value in enumerate(node.outputs):
+        sides = [tensors.get(branch.outputs[place]) for branch in fitting]
+        results.append(None if None in sides or not sides else _either(value, sides[0], sides[-1], fresh))
     return results
 
 
@@ -118,7 +118,7 @@ def _carry(
 
 
 def _either(value: ir.Value, one: Tensor | None, other: Tensor | None, fresh: Fresh) -> Tensor | None:
-    if one is None or other is None:  # one side does not fit the shapes: the other side decides
+    if one is None or other is None:  # the body of a loop cannot tell
         return _renamed(value, one or other)
     if one.rank != other.rank or one.dtype is not other.dtype:
         return None

@@ -23,7 +23,6 @@ from burnish.ops.language.definition import Shape, Tensor
 
 Fresh = Callable[[ir.Value, int], Dim]
 SHAPE_INPUT = {"Reshape": 1, "ConstantOfShape": 0, "Tile": 1, "Expand": 1}  # as long as the output has axes
-SAME_DTYPE = frozenset({"Reshape", "Expand", "Tile"})
 
 
 def infer_reference(
@@ -43,7 +42,9 @@ def infer_reference(
         tensor = infer_by_rule(node, value, tensors, fresh) or _from_proto(value, proto, parameters, fresh)
         tensor = tensor or _from_shape_input(node, value, tensors, fresh)
         tensor = tensor or _from_axes_input(node, value, tensors, fresh)
-        tensor = tensor or infer_classical(node, index, tensors, fresh) or _as_declared(value, fresh)
+        tensor = tensor or infer_classical(node, index, tensors, fresh)
+        if tensor is None and not _reads_unknown_rank(node, tensors):
+            tensor = _as_declared(value, fresh)
         results.append(tensor or infer_rank(node, value, _dtype(proto), tensors, fresh))
     return results
 
@@ -113,15 +114,25 @@ def _from_shape_input(
     given = [tensors.get(v) if v is not None else None for v in node.inputs]
     shape = given[position] if position is not None and position < len(given) else None
     first = given[0] if given else None
-    if node.domain not in ("", "ai.onnx") or shape is None or first is None or not isinstance(shape.shape[0], int):
+    if node.domain not in ("", "ai.onnx") or shape is None or not isinstance(shape.shape[0], int):
         return None
-    rank = max(shape.shape[0], first.rank) if node.op_type == "Expand" else shape.shape[0]
-    if node.op_type in SAME_DTYPE:
-        dtype = first.dtype
-    else:
+    rank = shape.shape[0]
+    if node.op_type == "Expand":
+        if first is None:
+            return None
+        rank = max(rank, first.rank)
+    if node.op_type == "ConstantOfShape":
         fill = node.attributes.get("value")
         dtype = DType.F32 if fill is None else DType.from_onnx(fill.as_tensor().dtype.value)
-    return Tensor(value.name or "", dtype, tuple(fresh(value, axis) for axis in range(rank)))
+    elif first is not None:
+        dtype = first.dtype
+    elif value.dtype is None or value.dtype.value not in {t.onnx for t in DType}:
+        return None
+    else:
+        dtype = DType.from_onnx(value.dtype.value)
+    wanted = shape.elements if node.op_type == "Reshape" and shape.elements else (0,) * rank
+    sizes = (d if isinstance(d, int) and d > 0 else fresh(value, axis) for axis, d in enumerate(wanted))
+    return Tensor(value.name or "", dtype, tuple(sizes))
 
 
 def _from_axes_input(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Tensor], fresh: Fresh) -> Tensor | None:
@@ -147,6 +158,12 @@ def _from_axes_input(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, 
 def _integer(node: ir.Node, name: str, default: int) -> int:
     attribute = node.attributes.get(name)
     return default if attribute is None else attribute.as_int()
+
+
+def _reads_unknown_rank(node: ir.Node, tensors: Mapping[ir.Value, Tensor]) -> bool:
+    """If so, what the file tells of its outputs may be true of one side of an If only."""
+    is_tensor = (v.type is None or isinstance(v.type, ir.TensorType) for v in node.inputs if v is not None)
+    return any(t and v not in tensors for t, v in zip(is_tensor, (v for v in node.inputs if v is not None)))
 
 
 def _as_declared(value: ir.Value, fresh: Fresh) -> Tensor | None:

@@ -82,3 +82,18 @@ def free_name(wanted: str, taken: set[str]) -> str:
         name = f"{wanted}_{n}"
     taken.add(name)
     return name
+
+
+def own_outputs(graph: ir.Graph, taken: set[str]) -> None:
+    """If an output is a value of an outer graph, pass it through an Identity: a copy needs its own outputs."""
+    own = {*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)}
+    for i, value in enumerate(graph.outputs):
+        if value not in own:
+            identity = ir.Node("", "Identity", [value], name=free_name(f"{value.name}/output", taken))
+            identity.outputs[0].name, identity.outputs[0].type = identity.name, value.type
+            graph.append(identity)
+            graph.outputs[i] = identity.outputs[0]
+    for node in graph:
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                own_outputs(attribute.as_graph(), taken)

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check bench replay docs
+.PHONY: help demo test check bench replay docs proto
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make bench    the standard models against ONNX Runtime; results in benchmarks/"
 	@echo "make replay   are the plans' bytes those that tests/data/replay.json records?   (UPDATE=1 records them)"
 	@echo "make docs     every link, error code, variable and command that the documents state"
+	@echo "make proto    write the messages of burnish/serve/proto anew from its .proto files"
 
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
@@ -36,6 +37,9 @@ replay: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pytest tests/architecture tests/test_error_codes.py tests/cli/test_app.py -k "documents or documented or readmes or settings or error_codes"
+
+proto: $(STAMP)
+	@$(BIN)/python -m tests.protos
 
 # Pip runs only where pyproject.toml has changed since the last time.
 $(STAMP): pyproject.toml

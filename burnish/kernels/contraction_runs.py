@@ -5,19 +5,20 @@
     reduce   the axes summed over
 
 Axes of extent 1 vanish. Two neighbouring axes are one *run* when every address is as linear in the run's counter as
-in the axes themselves: stride(outer) == extent(inner) * stride(inner) in A, in B and in every slot the epilogue
-touches. So a 1x1 convolution becomes one long run of pixels. A 3x3 one over channels-last memory reduces over (r, s*c).
+in the axes themselves: in A, in B and in every slot the epilogue touches (merge_axes.py). So a 1x1 convolution becomes
+one long run of pixels. A 3x3 one over channels-last memory reduces over (r, s*c).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
-from burnish.kernels.task import Contraction, Slot
-from burnish.ops.language.expr import Axis, Expr, free_axes, linear, walk
+from burnish.kernels.merge_axes import Walks, walks_of
+from burnish.kernels.task import Contraction
+from burnish.ops.language.expr import Axis, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +63,23 @@ def analyse(kernel: Contraction, number: int = 0) -> Shape:
     """
     term = kernel.terms[number]
     a, b = dict(term.a_strides), dict(term.b_strides)
-    operands = [dict(t.a_strides) for t in kernel.terms]
-    every = (*kernel.pixels, *term.reduce)
-    ones = tuple(x for x in every if x.extent == 1)
     pixels = [x for x in kernel.pixels if x.extent != 1]
-    addresses = tuple(_addresses(kernel))
-    mixed = _used_as_numbers(kernel) | {x for t in kernel.terms for w in t.windows for x, _ in w.steps}
+    own_b = [] if term.packed else [b]
+    stored = walks_of(kernel.slots, kernel.stores)
+    windowed = frozenset(x for t in kernel.terms for w in t.windows for x, _ in w.steps)
+    output = Walks([*stored.strides, *(dict(t.a_strides) for t in kernel.terms), *own_b], stored.as_numbers | windowed)
+    sums = Walks([a, *own_b], windowed)
 
-    def run(x: Axis) -> Run:
-        return Run((x,), x.extent, a.get(x, 0), b.get(x, 0))
-
-    def joins_pixels(outer: Run, inner: Run) -> bool:
-        x, y = outer.axes[-1], inner.axes[-1]
-        flat = all(form.get(x, 0) == inner.extent * form.get(y, 0) for form in (*addresses, *operands))
-        return flat and not mixed & {x, y} and _flat(outer, inner, packed=term.packed and outer.b_stride != 0)
-
-    def joins_reduce(outer: Run, inner: Run) -> bool:
-        return not mixed & {outer.axes[-1], inner.axes[-1]} and _flat(outer, inner, packed=term.packed)
+    def runs(walks: Walks, axes: Iterable[Axis]) -> tuple[Run, ...]:
+        return tuple(Run(r, product(x.extent for x in r), a.get(r[-1], 0), b.get(r[-1], 0)) for r in walks.runs(axes))
 
     return Shape(
-        groups=_merge([run(x) for x in pixels if b.get(x, 0) != 0], joins_pixels),
-        pixels=_merge([run(x) for x in pixels if b.get(x, 0) == 0], joins_pixels),
-        reduce=_merge([run(x) for x in term.reduce if x.extent != 1], joins_reduce),
+        groups=runs(output, (x for x in pixels if b.get(x, 0) != 0)),
+        pixels=runs(output, (x for x in pixels if b.get(x, 0) == 0)),
+        reduce=runs(sums, (x for x in term.reduce if x.extent != 1)),
         n=kernel.n,
         n_stride=b.get(kernel.n, 0),
-        ones=ones,
+        ones=tuple(x for x in (*kernel.pixels, *term.reduce) if x.extent == 1),
         accumulator=accumulator_dtype(kernel),
     )
 
@@ -101,61 +94,3 @@ def accumulator_dtype(kernel: Contraction) -> DType:
     if a.is_float:
         return DType.F64 if a is DType.F64 else DType.F32
     return DType.I32 if a.size_bytes < 4 else a
-
-
-def _merge(runs: Sequence[Run], joins: Callable[[Run, Run], bool]) -> tuple[Run, ...]:
-    merged: list[Run] = []
-    for run in runs:
-        while merged and joins(merged[-1], run):
-            outer = merged.pop()
-            run = Run(outer.axes + run.axes, outer.extent * run.extent, run.a_stride, run.b_stride)
-        merged.append(run)
-    return tuple(merged)
-
-
-def _flat(outer: Run, inner: Run, packed: bool) -> bool:
-    in_a = outer.a_stride == inner.extent * inner.a_stride
-    return in_a and (packed or outer.b_stride == inner.extent * inner.b_stride)
-
-
-def _addresses(kernel: Contraction) -> Iterator[dict[Axis, Dim]]:
-    """For every access of the epilogue, the stride of each axis; non-linear indexes are left to `_used_as_numbers`."""
-    for store in kernel.stores:
-        yield _strides(kernel.slots[store.slot], store.index)
-        for node in walk(store.value):
-            if node.op == "load":
-                yield _strides(kernel.slots[node.attr], node.args)
-
-
-def _strides(slot: Slot, index: Sequence[Expr]) -> dict[Axis, Dim]:
-    total: dict[Axis, Dim] = {}
-    for i, stride in zip(index, slot.strides):
-        form = linear(i)
-        for x, coefficient in (form.coefficients if form else {}).items():
-            total[x] = total.get(x, 0) + coefficient * stride
-    return total
-
-
-def _used_as_numbers(kernel: Contraction) -> frozenset[Axis]:
-    """Axes whose value is used for more than a linear address: in gathers, or compared with a position."""
-    found: set[Axis] = set()
-    seen: set[int] = set()
-
-    def visit(node: Expr) -> None:
-        if id(node) in seen:
-            return
-        seen.add(id(node))
-        if node.op == "axis":
-            found.add(node.attr)
-        for child in node.args:
-            if node.op != "load":
-                visit(child)
-            elif linear(child) is None:
-                found.update(free_axes(child))
-
-    for store in kernel.stores:
-        visit(store.value)
-        for i in store.index:
-            if linear(i) is None:
-                found.update(free_axes(i))
-    return frozenset(found)

@@ -15,7 +15,7 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.facts import Facts
 from burnish.kernels.task import Loops, Store
-from burnish.ops.language.expr import COMPARE, Expr, Linear, axis, binary, const, dim, linear, substitute, unary
+from burnish.ops.language.expr import COMPARE, Expr, Linear, binary, const, from_linear, linear, substitute, unary
 
 
 def simplify(kernel: Loops) -> Loops:
@@ -120,10 +120,10 @@ def _division(facts: Facts, e: Expr) -> Expr | None:
     whole, rest = _split(form, n)
     if not whole.coefficients and whole.constant == 0:
         return None
-    left = _expression(rest)
+    left = from_linear(rest)
     remainder = _division(facts, binary(e.op, left, n)) if left.op != "const" else None
     remainder = binary(e.op, left, n) if remainder is None else remainder
-    return remainder if e.op == "mod" else _expression(whole) + remainder
+    return remainder if e.op == "mod" else from_linear(whole) + remainder
 
 
 def _split(form: Linear, n: int) -> tuple[Linear, Linear]:
@@ -138,10 +138,3 @@ def _split(form: Linear, n: int) -> tuple[Linear, Linear]:
             rest[variable] = coefficient
     assert isinstance(form.constant, int)
     return Linear(whole, form.constant // n), Linear(rest, form.constant % n)  # type: ignore[arg-type]
-
-
-def _expression(form: Linear) -> Expr:
-    total = dim(form.constant)
-    for variable, coefficient in form.coefficients.items():
-        total = total + axis(variable) * dim(coefficient)
-    return total

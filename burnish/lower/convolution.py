@@ -15,10 +15,11 @@ import numpy as np
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
+from burnish.kernels.merge_axes import without_units
 from burnish.kernels.task import Contraction, Term, Window
 from burnish.lower.buffers import Buffers, content
 from burnish.lower.epilogue import Place, store_of
-from burnish.lower.kernels import Slots, without_units
+from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant

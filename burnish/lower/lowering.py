@@ -10,6 +10,7 @@ import onnx_ir as ir
 from burnish.dims import symbols
 from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
+from burnish.kernels.merge_axes import merge_axes
 from burnish.kernels.name_axes import canonical, share_reductions
 from burnish.kernels.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
 from burnish.lower.add_products import without_term
@@ -19,7 +20,7 @@ from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
 from burnish.lower.index_checks import Traces, add_index_checks, no_trace
-from burnish.lower.kernels import Slots, bind_loads, collapse, collapse_reductions, flat_index
+from burnish.lower.kernels import Slots, bind_loads, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
@@ -290,9 +291,9 @@ class ScopeLowering:
         slot = slots.number(into)
         slots.written.add(slot)
         index = flat_index([axis(a) for a in body.axes], into)
-        axes, stores = collapse(domain, [Store(slot, (index,), value)])
-        final_axes, final_stores = canonical(axes or [Axis("i0", 1)], collapse_reductions(stores))
-        self.launch(root, Loops(slots.flat, final_axes, final_stores), slots, name)
+        merged = merge_axes(Loops(slots.flat, tuple(domain), (Store(slot, (index,), value),)), are_last=True)
+        axes, stores = canonical(merged.domain or [Axis("i0", 1)], merged.stores)
+        self.launch(root, Loops(slots.flat, axes, stores), slots, name)
 
     def extract_reductions(self, root: Tensor, value: Expr, domain: Sequence[Axis]) -> Expr:
         """Give memory to a reduction that the loops would repeat because its axes are not the outermost ones."""

@@ -21,12 +21,13 @@ import numpy as np
 
 from burnish.dims import Dim, bounds, evaluate, product
 from burnish.dtypes import DType
+from burnish.kernels.merge_axes import without_units
 from burnish.kernels.name_axes import canonical
 from burnish.kernels.task import Contraction, Kernel, Loops, Store
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of
-from burnish.lower.kernels import Slots, flat_index, without_units
+from burnish.lower.kernels import Slots, flat_index
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.language import expr as ex

@@ -288,6 +288,14 @@ def linear(root: Expr) -> Linear | None:
     return _plus(left, right if root.op == "add" else _scale(right, -1))
 
 
+def from_linear(form: Linear) -> Expr:
+    """The index of a linear form: its constant, then its terms in their order."""
+    total = dim(form.constant)
+    for variable, coefficient in form.coefficients.items():
+        total = total + axis(variable) * dim(coefficient)
+    return total
+
+
 def text(root: Expr) -> str:
     """A stable, readable form; also the canonical one that keys and hashes are made of."""
     done: dict[int, str] = {}

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from llvmlite import ir
 
 from burnish.dims import Dim, ceildiv, product
-from burnish.kernels.collapse import prepare
+from burnish.kernels.merge_axes import prepare
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.simplify import multiply_by_softmax_factor
 from burnish.kernels.task import Loops

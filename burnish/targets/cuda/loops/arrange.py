@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from burnish.dims import known, product
-from burnish.kernels.collapse import prepare
 from burnish.kernels.facts import Facts
+from burnish.kernels.merge_axes import prepare
 from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, Expr, axis, linear, substitute_axes, walk
 

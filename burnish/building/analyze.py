@@ -25,6 +25,7 @@ from burnish.kernels.task import Program, ReferenceStep, Step, digest_of, each_l
 from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
+from burnish.passes.flatten_outputs import flatten_outputs
 from burnish.passes.pipeline import optimize
 from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.context import PassContext, PassReport
@@ -152,14 +153,14 @@ def analyze(
             release_casts(imported.model)
         stages.keep_graph("imported", imported.model)
         context = PassContext(resolved.fixed, sizes, abilities.deep_images, after_pass=stages.keep_graph)
-        report = optimize(imported.model, context)
+        report, shape_outputs = optimize(imported.model, context), flatten_outputs(imported.model, context)
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
         decisions = apply_precision(imported.model, sizes, precision, has_half)
     with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
-        program = lower(graph, inferred, ranges, abilities, workspace, index_checks)
+        program = lower(graph, inferred, ranges, abilities, workspace, index_checks, shape_outputs)
         try_fallbacks(program)
         for node, reason in program.declined.items():
             report.decline("fuse", node, reason)

@@ -189,6 +189,7 @@ def _manifest(
         graph="graph",
         presentations=first.presentations,
         defaults=tuple(DefaultSpec(n, a.shape, f"{DEFAULTS}/{n}") for n, a in first.defaults.items()),
+        output_shapes=first.program.output_shapes,
     )
 
 

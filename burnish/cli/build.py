@@ -215,14 +215,15 @@ def _save(plan: Plan, path: Path, sign: Path | None, artefacts: Artefacts) -> No
 def summary(plan: Plan, path: Path, notes: Sequence[str] = ()) -> dict[str, Any]:
     """A summary of a new plan for people. notes: notes about the command line, printed before the plan's own."""
     from burnish.cli.describe_plan import fallback_rows
+    from burnish.plan.plan import shown
 
     manifest = plan.manifest
     return {
         "plan": str(path),
         "size_bytes": path.stat().st_size,
         "model": manifest.model_name,
-        "inputs": [shown(t) for t in manifest.inputs],
-        "outputs": [shown(t) for t in manifest.outputs],
+        "inputs": [shown(manifest, t) for t in manifest.inputs],
+        "outputs": [shown(manifest, t) for t in manifest.outputs],
         "targets": {
             v.target: {"launches": len(v.launches), "arena_bytes": v.arena_bytes, "code_bytes": _code_bytes(plan, v)}
             for v in manifest.variants
@@ -236,13 +237,6 @@ def _code_bytes(plan: Plan, variant: Any) -> int:
     from burnish.plan.manifest import code_blobs
 
     return sum(len(plan.blobs[name]) for name in code_blobs(variant))
-
-
-def shown(tensor: Any) -> str:
-    """`x f32[1,3,H,W]`."""
-    from burnish.dims import format_shape
-
-    return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
 
 
 def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bool) -> None:

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from burnish.cli.output import format_bytes
-from burnish.dims import format_shape
 from burnish.kernels.usual_size import usual_size
 from burnish.plan import Contents, Manifest
-from burnish.plan.manifest import SymbolRange, TensorSpec, Variant, code_blobs
+from burnish.plan.manifest import SymbolRange, Variant, code_blobs
+from burnish.plan.plan import shown
 from burnish.targets.fallback import Fallback, fallbacks
 
 
@@ -28,8 +28,8 @@ def facts(contents: Contents) -> dict[str, Any]:
         "producer": manifest.producer,
         "model": f"{manifest.model_name} ({manifest.model_sha256[:16]})",
         "options": manifest.options,
-        "inputs": [_tensor(t) for t in manifest.inputs],
-        "outputs": [_tensor(t) for t in manifest.outputs],
+        "inputs": [shown(manifest, t) for t in manifest.inputs],
+        "outputs": [shown(manifest, t) for t in manifest.outputs],
         "dimensions": [
             f"{s.name}: from data" if s.from_data else f"{s.name}: {s.min} .. {s.opt} .. {s.max}"
             for s in manifest.symbols
@@ -72,10 +72,6 @@ def blob_rows(contents: Contents) -> list[dict[str, Any]]:
     return [
         {"name": e.name, "offset": e.offset, "size_bytes": e.size_bytes, "sha256": e.sha256} for e in contents.entries
     ]
-
-
-def _tensor(tensor: TensorSpec) -> str:
-    return f"{tensor.name} {tensor.dtype.value}{format_shape(tensor.shape)}"
 
 
 def _variant(variant: Variant, blob_bytes: dict[str, int], symbols: Sequence[SymbolRange]) -> str:

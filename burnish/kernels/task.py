@@ -29,7 +29,7 @@ from burnish.dims import Dim, format_shape, maximum, minimum, product
 from burnish.dtypes import DType
 from burnish.index_check import IndexCheck
 from burnish.ops.language.expr import Axis, Expr, text
-from burnish.plan.manifest import TensorSpec
+from burnish.plan.manifest import OutputShape, TensorSpec
 from burnish.requirement import Requirement
 
 
@@ -343,6 +343,7 @@ class Program:
     geometry: dict[int, str] = field(default_factory=dict)  # storages with zeros around them: lower/plan_arena.py
     notes: tuple[str, ...] = ()  # tactics that were left out, and why
     workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
+    output_shapes: tuple[OutputShape, ...] = ()
 
 
 def each_step(steps: Sequence[Step]) -> Iterator[Step]:

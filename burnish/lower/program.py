@@ -19,7 +19,7 @@ from burnish.lower.placement import Placement
 from burnish.lower.plan_arena import Lifetime, plan_arena
 from burnish.ops.inference.infer import Inferred, unsupported
 from burnish.ops.language.definition import Tensor
-from burnish.plan.manifest import TensorSpec
+from burnish.plan.manifest import OutputShape, TensorSpec
 
 
 def lower(
@@ -29,6 +29,7 @@ def lower(
     abilities: Abilities,
     workspace: int | None = None,
     index_checks: bool = True,
+    shape_outputs: Mapping[str, str] | None = None,
 ) -> Program:
     """Kernel launches and steps for the whole graph.
 
@@ -36,6 +37,7 @@ def lower(
     workspace: bytes that one tactic may need besides its inputs and outputs; tactics that need more are left out, and
                the program's notes say so
     index_checks: refuse runs with an index out of range; otherwise the nearest valid index is taken
+    shape_outputs: for outputs that hold elements in a row, the name of the output that holds the shape
     raises:    E210, E211 for a value that is no numeric tensor
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
@@ -44,14 +46,18 @@ def lower(
     traces = traces_of(inferred, index_checks)
     shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities, sizes, workspace, traces=traces)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]
-    outputs: list[TensorSpec] = []
+    outputs: dict[str, TensorSpec] = {}
+    shape_outputs = shape_outputs or {}
     into: dict[Tensor, Placement] = {}
     for value in graph.outputs:
         tensor = _surface(value, inferred, "output")
         if tensor not in into:
-            kind = "output" if not any(symbols(n) & buffers.from_data for n in tensor.shape) else "dynamic"
-            into[tensor] = buffers.dense(kind, tensor)
-        outputs.append(TensorSpec(value.name or "", tensor.dtype, tensor.shape, into[tensor].storage))
+            is_open = any(symbols(n) & buffers.from_data for n in tensor.shape)
+            is_open |= value.name in {*shape_outputs, *shape_outputs.values()}
+            into[tensor] = buffers.dense("dynamic" if is_open else "output", tensor)
+        name = value.name or ""
+        outputs[name] = TensorSpec(name, tensor.dtype, tensor.shape, into[tensor].storage)
+    shapes = tuple(OutputShape(name, outputs.pop(shape)) for name, shape in shape_outputs.items())
     steps = [*ScopeLowering(shared, graph, into).run(), *shared.traces.checks]
     used = {name for t in inputs for n in t.shape for name in symbols(n)}
     table = {name: ranges[name] for name in ranges if name in used}
@@ -59,14 +65,15 @@ def lower(
     return Program(
         table,
         tuple(inputs),
-        tuple(outputs),
+        tuple(outputs.values()),
         tuple(buffers.storages),
         buffers.constants,
         tuple(steps),
         shared.declined,
         buffers.geometry,
-        tuple(shared.notes),
+        (*shared.notes, *(f"only a run tells the rank of output '{name}': an If decides it" for name in shape_outputs)),
         workspace,
+        shapes,
     )
 
 

@@ -60,7 +60,7 @@ def _of_variant(
             yield f"storage {storage.number} stands in place {place}"
         for problem in _of_storage(storage, variant, blob_bytes, largest):
             yield f"storage {storage.number}: {problem}"
-    for tensor in (*manifest.inputs, *manifest.outputs):
+    for tensor in (*manifest.inputs, *manifest.outputs, *(s.shape for s in manifest.output_shapes)):
         yield from _of_tensor(tensor, variant, largest)
     for launch in variant.launches:
         yield from unknown_symbols(f"launch '{launch.name}'", (launch.flops, launch.bytes), largest)
@@ -75,6 +75,9 @@ def _of_surface(manifest: Manifest, blob_bytes: Mapping[str, int]) -> Iterator[s
     for shown in manifest.presentations:
         if shown.output not in outputs or shown.form not in FORMS:
             yield f"output '{shown.output}' is to be shown as '{shown.form}'"
+    for told in manifest.output_shapes:
+        if told.output not in outputs or told.shape.dtype is not DType.I64 or len(told.shape.shape) != 1:
+            yield f"'{told.shape.name}' cannot be the shape of output '{told.output}'"
     for default in manifest.defaults:
         tensor = inputs.get(default.input)
         if tensor is None or tensor.dtype is DType.STRING or len(default.shape) != len(tensor.shape):

@@ -213,6 +213,7 @@ step = one_of(
 steps: Codec = each(step)
 key = Codec(_check_key, _check_key)
 presentation = record(m.Presentation, output=text, form=text, keys=each(key))
+output_shape = record(m.OutputShape, output=text, shape=tensor)
 default = record(m.DefaultSpec, input=text, shape=each(natural), blob=text)
 variant = record(
     m.Variant,
@@ -240,5 +241,6 @@ manifest = record(
     graph=text,
     presentations=each(presentation),
     defaults=each(default),
-    may_lack=("presentations", "defaults"),
+    output_shapes=each(output_shape),
+    may_lack=("presentations", "defaults", "output_shapes"),
 )

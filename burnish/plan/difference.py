@@ -56,7 +56,7 @@ def _manifest(old: Contents, new: Contents) -> Iterator[Change]:
             yield from _one(field.name, "storages", *([t.storage for t in tensors] for tensors in (first, second)))
         elif field.name == "variants":
             yield from _variants(old, new)
-        elif field.name in ("notes", "presentations", "defaults"):
+        elif field.name in ("notes", "presentations", "defaults", "output_shapes"):
             yield from _lines(field.name, first, second)
         else:
             yield from _one(field.name, "", first, second)

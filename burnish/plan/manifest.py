@@ -185,6 +185,14 @@ class Presentation:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputShape:
+    """An output whose rank the data of a run decides: its tensor holds the elements in a row, `shape` its shape."""
+
+    output: str
+    shape: TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
 class DefaultSpec:
     """The default of an input that the caller leaves out: the bytes in `blob`, row-major."""
 
@@ -243,3 +251,4 @@ class Manifest:
     graph: str = ""  # blob: the optimised graph as ONNX, without its weights
     presentations: tuple[Presentation, ...] = ()
     defaults: tuple[DefaultSpec, ...] = ()
+    output_shapes: tuple[OutputShape, ...] = ()

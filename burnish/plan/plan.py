@@ -43,11 +43,17 @@ class Plan:
 
 def surface(manifest: Manifest) -> str:
     """The model, its inputs and its outputs in one line: `digits: image f32[batch,1,8,8] -> logits f32[batch,10]`."""
-    text = f"{manifest.model_name}: {_shown(manifest.inputs)} -> {_shown(manifest.outputs)}"
+    text = f"{manifest.model_name}: {_shown(manifest, manifest.inputs)} -> {_shown(manifest, manifest.outputs)}"
     return " ".join(text.split())
 
 
-def _shown(tensors: Sequence[TensorSpec]) -> str:
-    parts = [f"{t.name} {t.dtype.value}{format_shape(t.shape)}" for t in tensors[:_MOST_SHOWN]]
+def shown(manifest: Manifest, tensor: TensorSpec) -> str:
+    """`x f32[1,3,H,W]`, an input or an output; `y f32[...]` if the data of a run decides its rank."""
+    is_open = any(told.output == tensor.name for told in manifest.output_shapes)
+    return f"{tensor.name} {tensor.dtype.value}{'[...]' if is_open else format_shape(tensor.shape)}"
+
+
+def _shown(manifest: Manifest, tensors: Sequence[TensorSpec]) -> str:
+    parts = [shown(manifest, t) for t in tensors[:_MOST_SHOWN]]
     more = len(tensors) - len(parts)
     return ", ".join([*parts, *([f"{more} more"] if more else [])]) or "nothing"

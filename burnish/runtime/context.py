@@ -30,7 +30,7 @@ from burnish.runtime.steps import Run
 Array = np.ndarray[Any, Any]
 
 
-_TRACE = np.dtype(np.int64)
+_I64 = np.dtype(np.int64)
 
 
 class Context:
@@ -184,7 +184,7 @@ class Context:
         results = self._place_outputs(bound, arrays, out, on_device)
         self._known = bound.values
         if checks := self._layout.checks:
-            self._traces = session.fresh(checks[0].storage, (len(checks),), _TRACE, False)
+            self._traces = session.fresh(checks[0].storage, (len(checks),), _I64, False)
         if launches is not None:
             session.launch(launches)
         else:
@@ -248,6 +248,8 @@ class Context:
         self._known = run.values
         for spec in self._layout.collected:
             shape = run.shape(spec)
+            if (told := self._layout.output_shapes.get(spec.name)) is not None:
+                shape = tuple(self._session.read(told.storage, _I64, run.shape(told)).tolist())
             into = accept_output(out[spec.name], spec, shape, (), self._session.adopt) if spec.name in out else None
             results[spec.name] = self._session.collect(spec.storage, spec.dtype.numpy, shape, into, on_device)
         return {t.name: results[t.name] for t in self._binder.outputs}

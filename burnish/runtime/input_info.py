@@ -19,7 +19,8 @@ class InputInfo:
     """An input or an output of an engine.
 
     dtype          numpy's; bfloat16 and the other small floats are those of ml_dtypes
-    shape          a number for each axis, or the name (or formula) of a dimension that calls decide
+    shape          a number for each axis, or the name (or formula) of a dimension that calls decide; ("...",) for an
+                   output whose number of axes the data of a run decides
     min, opt, max  the shape at the smallest, best and largest size of the plan's profile; of an output None if the
                    data of a run decides its size
     has_default    calls may leave the input out
@@ -42,7 +43,11 @@ def describe_inputs(manifest: Manifest) -> tuple[InputInfo, ...]:
 
 def describe_outputs(manifest: Manifest) -> tuple[InputInfo, ...]:
     """In the plan's order."""
-    return tuple(_describe(t, manifest) for t in manifest.outputs)
+    open_ranks = {s.output for s in manifest.output_shapes}
+    return tuple(
+        InputInfo(t.name, t.dtype.numpy, ("...",), None, None, None) if t.name in open_ranks else _describe(t, manifest)
+        for t in manifest.outputs
+    )
 
 
 def _describe(spec: TensorSpec, manifest: Manifest) -> InputInfo:

@@ -55,6 +55,7 @@ class Layout:
     dynamic    storages that are allocated when their size is known, anew in every run
     checks     checks of indices after a run, and the places of their traces
     items      the steps; requirements on the inputs' shapes are checked when they are bound (shapes.py)
+    output_shapes   the tensors that hold the shapes of outputs whose rank data decides
     launches   all steps, if the plan consists of launches only and has no `dynamic`; else None
     """
 
@@ -69,6 +70,7 @@ class Layout:
     launches: Launches | None
     shown: tuple[Presentation, ...]
     defaults: Mapping[str, np.ndarray[Any, Any]]
+    output_shapes: Mapping[str, TensorSpec]
 
 
 def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) -> Layout:
@@ -105,6 +107,7 @@ def make_layout(manifest: Manifest, variant: Variant, blobs: Mapping[str, Any]) 
         launches=tuple(step for item in items if isinstance(item, tuple) for step in item) if is_plain else None,
         shown=manifest.presentations,
         defaults={d.input: _default(manifest, d, blobs) for d in manifest.defaults},
+        output_shapes={s.output: s.shape for s in manifest.output_shapes},
     )
 
 

@@ -53,7 +53,11 @@ def shape_rules(manifest: Manifest, steps: Sequence[StepSpec] = ()) -> ShapeRule
     inputs = tuple(_input_rule(spec, ranges) for spec in manifest.inputs)
     solved = {name for rule in inputs for _, name, _, _ in rule.named}
     known = {s.name for s in manifest.symbols if not s.from_data}
-    outputs = [t.shape if all(symbols(n) <= known for n in t.shape) else None for t in manifest.outputs]
+    known_rank = {t.name for t in manifest.outputs} - {s.output for s in manifest.output_shapes}
+    outputs = [
+        t.shape if t.name in known_rank and all(symbols(n) <= known for n in t.shape) else None
+        for t in manifest.outputs
+    ]
     sizes = tuple(None if shape is None else tuple(symbol_name(n) or n for n in shape) for shape in outputs)
     required = tuple(s for s in steps if isinstance(s, Requirement) and s.symbols <= known)
     return ShapeRules(inputs, sizes, ranges, {name: ranges[name].opt for name in sorted(known - solved)}, required)

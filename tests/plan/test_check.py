@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from burnish.dims import floordiv, symbol
+from burnish.dtypes import DType
 from burnish.plan import Plan
 from burnish.plan.check import contradictions
-from burnish.plan.manifest import BranchStep, DefaultSpec, NativeStep, Presentation, StorageSpec, SymbolRange
+from burnish.plan.manifest import (
+    BranchStep,
+    DefaultSpec,
+    NativeStep,
+    OutputShape,
+    Presentation,
+    StorageSpec,
+    SymbolRange,
+    TensorSpec,
+)
 from burnish.requirement import Requirement
 
 
@@ -89,6 +100,11 @@ def test_forms_and_defaults_of_what_the_plan_does_not_have_are_found(small_plan:
     (output, *_), (tensor, *_) = small_plan.manifest.outputs, small_plan.manifest.inputs
     for shown in (Presentation("none", "maps", (1,)), Presentation(output.name, "sets", (1,))):
         assert "is to be shown as" in problems(small_plan, presentations=(shown,))
+    shape = TensorSpec("y/shape", DType.I64, (2,), 0)
+    for told in (OutputShape("none", shape), OutputShape(output.name, replace(shape, dtype=DType.I32))):
+        assert "'y/shape' cannot be the shape of output" in problems(small_plan, output_shapes=(told,))
+    lost = OutputShape(output.name, replace(shape, storage=99))
+    assert "tensor 'y/shape' lies in storage 99" in problems(small_plan, output_shapes=(lost,))
     rank = len(tensor.shape)
     for default, problem in (
         (DefaultSpec("none", (1,), "code/0"), "has a default of rank 1"),

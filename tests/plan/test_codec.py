@@ -8,6 +8,7 @@ import json
 import pytest
 
 from burnish import dims
+from burnish.dtypes import DType
 from burnish.plan import Plan, codec
 from burnish.plan import manifest as m
 
@@ -27,14 +28,16 @@ def test_every_field_of_every_class_is_in_the_grammar(small_plan: Plan) -> None:
     ]
     for grammar, value in spoken:
         encoded = grammar.encode(value)
-        named = {f.name for f in dataclasses.fields(value)} - {"presentations", "defaults"}
+        named = {f.name for f in dataclasses.fields(value)} - {"presentations", "defaults", "output_shapes"}
         assert encoded.keys() - {"step"} == named
         assert grammar.decode(json.loads(json.dumps(encoded))) == value
 
 
 def test_fields_that_few_plans_have_are_written_only_where_not_empty(small_plan: Plan) -> None:
     shown = (m.Presentation("y", "maps", (-1, "cat")),)
-    manifest = dataclasses.replace(small_plan.manifest, presentations=shown, defaults=(m.DefaultSpec("x", (2,), "d"),))
+    told = (m.OutputShape("y", m.TensorSpec("y/shape", DType.I64, (2,), 0)),)
+    defaults = (m.DefaultSpec("x", (2,), "d"),)
+    manifest = dataclasses.replace(small_plan.manifest, presentations=shown, defaults=defaults, output_shapes=told)
     encoded = json.loads(json.dumps(codec.manifest.encode(manifest)))
     assert codec.manifest.decode(encoded) == manifest
     with pytest.raises(codec.Mismatch, match="it is empty"):

@@ -11,7 +11,7 @@ import pytest
 from burnish.dims import DimExpr
 from burnish.dtypes import DType
 from burnish.plan.difference import Change, difference
-from burnish.plan.manifest import DefaultSpec, LaunchSpec, Manifest, Presentation, code_blobs
+from burnish.plan.manifest import DefaultSpec, LaunchSpec, Manifest, OutputShape, Presentation, TensorSpec, code_blobs
 from burnish.plan.plan import Plan
 from burnish.plan.reader import Contents, open_plan
 
@@ -65,6 +65,7 @@ def test_whatever_changes_in_a_manifest_is_reported(contents: Contents, kernel_p
             old.manifest,
             presentations=(Presentation("y", "names", ("a", "b")),),
             defaults=(DefaultSpec("x", (1, 4), "code/0"),),
+            output_shapes=(OutputShape("y", TensorSpec("y/shape", DType.I64, (2,), 0)),),
         )
         old = replace(old, manifest=full)
         there = {entry.name for entry in old.entries}

@@ -9,7 +9,7 @@ import numpy as np
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
+from burnish.plan.manifest import Manifest, OutputShape, SymbolRange, TensorSpec
 from burnish.runtime.input_info import InputInfo, describe_inputs, describe_outputs
 
 N = symbol("n")
@@ -39,6 +39,13 @@ def test_an_outputs_formula_is_text_and_its_sizes_are_numbers() -> None:
 def test_an_output_whose_size_data_decides_has_none() -> None:
     rows = describe_outputs(MANIFEST)[1]
     assert rows.shape == ("found",) and (rows.min, rows.opt, rows.max) == (None, None, None)
+
+
+def test_an_output_whose_rank_data_decides_has_no_sizes_and_three_dots() -> None:
+    told = (OutputShape("y", TensorSpec("y/shape", DType.I64, (symbol("found"),), 4)),)
+    y, rows = describe_outputs(replace(MANIFEST, output_shapes=told))
+    assert y == InputInfo("y", np.dtype(np.int64), ("...",), None, None, None)
+    assert rows.shape == ("found",)
 
 
 def test_a_plan_without_outputs_describes_none() -> None:

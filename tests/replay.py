@@ -54,7 +54,7 @@ def source_hashes(model: str | bytes, profile: Any, name: str) -> dict[str, str]
     """Of each launch's kernel: its sources under some of its schedules."""
     target = parse_target(name)
     program = analyze(model, profile=profile, abilities=compiler_of(target).abilities).program
-    sizes = {symbol: usual for symbol, (_, usual, _) in program.symbols.items()}
+    sizes = program.sizes
     sources: dict[str, list[Source]] = {}
     for launch in each_launch(program.steps):
         offered = schedules_of(launch.kernel, target, sizes)

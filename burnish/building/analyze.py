@@ -82,7 +82,7 @@ class Stages:
         if settings().debug < 3:
             return
         kernels = {digest_of(launch.kernel): launch.kernel for launch in each_launch(program.steps)}
-        sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
+        sizes = program.sizes
         for x in variant.launches:
             self.explain(f"{variant.target}  {x.kernel:12} {x.name}  [{x.tactic}]")
             if x.task in kernels:

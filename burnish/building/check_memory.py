@@ -20,7 +20,7 @@ def check_memory(
     """
     if limit_bytes is None:
         return
-    ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+    ranges = program.ranges
     weights = sum(len(blobs[name]) for name in {s.blob for s in variant.storages if s.kind == "constant"})
     surface = sum(bounds(s.size, ranges)[1] for s in variant.storages if s.kind in ("input", "output"))
     needed = weights + variant.arena_bytes + surface

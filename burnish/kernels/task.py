@@ -345,6 +345,16 @@ class Program:
     workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
     output_shapes: tuple[OutputShape, ...] = ()
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The usual value of each symbol."""
+        return {name: opt for name, (_, opt, _) in self.symbols.items()}
+
+    @property
+    def ranges(self) -> dict[str, tuple[int, int]]:
+        """The least and the greatest value of each symbol."""
+        return {name: (low, high) for name, (low, _, high) in self.symbols.items()}
+
 
 def each_step(steps: Sequence[Step]) -> Iterator[Step]:
     """Every step, in order; a branch comes before the steps of its two sides."""

@@ -109,7 +109,7 @@ def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
 
     raises: E320 past the limit
     """
-    ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+    ranges = program.ranges
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for time, used in enumerate(_uses(program.steps)):

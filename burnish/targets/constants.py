@@ -21,6 +21,16 @@ from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 from burnish.targets.template import Array, Template
 
 
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One slot of a kernel, under a schedule, on one place of a constant. Equal uses share their packed bytes."""
+
+    binding: Binding
+    kernel: str  # its key
+    schedule: Schedule
+    slot: int
+
+
 @dataclass
 class Constants:
     """Collects packed constants while launches are bound; `storages()` then returns everything they need."""
@@ -29,9 +39,7 @@ class Constants:
     template_of: Callable[[Kernel], Template[Any]]
     blobs: dict[str, memoryview] = field(default_factory=dict)
     _used: dict[int, str] = field(default_factory=dict)  # storage number -> blob
-    _packed: dict[tuple[int, str, str, int], int | None] = field(
-        default_factory=dict
-    )  # -> storage number; None: as it is
+    _packed: dict[_Use, int | None] = field(default_factory=dict)  # -> storage number; None: as it is
     _numbers: dict[str, int] = field(default_factory=dict)  # packed blob -> storage number
 
     def bind(self, launch: Launch, schedule: Schedule) -> tuple[Binding, ...]:
@@ -66,9 +74,9 @@ class Constants:
         return {n: StorageSpec(n, "constant", sizes[blob], blob=blob) for n, blob in sorted(self._used.items())}
 
     def _bind_constant(self, launch: Launch, schedule: Schedule, n: int, slot: Slot, binding: Binding) -> Binding:
-        key = (binding.storage, f"{slot}+{binding.offset}", f"{launch.kernel.key} {schedule}", n)
-        if key in self._packed:
-            known = self._packed[key]
+        use = _Use(binding, launch.kernel.key, schedule, n)
+        if use in self._packed:
+            known = self._packed[use]
             return binding if known is None else Binding(known)
         content = _view(self.program.constants[binding.storage], slot, binding)
         packed = content
@@ -76,12 +84,12 @@ class Constants:
             packed = self.template_of(launch.kernel).pack(launch.kernel, schedule, n, content)
         if packed is content or packed is None:
             self._keep(binding.storage)
-            self._packed[key] = None
+            self._packed[use] = None
             return binding
         blob = self._add(packed)
         number = self._numbers.setdefault(blob, len(self.program.storages) + len(self._numbers))
         self._used[number] = blob
-        self._packed[key] = number
+        self._packed[use] = number
         return Binding(number)
 
     def _keep(self, storage: int) -> None:

@@ -57,7 +57,7 @@ def tune(program: Program, target: Target, device: str, cache: TimingCache, sear
     """
     found = look_up(program, target, cache, device)
     waiting = sorted(found.missing, key=_weight, reverse=True)
-    sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
+    sizes = program.sizes
     start, total = search.clock(), len(waiting)
     try:
         with CompileAhead(waiting, sizes, target, lambda t: _offered(t, target, search), search.explain) as ahead:

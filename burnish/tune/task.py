@@ -52,7 +52,7 @@ class Task:
 
 def tasks_of(program: Program) -> list[Task]:
     """The distinct kernels, in execution order. A kernel whose size data decides has no usual size and is left out."""
-    sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
+    sizes = program.sizes
     from_data = {name for name, (low, _, high) in program.symbols.items() if high < low or (low, high) == (0, 0)}
     groups: dict[str, list[Launch]] = {}
     for launch in filter(lambda launch: launch.is_tuned, each_launch(program.steps)):

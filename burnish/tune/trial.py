@@ -105,7 +105,7 @@ def make_trial(program: Program, task: Task, target: Target, contents: Contents 
     contents: those of earlier trials, which must not be changed; trials share as much as they can
     """
     launch = task.launches[0]
-    opt = {name: value for name, (_, value, _) in program.symbols.items()}
+    opt = program.sizes
     written = {launch.bindings[n].storage for n in launch.writes}
     rotation = ROTATIONS[target.kind]
     slots = _first_slots(launch)

@@ -70,7 +70,7 @@ def entry(task: str = "0" * 32, tactic: str = "loops width=8", time_ns: int = 10
 def results(trial: Trial, outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """The tensors that the trial's launch writes, out of the outputs' bytes."""
     launch = trial.task.launches[0]
-    sizes = {name: opt for name, (_, opt, _) in trial.program.symbols.items()}
+    sizes = trial.program.sizes
     bindings = trial.program.steps[-1].bindings
     found = []
     for n in launch.writes:

@@ -18,7 +18,7 @@ from burnish.tune.trial import launch_at_opt, make_trial
 from tests.tune.programs import V3, batches, program
 
 PROGRAM = program(batches(1, 4, 9))
-SIZES = {name: opt for name, (_, opt, _) in PROGRAM.symbols.items()}
+SIZES = PROGRAM.sizes
 TASK = tasks_of(PROGRAM)[0]
 SM_90A = parse_target("cuda:sm_90a")
 

@@ -72,7 +72,7 @@ class Bytes:
 
     @staticmethod
     def of(program: Program, offsets: Mapping[int, int]) -> Bytes:
-        ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+        ranges = program.ranges
         return Bytes({s.number: s for s in program.storages}, ranges, offsets)
 
     def launch(self, launch: Launch, is_serial: bool) -> list[Access]:

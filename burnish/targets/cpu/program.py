@@ -16,34 +16,24 @@ from llvmlite import ir
 
 from burnish.dims import Dim, bounds, symbols
 from burnish.errors import InternalError
-from burnish.index_check import IndexCheck
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Options, Schedule
 from burnish.kernels.task import (
     Binding,
     Branch,
-    Fail,
     Kernel,
     Launch,
     Program,
-    ReferenceStep,
     Step,
-    digest_of,
     each_step,
 )
-from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
-    BranchStep,
-    FailStep,
-    LaunchSpec,
     NativeStep,
-    ReferenceStepSpec,
     StepSpec,
     Variant,
 )
 from burnish.plan.native_abi import HEADER_BYTES, WORTH_WAKING_FLOP
-from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
 from burnish.targets.cpu.builder import I8, I32, POINTER, KernelContext
@@ -54,7 +44,7 @@ from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import declare_run, emit_team
 from burnish.targets.cpu.templates import TEMPLATES, template_of
 from burnish.targets.keep import Keep, keep_nothing
-from burnish.targets.steps import place_storages, reference_step
+from burnish.targets.steps import Parts, make_steps, place_storages
 
 CORE_FLOP_PER_BYTE = 5  # how many one core does while it reads or writes one
 FLUSH_TO_ZERO, SUBNORMALS_ARE_ZERO = 1 << 15, 1 << 6  # of the SSE control word
@@ -87,8 +77,7 @@ class CpuCompiler:
         keep: Keep = keep_nothing,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Blobs: code/<target>, weights/<sha256>, reference/<sha256>."""
-        emission = Emission(program, arena, self.target, schedules, keep)
-        return emission.variant(), emission.blobs
+        return Emission.of(program, arena, self.target, schedules, keep).variant()
 
     def compile_ahead(self) -> None:
         """None: compiling takes less time than measuring."""
@@ -102,26 +91,36 @@ class Emission:
     arena: Arena
     target: Target
     schedules: Mapping[str, Schedule]
-    keep: Keep = keep_nothing
-    blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
+    keep: Keep
+    context: KernelContext
+    memory: Bytes
+    parts: Parts
+    functions: dict[tuple[str, Schedule], ir.Function] = field(default_factory=dict)
+    shared_slots: dict[tuple[str, Schedule], frozenset[int]] = field(default_factory=dict)
+    scratch_bytes: int = 0
+    segments: list[ir.Function] = field(default_factory=list)
+    serial_segments: list[int] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        symbols = {name: n for n, name in enumerate(self.program.symbols)}
-        self.context = KernelContext(ir.Module("burnish"), self.target, symbols)
-        self.memory = Bytes.of(self.program, self.arena.offsets)
-        self.constants = Constants(self.program, template_of)
-        self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
-        self.functions: dict[tuple[str, Schedule], ir.Function] = {}
-        self.shared_slots: dict[tuple[str, Schedule], frozenset[int]] = {}
-        self.scratch_bytes = 0
-        self.launches: list[LaunchSpec] = []
-        self.segments: list[ir.Function] = []
-        self.serial_segments: list[int] = []
+    @classmethod
+    def of(
+        cls,
+        program: Program,
+        arena: Arena,
+        target: Target,
+        schedules: Mapping[str, Schedule],
+        keep: Keep = keep_nothing,
+    ) -> Emission:
+        """Nothing is emitted yet."""
+        context = KernelContext(ir.Module("burnish"), target, {name: n for n, name in enumerate(program.symbols)})
+        parts = Parts(Constants(program, template_of))
+        return cls(program, arena, target, schedules, keep, context, Bytes.of(program, arena.offsets), parts)
 
-    def variant(self) -> Variant:
-        steps = self._steps(self.program.steps)
-        self.constants.keep_outputs()
-        storages = place_storages(self.program, self.arena.offsets, self.constants.storages())
+    def variant(self) -> tuple[Variant, dict[str, bytes | memoryview]]:
+        """The variant and its blobs."""
+        constants = self.parts.constants
+        steps = make_steps(self.program.steps, self.parts, _is_native, self._segment)
+        constants.keep_outputs()
+        storages = place_storages(self.program, self.arena.offsets, constants.storages())
         lead = LEAD_BYTES if self.target.is_checked else 0
         per_thread = lead + HEADER_BYTES + -(-self.scratch_bytes // 64) * 64
         for key, function in self.functions.items():
@@ -131,48 +130,23 @@ class Emission:
         run = _emit_run(self.context.module, self.segments, len(storages), per_thread, lead)
         emit_team(self.context.module, run, self.serial_segments)
         code = f"code/{self.target}"
-        self.blobs = {
-            code: compile_module(self.context.module, self.target, self.keep),
-            **self.blobs,
-            **self.constants.blobs,
-        }
-        return Variant(
+        machine_code = compile_module(self.context.module, self.target, self.keep)
+        variant = Variant(
             target=str(self.target),
             code=code,
             storages=storages,
             arena_bytes=self.arena.size_bytes,
             zero_bytes=self.arena.zero_bytes,
             scratch_bytes=per_thread,
-            steps=tuple(steps),
-            launches=tuple(self.launches),
+            steps=steps,
+            launches=tuple(self.parts.launches),
         )
-
-    # -- steps ----------------------------------------------------------------------------------------------------
-
-    def _steps(self, steps: Sequence[Step]) -> list[StepSpec]:
-        found: list[StepSpec] = []
-        native: list[Step] = []
-        for step in steps:
-            if _is_native(step):
-                native.append(step)
-                continue
-            found += self._segment(native)
-            native = []
-            found.append(self._other(step))
-        return found + self._segment(native)
-
-    def _other(self, step: Step) -> StepSpec:
-        """A step that the runtime executes itself."""
-        if isinstance(step, ReferenceStep):
-            return self._reference(step)
-        if isinstance(step, Requirement | IndexCheck):
-            return step
-        return FailStep(step.name, step.reason) if isinstance(step, Fail) else self._branch(step)
+        return variant, {code: machine_code, **self.parts.blobs, **constants.blobs}
 
     def _segment(self, steps: Sequence[Step]) -> list[StepSpec]:
         """Emit the segment's function; nothing if the segment has no work."""
         calls: dict[int, Call] = {}
-        first = len(self.launches)
+        first = len(self.parts.launches)
         self._collect(steps, calls)
         if not calls:
             return []
@@ -189,7 +163,7 @@ class Emission:
         total: Dim = 0
         for call in calls:
             if not call.is_serial:
-                launch = self.launches[call.number]
+                launch = self.parts.launches[call.number]
                 total = total + launch.flops + launch.bytes * CORE_FLOP_PER_BYTE
         return total
 
@@ -198,29 +172,26 @@ class Emission:
             if isinstance(step, Launch):
                 calls[id(step)] = self._call(step)
             elif isinstance(step, Branch):
-                self.constants.use_condition(step)
+                self.parts.constants.use_condition(step)
 
     def _call(self, launch: Launch) -> Call:
         kernel, template = launch.kernel, template_of(launch.kernel)
-        schedule = self.schedules.get(kernel.key) or template.schedules(kernel, self.target, self.sizes)[0]
+        schedule = self.schedules.get(kernel.key) or template.schedules(kernel, self.target, self.program.sizes)[0]
         key = (kernel.key, schedule)
         if key not in self.functions:
             self.functions[key] = self._kernel(kernel, schedule)
             self.shared_slots[key] = frozenset()
             self.scratch_bytes = max(self.scratch_bytes, template.scratch_bytes(kernel, schedule))
         self.shared_slots[key] |= frozenset(range(len(kernel.slots))) - private_slots(launch, self.memory)
-        number = len(self.launches)
-        kind = type(kernel).__name__
-        work = (flops(kernel), bytes_touched(kernel))
-        self.launches.append(LaunchSpec(launch.name, kind, launch.nodes, str(schedule), *work, digest_of(kernel)))
-        bindings, is_serial = self.constants.bind(launch, schedule), template.options.read(schedule).is_serial
+        number = self.parts.add_launch(launch, schedule)
+        bindings, is_serial = self.parts.constants.bind(launch, schedule), template.options.read(schedule).is_serial
         return Call(launch, self.functions[key], bindings, is_serial, number, self._regions(launch, bindings))
 
     def _regions(self, launch: Launch, bindings: Sequence[Binding]) -> list[tuple[Dim, Dim]] | None:
         """The slots' bytes, for checked code."""
         if not self.target.is_checked:
             return None
-        constants = {n: s.size for n, s in self.constants.storages().items()}
+        constants = {n: s.size for n, s in self.parts.constants.storages().items()}
         return slot_bytes(launch, bindings, {s.number: s.size_bytes for s in self.program.storages} | constants)
 
     def _kernel(self, kernel: Kernel, schedule: Schedule) -> ir.Function:
@@ -238,19 +209,6 @@ class Emission:
             needed = template.scratch_bytes(kernel, schedule)
             check_accesses(function, len(kernel.slots), len(self.program.symbols), needed)
         return function
-
-    def _reference(self, step: ReferenceStep) -> ReferenceStepSpec:
-        self.constants.use(step)
-        spec, launch = reference_step(step, len(self.launches))
-        self.blobs[spec.blob] = step.model
-        self.launches.append(launch)
-        return spec
-
-    def _branch(self, step: Step) -> BranchStep:
-        assert isinstance(step, Branch) and step.condition.offset == 0, step
-        self.constants.use_condition(step)
-        then, otherwise = self._steps(step.then), self._steps(step.otherwise)
-        return BranchStep(step.condition.storage, tuple(then), tuple(otherwise))
 
 
 def _is_native(step: Step) -> bool:

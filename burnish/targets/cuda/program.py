@@ -10,59 +10,45 @@ Each distinct (kernel, schedule) is compiled once, all of them in parallel. The 
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from burnish.dims import bounds
 from burnish.errors import EnvironmentProblem, UserError
-from burnish.index_check import IndexCheck
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Options, Schedule
 from burnish.kernels.task import (
     Binding,
-    Branch,
-    Fail,
     Kernel,
     Launch,
     Program,
-    ReferenceStep,
     Slot,
     Step,
-    digest_of,
     each_launch,
 )
-from burnish.kernels.work import bytes_touched, flops
 from burnish.plan.manifest import (
     Argument,
-    BranchStep,
-    FailStep,
     KernelStep,
-    LaunchSpec,
     PointerArgument,
     ScalarArgument,
-    StepSpec,
     StorageSpec,
     TensorMapArgument,
     Variant,
 )
 from burnish.plan.native_abi import GPU_ALIGN_BYTES
-from burnish.requirement import Requirement
 from burnish.target import Target
 from burnish.targets.constants import Constants
-from burnish.targets.cuda.alignment import is_possible, promise, slot_alignments
+from burnish.targets.cuda.choose import Choice, choose
 from burnish.targets.cuda.compiler.ahead import Ahead
 from burnish.targets.cuda.compiler.compile import Cubin
 from burnish.targets.cuda.compiler.disassemble import disassemble
 from burnish.targets.cuda.compiler.pool import compile_sources
 from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Workspace
-from burnish.targets.cuda.templates import TEMPLATES, emit, schedules_of, template_of
+from burnish.targets.cuda.templates import TEMPLATES, schedules_of, template_of
 from burnish.targets.keep import Keep, keep_nothing
-from burnish.targets.steps import place_storages, reference_step
-
-MOST_WORKSPACE = 64 << 20  # bytes of a launch, if another tactic can be chosen
+from burnish.targets.steps import Parts, make_steps, place_storages
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,173 +91,104 @@ class CudaCompiler:
 
         raises: E213 for a kernel that its template cannot do; see compiler/compile.py for the compiler's
         """
-        emission = Emission(program, arena, self.target, schedules, note, keep)
-        return emission.variant(), {**emission.blobs, **emission.constants.blobs}
+        kernels = _compile(choose(program, self.target, schedules, note), self.target, keep)
+        parts = Parts(Constants(program, template_of))
+        variant = _variant(program, arena, self.target, kernels, parts)
+        return variant, {**parts.blobs, **parts.constants.blobs}
 
     def compile_ahead(self) -> Ahead:
         """Compiling takes longer than measuring."""
         return Ahead(self.target)
 
 
-@dataclass
-class Emission:
-    """One variant that is being made."""
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A kernel's schedule, source and machine code."""
 
-    program: Program
-    arena: Arena
-    target: Target
-    tactics: Mapping[str, Schedule]
-    note: Callable[[str], None] = lambda line: None
-    keep: Keep = keep_nothing
-    blobs: dict[str, bytes | memoryview] = field(default_factory=dict)
+    schedule: Schedule
+    source: Source
+    cubin: Cubin
 
-    def __post_init__(self) -> None:
-        self.constants = Constants(self.program, template_of)
-        self.sizes = {name: opt for name, (_, opt, _) in self.program.symbols.items()}
-        self.ranges = {name: (low, high) for name, (low, _, high) in self.program.symbols.items()}
-        self.launches: list[LaunchSpec] = []
-        self.workspace = Workspaces(self.ranges)
-        self.chosen: dict[str, Schedule] = {}
-        self.sources: dict[str, Source] = {}
-        self.described: dict[str, tuple[str, LaunchSpec]] = {}
 
-    def variant(self) -> Variant:
-        self.alignments = slot_alignments(each_launch(self.program.steps))
-        for launch in each_launch(self.program.steps):
-            self._choose(launch)
-        names = {key: self._name(key) for key in self.sources}
-        written, self.sources = self.sources, {k: self._kept(s, names[k]) for k, s in self.sources.items()}
-        self.cubins = self._compiled(are_edited=written != self.sources)
-        for key, cubin in self.cubins.items():
-            self.keep("assembly", f"{names[key]}.s", partial(disassemble, cubin))
-        bound = {id(x): self.constants.bind(x, self.chosen[x.kernel.key]) for x in each_launch(self.program.steps)}
-        self.constants.keep_outputs()
-        self.bound = bound
-        self.workspace.first = max([len(self.program.storages) - 1, *self.constants.storages()]) + 1
-        steps = self._steps(self.program.steps)
-        start = self.workspace.counter_bytes
-        offsets = {n: start + offset for n, offset in self.arena.offsets.items()}
-        storages = place_storages(self.program, offsets, self.constants.storages())
-        own = self.workspace.storages(start + _aligned(self.arena.size_bytes))
-        return Variant(
-            target=str(self.target),
-            code="",
-            storages=(*storages, *own),
-            arena_bytes=start + _aligned(self.arena.size_bytes) + self.workspace.shared_bytes,
-            zero_bytes=start + self.arena.zero_bytes,
-            scratch_bytes=0,
-            steps=tuple(steps),
-            launches=tuple(self.launches),
-        )
+def _compile(chosen: Mapping[str, Choice], target: Target, keep: Keep) -> dict[str, Compiled]:
+    """Every kernel, by its key. E626 for an edited source that does not compile."""
+    names = {key: _name(choice, target) for key, choice in chosen.items()}
+    sources = {key: _kept(choice.source, names[key], keep) for key, choice in chosen.items()}
+    try:
+        cubins = compile_sources([(source, target) for source in sources.values()])
+    except Exception as error:
+        are_edited = any(sources[key] != choice.source for key, choice in chosen.items())
+        if not are_edited or isinstance(error, EnvironmentProblem):
+            raise
+        where, why = getattr(error, "where", ""), getattr(error, "why", "") or f"{type(error).__name__}: {error}"
+        what = f"an edited source does not compile for {target}"
+        raise UserError("E626", what, where=where, why=why, hint="mend it in the folder of --override") from error
+    for name, cubin in zip(names.values(), cubins, strict=True):
+        keep("assembly", f"{name}.s", partial(disassemble, cubin))
+    return {key: Compiled(chosen[key].schedule, sources[key], cubin) for key, cubin in zip(chosen, cubins, strict=True)}
 
-    def _compiled(self, are_edited: bool) -> dict[str, Cubin]:
-        """By kernel key. E626 for an edited source that does not compile."""
-        try:
-            return dict(zip(self.sources, compile_sources([(s, self.target) for s in self.sources.values()])))
-        except Exception as error:
-            if not are_edited or isinstance(error, EnvironmentProblem):
-                raise
-            where, why = getattr(error, "where", ""), getattr(error, "why", "") or f"{type(error).__name__}: {error}"
-            what = f"an edited source does not compile for {self.target}"
-            hint = "mend it in the folder of --override"
-            raise UserError("E626", what, where=where, why=why, hint=hint) from error
 
-    def _name(self, key: str) -> str:
-        """A kernel's name for people: its template, and the beginning of its text's digest."""
-        digest = hashlib.sha256(self.sources[key].text.encode()).hexdigest()
-        return f"{self.target}-{self.chosen[key].template}-{digest[:8]}"
+def _name(choice: Choice, target: Target) -> str:
+    """A kernel's name for people: its template, and the beginning of its text's digest."""
+    digest = hashlib.sha256(choice.source.text.encode()).hexdigest()
+    return f"{target}-{choice.schedule.template}-{digest[:8]}"
 
-    def _kept(self, source: Source, name: str) -> Source:
-        edited = self.keep("source", f"{name}.py", lambda: source.annotated)
-        return source if edited is None else replace(source, text=edited, origins=())
 
-    def _choose(self, launch: Launch) -> None:
-        """The tactic, or the first alternative if the tactic copies whole boxes from an address where no box can begin.
+def _kept(source: Source, name: str, keep: Keep) -> Source:
+    edited = keep("source", f"{name}.py", lambda: source.annotated)
+    return source if edited is None else replace(source, text=edited, origins=())
 
-        A tactic chosen for the usual sizes is also replaced if it needs much workspace at the largest sizes.
-        """
-        kernel = launch.kernel
-        if kernel.key in self.chosen:
-            return
-        alignment = self.alignments[kernel.key]
-        tactic = self.tactics.get(kernel.key)
-        candidates = itertools.chain([tactic] if tactic else [], schedules_of(kernel, self.target, self.sizes))
-        emitted = ((s, emit(kernel, s, self.target)) for s in candidates)
-        possible = ((s, e) for s, e in emitted if is_possible(e, alignment))
-        first = next(possible, None)
-        if first is None:
-            raise _no_kernel(launch, self.target)
-        found = next((each for each in itertools.chain([first], possible) if self._is_modest(each[1])), first)
-        self._note_limit(launch, first, found)
-        self.chosen[kernel.key], self.sources[kernel.key] = found[0], promise(found[1], alignment)
 
-    def _is_modest(self, source: Source) -> bool:
-        """Is the workspace small for all sizes, and within the build's limit?"""
-        limit = self.program.workspace
-        return self._workspace_bytes(source) <= (MOST_WORKSPACE if limit is None else min(MOST_WORKSPACE, limit))
+def _variant(program: Program, arena: Arena, target: Target, kernels: Mapping[str, Compiled], parts: Parts) -> Variant:
+    constants = parts.constants
+    bound = {id(x): constants.bind(x, kernels[x.kernel.key].schedule) for x in each_launch(program.steps)}
+    constants.keep_outputs()
+    workspace = Workspaces(program.ranges, max([len(program.storages) - 1, *constants.storages()]) + 1)
+    launches = Launches(kernels, bound, workspace, parts)
+    steps = make_steps(program.steps, parts, lambda step: isinstance(step, Launch), launches.steps)
+    start = workspace.counter_bytes
+    offsets = {n: start + offset for n, offset in arena.offsets.items()}
+    storages = place_storages(program, offsets, constants.storages())
+    own = workspace.storages(start + _aligned(arena.size_bytes))
+    return Variant(
+        target=str(target),
+        code="",
+        storages=(*storages, *own),
+        arena_bytes=start + _aligned(arena.size_bytes) + workspace.shared_bytes,
+        zero_bytes=start + arena.zero_bytes,
+        scratch_bytes=0,
+        steps=steps,
+        launches=tuple(parts.launches),
+    )
 
-    def _workspace_bytes(self, source: Source) -> int:
-        sizes = (p.size_bytes for p in source.parameters if isinstance(p, Workspace))
-        return sum(bounds(size, self.ranges)[1] for size in sizes)
 
-    def _note_limit(self, launch: Launch, first: tuple[Schedule, Source], found: tuple[Schedule, Source]) -> None:
-        """Note that the build's limit excluded a tactic, or is exceeded because there is no other tactic."""
-        limit, needed = self.program.workspace, self._workspace_bytes(first[1])
-        if limit is None or not limit < needed <= MOST_WORKSPACE:
-            return
-        fate = "has no tactic that needs less" if found is first else f"does without {first[0]}"
-        self.note(f"'{launch.name}' {fate}: it needs {needed:,} bytes for itself, and the workspace is {limit:,}")
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """Makes the steps of a program's launches. bound: each launch's bindings, by its identity."""
 
-    # -- steps ----------------------------------------------------------------------------------------------------
+    kernels: Mapping[str, Compiled]
+    bound: Mapping[int, tuple[Binding, ...]]
+    workspace: Workspaces
+    parts: Parts
 
-    def _steps(self, steps: Sequence[Step]) -> list[StepSpec]:
-        return [self._step(step) for step in steps]
-
-    def _step(self, step: Step) -> StepSpec:
-        if isinstance(step, Launch):
-            return self._launch(step)
-        if isinstance(step, ReferenceStep):
-            self.constants.use(step)
-            spec, launch = reference_step(step, len(self.launches))
-            self.blobs[spec.blob] = step.model
-            self.launches.append(launch)
-            return spec
-        if isinstance(step, Requirement | IndexCheck):
-            return step
-        if isinstance(step, Fail):
-            return FailStep(step.name, step.reason)
-        assert isinstance(step, Branch) and step.condition.offset == 0, step
-        self.constants.use_condition(step)
-        then, otherwise = self._steps(step.then), self._steps(step.otherwise)
-        return BranchStep(step.condition.storage, tuple(then), tuple(otherwise))
+    def steps(self, steps: Sequence[Step]) -> Iterator[KernelStep]:
+        return (self._launch(step) for step in steps if isinstance(step, Launch))
 
     def _launch(self, launch: Launch) -> KernelStep:
-        kernel = launch.kernel
-        source, cubin = self.sources[kernel.key], self.cubins[kernel.key]
-        if kernel.key not in self.described:
-            self.described[kernel.key] = self._describe(kernel)
-        code, described = self.described[kernel.key]
-        number = len(self.launches)
-        self.launches.append(replace(described, name=launch.name, nodes=launch.nodes))
+        kernel = self.kernels[launch.kernel.key]
+        source, cubin = kernel.source, kernel.cubin
+        code = f"cubin/{hashlib.sha256(cubin.content).hexdigest()}"
+        self.parts.blobs[code] = cubin.content
         return KernelStep(
             code=code,
             entry=cubin.entry,
             grid=source.grid,
             threads=cubin.threads,
             shared_bytes=cubin.shared_bytes,
-            arguments=tuple(self._arguments(source, cubin, kernel.slots, self.bound[id(launch)])),
-            launch=number,
+            arguments=tuple(self._arguments(source, cubin, launch.kernel.slots, self.bound[id(launch)])),
+            launch=self.parts.add_launch(launch, kernel.schedule),
             overlaps=source.overlaps,
         )
-
-    def _describe(self, kernel: Kernel) -> tuple[str, LaunchSpec]:
-        """The parts that all launches of a kernel share: its code's name, and the plan's description of its work."""
-        content = self.cubins[kernel.key].content
-        code = f"cubin/{hashlib.sha256(content).hexdigest()}"
-        self.blobs[code] = content
-        work = (flops(kernel), bytes_touched(kernel))
-        tactic = str(self.chosen[kernel.key])
-        return code, LaunchSpec("", type(kernel).__name__, (), tactic, *work, digest_of(kernel))
 
     def _arguments(
         self, source: Source, cubin: Cubin, slots: Sequence[Slot], bindings: Sequence[Binding]
@@ -309,7 +226,7 @@ class Workspaces:
     """Memory that belongs to launches. `first`: number of the counters' storage; the shared workspace comes next."""
 
     ranges: Mapping[str, tuple[int, int]]
-    first: int = 0
+    first: int
     counter_bytes: int = 0
     shared_bytes: int = 0
 
@@ -334,17 +251,6 @@ class Workspaces:
             StorageSpec(self.first, "arena", self.counter_bytes, 0),
             StorageSpec(self.first + 1, "arena", self.shared_bytes, shared_offset),
         )
-
-
-def _no_kernel(launch: Launch, target: Target) -> UserError:
-    slots = ", ".join(map(str, launch.kernel.slots))
-    return UserError(
-        "E213",
-        f"{type(launch.kernel).__name__} has no kernel for {target}",
-        where=f"launch '{launch.name}', nodes {', '.join(launch.nodes) or 'none'}",
-        why=f"no schedule of its template fits {slots}",
-        hint="build for a cpu target, or for a newer GPU; an Attention's heads may have 256 elements at most",
-    )
 
 
 def _aligned(size: int) -> int:

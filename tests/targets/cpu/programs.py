@@ -122,7 +122,7 @@ def reference(
 
 def arena_of(program: Program) -> Arena:
     """One after the other; nothing shared."""
-    ranges = {name: (low, high) for name, (low, _, high) in program.symbols.items()}
+    ranges = program.ranges
     offsets, end = {}, 0
     for s in program.storages:
         if s.kind == "arena":
@@ -134,7 +134,7 @@ def arena_of(program: Program) -> Arena:
 def spread_out(program: Program, target: Target) -> dict[str, Schedule]:
     """Tactics that use all threads, however small the work."""
     kernels: dict[str, Kernel] = {s.kernel.key: s.kernel for s in program.steps if isinstance(s, Launch)}
-    sizes = {name: opt for name, (_, opt, _) in program.symbols.items()}
+    sizes = program.sizes
     found = {}
     for key, kernel in kernels.items():
         template = template_of(kernel)

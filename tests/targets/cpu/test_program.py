@@ -33,7 +33,7 @@ def double(x: Expr) -> Expr:
 def barriers(maker: Maker, spread: bool = True) -> int:
     """How many barriers the segments of a program contain."""
     program = maker.program()
-    emission = program_module.Emission(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
+    emission = program_module.Emission.of(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
     emission.variant()
     return str(emission.context.module).count('call void @"burnish.barrier"') - _barriers_of_an_empty_program()
 
@@ -103,7 +103,7 @@ def test_storages_that_share_bytes_of_the_arena_conflict():
     m.pointwise(double, x, y)
     found = {}
     for name, offsets in (("apart", {t: 0, u: 256}), ("shared", {t: 0, u: 0})):
-        emission = program_module.Emission(program, Arena(offsets, 512, 0), V2, spread_out(program, V2))
+        emission = program_module.Emission.of(program, Arena(offsets, 512, 0), V2, spread_out(program, V2))
         emission.variant()
         found[name] = str(emission.context.module).count('call void @"burnish.barrier"')
     assert found["shared"] == found["apart"] + 1
@@ -114,9 +114,9 @@ def test_each_kernel_is_emitted_once():
     x, t, y = m.input("x"), m.storage("arena"), m.output("y")
     m.pointwise(double, x, t)
     m.pointwise(double, t, y)
-    emission = program_module.Emission(m.program(), arena_of(m.program()), V2, {})
+    emission = program_module.Emission.of(m.program(), arena_of(m.program()), V2, {})
     emission.variant()
-    assert len(emission.functions) == 1 and len(emission.launches) == 2
+    assert len(emission.functions) == 1 and len(emission.parts.launches) == 2
 
 
 def test_slots_are_noalias_unless_some_launch_overlaps_them():
@@ -129,7 +129,7 @@ def test_slots_are_noalias_unless_some_launch_overlaps_them():
 
 
 def _noalias(maker: Maker) -> list[bool]:
-    emission = program_module.Emission(maker.program(), arena_of(maker.program()), V2, {})
+    emission = program_module.Emission.of(maker.program(), arena_of(maker.program()), V2, {})
     emission.variant()
     (function,) = emission.functions.values()
     return ["noalias" in a.attributes for a in function.args[:2]]
@@ -191,7 +191,7 @@ def test_a_segment_of_thread_0_alone_wakes_nobody(spread: bool, serial: list[int
     m = Maker()
     m.pointwise(double, m.input("x"), m.output("y"))
     program = m.program()
-    emission = program_module.Emission(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
+    emission = program_module.Emission.of(program, arena_of(program), V2, spread_out(program, V2) if spread else {})
     with worth_waking(spread):
         emission.variant()
     assert emission.serial_segments == serial
@@ -202,7 +202,7 @@ def test_a_segment_that_would_save_less_than_a_wake_costs_is_thread_0s():
     for n in (64, 1 << 20):
         m = Maker(n)
         m.pointwise(double, m.input("x"), m.output("y"))
-        emission = program_module.Emission(m.program(), arena_of(m.program()), V2, spread_out(m.program(), V2))
+        emission = program_module.Emission.of(m.program(), arena_of(m.program()), V2, spread_out(m.program(), V2))
         emission.variant()
         found.append(emission.serial_segments)
     assert found == [[0], []]

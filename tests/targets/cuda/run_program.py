@@ -61,7 +61,7 @@ def run_model(
 ) -> tuple[dict[str, np.ndarray], int]:
     """The outputs, and how many Loops kernels made them; dynamic dims by the inputs' shapes."""
     found = analyze(model, abilities=compiler_of(target).abilities, **analysis)
-    symbols = {name: opt for name, (_, opt, _) in found.program.symbols.items()}
+    symbols = found.program.sizes
     for ref in found.program.inputs:
         symbols |= {str(n): size for n, size in zip(ref.shape, inputs[ref.name].shape) if str(n) in symbols}
     run = InterpretedRun(found.program, inputs, symbols, pick, target)

@@ -65,7 +65,7 @@ def run_program(program: Program, feeds: Mapping[str, Array], target: Target, ch
     for spec in program.inputs:
         memory[spec.storage] = np.ascontiguousarray(feeds[spec.name]).reshape(-1).view(np.uint8).copy()
     constants = Constants(program, template_of)
-    usual = {name: opt for name, (_, opt, _) in program.symbols.items()}
+    usual = program.sizes
 
     def run(steps: Sequence[Step]) -> None:
         for step in steps:

@@ -1,0 +1,1 @@
+"""The server between the protocols and the models: find, check, schedule, answer."""

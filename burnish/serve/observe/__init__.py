@@ -1,0 +1,1 @@
+"""What the server tells of itself: statistics, metrics, traces, logs, a page."""

@@ -1,0 +1,1 @@
+"""Folders to loaded models: versions, states, loading and unloading."""

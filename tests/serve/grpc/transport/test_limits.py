@@ -1,0 +1,137 @@
+"""Each limit holds, and a client within it is served."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from burnish.serve.grpc.transport import frames
+from burnish.serve.grpc.transport.call import Call, Streaming
+from burnish.serve.grpc.transport.limits import Limits
+from tests.serve.grpc.transport.serving import ECHO, Serving, data, prefixed
+
+
+async def never(call: Call) -> None:
+    await asyncio.sleep(60)
+
+
+WAITING = {**ECHO, "never": Streaming(never)}
+
+
+def test_message_bytes() -> None:
+    with Serving(ECHO, Limits(message_bytes=100)) as server:
+        client = server.raw()
+        client.send(client.call(1, b"x" * 100) + client.call(3, b"x" * 101))
+        assert client.answer(1)[1] == prefixed(b"x" * 100)
+        seen, _ = client.answer(3)
+        assert seen["grpc-status"] == "8"
+        assert seen["grpc-message"] == "Received message larger than max (101 vs. 100)"
+
+
+def test_buffered_bytes() -> None:
+    with Serving(ECHO, Limits(buffered_bytes=1000)) as server:
+        client, other = server.raw(), server.raw()
+        client.send(client.headers(1) + data(1, prefixed(bytes(5000))[:900]))
+        client.send(frames.frame(frames.PING, 0, 0, b"are we?!"))
+        client.find(frames.PING, ack=True)
+        other.send(other.headers(1) + data(1, prefixed(bytes(5000))[:200]))
+        seen, _ = other.answer(1)
+        assert seen["grpc-status"] == "8"
+        client.send(frames.reset(1, frames.CANCEL) + client.call(3))
+        assert client.answer(3)[1] == prefixed(b"hello")
+        assert server.look(lambda: server.server.buffered) == 0
+
+
+def test_header_bytes() -> None:
+    with Serving(ECHO, Limits(header_bytes=1000)) as server:
+        client = server.raw()
+        client.send(client.call(1, more="x" * 2000))
+        assert client.goaway()[0] == frames.ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize("piece", [b"", b"\0\1a\1b"])
+def test_header_bytes_over_many_continuations(piece: bytes) -> None:
+    with Serving(ECHO) as server:
+        client = server.raw()
+        client.send(frames.frame(frames.HEADERS, 0, 1, client.block()))
+        client.send(b"".join(frames.frame(frames.CONTINUATION, 0, 1, piece) for _ in range(50)))
+        assert client.goaway()[0] == frames.ENHANCE_YOUR_CALM
+
+
+def test_streams() -> None:
+    with Serving(WAITING, Limits(streams=3)) as server:
+        client = server.raw()
+        client.send(b"".join(client.headers(n, "never") for n in (1, 3, 5, 7)))
+        _, code = client.find(frames.RST_STREAM, 7)
+        assert int.from_bytes(code, "big") == frames.REFUSED_STREAM
+        client.send(frames.reset(1, frames.CANCEL) + client.call(9))
+        assert client.answer(9)[1] == prefixed(b"hello")
+
+
+def test_stream_window() -> None:
+    """A stream's handler that reads nothing stops its client; more than the window is a fault."""
+    with Serving(WAITING, Limits(stream_window=65535)) as server:
+        client = server.raw()
+        client.send(client.headers(1, "never") + b"".join(data(1, prefixed(bytes(16000))) for _ in range(12)))
+        _, code = client.find(frames.RST_STREAM, 1)
+        assert int.from_bytes(code, "big") == frames.FLOW_CONTROL_ERROR
+
+
+def test_connection_window() -> None:
+    with Serving(WAITING, Limits(connection_window=65535)) as server:
+        client = server.raw()
+        sent = 0
+        client.send(b"".join(client.headers(n, "never") for n in range(1, 40, 2)))
+        for stream in range(1, 40, 2):
+            client.send(data(stream, prefixed(bytes(16000))))
+            sent += 16005
+        granted = frames.FIRST_WINDOW
+        while granted < sent:
+            granted += int.from_bytes(client.find(frames.WINDOW_UPDATE, 0)[1], "big")
+        assert granted - sent <= 65535
+
+
+@pytest.mark.parametrize("what", ["cancelled calls", "empty data", "settings", "priority", "unknown frames"])
+def test_resets(what: str) -> None:
+    with Serving(WAITING, Limits(resets=100, resets_per_s=1)) as server:
+        client = server.raw()
+        client.send(client.headers(1, "never"))
+        one = {
+            "empty data": data(1, b""),
+            "settings": frames.settings({}),
+            "priority": frames.frame(frames.PRIORITY, 0, 1, bytes(5)),
+            "unknown frames": frames.frame(77, 0, 1, bytes(5)),
+        }
+        client.send(client.call(3))
+        assert client.answer(3)[1] == prefixed(b"hello")
+        for number in range(5, 405, 2):
+            client.send(one.get(what) or client.headers(number, "never") + frames.reset(number, frames.CANCEL))
+        assert client.goaway()[0] == frames.ENHANCE_YOUR_CALM
+
+
+def test_request_s() -> None:
+    with Serving(ECHO, Limits(request_s=0.2, check_s=0.05)) as server:
+        client = server.raw()
+        client.send(client.headers(1) + data(1, prefixed(b"hello")[:-1]))
+        seen, _ = client.answer(1)
+        assert seen["grpc-status"] == "4"
+        assert "no complete message" in seen["grpc-message"]
+
+
+def test_handshake_s() -> None:
+    with Serving(ECHO, Limits(handshake_s=0.2, check_s=0.05)) as server:
+        client = server.raw(greet=False)
+        client.send(frames.PREFACE[:10])
+        while client.next() is not None:
+            pass
+
+
+def test_keepalive() -> None:
+    with Serving(ECHO, Limits(keepalive_s=0.2, keepalive_answer_s=0.2, check_s=0.05)) as server:
+        client = server.raw()
+        flags, payload = client.find(frames.PING)
+        assert flags == 0
+        client.send(frames.frame(frames.PING, frames.ACK, 0, payload))
+        client.find(frames.PING)
+        assert client.next() is None  # not answered

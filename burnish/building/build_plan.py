@@ -64,7 +64,7 @@ def build(
     source:     a path, bytes, an onnx.ModelProto or an onnx_ir.Model
     shapes:     fixed shape by input name, (1, 3, 8, 8) or "1x3x8x8"; profile: (min, opt, max) by input name; an input
                 in neither that is dynamic is fixed at 1 on every dynamic axis, and the plan's notes say so
-    target:     "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" (this machine's GPU), "cuda:sm_90a"; or several,
+    target:     "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" or "cuda:1" (its GPU), "cuda:sm_90a"; or several,
                 in a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
     max_memory: bytes, or "1GiB": limit of weights, temporaries, inputs and outputs together, at the profile's maximum

@@ -84,8 +84,7 @@ def _plan_of(path: Path, shapes: dict[str, tuple[int, ...]], device: str | None,
 
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / f"{path.stem}.plan"
-        target = (device or "cpu").partition(":")[0]
-        burnish.build(path, shapes=shapes or None, target=target, progress=advance).save(built)
+        burnish.build(path, shapes=shapes or None, target=device or "cpu", progress=advance).save(built)
         yield built
 
 

@@ -41,8 +41,8 @@ _Targets = Annotated[
     typer.Option(
         "--target",
         metavar="TARGET",
-        help="What to build for: cpu or cuda (this machine's), cpu:x86-64-v3, cuda:sm_90a, ... Repeat it for one plan "
-        "that runs on several.",
+        help="What to build for: cpu, cuda or cuda:1 (this machine's), cpu:x86-64-v3, cuda:sm_90a, ... Repeat it for "
+        "one plan that runs on several.",
     ),
 ]
 _Workspace = Annotated[

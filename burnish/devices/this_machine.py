@@ -33,7 +33,7 @@ def devices_by_name(name: str | None, kinds: Iterable[str]) -> tuple[list[Device
 
 
 def target_by_name(text: str, extensions: tuple[str, ...] = ()) -> Target:
-    """The target for a name: `cpu` is this processor's level, `cuda` the first GPU's architecture.
+    """The target for a name: `cpu` is this processor's level, `cuda` the first GPU's architecture, `cuda:1` the next's.
 
     extensions: wanted ones; `cpu` gets those of them that this processor has and that make it faster
     raises:     E301; for `cuda` the reason why no GPU can be used (E502 ..)
@@ -41,10 +41,11 @@ def target_by_name(text: str, extensions: tuple[str, ...] = ()) -> Target:
     if text == "cpu":
         best = best_target()
         return replace(best, extensions=tuple(e for e in best.extensions if e in extensions and pays(e)))
-    if text == "cuda":
+    kind, _, number = text.partition(":")
+    if kind == "cuda" and (text == kind or number.isdecimal()):
         from burnish.devices.cuda import Cuda
 
-        return Cuda().target
+        return Cuda(int(number or 0)).target
     return parse_target(text)
 
 

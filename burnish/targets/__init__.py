@@ -1,4 +1,7 @@
-"""Targets: kernel task + schedule -> machine code. `compiler_of(target)` is the one way in."""
+"""Targets: kernel task + schedule -> machine code.
+
+`compiler_of(target)` is the one way in; `hardware_of(target)` has facts for those who compile nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ if TYPE_CHECKING:
     from burnish.kernels.task import Kernel, Launch, Program
     from burnish.plan.manifest import Variant
     from burnish.target import Target
+    from burnish.targets.hardware import Hardware
 
-__all__ = ["Ahead", "Compiler", "compiler_of"]
+__all__ = ["Ahead", "Compiler", "compiler_of", "hardware_of"]
 
 
 class Ahead(Protocol):
@@ -67,6 +71,11 @@ def compiler_of(target: Target) -> Compiler:
     return _COMPILERS[target.kind](target)
 
 
+def hardware_of(target: Target) -> Hardware:
+    """Facts about the target's hardware. No code generator is imported."""
+    return _HARDWARE[target.kind](target)
+
+
 def _cpu(target: Target) -> Compiler:
     from burnish.targets.cpu.program import CpuCompiler
 
@@ -79,4 +88,17 @@ def _cuda(target: Target) -> Compiler:
     return CudaCompiler(target)
 
 
+def _cpu_hardware(target: Target) -> Hardware:
+    from burnish.targets.cpu.hardware import HARDWARE
+
+    return HARDWARE
+
+
+def _cuda_hardware(target: Target) -> Hardware:
+    from burnish.targets.cuda.chips import hardware
+
+    return hardware(target)
+
+
+_HARDWARE: dict[str, Callable[[Target], Hardware]] = {"cpu": _cpu_hardware, "cuda": _cuda_hardware}
 _COMPILERS: dict[str, Callable[[Target], Compiler]] = {"cpu": _cpu, "cuda": _cuda}

@@ -4,7 +4,7 @@
 
 Costs are for the profile's opt shape; a size that depends on data counts as 1. They leave out the host's own time,
 which `burnish bench --layers` measures, and the launches that a CUDA graph could have held.
-Link speed and copy time come from `cuda/chips.py`.
+Link speed and copy time are the target's (hardware.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from burnish.dims import product
 from burnish.kernels.usual_size import usual_size
 from burnish.plan.manifest import ReferenceStepSpec, SymbolRange, TensorSpec, Variant, each_step
 from burnish.target import parse_target
+from burnish.targets import hardware_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,15 @@ def fallbacks(variant: Variant, symbols: Sequence[SymbolRange]) -> tuple[Fallbac
 
 def _fallback(step: ReferenceStepSpec, variant: Variant, sizes: dict[str, int]) -> Fallback:
     flops = usual_size(variant.launches[step.launch].flops, sizes)
-    target = parse_target(variant.target)
-    if target.kind == "cpu":
+    link = hardware_of(parse_target(variant.target)).link
+    if link is None:
         return Fallback(step.name, step.op_type, flops)
-    from burnish.targets.cuda.chips import COPY_US, chip_of
-
-    link = chip_of(target).link
     constants = {s.number for s in variant.storages if s.kind == "constant"}
     inputs = [t for t in step.inputs if t.storage not in constants]
     there, back = (sum(_size_bytes(t, sizes) for t in tensors) for tensors in (inputs, step.outputs))
     copies = len(inputs) + len(step.outputs)
-    crossing_us = round(copies * COPY_US + (there + back) / link, 1)
-    return Fallback(step.name, step.op_type, flops, copies, there, back, link / 1e3, crossing_us)
+    crossing_us = round(copies * link.copy_us + (there + back) / link.bytes_per_us, 1)
+    return Fallback(step.name, step.op_type, flops, copies, there, back, link.bytes_per_us / 1e3, crossing_us)
 
 
 def _size_bytes(tensor: TensorSpec, sizes: dict[str, int]) -> int:

@@ -22,29 +22,14 @@ from burnish.ops.language.expr import walk
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 from burnish.plan.plan import Plan
 from burnish.target import Target
-from burnish.targets import compiler_of
+from burnish.targets import compiler_of, hardware_of
+from burnish.targets.hardware import Rotation
 from burnish.tune.fill_inputs import Contents
 from burnish.tune.rotate_weights import rotate_constants
 from burnish.tune.task import Task
 
 Array = np.ndarray[Any, Any]
 _ROTATED_BYTES = 4096  # smaller constants (biases) are shared by all repeats
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """The number of repeats: enough to touch `bytes` in total, from `fewest` to `most`.
-
-    are_uploaded: equal constants can have memory of their own (rotate_weights.py); else they must differ
-    """
-
-    bytes: int
-    fewest: int
-    most: int
-    are_uploaded: bool
-
-
-ROTATIONS = {"cpu": Rotation(8 << 20, 2, 32, False), "cuda": Rotation(64 << 20, 2, 64, True)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +55,7 @@ class Trial:
         """The trial by one schedule, compiled."""
         schedules = {self.task.kernel.key: schedule}
         variant, blobs = compiler_of(target).emit_program(self.program, Arena({}, 0, 0), schedules)
-        if ROTATIONS[target.kind].are_uploaded:
+        if hardware_of(target).rotation.are_uploaded:
             variant, blobs = rotate_constants(variant, blobs, _ROTATED_BYTES)
         for name in blobs:
             if name.startswith("weights/"):  # named by their content: once for all candidates that agree on it
@@ -107,7 +92,7 @@ def make_trial(program: Program, task: Task, target: Target, contents: Contents 
     launch = task.launches[0]
     opt = program.sizes
     written = {launch.bindings[n].storage for n in launch.writes}
-    rotation = ROTATIONS[target.kind]
+    rotation = hardware_of(target).rotation
     slots = _first_slots(launch)
     made = _Storages(program, opt, written, slots, contents or Contents(), are_copied=not rotation.are_uploaded)
     repeats = _repeats(program, launch, opt, rotation)

@@ -56,7 +56,7 @@ def test_a_model_is_built_for_the_device_that_is_to_run_it(
     monkeypatch.setattr(burnish, "build", build)
     for device in ((), ("--device", "cpu"), ("--device", "cuda:1")):
         assert "enough" in command("bench", model, *device).err
-    assert asked == ["cpu", "cpu", "cuda"]
+    assert asked == ["cpu", "cpu", "cuda:1"]
 
 
 def test_a_missing_model_is_not_called_a_missing_plan(command: Command) -> None:

@@ -36,6 +36,15 @@ def test_gpus_come_before_the_cpu_and_can_be_named(monkeypatch: pytest.MonkeyPat
     assert load(small_plan()).device.name == "cuda:0"
 
 
+def test_a_gpus_name_is_the_target_that_it_runs(monkeypatch: pytest.MonkeyPatch):
+    from burnish.devices import cuda
+
+    capabilities = {0: (9, 0), 1: (8, 0)}
+    monkeypatch.setattr(cuda, "Cuda", lambda n: null_cuda(number=n, capability=capabilities[n])[0])
+    found = [str(this_machine.target_by_name(name)) for name in ("cuda", "cuda:0", "cuda:1", "cuda:sm_89")]
+    assert found == ["cuda:sm_90a", "cuda:sm_90a", "cuda:sm_80", "cuda:sm_89"]
+
+
 @pytest.mark.parametrize(("vendor", "wanted"), [("AuthenticAMD", ("bf16",)), ("GenuineIntel", ())])
 def test_cpu_takes_the_extensions_that_are_wanted_and_pay(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vendor: str, wanted: tuple[str, ...]

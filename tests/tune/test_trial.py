@@ -9,10 +9,11 @@ from burnish.devices.cpu.device import Cpu
 from burnish.dims import evaluate
 from burnish.runtime import load
 from burnish.target import parse_target
+from burnish.targets import hardware_of
 from burnish.tune.compare_answers import difference
 from burnish.tune.look_up import schedules_of
 from burnish.tune.task import tasks_of
-from burnish.tune.trial import ROTATIONS, make_trial
+from burnish.tune.trial import make_trial
 from tests.tune.programs import V3, batches, program, results
 
 PROGRAM = program(batches(1, 4, 9))
@@ -58,11 +59,10 @@ def test_large_constants_differ_from_repeat_to_repeat_and_small_ones_do_not() ->
 
 
 def test_repeats_touch_enough_memory_and_stay_in_bounds() -> None:
-    for kind, rotation in ROTATIONS.items():
-        assert rotation.fewest <= rotation.most, kind
+    rotation = hardware_of(V3).rotation
     for task in TASKS:
         trial = make_trial(PROGRAM, task, V3)
-        assert ROTATIONS["cpu"].fewest <= trial.repeats <= ROTATIONS["cpu"].most
+        assert rotation.fewest <= trial.repeats <= rotation.most
 
 
 def test_a_trial_is_the_same_every_time() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from burnish.target import Target
+from burnish.targets.hardware import Hardware, Link, Peaks, Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,16 @@ _CHIPS = {
     ),
     120: Chip(170, 1.2e6, 1.6e6, 60e3, 96 << 20, 100 << 10, 50e3, 1.2, 0.8),
 }
+
+
+_ROTATION = Rotation(64 << 20, fewest=2, most=64, are_uploaded=True)
+
+
+def hardware(target: Target) -> Hardware:
+    """The facts that are wanted outside the templates."""
+    chip = chip_of(target)
+    peaks = Peaks(chip.half_flops * chip.processors, chip.bandwidth)
+    return Hardware(_ROTATION, Link(chip.link, COPY_US), peaks)
 
 
 def chip_of(target: Target) -> Chip:

@@ -1,0 +1,7 @@
+"""The facts about CPUs that are wanted outside the templates. A level says nothing about a processor's speed."""
+
+from __future__ import annotations
+
+from burnish.targets.hardware import Hardware, Rotation
+
+HARDWARE = Hardware(Rotation(8 << 20, fewest=2, most=32, are_uploaded=False))

@@ -236,12 +236,13 @@ class RecurrentTask:
 class TreesTask:
     """sums[row, target]: the contributions of the leaves that x[row] reaches, over all trees, in order.
 
-    slots: x[row, feature], nodes i32[n, words], roots i32[tree], sums[row, target]; if `listed`, before the sums
-    starts i32[leaf + 1], targets i32[pair], weights[pair]. ops/language/ensemble.py says what they hold, and what modes
-    and tracks_missing are. combine: sum, min or max.
+    slots: x[row, feature], nodes i32[n, words], targets i32[tree] (or one for all), sums[row, target]; if `listed`,
+    targets i32[pair], and before the sums starts i32[leaf + 1], weights[pair]. ops/language/ensemble.py says what they
+    hold, and what modes and tracks_missing are. combine: sum, min or max.
     """
 
     slots: tuple[Slot, ...]
+    trees: int
     combine: str
     modes: tuple[str, ...]
     tracks_missing: bool
@@ -250,7 +251,7 @@ class TreesTask:
     @cached_property
     def key(self) -> str:
         how = f"{','.join(self.modes)}{' missing' * self.tracks_missing}{' listed' * self.listed}"
-        return f"trees({_slots(self.slots)}){self.combine} {how}"
+        return f"trees({_slots(self.slots)}){self.trees} {self.combine} {how}"
 
 
 Kernel = Loops | Contraction | AttentionTask | RecurrentTask | TreesTask

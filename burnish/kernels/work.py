@@ -11,6 +11,8 @@ from burnish.ops.language.expr import Expr, free_axes, text, walk
 from burnish.plan.manifest import TensorSpec
 
 _FREE = frozenset(["const", "axis", "dim", "acc", "load", "cast", "where"])
+CORE_FLOP_PER_BYTE = 5  # how many one core does while it reads or writes one
+WALK_STEP_FLOP = 60  # and while a walk through a tree takes one step: loads that wait for one another, 1.2 ns
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
@@ -31,10 +33,16 @@ def flops(kernel: Kernel) -> Dim:
     return sum((_operations(store.value) for store in kernel.stores), start=0)
 
 
+def core_work(kernel: Kernel) -> Dim:
+    """What the kernel costs one core, counted in the flops that the core could do meanwhile."""
+    of_a_step = WALK_STEP_FLOP if isinstance(kernel, TreesTask) else 1
+    return flops(kernel) * of_a_step + bytes_touched(kernel) * CORE_FLOP_PER_BYTE
+
+
 def trees_steps(kernel: TreesTask) -> Dim:
     """The number of comparisons if the trees are balanced. The path of each row is not known."""
-    rows, nodes, trees = kernel.slots[0].shape[0], kernel.slots[1].shape[0], kernel.slots[2].shape[0]
-    assert isinstance(nodes, int) and isinstance(trees, int)
+    rows, nodes, trees = kernel.slots[0].shape[0], kernel.slots[1].shape[0], kernel.trees
+    assert isinstance(nodes, int)
     return rows * trees * max((nodes // max(trees, 1)).bit_length() - 1, 1)
 
 
@@ -62,6 +70,8 @@ def bytes_touched(kernel: Kernel) -> Dim:
 def slot_bytes(kernel: Kernel) -> list[Dim]:
     """The bytes touched in each slot."""
     reads = _chosen_reads(kernel) if isinstance(kernel, Loops) else {}
+    if isinstance(kernel, TreesTask):
+        reads[1] = trees_steps(kernel) * kernel.slots[1].shape[1]
     found: list[Dim] = []
     for number, slot in enumerate(kernel.slots):
         elements = product(n for n, stride in zip(slot.shape, slot.strides) if stride != 0)

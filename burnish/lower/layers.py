@@ -52,14 +52,15 @@ def lower_trees(form: Trees, into: Placement, placed: Placed, buffers: Buffers) 
     """x[row, feature], the ensemble's arrays, sums[row, target]."""
     trees = form.ensemble
     operands = [placed(form.x)]
-    for name in ("nodes", "roots", "starts", "targets", "weights"):
+    for name in ("nodes", "targets", "starts", "weights"):
         array = getattr(trees, name)
         if array is not None:
             operands.append(buffers.constant((trees, name), array, f"{into.storage}/{name}"))
     operands.append(into)
     slots = Slots(operands, {len(operands) - 1})
     shapes = tuple(p.slot for p in operands)
-    return TreesTask(shapes, form.combine, trees.modes, trees.tracks_missing, trees.starts is not None), slots
+    is_listed = trees.starts is not None
+    return TreesTask(shapes, trees.tree_count, form.combine, trees.modes, trees.tracks_missing, is_listed), slots
 
 
 def _broadcast(placement: Placement, shape: tuple[Dim, ...]) -> Placement:

@@ -1,37 +1,19 @@
-"""Tree ensembles as flat arrays, from either of ONNX's two ways to write them (language/ensemble.py has the form)."""
+"""The nodes of a tree ensemble, from either of ONNX's two ways to write them."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from burnish.ops.language.ensemble import FEATURE_BITS, MODES, Ensemble
-from burnish.ops.registry import Misfit, Undefined
+from burnish.ops.language.ensemble import MODES, Ensemble
+from burnish.ops.registry import Misfit
+from burnish.ops.tree_records import LEAF_MODE, MEMBER, Graph, ensemble_of
 
 Array = np.ndarray[Any, Any]
-MEMBER = len(MODES)
-LEAF = MEMBER + 1
 _KEPT = 4  # ensembles that are remembered
-
-
-@dataclass(frozen=True, eq=False)
-class _Graph:
-    """Nodes by index, whichever way they were written. Leaves have mode LEAF; pairs are sorted by their leaf."""
-
-    feature: Array
-    threshold: Array
-    mode: Array
-    true: Array
-    false: Array
-    missing: Array
-    roots: Array
-    leaf: Array  # of each pair
-    target: Array
-    weight: Array
 
 
 def keyed_ensemble(attributes: Mapping[str, Any], kind: str, target_count: int, dtype: np.dtype[Any]) -> Ensemble:
@@ -82,13 +64,13 @@ def _keyed_ensemble(given: _Attributes, kind: str, target_count: int, dtype: np.
     columns = (ids, names, ints("nodes_truenodeids"), ints("nodes_falsenodeids"), ints("nodes_featureids"), thresholds)
     if any(len(c) != count for c in columns):
         raise Misfit("the attributes nodes_* differ in length")
-    known = {f"BRANCH_{name}": n for n, name in enumerate(MODES)} | {"LEAF": LEAF}
+    known = {f"BRANCH_{name}": n for n, name in enumerate(MODES)} | {"LEAF": LEAF_MODE}
     foreign = sorted({str(n) for n in names} - set(known))
     if foreign:
         raise Misfit(f"nodes_modes holds {foreign[0]}")
     mode = np.array([known[str(n)] for n in names], np.int64)
     find = _finder(trees, ids)
-    is_leaf = mode == LEAF
+    is_leaf = mode == LEAF_MODE
     own = np.arange(count)
     true = np.where(is_leaf, own, find(trees, np.where(is_leaf, ids, columns[2]), "nodes_truenodeids"))
     false = np.where(is_leaf, own, find(trees, np.where(is_leaf, ids, columns[3]), "nodes_falsenodeids"))
@@ -96,10 +78,10 @@ def _keyed_ensemble(given: _Attributes, kind: str, target_count: int, dtype: np.
     missing = missing if len(missing) == count else np.zeros(count, np.int64)
     roots = np.flatnonzero(np.r_[True, trees[1:] != trees[:-1]]) if count else own
     leaf = find(ints(f"{kind}_treeids"), ints(f"{kind}_nodeids"), f"{kind}_nodeids")
-    pairs = _Graph(
+    pairs = Graph(
         columns[4], thresholds, mode, true, false, missing, roots, leaf, ints(f"{kind}_ids"), floats(f"{kind}_weights")
     )
-    return _ensemble(pairs, target_count, dtype)
+    return ensemble_of(pairs, target_count, dtype)
 
 
 @functools.lru_cache(_KEPT)
@@ -121,10 +103,10 @@ def _linked_ensemble(given: _Attributes, target_count: int, dtype: np.dtype[Any]
     missing = ints("nodes_missing_value_tracks_true")
     missing = missing if len(missing) == inner else np.zeros(inner, np.int64)
     own, none = np.arange(inner, inner + leaves), np.zeros(leaves, np.int64)
-    graph = _Graph(
+    graph = Graph(
         feature=np.r_[ints("nodes_featureids"), none],
         threshold=np.r_[splits, none.astype(dtype)],
-        mode=np.r_[modes, np.full(leaves, LEAF)],
+        mode=np.r_[modes, np.full(leaves, LEAF_MODE)],
         true=np.r_[true, own],
         false=np.r_[false, own],
         missing=np.r_[missing, none],
@@ -133,10 +115,10 @@ def _linked_ensemble(given: _Attributes, target_count: int, dtype: np.dtype[Any]
         target=ints("leaf_targetids"),
         weight=np.asarray(attributes["leaf_weights"], dtype),
     )
-    return _ensemble(_without_sets(graph, attributes.get("membership_values")), target_count, dtype)
+    return ensemble_of(_without_sets(graph, attributes.get("membership_values")), target_count, dtype)
 
 
-def _without_sets(graph: _Graph, values: Array | None) -> _Graph:
+def _without_sets(graph: Graph, values: Array | None) -> Graph:
     """A node that asks whether a value is in a set becomes a chain of nodes that compare with one element each."""
     asking = np.flatnonzero(graph.mode == MEMBER)
     if not len(asking):
@@ -167,7 +149,7 @@ def _without_sets(graph: _Graph, values: Array | None) -> _Graph:
                     columns[name].append(columns[name][node])
                 current = following
     arrays = {name: np.asarray(column) for name, column in columns.items()}
-    return _Graph(**arrays, roots=graph.roots, leaf=graph.leaf, target=graph.target, weight=graph.weight)
+    return Graph(**arrays, roots=graph.roots, leaf=graph.leaf, target=graph.target, weight=graph.weight)
 
 
 def _finder(trees: Array, ids: Array) -> Callable[[Array, Array, str], Array]:
@@ -192,95 +174,6 @@ def _finder(trees: Array, ids: Array) -> Callable[[Array, Array, str], Array]:
         return order[at] if len(wanted) else np.zeros(0, np.int64)
 
     return find
-
-
-def _ensemble(graph: _Graph, target_count: int, dtype: np.dtype[Any]) -> Ensemble:
-    count = len(graph.mode)
-    _check(graph, count, target_count)
-    by_leaf = np.argsort(graph.leaf, kind="stable")
-    leaf, target, weight = graph.leaf[by_leaf], graph.target[by_leaf], graph.weight[by_leaf].astype(dtype)
-    is_leaf = graph.mode == LEAF
-    per_leaf = np.bincount(leaf, minlength=count)
-    if (per_leaf[~is_leaf] > 0).any():
-        raise Undefined("a tree ensemble with weights at inner nodes")
-    is_single = target_count == 1 and bool((per_leaf[is_leaf] == 1).all())
-    threshold = np.where(is_leaf, 0, graph.threshold).astype(dtype)
-    is_single = target_count == 1 and bool((per_leaf[is_leaf] == 1).all())
-    extra: dict[str, Array] = {}
-    if is_single:
-        threshold[leaf] = weight
-    else:
-        starts = np.r_[0, np.cumsum(per_leaf[is_leaf])]
-        extra = {"starts": starts.astype(np.int32), "targets": target.astype(np.int32), "weights": weight}
-    words = threshold.view(np.int32).reshape(count, -1)
-    if not is_single:
-        words[is_leaf, 0] = np.arange(is_leaf.sum())
-    modes = np.unique(graph.mode[~is_leaf]) if not is_leaf.all() else np.zeros(1, np.int64)
-    question = np.where(is_leaf, 0, graph.feature)
-    if len(modes) > 1:
-        question += np.where(is_leaf, int(modes[0]), graph.mode) << FEATURE_BITS
-    missing = (graph.missing != 0) & ~is_leaf
-    # parents before their children, true children first: a walk stays within few cache lines
-    order = _walking_order(graph)
-    place = np.empty(count, np.int64)
-    place[order] = np.arange(count)
-    columns = [*words.T, question, place[graph.true], place[graph.false]]
-    if missing.any():
-        goes_true = missing | (graph.mode == MODES.index("NEQ"))  # NaN differs from every number
-        columns.append(place[np.where(goes_true, graph.true, graph.false)])
-    if words.shape[1] == 2 and len(columns) % 2:
-        columns.append(np.zeros(count, np.int64))
-    nodes = np.stack([c[order] for c in columns], axis=1).astype(np.int32)
-    return Ensemble(
-        nodes=nodes,
-        roots=place[graph.roots].astype(np.int32),
-        modes=tuple(MODES[m] for m in modes),
-        tracks_missing=bool(missing.any()),
-        target_count=target_count,
-        features=int(graph.feature[~is_leaf].max(initial=-1)) + 1,
-        classes=tuple(bool(n) for n in np.isin(np.arange(target_count), target)),
-        has_negative=bool((weight < 0).any()),
-        **extra,
-    )
-
-
-def _walking_order(graph: _Graph) -> Array:
-    """All nodes, each tree depth first; those that no tree reaches come last."""
-    true, false, is_leaf = graph.true.tolist(), graph.false.tolist(), (graph.mode == LEAF).tolist()
-    seen, order = bytearray(len(true)), []
-    for root in graph.roots.tolist():
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            if seen[node]:
-                continue
-            seen[node] = 1
-            order.append(node)
-            if not is_leaf[node]:
-                stack += (false[node], true[node])
-    rest = np.flatnonzero(np.frombuffer(bytes(seen), np.uint8) == 0)
-    return np.concatenate([np.asarray(order, np.int64), rest])
-
-
-def _check(graph: _Graph, count: int, target_count: int) -> None:
-    """Every index lies inside its array, and no walk goes in a circle."""
-    for name in ("true", "false", "roots", "leaf"):
-        index = getattr(graph, name)
-        if len(index) and not 0 <= index.min() <= index.max() < count:
-            raise Misfit("a tree's child, root or leaf is not one of its nodes")
-    if len(graph.feature) and not 0 <= graph.feature.min() <= graph.feature.max() < 1 << FEATURE_BITS:
-        raise Misfit(f"a node asks for feature {int(graph.feature.min())} or {int(graph.feature.max())}")
-    if not len(graph.leaf) == len(graph.target) == len(graph.weight):
-        raise Misfit("leaves, their targets and their weights differ in number")
-    if len(graph.target) and not 0 <= graph.target.min() <= graph.target.max() < target_count:
-        raise Misfit(f"a leaf adds to target {int(graph.target.max())} of {target_count}")
-    reached = np.unique(graph.roots)
-    for _ in range(count + 1):
-        inner = reached[graph.mode[reached] != LEAF]
-        if not len(inner):
-            return
-        reached = np.unique(np.r_[graph.true[inner], graph.false[inner]])
-    raise Misfit("a tree's nodes go in a circle")
 
 
 def same_classes_in_a_tree(attributes: Mapping[str, Any]) -> bool:

@@ -88,8 +88,8 @@ def summary_of(kernel: Kernel, sizes: dict[str, int]) -> str:
         over = "".join(f" {e.attr[0]} {extents(a.extent for a in e.attr[1])}" for e in reductions)
         return f"loops {kernel.slots[-1].dtype.value} {extents(a.extent for a in kernel.domain)}{over}"
     if isinstance(kernel, TreesTask):
-        nodes, trees = kernel.slots[1].shape[:1], kernel.slots[2].shape
-        return f"trees {dtype} {extents(kernel.slots[0].shape)} trees {extents(trees)} nodes {extents(nodes)}"
+        nodes = extents(kernel.slots[1].shape[:1])
+        return f"trees {dtype} {extents(kernel.slots[0].shape)} trees {kernel.trees} nodes {nodes}"
     return f"{kernel.kind.lower()} {dtype} {extents(kernel.slots[0].shape)} hidden {kernel.hidden_size}"
 
 

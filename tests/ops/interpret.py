@@ -13,7 +13,7 @@ import numpy as np
 
 from burnish.dims import evaluate
 from burnish.ops.language.definition import Attention, Compute, Concat, Conv, MatMul, Reshape, View
-from burnish.ops.language.ensemble import FEATURE_BITS, MODES
+from burnish.ops.language.ensemble import FEATURE_BITS, LEAF, MODE_MASK, MODES, NAN_SHIFT, RECORD_BYTES
 from burnish.ops.language.expr import Axis, axis
 
 UNARY = {
@@ -74,11 +74,13 @@ def sums_over_trees(definition, values):
     start = {"sum": 0.0, "min": np.inf, "max": -np.inf}[definition.combine]
     sums = np.full((len(x), trees.target_count), start, dtype)
     for row, features in enumerate(x):
-        for node in trees.roots:
-            while (following := _child(trees, thresholds, wide, node, features)) != node:
-                node = following
+        for tree in range(trees.tree_count):
+            node = tree
+            while trees.nodes[node, wide + 1] != LEAF:
+                node = _child(trees, thresholds, wide, node, features)
             if trees.starts is None:
-                sums[row, 0] = REDUCE[definition.combine]([sums[row, 0], thresholds[node]])
+                target = trees.targets[tree if len(trees.targets) > 1 else 0]
+                sums[row, target] = REDUCE[definition.combine]([sums[row, target], thresholds[node]])
                 continue
             leaf = trees.nodes[node, 0]
             for pair in range(trees.starts[leaf], trees.starts[leaf + 1]):
@@ -87,13 +89,13 @@ def sums_over_trees(definition, values):
 
 
 def _child(trees, thresholds, wide, node, features):
-    question = int(trees.nodes[node, wide])
-    mode = trees.modes[0] if len(trees.modes) == 1 else MODES[question >> FEATURE_BITS]
+    question, child = int(trees.nodes[node, wide]) & 0xFFFFFFFF, int(trees.nodes[node, wide + 1])
+    mode = trees.modes[0] if len(trees.modes) == 1 else MODES[question >> FEATURE_BITS & MODE_MASK]
     value = features[question & ((1 << FEATURE_BITS) - 1)]
     if trees.tracks_missing and np.isnan(value):
-        return trees.nodes[node, wide + 3]
+        return (child + (question >> NAN_SHIFT)) // RECORD_BYTES
     names = {"LEQ": "le", "LT": "lt", "GTE": "ge", "GT": "gt", "EQ": "eq", "NEQ": "ne"}
-    return trees.nodes[node, wide + (1 if BINARY[names[mode]](value, thresholds[node]) else 2)]
+    return child // RECORD_BYTES + (0 if BINARY[names[mode]](value, thresholds[node]) else 1)
 
 
 class _Evaluation:

@@ -48,31 +48,17 @@ def linked_stump(**changes: Any) -> dict[str, Any]:
     return attributes | changes
 
 
-def test_a_record_is_threshold_question_and_children_and_a_leaf_is_its_own_child() -> None:
-    for ensemble in (keyed_ensemble(stump(), "target", 1, F32), linked_ensemble(linked_stump(), 1, F32)):
-        nodes = ensemble.nodes
-        assert nodes[:, 0].copy().view(np.float32).tolist() == [0.5, 10.0, 20.0]
-        assert nodes[:, 1:].tolist() == [[2, 1, 2], [0, 1, 1], [0, 2, 2]]
-        assert ensemble.features == 3 and ensemble.modes == ("LEQ",) and ensemble.starts is None
+def test_both_forms_give_the_same_ensemble() -> None:
+    keyed, linked = keyed_ensemble(stump(), "target", 1, F32), linked_ensemble(linked_stump(), 1, F32)
+    assert keyed.tree_count == linked.tree_count == 1 and keyed.modes == linked.modes == ("LEQ",)
+    assert (keyed.nodes == linked.nodes).all() and keyed.features == linked.features == 3
 
 
-def test_a_double_threshold_takes_two_words_of_an_even_record() -> None:
-    nodes = keyed_ensemble(stump(), "target", 1, np.dtype(np.float64)).nodes
-    assert nodes.shape == (3, 6)
-    assert np.ascontiguousarray(nodes[:, :2]).view(np.float64).ravel().tolist() == [0.5, 10.0, 20.0]
-
-
-def test_leaves_of_several_weights_are_listed() -> None:
-    changes = {"target_treeids": (0, 0, 0), "target_nodeids": (1, 2, 2), "target_ids": (0, 0, 1)}
-    ensemble = keyed_ensemble(stump(**changes, target_weights=(1.0, 2.0, 3.0)), "target", 2, F32)
-    assert ensemble.starts is not None and ensemble.targets is not None and ensemble.weights is not None
-    assert ensemble.starts.tolist() == [0, 1, 3] and ensemble.targets.tolist() == [0, 0, 1]
-    assert ensemble.weights.tolist() == [1, 2, 3] and ensemble.nodes[1:, 0].tolist() == [0, 1]
-
-
-def test_nan_has_a_child_of_its_own_where_a_node_tracks_it() -> None:
-    ensemble = keyed_ensemble(stump(nodes_missing_value_tracks_true=(1, 0, 0)), "target", 1, F32)
-    assert ensemble.tracks_missing and ensemble.nodes[:, 2:].tolist() == [[1, 2, 1], [1, 1, 1], [2, 2, 2]]
+def test_a_set_is_asked_for_element_by_element() -> None:
+    sets = {"nodes_modes": np.array([6], np.uint8), "membership_values": np.array([1.0, 4.0, np.nan], np.float32)}
+    ensemble = linked_ensemble(linked_stump(**sets), 1, F32)
+    assert ensemble.modes == ("EQ",)
+    assert ensemble.nodes[:5, 0].copy().view(np.float32).tolist() == [1.0, 10.0, 4.0, 10.0, 20.0]
 
 
 def test_equal_attributes_are_worked_out_once() -> None:

@@ -136,6 +136,13 @@ class KernelBuilder:
             return self.call(f"llvm.fma.{type_suffix(a.type)}", a.type, [a, b, c])
         return self.ir.fadd(self.ir.fmul(a, b), c)
 
+    def choose(self, condition: ir.Value, then: ir.Value, otherwise: ir.Value) -> ir.Value:
+        """A select that LLVM never turns into a branch: for conditions that no processor can predict."""
+        found = self.ir.select(condition, then, otherwise)
+        if isinstance(found, ir.Instruction):
+            found.set_metadata("unpredictable", self.module.add_metadata([]))
+        return found
+
     # -- control --------------------------------------------------------------------------------------------------
 
     @contextmanager

@@ -28,6 +28,7 @@ from burnish.kernels.task import (
     Step,
     each_step,
 )
+from burnish.kernels.work import core_work
 from burnish.plan.manifest import (
     NativeStep,
     StepSpec,
@@ -46,7 +47,6 @@ from burnish.targets.cpu.templates import TEMPLATES, template_of
 from burnish.targets.keep import Keep, keep_nothing
 from burnish.targets.steps import Parts, make_steps, place_storages
 
-CORE_FLOP_PER_BYTE = 5  # how many one core does while it reads or writes one
 FLUSH_TO_ZERO, SUBNORMALS_ARE_ZERO = 1 << 15, 1 << 6  # of the SSE control word
 
 
@@ -159,12 +159,11 @@ class Emission:
         return [NativeStep(number, first, len(calls), work if symbols(work) else 0)]
 
     def _shared_work(self, calls: Iterable[Call]) -> Dim:
-        """The work that several threads could share, in flops of one core; a byte from memory counts as five."""
+        """The work that several threads could share, in flops of one core."""
         total: Dim = 0
         for call in calls:
             if not call.is_serial:
-                launch = self.parts.launches[call.number]
-                total = total + launch.flops + launch.bytes * CORE_FLOP_PER_BYTE
+                total = total + core_work(call.launch.kernel)
         return total
 
     def _collect(self, steps: Sequence[Step], calls: dict[int, Call]) -> None:

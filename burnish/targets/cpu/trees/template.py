@@ -1,11 +1,12 @@
 """Tree ensembles, cpu.    sums[row, target] = sum over all trees of the weight of the leaf that x[row] reaches
 
-layout   nodes are records of 16 or 24 bytes, see ops/language/ensemble.py; x and sums at any strides
+layout   nodes are records of 16 bytes, see ops/language/ensemble.py; x and sums at any strides
 dtypes   f32, f64, i32 and i64 features, compared in f32, or in f64 if the features are f64; sums likewise
-work     rows * trees * depth comparisons, each of three loads that wait for one another
-how      `lanes` walks go on side by side: of several rows through one tree, or, for rows that are left over, of one row
-         through several trees. A step indexes the child by the comparison's result: no branch to mispredict. The walks
-         end when no lane moves. A tree is used for a whole chunk of rows while it is in the cache
+work     rows * trees * depth comparisons, each of two loads that wait for one another
+how      `lanes` walks go on side by side: of many rows through one tree, or, for rows that are left over, of one row
+         through many trees. A step selects the child by the comparison's result, and a walk that ends makes room for
+         the next: no branch to mispredict, and no lane that waits for the deepest. The leaves go to scratch memory, and
+         are added up in the order of the trees. A tree is used for a whole chunk of rows while it is in the cache
 limits   any rows, trees, targets; sums are added in the order of the trees under every schedule
 measured benchmarks/README.md; `python benchmarks/cpu_trees.py`
 """
@@ -16,19 +17,22 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from burnish.dims import ceildiv
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import TreesTask
 from burnish.kernels.usual_size import usual_size
 from burnish.kernels.work import trees_steps
+from burnish.ops.language.ensemble import RECORD_BYTES, SPARE
 from burnish.target import Target
-from burnish.targets.cpu.builder import KernelBuilder, KernelContext
+from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.trees.options import TreesOptions
-from burnish.targets.cpu.trees.walk import Walk
+from burnish.targets.cpu.trees.sums import Sums
+from burnish.targets.cpu.trees.walk import Walker, Walks
 
-LANES = (8, 4, 16)
-CHUNK_ROWS = 64
+LANES = (8, 4, 6)
+CHUNK_ROWS = 64  # whose walks through one tree are begun together
+FEWEST_ROWS = 16  # for fewer rows, it pays to begin walks through many trees together
+CHUNK_TREES = 512
 _STEP_NS = 1.2  # of one lane, with eight lanes side by side, measured on an AVX-512 machine
 _SERIAL_NS = 3000.0
 
@@ -54,42 +58,67 @@ def emit(context: KernelContext, kernel: TreesTask, schedule: Schedule, name: st
     is_serial, lanes = options.is_serial, options.lanes
     if is_serial:
         b.only_thread_zero()
-    walk, rows = Walk(b, kernel), b.dim(kernel.slots[0].shape[0])
-    chunks = ceildiv(kernel.slots[0].shape[0], CHUNK_ROWS)
-    lo, hi = (b.i64(0), b.dim(chunks)) if is_serial else b.share(chunks)
-    with b.loop(lo, hi) as chunk:
-        first = b.ir.mul(chunk.index, b.i64(CHUNK_ROWS))
-        last = b.minimum(b.ir.add(first, b.i64(CHUNK_ROWS)), rows)
-        with b.loop(first, last) as row:
-            walk.clear(row.index)
-        whole = b.ir.add(first, b.ir.and_(b.ir.sub(last, first), b.i64(-lanes)))
-        _rows_side_by_side(b, walk, first, whole, lanes)
-        with b.loop(whole, last) as row:
-            _trees_side_by_side(b, walk, row.index, lanes)
+    walker, sums = Walker(b, kernel), Sums(b, kernel)
+    rows = kernel.slots[0].shape[0]
+    lo, hi = (b.i64(0), b.dim(rows)) if is_serial else b.share(rows)
+    with b.loop(lo, hi, CHUNK_ROWS) as chunk:
+        last = b.minimum(b.ir.add(chunk.index, b.i64(CHUNK_ROWS)), hi)
+        with b.loop(chunk.index, last) as row:
+            sums.clear(row.index)
+        are_many = b.ir.icmp_signed(">=", b.ir.sub(last, chunk.index), b.i64(FEWEST_ROWS))
+        end_of_many = b.ir.select(are_many, last, chunk.index)
+        _rows_side_by_side(b, walker, sums, chunk.index, end_of_many, lanes)
+        with b.loop(end_of_many, last) as row:
+            _trees_side_by_side(b, walker, sums, row.index, lanes)
     return b.finish()
 
 
-def _rows_side_by_side(b: KernelBuilder, walk: Walk, first: ir.Value, last: ir.Value, lanes: int) -> None:
-    """Each tree for all rows from `first` to `last`, `lanes` of them at once."""
-    with b.when(b.ir.icmp_signed("<", first, last)), b.loop(0, walk.trees) as tree:
-        root = walk.root(tree.index)
-        with b.loop(first, last, lanes) as group:
-            rows = [b.ir.add(group.index, b.i64(n), flags=("nsw",)) for n in range(lanes)]
-            leaves = walk.leaves([root] * lanes, rows)
-            for row, leaf in zip(rows, leaves):
-                walk.add(row, leaf)
+def _rows_side_by_side(
+    b: KernelBuilder, walker: Walker, sums: Sums, first: ir.Value, last: ir.Value, lanes: int
+) -> None:
+    """Each tree for all rows from `first` to `last`. The second half of a walk's entry says where its row begins."""
+    with b.when(b.ir.icmp_signed("<", first, last)):
+        count, highest = b.ir.sub(last, first), b.ir.sub(last, b.i64(1))
+        with b.loop(0, b.ir.add(count, b.i64(SPARE))) as number:  # a walk too many goes through the last row again
+            row = b.minimum(b.ir.add(first, number.index), highest)
+            b.ir.store(walker.offset(row), _second_half(b, _entry(b, number.index)), align=8)
+        with b.loop(0, walker.kernel.trees) as tree:
+            root = b.ir.mul(tree.index, b.i64(RECORD_BYTES))
+            walks = Walks(
+                first=b.i64(0),
+                last=b.ir.mul(count, b.i64(RECORD_BYTES)),
+                table=b.scratch,
+                start=lambda number: root,
+                line=lambda number: walker.line(b.load(_second_half(b, b.address(b.scratch, number, I8)), I64, 8)),
+            )
+            walker.walk(walks, lanes)
+            sums.add_tree(tree.index, first, last, lambda number: _entry(b, number))
 
 
-def _trees_side_by_side(b: KernelBuilder, walk: Walk, row: ir.Value, lanes: int) -> None:
-    """One row through all trees, `lanes` of them at once."""
-    whole = walk.trees // lanes * lanes
-    for first, last, width in ((0, whole, lanes), (whole, walk.trees, 1)):
-        if first == last:
-            continue
-        with b.loop(first, last, width) as group:
-            roots = [walk.root(b.ir.add(group.index, b.i64(n), flags=("nsw",))) for n in range(width)]
-            for leaf in walk.leaves(roots, [row] * width):
-                walk.add(row, leaf)
+def _trees_side_by_side(b: KernelBuilder, walker: Walker, sums: Sums, row: ir.Value, lanes: int) -> None:
+    """One row through all trees. A walk too many starts at a record after the last root."""
+    line, trees = walker.line(walker.offset(row)), b.i64(walker.kernel.trees)
+    with b.loop(0, trees, CHUNK_TREES) as chunk:
+        first = chunk.index
+        last = b.minimum(b.ir.add(first, b.i64(CHUNK_TREES)), trees)
+        table = b.address(b.scratch, b.ir.mul(first, b.i64(-RECORD_BYTES)), I8)
+        begin, end = (b.ir.mul(n, b.i64(RECORD_BYTES)) for n in (first, last))
+        walker.walk(Walks(begin, end, table, start=lambda number: number, line=lambda number: line), lanes)
+        sums.add_trees(row, first, last, lambda number: _entry(b, number))
+
+
+def _entry(b: KernelBuilder, walk: ir.Value) -> ir.Value:
+    return b.address(b.scratch, b.ir.mul(walk, b.i64(RECORD_BYTES)), I8)
+
+
+def _second_half(b: KernelBuilder, entry: ir.Value) -> ir.Value:
+    return b.address(entry, RECORD_BYTES // 2, I8)
+
+
+def scratch_bytes(kernel: TreesTask, schedule: Schedule) -> int:
+    """The table of the walks of a chunk, and of a few too many."""
+    del kernel, schedule
+    return (max(CHUNK_TREES, CHUNK_ROWS) + SPARE) * RECORD_BYTES
 
 
 TREES = CpuTemplate(
@@ -98,4 +127,5 @@ TREES = CpuTemplate(
     legal=legal,
     emit=emit,
     options=TreesOptions,
+    scratch_bytes=scratch_bytes,
 )

@@ -19,13 +19,14 @@ FEATURES, GUARD = 5, 16
 def task(count: int, targets: int, modes: tuple[str, ...]) -> tuple[TreesTask, list[np.ndarray]]:
     attributes = keyed_trees(np.random.default_rng(0), "target", 11, 4, FEATURES, targets, modes, every_target=True)
     trees = keyed_ensemble(attributes, "target", targets, np.dtype(np.float32))
-    constants = [trees.nodes, trees.roots]
-    if trees.starts is not None and trees.targets is not None and trees.weights is not None:
-        constants += [trees.starts, trees.targets, trees.weights]
+    constants = [trees.nodes, trees.targets]
+    if trees.starts is not None and trees.weights is not None:
+        constants += [trees.starts, trees.weights]
     arrays = [rows(np.random.default_rng(1), count, FEATURES, np.float32), *constants]
     out = np.zeros((count, targets), np.float32)
     slots = tuple(Slot(DType.of(a.dtype), a.shape, tuple(s // a.itemsize for s in a.strides)) for a in (*arrays, out))
-    return TreesTask(slots, "sum", trees.modes, trees.tracks_missing, trees.starts is not None), arrays
+    is_listed = trees.starts is not None
+    return TreesTask(slots, trees.tree_count, "sum", trees.modes, trees.tracks_missing, is_listed), arrays
 
 
 def walked(x: np.ndarray, attributes: dict, targets: int) -> np.ndarray:
@@ -52,7 +53,7 @@ def walked(x: np.ndarray, attributes: dict, targets: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if runnable(t)], ids=str)
-@pytest.mark.parametrize("count", [1, 3, 8, 77])
+@pytest.mark.parametrize("count", [1, 3, 16, 50, 250])
 @pytest.mark.parametrize(("targets", "modes"), [(1, ("BRANCH_LEQ",)), (1, MODES), (3, ("BRANCH_GT", "BRANCH_EQ"))])
 def test_every_schedule_gives_the_sums_in_the_order_of_the_trees(
     target: Target, count: int, targets: int, modes: tuple[str, ...]
@@ -67,6 +68,12 @@ def test_every_schedule_gives_the_sums_in_the_order_of_the_trees(
         compiled([*arrays, out], threads=3)
         assert (out.reshape(want.shape) == want).all(), schedule
         assert (padded[:GUARD] == 7).all() and (padded[GUARD + want.size :] == 7).all()
+
+
+@pytest.mark.parametrize("count", [2, 70])
+def test_trees_that_fill_several_chunks_are_added_in_order_too(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "CHUNK_TREES", 4)
+    test_every_schedule_gives_the_sums_in_the_order_of_the_trees(TARGETS[0], count, 1, ("BRANCH_LEQ",))
 
 
 def test_little_work_stays_on_one_thread_and_much_is_shared() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from burnish.dims import symbol
+from burnish.dims import Dim, symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import AttentionTask, Contraction, Loops, RecurrentTask, Slot, Store
-from burnish.kernels.work import bytes_touched, flops
+from burnish.kernels.task import AttentionTask, Contraction, Loops, RecurrentTask, Slot, Store, TreesTask
+from burnish.kernels.work import CORE_FLOP_PER_BYTE, WALK_STEP_FLOP, bytes_touched, core_work, flops
 from burnish.ops.language.expr import Axis, axis, load, reduce, unary
+from burnish.plan.native_abi import WORTH_WAKING_FLOP
 
 F32 = DType.F32
 
@@ -63,3 +64,20 @@ def test_attention_is_two_products():
 def test_a_recurrent_layer_is_its_gates():
     slots = (dense(7, 2, 8), dense(1, 12, 8), dense(1, 12, 3))
     assert flops(RecurrentTask(slots, "LSTM", (), 3, "forward", ())) == 7 * 2 * 2 * 4 * 3 * (8 + 3)
+
+
+def trees(rows: Dim) -> TreesTask:
+    nodes, targets = Slot(DType.I32, (100 * 256, 4), (4, 1)), Slot(DType.I32, (1,), (1,))
+    slots = (Slot(F32, (rows, 30), (30, 1)), nodes, targets, Slot(F32, (rows, 1), (1, 1)))
+    return TreesTask(slots, 100, "sum", ("LEQ",), False, False)
+
+
+def test_trees_read_at_most_a_record_a_step_and_a_step_costs_much_more_than_a_flop():
+    one = trees(1)
+    assert flops(one) == 100 * 8 and bytes_touched(one) == 4 * 30 + 100 * 8 * 16 + 4 + 4
+    assert core_work(one) == 100 * 8 * WALK_STEP_FLOP + bytes_touched(one) * CORE_FLOP_PER_BYTE
+    assert bytes_touched(trees(1000)) == 4 * 30 * 1000 + 100 * 256 * 16 + 4 + 4 * 1000
+
+
+def test_one_row_of_trees_wakes_no_other_thread_and_many_do():
+    assert core_work(trees(1)) < WORTH_WAKING_FLOP < core_work(trees(128))

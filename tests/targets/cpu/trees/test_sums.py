@@ -20,9 +20,8 @@ LEAVES = np.array([1e8, 3.0, -1e8, 0.5, -2.0], np.float32)
 def sums_of(targets: list[int], count: int, combine: str = "sum", by_tree: bool = False) -> list[float]:
     """The sums of one row that found LEAVES, a leaf a tree."""
     arrays: list[Any] = [LEAVES, np.zeros((1, 4), np.int32), np.array(targets, np.int32), np.full(count, 7, np.float32)]
-    slots = tuple(Slot(DType.of(a.dtype), a.shape, (1,)) for a in arrays[:3]) + (
-        Slot(DType.F32, (1, count), (count, 1)),
-    )
+    inputs = [Slot(DType.of(a.dtype), a.shape, (1,)) for a in arrays[:3]]
+    slots = (*inputs, Slot(DType.F32, (1, count), (count, 1)))
     kernel, trees = TreesTask(slots, len(LEAVES), combine, ("LEQ",), False, False), len(LEAVES)
 
     def emit(context: KernelContext) -> ir.Function:

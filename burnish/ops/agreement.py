@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from burnish.dims import Dim, format_shape
+from burnish.dims import Dim, format_shape, modulo
 from burnish.ops.language.definition import Shape, Tensor
 from burnish.ops.language.expr import Expr
 from burnish.ops.language.ordering import is_at_least, limits, smaller
@@ -149,7 +149,8 @@ def _always(left: Dim, right: Dim, rule: str) -> bool:
     if rule == "above":
         return is_at_least(left, right + 1)
     if rule == "multiple":
-        return right == 1
+        low, high = limits(right)
+        return (left == 0 or modulo(left, right) == 0) and not low <= 0 <= high
     return rule in ("broadcast", "stretch") and (left == 1 or (rule == "broadcast" and right == 1))
 
 

@@ -44,7 +44,19 @@ def test_what_every_run_satisfies_is_no_claim():
         agree(N, 1, "it", "broadcast")
         agree(1, N, "it", "stretch")
         agree(N, 1, "it", "multiple")
+        agree(8 * N, 8, "it", "multiple")
+        agree(8 * N + 24 * M, 4, "it", "multiple")
+        agree(N * M, M, "it", "multiple")
+        agree(0, M, "it", "multiple")
     assert not found
+
+
+def test_a_multiple_that_a_run_can_break_is_a_claim():
+    with sizes_within({"n": (0, 9), "m": (0, 4)}), claims() as found:
+        agree(8 * N + 4, 8, "it", "multiple")
+        agree(N * M, M, "it", "multiple")  # m may be 0
+        agree(N, 3, "it", "multiple")
+    assert [c.rule for c in found] == ["multiple"] * 3
 
 
 def test_axes_are_named_with_their_tensors():

@@ -17,14 +17,17 @@ from burnish.ops.language.expr import Axis, Expr, Linear, from_linear, linear, l
 
 @dataclass(eq=False)
 class Slots:
-    """Numbers the placements that a kernel touches."""
+    """Numbers the placements that a kernel touches. Those that begin and end together share a slot.
+
+    An index from data is clamped into its slot, so a part of a tensor is no slot for the whole of it.
+    """
 
     placements: list[Placement] = field(default_factory=list)
     written: set[int] = field(default_factory=set)
 
     def number(self, placement: Placement) -> int:
         for i, p in enumerate(self.placements):
-            if (p.storage, p.offset, p.dtype) == (placement.storage, placement.offset, placement.dtype):
+            if p == placement or _extent(p) == _extent(placement):
                 return i
         self.placements.append(placement)
         return len(self.placements) - 1
@@ -36,6 +39,10 @@ class Slots:
     @property
     def bindings(self) -> tuple[Binding, ...]:
         return tuple(p.binding for p in self.placements)
+
+
+def _extent(placement: Placement) -> tuple[object, ...]:
+    return placement.storage, placement.offset, placement.dtype, placement.slot.ends
 
 
 def flat_index(index: Sequence[Expr], placement: Placement) -> Expr:

@@ -132,10 +132,10 @@ class Scope(Generic[V, C]):
             guard=self.guard, assumed=self.assumed, parent=self,
         )  # fmt: skip
 
-    def without(self, axes: Collection[Axis], code: C) -> Scope[V, C]:
-        """This scope without some axes, for values that do not depend on them. Their loads must need no guard."""
+    def without(self, axes: Collection[Axis], code: C, guard: V | None) -> Scope[V, C]:
+        """This scope without some axes, for values that do not depend on them. guard: this scope's, without them too"""
         kept = {a: place for a, place in self.axes.items() if a not in axes}
-        return Scope(code, self.slots, kept, accumulators=self.accumulators, parent=self)
+        return Scope(code, self.slots, kept, accumulators=self.accumulators, guard=guard, parent=self)
 
     # -- values -------------------------------------------------------------------------------------------------------
 

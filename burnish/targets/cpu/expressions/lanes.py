@@ -20,7 +20,7 @@ from burnish.kernels.facts import Range
 from burnish.kernels.scope import Scope, Term
 from burnish.kernels.task import Slot
 from burnish.ops.language.expr import Axis, Expr
-from burnish.targets.cpu.builder import KernelBuilder, vector_type
+from burnish.targets.cpu.builder import I1, KernelBuilder, type_suffix, vector_type
 from burnish.targets.cpu.expressions import arithmetic, memory, storage
 
 
@@ -192,6 +192,14 @@ def inside(
 
 
 def scalar(scope: Values) -> Values:
-    """The same place without the vector axis, for values that do not depend on it."""
+    """The same place without the vector axis, for values that do not depend on it.
+
+    Its guard holds if that of any lane does: such a lane may read what all lanes share.
+    """
+    code, guard = scope.code, scope.guard
+    if guard is not None and isinstance(guard.value.type, ir.VectorType):
+        b, lanes = code.builder, guard.value
+        lanes = lanes if code.mask is None else b.ir.and_(lanes, code.mask)
+        guard = Lanes(b.call(f"llvm.vector.reduce.or.{type_suffix(lanes.type)}", I1, [lanes]))
     vector = [a for a, place in scope.axes.items() if place.step != 0]
-    return scope.without(vector, replace(scope.code, width=1, mask=None))
+    return scope.without(vector, replace(code, width=1, mask=None), guard)

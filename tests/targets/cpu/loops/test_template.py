@@ -367,3 +367,22 @@ def test_equal_kernels_give_equal_bytes():
     schedule = loops.schedules(kernel, TARGETS[2])[0]
     first, second = (Compiled(lambda c: loops.emit(c, kernel, schedule, "k"), TARGETS[2]).code for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("varies", [False, True])
+def test_a_sum_that_is_the_same_in_all_lanes_is_read_only_where_its_where_lets_it(varies, target):
+    """out[i, j] = sum_k x[i, k] if i < 5 else 7, along j in vectors; and the same if the condition varies with j"""
+    i, j, k = Axis("i", 8), Axis("j", 40), Axis("k", 300)
+    test = binary("lt", axis(i), 5)
+    test = binary("and", test, binary("lt", axis(j), 31)) if varies else test
+    value = where(test, reduce("sum", (k,), load(0, F32, [axis(i) * 300 + axis(k)])), const(7.0, F32))
+    kernel = Loops(
+        (dense(F32, (5 * 300,)), dense(F32, (8 * 40,))), (i, j), (Store(1, (axis(i) * 40 + axis(j),), value),)
+    )
+    schedule = next(
+        s for s in loops.schedules(kernel, target, {}) if "vector=1 width=" in str(s) and "width=1 " not in str(s)
+    )
+    arrays = [normal((5 * 300,)), np.zeros(8 * 40, np.float32)]
+    compiled = run(kernel, arrays, target, schedule=schedule, tolerance=1e-4)
+    assert "zeros" in str(compiled.module)  # what a guarded load reads where its condition fails

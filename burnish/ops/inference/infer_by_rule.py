@@ -1,6 +1,7 @@
 """Shapes of nodes without a definition, where ONNX's own inference is wrong, or gives nothing for open dimensions.
 
 Attention    0 keys, and 0 values of a head, where these are open
+Slice        all axes are open where starts or ends are computed, even those that it does not cut
 STFT         as if `onesided` were 0, where it is left out
 windows      no rank, where the kernel is open
 """
@@ -25,11 +26,13 @@ SAME_RANK = frozenset({  # as their first input
 
 def infer_by_rule(node: ir.Node, value: ir.Value, tensors: Mapping[ir.Value, Tensor], fresh: Fresh) -> Tensor | None:
     """One output of the node. None if there is no rule for it, or not enough is known."""
-    if node.domain not in ("", "ai.onnx") or node.op_type not in ("Attention", "STFT"):
+    if node.domain not in ("", "ai.onnx") or node.op_type not in ("Attention", "STFT", "Slice"):
         return None
     given = [tensors.get(v) if v is not None else None for v in node.inputs] + [None] * 4
     if node.op_type == "STFT":
         return _short_time_spectrum(node, value, given, fresh)
+    if node.op_type == "Slice":
+        return _slice(value, given, fresh)
     shape = _attention(node, node.outputs.index(value), given)
     return None if shape is None or given[0] is None else Tensor(value.name or "", given[0].dtype, shape)
 
@@ -63,6 +66,19 @@ def _attention(node: ir.Node, place: int, given: Given) -> Shape | None:
     if place == 3:
         return (q.shape[0], heads, q.shape[-2], keys)
     return (k.shape[0], kv_heads, keys, size if place == 1 else value_size)
+
+
+def _slice(value: ir.Value, given: Given, fresh: Fresh) -> Tensor | None:
+    """The axes that it does not name keep their size. Without axes, it names the first ones."""
+    x, starts, _, axes = given[:4]
+    if x is None or starts is None or starts.rank != 1:
+        return None
+    count = starts.shape[0]
+    named = tuple(range(count)) if axes is None and isinstance(count, int) else None if axes is None else axes.elements
+    if named is None or not all(isinstance(a, int) and -x.rank <= a < x.rank for a in named):
+        return None
+    cut = {a % x.rank for a in named}
+    return Tensor(value.name or "", x.dtype, tuple(fresh(value, a) if a in cut else d for a, d in enumerate(x.shape)))
 
 
 def _short_time_spectrum(node: ir.Node, value: ir.Value, given: Given, fresh: Fresh) -> Tensor | None:

@@ -302,7 +302,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
 _UNARY: dict[str, Callable[[Any], Any]] = {
     "neg": lambda a: -a,
     "abs": abs,
-    "sign": lambda a: (a > 0) - (a < 0),
+    "sign": lambda a: (a > 0) - (a < 0) if a == a else a,
     "sqrt": math.sqrt,
     "reciprocal": lambda a: 1.0 / a,
     "floor": math.floor,

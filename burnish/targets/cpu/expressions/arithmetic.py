@@ -65,8 +65,8 @@ def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
     if op == "isinf":
         return abs(real) == float("inf")
     if op == "sign":
-        neither = real * 0.0  # a NaN stays NaN; a subnormal number, which is 0 here, becomes 0
-        return real.pick(real > 0.0, 1.0, real.pick(real < 0.0, -1.0, neither)).value
+        signed = real.pick(real.is_nan(), real, real.of(1.0).with_sign_of(real))
+        return real.pick(_is_not_zero(real), signed, 0.0).value
     if op in ("round_f16", "round_bf16"):
         narrow = DType.F16 if op == "round_f16" else DType.BF16
         return to_register(b, narrow, to_storage(b, narrow, x))
@@ -134,8 +134,7 @@ def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
 def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Value:
     """Convert a register value from one dtype to another. Values for f16 or bf16 are not rounded here but at stores."""
     if target is DType.BOOL:
-        zero = ir.Constant(x.type, None) if not source.is_float else fill(x, element_of(x), 0.0)
-        return b.ir.fcmp_unordered("!=", x, zero) if source.is_float else b.ir.icmp_unsigned("!=", x, zero)
+        return _is_not_zero(Real(b, x)) if source.is_float else b.ir.icmp_unsigned("!=", x, ir.Constant(x.type, None))
     kind = vector_type(register_type(target), lanes_of(x))
     if source.is_float and target.is_float:
         return _float_to_float(b, source, target, x, kind)
@@ -149,6 +148,18 @@ def cast(b: KernelBuilder, source: DType, target: DType, x: ir.Value) -> ir.Valu
     if width > wanted:
         return b.ir.trunc(x, kind)
     return b.ir.sext(x, kind) if source.is_signed else b.ir.zext(x, kind)
+
+
+def _is_not_zero(real: Real) -> ir.Value:
+    """By the bits without the sign: a comparison of floats would take a subnormal number as zero.
+
+    If any of them is set, adding all of them carries into the sign. LLVM would make a comparison of the bits with 0
+    one of floats: it does not know that a plan runs with subnormals off.
+    """
+    ir_, width = real.b.ir, 64 if real.is_double else 32
+    all_but_sign = real.integer((1 << (width - 1)) - 1)
+    carried = ir_.add(ir_.and_(real.bits(), all_but_sign), all_but_sign)
+    return ir_.trunc(ir_.lshr(carried, real.integer(width - 1)), vector_type(I1, real.lanes))
 
 
 def _float_to_float(b: KernelBuilder, source: DType, target: DType, x: ir.Value, kind: ir.Type) -> ir.Value:

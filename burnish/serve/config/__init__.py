@@ -1,0 +1,1 @@
+"""config.pbtxt and its JSON form: parsed, completed, checked, shown."""

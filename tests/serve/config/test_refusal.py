@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from burnish.serve.config.refusal import ConfigError, poll_failure
+from burnish.serve.status import Code
+
+
+def test_the_detail_follows_tritons_sentence() -> None:
+    error = ConfigError("it is wrong", "line 3")
+    assert (error.message, error.sentence, error.detail) == ("it is wrong: line 3", "it is wrong", "line 3")
+    assert ConfigError("it is wrong").message == "it is wrong"
+
+
+def test_a_refused_poll_starts_with_the_words_that_triton_answers() -> None:
+    error = poll_failure("m", ConfigError("why"))
+    assert error.message == "failed to load 'm', failed to poll from model repository: why"
+    assert (error.code, error.code.http) == (Code.INTERNAL, 500)

@@ -1,0 +1,1 @@
+"""How a request becomes bytes and an answer comes back, for each protocol."""

@@ -1,0 +1,1 @@
+"""The report as a page: plots in SVG, no script from elsewhere."""

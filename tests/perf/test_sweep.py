@@ -1,0 +1,114 @@
+"""Whole sweeps against a small server, with processes that send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from burnish.errors import UserError
+from burnish.perf import Level, Options, Sequences, run_perf
+from burnish.perf.data.model import describe
+from burnish.perf.sweep import _search, _sweep, check_fit, levels_of
+from tests.perf.fake_server import CONFIG, METADATA, FakeServer, running
+from tests.perf.made_report import made_result, times
+
+QUICK = {"window_s": 0.1, "warm_up_s": 0.05, "max_windows": 3, "window_requests": 1}
+
+
+def test_a_closed_loop_sweep_measures_what_the_server_takes() -> None:
+    with running(FakeServer(delay_s=lambda n: 0.02)) as server:
+        report = run_perf(Options("echo", server.url, concurrency=(1, 3), **QUICK))
+    first, second = report.results
+    assert (first.level, second.level) == (Level(False, 1.0), Level(False, 3.0))
+    for result in report.results:
+        assert result.failed == 0
+        assert result.latency.percentile(50) >= 20
+        assert result.throughput_per_s <= result.level.value / 0.02 * 1.35  # the rest: answers that a window began with
+        assert result.server[0].stages_ms["queue"] == pytest.approx(3)
+    assert second.throughput_per_s > 1.5 * first.throughput_per_s
+    assert report.server == {"name": "fake", "version": "1.0"} and report.model.name == "echo"
+
+
+def test_an_open_loop_sends_what_was_asked_for_and_every_request_has_the_data() -> None:
+    with running(FakeServer()) as server:
+        report = run_perf(Options("echo", server.url, rates=(100.0,), requests=30, batch=2, data="zero"))
+        assert all(r.tail == bytes(32) for r in server.received)
+        assert len(server.received) == 31  # with the first trial
+    (result,) = report.results
+    assert result.completed == 30
+    assert result.throughput_per_s == pytest.approx(100, rel=0.2)
+
+
+def test_streams_and_sequences_reach_the_server() -> None:
+    events = [(0.0, "{}"), (0.02, "{}"), (0.02, "{}")]
+    config = {**CONFIG, "model_transaction_policy": {"decoupled": True}, "sequence_batching": {}}
+    with running(FakeServer(events=lambda n: events, config=config)) as server:
+        options = Options("echo", server.url, streaming=True, requests=6, sequences=Sequences(length=3, variation=0))
+        (result,) = run_perf(options).results
+        ids = [r.fields["sequence_id"] for r in server.received]
+    assert result.first_response is not None and result.between_responses is not None
+    assert result.completed == 6 and (result.latency.values_ms >= 40).all()
+    assert len(result.between_responses.values_ms) == 12 and result.between_responses.percentile(10) >= 15
+    assert result.first_response.percentile(50) < 35
+    assert len(set(ids)) >= 2
+
+
+def test_shared_memory_is_registered_used_and_given_back() -> None:
+    with running(FakeServer()) as server:
+        run_perf(Options("echo", server.url, requests=3, data="zero", shared_memory="system"))
+        regions = {r.fields["inputs"][0]["parameters"]["shared_memory_region"] for r in server.received}
+        assert regions <= set(server.registered) and sorted(server.unregistered) == sorted(server.registered)
+
+
+def levels(throughput: Callable[[float], float], latency: Callable[[float], float]) -> tuple[list[float], Any]:
+    """What was measured, and a function that measures without a server."""
+    seen: list[float] = []
+
+    def measure(level: Level) -> Any:
+        seen.append(level.value)
+        return made_result(level.value, throughput(level.value), times(latency(level.value)), level=level)
+
+    return seen, measure
+
+
+def test_a_sweep_ends_at_the_first_level_above_the_limit() -> None:
+    seen, measure = levels(lambda n: 100, lambda n: 10 * n)
+    list(_sweep(Options("m", concurrency=(1, 2, 3, 4, 5), latency_limit_ms=25.0), measure))
+    assert seen == [1, 2, 3]
+
+
+def test_a_search_finds_the_largest_level_within_the_limit() -> None:
+    seen, measure = levels(lambda n: 100, lambda n: 10 * n)
+    found = list(_search(Options("m", concurrency=(1, 64), latency_limit_ms=125.0, search=True), measure))
+    assert max(r.level.value for r in found if r.judged_ms <= 125) == 12 and 13 in seen and len(seen) <= 9
+    seen, measure = levels(lambda n: 100, lambda n: n / 10)
+    found = list(_search(Options("m", rates=(100.0, 500.0), latency_limit_ms=33.0, search=True), measure))
+    assert max(r.level.value for r in found if r.judged_ms <= 33) == pytest.approx(330, abs=8)
+
+
+def test_a_search_ends_at_once_where_all_or_none_keep_the_limit() -> None:
+    for limit, expected in ((1.0, [1]), (9999.0, [1, 64])):
+        seen, measure = levels(lambda n: 100, lambda n: 10 * n)
+        list(_search(Options("m", concurrency=(1, 64), latency_limit_ms=limit, search=True), measure))
+        assert seen == expected
+
+
+def test_distances_are_one_level_of_their_mean_rate() -> None:
+    assert levels_of(Options("m", intervals_s=(0.01, 0.03))) == [Level(True, 50.0)]
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "hint"),
+    [
+        ({"model_transaction_policy": {"decoupled": True}}, {}, "--streaming"),
+        ({"sequence_batching": {}}, {}, "--sequence-length"),
+        ({}, {"search": True}, "--latency-limit"),
+        ({}, {"streaming": True, "shared_memory": "system"}, "--protocol grpc"),
+    ],
+)
+def test_options_that_do_not_go_with_the_model_are_refused(config: Any, options: Any, hint: str) -> None:
+    with pytest.raises(UserError, match="E680") as caught:
+        check_fit(describe(METADATA, {**CONFIG, **config}), Options("echo", **options))
+    assert hint in str(caught.value)

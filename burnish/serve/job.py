@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,15 @@ Reply = Callable[[Response], None]
 now_ns = time.perf_counter_ns
 
 
+class Failure(enum.StrEnum):
+    """Why a request failed, as the counters of failures name it."""
+
+    REJECTED = "REJECTED"  # a full queue, or a timeout in one
+    CANCELED = "CANCELED"
+    BACKEND = "BACKEND"
+    OTHER = "OTHER"
+
+
 class Job:
     """Lives on the event loop's thread: a backend that works elsewhere comes back there before it answers.
 
@@ -20,11 +30,15 @@ class Job:
     *_ns        when the request came, was taken from its queue, had its inputs in the backend's hands, had its outputs,
                 and was answered (perf_counter; 0: not yet). Statistics and traces are made of them.
     on_end      called once after the last answer, for whoever counts
+    on_outputs  sees all outputs of an answer before those are left out that the client did not ask for, and may put
+                others in their place: a cache keeps them, a sequence its state
+    failure     why it failed; None for an answer, and for an error that the model itself gives as its answer
     """
 
     __slots__ = (
-        "arrived_ns", "ended_ns", "has_answered", "inputs_ready_ns", "is_cancelled", "is_over", "model",
-        "on_cancel", "on_end", "outputs_ready_ns", "reply", "request", "rows", "started_ns", "trace", "version",
+        "arrived_ns", "ended_ns", "failure", "has_answered", "inputs_ready_ns", "is_cancelled", "is_over", "model",
+        "on_cancel", "on_end", "on_outputs", "outputs_ready_ns", "reply", "request", "rows", "started_ns", "trace",
+        "version",
     )  # fmt: skip
 
     def __init__(self, request: Request, model: str, version: int, rows: int, reply: Reply) -> None:
@@ -34,18 +48,26 @@ class Job:
         self.has_answered = self.is_over = self.is_cancelled = False
         self.on_end: list[Callable[[Job], None]] = []
         self.on_cancel: Callable[[Job], None] | None = None  # set by the queue that holds it
+        self.on_outputs: Callable[[list[Tensor]], list[Tensor]] | None = None
+        self.failure: Failure | None = None
         self.trace: object | None = None
 
     def answer(
         self, outputs: list[Tensor], parameters: dict[str, Parameter] | None = None, is_final: bool = True
     ) -> None:
         """Send outputs, without those that the client did not ask for."""
+        if self.is_over:
+            return
+        if self.on_outputs is not None:
+            outputs = self.on_outputs(outputs)
         wanted = self.request.wanted
         if wanted:
             outputs = [t for t in outputs if t.name in wanted]
         self.send(Response(self.model, self.version, self.request.id, outputs, dict(parameters or {}), None, is_final))
 
-    def fail(self, error: ServeError, is_final: bool = True) -> None:
+    def fail(self, error: ServeError, is_final: bool = True, failure: Failure | None = Failure.BACKEND) -> None:
+        if not self.is_over:
+            self.failure = failure
         self.send(Response(self.model, self.version, self.request.id, None, {}, error, is_final))
 
     def end(self) -> None:

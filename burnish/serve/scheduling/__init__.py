@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from burnish.serve.job import Job
 
-__all__ = ["Clock", "Scheduler"]
+__all__ = ["Clock", "Instance", "Scheduler"]
+
+
+class Instance(Protocol):
+    """What a scheduler needs of an instance of `burnish.serve.backends`."""
+
+    name: str
+
+    def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> None: ...
 
 
 class Clock(Protocol):

@@ -1,0 +1,71 @@
+"""A configuration to its scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from burnish.serve.proto.model_config_pb2 import ModelConfig, ModelDynamicBatching, ModelQueuePolicy
+from burnish.serve.scheduling import Clock, Instance, Scheduler
+from burnish.serve.scheduling.batch_shape import shape_key
+from burnish.serve.scheduling.batcher import Batcher, BatchRule
+from burnish.serve.scheduling.job_queue import JobQueue, QueueOptions, QueuePolicy
+from burnish.serve.scheduling.observer import Nobody, Observer
+from burnish.serve.scheduling.pool import InstancePool, Turns
+
+
+def make_scheduler(
+    config: ModelConfig,
+    instances: Sequence[Instance],
+    clock: Clock,
+    *,
+    observer: Observer | None = None,
+    turns: Turns | None = None,
+    max_queue_size: int = 0,
+) -> Scheduler:
+    """The scheduler of a loaded version.
+
+    observer        whom to tell; statistics are made of it
+    turns           shares workers and resources between models; None: an instance starts whenever it is idle
+    max_queue_size  for a queue whose configuration sets none; 0: any
+    """
+    seen = observer or Nobody()
+    pool = InstancePool(instances, clock, seen, turns)
+    if config.HasField("dynamic_batching"):
+        batching = config.dynamic_batching
+        queue = JobQueue(queue_options(batching, max_queue_size))
+        return Batcher(batch_rule(config, batching), queue, pool, clock, seen)
+    queue = JobQueue(QueueOptions(QueuePolicy(max_size=max_queue_size)))
+    return Batcher(BatchRule(max_rows=max(1, config.max_batch_size), max_jobs=1), queue, pool, clock, seen)
+
+
+def batch_rule(config: ModelConfig, batching: ModelDynamicBatching) -> BatchRule:
+    max_rows = max(1, config.max_batch_size)
+    preferred = frozenset(n for n in batching.preferred_batch_size if 1 <= n <= max_rows)
+    return BatchRule(
+        max_rows=max_rows,
+        max_jobs=0 if config.max_batch_size else 1,
+        preferred=preferred,
+        delay_ns=batching.max_queue_delay_microseconds * 1000,
+        shape_key=shape_key(config),
+    )
+
+
+def queue_options(batching: ModelDynamicBatching, max_queue_size: int = 0) -> QueueOptions:
+    levels = batching.priority_levels
+    return QueueOptions(
+        default=queue_policy(batching.default_queue_policy, max_queue_size),
+        levels=levels,
+        default_level=batching.default_priority_level,
+        by_level={n: queue_policy(p, max_queue_size) for n, p in batching.priority_queue_policy.items()}
+        if levels
+        else {},
+    )
+
+
+def queue_policy(policy: ModelQueuePolicy, max_queue_size: int = 0) -> QueuePolicy:
+    return QueuePolicy(
+        timeout_us=policy.default_timeout_microseconds,
+        delays=policy.timeout_action == ModelQueuePolicy.DELAY,
+        allows_own_timeout=policy.allow_timeout_override,
+        max_size=policy.max_queue_size or max_queue_size,
+    )

@@ -1,0 +1,71 @@
+"""The instances of a model: which is free, and what happens when a batch goes in and comes out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from burnish.serve.job import Job
+from burnish.serve.scheduling import Clock, Instance
+from burnish.serve.scheduling.observer import Observer
+
+
+class Turns(Protocol):
+    """Who may start now, among the models of a server."""
+
+    def enter(self, instance: Instance, retry: Callable[[], None]) -> bool:
+        """Whether the instance may start. If not, `retry` is called when it may be worth asking again."""
+        ...
+
+    def leave(self, instance: Instance, busy_ns: int) -> None: ...
+
+
+class InstancePool:
+    """on_free: called when an instance has become free, or a turn may be had."""
+
+    __slots__ = ("_clock", "_idle", "_observer", "_turns", "on_free", "running")
+
+    def __init__(
+        self, instances: Sequence[Instance], clock: Clock, observer: Observer, turns: Turns | None = None
+    ) -> None:
+        self._idle = deque(instances)  # idle longest first
+        self._clock, self._observer, self._turns = clock, observer, turns
+        self.on_free: Callable[[], None] = _nothing
+        self.running = 0
+
+    @property
+    def has_idle(self) -> bool:
+        return bool(self._idle)
+
+    def take(self) -> Instance | None:
+        """The instance that was idle longest, if one is idle and it has a turn. It is to be started, or put back."""
+        if not self._idle:
+            return None
+        if self._turns is not None and not self._turns.enter(self._idle[0], self._retry):
+            return None
+        return self._idle.popleft()
+
+    def start(self, instance: Instance, jobs: Sequence[Job]) -> None:
+        now = self._clock.now_ns()
+        for job in jobs:
+            job.started_ns = now
+        self.running += 1
+        instance.run(jobs, partial(self._done, instance, jobs, now))
+
+    def _done(self, instance: Instance, jobs: Sequence[Job], started_ns: int) -> None:
+        now = self._clock.now_ns()
+        self.running -= 1
+        self._idle.append(instance)
+        self._observer.executed(jobs, now)
+        if self._turns is not None:
+            self._turns.leave(instance, now - started_ns)
+        self.on_free()
+
+    def _retry(self) -> None:
+        self.on_free()
+
+
+def _nothing() -> None:
+    pass

@@ -16,8 +16,10 @@ from burnish.serve.scheduling import Clock
 from burnish.serve.scheduling.batch_shape import ShapeKey
 from burnish.serve.scheduling.job_queue import JobQueue
 from burnish.serve.scheduling.observer import Observer
+from burnish.serve.scheduling.ordering import AnswerOrder
 from burnish.serve.scheduling.pool import InstancePool
 from burnish.serve.scheduling.refusals import stopping, timeout_expired
+from burnish.serve.status import ServeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,22 @@ class BatchRule:
 
 
 class Batcher:
-    """A Scheduler. One alarm is set at most, for the end of a delay or of a job's time."""
+    """A Scheduler. It has one alarm at most, for the end of a delay or of a job's time.
 
-    def __init__(self, rule: BatchRule, queue: JobQueue, pool: InstancePool, clock: Clock, observer: Observer) -> None:
+    order: of answers, if it is to be kept
+    """
+
+    def __init__(
+        self,
+        rule: BatchRule,
+        queue: JobQueue,
+        pool: InstancePool,
+        clock: Clock,
+        observer: Observer,
+        order: AnswerOrder | None = None,
+    ) -> None:
         self._rule, self._queue, self._pool, self._clock, self._observer = rule, queue, pool, clock, observer
+        self._order = order
         self._preferred = rule.preferred or frozenset([rule.max_rows])
         self._max_preferred = max(self._preferred)
         # Nothing can be gained by waiting: a job that finds an idle instance and an empty queue starts at once.
@@ -54,6 +68,8 @@ class Batcher:
         if self._is_closed:
             raise stopping(job.request.id)
         queue = self._queue
+        if self._order is not None:
+            self._order.enter(job)
         if self._is_eager and not queue and not self._is_pumping:
             instance = self._pool.take()
             if instance is not None:
@@ -67,7 +83,9 @@ class Batcher:
                 return
         try:
             queue.push(job, self._clock.now_ns())
-        except Exception:
+        except ServeError:
+            if self._order is not None:
+                self._order.withdraw(job)
             self._observer.refused(job, Failure.REJECTED)
             raise
         job.on_cancel = self._on_cancel

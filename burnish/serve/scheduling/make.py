@@ -10,6 +10,7 @@ from burnish.serve.scheduling.batch_shape import shape_key
 from burnish.serve.scheduling.batcher import Batcher, BatchRule
 from burnish.serve.scheduling.job_queue import JobQueue, QueueOptions, QueuePolicy
 from burnish.serve.scheduling.observer import Nobody, Observer
+from burnish.serve.scheduling.ordering import AnswerOrder
 from burnish.serve.scheduling.pool import InstancePool, Turns
 
 
@@ -33,7 +34,8 @@ def make_scheduler(
     if config.HasField("dynamic_batching"):
         batching = config.dynamic_batching
         queue = JobQueue(queue_options(batching, max_queue_size))
-        return Batcher(batch_rule(config, batching), queue, pool, clock, seen)
+        order = AnswerOrder() if batching.preserve_ordering else None
+        return Batcher(batch_rule(config, batching), queue, pool, clock, seen, order)
     queue = JobQueue(QueueOptions(QueuePolicy(max_size=max_queue_size)))
     return Batcher(BatchRule(max_rows=max(1, config.max_batch_size), max_jobs=1), queue, pool, clock, seen)
 

@@ -258,6 +258,34 @@ def test_a_job_that_arrives_from_an_answer_of_a_run_in_place_is_run_too():
     assert len(answers) == 1
 
 
+def test_answers_keep_the_order_of_requests_if_that_is_asked_for():
+    bench = Bench("preserve_ordering: true preferred_batch_size: 1", instances=2)
+    told = []
+    for n in range(3):
+        job, _ = make_job(n)
+        job.reply = lambda response: told.append(response.id)
+        bench.scheduler.submit(job)
+    bench.instances[1].end()
+    assert told == []
+    bench.instances[0].end()
+    assert told == ["0", "1"]
+
+
+def test_a_refused_job_leaves_no_gap_in_the_order():
+    bench = Bench("preserve_ordering: true default_queue_policy { max_queue_size: 1 }")
+    told = []
+    for n in range(3):
+        job, _ = make_job(n)
+        job.reply = lambda response: told.append(response.id)
+        try:
+            bench.scheduler.submit(job)
+        except ServeError:
+            assert n == 2
+    bench.instance.end()
+    bench.instance.end()
+    assert told == ["0", "1"]
+
+
 def test_a_clock_that_jumps_expires_everything_and_goes_on():
     policy = "default_queue_policy { default_timeout_microseconds: 1000 }"
     bench = Bench("max_queue_delay_microseconds: 500 " + policy)

@@ -27,15 +27,20 @@ def infer_shapes(model: ir.Model, name: str) -> None:
     try:
         inferred = _c_api_utils.call_onnx_api(infer, model)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise UserError(
-            "E131",
-            "the model's shapes or types contradict each other",
-            where=name,
-            why=" ".join(str(error).split()),
-            hint="export the model again; check it with onnx.checker",
-        ) from None
+        raise contradiction(name, error) from None
     _take_over(model.graph, ir.from_proto(inferred).graph)
     model.graph.opset_imports.setdefault(BURNISH_DOMAIN, 1)
+
+
+def contradiction(name: str, error: Exception) -> UserError:
+    """The error for a model that ONNX's inference finds to contradict itself."""
+    return UserError(
+        "E131",
+        "the model's shapes or types contradict each other",
+        where=name,
+        why=" ".join(str(error).split()),
+        hint="export the model again; check it with onnx.checker",
+    )
 
 
 def _take_over(graph: ir.Graph, inferred: ir.Graph) -> None:

@@ -6,6 +6,7 @@ import onnx
 from onnx import version_converter
 
 from burnish.errors import UserError
+from burnish.importers.infer_shapes import contradiction
 
 MINIMUM_OPSET = 7
 
@@ -31,13 +32,7 @@ def raise_to_minimum(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     try:
         _give_slopes_axes(converted)
     except onnx.shape_inference.InferenceError as error:
-        raise UserError(
-            "E131",
-            "the model's shapes or types contradict each other",
-            where=name,
-            why=" ".join(str(error).split()),
-            hint="export the model again; check it with onnx.checker",
-        ) from None
+        raise contradiction(name, error) from None
     return converted
 
 

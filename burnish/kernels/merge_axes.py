@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
+from burnish.kernels.facts import flatten
 from burnish.kernels.simplify import simplify
 from burnish.kernels.task import Loops, Slot, Store
 from burnish.ops.language.expr import (
@@ -63,7 +64,8 @@ def walks_of(slots: Sequence[Slot], stores: Sequence[Store], *values: Expr) -> W
     accesses = [(s.slot, s.index) for s in stores]
     accesses += [(e.attr, e.args) for root in roots for e in walk(root) if e.op == "load"]
     gathers = [i for s in stores for i in s.index if linear(i) is None]
-    return Walks([_strides(slots[slot], index) for slot, index in accesses], _as_numbers([*roots, *gathers]))
+    strides = [flatten(slots[slot], index).form.coefficients for slot, index in accesses]
+    return Walks(strides, _as_numbers([*roots, *gathers]))
 
 
 @lru_cache(maxsize=64)
@@ -135,16 +137,6 @@ def _with_last(index: Expr, counters: Sequence[Axis]) -> Expr:
     rest = {a: c for a, c in form.coefficients.items() if a not in counters}
     merged = {a: form.coefficients[a] for a in counters if a in form.coefficients}
     return from_linear(Linear(rest | merged, form.constant))
-
-
-def _strides(slot: Slot, index: Sequence[Expr]) -> dict[Axis, Dim]:
-    """The stride of each axis in one access; parts of the index that are not linear are left to `_as_numbers`."""
-    total: dict[Axis, Dim] = {}
-    for i, stride in zip(index, slot.strides):
-        form = linear(i)
-        for x, coefficient in (form.coefficients if form else {}).items():
-            total[x] = total.get(x, 0) + coefficient * stride
-    return total
 
 
 def _as_numbers(roots: Iterable[Expr]) -> frozenset[Axis]:

@@ -188,6 +188,12 @@ def _softmax_axes(node: NodeView, x: Tensor) -> tuple[int, ...]:
     return (axis_in(node.attr("axis", -1), x.rank),) if x.rank else ()
 
 
+def _top_and_total(x: Tensor, axes: tuple[int, ...], i: Index) -> tuple[Expr, Expr]:
+    """m = max(x), and sum(exp(x - m)), which cannot overflow."""
+    top = reduce_over(x, axes, i, "max", _same)
+    return top, reduce_over(x, axes, i, "sum", lambda v: unary("exp", v - top))
+
+
 @operator("Softmax")
 def softmax(node: NodeView) -> Compute:
     """exp(x - m) / sum(exp(x - m)), m = max(x)"""
@@ -195,8 +201,7 @@ def softmax(node: NodeView) -> Compute:
     axes = _softmax_axes(node, x)
 
     def body(i: Index) -> Expr:
-        top = reduce_over(x, axes, i, "max", _same)
-        total = reduce_over(x, axes, i, "sum", lambda v: unary("exp", v - top))
+        top, total = _top_and_total(x, axes, i)
         return unary("exp", x[i] - top) / total
 
     return Compute(x.dtype, x.shape, body)
@@ -209,8 +214,7 @@ def log_softmax(node: NodeView) -> Compute:
     axes = _softmax_axes(node, x)
 
     def body(i: Index) -> Expr:
-        top = reduce_over(x, axes, i, "max", _same)
-        total = reduce_over(x, axes, i, "sum", lambda v: unary("exp", v - top))
+        top, total = _top_and_total(x, axes, i)
         return x[i] - top - unary("log", total)
 
     return Compute(x.dtype, x.shape, body)

@@ -20,6 +20,10 @@ class Chip:
 
     bandwidth       bytes per us, all processors together;  l2_bandwidth  bytes per us and processor
     shared_bytes    of a processor; a block may have all but 1 KB of it
+    threads, programs, registers    that a processor holds at most; a register has 4 bytes
+    first_us        a program's first instructions and its end, tables of pages
+    latency_us      from a request to memory to its answer, in a program that waits for it
+    dispatch_us     a program to a processor: 825 programs a us for the chip, whatever they do (H200, measured to 1 %)
     launch_us       from one kernel of a graph to the next;  overlapped_us  the same with programmatic dependent launch
     link            bytes per us between host and chip: four fifths of what PCIe x16 of its generation (3, 4 or 5) moves
     has_tensor_cores    that Triton uses: products of f16, bf16, tf32 and int8; without them operands are widened to f32
@@ -38,11 +42,25 @@ class Chip:
     link: float
     launch_us: float = 1.2
     overlapped_us: float = 1.2
+    threads: int = 2048
+    programs: int = 32
+    registers: int = 65536
+    first_us: float = 1.0
+    latency_us: float = 0.25
+    dispatch_us: float = 0.16
     has_tensor_cores: bool = True
     has_copy_engine: bool = True
     overlaps_launches: bool = True
     has_warpgroups: bool = False
     has_tensor_memory: bool = False
+
+    def resident(self, threads: int, registers: float, shared_bytes: int = 1) -> int:
+        """Programs that a processor holds at a time; 0 if none fits.
+
+        threads, shared_bytes: of a program;  registers: of a thread
+        """
+        by_registers = int(self.registers // (threads * registers))
+        return min(self.threads // threads, self.programs, by_registers, self.shared_bytes // shared_bytes)
 
 
 COPY_US = 10.0  # to start one copy between host and chip and to wait for it: two in a call of 28 us, benchmarks/gpu.md

@@ -10,10 +10,10 @@ from burnish.kernels.task import Loops
 from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import Axis, free_axes, walk
 from burnish.target import Target
+from burnish.targets.cpu.hardware import SERIAL_NS
 from burnish.targets.cpu.loops.cost import Cost
 from burnish.targets.cpu.loops.options import LoopsOptions
 
-_SERIAL_NS = 3000.0
 _L1_BYTES, _L2_BYTES = 32 << 10, 3 << 19  # the bytes that a window, and its tensor, may take
 
 
@@ -30,7 +30,7 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Loop
     found: list[tuple[float, int, LoopsOptions]] = []
     for vector, width in _vectors(kernel, target):
         time_ns = cost.nanoseconds(kernel.domain[vector] if width > 1 else None, width)
-        serial = time_ns < _SERIAL_NS
+        serial = time_ns < SERIAL_NS
         for tile, rows in _tiles(kernel, vector if width > 1 else -1):
             block = _block(kernel, vector, tile, rows, width, sizes)
             for split in ("serial", "units") if serial else ("units", "serial"):

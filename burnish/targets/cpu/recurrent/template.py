@@ -26,13 +26,13 @@ from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.hardware import SERIAL_NS
 from burnish.targets.cpu.recurrent.copy import copy_packed
 from burnish.targets.cpu.recurrent.layout import GATES, Layout, layout, pack_weight, slot_numbers
 from burnish.targets.cpu.recurrent.options import RecurrentOptions
 from burnish.targets.cpu.recurrent.steps import Sequences
 
 Array = np.ndarray[Any, Any]
-_SERIAL_NS = 3000.0
 
 
 def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
@@ -51,7 +51,7 @@ def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | 
     for rows in fitting:
         units = size(kernel.slots[1].shape[0]) * size(batch) // rows
         per_step = 100.0 + 2.0 * rows * gates * kernel.hidden_size * (size(inputs) + kernel.hidden_size) / (2.0 * width)
-        is_serial = units < 2 or units * size(time) * per_step / 3.0 < _SERIAL_NS
+        is_serial = units < 2 or units * size(time) * per_step / 3.0 < SERIAL_NS
         order = ("serial", "units") if is_serial else ("units", "serial")
         found += [RecurrentOptions(width=width, rows=rows, steps=max(steps, 1), split=s) for s in order]
     return [each.schedule for each in sorted(found, key=lambda each: each.split != found[0].split)]

@@ -25,6 +25,7 @@ from burnish.ops.language.ensemble import RECORD_BYTES, SPARE
 from burnish.target import Target
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.hardware import SERIAL_NS
 from burnish.targets.cpu.trees.options import TreesOptions
 from burnish.targets.cpu.trees.sums import Sums
 from burnish.targets.cpu.trees.walk import Walker, Walks
@@ -34,7 +35,6 @@ CHUNK_ROWS = 64  # whose walks through one tree are begun together
 FEWEST_ROWS = 16  # for fewer rows, it pays to begin walks through many trees together
 CHUNK_TREES = 512
 _STEP_NS = 1.2  # of one lane, with eight lanes side by side, measured on an AVX-512 machine
-_SERIAL_NS = 3000.0
 
 
 def schedules(kernel: TreesTask, target: Target, sizes: Mapping[str, int] | None = None) -> list[Schedule]:
@@ -42,7 +42,7 @@ def schedules(kernel: TreesTask, target: Target, sizes: Mapping[str, int] | None
     del target
     steps = trees_steps(kernel)
     count = usual_size(steps, sizes or {})
-    splits = ("serial", "rows") if count * _STEP_NS < _SERIAL_NS else ("rows", "serial")
+    splits = ("serial", "rows") if count * _STEP_NS < SERIAL_NS else ("rows", "serial")
     return [TreesOptions(lanes, split).schedule for split in splits for lanes in LANES]
 
 

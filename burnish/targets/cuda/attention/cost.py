@@ -12,7 +12,6 @@ from burnish.kernels.usual_size import usual_size
 from burnish.targets.cuda.attention.kernel import Attention
 from burnish.targets.cuda.chips import chip_of
 
-_REGISTERS = 64 << 10  # of a processor, 4 bytes each
 _SCORES = 14e3  # a us: an exponential and about eight other instructions
 _SUMS = 60e3  # a us: they shrink with every block
 _SHARED_ROWS = 3.3  # times that, if several warps share one row
@@ -66,9 +65,8 @@ def registers(a: Attention) -> int:
 
 def _resident(a: Attention, blocks: int) -> int:
     """The number of programs that a processor holds at once."""
-    threads = a.options.warps * 32
-    shared = chip_of(a.target).shared_bytes // max(1, shared_bytes(a, blocks))
-    return max(1, min(shared, _REGISTERS // (threads * max(64, registers(a))), 2048 // threads))
+    shared = max(1, shared_bytes(a, blocks))
+    return max(1, chip_of(a.target).resident(a.options.warps * 32, max(64, registers(a)), shared))
 
 
 def _products(a: Attention) -> float:

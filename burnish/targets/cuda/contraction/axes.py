@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, ceildiv, divisor, floordiv, product
 from burnish.kernels.contraction_runs import Run, Shape
+from burnish.kernels.facts import flatten
 from burnish.kernels.task import Contraction, Slot
-from burnish.ops.language.expr import Axis, Expr, linear
+from burnish.ops.language.expr import Axis, Expr
 
 MAP_RANK = 5  # axes of a tensor map
 MAP_BYTES = 16  # its strides and its address are multiples of these bytes
@@ -157,16 +158,8 @@ def can_be_copied(axes: Sequence[Coordinate], slot: Slot) -> bool:
 
 def address(slot: Slot, index: Sequence[Expr]) -> tuple[dict[Axis, Dim] | None, Dim]:
     """(stride of each axis, offset) of a linear access, in elements; (None, 0) for any other."""
-    total: dict[Axis, Dim] = {}
-    offset: Dim = 0
-    for i, stride in zip(index, slot.strides, strict=True):
-        form = linear(i)
-        if form is None:
-            return None, 0
-        offset = offset + form.constant * stride
-        for x, coefficient in form.coefficients.items():
-            total[x] = total.get(x, 0) + coefficient * stride
-    return {x: s for x, s in total.items() if s != 0}, offset
+    found = flatten(slot, index)
+    return (None, 0) if found.atoms else (found.form.coefficients, found.form.constant)
 
 
 def is_multiple(dim: Dim, of: int) -> bool:

@@ -259,8 +259,7 @@ class CostModel:
 
     def resident(self, tile: Tile) -> int:
         """Programs that a processor holds at a time; 0 if none fits."""
-        by_shared = self.chip.shared_bytes // self.shared_bytes(tile)
-        return min(by_shared, 2048 // (32 * tile.warps), 65536 // (32 * tile.warps * (self.registers(tile) + 7 & -8)))
+        return self.chip.resident(32 * tile.warps, self.registers(tile) + 7 & -8, self.shared_bytes(tile))
 
     def microseconds(self, tile: Tile) -> float:
         """The time of a launch."""

@@ -27,18 +27,14 @@ from burnish.targets.cuda.loops.arrange import Groups, groups_of, reductions
 from burnish.targets.cuda.loops.axes import next_power
 from burnish.targets.cuda.loops.options import LoopsOptions
 from burnish.targets.cuda.loops.reductions import AHEAD, UNROLL_LIMIT
+from burnish.targets.cuda.spread import FROM_MEMORY, Spread
 
-_FIRST_US = 1.0  # a program's first instructions and its end, tables of pages
-_LATENCY_US = 0.25  # of one more phase
 _CONVERSION_US = 0.01
-_DISPATCH_US = 0.16  # a program to a processor: 825 programs a us for the chip, whatever they do (measured to 1 %)
 _CLOCKS = 1600.0  # a microsecond
-_THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _SECTOR = 32
 _SHORT_BYTES = 6.0
 _UNHIDDEN = 0.1  # the share of shorter parts that the longest part does not hide
 _LOCKSTEP = 0.6  # added to it if all programs start at once: they wait together, then work together
-_FROM_MEMORY = 0.85  # of the bytes: what the launch before wrote last is still in L2
 _REQUEST_CLOCKS = 6  # of the load and store unit, for a warp's request
 _INSTRUCTION_CLOCKS = 4  # of a thread: its next instruction mostly needs the result of this one
 _AGAIN = 0.3  # of bytes that are requested again come from HBM again
@@ -129,25 +125,18 @@ class Cost:
     def _time(self, tile: _Tile, memory: float, level1: float, operations: float, steps: float) -> float:
         """memory: bytes; level1: clocks; operations: lanes, long ones counted as many; steps: lanes, of anything."""
         chip, threads = self.chip, 32 * tile.options.warps
-        most = min(255.0, _REGISTERS / threads)
+        most = min(255.0, chip.registers / threads)
         registers = 24 + 3 * tile.per_thread * (1 + tile.options.repeat if tile.options.repeat > 1 else 1)
-        fitting = int(_REGISTERS // (threads * min(registers, most)))
-        resident = max(1, min(_THREADS // threads, _PROGRAMS, fitting))
-        share = tile.programs / chip.processors
-        uneven = (
-            -(-tile.programs // chip.processors) / share if 1 <= share < 8 else 1.0
-        )  # some processors have one more than others
-        busy = min(tile.programs, chip.processors)
-        waves = max(1.0, share / resident)
+        spread, resident = Spread(chip, tile.programs), max(1, chip.resident(threads, min(registers, most)))
+        waves = max(1.0, spread.share / resident)
         of_thread = steps / tile.programs / threads * _INSTRUCTION_CLOCKS / _CLOCKS
-        phases = self._phases(tile) * (_LATENCY_US + 0.02 * (tile.options.warps - 1))
+        phases = self._phases(tile) * (chip.latency_us + 0.02 * (tile.options.warps - 1))
         waiting = waves * (phases + of_thread + self._conversions(tile) * _CONVERSION_US)
         spill = 1.0 + max(0.0, registers - 0.85 * most) / 32
-        working = spill * max(level1, operations / 128) / (busy * _CLOCKS) * uneven
+        working = spill * max(level1, operations / 128) / (spread.busy * _CLOCKS) * spread.uneven
         working *= 1.0 + 0.1 * max(0, len(tile.groups.columns) - 1)  # indexes are taken apart
-        parts = (waiting, _FROM_MEMORY * memory / chip.bandwidth * uneven, working)
-        together = max(parts) + (_UNHIDDEN + _LOCKSTEP / waves) * (sum(parts) - max(parts))
-        return chip.launch_us + _FIRST_US + max(together, share * _DISPATCH_US)
+        parts = (waiting, FROM_MEMORY * memory / chip.bandwidth * spread.uneven, working)
+        return spread.microseconds(parts, _UNHIDDEN + _LOCKSTEP / waves)
 
     def _tile(self, options: LoopsOptions) -> _Tile:
         layout = options.columns, options.across

@@ -31,6 +31,7 @@ from burnish.targets.cuda.loops.axes import next_power
 from burnish.targets.cuda.loops.options import WindowOptions
 from burnish.targets.cuda.loops.variety import varied
 from burnish.targets.cuda.loops.window.recognise import Window, Windows
+from burnish.targets.cuda.spread import FROM_MEMORY, Spread
 
 MOST_PRODUCTS = 600  # of a patch, and
 MOST_OPERATIONS = 2000  # of a thread: straight-line code, compiled in seconds
@@ -39,15 +40,10 @@ MARGIN = 1.1
 AHEAD = (0, 1, 3)  # and all rows
 KEPT, ALIKE = 24, 2
 _CLOCKS = 1900.0  # a microsecond
-_FIRST_US = 1.0  # a program's first instructions and its end, tables of pages
-_LATENCY_US = 0.25
-_DISPATCH_US = 0.16  # a program to a processor, as in loops/cost.py
-_THREADS, _PROGRAMS, _REGISTERS = 2048, 32, 65536  # of a processor
 _PRODUCT_CLOCKS = 4  # until a sum takes its next product
 _WIDENING = 1.65  # a conversion from f16 counts as so many instructions
 _COSTLY = 13.0  # and an exp or the like
 _REQUEST_CLOCKS = 2  # of the load and store unit, for a warp's request
-_FROM_MEMORY = 0.85  # of the bytes: what the launch before wrote last is still in L2
 _AGAIN = 0.02  # of bytes that neighbours read once more
 _SHORT_BYTES = 28.0  # the cost of a run of neighbours besides its bytes
 _UNHIDDEN = 0.27  # the share of shorter parts that the longest part does not hide
@@ -80,8 +76,6 @@ class _Launch:
     """A schedule on a chip.
 
     counts    patches along each axis, and channels
-    busy      processors that have a program;  share: programs of each, on average
-    uneven    how much longer the launch takes because some processors have one program more than others
     """
 
     patch: _Patch
@@ -90,10 +84,7 @@ class _Launch:
     warps: int
     ahead: int
     counts: tuple[int, ...]
-    programs: int
-    busy: int
-    share: float
-    uneven: float
+    spread: Spread
 
     @property
     def vector(self) -> int:
@@ -113,8 +104,8 @@ def ranked(kernel: Loops, windows: Windows, target: Target, sizes: Mapping[str, 
             for ahead in sorted({min(n, patch.rows - 1) for n in (*AHEAD, patch.rows - 1)}):
                 registers = model.registers(patch, vector, ahead)
                 if registers <= MOST_REGISTERS:
-                    room = 0 if model.is_strided else _REGISTERS // (32 * warps * model.resident(32 * warps, registers))
-                    most = min(255, room // 8 * 8)
+                    room = model.chip.registers // (32 * warps * model.resident(32 * warps, registers))
+                    most = 0 if model.is_strided else min(255, room // 8 * 8)
                     options = WindowOptions(patch.down, patch.across, rows, block, warps, ahead, registers=most)
                     found[options] = model.microseconds(patch, rows, block, warps, ahead)
     best = sorted(found.items(), key=lambda item: (item[1], str(item[0].schedule)))
@@ -220,7 +211,7 @@ class _Model:
 
     def resident(self, threads: int, registers: float) -> int:
         """Programs of a processor at once."""
-        return max(1, min(_THREADS // threads, _PROGRAMS, int(_REGISTERS // (threads * MARGIN * registers))))
+        return max(1, self.chip.resident(threads, MARGIN * registers))
 
     def _words(self, vector: int) -> int:
         """Registers of one load."""
@@ -229,46 +220,45 @@ class _Model:
     def microseconds(self, patch: _Patch, rows: int, block: int, warps: int, ahead: int) -> float:
         """One launch."""
         launch = self._launch(patch, rows, block, warps, ahead)
-        if launch.programs == 0:
+        if launch.spread.programs == 0:
             return 0.0
         parts = (self._issuing(launch), self._requests(launch), self._waiting(launch), self._memory(launch))
-        together = max(parts) + _UNHIDDEN * (sum(parts) - max(parts))
-        return self.chip.launch_us + _FIRST_US + max(together, launch.share * _DISPATCH_US)
+        return launch.spread.microseconds(parts, _UNHIDDEN)
 
     def _launch(self, patch: _Patch, rows: int, block: int, warps: int, ahead: int) -> _Launch:
-        """The programs, and their distribution over the processors: the last round may leave some processors idle."""
+        """The programs, and their distribution over the processors."""
         sizes = {self.windows.across: patch.across, self.windows.down: patch.down}
         counts = tuple(-(-n // sizes.get(a, 1)) for a, n in self.extents.items())
-        programs, processors = -(-prod(counts[:-1]) // rows) * -(-counts[-1] // block), self.chip.processors
-        share = programs / processors
-        uneven = -(-programs // processors) / share if 1 <= share < 8 else 1.0
-        return _Launch(patch, rows, block, warps, ahead, counts, programs, min(programs, processors), share, uneven)
+        programs = -(-prod(counts[:-1]) // rows) * -(-counts[-1] // block)
+        return _Launch(patch, rows, block, warps, ahead, counts, Spread(self.chip, programs))
 
     def _issuing(self, launch: _Launch) -> float:
         """Instructions of all warps: one a clock in each of a processor's four parts."""
         instructions = self._instructions(launch.patch, launch.vector)
-        return launch.programs * launch.warps * instructions / (launch.busy * 4 * _CLOCKS) * launch.uneven
+        spread = launch.spread
+        return spread.programs * launch.warps * instructions / (spread.busy * 4 * _CLOCKS) * spread.uneven
 
     def _requests(self, launch: _Launch) -> float:
         """Loads of all warps: 128 bytes a clock, and some clocks a load, from the cache beside each processor."""
         clocks = max(_REQUEST_CLOCKS, 32 * launch.vector * self.item / 128)
-        return launch.programs * launch.warps * launch.patch.loads * clocks / (launch.busy * _CLOCKS) * launch.uneven
+        spread = launch.spread
+        return spread.programs * launch.warps * launch.patch.loads * clocks / (spread.busy * _CLOCKS) * spread.uneven
 
     def _waiting(self, launch: _Launch) -> float:
         """Waves of resident programs. Each program waits for its rows and then for its sums."""
         patch, vector, threads = launch.patch, launch.vector, 32 * launch.warps
-        waves = max(1.0, launch.share / self.resident(threads, self.registers(patch, vector, launch.ahead)))
+        waves = max(1.0, launch.spread.share / self.resident(threads, self.registers(patch, vector, launch.ahead)))
         chains = min(_PRODUCT_CLOCKS, vector * patch.results)  # sums that do not wait for each other
         stalls = vector * patch.products * (_PRODUCT_CLOCKS / chains - 1)
         of_thread = (self._instructions(patch, vector) + stalls) / _CLOCKS
-        return waves * (-(-patch.rows // (1 + launch.ahead)) * _LATENCY_US + of_thread)
+        return waves * (-(-patch.rows // (1 + launch.ahead)) * self.chip.latency_us + of_thread)
 
     def _memory(self, launch: _Launch) -> float:
         """The images once, plus what neighbours read again; short runs of channels cost more than their bytes."""
         run = min(launch.block, launch.counts[-1]) * self.item
         again = _AGAIN * self._halo(launch.patch, launch.rows, launch.counts)
-        moved = self.bytes * (_FROM_MEMORY + again) * (1.0 + _SHORT_BYTES / run)
-        return moved / self.chip.bandwidth * launch.uneven
+        moved = self.bytes * (FROM_MEMORY + again) * (1.0 + _SHORT_BYTES / run)
+        return moved / self.chip.bandwidth * launch.spread.uneven
 
     def _instructions(self, patch: _Patch, vector: int) -> float:
         """Of a thread."""

@@ -184,13 +184,15 @@ def count_nodes(model: ir.Model) -> int:
 
 
 def _run(member: Pass, model: ir.Model, context: PassContext) -> int:
-    surface = surfaces(model) if settings().debug else ()
-    before, start = count_nodes(model), time.perf_counter_ns()
+    surface, rows = surfaces(model) if settings().debug else (), context.report.rows
+    before = rows[-1].nodes_after if rows else count_nodes(model)
+    start = time.perf_counter_ns()
     changes = member.run(model, context)
     elapsed = time.perf_counter_ns() - start
     if settings().debug:
         check_graph(model, surface, member.name)
     if changes:
         context.after_pass(member.name, model)
-    context.report.rows.append(PassRow(member.name, member.reason, changes, before, count_nodes(model), elapsed))
+    after = count_nodes(model) if changes else before  # counting takes longer than a pass that finds nothing
+    rows.append(PassRow(member.name, member.reason, changes, before, after, elapsed))
     return changes

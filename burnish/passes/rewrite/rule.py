@@ -168,7 +168,7 @@ def _apply_once(
 ) -> int:
     changes = 0
     for node in graph:
-        for attribute in node.attributes.values():
+        for attribute in node.attributes.values() if node.attributes else ():
             if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
                 changes += _apply_once(attribute.as_graph(), by_type, report, True)
         for rule in by_type.get((node.domain, node.op_type), ()):

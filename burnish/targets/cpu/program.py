@@ -95,6 +95,7 @@ class Emission:
     context: KernelContext
     memory: Bytes
     parts: Parts
+    chosen: dict[str, Schedule] = field(default_factory=dict)  # for kernels that `schedules` does not name
     functions: dict[tuple[str, Schedule], ir.Function] = field(default_factory=dict)
     shared_slots: dict[tuple[str, Schedule], frozenset[int]] = field(default_factory=dict)
     scratch_bytes: int = 0
@@ -175,7 +176,9 @@ class Emission:
 
     def _call(self, launch: Launch) -> Call:
         kernel, template = launch.kernel, template_of(launch.kernel)
-        schedule = self.schedules.get(kernel.key) or template.schedules(kernel, self.target, self.program.sizes)[0]
+        schedule = self.schedules.get(kernel.key) or self.chosen.get(kernel.key)
+        if schedule is None:
+            schedule = self.chosen[kernel.key] = template.schedules(kernel, self.target, self.program.sizes)[0]
         key = (kernel.key, schedule)
         if key not in self.functions:
             self.functions[key] = self._kernel(kernel, schedule)

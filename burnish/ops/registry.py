@@ -26,7 +26,7 @@ Function = TypeVar("Function", bound=Define)
 FAMILIES = (
     "pointwise", "activation", "quantize", "movement", "indexing", "generate", "scatter", "reduction",
     "normalization", "pooling", "resize", "grid_sample", "contraction", "convolution", "attention", "recurrent",
-    "trees",
+    "trees", "features",
 )  # fmt: skip
 _table: dict[tuple[str, str], Define] = {}
 

@@ -14,7 +14,12 @@ def node(op_type, *inputs, outputs=("y",), **attributes):
     return NodeView(op_type, "node", inputs, attributes, outputs, 22)
 
 
-WITHOUT_CASES = {"GlobalLpPool", "ai.onnx.ml.TreeEnsembleClassifier", "ai.onnx.ml.TreeEnsembleRegressor"}  # in ONNX
+WITHOUT_CASES = {
+    "GlobalLpPool",
+    "ai.onnx.ml.Scaler",
+    "ai.onnx.ml.TreeEnsembleClassifier",
+    "ai.onnx.ml.TreeEnsembleRegressor",
+}  # in ONNX
 X = Tensor("x", DType.F32, (2, 3))
 
 

@@ -15,6 +15,8 @@ from burnish.serve.config.check_groups import check_groups
 from burnish.serve.config.check_sequence import check_states
 from burnish.serve.config.check_tensors import check_tensors
 from burnish.serve.config.normalise import normalise
+from burnish.serve.config.options.check import check_options
+from burnish.serve.config.options.options import Options
 from burnish.serve.config.parse_json import parse_json
 from burnish.serve.config.parse_text import parse_text, refused
 from burnish.serve.config.versions import RESERVED, versions_of
@@ -43,6 +45,7 @@ def read(folder: Path, model: str = "", override: str | None = None, file: str =
     normalise(config)
     check_config(config)
     check_name(config, model)
+    Options.of(config)
     return config
 
 
@@ -52,6 +55,7 @@ def check_loaded(config: pb.ModelConfig, gpus: tuple[int, ...] = ()) -> None:
     check_config(config)
     check_tensors(config)
     check_states(config)
+    check_options(config)
 
 
 def first_version(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from burnish.serve.config.options.check import check_named_versions
 from burnish.serve.config.refusal import ConfigError
 from burnish.serve.proto import model_config_pb2 as pb
 
@@ -59,4 +60,5 @@ def choose_versions(config: pb.ModelConfig, folders: Iterable[str]) -> Versions:
     if not served:
         sentence = f"at least one version must be available under the version policy of model '{config.name}'"
         raise ConfigError(sentence, "; ".join(notes) if notes and not policy.HasField("specific") else "")
+    check_named_versions(config, served)
     return Versions(tuple(served), tuple(notes))

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from burnish.serve.job import Failure, Job, cancelled
+from burnish.serve.proto.model_config_pb2 import ModelConfig, ModelDynamicBatching, ModelSequenceBatching
 from burnish.serve.scheduling import Clock
-from burnish.serve.scheduling.batch_shape import ShapeKey
+from burnish.serve.scheduling.batch_shape import ShapeKey, shape_key
 from burnish.serve.scheduling.job_queue import JobQueue
 from burnish.serve.scheduling.observer import Observer
 from burnish.serve.scheduling.ordering import AnswerOrder
@@ -31,6 +32,17 @@ class BatchRule:
     preferred: frozenset[int] = frozenset()
     delay_ns: int = 0
     shape_key: ShapeKey | None = None
+
+
+def batch_rule(config: ModelConfig, batching: ModelDynamicBatching | ModelSequenceBatching.StrategyOldest) -> BatchRule:
+    max_rows = max(1, config.max_batch_size)
+    return BatchRule(
+        max_rows=max_rows,
+        max_jobs=0 if config.max_batch_size else 1,
+        preferred=frozenset(n for n in batching.preferred_batch_size if 1 <= n <= max_rows),
+        delay_ns=batching.max_queue_delay_microseconds * 1000,
+        shape_key=shape_key(config),
+    )
 
 
 class Batcher:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from burnish.serve.proto.model_config_pb2 import ModelConfig, ModelDynamicBatching, ModelQueuePolicy
 from burnish.serve.scheduling import Clock, Instance, Scheduler
-from burnish.serve.scheduling.batch_shape import shape_key
-from burnish.serve.scheduling.batcher import Batcher, BatchRule
+from burnish.serve.scheduling.batcher import Batcher, BatchRule, batch_rule
 from burnish.serve.scheduling.job_queue import JobQueue, QueueOptions, QueuePolicy
 from burnish.serve.scheduling.observer import Nobody, Observer
 from burnish.serve.scheduling.ordering import AnswerOrder
 from burnish.serve.scheduling.pool import InstancePool, Turns
+from burnish.serve.scheduling.sequences.implicit_state import ReadFile
+from burnish.serve.scheduling.sequences.make import make_sequence_scheduler
 
 
 def make_scheduler(
@@ -22,14 +23,18 @@ def make_scheduler(
     observer: Observer | None = None,
     turns: Turns | None = None,
     max_queue_size: int = 0,
+    read_file: ReadFile | None = None,
 ) -> Scheduler:
     """The scheduler of a loaded version.
 
     observer        whom to tell; statistics are made of it
     turns           shares workers and resources between models; None: an instance starts whenever it is idle
     max_queue_size  for a queue whose configuration sets none; 0: any
+    read_file       a file of the model's folder, by its path in it; for initial states
     """
     seen = observer or Nobody()
+    if config.HasField("sequence_batching"):
+        return make_sequence_scheduler(config, instances, clock, seen, turns, read_file)
     pool = InstancePool(instances, clock, seen, turns)
     if config.HasField("dynamic_batching"):
         batching = config.dynamic_batching
@@ -38,18 +43,6 @@ def make_scheduler(
         return Batcher(batch_rule(config, batching), queue, pool, clock, seen, order)
     queue = JobQueue(QueueOptions(QueuePolicy(max_size=max_queue_size)))
     return Batcher(BatchRule(max_rows=max(1, config.max_batch_size), max_jobs=1), queue, pool, clock, seen)
-
-
-def batch_rule(config: ModelConfig, batching: ModelDynamicBatching) -> BatchRule:
-    max_rows = max(1, config.max_batch_size)
-    preferred = frozenset(n for n in batching.preferred_batch_size if 1 <= n <= max_rows)
-    return BatchRule(
-        max_rows=max_rows,
-        max_jobs=0 if config.max_batch_size else 1,
-        preferred=preferred,
-        delay_ns=batching.max_queue_delay_microseconds * 1000,
-        shape_key=shape_key(config),
-    )
 
 
 def queue_options(batching: ModelDynamicBatching, max_queue_size: int = 0) -> QueueOptions:

@@ -47,12 +47,13 @@ class InstancePool:
             return None
         return self._idle.popleft()
 
-    def start(self, instance: Instance, jobs: Sequence[Job]) -> None:
+    def start(self, instance: Instance, batch: Sequence[Job], jobs: Sequence[Job] | None = None) -> None:
+        """jobs: those of the batch that count, if not all do."""
         now = self._clock.now_ns()
-        for job in jobs:
+        for job in batch:
             job.started_ns = now
         self.running += 1
-        instance.run(jobs, partial(self._done, instance, jobs, now))
+        instance.run(batch, partial(self._done, instance, batch if jobs is None else jobs, now))
 
     def _done(self, instance: Instance, jobs: Sequence[Job], started_ns: int) -> None:
         now = self._clock.now_ns()

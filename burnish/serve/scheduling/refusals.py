@@ -16,3 +16,7 @@ def timeout_expired() -> ServeError:
 def stopping(request_id: str) -> ServeError:
     message = "Server is stopping, scheduler for model has stopped accepting new inference requests"
     return ServeError(Code.UNAVAILABLE, message).of_request(request_id)
+
+
+def sequence_timeout() -> ServeError:
+    return ServeError(Code.UNAVAILABLE, "timeout of the corresponding sequence has been expired")

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from burnish.serve.scheduling.batcher import batch_rule
 from burnish.serve.scheduling.make import make_scheduler
 from burnish.serve.status import Code, ServeError
 from tests.serve.scheduling.fakes import MS, US, FakeClock, FakeInstance, Seen, config, make_job, submit
@@ -296,6 +297,21 @@ def test_a_clock_that_jumps_expires_everything_and_goes_on():
     bench.clock.advance(500 * US)
     bench.instance.end()
     assert more[0].error is None
+
+
+def test_a_batch_rule_is_what_the_configuration_says():
+    made = config(
+        "max_batch_size: 8 dynamic_batching { preferred_batch_size: [ 2, 4 ] max_queue_delay_microseconds: 3 }"
+    )
+    rule = batch_rule(made, made.dynamic_batching)
+    assert (rule.max_rows, rule.max_jobs, rule.preferred, rule.delay_ns) == (8, 0, {2, 4}, 3000)
+    assert rule.shape_key is None
+
+
+def test_without_a_batch_dimension_batches_have_one_job():
+    made = config("dynamic_batching { preferred_batch_size: 0 }")
+    rule = batch_rule(made, made.dynamic_batching)
+    assert (rule.max_rows, rule.max_jobs, rule.preferred) == (1, 1, frozenset())
 
 
 ACTIONS = st.one_of(

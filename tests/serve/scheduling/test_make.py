@@ -1,21 +1,6 @@
 from burnish.serve.scheduling.job_queue import QueuePolicy
-from burnish.serve.scheduling.make import batch_rule, queue_options
+from burnish.serve.scheduling.make import queue_options
 from tests.serve.scheduling.fakes import config
-
-
-def test_a_batch_rule_is_what_the_configuration_says():
-    made = config(
-        "max_batch_size: 8 dynamic_batching { preferred_batch_size: [ 2, 4 ] max_queue_delay_microseconds: 3 }"
-    )
-    rule = batch_rule(made, made.dynamic_batching)
-    assert (rule.max_rows, rule.max_jobs, rule.preferred, rule.delay_ns) == (8, 0, {2, 4}, 3000)
-    assert rule.shape_key is None
-
-
-def test_without_a_batch_dimension_batches_have_one_job():
-    made = config("dynamic_batching { preferred_batch_size: 0 }")
-    rule = batch_rule(made, made.dynamic_batching)
-    assert (rule.max_rows, rule.max_jobs, rule.preferred) == (1, 1, frozenset())
 
 
 def test_queue_options_are_what_the_configuration_says():

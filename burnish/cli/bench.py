@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from burnish.cli.options import Device
 from burnish.cli.output import note, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import Advance, progress
@@ -37,9 +38,7 @@ def bench(
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="Number of CPU threads for each runtime. 0: all cores.")
     ] = 0,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best that the plan has code for).")
-    ] = None,
+    device: Device = None,
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, help="Blocks of runs for each runtime; they run in turns.")
     ] = 10,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.arguments import parse_size
+from burnish.cli.options import AsJson
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import ends_alone, parse_ranges, parse_shapes
 from burnish.cli.progress import progress
@@ -161,7 +162,7 @@ def build(
     precision: _Precision = None,
     int8: Annotated[bool, typer.Option("--int8", hidden=True)] = False,
     fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build a plan from an ONNX model."""
     import burnish

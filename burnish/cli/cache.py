@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from burnish.cli.options import AsJson
 from burnish.cli.output import note, print_json, print_table
 from burnish.errors import UserError
 
@@ -19,12 +20,11 @@ app = typer.Typer(
 _Cache = Annotated[Path, typer.Argument(metavar="CACHE", help="The timing cache.", show_default=False)]
 _Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="Only entries of this target.")]
 _Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Only entries measured on this device.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _COLUMNS = ("us>", "work", "tactic", "of>", "sizes", "target", "device", "task")
 
 
 @app.command()
-def show(cache: _Cache, target: _Target = "", device: _Device = "", as_json: _Json = False) -> None:
+def show(cache: _Cache, target: _Target = "", device: _Device = "", as_json: AsJson = False) -> None:
     """List the entries of a timing cache, those with the longest time first."""
     entries = sorted(_selected(_load(cache), target, device), key=lambda e: (-e.time_ns, e.order))
     if as_json:
@@ -38,7 +38,7 @@ def show(cache: _Cache, target: _Target = "", device: _Device = "", as_json: _Js
 def merge(
     caches: Annotated[list[Path], typer.Argument(metavar="CACHE...", help="The timing caches.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; it may be one of them.")],
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the entries of several caches into one. If two have a tactic for one task, the faster one is kept."""
     from burnish.tune import TimingCache
@@ -66,7 +66,7 @@ def merge(
 def diff(
     before: Annotated[Path, typer.Argument(metavar="CACHE", help="The first cache.", show_default=False)],
     after: Annotated[Path, typer.Argument(metavar="OTHER", help="The second cache.", show_default=False)],
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show entries that only one of two caches has, and those whose tactics differ (-: the first, +: the second)."""
     old, new = ({e.key: e for e in _load(path)} for path in (before, after))
@@ -100,7 +100,7 @@ def prune(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write (default: the cache itself).")
     ] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove entries from a cache: those that no plan uses, those of a target or a device, or those that meet both."""
     if not (keep or target or device):

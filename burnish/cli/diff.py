@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
+from burnish.cli.options import AsJson
 from burnish.cli.output import note, print_json
 
 
 def diff(
     old: Annotated[Path, typer.Argument(metavar="PLAN", help="The first plan.", show_default=False)],
     new: Annotated[Path, typer.Argument(metavar="OTHER", help="The second plan.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what differs between two plans. The exit code is 1 if anything does."""
     from burnish.plan import open_plan

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from burnish.cli.options import AsJson, TrustedKey
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 
 
@@ -38,13 +39,8 @@ def plan(
     launches: Annotated[bool, typer.Option("--launches", help="List all launches with their tactics.")] = False,
     blobs: Annotated[bool, typer.Option("--blobs", help="List all blobs with their offsets and hashes.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check every byte against its SHA-256.")] = False,
-    trusted_key: Annotated[
-        str | None,
-        typer.Option(
-            "--trusted-key", help="Refuse a plan that is not signed with this Ed25519 key (a PEM file, or hex)."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    trusted_key: TrustedKey = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is in a plan. This reads the file and loads no code."""
     from burnish.cli.describe_plan import blob_rows, facts, fallback_rows, launch_rows
@@ -82,7 +78,7 @@ def tactics(
     explain: Annotated[
         bool, typer.Option("--explain", help="Also say what the options of each template mean.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show each launch of a plan: its template and schedule, its work, and the measured time if a cache has it."""
     from burnish.cli.describe_tactics import meanings, tactic_rows
@@ -117,7 +113,7 @@ def graph(
         list[str] | None,
         typer.Option("--shapes", metavar="SHAPES", help="Optimise for these shapes only: NAME:1x3x224x224,..."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a model's operators before and after all passes. With -o, save the graph for a viewer such as Netron."""
     from burnish.cli.describe_graph import explain_rule, optimised
@@ -142,7 +138,7 @@ def graph(
 
 
 @app.command()
-def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def env(as_json: AsJson = False) -> None:
     """Show this machine: processor, memory, GPUs, versions, what it can build for and run, and what is missing."""
     from burnish.cli.describe_machine import lines, machine
 

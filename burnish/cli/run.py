@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from burnish.cli.options import AsJson, Device, Threads, TrustedKey
 from burnish.cli.output import note, print_json, print_table
 from burnish.cli.parse_shapes import parse_files, parse_shapes
 from burnish.settings import settings
@@ -36,19 +37,10 @@ def run(
         typer.Option("--shapes", metavar="SHAPES", help="Shapes of the inputs that have no file: NAME:1x3x224x224,..."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random values of inputs that have no file.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=0, help="Number of CPU threads (default: all cores).")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best that the plan has code for).")
-    ] = None,
-    trusted_key: Annotated[
-        str | None,
-        typer.Option(
-            "--trusted-key", help="Refuse a plan that is not signed with this Ed25519 key (a PEM file, or hex)."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    threads: Threads = None,
+    device: Device = None,
+    trusted_key: TrustedKey = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a plan once, on inputs from files or on random ones."""
     import burnish

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from burnish.cli.options import AsJson, Device, Threads
 from burnish.cli.output import note, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import progress
@@ -30,12 +31,8 @@ def verify(
         typer.Option("--shapes", metavar="SHAPES", help="Shapes of the random inputs: NAME:1x3x224x224,..."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random inputs.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=0, help="Number of CPU threads (default: all cores).")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu, cuda or cuda:1 (default: the best that the plan has code for).")
-    ] = None,
+    threads: Threads = None,
+    device: Device = None,
     oracle: Annotated[
         str,
         typer.Option(
@@ -52,7 +49,7 @@ def verify(
     first_divergent: Annotated[
         bool, typer.Option("--first-divergent", help="If an output is rejected, find the first tensor that differs.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every output of a plan with ONNX Runtime's. The exit code is 1 if one differs too much."""
     from burnish.verification import verify as compare_all

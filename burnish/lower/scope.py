@@ -184,7 +184,9 @@ def _reachable(scope: Scope, inferred: Inferred) -> Iterator[Tensor]:
         needed.add(tensor)
         form = scope.forms.get(tensor)
         if revealing:
-            stack.extend(revealing[name] for name in _symbols_of(tensor, form, inferred) if name in revealing)
+            names = _symbols_of(tensor, form, inferred)
+            names.update(*(r.symbols for r in inferred.requirements.get(scope.nodes[tensor], ())) if form else ())
+            stack.extend(revealing[name] for name in names if name in revealing)
         if form is None:
             continue
         stack.extend(sources(form))

@@ -42,6 +42,7 @@ from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
 from burnish.passes.move_into_sides import move_into_sides
 from burnish.passes.narrow_mask import NarrowMask
+from burnish.passes.read_sizes import read_sizes
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.check_graph import check_graph, surfaces
 from burnish.passes.rewrite.context import PassContext, PassReport, PassRow
@@ -132,6 +133,7 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
     Pass("move_into_sides", "a plan's memory needs ranks, and a side of an If knows its own", move_into_sides),
+    Pass("read_sizes", "a size from data is read once, so that what it sizes has a kernel", read_sizes),
     rules("fold_pad", "convolutions and pools pad by themselves", FoldPad()),
     rules("fold_batch_norm", "its statistics are constants: weights take them", FoldBatchNorm(), SplitBatchNorm()),
     rules("fold_into_weights", "so do scales and biases after a linear node", FoldScaleIntoWeights(), FuseBias()),

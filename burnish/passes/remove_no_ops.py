@@ -124,12 +124,16 @@ def _same_shape(node: ir.Node) -> str:
 
 
 def _expand(node: ir.Node) -> str:
-    """If the target is data, inference assumes a target that fits. Whether it fits must be checked during the run."""
-    return _same_shape(node) or ("" if _is_of_sizes(node.inputs[1]) else "its target is only known during the run")
+    """If other sizes decide the target, inference assumes that it fits. Whether it does must be asked in every run."""
+    if reason := _same_shape(node):
+        return reason
+    x, target = node.inputs[0], node.inputs[1]
+    own = set() if x is None or x.shape is None else {str(d) for d in x.shape}
+    return "" if _depends_on_these_only(target, own) else "its target is only known during the run, or of other sizes"
 
 
-def _is_of_sizes(value: ir.Value | None) -> bool:
-    """Is a value computed only from constants and the shapes of tensors?"""
+def _depends_on_these_only(value: ir.Value | None, dims: set[str]) -> bool:
+    """Is a value computed only from constants, and from shapes of numbers and these dimensions?"""
     waiting, seen = [value], set[ir.Value]()
     while waiting:
         current = waiting.pop()
@@ -141,6 +145,10 @@ def _is_of_sizes(value: ir.Value | None) -> bool:
             return False
         if node.op_type not in ("Shape", "Size"):
             waiting += node.inputs
+            continue
+        shape = None if node.inputs[0] is None else node.inputs[0].shape
+        if shape is None or any(not isinstance(d, int) and str(d) not in dims for d in shape):
+            return False
     return True
 
 

@@ -80,7 +80,17 @@ def test_an_expand_whose_target_is_data_is_kept_so_that_the_run_asks_whether_it_
         assert engine(x=x, s=np.array([1, 3]))["y"].shape == (4, 3)
         with pytest.raises(burnish.BurnishError) as refused:
             engine(x=x, s=np.array([5, 3]))
-    assert refused.value.code == "E512" and "Expand" in refused.value.where
+    assert refused.value.code == "E509" and "Expand" in refused.value.where
+
+
+def test_an_expand_to_the_sizes_of_another_input_is_kept_so_that_the_run_asks_whether_it_fits():
+    text = "agraph (float[4,3] x, float[n,3] w) => (float[4,3] y) { s = Shape (w) y = Expand (x, s) }"
+    plan = burnish.build(ir.to_proto(parse(text)), profile={"w": [(1, 3), (4, 3), (9, 3)]})
+    x = np.ones((4, 3), np.float32)
+    with burnish.load(plan, threads=1) as engine:
+        assert engine(x=x, w=x[:1])["y"].shape == engine(x=x, w=x)["y"].shape == (4, 3)
+        with pytest.raises(burnish.BurnishError, match=r"E509: sizes 4 and 2 do(.|\n)*Expand"):
+            engine(x=x, w=x[:2])
 
 
 @pytest.mark.parametrize("case", KEPT)

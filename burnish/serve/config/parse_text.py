@@ -37,6 +37,8 @@ def parse_text(text: bytes | str, file: str = "config.pbtxt") -> pb.ModelConfig:
         raise refused(file, _where_and_why(str(error).encode("utf-8", "replace").decode())) from None
     except UnicodeError:
         raise refused(file, "a text in it is not UTF-8") from None
+    except (ValueError, OverflowError) as error:  # what protobuf itself lets through: the number of an enum's value
+        raise refused(file, _explain_number(str(error), text)) from None
     return config
 
 
@@ -57,6 +59,13 @@ def _where_and_why(error: str) -> str:
         return f"line {line}: a text in it is not UTF-8"
     shown = f" ({text.strip()[:MOST_SHOWN]})" if text and text.strip() else ""
     return f"line {line}, column {column}: {explain(why)}{shown}"
+
+
+def _explain_number(error: str, text: str) -> str:
+    _, _, number = error.rpartition(": ")
+    lines = [place for place, line in enumerate(text.split("\n"), 1) if number and number in line]
+    where = f"line {lines[0]}: " if lines else ""
+    return f"{where}{explain(error)}"
 
 
 def explain(why: str) -> str:
@@ -85,6 +94,8 @@ def _short(full_name: str) -> str:
 
 def meant(name: str, names: list[str]) -> str:
     """What a name that is not there may be a slip of."""
+    if not names:
+        return "; it has none"
     named = _TYPES.get(name.upper().removeprefix("TYPE_"))
     if named not in names:
         close = get_close_matches(name.upper() if names[0].isupper() else name.lower(), names, 1)

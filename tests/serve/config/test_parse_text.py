@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from burnish.serve.config.parse_text import explain, meant, parse_text, refused
+from burnish.serve.config.refusal import ConfigError
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.status import Code
 from tests.serve.config.configs import refusal
@@ -60,6 +63,7 @@ def test_a_byte_order_mark_and_a_comment_in_latin_1_are_passed_over() -> None:
         ('max_batch_size: "x"', 'line 1, column 17: "x" stands where a whole number is expected (max_batch_size: "x")'),
         ("max_batch_size: 1.5", "1.5 stands where a whole number is expected"),
         ("max_batch_size: 99999999999", "value out of range: 99999999999"),
+        ("input {\n data_type: 99999999999 }", "line 2: value out of range: 99999999999"),
         ('input {\n name: "x"\n\n', 'the file ends after line 2, where "}" is missing'),
         ('input [\n {name: "a"}\n {name: "b"}\n]', 'line 3, column 2: expected "," ({name: "b"})'),
         ('name: "a', "the quote that ends a text is missing in its line"),
@@ -89,4 +93,22 @@ def test_protobufs_own_words_stay_where_they_say_enough() -> None:
 
 def test_names_that_resemble_nothing_are_answered_with_those_that_there_are() -> None:
     assert meant("zzz", ["one", "two"]) == "; it has one, two"
+    assert "ModelVersionPolicy.All has no field 'x'; it has none" in refusal(
+        parse_text, "version_policy { all { x: 1 } }"
+    )
     assert meant("zzz", [f"name{i}" for i in range(50)]) == ""
+
+
+_SIGNS = list("{}[]<>:,;#-/\"'é\n\0")
+_WORDS = ["name", "input", "dims", "data_type", "TYPE_FP32", "dynamic_batching", "version_policy", "all", "parameters"]
+_VALUES = ["key", "value", "max_batch_size", '"x"', "1", "0x", "1e9", "nan", "99999999999", "true", r"\377", "9" * 5000]
+_TOKENS = st.sampled_from([*_SIGNS, *_WORDS, *_VALUES])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_TOKENS, max_size=12).map(" ".join).map(str.encode) | st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused_in_words_that_json_can_carry(text: bytes) -> None:
+    try:
+        parse_text(text)
+    except ConfigError as error:
+        error.message.encode("utf-8")

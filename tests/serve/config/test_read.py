@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from burnish.serve.config.normalise import normalise_groups
 from burnish.serve.config.parse_text import parse_text
-from burnish.serve.config.read import check_loaded, first_version, read
+from burnish.serve.config.read import LARGEST_BYTES, check_loaded, first_version, read
 from tests.serve.config.configs import TENSORS, refusal
 
 
@@ -44,10 +45,26 @@ def test_the_models_name_may_be_another_than_the_folders(tmp_path: Path) -> None
     assert refusal(read, folder).startswith("unexpected directory name 'm' for model 'n'")
 
 
-def test_another_file_may_hold_the_configuration(tmp_path: Path) -> None:
+def test_a_configuration_may_be_chosen_by_name_where_a_model_has_it(tmp_path: Path) -> None:
     folder = model(tmp_path / "m", "max_batch_size: 2", "1/model.py")
-    (folder / "small.pbtxt").write_text("max_batch_size: 1")
-    assert read(folder, file="small.pbtxt").max_batch_size == 1
+    assert read(folder, named="small").max_batch_size == 2
+    (folder / "configs").mkdir()
+    (folder / "configs" / "small.pbtxt").write_text("max_batch_size: 1")
+    assert read(folder, named="small").max_batch_size == 1
+    (folder / "configs" / "small.pbtxt").write_text("colour: 1")
+    assert "from configs/small.pbtxt: line 1, column 1" in refusal(lambda: read(folder, named="small"))
+
+
+def test_where_models_may_not_complete_it_the_configuration_says_all(tmp_path: Path) -> None:
+    folder = model(tmp_path / "m", f"max_batch_size: 2 {TENSORS}", "1/model.py")
+    assert read(folder, may_complete=False).max_batch_size == 2
+    (folder / "config.pbtxt").write_text("input { name: 'IN' } output { name: 'OUT' }")
+    assert read(folder).input[0].name == "IN"
+    why = "model input 'IN' must specify 'data_type' for m"
+    assert refusal(lambda: read(folder, may_complete=False)) == why
+    (folder / "config.pbtxt").unlink()
+    missing = "failed to read text proto from config.pbtxt: there is no such file"
+    assert refusal(lambda: read(folder, may_complete=False)) == missing
 
 
 def test_the_smallest_version_tells_the_backend(tmp_path: Path) -> None:
@@ -57,16 +74,33 @@ def test_the_smallest_version_tells_the_backend(tmp_path: Path) -> None:
     assert first_version(tmp_path / "absent") == []
 
 
-def test_a_file_that_cannot_be_read_is_refused_without_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: path.mkdir(), "it is no file"),
+        (lambda path: os.mkfifo(path), "it is no file"),
+        (lambda path: path.symlink_to("nowhere"), "it is no file"),
+        (lambda path: path.write_bytes(b"#" * (LARGEST_BYTES + 1)), "it has more than 8 MiB"),
+    ],
+)
+def test_what_is_no_file_of_a_usual_size_is_refused_at_once(tmp_path: Path, make, why: str) -> None:
+    folder = model(tmp_path / "m", None, "1/model.py")
+    make(folder / "config.pbtxt")
+    assert refusal(read, folder) == f"failed to read text proto from config.pbtxt: {why}"
+
+
+def test_a_file_that_cannot_be_read_is_refused_without_its_folder(tmp_path: Path, monkeypatch) -> None:
     folder = model(tmp_path / "m", "", "1/model.py")
 
-    def fails(_: Path) -> bytes:
+    def fails(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(Path, "read_bytes", fails)
+    monkeypatch.setattr(Path, "open", fails)
     assert refusal(read, folder) == "failed to read text proto from config.pbtxt: Permission denied"
+
+
+def test_a_folder_that_vanishes_tells_nothing(tmp_path: Path) -> None:
+    assert "Could not determine backend for model 'gone'" in refusal(read, tmp_path / "gone")
 
 
 def test_a_complete_model_is_checked_whole() -> None:

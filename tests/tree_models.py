@@ -29,9 +29,10 @@ def keyed_trees(
     """Attributes of a TreeEnsembleClassifier (kind "class") or TreeEnsembleRegressor ("target"): unbalanced trees."""
     rows: list[tuple[Any, ...]] = []
     leaves: list[tuple[int, int, int, float]] = []
+    counts = [0] * trees  # nodes of each tree so far
 
     def grow(tree: int, level: int) -> int:
-        number = sum(r[0] == tree for r in rows)
+        number, counts[tree] = counts[tree], counts[tree] + 1
         rows.append((tree, number, 0, 0.0, "LEAF", 0, 0, 0))
         place = len(rows) - 1
         if level == depth or (level and rng.random() < 0.2):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from burnish.serve.request import Parameter, Request, Response, Tensor
 from burnish.serve.status import Code, ServeError
@@ -32,13 +33,14 @@ class Job:
     on_end      called once after the last answer, for whoever counts
     on_outputs  sees all outputs of an answer before those are left out that the client did not ask for, and may put
                 others in their place: a cache keeps them, a sequence its state
+    outside     the shapes that clients see of outputs that the model gives in another one
     failure     why it failed; None for an answer, and for an error that the model itself gives as its answer
     """
 
     __slots__ = (
         "arrived_ns", "ended_ns", "failure", "has_answered", "inputs_ready_ns", "is_cancelled", "is_over", "model",
-        "on_cancel", "on_end", "on_outputs", "outputs_ready_ns", "reply", "request", "rows", "started_ns", "trace",
-        "version",
+        "on_cancel", "on_end", "on_outputs", "outputs_ready_ns", "outside", "reply", "request", "rows", "started_ns",
+        "trace", "version",
     )  # fmt: skip
 
     def __init__(self, request: Request, model: str, version: int, rows: int, reply: Reply) -> None:
@@ -51,6 +53,7 @@ class Job:
         self.on_outputs: Callable[[list[Tensor]], list[Tensor]] | None = None
         self.failure: Failure | None = None
         self.trace: object | None = None
+        self.outside: Mapping[str, tuple[int, ...]] = {}
 
     def answer(
         self, outputs: list[Tensor], parameters: dict[str, Parameter] | None = None, is_final: bool = True
@@ -63,6 +66,9 @@ class Job:
         wanted = self.request.wanted
         if wanted:
             outputs = [t for t in outputs if t.name in wanted]
+        for tensor in outputs if self.outside else ():
+            with contextlib.suppress(ValueError, KeyError):  # a model that gives other sizes is shown as it is
+                tensor.data = tensor.data.reshape(self.outside[tensor.name])
         self.send(Response(self.model, self.version, self.request.id, outputs, dict(parameters or {}), None, is_final))
 
     def fail(self, error: ServeError, is_final: bool = True, failure: Failure | None = Failure.BACKEND) -> None:

@@ -8,14 +8,14 @@ import enum
 class Code(enum.Enum):
     """Triton's error codes; the value is (HTTP status, gRPC status code number)."""
 
-    UNKNOWN = (500, 2)
+    UNKNOWN = (400, 2)  # Triton's HTTP knows five of its codes; the others are 400
     INTERNAL = (500, 13)
     NOT_FOUND = (404, 5)
     INVALID_ARG = (400, 3)
     UNAVAILABLE = (503, 14)
     UNSUPPORTED = (501, 12)
-    ALREADY_EXISTS = (409, 6)
-    CANCELLED = (499, 1)
+    ALREADY_EXISTS = (400, 6)
+    CANCELLED = (400, 1)
     UNAUTHENTICATED = (401, 16)
     PERMISSION_DENIED = (403, 7)
 

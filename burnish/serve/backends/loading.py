@@ -1,0 +1,49 @@
+"""What opening a model needs, whichever backend it has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from burnish.serve.backends import Backend
+from burnish.serve.proto import model_config_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Place:
+    """What there is for a model to run with.
+
+    workers     threads for runs that are longer than a thread switch
+    cache       where plans lie that were built from ONNX files
+    trusted_key the Ed25519 public key that must have signed each plan; None: any plan is taken
+    build_bytes the most memory that a build may use; 0 for no limit
+    """
+
+    loop: asyncio.AbstractEventLoop
+    workers: Executor
+    cache: Path
+    trusted_key: Path | None = None
+    build_bytes: int = 0
+
+
+class Loading(Protocol):
+    """A version's model, read and not yet ready: it tells what it is before the configuration is checked."""
+
+    async def complete(self, config: pb.ModelConfig) -> None:
+        """Fill in what the configuration leaves open. ServeError if it says what the model is not."""
+        ...
+
+    async def open(self, config: pb.ModelConfig) -> Backend:
+        """Make the instances that the completed configuration asks for."""
+        ...
+
+    async def abort(self) -> None:
+        """Give back what was read; the load failed."""
+        ...
+
+
+Tell = Callable[[str], None]

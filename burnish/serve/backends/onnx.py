@@ -1,0 +1,95 @@
+"""An ONNX file of a repository: built once into a plan, in a child process, and kept by what it was built from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from burnish.devices.cpu.processor import best_target
+from burnish.serve.backends.loading import Place, Tell
+from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.status import Code, ServeError
+from burnish.version import __version__
+
+
+async def built_plan(file: Path, config: pb.ModelConfig, place: Place, tell: Tell) -> Path:
+    """The plan of an ONNX file, out of the cache or built now. ServeError with the build's own words.
+
+    The name in the cache is the hash of the file, its external data, the options, this machine's target and Burnish's
+    version. Two servers that build the same plan write the same bytes, each to a name of its own, and then rename it.
+    """
+    if not file.is_file():
+        raise ServeError(Code.NOT_FOUND, f"the version has no file '{file.name}'")
+    arguments: tuple[str, ...] = ()
+    key = await asyncio.to_thread(_key, file, arguments)
+    plan = place.cache / f"{key}.plan"
+    if plan.is_file():
+        os.utime(plan)  # of a cache that is cleaned by age, what is used stays
+        return plan
+    tell("waiting to be built")
+    part = place.cache / f"{key}.{os.getpid()}.part"
+    try:
+        await asyncio.to_thread(place.cache.mkdir, parents=True, exist_ok=True)
+        await _build(file, part, arguments, place.build_bytes, tell)
+        await asyncio.to_thread(os.replace, part, plan)
+    except OSError as error:
+        raise ServeError(Code.INTERNAL, f"the plan cannot be kept in the build cache: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return plan
+
+
+async def _build(file: Path, plan: Path, arguments: Sequence[str], limit_bytes: int, tell: Tell) -> None:
+    """One build; the last lines that it printed are the reason if it fails, and its stages go to `tell`."""
+    command = [sys.executable, "-m", "burnish", "build", str(file), "-o", str(plan), *arguments]
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    if limit_bytes:
+        resource.prlimit(child.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    assert child.stdout is not None
+    lines: list[str] = []
+    try:
+        async for raw in child.stdout:
+            line = raw.decode(errors="replace").rstrip()
+            if line:
+                lines.append(line)
+                tell(f"building: {line.strip()[:120]}")
+        status = await child.wait()
+    except BaseException:
+        child.kill()
+        raise
+    if status:
+        raise ServeError(Code.INTERNAL, _why(lines, status, limit_bytes))
+
+
+def _why(lines: list[str], status: int, limit_bytes: int) -> str:
+    """What the build printed last. A limit is named wherever its want of memory may have shown itself."""
+    starts = [n for n, line in enumerate(lines) if line.startswith(("error ", "internal error "))]
+    text = "\n".join(lines[starts[0] if starts else -8 :])
+    may_be_memory = status < 0 or "E901" in text or "memory" in text.lower()
+    limit = f" (it may use {limit_bytes >> 20} MiB of memory)" if limit_bytes and may_be_memory else ""
+    ended = f" by signal {-status}" if status < 0 else ""
+    return f"the build of the plan failed{ended}{limit}: {text}"
+
+
+def _key(file: Path, arguments: Sequence[str]) -> str:
+    found = hashlib.sha256()
+    for path in [file, *sorted(p for p in file.parent.iterdir() if p.is_file() and p != file)]:
+        with path.open("rb") as stream:
+            found.update(path.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    where = [__version__, platform.machine(), str(best_target())]
+    found.update(json.dumps([list(arguments), where]).encode())
+    return found.hexdigest()

@@ -1,0 +1,83 @@
+"""Messages between the server and a model's process: a JSON header, then the bytes of tensors.
+
+Nothing that the other side sends is executed or unpickled: a message is numbers, texts and arrays.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from burnish.serve.bytes_tensor import object_array, pack_bytes, unpack_bytes
+from burnish.serve.datatypes import BYTES, NUMPY
+from burnish.serve.request import Tensor
+
+_SIZES = struct.Struct("<IQ")  # bytes of the header, bytes of the tensors
+Message = tuple[dict[str, Any], memoryview]
+
+
+def pack(header: dict[str, Any], tensors: Sequence[Tensor] = ()) -> list[bytes | memoryview]:
+    """A message as pieces to be written one after the other; the header holds what `describe` says of its tensors."""
+    pieces: list[bytes | memoryview] = []
+    size = 0
+    for tensor in tensors:
+        raw = _raw(tensor)
+        pieces.append(raw)
+        size += len(raw)
+    text = orjson.dumps(header)
+    return [_SIZES.pack(len(text), size) + text, *pieces]
+
+
+def describe(tensors: Sequence[Tensor]) -> list[list[Any]]:
+    """What the header says of tensors: name, data type, shape, size in bytes. In the order in which they are packed."""
+    return [[t.name, t.datatype, list(t.shape), _size(t)] for t in tensors]
+
+
+def take(described: Sequence[Sequence[Any]], data: memoryview, place: int) -> tuple[list[Tensor], int]:
+    """The tensors that lie from `place` on, and where they end. Numbers are views of the data."""
+    found = []
+    for name, datatype, shape, size in described:
+        part = data[place : place + size]
+        place += size
+        if datatype == BYTES:
+            array = object_array(unpack_bytes(part), tuple(shape))
+        else:
+            array = np.frombuffer(part, NUMPY[datatype]).reshape(shape)
+        found.append(Tensor(name, datatype, array))
+    return found, place
+
+
+class Reader:
+    """Puts what arrives in pieces together to messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        self._buffer += data
+        while len(self._buffer) >= _SIZES.size:
+            of_header, of_tensors = _SIZES.unpack_from(self._buffer)
+            end = _SIZES.size + of_header + of_tensors
+            if len(self._buffer) < end:
+                return
+            whole = bytes(memoryview(self._buffer)[:end])
+            del self._buffer[:end]
+            split = _SIZES.size + of_header
+            yield orjson.loads(whole[_SIZES.size : split]), memoryview(whole)[split:]
+
+
+def _raw(tensor: Tensor) -> bytes | memoryview:
+    if tensor.datatype == BYTES:
+        return pack_bytes(tensor.data)
+    array = np.ascontiguousarray(tensor.data)
+    return array.reshape(-1).view(np.uint8).data if array.size else b""
+
+
+def _size(tensor: Tensor) -> int:
+    if tensor.datatype != BYTES:
+        return int(tensor.data.nbytes)
+    return sum(4 + len(item.encode() if isinstance(item, str) else item) for item in tensor.data.ravel())

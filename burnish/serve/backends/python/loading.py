@@ -1,0 +1,88 @@
+"""Load a Python model: import its file in a process, let it complete the configuration, start its instances."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+from burnish.serve.backends.loading import Place
+from burnish.serve.backends.python.connection import Connection
+from burnish.serve.backends.python.instance import PythonInstance
+from burnish.serve.config.complete import update_from_model
+from burnish.serve.config.parse_json import parse_json
+from burnish.serve.config.show import config_json
+from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.status import Code, ServeError
+
+
+class PythonLoading:
+    """The first instance's process, in which the model's file is imported."""
+
+    def __init__(self, first: Connection, folder: Path, number: int, file: str, completes: bool, place: Place) -> None:
+        self._first, self._folder, self._number, self._file = first, folder, number, file
+        self._completes, self._place = completes, place
+
+    @classmethod
+    async def begin(cls, config: pb.ModelConfig, folder: Path, number: int, place: Place) -> PythonLoading:
+        file = config.default_model_filename
+        if not (folder / str(number) / file).is_file():
+            raise ServeError(Code.INTERNAL, f"Python model file not found in neither '{folder}/{number}/{file}' nor ''")
+        first = await Connection.open(f"{config.name}_0")
+        try:
+            answer = await first.ask(_start(folder, number, file))
+        except BaseException:
+            await first.close()
+            raise
+        return cls(first, folder, number, file, answer["completes"], place)
+
+    async def complete(self, config: pb.ModelConfig) -> None:
+        if self._completes:
+            told = await self._first.ask({"kind": "complete", "config": config_json(config)})
+            update_from_model(config, parse_json(json.dumps(told["config"])))
+
+    async def open(self, config: pb.ModelConfig) -> PythonBackend:
+        names = [f"{g.name}_{n}" for g in config.instance_group for n in range(max(g.count, 1))] or [config.name]
+        instances: list[PythonInstance] = []
+        try:
+            for place, name in enumerate(names):
+                instance = PythonInstance(
+                    name, config, self._number, self._folder, self._start_another, self._place.loop
+                )
+                await instance.start(self._first if not place else await self._start_another(name))
+                instances.append(instance)
+        except BaseException:
+            await asyncio.gather(*(i.close() for i in instances[1:]))
+            raise
+        return PythonBackend(instances)
+
+    async def abort(self) -> None:
+        await self._first.close()
+
+    async def _start_another(self, name: str) -> Connection:
+        made = await Connection.open(name)
+        try:
+            await made.ask(_start(self._folder, self._number, self._file))
+        except BaseException:
+            await made.close()
+            raise
+        return made
+
+
+class PythonBackend:
+    """Processes of one model version."""
+
+    def __init__(self, instances: list[PythonInstance]) -> None:
+        self.instances = instances
+
+    @property
+    def memory_bytes(self) -> int:
+        """What this process holds, which is nothing: the model's memory is its processes' own."""
+        return 0
+
+    async def close(self) -> None:
+        await asyncio.gather(*(i.close() for i in self.instances))
+
+
+def _start(folder: Path, number: int, file: str) -> dict[str, str]:
+    return {"kind": "start", "folder": str(folder), "version": str(number), "file": file}

@@ -1,0 +1,140 @@
+"""The server as its protocols see it: find a model, answer a request, say what is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from burnish.serve.job import Job, Reply
+from burnish.serve.repository.folders import signature
+from burnish.serve.repository.repository import Repository
+from burnish.serve.repository.version import ModelVersion
+from burnish.serve.request import NEWEST, Request
+from burnish.serve.status import Code, ServeError
+
+log = logging.getLogger("burnish.serve")
+
+EXTENSIONS = (
+    "classification", "sequence", "model_repository", "model_repository(unload_dependents)", "schedule_policy",
+    "model_configuration", "system_shared_memory", "cuda_shared_memory", "binary_tensor_data", "parameters",
+    "statistics", "trace", "logging",
+)  # fmt: skip
+NONE, POLL, EXPLICIT = "none", "poll", "explicit"
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """control: none, poll or explicit. load: what explicit control loads at the start; `*` is everything.
+
+    is_strict    ready only if no model's last load failed
+    poll_s       seconds between looks at the repository
+    """
+
+    repositories: tuple[Path, ...]
+    control: str = NONE
+    load: tuple[str, ...] = ()
+    poll_s: float = 15.0
+    is_strict: bool = True
+    exit_on_error: bool = True
+    name: str = "burnish"
+    version: str = ""
+    extensions: tuple[str, ...] = EXTENSIONS
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """Both protocols call this, on the event loop's thread."""
+
+    def __init__(self, options: ServerOptions, repository: Repository) -> None:
+        self.options, self.repository = options, repository
+        self.name, self.version, self.extensions = options.name, options.version, options.extensions
+        self.is_live, self.is_stopping = True, False
+        self._has_started = False
+        self._polling: asyncio.Task[None] | None = None
+        self._watchers: list[Callable[[Job], None]] = []
+
+    @property
+    def is_ready(self) -> bool:
+        if not self._has_started or self.is_stopping:
+            return False
+        return not (self.options.is_strict and self.repository.has_failed)
+
+    def find(self, model: str, version: int = NEWEST) -> ModelVersion:
+        """ServeError NOT_FOUND if the model, or this version of it, is not ready."""
+        return self.repository.find(model, version)
+
+    def infer(self, request: Request, reply: Reply) -> Job:
+        """Queue a request. `reply` gets its answers on this thread, the first possibly before this returns.
+
+        raises: ServeError if the request is refused at once; nothing is then replied
+        """
+        if self.is_stopping:
+            raise ServeError(Code.UNAVAILABLE, "the server is stopping")
+        return self.find(request.model, request.version).submit(request, reply)
+
+    # ---- start and stop -----------------------------------------------------------------------------------------
+
+    async def start(self) -> list[str]:
+        """Load what is to be loaded; messages of what could not be."""
+        options = self.options
+        if options.control == EXPLICIT and "*" not in options.load:
+            names: Sequence[str] = options.load
+        else:
+            names = await asyncio.to_thread(self.repository.folders.names)
+        found = await asyncio.gather(*(self._try(name) for name in names))
+        self._has_started = True
+        if options.control == POLL:
+            self._polling = asyncio.get_running_loop().create_task(self._poll())
+        return [message for message in found if message]
+
+    async def stop(self, patience_s: float = 30.0) -> None:
+        """Refuse new requests, answer those under way, give everything back."""
+        self.is_stopping = True
+        if self._polling is not None:
+            self._polling.cancel()
+        try:
+            await asyncio.wait_for(self.repository.close(), patience_s)
+        except TimeoutError:
+            log.warning("requests were still under way after %g s", patience_s)
+        self.is_live = False
+
+    async def _try(self, name: str) -> str:
+        try:
+            await self.repository.load(name)
+        except ServeError as error:
+            return error.message
+        return ""
+
+    async def _poll(self) -> None:
+        """Load what is new or changed, unload what is gone; a model whose load failed is tried when it changes."""
+        seen: dict[str, object] = {name: model.signature for name, model in self.repository.models.items()}
+        while True:
+            await asyncio.sleep(self.options.poll_s)
+            try:
+                await self.poll_once(seen)
+            except Exception:
+                log.exception(
+                    "a look at the model repository failed; the next one follows in %g s", self.options.poll_s
+                )
+
+    async def poll_once(self, seen: dict[str, object]) -> None:
+        """One look at the repository; `seen` keeps each model's signature from one look to the next."""
+        folders = self.repository.folders
+        names = await asyncio.to_thread(folders.names)
+        for name in names:
+            try:
+                folder = await asyncio.to_thread(folders.find, name)
+            except ServeError:
+                continue
+            if folder is None:
+                continue
+            now = await asyncio.to_thread(signature, folder)
+            if name not in seen or seen[name] != now:
+                seen[name] = now
+                await self._try(name)
+        for name in set(seen) - set(names):
+            del seen[name]
+            await self.repository.unload(name)

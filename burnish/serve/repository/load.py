@@ -1,0 +1,66 @@
+"""Load one version: read its model, complete and check its configuration, make its instances and its scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from burnish.serve.backends.choose import begin
+from burnish.serve.backends.loading import Place, Tell
+from burnish.serve.config.backends import ENSEMBLE
+from burnish.serve.config.normalise import normalise_groups
+from burnish.serve.config.read import check_loaded
+from burnish.serve.observe.statistics import ModelStatistics
+from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.repository.version import ModelVersion
+from burnish.serve.scheduling import Instance, Scheduler
+from burnish.serve.status import Code, ServeError
+
+# A completed configuration, the version's number, its instances, and who counts: to its scheduler.
+MakeScheduler = Callable[[pb.ModelConfig, int, Sequence[Instance], ModelStatistics], Scheduler]
+
+
+class VersionLoader:
+    """gpus: the numbers of those that this machine has."""
+
+    def __init__(self, place: Place, make_scheduler: MakeScheduler, gpus: tuple[int, ...] = ()) -> None:
+        self.place, self.make_scheduler, self.gpus = place, make_scheduler, gpus
+
+    async def __call__(self, given: pb.ModelConfig, folder: Path, number: int, tell: Tell) -> ModelVersion:
+        config = pb.ModelConfig()
+        config.CopyFrom(given)
+        statistics = ModelStatistics()
+        if config.platform == ENSEMBLE:
+            check_loaded(config, self.gpus)
+            labels = await asyncio.to_thread(_labels, config, folder)
+            scheduler = self.make_scheduler(config, number, (), statistics)
+            return ModelVersion(number, config, None, scheduler, statistics, labels)
+        tell("reading the model")
+        loading = await begin(config, folder, number, self.place, tell)
+        try:
+            await loading.complete(config)
+            normalise_groups(config, self.gpus)
+            check_loaded(config, self.gpus)
+            labels = await asyncio.to_thread(_labels, config, folder)
+            tell("making its instances")
+            backend = await loading.open(config)
+        except BaseException:
+            await loading.abort()
+            raise
+        scheduler = self.make_scheduler(config, number, backend.instances, statistics)
+        return ModelVersion(number, config, backend, scheduler, statistics, labels)
+
+
+def _labels(config: pb.ModelConfig, folder: Path) -> Mapping[str, list[str]]:
+    """The lines of each output's label file."""
+    found = {}
+    for output in config.output:
+        if not output.label_filename:
+            continue
+        path = folder / output.label_filename
+        try:
+            found[output.name] = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        except OSError as error:
+            raise ServeError(Code.INTERNAL, f"failed to open text file for read {path}: {error.strerror}") from None
+    return found

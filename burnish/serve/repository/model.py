@@ -1,0 +1,65 @@
+"""A model by name: the versions that it has or had, and the state of each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from burnish.serve.repository.version import ModelVersion
+from burnish.serve.request import NEWEST
+from burnish.serve.status import Code, ServeError
+
+READY, LOADING, UNLOADING, UNAVAILABLE = "READY", "LOADING", "UNLOADING", "UNAVAILABLE"
+
+
+@dataclass(slots=True)
+class VersionState:
+    """Why, for a state that is not READY."""
+
+    state: str
+    reason: str = ""
+    version: ModelVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A line of the repository's index; of a model that was never loaded the name alone."""
+
+    name: str
+    version: str = ""
+    state: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Model:
+    """lock: one load or unload at a time. has_failed: its last load did, so the server is not ready as a whole."""
+
+    name: str
+    versions: dict[int, VersionState] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    has_failed: bool = False
+    signature: object = None
+
+    def ready(self) -> list[int]:
+        """Ascending."""
+        return sorted(n for n, v in self.versions.items() if v.state == READY)
+
+    def find(self, version: int = NEWEST) -> ModelVersion:
+        """ServeError NOT_FOUND if it is not ready."""
+        if version == NEWEST:
+            ready = self.ready()
+            if not ready:
+                raise not_found(f"'{self.name}' has no available versions")
+            version = ready[-1]
+        held = self.versions.get(version)
+        if held is None or held.state != READY or held.version is None:
+            raise not_found(f"'{self.name}' version {version} is not found")
+        return held.version
+
+    def index(self) -> list[IndexEntry]:
+        return [IndexEntry(self.name, str(n), v.state, v.reason) for n, v in sorted(self.versions.items())]
+
+
+def not_found(what: str) -> ServeError:
+    return ServeError(Code.NOT_FOUND, f"Request for unknown model: {what}")

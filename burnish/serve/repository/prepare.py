@@ -1,0 +1,153 @@
+"""Is this a request that the model can take? Everything that its configuration decides, in Triton's words.
+
+Triton keeps a request's inputs in a hash table, and names the one that it looks at first; with the table's usual
+order that is the one that came last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from burnish.serve.config.show import protocol_type
+from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.request import Request, Tensor
+from burnish.serve.status import invalid
+
+_NOTE = (
+    " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
+    "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
+    "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputRule:
+    """dims: without the batch dimension; -1 for any size. inside: as the model sees them, None if that is the same."""
+
+    datatype: str
+    dims: tuple[int, ...]
+    is_optional: bool = False
+    inside: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a configuration asks of a request."""
+
+    model: str
+    max_batch_size: int
+    inputs: dict[str, InputRule]
+    outputs: frozenset[str]
+    required: int
+    priority_levels: int = 0
+    default_priority: int = 0
+    is_ragged_allowed: bool = False
+
+    @classmethod
+    def of(cls, config: pb.ModelConfig) -> Rules:
+        inputs = {
+            t.name: InputRule(
+                protocol_type(t.data_type),
+                tuple(t.dims),
+                t.optional,
+                tuple(t.reshape.shape) if t.HasField("reshape") else None,
+            )
+            for t in config.input
+        }
+        batching = config.dynamic_batching
+        return cls(
+            config.name,
+            config.max_batch_size,
+            inputs,
+            frozenset(t.name for t in config.output),
+            sum(not rule.is_optional for rule in inputs.values()),
+            batching.priority_levels,
+            batching.default_priority_level,
+            any(t.allow_ragged_batch for t in config.input),
+        )
+
+
+def prepare(request: Request, rules: Rules) -> int:
+    """Check a request, bring its priority and its tensors into the model's form, and return its rows.
+
+    raises: ServeError, INVALID_ARG; the message begins with the request's id but for names that the model does not have
+    """
+    for name in request.wanted:
+        if name not in rules.outputs:
+            raise invalid(f"unexpected inference output '{name}' for model '{rules.model}'")
+    if fault := _fault_of_count(request, rules):
+        raise invalid(fault).of_request(request.id)
+    if rules.priority_levels and not 0 < request.priority <= rules.priority_levels:
+        request.priority = rules.default_priority
+    rows = 1
+    for place, tensor in enumerate(reversed(request.inputs.values())):
+        rule = rules.inputs.get(tensor.name)
+        if rule is None:
+            raise invalid(f"unexpected inference input '{tensor.name}' for model '{rules.model}'")
+        if rules.max_batch_size > 0:
+            fault = _fault_of_rows(tensor, rules, rows if place else None)
+            rows = tensor.data.shape[0] if not fault else rows
+        fault = fault or _fault_of_tensor(tensor, rule, rules)
+        if fault:
+            raise invalid(fault).of_request(request.id)
+        if rule.inside is not None:
+            _reshape(tensor, rule, rules.max_batch_size > 0)
+    return rows
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _fault_of_count(request: Request, rules: Rules) -> str:
+    given, most = len(request.inputs), len(rules.inputs)
+    if rules.required <= given <= most:
+        return ""
+    if rules.required == most:
+        start = f"expected {most} inputs but got {given} inputs for model '{rules.model}'. "
+    else:
+        start = (
+            f"expected number of inputs between {rules.required} and {most} but got {given} inputs for model "
+            f"'{rules.model}'. "
+        )
+    missing = [n for n, rule in rules.inputs.items() if n not in request.inputs and not rule.is_optional]
+    got = ",".join(f"'{name}'" for name in reversed(request.inputs))
+    lacks = "[" + ",".join(f"'{name}'" for name in missing) if missing else ""  # as Triton: no bracket before nothing
+    return f"{start}Got input(s) [{got}], but missing required input(s) {lacks}]. Please provide all required input(s)."
+
+
+def _fault_of_rows(tensor: Tensor, rules: Rules, rows: int | None) -> str:
+    if not tensor.data.ndim:
+        return f"input '{tensor.name}' has no shape but model requires batch dimension for '{rules.model}'"
+    if rows is not None and tensor.data.shape[0] != rows:
+        return f"input '{tensor.name}' batch size does not match other inputs for '{rules.model}'"
+    if tensor.data.shape[0] > rules.max_batch_size:
+        return f"inference request batch-size must be <= {rules.max_batch_size} for '{rules.model}'"
+    return ""
+
+
+def _fault_of_tensor(tensor: Tensor, rule: InputRule, rules: Rules) -> str:
+    if tensor.datatype != rule.datatype:
+        return (
+            f"inference input '{tensor.name}' data-type is '{tensor.datatype}', but model '{rules.model}' expects "
+            f"'{rule.datatype}'"
+        )
+    shape = tensor.data.shape
+    batches = rules.max_batch_size > 0
+    expected = (-1, *rule.dims) if batches else rule.dims
+    if len(shape) != len(expected) or any(e not in (-1, n) for e, n in zip(expected, shape)):
+        return (
+            f"unexpected shape for input '{tensor.name}' for model '{rules.model}'. Expected {shape_text(expected)}, "
+            f"got {shape_text(shape)}.{_NOTE if batches else ''}"
+        )
+    return ""
+
+
+def _reshape(tensor: Tensor, rule: InputRule, batches: bool) -> None:
+    """From the shape that clients see to the one that the model sees. Both hold the same number of elements."""
+    assert rule.inside is not None
+    shape = tensor.data.shape
+    varying = [n for n, d in zip(shape[1:] if batches else shape, rule.dims) if d == -1]
+    inside = [varying.pop(0) if d == -1 else d for d in rule.inside]
+    tensor.data = tensor.data.reshape((shape[0], *inside) if batches else inside)

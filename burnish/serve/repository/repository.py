@@ -1,0 +1,283 @@
+"""The models that a server has: which are loaded, why others are not, and how that changes while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from burnish.serve.config.read import read
+from burnish.serve.config.refusal import ConfigError, poll_failure
+from burnish.serve.config.versions import choose_versions
+from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.repository.folders import Folders, signature
+from burnish.serve.repository.model import (
+    LOADING,
+    READY,
+    UNAVAILABLE,
+    UNLOADING,
+    IndexEntry,
+    Model,
+    VersionState,
+    not_found,
+)
+from burnish.serve.repository.version import ModelVersion
+from burnish.serve.request import NEWEST
+from burnish.serve.status import Code, ServeError
+
+log = logging.getLogger("burnish.serve")
+
+# Loads one version of the model in a folder. `tell` takes what is being done, for the index.
+LoadVersion = Callable[[pb.ModelConfig, Path, int, Callable[[str], None]], Awaitable[ModelVersion]]
+_CODES = {
+    Code.UNKNOWN: "Unknown", Code.INTERNAL: "Internal", Code.NOT_FOUND: "Not found",
+    Code.INVALID_ARG: "Invalid argument", Code.UNAVAILABLE: "Unavailable", Code.UNSUPPORTED: "Unsupported",
+    Code.ALREADY_EXISTS: "Already exists",
+}  # fmt: skip
+
+
+class Repository:
+    """load_version is handed in, so that this knows states and nothing of backends."""
+
+    def __init__(self, roots: Sequence[Path], load_version: LoadVersion) -> None:
+        self.folders = Folders(roots)
+        self.models: dict[str, Model] = {}
+        self._load_version = load_version
+        self._given: dict[str, Path] = {}  # models whose files came with the request to load them
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # ---- what there is ------------------------------------------------------------------------------------------
+
+    def find(self, name: str, version: int = NEWEST) -> ModelVersion:
+        """The version that answers. ServeError NOT_FOUND, in Triton's words, if there is none."""
+        model = self.models.get(name)
+        if model is None:
+            raise not_found(
+                f"'{name}' is not found" if version == NEWEST else f"'{name}' version {version} is not found"
+            )
+        return model.find(version)
+
+    def is_ready(self, name: str, version: int = NEWEST) -> bool:
+        try:
+            self.find(name, version)
+        except ServeError:
+            return False
+        return True
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last load of any model failed and has not been repaired by another."""
+        return any(model.has_failed for model in self.models.values())
+
+    async def index(self, ready: bool = False) -> list[IndexEntry]:
+        """Every version that is or was loaded, and every other model's name; or only what is ready."""
+        found = []
+        for name in sorted({*await asyncio.to_thread(self.folders.names), *self.models}):
+            model = self.models.get(name)
+            entries = model.index() if model is not None else []
+            if ready:
+                found += [e for e in entries if e.state == READY]
+            else:
+                found += entries or [IndexEntry(name)]
+        return found
+
+    def served(self) -> list[ModelVersion]:
+        """Every version that is ready, by name and number."""
+        held = [v for _, model in sorted(self.models.items()) for _, v in sorted(model.versions.items())]
+        return [v.version for v in held if v.state == READY and v.version is not None]
+
+    # ---- load ---------------------------------------------------------------------------------------------------
+
+    async def load(self, name: str, parameters: Mapping[str, str | bytes] | None = None) -> None:
+        """Load a model, or load it anew; what it serves now goes on until the new versions are ready.
+
+        parameters: `config`, a configuration in JSON that stands in for the file; `file:PATH`, the content of a file
+                    (bytes, or base64 text) of which and of nothing else the model then consists
+        raises:     ServeError in Triton's words; what was served before is still served
+        """
+        parameters = dict(parameters or {})
+        model = self.models.get(name) or Model(name)
+        async with model.lock:
+            try:
+                await self._load(model, parameters)
+            except ServeError as error:
+                model.has_failed = self.models.get(name) is model
+                log.warning("load of '%s' failed: %s", name, error.message)
+                raise
+            model.has_failed = False
+
+    async def _load(self, model: Model, parameters: dict[str, str | bytes]) -> None:
+        name = model.name
+        folder, override = await self._files_of(name, parameters)
+        try:
+            config = await asyncio.to_thread(read, folder, name, override)
+        except ConfigError as error:
+            raise poll_failure(name, error) from None
+        model.signature = await asyncio.to_thread(signature, folder)
+        self.models[name] = model
+        folders = [p.name for p in folder.iterdir() if p.is_dir()]
+        try:
+            chosen = choose_versions(config, folders)
+            await self._load_parts(config)
+        except ServeError as error:
+            sentence = error.sentence if isinstance(error, ConfigError) else error.message
+            raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {sentence}\n") from None
+        await self._load_versions(model, config, folder, chosen.served)
+
+    async def _load_versions(self, model: Model, config: pb.ModelConfig, folder: Path, numbers: Sequence[int]) -> None:
+        """All of them, or none: what fails leaves the old ones in place."""
+        before = {n: v for n, v in model.versions.items() if v.state == READY}
+        for number in numbers:
+            if number not in before:
+                model.versions[number] = VersionState(LOADING)
+        found = await asyncio.gather(
+            *(self._load_version(config, folder, n, self._teller(model, n)) for n in numbers), return_exceptions=True
+        )
+        failed = {n: _error(f) for n, f in zip(numbers, found) if isinstance(f, BaseException)}
+        if failed:
+            await asyncio.gather(*(f.close() for f in found if isinstance(f, ModelVersion)))
+            for number in numbers:
+                if number not in before:
+                    reason = _reason(failed[number]) if number in failed else "another version failed to load"
+                    model.versions[number] = VersionState(UNAVAILABLE, reason)
+            told = "".join(f"version {n} is at UNAVAILABLE state: {_reason(e)};" for n, e in sorted(failed.items()))
+            raise ServeError(Code.INVALID_ARG, f"load failed for model '{model.name}': {told}\n")
+        for number, version in zip(numbers, found):
+            assert isinstance(version, ModelVersion)
+            model.versions[number] = VersionState(READY, "", version)
+        for number, old in before.items():
+            if number not in numbers:
+                model.versions[number] = VersionState(UNAVAILABLE, "unloaded")
+            self._close_later(old.version)
+
+    async def _load_parts(self, config: pb.ModelConfig) -> None:
+        """The models that an ensemble's steps name, if they are not loaded yet."""
+        missing = []
+        for step in config.ensemble_scheduling.step:
+            if not self.is_ready(step.model_name) and step.model_name not in missing:
+                missing.append(step.model_name)
+        lost = []
+        for name in missing:
+            try:
+                await self.load(name)
+            except ServeError:
+                lost.append(name)
+        if lost:
+            raise ConfigError(
+                f"ensemble {config.name} contains models that are not available or ambiguous: {', '.join(sorted(lost))}"
+            )
+
+    async def _files_of(self, name: str, parameters: dict[str, str | bytes]) -> tuple[Path, str | None]:
+        """The model's folder, and a configuration that stands in for its file."""
+        override = parameters.pop("config", None)
+        files = {key.removeprefix("file:"): value for key, value in parameters.items() if key.startswith("file:")}
+        text = override.decode() if isinstance(override, bytes) else override
+        if not files:
+            folder = await asyncio.to_thread(self.folders.find, name)
+            if folder is None:
+                raise poll_failure(name, ServeError(Code.NOT_FOUND, "no model repository has a folder of this name"))
+            self._forget_files(name)
+            return folder, text
+        if text is None:
+            raise poll_failure(name, ServeError(Code.INVALID_ARG, "files were given without a configuration"))
+        folder = await asyncio.to_thread(_write, name, files)
+        self._forget_files(name)
+        self._given[name] = folder
+        return folder, text
+
+    # ---- unload -------------------------------------------------------------------------------------------------
+
+    async def unload(self, name: str, with_dependents: bool = False) -> None:
+        """Stop serving a model: new requests are refused at once, those under way are answered.
+
+        with_dependents: also the models that only this ensemble uses
+        """
+        model = self.models.get(name)
+        if model is None:
+            return
+        async with model.lock:
+            parts: set[str] = set()
+            for number, held in model.versions.items():
+                if held.state == READY and held.version is not None:
+                    parts |= {step.model_name for step in held.version.config.ensemble_scheduling.step}
+                    model.versions[number] = VersionState(UNAVAILABLE, "unloaded")
+                    self._close_later(held.version, model, number)
+            self._forget_files(name)
+        if with_dependents:
+            for part in sorted(parts):
+                await self.unload(part, True)
+
+    async def close(self) -> None:
+        """Unload everything; requests under way are answered first."""
+        for name in list(self.models):
+            await self.unload(name)
+        if self._closing:
+            await asyncio.gather(*self._closing)
+
+    def _close_later(self, version: ModelVersion | None, model: Model | None = None, number: int = 0) -> None:
+        if version is None:
+            return
+        if version.in_flight and model is not None:
+            model.versions[number] = VersionState(UNLOADING)
+
+        async def close() -> None:
+            await version.close()
+            if model is not None and model.versions[number].state == UNLOADING:
+                model.versions[number] = VersionState(UNAVAILABLE, "unloaded")
+
+        task = asyncio.get_running_loop().create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _forget_files(self, name: str) -> None:
+        folder = self._given.pop(name, None)
+        if folder is not None:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+    def _teller(self, model: Model, number: int) -> Callable[[str], None]:
+        def tell(doing: str) -> None:
+            held = model.versions.get(number)
+            if held is not None and held.state == LOADING:
+                held.reason = doing
+
+        return tell
+
+
+def _write(name: str, files: Mapping[str, str | bytes]) -> Path:
+    """The files of a load request as a folder of their own; none of them may lie outside it."""
+    top = Path(tempfile.mkdtemp(prefix="burnish-model-"))
+    folder = top / name
+    for path, content in files.items():
+        place = Path(path)
+        if place.is_absolute() or ".." in place.parts or not place.parts:
+            shutil.rmtree(top)
+            raise ServeError(Code.INVALID_ARG, f"the file '{path}' would lie outside the model's folder")
+        target = folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else _decoded(content))
+    return folder
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""  # Triton takes what it cannot decode for an empty file
+
+
+def _error(found: BaseException) -> ServeError:
+    if isinstance(found, ServeError):
+        return found
+    if not isinstance(found, Exception):
+        raise found
+    log.error("a load failed in an unexpected way", exc_info=found)
+    return ServeError(Code.INTERNAL, f"{type(found).__name__}: {found}")
+
+
+def _reason(error: ServeError) -> str:
+    return f"{_CODES.get(error.code, 'Internal')}: {error.message}"

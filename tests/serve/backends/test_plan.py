@@ -1,0 +1,131 @@
+"""Plans behind the seam of backends: batches in, each request's own rows out."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from onnx import TensorProto, helper
+
+import burnish
+from burnish.serve.backends.loading import Place
+from burnish.serve.backends.plan import PlanLoading
+from burnish.serve.config.parse_text import parse_text
+from burnish.serve.job import Job
+from burnish.serve.request import Request, Tensor
+from burnish.serve.status import Code, ServeError
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("Relu", ["y"], ["z"])]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 2])],
+        [onnx.numpy_helper.from_array(np.array([[1, -1], [1, 1], [0, 2]], np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    path = tmp_path_factory.mktemp("plan") / "model.plan"
+    burnish.build(model, profile={"x": ((1, 3), (4, 3), (8, 3))}).save(path)
+    return path
+
+
+def expected(x):
+    return np.maximum(x @ np.array([[1, -1], [1, 1], [0, 2]], np.float32), 0)
+
+
+async def opened(plan, text="", **place):
+    config = parse_text(f'name: "m" {text}')
+    made = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), plan.parent, **place)
+    loading = await PlanLoading.begin(plan, config, made)
+    try:
+        await loading.complete(config)
+        return await loading.open(config), config
+    except BaseException:
+        await loading.abort()
+        raise
+
+
+async def ask(instance, *arrays):
+    free, jobs, answers = asyncio.Event(), [], []
+    for x in arrays:
+        mine: list = []
+        answers.append(mine)
+        jobs.append(Job(Request("m", {"x": Tensor("x", "FP32", x)}), "m", 1, len(x), mine.append))
+    instance.run(jobs, free.set)
+    await free.wait()
+    assert all(len(mine) == 1 and mine[0].is_final for mine in answers)
+    return [mine[0] for mine in answers], jobs
+
+
+def rows(count, start=0):
+    return np.arange(start, start + 3 * count, dtype=np.float32).reshape(count, 3) - 4
+
+
+def test_a_plan_completes_the_configuration_with_its_tensors_and_largest_batch(plan):
+    async def go():
+        backend, config = await opened(plan)
+        assert (config.max_batch_size, config.input[0].name, list(config.input[0].dims)) == (4, "x", [3])
+        assert backend.memory_bytes > 0
+        await backend.close()
+
+    asyncio.run(go())
+
+
+def test_requests_of_a_batch_get_their_own_rows_in_a_thread_and_in_place(plan):
+    async def go():
+        backend, _ = await opened(plan)
+        (instance,) = backend.instances
+        for _ in range(3):  # the first goes to a thread; then such a batch is known to be short
+            answers, jobs = await ask(instance, rows(1), rows(3, 7))
+            for answer, x in zip(answers, (rows(1), rows(3, 7))):
+                np.testing.assert_allclose(answer.outputs[0].data, expected(x))
+            assert all(0 < j.inputs_ready_ns <= j.outputs_ready_ns for j in jobs)
+        await backend.close()
+
+    asyncio.run(go())
+
+
+def test_what_a_plan_cannot_run_is_an_answer(plan):
+    async def go():
+        backend, _ = await opened(plan)
+        (answer,), _ = await ask(backend.instances[0], rows(9))
+        assert answer.error.code is Code.INVALID_ARG
+        assert "E50" in answer.error.message
+        (answer,), _ = await ask(backend.instances[0], rows(2))
+        assert answer.error is None
+        await backend.close()
+
+    asyncio.run(go())
+
+
+def test_instances_are_as_many_as_the_groups_ask_for(plan):
+    async def go():
+        backend, _ = await opened(plan, 'instance_group [ { name: "m_0" count: 2 kind: KIND_CPU } ]')
+        assert [i.name for i in backend.instances] == ["m_0_0", "m_0_1"]
+        await backend.close()
+
+    asyncio.run(go())
+
+
+def test_a_damaged_or_missing_or_unsigned_plan_is_refused(plan, tmp_path):
+    damaged = tmp_path / "model.plan"
+    data = bytearray(plan.read_bytes())
+    data[len(data) // 2] ^= 255
+    damaged.write_bytes(data)
+    key = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+
+    async def go():
+        for path, place, words in (
+            (damaged, {}, "E4"),
+            (tmp_path / "gone.plan", {}, r"has no file 'gone\.plan'"),
+            (plan, {"trusted_key": key}, "sign"),
+        ):
+            with pytest.raises(ServeError, match=words):
+                await opened(path, **place)
+
+    asyncio.run(go())

@@ -1,0 +1,55 @@
+"""From a folder to a version that answers, with the real backend of Python models."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from burnish.serve.backends.loading import Place
+from burnish.serve.config.read import read
+from burnish.serve.repository.load import VersionLoader
+from burnish.serve.status import ServeError
+
+MODEL = "class TritonPythonModel:\n    def execute(self, requests): return []\n"
+CONFIG = """backend: "python" max_batch_size: 2 input { name: "X" data_type: TYPE_FP32 dims: [ 1 ] }
+output { name: "Y" data_type: TYPE_FP32 dims: [ 1 ] label_filename: "names.txt" }"""
+
+
+class Nothing:
+    pending = 0
+
+    def submit(self, job): ...
+    def close(self): ...
+
+
+def load(folder, config=CONFIG, gpus=()):
+    (folder / "1").mkdir(exist_ok=True)
+    (folder / "1" / "model.py").write_text(MODEL)
+    (folder / "config.pbtxt").write_text(config)
+
+    async def go():
+        place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), folder)
+        seen, told = [], []
+        loader = VersionLoader(place, lambda *arguments: seen.append(arguments) or Nothing(), gpus)
+        version = await loader(read(folder), folder, 1, told.append)
+        await version.close()
+        return version, seen, told
+
+    return asyncio.run(go())
+
+
+def test_a_version_has_instances_labels_and_says_what_it_is_doing(tmp_path):
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    version, ((config, number, instances, _),), told = load(tmp_path)
+    assert (number, [i.name for i in instances]) == (1, [f"{tmp_path.name}_0"])
+    assert config.instance_group[0].count == 1
+    assert version.labels("Y") == ["cat", "dog"]
+    assert told == ["reading the model", "making its instances"]
+
+
+def test_a_missing_label_file_and_a_group_for_gpus_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(ServeError, match=r"failed to open text file for read .*/names.txt: No such file or directory"):
+        load(tmp_path)
+    (tmp_path / "names.txt").touch()
+    with pytest.raises(ServeError, match="no GPUs are available"):
+        load(tmp_path, CONFIG + " instance_group [ { count: 1 kind: KIND_GPU } ]")

@@ -1,0 +1,268 @@
+"""States of models, with versions that nothing computes."""
+
+import asyncio
+import base64
+
+import pytest
+
+from burnish.serve.observe.statistics import ModelStatistics
+from burnish.serve.repository.repository import Repository
+from burnish.serve.repository.version import ModelVersion
+from burnish.serve.request import Request
+from burnish.serve.status import Code, ServeError
+
+CONFIG = 'backend: "python" output { name: "Y" data_type: TYPE_INT32 dims: [ 1 ] }'
+
+
+class Held:
+    """A scheduler that keeps its jobs until it is told to answer."""
+
+    pending = 0
+
+    def __init__(self):
+        self.jobs = []
+
+    def submit(self, job):
+        self.jobs.append(job)
+
+    def close(self):
+        for job in self.jobs:
+            job.fail(ServeError(Code.UNAVAILABLE, "closed"))
+
+
+class Gone:
+    """A backend that notes when it is closed."""
+
+    memory_bytes, instances = 100, ()
+
+    def __init__(self, closed, what):
+        self.closed, self.what = closed, what
+
+    async def close(self):
+        self.closed.append(self.what)
+
+
+class Loads:
+    """Stands in for VersionLoader."""
+
+    def __init__(self):
+        self.fail, self.closed, self.count = {}, [], 0
+
+    async def __call__(self, config, folder, number, tell):
+        tell("reading")
+        await asyncio.sleep(0)
+        if (config.name, number) in self.fail:
+            raise self.fail[config.name, number]
+        self.count += 1
+        backend = Gone(self.closed, (config.name, number, self.count))
+        return ModelVersion(number, config, backend, Held(), ModelStatistics(), {})
+
+
+def model(root, name, versions=(1,), config=CONFIG):
+    for version in versions:
+        (root / name / str(version)).mkdir(parents=True)
+    (root / name / "config.pbtxt").write_text(config)
+
+
+@pytest.fixture
+def loads():
+    return Loads()
+
+
+@pytest.fixture
+def repository(tmp_path, loads):
+    return Repository([tmp_path], loads)
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+def test_a_loaded_model_is_found_by_its_newest_version(tmp_path, repository):
+    model(tmp_path, "m", (1, 3), CONFIG + "version_policy { all {} }")
+
+    async def go():
+        await repository.load("m")
+        assert repository.find("m").number == 3
+        assert repository.find("m", 1).number == 1
+        for version, words in ((2, "'m' version 2 is not found"), (9, "version 9")):
+            with pytest.raises(ServeError, match=words) as caught:
+                repository.find("m", version)
+            assert caught.value.code is Code.NOT_FOUND
+        assert [(e.version, e.state) for e in await repository.index()] == [("1", "READY"), ("3", "READY")]
+
+    run(go())
+
+
+def test_a_model_that_was_never_loaded_stands_in_the_index_by_its_name_alone(tmp_path, repository):
+    model(tmp_path, "m")
+
+    async def go():
+        (entry,) = await repository.index()
+        assert (entry.name, entry.version, entry.state) == ("m", "", "")
+        assert await repository.index(ready=True) == []
+        with pytest.raises(ServeError, match="'m' is not found"):
+            repository.find("m")
+
+    run(go())
+
+
+def test_a_load_that_fails_says_why_and_leaves_what_was_served(tmp_path, repository, loads):
+    model(tmp_path, "m")
+
+    async def go():
+        await repository.load("m")
+        loads.fail["m", 1] = ServeError(Code.INTERNAL, "it broke")
+        with pytest.raises(ServeError) as caught:
+            await repository.load("m")
+        assert caught.value.message == (
+            "load failed for model 'm': version 1 is at UNAVAILABLE state: Internal: it broke;\n"
+        )
+        assert repository.is_ready("m")
+        assert repository.has_failed
+        loads.fail.clear()
+        await repository.load("m")
+        assert not repository.has_failed
+
+    run(go())
+
+
+def test_of_several_versions_all_load_or_none(tmp_path, repository, loads):
+    model(tmp_path, "m", (1, 2), CONFIG + "version_policy { all {} }")
+    loads.fail["m", 2] = ServeError(Code.INVALID_ARG, "no")
+
+    async def go():
+        with pytest.raises(ServeError):
+            await repository.load("m")
+        assert not repository.is_ready("m")
+        assert [(e.state, e.reason) for e in await repository.index()] == [
+            ("UNAVAILABLE", "another version failed to load"),
+            ("UNAVAILABLE", "Invalid argument: no"),
+        ]
+        assert loads.closed == [("m", 1, 1)]
+
+    run(go())
+
+
+def test_an_exception_of_a_backend_is_an_error_and_no_crash(tmp_path, repository, loads):
+    model(tmp_path, "m")
+    loads.fail["m", 1] = RuntimeError("boom")
+
+    async def go():
+        with pytest.raises(ServeError, match="RuntimeError: boom"):
+            await repository.load("m")
+
+    run(go())
+
+
+def test_a_request_under_way_is_answered_by_the_version_that_took_it(tmp_path, repository, loads):
+    model(tmp_path, "m")
+
+    async def go():
+        await repository.load("m")
+        old, answers = repository.find("m"), []
+        job = old.submit(Request("m", {}), answers.append)
+        await repository.load("m")
+        assert repository.find("m") is not old
+        await asyncio.sleep(0.01)
+        assert loads.closed == []
+        job.answer([])
+        await asyncio.sleep(0.01)
+        assert loads.closed == [("m", 1, 1)]
+        assert len(answers) == 1
+
+    run(go())
+
+
+def test_an_unloaded_model_refuses_at_once_and_ends_when_its_requests_do(tmp_path, repository, loads):
+    model(tmp_path, "m")
+
+    async def go():
+        await repository.load("m")
+        job = repository.find("m").submit(Request("m", {}), lambda answer: None)
+        await repository.unload("m")
+        with pytest.raises(ServeError, match="'m' has no available versions"):
+            repository.find("m")
+        assert [e.state for e in await repository.index()] == ["UNLOADING"]
+        job.answer([])
+        await asyncio.sleep(0.01)
+        assert [(e.state, e.reason) for e in await repository.index()] == [("UNAVAILABLE", "unloaded")]
+        assert loads.closed == [("m", 1, 1)]
+        await repository.unload("m")
+        await repository.unload("nosuch")
+
+    run(go())
+
+
+def test_an_unknown_model_and_a_configuration_that_does_not_parse_fail_alike(tmp_path, repository):
+    model(tmp_path, "m", config="colour: 1")
+
+    async def go():
+        for name in ("nosuch", "m", "../m"):
+            with pytest.raises(ServeError) as caught:
+                await repository.load(name)
+            assert caught.value.code is Code.INTERNAL
+            assert caught.value.message.startswith(f"failed to load '{name}', failed to poll from model repository")
+        assert not repository.has_failed
+
+    run(go())
+
+
+def test_a_model_may_come_with_the_request_to_load_it(tmp_path, repository):
+    override = '{"backend": "python", "output": [{"name": "Y", "data_type": "TYPE_INT32", "dims": [1]}]}'
+
+    async def go():
+        with pytest.raises(ServeError, match="failed to poll"):
+            await repository.load("new", {"file:1/model.py": b"x"})
+        content = base64.b64encode(b"x = 1").decode()
+        await repository.load("new", {"config": override, "file:1/model.py": content})
+        folder = repository._given["new"]
+        assert (folder / "1" / "model.py").read_bytes() == b"x = 1"
+        assert repository.is_ready("new")
+        await repository.unload("new")
+        assert not folder.exists()
+        with pytest.raises(ServeError, match="outside the model's folder"):
+            await repository.load("new", {"config": override, "file:../../x": b""})
+
+    run(go())
+
+
+def test_an_ensemble_loads_the_models_of_its_steps(tmp_path, repository):
+    maps = 'input_map { key: "A" value: "X" } output_map { key: "Y" value: "Z" }'
+    step = f'step {{ model_name: "m" model_version: -1 {maps} }}'
+    tensors = (
+        'input { name: "X" data_type: TYPE_INT32 dims: [ 1 ] } output { name: "Z" data_type: TYPE_INT32 dims: [ 1 ] }'
+    )
+    model(tmp_path, "m")
+    model(tmp_path, "e", config=f'platform: "ensemble" {tensors} ensemble_scheduling {{ {step} }}')
+    model(
+        tmp_path,
+        "bad",
+        config=f'platform: "ensemble" {tensors} ensemble_scheduling {{ {step} }}'.replace('"m"', '"no"'),
+    )
+
+    async def go():
+        await repository.load("e")
+        assert repository.is_ready("m")
+        with pytest.raises(ServeError) as caught:
+            await repository.load("bad")
+        assert caught.value.message == (
+            "load failed for model 'bad': ensemble bad contains models that are not available or ambiguous: no\n"
+        )
+        await repository.unload("e", with_dependents=True)
+        assert not repository.is_ready("m")
+
+    run(go())
+
+
+def test_closing_ends_everything(tmp_path, repository, loads):
+    model(tmp_path, "m")
+    model(tmp_path, "n")
+
+    async def go():
+        await repository.load("m")
+        await repository.load("n")
+        await repository.close()
+        assert sorted(c[0] for c in loads.closed) == ["m", "n"]
+
+    run(go())

@@ -60,8 +60,11 @@ def check_fit(model: Model, options: Options) -> None:
         problem, hint = "a search needs a limit to search for", "--latency-limit 20"
     elif model.has_sequences and options.sequences is None:
         problem, hint = f"model '{model.name}' takes sequences, not single requests", "--sequence-length 20"
-    elif options.streaming and options.shared_memory != "none" and options.protocol == "http":
-        problem, hint = "streams over HTTP cannot use shared memory", "--protocol grpc"
+    elif options.streaming and options.protocol == "http" and (options.sequences or options.shared_memory != "none"):
+        problem, hint = (
+            "streams over HTTP (generate_stream) know neither sequences nor shared memory",
+            "--protocol grpc",
+        )
     if problem:
         raise UserError("E680", problem, hint=hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,13 +144,13 @@ def answer(status: int, text: str) -> bytes:
 
 
 @contextmanager
-def running(server: FakeServer) -> Iterator[FakeServer]:
+def running(server: FakeServer, tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
     """Serve from a thread until the end."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 
     async def main() -> None:
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
         server.port = listening.sockets[0].getsockname()[1]
         ready.set()
         try:

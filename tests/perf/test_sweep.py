@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
-from burnish.errors import UserError
-from burnish.perf import Level, Options, Sequences, run_perf
+from burnish.errors import EnvironmentProblem, UserError
+from burnish.perf import Level, Options, Sequences, Tls, run_perf
 from burnish.perf.data.model import describe
 from burnish.perf.sweep import _search, _sweep, check_fit, levels_of
+from tests.perf.fake_grpc_server import FakeGrpcServer, running_grpc
 from tests.perf.fake_server import CONFIG, METADATA, FakeServer, running
 from tests.perf.made_report import made_result, times
 
@@ -41,18 +45,31 @@ def test_an_open_loop_sends_what_was_asked_for_and_every_request_has_the_data() 
     assert result.throughput_per_s == pytest.approx(100, rel=0.2)
 
 
-def test_streams_and_sequences_reach_the_server() -> None:
+def test_a_stream_over_http_has_the_times_of_its_responses() -> None:
     events = [(0.0, "{}"), (0.02, "{}"), (0.02, "{}")]
-    config = {**CONFIG, "model_transaction_policy": {"decoupled": True}, "sequence_batching": {}}
+    config = {**CONFIG, "model_transaction_policy": {"decoupled": True}}
     with running(FakeServer(events=lambda n: events, config=config)) as server:
-        options = Options("echo", server.url, streaming=True, requests=6, sequences=Sequences(length=3, variation=0))
-        (result,) = run_perf(options).results
-        ids = [r.fields["sequence_id"] for r in server.received]
+        (result,) = run_perf(Options("echo", server.url, streaming=True, requests=6)).results
     assert result.first_response is not None and result.between_responses is not None
     assert result.completed == 6 and (result.latency.values_ms >= 40).all()
     assert len(result.between_responses.values_ms) == 12 and result.between_responses.percentile(10) >= 15
     assert result.first_response.percentile(50) < 35
-    assert len(set(ids)) >= 2
+
+
+def test_streams_and_sequences_over_grpc_reach_the_server() -> None:
+    with running_grpc(FakeGrpcServer(delay_s=lambda n: 0.01)) as server:
+        options = Options(
+            "echo", server.url, "grpc", streaming=True, sequences=Sequences(length=3, variation=0), requests=6
+        )
+        (result,) = run_perf(options).results
+        flags = [
+            (r.parameters["sequence_start"].bool_param, r.parameters["sequence_end"].bool_param)
+            for r in server.received
+        ]
+    assert result.completed == 6 and result.between_responses is not None
+    assert len(result.between_responses.values_ms) == 12 and result.between_responses.percentile(10) >= 8
+    whole = [(True, False), (False, False), (False, True)]
+    assert flags == [(True, False), (False, True), *whole, *whole]  # the first two: the trial
 
 
 def test_shared_memory_is_registered_used_and_given_back() -> None:
@@ -60,6 +77,23 @@ def test_shared_memory_is_registered_used_and_given_back() -> None:
         run_perf(Options("echo", server.url, requests=3, data="zero", shared_memory="system"))
         regions = {r.fields["inputs"][0]["parameters"]["shared_memory_region"] for r in server.received}
         assert regions <= set(server.registered) and sorted(server.unregistered) == sorted(server.registered)
+
+
+def test_secured_servers_are_measured_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("someone").private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    own = str(tmp_path / "own.pem")
+    tls = Tls(str(tmp_path / "ca.pem"), own, own)
+    with running(FakeServer(), context) as server:
+        (result,) = run_perf(Options("echo", f"https://{server.url}", requests=4, tls=tls)).results
+        assert (result.completed, result.failed) == (4, 0)
+        with pytest.raises(EnvironmentProblem, match="E685"):
+            run_perf(Options("echo", f"https://{server.url}", requests=4))
 
 
 def levels(throughput: Callable[[float], float], latency: Callable[[float], float]) -> tuple[list[float], Any]:
@@ -106,6 +140,7 @@ def test_distances_are_one_level_of_their_mean_rate() -> None:
         ({"sequence_batching": {}}, {}, "--sequence-length"),
         ({}, {"search": True}, "--latency-limit"),
         ({}, {"streaming": True, "shared_memory": "system"}, "--protocol grpc"),
+        ({}, {"streaming": True, "sequences": Sequences()}, "--protocol grpc"),
     ],
 )
 def test_options_that_do_not_go_with_the_model_are_refused(config: Any, options: Any, hint: str) -> None:

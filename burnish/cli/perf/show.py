@@ -43,6 +43,7 @@ def _row(result: Result, report: Report, streams: bool, timed: bool) -> list[obj
     if streams and result.first_response and result.between_responses:
         row += result.first_response.percentiles((50, 99)) + result.between_responses.percentiles((50, 99))
         row.append(f"{result.responses_per_s:.1f}")
+    row = ["" if value != value else value for value in row]  # nan: no such response
     if timed:
         row += _server(result)
     mark = "knee" if report.knee is not None and report.results[report.knee] is result else ""

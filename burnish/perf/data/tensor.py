@@ -81,14 +81,20 @@ def from_values(name: str, datatype: str, values: Any, shape: tuple[int, ...]) -
 
 
 def from_bytes(name: str, datatype: str, data: bytes, shape: tuple[int, ...]) -> Tensor:
-    """From raw values as `to_bytes` writes them. E683 if the number of bytes is not what the shape needs."""
+    """From raw values as `to_bytes` writes them; the one element of a BYTES tensor needs no length before it.
+
+    raises: E683 if the number of bytes is not what the shape needs
+    """
     kind = kind_of(datatype, name)
+    count = int(np.prod(shape, dtype=np.int64))
     if datatype == "BYTES":
         elements = _split(data)
+        if count == 1 and (elements is None or len(elements) != 1):
+            elements = [data]
         if elements is None:
             raise _misfit(name, datatype, shape, "every element needs its length in four bytes before it")
         return from_values(name, datatype, elements, shape)
-    needed = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    needed = count * kind.itemsize
     if len(data) != needed:
         raise _misfit(name, datatype, shape, f"it has {len(data)} bytes and needs {needed}")
     return Tensor(name, datatype, np.frombuffer(data, kind).reshape(shape))

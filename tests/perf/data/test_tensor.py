@@ -23,6 +23,12 @@ def test_each_text_stands_after_its_length() -> None:
     assert from_bytes("x", "BYTES", tensor.to_bytes(), (3,)).to_json() == ["ab", "", "é"]
 
 
+def test_one_text_needs_no_length() -> None:
+    image = b"\xff\xd8\xff\xe0 no length before it"
+    assert from_bytes("x", "BYTES", image, (1, 1)).array.item() == image
+    assert from_bytes("x", "BYTES", b"\2\0\0\0ab", (1,)).array.item() == b"ab"
+
+
 def test_json_values_are_flat() -> None:
     assert from_values("x", "INT32", [[1, 2], [3, 4]], (2, 2)).to_json() == [1, 2, 3, 4]
     assert from_values("x", "BOOL", [1, 0], (2,)).to_json() == [True, False]

@@ -2,9 +2,9 @@
 
 python benchmarks/load_tool.py [--seconds 1.5] [--rounds 3] [--only NAME ...]
 
-Each client runs in a process of its own beside a server of the same machine, in turns, and sends one 1x64 f32 tensor again
-and again. Shown are requests per second, and the client's processor time for one request; the ceiling of one process is the
-inverse of that. Clients that are not installed are left out.
+Each client runs in a process of its own beside a server of the same machine, in turns, and sends one 1x64 f32 tensor
+again and again. Shown are requests per second, and the client's processor time for one request; the ceiling of one
+process is the inverse of that. Clients that are not installed are left out.
 """
 
 from __future__ import annotations

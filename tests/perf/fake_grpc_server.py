@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import ParseDict
 
-from burnish.perf.client.grpc_connection import SERVICE
+from burnish.perf.client.http2_connection import SERVICE
 from burnish.serve.proto import grpc_service_pb2 as pb
 from tests.perf.fake_server import CONFIG, METADATA, statistics
 
@@ -25,6 +25,7 @@ class FakeGrpcServer:
     fault: Callable[[int], str] = lambda n: ""
     responses: int = 3
     marks_final: bool = True
+    echoes: bool = False  # the first input comes back as the first output
     has_extensions: bool = True
     port: int = 0
     received: list[Any] = field(default_factory=list)
@@ -42,7 +43,10 @@ class FakeGrpcServer:
         time.sleep(self.delay_s(number))
         if fault := self.fault(number):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, fault)
-        return pb.ModelInferResponse(model_name="echo")
+        return pb.ModelInferResponse(model_name="echo", raw_output_contents=self._content(request))
+
+    def _content(self, request: Any) -> list[bytes]:
+        return list(request.raw_input_contents[:1]) if self.echoes else []
 
     def stream(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         for request in requests:
@@ -55,6 +59,7 @@ class FakeGrpcServer:
                 time.sleep(self.delay_s(number))
                 found = pb.ModelStreamInferResponse()
                 found.infer_response.outputs.add(name="OUT")
+                found.infer_response.raw_output_contents.extend(self._content(request))
                 if self.marks_final:
                     found.infer_response.parameters["triton_final_response"].bool_param = False
                 yield found
@@ -109,7 +114,8 @@ class FakeGrpcServer:
 @contextmanager
 def running_grpc(server: FakeGrpcServer) -> Iterator[FakeGrpcServer]:
     """Serve until the end."""
-    listening = grpc.server(ThreadPoolExecutor(8))
+    options = (("grpc.max_receive_message_length", -1),)
+    listening = grpc.server(ThreadPoolExecutor(8), options=options)
     listening.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.strip("/"), server.handlers()),))
     server.port = listening.add_insecure_port("127.0.0.1:0")
     listening.start()

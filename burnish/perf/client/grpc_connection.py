@@ -1,150 +1,174 @@
-"""gRPC for one slot: calls, or one stream, on raw bytes: nothing is encoded or decoded while it is measured."""
+"""gRPC for one slot: calls, or one stream, on raw bytes: nothing is encoded while it is measured."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Mapping
-from typing import Any
-
-import grpc
-from grpc import aio
 
 from burnish.perf.client.endpoint import Endpoint
 from burnish.perf.client.grpc_request import FINAL
+from burnish.perf.client.http2_connection import Http2Connection, connect, header_block
 from burnish.serve.proto import grpc_service_pb2 as pb
 
-SERVICE = "/inference.GRPCInferenceService/"
 SHARED_BY = 6  # slots on one TCP connection, as in Triton's own clients
-OPTIONS = (
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.use_local_subchannel_pool", 1),  # otherwise all channels share one TCP connection
-)
-
-
-def credentials(endpoint: Endpoint) -> grpc.ChannelCredentials | None:
-    """None for a plain connection."""
-    if not endpoint.is_secure:
-        return None
-    endpoint.context()  # says what is wrong with the files
-    ca, key, certificate = (_read(p) for p in (endpoint.tls.ca, endpoint.tls.key, endpoint.tls.certificate))
-    return grpc.ssl_channel_credentials(ca, key, certificate)
-
-
-def _read(path: str) -> bytes | None:
-    if not path:
-        return None
-    with open(path, "rb") as file:
-        return file.read()
 
 
 class Channels:
-    """Opens connections, several on one channel."""
+    """Opens connections for slots; several share one."""
 
     def __init__(self, endpoint: Endpoint, headers: Mapping[str, str], timeout_s: float, is_stream: bool) -> None:
         self._endpoint, self._timeout_s, self._is_stream = endpoint, timeout_s, is_stream
-        self._metadata = tuple((name.lower(), value) for name, value in headers.items())
-        self._channels: list[aio.Channel] = []
+        if is_stream:  # the time limit is each request's, not the stream's
+            self._block = header_block(endpoint, "ModelStreamInfer", headers, None)
+        else:
+            self._block = header_block(endpoint, "ModelInfer", headers, timeout_s)
+        self._opening: asyncio.Task[Http2Connection] | None = None
         self._slots = 0
 
     async def connect(self) -> GrpcCalls | GrpcStream:
-        if self._slots % SHARED_BY == 0:
-            self._channels.append(self._open())
+        """OSError if nobody answers there, or not in HTTP/2."""
+        if self._opening is None or self._slots % SHARED_BY == 0 or _is_over(self._opening):
+            self._opening = asyncio.ensure_future(connect(self._endpoint, self._timeout_s))
+            self._slots = 0
         self._slots += 1
+        shared = await self._opening
+        shared.users += 1
         kind = GrpcStream if self._is_stream else GrpcCalls
-        return kind(self._channels[-1], self._metadata, self._timeout_s)
+        return kind(shared, self._block, self._timeout_s)
 
-    async def close(self) -> None:
-        for channel in self._channels:
-            await channel.close()
 
-    def _open(self) -> aio.Channel:
-        secret = credentials(self._endpoint)
-        if secret is not None:
-            return aio.secure_channel(self._endpoint.authority, secret, options=OPTIONS)
-        return aio.insecure_channel(self._endpoint.authority, options=OPTIONS)
+def _is_over(opening: asyncio.Task[Http2Connection]) -> bool:
+    """Did it fail, or is what it opened closed by now?"""
+    return opening.done() and (opening.exception() is not None or not opening.result().is_open)
 
 
 class GrpcCalls:
     """ModelInfer, one call a request."""
 
-    def __init__(self, channel: aio.Channel, metadata: Any, timeout_s: float) -> None:
-        self._call = channel.unary_unary(f"{SERVICE}ModelInfer")
-        self._channel, self._metadata, self._timeout_s = channel, metadata, timeout_s
+    def __init__(self, shared: Http2Connection, block: bytes, timeout_s: float) -> None:
+        self._shared, self._block, self._timeout_ns = shared, block, int(timeout_s * 1e9)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Future[str] | None = None
+        self._call = self._sent_ns = 0
+        self._has_left = False
         self.first_ns = self.end_ns = 0
         self.arrivals: list[int] = []
-        self.is_open = True
 
-    async def send(self, message: bytes) -> str:
-        problem = ""
-        try:
-            await self._call(message, timeout=self._timeout_s, metadata=self._metadata)
-        except aio.AioRpcError as error:
-            problem = f"{error.code().name}: {error.details()}"
-            self.is_open = error.code() is not grpc.StatusCode.UNAVAILABLE
-        self.first_ns = self.end_ns = time.monotonic_ns()
-        return problem
+    @property
+    def is_open(self) -> bool:
+        return self._shared.is_open and not self._has_left
+
+    def send(self, message: bytes) -> asyncio.Future[str]:
+        """Wait for the answer. The result is the error's text, or nothing."""
+        self._waiting = waiting = self._loop.create_future()
+        self.first_ns = 0
+        self._sent_ns = time.monotonic_ns()
+        self._call = self._shared.call(self._block, self, message)
+        return waiting
 
     def expire(self, now_ns: int) -> None:
-        """gRPC itself keeps the time limit of a call."""
+        """The server has the time limit too; this is for one that does not keep it."""
+        if self._waiting is not None and now_ns - self._sent_ns > self._timeout_ns:
+            self._shared.cancel(self._call)
+            self.on_end(f"no answer within {self._timeout_ns / 1e9:g} s")
 
     def close(self) -> None:
-        self.is_open = False
+        if not self._has_left:
+            self._has_left = True
+            self._shared.leave()
+
+    # what the connection calls
+
+    def on_data(self, data: bytes) -> None:
+        if not self.first_ns:
+            self.first_ns = time.monotonic_ns()
+
+    def on_end(self, problem: str) -> None:
+        self.end_ns = time.monotonic_ns()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(problem)
 
 
 class GrpcStream:
     """ModelStreamInfer: one stream, on which a request is sent when the last one's final response has come."""
 
-    def __init__(self, channel: aio.Channel, metadata: Any, timeout_s: float) -> None:
-        self._channel, self._timeout_ns = channel, int(timeout_s * 1e9)
-        self._stream = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(metadata=metadata)
+    def __init__(self, shared: Http2Connection, block: bytes, timeout_s: float) -> None:
+        self._shared, self._timeout_ns = shared, int(timeout_s * 1e9)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Future[str] | None = None
         self._sent_ns = 0
+        self._problem, self._has_ended = "", False
+        self._parts: deque[bytes] = deque()
+        self._size = 0  # of the parts
         self.first_ns = self.end_ns = 0
         self.arrivals: list[int] = []
-        self.is_open = True
+        self._call = shared.call(block, self, None)
 
-    async def send(self, message: bytes) -> str:
+    @property
+    def is_open(self) -> bool:
+        return self._shared.is_open and not self._has_ended
+
+    def send(self, message: bytes) -> asyncio.Future[str]:
+        """Wait for the final response. The result is the first error's text, or nothing."""
+        self._waiting = waiting = self._loop.create_future()
+        self.arrivals, self.first_ns, self._problem = [], 0, ""
         self._sent_ns = time.monotonic_ns()
-        self.arrivals, self.first_ns = [], 0
-        try:
-            await self._stream.write(message)
-            problem = await self._responses()
-        except (aio.AioRpcError, asyncio.InvalidStateError) as error:
-            self.is_open = False
-            problem = f"{error.code().name}: {error.details()}" if isinstance(error, aio.AioRpcError) else str(error)
-        except asyncio.CancelledError:
-            if self.is_open:  # the task was cancelled, not the stream
-                raise
-            problem = f"no answer within {self._timeout_ns / 1e9:g} s"
-        self.end_ns = time.monotonic_ns()
-        self._sent_ns = 0
-        return problem
-
-    async def _responses(self) -> str:
-        """Read until the final response; the first error's text."""
-        problem = ""
-        while True:
-            data = await self._stream.read()
-            now = time.monotonic_ns()
-            if data is aio.EOF:
-                self.is_open = False
-                return problem or "the server ended the stream"
-            self.first_ns = self.first_ns or now
-            found = pb.ModelStreamInferResponse.FromString(data)
-            answer = found.infer_response
-            if found.error_message:
-                problem = problem or found.error_message
-            elif len(answer.outputs) or FINAL not in answer.parameters:
-                self.arrivals.append(now)
-            if FINAL not in answer.parameters or answer.parameters[FINAL].bool_param:
-                return problem
+        if self._has_ended:
+            self._finish("the server ended the stream")
+        else:
+            self._shared.send(self._call, message)
+        return waiting
 
     def expire(self, now_ns: int) -> None:
         """End a request that has waited too long."""
-        if self._sent_ns and now_ns - self._sent_ns > self._timeout_ns:
-            self.close()
+        if self._waiting is not None and now_ns - self._sent_ns > self._timeout_ns:
+            self._has_ended = True
+            self._finish(f"no answer within {self._timeout_ns / 1e9:g} s")
 
     def close(self) -> None:
-        self.is_open = False
-        self._stream.cancel()
+        if self._call:
+            self._shared.cancel(self._call)
+            self._call, self._has_ended = 0, True
+            self._shared.leave()
+
+    # what the connection calls
+
+    def on_data(self, data: bytes) -> None:
+        """Cut what comes into messages, each after its length."""
+        now = time.monotonic_ns()
+        self._parts.append(data)
+        self._size += len(data)
+        while self._size >= 5:
+            if len(self._parts[0]) < 5:
+                self._parts = deque([b"".join(self._parts)])
+            whole = 5 + int.from_bytes(self._parts[0][1:5], "big")
+            if self._size < whole:
+                return
+            together = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
+            self._parts = deque([together[whole:]])
+            self._size -= whole
+            self._on_response(together[5:whole], now)
+
+    def on_end(self, problem: str) -> None:
+        self._has_ended = True
+        self._finish(problem or "the server ended the stream")
+
+    def _on_response(self, data: bytes, now_ns: int) -> None:
+        self.first_ns = self.first_ns or now_ns
+        found = pb.ModelStreamInferResponse.FromString(data)
+        answer = found.infer_response
+        if found.error_message:
+            self._problem = self._problem or found.error_message
+        elif len(answer.outputs) or FINAL not in answer.parameters:
+            self.arrivals.append(now_ns)
+        if FINAL not in answer.parameters or answer.parameters[FINAL].bool_param:
+            self._finish(self._problem)
+
+    def _finish(self, problem: str) -> None:
+        self.end_ns = time.monotonic_ns()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(problem)

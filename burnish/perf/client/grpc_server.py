@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
 
 from burnish.perf.client.endpoint import Endpoint
-from burnish.perf.client.grpc_connection import OPTIONS, SERVICE, credentials
+from burnish.perf.client.http2_connection import SERVICE
 from burnish.perf.client.http_server import no_memory, no_model, unreachable
 from burnish.serve.proto import grpc_service_pb2 as pb
+
+OPTIONS = (("grpc.max_receive_message_length", -1),)
+
+
+def credentials(endpoint: Endpoint) -> grpc.ChannelCredentials | None:
+    """None for a plain connection. E681 for files that cannot be used."""
+    if endpoint.context() is None:
+        return None
+    ca, key, certificate = (_read(p) for p in (endpoint.tls.ca, endpoint.tls.key, endpoint.tls.certificate))
+    return grpc.ssl_channel_credentials(ca, key or certificate, certificate)  # one file may hold both
+
+
+def _read(path: str) -> bytes | None:
+    return Path(path).read_bytes() if path else None
 
 
 class GrpcServer:

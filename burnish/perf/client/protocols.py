@@ -34,6 +34,7 @@ def open_server(options: Options) -> Server:
     try:
         if options.protocol == "grpc":
             import grpc  # noqa: F401
+            import hpack  # noqa: F401
 
             from burnish.perf.client.grpc_server import GrpcServer
 

@@ -31,7 +31,9 @@ class Connection(Protocol):
     first_ns: int
     end_ns: int
     arrivals: list[int]  # when each response of a stream came; empty for plain requests
-    is_open: bool
+
+    @property
+    def is_open(self) -> bool: ...
 
     def send(self, message: bytes) -> Awaitable[str]:
         """Wait for the answer. The result is the error's text, or nothing."""

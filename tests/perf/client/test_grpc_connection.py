@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from burnish.errors import UserError
 from burnish.perf.client.endpoint import parse_url
-from burnish.perf.client.grpc_connection import SHARED_BY, Channels, credentials
+from burnish.perf.client.grpc_connection import SHARED_BY, Channels
 from burnish.perf.client.grpc_request import grpc_request
-from burnish.perf.options import Options, Tls
+from burnish.perf.data.tensor import from_values
+from burnish.perf.options import Options
 from tests.perf.client.test_grpc_request import STEP
 from tests.perf.fake_grpc_server import FakeGrpcServer, running_grpc
+from tests.perf.fake_server import FakeServer, running
 from tests.perf.made_report import MODEL
 
 
@@ -33,7 +34,6 @@ def during(
                 return await act(connection, message)
             finally:
                 connection.close()
-                await channels.close()
 
         return asyncio.run(main())
 
@@ -98,31 +98,52 @@ def test_a_stream_that_waits_too_long_expires() -> None:
     assert found == ("no answer within 0.02 s", False)
 
 
-def test_nobody_at_the_address_is_an_error_of_the_request() -> None:
-    async def main(is_stream: bool) -> tuple[str, bool]:
-        channels = Channels(parse_url("127.0.0.1:9", "grpc"), {}, 5.0, is_stream)
-        connection = await channels.connect()
-        problem = await connection.send(b"")
-        await channels.close()
-        return problem, connection.is_open
+def test_a_stream_that_the_server_ends_is_over() -> None:
+    async def act(connection: Any, message: bytes) -> list[Any]:
+        first = await connection.send(message)
+        return [first, connection.is_open, await connection.send(message)]
 
-    for is_stream in (False, True):
-        problem, is_open = asyncio.run(main(is_stream))
-        assert problem.startswith("UNAVAILABLE") and not is_open
+    server = FakeGrpcServer()
+    server.stream = lambda requests, context: iter(())  # type: ignore[method-assign]
+    found = during(server, act, is_stream=True)
+    assert found == ["the server ended the stream", False, "the server ended the stream"]
 
 
-def test_several_slots_share_a_channel_but_not_all() -> None:
-    async def main() -> int:
-        channels = Channels(parse_url("127.0.0.1:9", "grpc"), {}, 5.0, False)
-        found = [await channels.connect() for _ in range(2 * SHARED_BY + 1)]
-        await channels.close()
-        return len({id(c._channel) for c in found})  # type: ignore[union-attr]
+def test_large_messages_go_through_the_windows_of_both_sides() -> None:
+    step = (from_values("IN", "FP32", np.arange(300_000), (300_000,)),)
+    message = grpc_request(MODEL, step, Options("echo", streaming=True)).render({})
+    server = FakeGrpcServer(echoes=True)
 
-    assert asyncio.run(main()) == 3
+    async def act(connection: Any, _: bytes) -> list[Any]:
+        found = [await connection.send(message) for _ in range(5)]
+        return [found, len(connection.arrivals)]
+
+    assert during(server, act, is_stream=True) == [[""] * 5, 3]
+    assert during(server, act) == [[""] * 5, 0]
+    assert {r.raw_input_contents[0] for r in server.received} == {step[0].to_bytes()}
 
 
-def test_a_secured_connection_reads_its_files(tmp_path: Path) -> None:
-    assert credentials(parse_url("host", "grpc")) is None
-    assert credentials(parse_url("grpcs://host", "grpc")) is not None
-    with pytest.raises(UserError, match="E681"):
-        credentials(parse_url("grpcs://host", "grpc", Tls(str(tmp_path / "none"))))
+def test_nobody_at_the_address_and_a_server_of_http_1_are_os_errors() -> None:
+    async def main(url: str) -> None:
+        await Channels(parse_url(url, "grpc"), {}, 5.0, False).connect()
+
+    with pytest.raises(OSError):
+        asyncio.run(main("127.0.0.1:9"))
+    with running(FakeServer()) as server, pytest.raises(ConnectionError, match="HTTP/2"):
+        asyncio.run(main(server.url))
+
+
+def test_several_slots_share_a_connection_but_not_all_and_a_closed_one_is_replaced() -> None:
+    async def main(url: str) -> tuple[int, bool]:
+        channels = Channels(parse_url(url, "grpc"), {}, 5.0, False)
+        found = await asyncio.gather(*(channels.connect() for _ in range(2 * SHARED_BY + 1)))
+        shared = {c._shared for c in found}
+        for connection in found:
+            connection.close()
+        again = await channels.connect()
+        is_new = again._shared not in shared and again.is_open
+        again.close()
+        return len(shared), is_new
+
+    with running_grpc(FakeGrpcServer()) as server:
+        assert asyncio.run(main(server.url)) == (3, True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.perf.client.endpoint import parse_url
-from burnish.perf.client.grpc_server import GrpcServer
+from burnish.perf.client.grpc_server import GrpcServer, credentials
 from burnish.perf.data.model import describe
+from burnish.perf.options import Tls
 from burnish.perf.server_times import difference
 from tests.perf.fake_grpc_server import FakeGrpcServer, running_grpc
 from tests.perf.fake_server import CONFIG, METADATA, statistics
@@ -38,6 +41,13 @@ def test_a_model_that_is_not_there_and_a_server_that_is_not_there_are_told_apart
     assert "NOT_FOUND: no model other" in str(caught.value)
     with pytest.raises(EnvironmentProblem, match="E685"):
         GrpcServer(parse_url("127.0.0.1:9", "grpc"), {}, 5.0).metadata("echo", "")
+
+
+def test_a_secured_connection_reads_its_files(tmp_path: Path) -> None:
+    assert credentials(parse_url("host", "grpc")) is None
+    assert credentials(parse_url("grpcs://host", "grpc")) is not None
+    with pytest.raises(UserError, match="E681"):
+        credentials(parse_url("grpcs://host", "grpc", Tls(str(tmp_path / "none"))))
 
 
 def test_shared_memory_is_registered_and_given_back() -> None:

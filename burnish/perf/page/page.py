@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from burnish.perf.page.plots import CURVES, STAGES, curve_plot, judged, level_color, spectrum_plot, stages_plot
+from burnish.perf.page.plots import (
+    CURVES,
+    STAGES,
+    curve_plot,
+    judged,
+    level_color,
+    load_plot,
+    spectrum_plot,
+    stages_plot,
+)
 from burnish.perf.page.style import STYLE
 from burnish.perf.remarks import remarks
 from burnish.perf.report import Report, Result
@@ -46,7 +55,7 @@ def _tiles(report: Report) -> str:
         tiles.append(_tile(f"{judged(low).percentile(50):.3g} ms", f"lowest median, at {low.level}"))
     if report.knee is not None:
         knee = report.results[report.knee]
-        tiles.append(_tile(f"{knee.level.value:g}", f"knee: {knee.throughput_per_s:,.0f} per s, "
+        tiles.append(_tile(str(knee.level), f"knee: {knee.throughput_per_s:,.0f} per s, "
             f"p99 {judged(knee).percentile(99):.3g} ms"))  # fmt: skip
     if report.latency_limit_ms is not None:
         within = report.best_within_limit
@@ -72,6 +81,11 @@ def _plots(report: Report) -> str:
         _card("Latency by percentile", f"A line for each level ({unit}), corrected for coordinated omission; "
             "dashed: as measured.", spectrum_plot(report), levels),
     ]  # fmt: skip
+    if len(answered) > 1:
+        ideal = "what was asked for" if answered[0].level.is_open else "as many for each as at the first level"
+        keys = [("answers", "var(--p50)"), (ideal, "var(--soft)")]
+        hint = "Where the line leaves the dashed one, the server has reached what it can do."
+        cards.append(_card("Throughput by load", hint, load_plot(report), keys))
     if stages := stages_plot(report):
         shown = [(name, color) for _, name, color in STAGES]
         cards.append(_card("Where the time goes", f"Mean of a request by the server's own counters; rows: {unit}.",

@@ -1,4 +1,4 @@
-"""The three plots of a report: the curve, the percentiles, and where the time goes."""
+"""The plots of a report: the curve, throughput by load, the percentiles, and where the time goes."""
 
 from __future__ import annotations
 
@@ -52,6 +52,26 @@ def curve_plot(report: Report) -> str:
     for result, value in zip(results, rows[-1][2]):
         parts.append(svg.text(x.x(result.throughput_per_s), y.y(value) - 10, f"{result.level.value:g}"))
     return svg.frame(x, y, "".join(parts), "Latency percentiles over throughput, one point a level")
+
+
+def load_plot(report: Report) -> str:
+    """Throughput by load, a point a level. Dashed: as if every further request were answered like the first."""
+    results = [r for r in report.results if r.completed]
+    is_open = results[0].level.is_open
+    x = svg.axis_for(
+        "requests per second asked for" if is_open else "requests in flight", [r.level.value for r in results]
+    )
+    y = svg.axis_for("answers per second", [r.throughput_per_s for r in results], may_be_log=False)
+    each = 1.0 if is_open else results[0].throughput_per_s / results[0].level.value
+    top = y.ticks[-1][0]
+    start, end = results[0].level.value, min(results[-1].level.value, top / each)
+    steps = [start * (max(end, start) / start) ** (i / 40) for i in range(41)]  # a curve where the axis is logarithmic
+    parts = [svg.line([(x.x(v), y.y(min(v * each, top))) for v in steps], "var(--soft)", "line dashed")]
+    points = [(x.x(r.level.value), y.y(r.throughput_per_s)) for r in results]
+    parts.append(svg.line(points, "var(--p50)"))
+    for result, point in zip(results, points):
+        parts.append(svg.dot(*point, "var(--p50)", f"{result.level}: {result.throughput_per_s:.1f} per s"))
+    return svg.frame(x, y, "".join(parts), "Throughput by load, one point a level")
 
 
 def spectrum_plot(report: Report) -> str:

@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from burnish.perf.page.plots import curve_plot, level_color, spectrum_plot, stage_times, stages_plot
+from burnish.perf.page.plots import curve_plot, level_color, load_plot, spectrum_plot, stage_times, stages_plot
+from burnish.perf.report import Level
 from tests.perf.made_report import made_report, made_result, times
 
 
@@ -26,6 +27,21 @@ def test_points_further_up_have_more_latency_and_further_right_more_throughput()
     root = ElementTree.fromstring(curve_plot(made_report()))
     dots = [(float(e.attrib["cx"]), float(e.attrib["cy"])) for e in root.iter("circle")][:3]
     assert dots[0][0] < dots[1][0] < dots[2][0] and dots[0][1] > dots[1][1] > dots[2][1]
+
+
+def test_the_load_plot_has_a_point_for_each_level_and_the_ideal_through_the_first() -> None:
+    root = ElementTree.fromstring(load_plot(made_report()))
+    ideal, found = (
+        [tuple(map(float, p.split(","))) for p in e.attrib["points"].split()] for e in root.iter("polyline")
+    )
+    assert len(found) == 3 and ideal[0] == found[0]
+    assert ideal[-1][1] <= found[-1][1] and ideal[-1][0] < found[-1][0]  # as high, further left
+    rates = [made_result(v, v, times(1), level=Level(True, v)) for v in (100.0, 200.0)]
+    root = ElementTree.fromstring(load_plot(made_report(*rates)))
+    ideal, found = (
+        [tuple(map(float, p.split(","))) for p in e.attrib["points"].split()] for e in root.iter("polyline")
+    )
+    assert (ideal[0], ideal[-1]) == (found[0], found[1])
 
 
 def test_the_spectrum_has_two_lines_for_each_level() -> None:

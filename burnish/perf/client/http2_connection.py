@@ -249,7 +249,7 @@ class Http2Connection(asyncio.Protocol):
             self._write(h2.frame(h2.DATA, h2.END_STREAM if is_last else 0, number, bytes(part)))
 
     def _write(self, data: bytes) -> None:
-        """Leave the bytes for the end of this turn of the loop: one system call then carries the frames of all calls."""
+        """Leave the bytes for the end of this turn of the loop: one system call then carries all calls' frames."""
         if not self._waiting:
             self._loop.call_soon(self.flush)
         self._waiting.append(data)

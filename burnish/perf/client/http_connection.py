@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: an asyncio protocol over httptools' parser."""
+"""One HTTP/1.1 connection: an asyncio protocol over httptools' parser. benchmarks/load_tool.md says why."""
 
 from __future__ import annotations
 

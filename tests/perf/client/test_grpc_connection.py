@@ -68,7 +68,7 @@ def test_each_response_of_a_stream_has_its_time_and_the_empty_last_one_is_none()
 
     first, second = during(FakeGrpcServer(delay_s=lambda n: 0.02), act, is_stream=True)
     for arrivals in (first, second):
-        assert len(arrivals) == 3 and arrivals[1] - arrivals[0] >= 0.015e9
+        assert len(arrivals) == 3 and arrivals[2] - arrivals[0] >= 0.015e9  # 0.04 unless the first was late
     assert second[0] > first[-1]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import isfinite
+
 from burnish.serve.config.backends import ENSEMBLE, check_backend
 from burnish.serve.config.check_ensemble import check_ensemble
 from burnish.serve.config.check_sequence import check_sequence
@@ -33,6 +36,7 @@ def check_config(config: pb.ModelConfig) -> None:
             f"Response Cache does not currently support model {name} with 'decoupled' transaction policy. "
             "Please disable the response cache."
         )
+    _check_metrics(config)
 
 
 def check_name(config: pb.ModelConfig, folder: str) -> None:
@@ -64,3 +68,18 @@ def _check_dynamic(config: pb.ModelConfig) -> None:
                 raise ConfigError(
                     "Queue policy can not have DELAY as timeout action when 'preserve_ordering' is true for " + name
                 )
+
+
+def _check_metrics(config: pb.ModelConfig) -> None:
+    for control in config.model_metrics.metric_control:
+        if not control.HasField("metric_identifier"):
+            raise ConfigError("metric control must specify 'metric_identifier'")
+        if not control.metric_identifier.family:
+            raise ConfigError("metric identifier must specify non-empty 'family'")
+        if not control.HasField("histogram_options"):
+            raise ConfigError("metric control must specify 'histogram_options'")
+        bounds = list(control.histogram_options.buckets)
+        if not bounds:
+            raise ConfigError("histogram options must specify non-empty 'buckets'")
+        if not all(low < high for low, high in pairwise(bounds)) or not all(map(isfinite, bounds)):
+            raise ConfigError("histogram options must specify finite 'buckets' in ascending order")

@@ -42,7 +42,8 @@ def _check_gpus(group: pb.ModelInstanceGroup, gpus: Collection[int], start: str)
         if number not in gpus:
             present = ", ".join(map(str, sorted(gpus)))
             sentence = f"{start} specifies invalid or unsupported gpu id {number}"
-            raise ConfigError(f"{sentence}. This machine has: {present or 'none'}")
+            capable = "GPUs with at least the minimum required CUDA compute compatibility are"
+            raise ConfigError(f"{sentence}. {capable}: {present or 'none'}")
 
 
 def _check_profiles(group: pb.ModelInstanceGroup, config: pb.ModelConfig, start: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from burnish.serve.config.check_model import shape_text
@@ -11,6 +11,7 @@ from burnish.serve.config.show import type_name
 from burnish.serve.proto import model_config_pb2 as pb
 
 ANY = -1
+NEWEST = -1
 
 
 @dataclass(slots=True)
@@ -66,6 +67,16 @@ def check_steps(config: pb.ModelConfig, models: Mapping[str, pb.ModelConfig]) ->
                 tensor.sources.append(tensors[source])
                 tensors[source].readers.append(tensor)
     config.model_transaction_policy.decoupled = _streams(config, models, tensors) > 0
+
+
+def check_step_versions(config: pb.ModelConfig, served: Mapping[str, Collection[int]]) -> None:
+    """A step that names a version needs that one. `served`: by the model's name, of those that are loaded."""
+    for step in config.ensemble_scheduling.step:
+        if step.model_version != NEWEST and step.model_version not in served.get(step.model_name, ()):
+            raise ConfigError(
+                f"ensemble '{config.name}' depends on '{step.model_name}' whose required version {step.model_version} "
+                "is not loaded."
+            )
 
 
 def check_circles(config: pb.ModelConfig, models: Mapping[str, pb.ModelConfig]) -> None:

@@ -74,6 +74,35 @@ def test_what_no_scheduler_can_do_is_refused_in_tritons_words(text: str, why: st
     assert refused(text) == why
 
 
+@pytest.mark.parametrize(
+    ("control", "why"),
+    [
+        ("", "metric control must specify 'metric_identifier'"),
+        ("metric_identifier { }", "metric identifier must specify non-empty 'family'"),
+        ("metric_identifier { family: 'f' }", "metric control must specify 'histogram_options'"),
+        (
+            "metric_identifier { family: 'f' } histogram_options { }",
+            "histogram options must specify non-empty 'buckets'",
+        ),
+        (
+            "metric_identifier { family: 'f' } histogram_options { buckets: [ 1, 1 ] }",
+            "histogram options must specify finite 'buckets' in ascending order",
+        ),
+        (
+            "metric_identifier { family: 'f' } histogram_options { buckets: [ 1, inf ] }",
+            "histogram options must specify finite 'buckets' in ascending order",
+        ),
+    ],
+)
+def test_metrics_of_a_models_own_need_a_family_and_buckets(control: str, why: str) -> None:
+    assert refused(f"model_metrics {{ metric_control {{ {control} }} }}") == why
+
+
+def test_metrics_of_a_models_own_are_accepted() -> None:
+    control = "metric_identifier { family: 'f' } histogram_options { buckets: [ -5.0, -2, 0, 3.5 ] }"
+    check_config(config_of(f"model_metrics {{ metric_control {{ {control} }} }}"))
+
+
 def test_a_negative_batch_size_is_refused() -> None:
     assert refused("", max_batch_size=-1) == "'max_batch_size' must be non-negative value for m"
 

@@ -6,6 +6,8 @@ from burnish.serve.config.check_groups import check_groups
 from burnish.serve.config.normalise import normalise_groups
 from tests.serve.config.configs import config_of, ensemble_of, refusal
 
+CAPABLE = "GPUs with at least the minimum required CUDA compute compatibility are"
+
 
 def groups(text: str, gpus: tuple[int, ...] = (), **fields: str):
     config = config_of(text, **fields)
@@ -19,8 +21,8 @@ def groups(text: str, gpus: tuple[int, ...] = (), **fields: str):
         ("{ kind: KIND_GPU }", (), "has kind KIND_GPU but no GPUs are available"),
         ("{ kind: KIND_CPU gpus: 0 }", (0,), "has kind KIND_CPU but specifies one or more GPUs"),
         ("{ kind: KIND_MODEL gpus: 0 }", (0,), "has kind KIND_MODEL but specifies one or more GPUs"),
-        ("{ kind: KIND_GPU gpus: 7 }", (0, 1), "specifies invalid or unsupported gpu id 7. This machine has: 0, 1"),
-        ("{ kind: KIND_GPU gpus: 7 }", (), "specifies invalid or unsupported gpu id 7. This machine has: none"),
+        ("{ kind: KIND_GPU gpus: 7 }", (0, 1), f"specifies invalid or unsupported gpu id 7. {CAPABLE}: 0, 1"),
+        ("{ kind: KIND_GPU gpus: -1 }", (), f"specifies invalid or unsupported gpu id -1. {CAPABLE}: none"),
         ("{ kind: 9 }", (), "has unexpected kind 9"),
         ("{ profile: '0' }", (), "and platform specifies profile field which is only supported for TensorRT models"),
     ],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from burnish.serve.config.check_steps import check_circles, check_steps
+from burnish.serve.config.check_steps import check_circles, check_step_versions, check_steps
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.proto import model_config_pb2 as pb
 from tests.serve.config.configs import ensemble_of, refusal
@@ -140,6 +140,16 @@ def test_answers_of_different_streams_do_not_belong_together(steps: str, outputs
     having = models(model("a", more=STREAMS), model("b", "A D"))
     assert refusal(check_steps, ensemble_of(steps, outputs=outputs), having) == (
         f"in ensemble e, step of model '{who}' receives inputs originated from different decoupled models"
+    )
+
+
+def test_a_step_that_names_a_version_needs_that_one() -> None:
+    config = ensemble_of(TWO)
+    check_step_versions(config, {"a": [1], "b": [1]})
+    config.ensemble_scheduling.step[1].model_version = 2
+    check_step_versions(config, {"a": [1], "b": [1, 2]})
+    assert refusal(check_step_versions, config, {"a": [1, 2], "b": [1]}) == (
+        "ensemble 'e' depends on 'b' whose required version 2 is not loaded."
     )
 
 

@@ -1,0 +1,1 @@
+"""The interface described: /openapi.json and the page at /docs."""

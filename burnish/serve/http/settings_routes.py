@@ -1,0 +1,125 @@
+"""Trace and log settings: shown, and changed while the server runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from burnish.serve.http.core_interface import Server
+from burnish.serve.http.text.parse import parse_json
+from burnish.serve.http.text.words import MISSING, as_array, as_bool, as_string, as_uint, find
+from burnish.serve.http.wire.exchange import Exchange
+from burnish.serve.observe.log_settings import FORMATS, LogSetting, LogSettings
+from burnish.serve.observe.trace_settings import OFF, TENSORS, TIMESTAMPS, Change, TraceSettings
+from burnish.serve.request import NEWEST
+from burnish.serve.status import Code, ServeError, invalid
+
+_NUMBER = re.compile(r"\s*([+-]?\d+)")
+_INT32 = 1 << 31
+_NUMBERS = {"trace_rate": "rate", "trace_count": "count", "log_frequency": "log_frequency"}
+_UINT32 = 1 << 32
+_ALL_TRACES = -1
+
+
+class SettingsRoutes:
+    def __init__(self, server: Server, traces: TraceSettings, logs: LogSettings) -> None:
+        self._server, self._traces, self._logs = server, traces, logs
+
+    def trace(self, exchange: Exchange, model: str = "") -> None:
+        if model and not self._server.repository.is_ready(model, NEWEST):
+            raise invalid(f"Request for unknown model : {model}")
+        if exchange.method == b"POST":
+            self._traces.update(model, _trace_changes(parse_json(exchange.body)))
+        setting = self._traces.of(model)
+        shown: dict[str, Any] = {
+            "trace_level": setting.shown_levels,
+            "trace_rate": str(setting.rate),
+            "trace_count": str(setting.count),
+        }
+        if setting.mode == "triton":
+            shown |= {"log_frequency": str(setting.log_frequency), "trace_file": setting.file}
+        exchange.answer_json(shown | {"trace_mode": setting.mode})
+
+    def logging(self, exchange: Exchange) -> None:
+        if exchange.method == b"POST":
+            self._change_logs(parse_json(exchange.body))
+        setting = self._logs.setting
+        exchange.answer_json(
+            {
+                "log_file": setting.file,
+                "log_info": setting.info,
+                "log_warning": setting.warning,
+                "log_error": setting.error,
+                "log_verbose_level": setting.verbose_level,
+                "log_format": setting.format,
+            }
+        )
+
+    def _change_logs(self, body: Any) -> None:
+        """One after the other: what stands before a fault is changed."""
+        if _given(body, "log_file") is not None:
+            raise ServeError(Code.UNSUPPORTED, "log file location can not be updated through network protocol")
+        for name in ("info", "warning", "error"):
+            value = _given(body, f"log_{name}")
+            if value is not None:
+                self._set_log(**{name: as_bool(value)})
+        level = _given(body, "log_verbose_level")
+        if level is not None:
+            self._set_log(verbose_level=as_uint(level) % _UINT32)
+        form = _given(body, "log_format")
+        if form is not None:
+            if as_string(form) not in FORMATS:
+                raise ServeError(Code.UNAVAILABLE, f"invalid argument for --log_format, got: {form}")
+            self._set_log(format=form)
+
+    def _set_log(self, **changes: Any) -> None:
+        setting: LogSetting = replace(self._logs.setting, **changes)
+        self._logs.setting = setting
+
+
+def _given(body: Any, key: str) -> Any:
+    """A member; null counts as none."""
+    value = find(body, key)
+    return None if value is MISSING else value
+
+
+def _trace_changes(body: Any) -> dict[str, Change]:
+    if find(body, "trace_file") is not MISSING:
+        raise ServeError(Code.UNSUPPORTED, "trace file location can not be updated through network protocol")
+    changes: dict[str, Change] = {}
+    levels = find(body, "trace_level")
+    if levels is None:
+        changes["levels"] = None
+    elif levels is not MISSING:
+        found = _levels([as_string(level) for level in as_array(levels)])
+        if found is not None:
+            changes["levels"] = found
+    for key, name in _NUMBERS.items():
+        value = find(body, key)
+        if value is not MISSING:
+            changes[name] = None if value is None else _number(key, as_string(value))
+    return changes
+
+
+def _levels(names: list[str]) -> tuple[str, ...] | None:
+    """What is not known is passed over; None if nothing is left."""
+    if OFF in names:
+        if len(names) > 1:
+            raise invalid("Expect only one trace level 'OFF' is specified")
+        return ()
+    return tuple(level for level in (TIMESTAMPS, TENSORS) if level in names) or None
+
+
+def _number(key: str, text: str) -> int:
+    """As C reads it: the digits in front, within 32 bits."""
+    match = _NUMBER.match(text)
+    if match is None:
+        raise invalid(f"Unable to parse '{key}', got: {text}")
+    value = int(match.group(1)) if len(match.group(1)) < 20 else _INT32
+    low, high = (_ALL_TRACES, _INT32 - 1) if key == "trace_count" else (0, _UINT32 - 1)
+    if not -_INT32 <= value < _INT32:
+        raise invalid(f"Unable to parse '{key}', value is out of range [ {low}, {high} ], got: {text}")
+    if key == "trace_count" and value < low:
+        raise invalid(f"Unable to parse 'trace_count'. Expecting value >= {low}, got:{text}")
+    return value % _UINT32 if key != "trace_count" else value

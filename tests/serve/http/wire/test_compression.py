@@ -1,0 +1,63 @@
+"""gzip and deflate, both ways."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from burnish.serve.http.wire.compression import choose_encoding, compress, decompress
+from burnish.serve.status import ServeError
+
+
+@pytest.mark.parametrize(
+    ("accept", "encoding"),
+    [
+        (b"gzip", b"gzip"),
+        (b"gzip, deflate", b"gzip"),
+        (b"deflate, gzip", b"deflate"),
+        (b"gzip;q=0.5, deflate;q=1.0", b"deflate"),
+        (b"gzip;q=0", b""),
+        (b"gzip;q=abc, deflate;q=.1", b"deflate"),
+        (b"identity, gzip", b""),
+        (b"br, *", b""),
+        (b"", b""),
+        (b";q=1, gzip;q=0.1x", b"gzip"),
+        (b"GZIP", b""),
+    ],
+)
+def test_the_first_of_the_largest_weight_is_chosen(accept: bytes, encoding: bytes) -> None:
+    assert choose_encoding(accept) == encoding
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate"])
+def test_what_is_packed_comes_out_again(encoding: bytes) -> None:
+    body = bytes(range(256)) * 100
+    assert decompress(compress(body, encoding), encoding, len(body)) == body
+    assert (gzip.decompress if encoding == b"gzip" else zlib.decompress)(compress(body, encoding)) == body
+
+
+def test_the_head_tells_which_of_the_two_it_is_as_for_triton() -> None:
+    assert decompress(gzip.compress(b"abc"), b"deflate", 10) == b"abc"
+    assert decompress(gzip.compress(b"abc") + gzip.compress(b"def"), b"gzip", 10) == b"abcdef"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "words"),
+    [
+        (b"", b"gzip", 400, "nothing to be decompressed"),
+        (b"plain", b"gzip", 400, "not valid gzip data"),
+        (gzip.compress(b"abc")[:-9], b"gzip", 400, "ends before"),
+        (gzip.compress(b"abc") + b"rubbish", b"gzip", 400, "not valid"),
+        (gzip.compress(b"a" * 1001), b"gzip", 400, "larger than 1000 bytes"),
+        (gzip.compress(b"a" * 600) * 2, b"gzip", 400, "larger than 1000 bytes"),
+        (b"x", b"br", 501, "Unsupported compression type"),
+    ],
+)
+def test_what_is_not_of_its_encoding_or_too_large_is_refused(
+    body: bytes, encoding: bytes, status: int, words: str
+) -> None:
+    with pytest.raises(ServeError, match=words) as caught:
+        decompress(body, encoding, 1000)
+    assert caught.value.code.http == status

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
 
 import numpy as np
 
+from burnish.serve.bytes_tensor import object_array, pack_bytes
 from burnish.serve.datatypes import BYTES, NUMPY
 from burnish.serve.request import Tensor
 from burnish.serve.status import ServeError, invalid
@@ -69,24 +69,14 @@ def stand_in(name: str, datatype: str, shape: tuple[int, ...]) -> Tensor:
 
 def object_tensor(name: str, elements: list[bytes], shape: tuple[int, ...]) -> Tensor:
     """BYTES of these elements."""
-    array = np.empty(len(elements), object)
-    array[:] = elements
-    return Tensor(name, BYTES, array.reshape(shape))
+    return Tensor(name, BYTES, object_array(elements, shape))
 
 
 def bytes_of(tensor: Tensor) -> bytes:
     """The reverse of `tensor_of`."""
     if tensor.datatype == BYTES:
-        return join_elements(tensor.data.ravel())
+        return pack_bytes(tensor.data)
     return tensor.data.tobytes()
-
-
-def join_elements(elements: Iterable[bytes | str]) -> bytes:
-    parts: list[bytes] = []
-    for element in elements:
-        raw = element.encode() if isinstance(element, str) else element
-        parts += (_LENGTH.pack(len(raw)), raw)
-    return b"".join(parts)
 
 
 def _read_elements(

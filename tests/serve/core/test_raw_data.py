@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from burnish.serve.core.raw_data import DataFault, bytes_of, join_elements, object_tensor, stand_in, tensor_of
+from burnish.serve.core.raw_data import DataFault, bytes_of, object_tensor, stand_in, tensor_of
 from burnish.serve.datatypes import NUMPY
 
 
@@ -27,8 +27,7 @@ def test_bytes_that_are_not_aligned_are_copied() -> None:
 
 
 def test_strings_come_out_as_they_went_in() -> None:
-    raw = join_elements([b"ab", "", b"\xff\0z"])
-    assert raw == b"\2\0\0\0ab\0\0\0\0\3\0\0\0\xff\0z"
+    raw = b"\2\0\0\0ab\0\0\0\0\3\0\0\0\xff\0z"
     tensor = tensor_of("IN", "BYTES", (3, 1), raw, "m")
     assert tensor.data.tolist() == [[b"ab"], [b""], [b"\xff\0z"]]
     assert bytes_of(tensor) == raw

@@ -50,19 +50,28 @@ class Call:
     initial_metadata   sent before the first message; trailing_metadata with the status
     """
 
-    # The others belong to the connection: `window` is what the client lets us send, `pending` waits for it;
-    # `unacknowledged` came in without our saying so, `held` counts in the server's budget.
+    # The others belong to the connection: `window` is what the client lets us send, `pending` waits for it, `unsent`
+    # bytes; `unacknowledged` came in without our saying so, `held` counts in the server's budget.
     __slots__ = (
-        "_consumed", "_on_cancel", "_waiting_reader", "_waiting_writer", "_wire", "arrived", "client_is_done",
-        "deadline", "has_begun", "head", "held", "id", "inbox", "initial_metadata", "is_ending", "is_over",
-        "is_queued", "method", "peer", "pending", "reader", "task", "timer", "trailing_metadata", "unacknowledged",
-        "window",
+        "_consumed", "_largest_unsent", "_on_cancel", "_waiting_reader", "_waiting_writer", "_wire", "arrived",
+        "client_is_done", "deadline", "has_begun", "head", "held", "id", "inbox", "initial_metadata",
+        "is_ending", "is_over", "is_queued", "method", "peer", "pending", "reader", "task", "timer",
+        "trailing_metadata", "unacknowledged", "unsent", "window",
     )  # fmt: skip
 
     def __init__(
-        self, wire: Wire, consumed: Callable[[Call, int], None], id: int, head: Head, peer: str, window: int, now: float
+        self,
+        wire: Wire,
+        consumed: Callable[[Call, int], None],
+        id: int,
+        head: Head,
+        peer: str,
+        window: int,
+        now: float,
+        largest_unsent: int,
     ) -> None:
         self._wire, self._consumed, self.id, self.head, self.peer = wire, consumed, id, head, peer
+        self._largest_unsent, self.unsent = largest_unsent, 0
         self.method: Method | None = None
         self.arrived, self.deadline = now, None if head.timeout_s is None else now + head.timeout_s
         self.is_over = self.client_is_done = self.has_begun = self.is_ending = self.is_queued = False
@@ -101,8 +110,14 @@ class Call:
             self._wire.end(self, error.status, error.message)
 
     def write(self, message: bytes) -> None:
-        """One of several messages. It waits in memory until the client takes it: await `drain` now and then."""
-        if not self.is_over:
+        """One of several messages. It waits in memory until the client takes it: await `drain` now and then, since the
+        call fails if too much waits."""
+        if self.is_over:
+            return
+        if self.unsent > self._largest_unsent:
+            self.fail(GrpcError(Status.RESOURCE_EXHAUSTED, "the client takes its answers too slowly"))
+            self.run_cancel_callbacks()
+        else:
             self._wire.message(self, message)
 
     def finish(self) -> None:

@@ -44,7 +44,16 @@ class Dispatcher:
     def open(self, stream: int, head: Head, is_end: bool) -> None:
         """A client's headers: a call begins."""
         outlet = self._outlet
-        call = Call(outlet, self.consumed, stream, head, self.peer, outlet.first_window, self._loop.time())
+        call = Call(
+            outlet,
+            self.consumed,
+            stream,
+            head,
+            self.peer,
+            outlet.first_window,
+            self._loop.time(),
+            self._limits.unsent_bytes,
+        )
         self.calls[stream] = call
         call.client_is_done = is_end
         method = self._host.methods.get(head.path)

@@ -15,6 +15,7 @@ class Limits:
     streams             calls under way on one connection
     stream_window       bytes that a client may send of one call before we say that we took them
     connection_window   the same over all calls of a connection
+    unsent_bytes        answers of one stream that its client has not taken; with more, the call fails
     write_bytes         answers that the kernel has not taken yet; above it, we read no more from that client
     resets              cancelled calls and other empty frames that a client may send at once
     resets_per_s        and how many it may send on from then
@@ -31,6 +32,7 @@ class Limits:
     streams: int = 1024
     stream_window: int = 4 * MIB
     connection_window: int = 32 * MIB
+    unsent_bytes: int = 256 * MIB
     write_bytes: int = MIB
     resets: int = 2000
     resets_per_s: int = 500

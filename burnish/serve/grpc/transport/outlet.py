@@ -104,6 +104,7 @@ class Outlet:
             block = (_BEGIN_GZIP if is_packed else _BEGIN) + encoded_metadata(call.initial_metadata)
             self._push(call, frames.frame(frames.HEADERS, frames.END_HEADERS, call.id, block))
         data = compressed(message, self._compression_level) if is_packed else packed(message)
+        call.unsent += len(data)
         self._push(call, memoryview(data))
 
     def end(self, call: Call, status: int, message: str) -> None:
@@ -198,6 +199,7 @@ class Outlet:
             self._put(piece)
             self.window -= size
             call.window -= size
+            call.unsent -= size
             if size == len(entry):
                 pending.popleft()
             else:

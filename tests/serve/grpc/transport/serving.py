@@ -24,9 +24,14 @@ class Serving:
     """`with Serving(methods) as server`: grpcio's clients by `unary` and `stream`, any bytes by `raw`."""
 
     def __init__(
-        self, methods: Mapping[str, Method], limits: Limits | None = None, level: int = 0, tls: Any = None
+        self,
+        methods: Mapping[str, Method],
+        limits: Limits | None = None,
+        level: int = 0,
+        tls: Any = None,
+        prefix: str = PATH,
     ) -> None:
-        self._made = lambda: GrpcServer({PATH + name: m for name, m in methods.items()}, limits, level)
+        self._made = lambda: GrpcServer({prefix + name: m for name, m in methods.items()}, limits, level)
         self._tls = tls
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -89,6 +94,13 @@ class RawClient:
         self._data = b""
         if greet:
             self.send(frames.PREFACE + frames.settings({}))
+
+    @classmethod
+    def without_socket(cls) -> RawClient:
+        """To make frames with."""
+        client = cls.__new__(cls)
+        client.encoder, client.decoder = Encoder(), Decoder()
+        return client
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)

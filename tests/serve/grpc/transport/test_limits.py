@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -90,6 +91,27 @@ def test_connection_window() -> None:
         while granted < sent:
             granted += int.from_bytes(client.find(frames.WINDOW_UPDATE, 0)[1], "big")
         assert granted - sent <= 65535
+
+
+def test_unsent_bytes() -> None:
+    ended = threading.Event()
+
+    async def handler(call: Call) -> None:
+        try:
+            while True:
+                call.write(bytes(10_000))
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    with Serving({"m": Streaming(handler)}, Limits(unsent_bytes=100_000)) as server:
+        client = server.raw()
+        client.send(client.call(1, name="m"))
+        assert ended.wait(5)
+        client.send(frames.window_update(0, 1 << 20) + frames.window_update(1, 1 << 20))
+        seen, body = client.answer(1)
+        assert (seen["grpc-status"], seen["grpc-message"]) == ("8", "the client takes its answers too slowly")
+        assert 100_000 < len(body) < frames.FIRST_WINDOW + 100_000 + 2 * 10_005
 
 
 @pytest.mark.parametrize("what", ["cancelled calls", "empty data", "settings", "priority", "unknown frames"])

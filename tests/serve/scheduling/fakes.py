@@ -13,6 +13,7 @@ from burnish.serve.proto.model_config_pb2 import ModelConfig
 from burnish.serve.request import Request, Sequence, Tensor
 
 US, MS = 1_000, 1_000_000
+STARTS = itertools.count()  # a job's `trace` is its number in the order in which fakes start jobs
 
 
 class FakeClock:
@@ -61,6 +62,8 @@ class FakeInstance:
         assert self.running is None, "an instance runs one batch at a time"
         assert jobs
         self.batches.append(list(jobs))
+        for job in jobs:
+            job.trace = next(STARTS)
         self.running = (jobs, done)
         if self.in_place:
             self.end()

@@ -88,6 +88,7 @@ class SequenceScheduler:
         heapq.heapify(self._free)
         self._places = {slot: entry for entry in self._free for slot in entry[2:]}
         self._open: OrderedDict[SequenceId, Line] = OrderedDict()  # that take more jobs; idle longest first
+        self._ending: dict[SequenceId, Line] = {}  # that take no more, and still hold their place
         self._backlog: deque[Line] = deque()
         self._where: dict[Job, Line] = {}
         self._next_expiry_ns = 0  # of a line in the backlog, or of one that has left it since
@@ -107,8 +108,7 @@ class SequenceScheduler:
         self._where[job] = line
         job.on_cancel = self._cancelled
         if request.sequence is not None and request.sequence.is_end:
-            del self._open[line.key]
-            line.is_ended = True
+            self._end(line)
         else:
             self._open.move_to_end(line.key)
         if line.slot is None:
@@ -135,6 +135,8 @@ class SequenceScheduler:
 
     def release(self, slot: Slot) -> None:
         """Give a slot to the sequence that has waited longest. Its strategy looks for new jobs in it after that."""
+        if slot.line is not None and self._ending.get(slot.line.key) is slot.line:
+            del self._ending[slot.line.key]
         if self._backlog:
             line = self._backlog.popleft()
             slot.line, line.slot = line, slot
@@ -147,7 +149,10 @@ class SequenceScheduler:
 
     def drop(self, line: Line) -> None:
         """End a sequence: its waiting jobs are cancelled."""
-        self._forget(line)
+        if line.slot is None:
+            self._leave_backlog(line)
+        else:
+            self._end(line)
         jobs = [job for job, _ in line.jobs]
         line.jobs.clear()
         for job in jobs:
@@ -181,6 +186,11 @@ class SequenceScheduler:
         if not sequence.is_start:
             what = "must specify the START flag on the first request of the sequence"
             raise _refusal(request, what, f"for sequence {sequence.id} ")
+        line = self._ending.pop(sequence.id, None)
+        if line is not None:  # behind the sequence that had the id before, and in its place
+            line.is_ended = False
+            self._open[line.key] = line
+            return line
         line = self._open[sequence.id] = Line(sequence.id)
         if self._free:
             slot = heapq.heappop(self._free)[2]
@@ -189,12 +199,18 @@ class SequenceScheduler:
             self._backlog.append(line)
         return line
 
-    def _forget(self, line: Line) -> None:
+    def _end(self, line: Line) -> None:
+        """Take no more jobs for it."""
         line.is_ended = True
         if self._open.get(line.key) is line:
             del self._open[line.key]
-        if line.slot is None and line in self._backlog:
-            self._backlog.remove(line)
+            self._ending[line.key] = line
+
+    def _leave_backlog(self, line: Line) -> None:
+        self._end(line)
+        self._backlog.remove(line)
+        if self._ending.get(line.key) is line:
+            del self._ending[line.key]
 
     def _cancelled(self, job: Job) -> None:
         self.drop(self._where[job])
@@ -223,7 +239,7 @@ class SequenceScheduler:
         self._cancel_alarm = None
         now = self._clock.now_ns()
         for line in [line for line in self._backlog if line.expires_ns and line.expires_ns <= now]:
-            self._forget(line)
+            self._leave_backlog(line)
             for job, _ in line.jobs:
                 self._refuse(job, sequence_timeout(), Failure.REJECTED)
             line.jobs.clear()
@@ -236,7 +252,7 @@ class SequenceScheduler:
                 line.last_ns = now
                 self._open.move_to_end(line.key)
                 continue
-            self._forget(line)
+            self._end(line)
             line.slot.strategy.ready(line.slot)
         self._arm()
 

@@ -19,7 +19,9 @@ class Turns(Protocol):
         """Whether the instance may start. If not, `retry` is called when it may be worth asking again."""
         ...
 
-    def leave(self, instance: Instance, busy_ns: int) -> None: ...
+    def leave(self, instance: Instance, busy_ns: int, again: Callable[[], None]) -> None:
+        """The instance is free; `again` is called before others get its turn, to ask with them."""
+        ...
 
 
 class InstancePool:
@@ -60,9 +62,10 @@ class InstancePool:
         self.running -= 1
         self._idle.append(instance)
         self._observer.executed(jobs, now)
-        if self._turns is not None:
-            self._turns.leave(instance, now - started_ns)
-        self.on_free()
+        if self._turns is None:
+            self.on_free()
+        else:
+            self._turns.leave(instance, now - started_ns, self._retry)
 
     def _retry(self) -> None:
         self.on_free()

@@ -11,8 +11,9 @@ class Barrier:
             self.waiting.append(retry)
         return self.is_open
 
-    def leave(self, instance, busy_ns):
+    def leave(self, instance, busy_ns, again):
         self.left.append((instance.name, busy_ns))
+        again()
 
 
 def test_an_instance_without_a_turn_is_not_started_and_asks_again():

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from burnish.serve.job import Failure, Job, cancelled
 from burnish.serve.proto.model_config_pb2 import ModelConfig, ModelDynamicBatching, ModelSequenceBatching
-from burnish.serve.scheduling import Clock
+from burnish.serve.scheduling import Clock, Instance
 from burnish.serve.scheduling.batch_shape import ShapeKey, shape_key
 from burnish.serve.scheduling.job_queue import JobQueue
 from burnish.serve.scheduling.observer import Observer
-from burnish.serve.scheduling.ordering import AnswerOrder
+from burnish.serve.scheduling.padding import PaddingRule
 from burnish.serve.scheduling.pool import InstancePool
 from burnish.serve.scheduling.refusals import stopping, timeout_expired
 from burnish.serve.status import ServeError
@@ -25,43 +25,37 @@ from burnish.serve.status import ServeError
 
 @dataclass(frozen=True, slots=True)
 class BatchRule:
-    """max_jobs 0: any. preferred: sizes in rows; none means max_rows."""
+    """max_jobs 0: any. preferred: sizes in rows; none means max_rows. padding: done to a batch before it starts."""
 
     max_rows: int = 1
     max_jobs: int = 0
     preferred: frozenset[int] = frozenset()
     delay_ns: int = 0
     shape_key: ShapeKey | None = None
+    padding: PaddingRule | None = None
 
 
-def batch_rule(config: ModelConfig, batching: ModelDynamicBatching | ModelSequenceBatching.StrategyOldest) -> BatchRule:
+def batch_rule(
+    config: ModelConfig,
+    batching: ModelDynamicBatching | ModelSequenceBatching.StrategyOldest,
+    padding: PaddingRule | None = None,
+) -> BatchRule:
     max_rows = max(1, config.max_batch_size)
     return BatchRule(
         max_rows=max_rows,
         max_jobs=0 if config.max_batch_size else 1,
         preferred=frozenset(n for n in batching.preferred_batch_size if 1 <= n <= max_rows),
         delay_ns=batching.max_queue_delay_microseconds * 1000,
-        shape_key=shape_key(config),
+        shape_key=shape_key(config, padding.padded_shape if padding else None),
+        padding=padding,
     )
 
 
 class Batcher:
-    """A Scheduler. It has one alarm at most, for the end of a delay or of a job's time.
+    """A Scheduler. It has one alarm at most, for the end of a delay or of a job's time."""
 
-    order: of answers, if it is to be kept
-    """
-
-    def __init__(
-        self,
-        rule: BatchRule,
-        queue: JobQueue,
-        pool: InstancePool,
-        clock: Clock,
-        observer: Observer,
-        order: AnswerOrder | None = None,
-    ) -> None:
+    def __init__(self, rule: BatchRule, queue: JobQueue, pool: InstancePool, clock: Clock, observer: Observer) -> None:
         self._rule, self._queue, self._pool, self._clock, self._observer = rule, queue, pool, clock, observer
-        self._order = order
         self._preferred = rule.preferred or frozenset([rule.max_rows])
         self._max_preferred = max(self._preferred)
         # Nothing can be gained by waiting: a job that finds an idle instance and an empty queue starts at once.
@@ -80,14 +74,12 @@ class Batcher:
         if self._is_closed:
             raise stopping(job.request.id)
         queue = self._queue
-        if self._order is not None:
-            self._order.enter(job)
         if self._is_eager and not queue and not self._is_pumping:
             instance = self._pool.take()
             if instance is not None:
                 self._is_pumping = True
                 try:
-                    self._pool.start(instance, [job])
+                    self._start(instance, [job])
                 finally:
                     self._is_pumping = False
                 if queue:
@@ -96,8 +88,6 @@ class Batcher:
         try:
             queue.push(job, self._clock.now_ns())
         except ServeError:
-            if self._order is not None:
-                self._order.withdraw(job)
             self._observer.refused(job, Failure.REJECTED)
             raise
         job.on_cancel = self._on_cancel
@@ -135,11 +125,15 @@ class Batcher:
                 for job in batch:
                     queue.remove(job)
                     job.on_cancel = None
-                pool.start(instance, batch)
+                self._start(instance, batch)
         finally:
             self._is_pumping = False
         if self._queue:
             self._arm(wait_until_ns)
+
+    def _start(self, instance: Instance, batch: list[Job]) -> None:
+        padding = self._rule.padding
+        self._pool.start(instance, batch if padding is None else padding.apply(batch), batch)
 
     def _form(self, now_ns: int) -> tuple[list[Job], int]:
         """The batch to start now, or none and until when to wait for more."""

@@ -6,6 +6,8 @@ from collections import deque
 
 from burnish.serve.job import Job, Reply
 from burnish.serve.request import Response
+from burnish.serve.scheduling import Scheduler
+from burnish.serve.status import ServeError
 
 
 class _Place:
@@ -40,6 +42,28 @@ class AnswerOrder:
     def withdraw(self, job: Job) -> None:
         """For the job that entered last and was not taken."""
         job.reply = self._line.pop().reply
+
+
+class InOrder:
+    """A Scheduler before another, whose answers leave in order."""
+
+    def __init__(self, inner: Scheduler) -> None:
+        self._inner, self._order = inner, AnswerOrder()
+
+    @property
+    def pending(self) -> int:
+        return self._inner.pending
+
+    def submit(self, job: Job) -> None:
+        self._order.enter(job)
+        try:
+            self._inner.submit(job)
+        except ServeError:
+            self._order.withdraw(job)
+            raise
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def _let_go(line: deque[_Place]) -> None:

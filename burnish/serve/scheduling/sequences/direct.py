@@ -6,15 +6,15 @@ shape, gets a job of nobody, whose READY is false.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from burnish.serve.job import Job
-from burnish.serve.request import Request, Response, Tensor
 from burnish.serve.scheduling import Clock
 from burnish.serve.scheduling.batch_shape import ShapeKey
+from burnish.serve.scheduling.nobody import nobody
+from burnish.serve.scheduling.padding import PaddingRule
 from burnish.serve.scheduling.pool import InstancePool
-from burnish.serve.scheduling.raw_tensors import zeros
 from burnish.serve.scheduling.sequences.control_inputs import ControlInputs
 from burnish.serve.scheduling.sequences.scheduler import SequenceScheduler, Slot
 
@@ -27,6 +27,7 @@ class DirectRule:
     delay_ns: int = 0
     utilization: float = 0.0
     shape_key: ShapeKey | None = None
+    padding: PaddingRule | None = None
 
 
 class DirectStrategy:
@@ -88,7 +89,7 @@ class DirectStrategy:
         self._cancel_alarm = None
         self._pump()
 
-    def _form(self, fronts: list[Slot]) -> tuple[list[Job], list[Job]]:
+    def _form(self, fronts: list[Slot]) -> tuple[Sequence[Job], Sequence[Job]]:
         """The jobs, and the batch: they and those of nobody, in the order of slots."""
         key_of = self._rule.shape_key
         key: Hashable = None
@@ -106,20 +107,15 @@ class DirectStrategy:
             self._settle(slot)
         while batch[-1] is None:  # slots at the end whose job had another shape
             batch.pop()
-        return jobs, [job or nobody(jobs[0], self._controls) for job in batch]
+        places = [job or self._nobody(jobs[0]) for job in batch]
+        return jobs, places if self._rule.padding is None else self._rule.padding.apply(places)
+
+    def _nobody(self, like: Job) -> Job:
+        job = nobody(like)
+        job.request.inputs.update(self._controls.of_nobody())
+        return job
 
     @property
     def _owner(self) -> SequenceScheduler:
         assert self.scheduler is not None
         return self.scheduler
-
-
-def nobody(like: Job, controls: ControlInputs) -> Job:
-    """A job that no one waits for, with inputs of the same shapes and no values."""
-    inputs = {t.name: Tensor(t.name, t.datatype, zeros(t.datatype, t.shape)) for t in like.request.inputs.values()}
-    inputs.update(controls.of_nobody())
-    return Job(Request(like.model, inputs, like.request.version), like.model, like.version, like.rows, _no_reply)
-
-
-def _no_reply(response: Response) -> None:
-    pass

@@ -10,7 +10,8 @@ from burnish.serve.scheduling.batch_shape import shape_key
 from burnish.serve.scheduling.batcher import Batcher, batch_rule
 from burnish.serve.scheduling.job_queue import JobQueue
 from burnish.serve.scheduling.observer import Observer
-from burnish.serve.scheduling.ordering import AnswerOrder
+from burnish.serve.scheduling.ordering import InOrder
+from burnish.serve.scheduling.padding import padding_rule
 from burnish.serve.scheduling.pool import InstancePool, Turns
 from burnish.serve.scheduling.sequences.control_inputs import control_inputs
 from burnish.serve.scheduling.sequences.direct import DirectRule, DirectStrategy
@@ -31,18 +32,20 @@ def make_sequence_scheduler(
     batching = config.sequence_batching
     controls, max_rows = control_inputs(config), max(1, config.max_batch_size)
     states = state_rule(config, lambda name: (read_file or no_file)(f"initial_state/{name}"))
+    padding = padding_rule(config)
+    shape_of = shape_key(config, padding.padded_shape if padding else None)
     strategies: list[DirectStrategy | OldestStrategy] = []
     for instance in instances:
         pool = InstancePool([instance], clock, observer, turns)
         if batching.HasField("oldest"):
             oldest = batching.oldest
-            order = AnswerOrder() if oldest.preserve_ordering else None
-            batcher = Batcher(batch_rule(config, oldest), JobQueue(), pool, clock, observer, order)
-            strategies.append(OldestStrategy(max(oldest.max_candidate_sequences, 0) or max_rows, batcher))
+            batcher = Batcher(batch_rule(config, oldest, padding), JobQueue(), pool, clock, observer)
+            in_order = InOrder(batcher) if oldest.preserve_ordering else batcher
+            strategies.append(OldestStrategy(max(oldest.max_candidate_sequences, 0) or max_rows, in_order))
         else:
             direct = batching.direct
             delay_ns = direct.max_queue_delay_microseconds * 1000
-            rule = DirectRule(max_rows, delay_ns, direct.minimum_slot_utilization, shape_key(config))
+            rule = DirectRule(max_rows, delay_ns, direct.minimum_slot_utilization, shape_of, padding)
             strategies.append(DirectStrategy(rule, pool, controls, clock))
     idle_ns = (batching.max_sequence_idle_microseconds or 1_000_000) * 1000
     scheduler = SequenceScheduler(strategies, controls, states, idle_ns, clock, observer)

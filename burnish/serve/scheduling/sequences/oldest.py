@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.serve.job import Failure, Job
-from burnish.serve.scheduling.batcher import Batcher
+from burnish.serve.scheduling import Scheduler
 from burnish.serve.scheduling.sequences.scheduler import SequenceScheduler, Slot
 from burnish.serve.status import ServeError
 
@@ -11,7 +11,7 @@ from burnish.serve.status import ServeError
 class OldestStrategy:
     """Of one instance. candidates: how many sequences it serves at a time."""
 
-    def __init__(self, candidates: int, batcher: Batcher) -> None:
+    def __init__(self, candidates: int, batcher: Scheduler) -> None:
         self._batcher = batcher
         self.slots = [Slot(self, n) for n in range(candidates)]
         self.scheduler: SequenceScheduler | None = None  # set by the one that it belongs to

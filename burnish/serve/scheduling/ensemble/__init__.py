@@ -1,0 +1,1 @@
+"""Models made of models: the steps as a graph of named tensors."""

@@ -109,6 +109,8 @@ def _time_windows(log: _Log, options: Options, level: Level, told: Told) -> list
         log.mark()
         told(level, len(windows), windows[-1])
         start = end
+        if len(windows) == AGREEING and not any(w.throughput_per_s for w in windows):
+            break  # nothing is answered, and nothing will be
     return windows
 
 

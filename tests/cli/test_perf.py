@@ -29,7 +29,9 @@ def test_a_sweep_is_a_table_json_a_csv_and_a_page(command: Command, tmp_path: Pa
 def test_perf_analyzers_command_line_is_taken_as_it_is(command: Command) -> None:
     with running(FakeServer()) as server:
         words = f"-m echo -u {server.url} -i HTTP --concurrency-range 2:2:1 --shape IN:4 --input-data zero -b 3 --async"
-        words += " --measurement-interval 100 --max-trials=1 --percentile=95 -H X-Key:abc --request-count 5"
+        words += (
+            " --measurement-interval 50 --max-trials=3 --percentile=95 -H X-Key:abc --warm-up 0 --service-kind triton"
+        )
         done = command("perf", *words.split(), "--json")
         assert done.code == 0, done.err
         assert server.received[-1].tail == bytes(48) and server.received[-1].headers["x-key"] == "abc"

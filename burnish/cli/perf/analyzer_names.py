@@ -65,6 +65,9 @@ def translate(arguments: Sequence[str]) -> list[str]:
     waiting = list(arguments)
     while waiting:
         name, equals, value = waiting.pop(0).partition("=")
+        if name == "--service-kind" and (value if equals else waiting[:1]) in ("triton", ["triton"]):
+            waiting = waiting[not equals :]
+            continue
         if name in REFUSED:
             raise UserError("E624", f"{name} of perf_analyzer has no counterpart", hint=REFUSED[name])
         if name in VALUES or name in SILENT_VALUES:

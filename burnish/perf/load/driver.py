@@ -221,7 +221,6 @@ class _Slot:
         """A new connection. A server that refuses it is a failed request."""
         if self._connection is not None:
             self._driver.close_connection(self._connection)
-            self._messages.restart()
             self._connection = None
         start = time.monotonic_ns()
         try:

@@ -119,7 +119,7 @@ def _spawn() -> subprocess.Popen[bytes]:
     places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     return subprocess.Popen(
-        [sys.executable, "-c", "from burnish.perf.load.worker import main; main()"],
+        [sys.executable, "-P", "-c", "from burnish.perf.load.worker import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

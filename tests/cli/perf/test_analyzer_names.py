@@ -18,6 +18,7 @@ from burnish.errors import UserError
         ("--request-rate-range=10:20 --request-distribution=poisson", "--rate 10:20 --arrivals poisson"),
         ("--binary-search -l 20", "--search --latency-limit 20"),
         ("-z --async -v", "--data zero"),
+        ("--service-kind triton -b 2 --service-kind=triton", "-b 2"),
         ("--measurement-mode count_windows --max-threads 4", "--processes 4"),
         ("--request-parameter max_tokens:256:int", "--parameter max_tokens=256"),
         ("--request-parameter on:True:bool", "--parameter on=true"),

@@ -46,7 +46,7 @@ class Connection:
         self.fake.in_flight -= 1
         self.first_ns = self.end_ns = time.monotonic_ns()
         problem = self.fake.problem(number)
-        self.is_open = problem != "lost"
+        self.is_open = problem != "lost" and not self.fake.closes
         return problem
 
     def expire(self, now_ns: int) -> None:
@@ -62,6 +62,7 @@ class Fake:
         self.delay_s = delay_s
         self.problem: Callable[[int], str] = lambda n: ""
         self.refuses = 0
+        self.closes = False
         self.numbers = itertools.count()
         self.sent: list[bytes] = []
         self.opened = self.closed = self.in_flight = self.most_in_flight = self.patrols = 0
@@ -144,6 +145,13 @@ def test_a_lost_connection_is_opened_again_and_its_sequence_begins_anew() -> Non
     records = drive(fake, Share(1, limit=6), 0.2, messages)
     assert (fake.opened, messages.restarts >= 1, records.errors) == (2, True, {"lost": 1})
     assert len(records.times) == 36
+
+
+def test_a_server_that_closes_after_each_answer_costs_connections_but_neither_failures_nor_sequences() -> None:
+    fake, messages = Fake(), Messages()
+    fake.closes = True
+    records = drive(fake, Share(1, limit=5), 0.2, messages)
+    assert (fake.opened, messages.restarts, records.errors) == (5, 0, {})
 
 
 def test_a_refused_connection_is_a_failed_request() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from burnish.perf.report import Report, Result
 
+LATE_MS = 1.0
+
 
 def remarks(report: Report) -> list[str]:
     """Failures with their messages, doubts about the numbers, the knee, and what the limit allows."""
@@ -33,6 +35,9 @@ def _remarks(result: Result) -> list[str]:
     if result.is_client_bound:
         used = f"{100 * result.processor:.0f} % of a core"
         found.append(f"a sending process used {used} and may be the limit: raise --processes")
+    late = result.send_delay_p99_ms
+    if not result.waiting and late > max(LATE_MS, result.latency.percentile(50) / 2):
+        found.append(f"1 % of the requests were sent {late:.1f} ms late or more, which counts: this machine is busy")
     if result.waiting:
         found.append(f"{result.waiting} requests were due and still waited in the client")
     return found

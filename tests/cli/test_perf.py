@@ -61,4 +61,6 @@ def test_mistakes_are_found_before_anything_is_measured(command: Command, tmp_pa
             done = command("perf", "echo", "-u", server.url, *words)
             assert (done.code, code in done.err) == (2, True), done.err
         assert server.received == []
-    assert command("perf", "echo", "-u", "127.0.0.1:9").code == 3
+    (tmp_path / "earlier.csv").write_text("kept")
+    assert command("perf", "echo", "-u", "127.0.0.1:9", "--csv", tmp_path / "earlier.csv").code == 3
+    assert (tmp_path / "earlier.csv").read_text() == "kept"

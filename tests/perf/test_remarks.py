@@ -24,6 +24,13 @@ def test_doubts_about_the_numbers_are_said() -> None:
     assert found[2].startswith("no three windows in a row agreed at 4 in flight")
 
 
+def test_requests_that_were_sent_late_for_no_reason_are_said_and_others_not() -> None:
+    (found,) = remarks(made_report(made_result(4, 10, times(1, 1), send_delay_p99_ms=2.5)))
+    assert "sent 2.5 ms late or more" in found
+    assert remarks(made_report(made_result(4, 10, times(1, 1), send_delay_p99_ms=0.9))) == []
+    assert remarks(made_report(made_result(4, 10, times(50, 50), send_delay_p99_ms=9.0))) == []
+
+
 def test_the_limit_says_what_it_allows() -> None:
     assert "mean <= 20 ms: 390 per s at 4 in flight" in remarks(made_report(latency_limit_ms=20.0))
     assert "mean <= 1 ms: no level" in remarks(made_report(latency_limit_ms=1.0))

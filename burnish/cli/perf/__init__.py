@@ -77,7 +77,7 @@ def perf(
     options = read_options(locals())
     for path in (csv, html):
         if path is not None:
-            _write_text(path, "")  # what cannot be written shows now, not after minutes
+            _write_text(path, "", "a")  # what cannot be written shows now, not after minutes
     report = _measure(options)
     _write(report, csv, html)
     if as_json:
@@ -116,9 +116,10 @@ def _write(report: Report, csv: Path | None, html: Path | None) -> None:
         _write_text(html, html_text(report))
 
 
-def _write_text(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str, mode: str = "w") -> None:
     """E618 if the file cannot be written."""
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise UserError("E618", f"{path} cannot be written", why=error.strerror or str(error)) from None

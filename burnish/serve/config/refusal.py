@@ -20,7 +20,9 @@ class ConfigError(ServeError):
 def poll_failure(model: str, error: ServeError) -> ServeError:
     """What a client is told of a model whose configuration was refused before any of its versions loaded.
 
-    Triton says the first sentence alone and the rest in its log.
+    Triton says the first sentence alone and the rest in its log. Here a configuration that does not parse also says
+    where and why; what is wrong with one that does is in the log, as there.
     """
     sentence = f"failed to load '{model}', failed to poll from model repository"
-    return ConfigError(sentence, error.message, Code.INTERNAL)
+    detail = error.message if isinstance(error, ConfigError) and error.detail else ""
+    return ConfigError(sentence, detail, Code.INTERNAL)

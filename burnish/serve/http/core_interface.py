@@ -65,7 +65,9 @@ class Server(Protocol):
 
     name: str
     version: str
-    extensions: Sequence[str]
+
+    @property
+    def extensions(self) -> Sequence[str]: ...
 
     @property
     def repository(self) -> Repository: ...

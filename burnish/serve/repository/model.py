@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 from burnish.serve.repository.version import ModelVersion
@@ -33,11 +32,10 @@ class IndexEntry:
 
 @dataclass(slots=True)
 class Model:
-    """lock: one load or unload at a time. has_failed: its last load did, so the server is not ready as a whole."""
+    """has_failed: its last load did, so the server is not ready as a whole. signature: of its files at that load."""
 
     name: str
     versions: dict[int, VersionState] = field(default_factory=dict)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     has_failed: bool = False
     signature: object = None
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import logging
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from burnish.serve.config.backends import ENSEMBLE
+from burnish.serve.config.check_steps import check_circles, check_steps
 from burnish.serve.config.read import read
 from burnish.serve.config.refusal import ConfigError, poll_failure
 from burnish.serve.config.versions import choose_versions
@@ -48,6 +52,7 @@ class Repository:
         self.folders = Folders(roots)
         self.models: dict[str, Model] = {}
         self._load_version = load_version
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # a model loads or unloads, not both
         self._given: dict[str, Path] = {}  # models whose files came with the request to load them
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -100,16 +105,18 @@ class Repository:
                     (bytes, or base64 text) of which and of nothing else the model then consists
         raises:     ServeError in Triton's words; what was served before is still served
         """
-        parameters = dict(parameters or {})
+        async with self._locks[name]:
+            await self._load_locked(name, dict(parameters or {}))
+
+    async def _load_locked(self, name: str, parameters: dict[str, str | bytes]) -> None:
         model = self.models.get(name) or Model(name)
-        async with model.lock:
-            try:
-                await self._load(model, parameters)
-            except ServeError as error:
-                model.has_failed = self.models.get(name) is model
-                log.warning("load of '%s' failed: %s", name, error.message)
-                raise
-            model.has_failed = False
+        try:
+            await self._load(model, parameters)
+        except ServeError as error:
+            model.has_failed = self.models.get(name) is model
+            log.warning("load of '%s' failed: %s", name, error.message.strip())
+            raise
+        model.has_failed = False
 
     async def _load(self, model: Model, parameters: dict[str, str | bytes]) -> None:
         name = model.name
@@ -117,13 +124,15 @@ class Repository:
         try:
             config = await asyncio.to_thread(read, folder, name, override)
         except ConfigError as error:
+            log.warning("the configuration of '%s' is refused: %s", name, error.message)
             raise poll_failure(name, error) from None
         model.signature = await asyncio.to_thread(signature, folder)
         self.models[name] = model
         folders = [p.name for p in folder.iterdir() if p.is_dir()]
         try:
             chosen = choose_versions(config, folders)
-            await self._load_parts(config)
+            if config.platform == ENSEMBLE:
+                await self._load_parts(config)
         except ServeError as error:
             sentence = error.sentence if isinstance(error, ConfigError) else error.message
             raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {sentence}\n") from None
@@ -156,21 +165,35 @@ class Repository:
             self._close_later(old.version)
 
     async def _load_parts(self, config: pb.ModelConfig) -> None:
-        """The models that an ensemble's steps name, if they are not loaded yet."""
-        missing = []
-        for step in config.ensemble_scheduling.step:
-            if not self.is_ready(step.model_name) and step.model_name not in missing:
-                missing.append(step.model_name)
+        """The models that an ensemble's steps name, if they are not loaded yet; then, whether all fits together."""
+        check_circles(config, await asyncio.to_thread(self._ensembles_below, config))
         lost = []
-        for name in missing:
-            try:
-                await self.load(name)
-            except ServeError:
+        for name in sorted({step.model_name for step in config.ensemble_scheduling.step}):
+            async with self._locks[name]:  # another task may be loading it
+                if not self.is_ready(name):
+                    with contextlib.suppress(ServeError):
+                        await self._load_locked(name, {})
+            if not self.is_ready(name):
                 lost.append(name)
         if lost:
             raise ConfigError(
-                f"ensemble {config.name} contains models that are not available or ambiguous: {', '.join(sorted(lost))}"
+                f"ensemble {config.name} contains models that are not available or ambiguous: {', '.join(lost)}"
             )
+        check_steps(config, {s.model_name: self.find(s.model_name).config for s in config.ensemble_scheduling.step})
+
+    def _ensembles_below(self, config: pb.ModelConfig) -> dict[str, pb.ModelConfig]:
+        """The configurations of all models that an ensemble's steps name, and theirs, as far as they can be read."""
+        found: dict[str, pb.ModelConfig] = {}
+        waiting = [config]
+        while waiting:
+            for step in waiting.pop().ensemble_scheduling.step:
+                name = step.model_name
+                with contextlib.suppress(ServeError):
+                    folder = None if name in found else self.folders.find(name)
+                    if folder is not None:
+                        found[name] = read(folder, name)
+                        waiting.append(found[name])
+        return found
 
     async def _files_of(self, name: str, parameters: dict[str, str | bytes]) -> tuple[Path, str | None]:
         """The model's folder, and a configuration that stands in for its file."""
@@ -200,7 +223,7 @@ class Repository:
         model = self.models.get(name)
         if model is None:
             return
-        async with model.lock:
+        async with self._locks[name]:
             parts: set[str] = set()
             for number, held in model.versions.items():
                 if held.state == READY and held.version is not None:

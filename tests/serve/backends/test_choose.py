@@ -2,6 +2,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvloop
 
 from burnish.serve.backends.choose import begin
 from burnish.serve.backends.loading import Place
@@ -27,4 +28,4 @@ def test_each_backend_looks_for_its_own_file(tmp_path, backend, words):
         with pytest.raises(ServeError, match=words):
             await begin(config, tmp_path, 1, place, lambda doing: None)
 
-    asyncio.run(go())
+    uvloop.run(go())

@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvloop
 from onnx import TensorProto, helper, save_model
 
 from burnish.serve.backends.loading import Place
@@ -31,7 +32,7 @@ def build(file, cache, **limits):
         place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), cache, **limits)
         return await built_plan(file, parse_text('name: "m"'), place, told.append)
 
-    return asyncio.run(go()), told
+    return uvloop.run(go()), told
 
 
 def test_a_plan_is_built_once_and_again_when_the_file_changes(tmp_path):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnx
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import TensorProto, helper
 
@@ -73,7 +74,7 @@ def test_a_plan_completes_the_configuration_with_its_tensors_and_largest_batch(p
         assert backend.memory_bytes > 0
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_requests_of_a_batch_get_their_own_rows_in_a_thread_and_in_place(plan):
@@ -87,7 +88,7 @@ def test_requests_of_a_batch_get_their_own_rows_in_a_thread_and_in_place(plan):
             assert all(0 < j.inputs_ready_ns <= j.outputs_ready_ns for j in jobs)
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_what_a_plan_cannot_run_is_an_answer(plan):
@@ -100,7 +101,7 @@ def test_what_a_plan_cannot_run_is_an_answer(plan):
         assert answer.error is None
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_instances_are_as_many_as_the_groups_ask_for(plan):
@@ -109,7 +110,7 @@ def test_instances_are_as_many_as_the_groups_ask_for(plan):
         assert [i.name for i in backend.instances] == ["m_0_0", "m_0_1"]
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_a_damaged_or_missing_or_unsigned_plan_is_refused(plan, tmp_path):
@@ -128,4 +129,4 @@ def test_a_damaged_or_missing_or_unsigned_plan_is_refused(plan, tmp_path):
             with pytest.raises(ServeError, match=words):
                 await opened(path, **place)
 
-    asyncio.run(go())
+    uvloop.run(go())

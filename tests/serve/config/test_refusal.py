@@ -11,6 +11,8 @@ def test_the_detail_follows_tritons_sentence() -> None:
 
 
 def test_a_refused_poll_starts_with_the_words_that_triton_answers() -> None:
-    error = poll_failure("m", ConfigError("why"))
-    assert error.message == "failed to load 'm', failed to poll from model repository: why"
+    sentence = "failed to load 'm', failed to poll from model repository"
+    assert poll_failure("m", ConfigError("what", "line 3")).message == f"{sentence}: what: line 3"
+    error = poll_failure("m", ConfigError("what"))
+    assert error.message == sentence
     assert (error.code, error.code.http) == (Code.INTERNAL, 500)

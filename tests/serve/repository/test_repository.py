@@ -3,15 +3,17 @@
 import asyncio
 import base64
 
+import numpy as np
 import pytest
 
 from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.repository.repository import Repository
 from burnish.serve.repository.version import ModelVersion
-from burnish.serve.request import Request
+from burnish.serve.request import Request, Tensor
 from burnish.serve.status import Code, ServeError
 
-CONFIG = 'backend: "python" output { name: "Y" data_type: TYPE_INT32 dims: [ 1 ] }'
+TENSORS = 'input { name: "A" data_type: TYPE_INT32 dims: [ 1 ] } output { name: "Y" data_type: TYPE_INT32 dims: [ 1 ] }'
+CONFIG = f'backend: "python" {TENSORS}'
 
 
 class Held:
@@ -62,6 +64,10 @@ def model(root, name, versions=(1,), config=CONFIG):
     for version in versions:
         (root / name / str(version)).mkdir(parents=True)
     (root / name / "config.pbtxt").write_text(config)
+
+
+def request():
+    return Request("m", {"A": Tensor("A", "INT32", np.zeros(1, np.int32))})
 
 
 @pytest.fixture
@@ -161,7 +167,7 @@ def test_a_request_under_way_is_answered_by_the_version_that_took_it(tmp_path, r
     async def go():
         await repository.load("m")
         old, answers = repository.find("m"), []
-        job = old.submit(Request("m", {}), answers.append)
+        job = old.submit(request(), answers.append)
         await repository.load("m")
         assert repository.find("m") is not old
         await asyncio.sleep(0.01)
@@ -179,7 +185,7 @@ def test_an_unloaded_model_refuses_at_once_and_ends_when_its_requests_do(tmp_pat
 
     async def go():
         await repository.load("m")
-        job = repository.find("m").submit(Request("m", {}), lambda answer: None)
+        job = repository.find("m").submit(request(), lambda answer: None)
         await repository.unload("m")
         with pytest.raises(ServeError, match="'m' has no available versions"):
             repository.find("m")
@@ -253,6 +259,21 @@ def test_an_ensemble_loads_the_models_of_its_steps(tmp_path, repository):
         assert not repository.is_ready("m")
 
     run(go())
+
+
+def test_ensembles_that_go_round_in_circles_are_refused(tmp_path, repository):
+    for name, part in (("a", "b"), ("b", "c"), ("c", "b")):
+        step = f'step {{ model_name: "{part}" model_version: -1 input_map {{ key: "A" value: "A" }} '
+        step += 'output_map { key: "Y" value: "Y" } }'
+        model(tmp_path, name, config=f'platform: "ensemble" {TENSORS} ensemble_scheduling {{ {step} }}')
+
+    async def go():
+        found = await asyncio.gather(*(repository.load(n) for n in "bc"), return_exceptions=True)
+        assert all("circular dependency" in e.message for e in found)
+        with pytest.raises(ServeError, match="not available or ambiguous: b"):
+            await repository.load("a")
+
+    asyncio.run(asyncio.wait_for(go(), 10))
 
 
 def test_closing_ends_everything(tmp_path, repository, loads):

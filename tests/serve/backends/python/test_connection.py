@@ -1,8 +1,7 @@
 """The server's end of a model's process."""
 
-import asyncio
-
 import pytest
+import uvloop
 
 from burnish.serve.backends.python.connection import Connection
 from burnish.serve.status import ServeError
@@ -24,7 +23,7 @@ def test_a_process_answers_ends_when_asked_to_and_is_known_to_be_gone(tmp_path):
             connection.send(start)
         await connection.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_a_question_that_is_not_answered_in_time_fails(tmp_path):
@@ -38,4 +37,4 @@ def test_a_question_that_is_not_answered_in_time_fails(tmp_path):
         connection.process.kill()
         await connection.close()
 
-    asyncio.run(go())
+    uvloop.run(go())

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import uvloop
 
 from burnish.serve.backends.loading import Place
 from burnish.serve.backends.python.loading import PythonLoading
@@ -106,7 +107,7 @@ def test_a_model_completes_its_configuration_and_answers_batches(tmp_path):
         assert outputs(await ask(instance, 3, 4)) == [[[6]], [[8]]]
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_errors_of_a_model_are_answers(tmp_path):
@@ -121,7 +122,7 @@ def test_errors_of_a_model_are_answers(tmp_path):
         assert outputs(await ask(instance, 1)) == [[[2]]]
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_a_process_that_dies_fails_its_requests_and_comes_back(tmp_path):
@@ -140,7 +141,7 @@ def test_a_process_that_dies_fails_its_requests_and_comes_back(tmp_path):
         assert killed.error is not None
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())
 
 
 def test_a_decoupled_model_answers_as_often_as_it_likes(tmp_path):
@@ -154,4 +155,4 @@ def test_a_decoupled_model_answers_as_often_as_it_likes(tmp_path):
         assert [[a.is_final for a in mine] for mine in answers] == [[False, False, True], [True]]
         await backend.close()
 
-    asyncio.run(go())
+    uvloop.run(go())

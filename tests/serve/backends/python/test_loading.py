@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import uvloop
 
 from burnish.serve.backends.loading import Place
 from burnish.serve.backends.python.loading import PythonLoading
@@ -45,4 +46,4 @@ def test_a_model_that_does_not_start_says_why_and_leaves_no_process(tmp_path, te
         with pytest.raises(ServeError, match=words.replace("(", r"\(")):
             await load(tmp_path, text)
 
-    asyncio.run(go())
+    uvloop.run(go())

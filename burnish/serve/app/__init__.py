@@ -1,0 +1,1 @@
+"""The whole server: options to a running process, and its end."""

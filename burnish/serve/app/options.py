@@ -1,0 +1,58 @@
+"""What a server is started with. `burnish serve` and `burnish tritonserver` both come down to this."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from burnish.serve.core.server import ServerOptions
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files. authority: clients must show a certificate that it signed."""
+
+    certificate: Path
+    key: Path
+    authority: Path | None = None
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Ports: 0 lets the system choose, None opens none.
+
+    cache_bytes    of the response cache; 0 for none
+    workers        threads for runs that are longer than a thread switch; 0: as many as cores
+    memory_bytes   budget of all loaded models, beyond which the one that was used least recently goes; 0: no limit
+    build_cache    where plans lie that were built from ONNX files
+    build_bytes    the most memory that one build may use; 0: no limit
+    trusted_key    the Ed25519 public key that must have signed each plan
+    keys           a file of API keys with their roles; None: everybody may do everything
+    shared_memory  whether clients may register regions of system shared memory
+    drain_s        how long requests under way may take after SIGTERM
+    """
+
+    server: ServerOptions
+    host: str = "127.0.0.1"
+    http_port: int | None = 8000
+    grpc_port: int | None = 8001
+    metrics_port: int | None = 8002
+    http_tls: Tls | None = None
+    grpc_tls: Tls | None = None
+    cache_bytes: int = 0
+    workers: int = 0
+    memory_bytes: int = 0
+    build_cache: Path = field(default_factory=lambda: build_cache_folder())
+    build_bytes: int = 0
+    trusted_key: Path | None = None
+    keys: Path | None = None
+    shared_memory: bool = False
+    drain_s: float = 30.0
+    body_bytes: int = 1 << 30
+
+
+def build_cache_folder() -> Path:
+    """Under the user's cache folder, as the freedesktop standard places it."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "burnish" / "serve"

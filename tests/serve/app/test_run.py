@@ -1,0 +1,64 @@
+"""A whole server, spoken to over its ports."""
+
+import threading
+import time
+
+import pytest
+
+from tests.serve.app.server_process import running
+
+MODEL = """
+import time
+import triton_python_backend_utils as pb
+
+class TritonPythonModel:
+    def execute(self, requests):
+        x = [pb.get_input_tensor_by_name(r, "X").as_numpy() for r in requests]
+        time.sleep(float(x[0].ravel()[0]) / 1000)
+        return [pb.InferenceResponse([pb.Tensor("Y", a + 1)]) for a in x]
+"""
+CONFIG = """backend: "python" input { name: "X" data_type: TYPE_FP32 dims: [ 1 ] }
+output { name: "Y" data_type: TYPE_FP32 dims: [ 1 ] }"""
+
+
+@pytest.fixture
+def repository(tmp_path):
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "model.py").write_text(MODEL)
+    (tmp_path / "m" / "config.pbtxt").write_text(CONFIG)
+    return tmp_path
+
+
+def ask(server, value):
+    body = {"inputs": [{"name": "X", "datatype": "FP32", "shape": [1], "data": [value]}]}
+    return server.post("/v2/models/m/infer", body)
+
+
+def test_a_server_answers_and_ends_with_status_0(repository):
+    with running(repository) as server:
+        assert server.failed == []
+        assert server.get("/v2/health/ready") == (200, "")
+        status, answer = ask(server, 2)
+        assert (status, answer["outputs"][0]["data"]) == (200, [3.0])
+    assert server.process.returncode == 0
+
+
+def test_a_request_under_way_is_answered_after_sigterm(repository):
+    with running(repository) as server:
+        found = []
+        thread = threading.Thread(target=lambda: found.append(ask(server, 700)))
+        thread.start()
+        time.sleep(0.3)
+        server.process.terminate()
+        thread.join()
+        assert found[0][0] == 200
+    assert server.process.returncode == 0
+
+
+def test_a_broken_model_ends_the_server_only_if_it_is_to(repository):
+    (repository / "bad").mkdir()
+    with running(repository, server={"exit_on_error": False}) as server:
+        assert "bad" in server.failed[0]
+        assert ask(server, 1)[0] == 200
+    with running(repository) as server:
+        assert server.process.wait(20) == 1

@@ -42,9 +42,9 @@ class ShadowTraffic:
         self._credit = 0.0
         self.under_way = self.skipped = 0
 
-    def watch(self, request: Request, version: int, reply: Reply) -> Reply:
-        """What is to be given as the reply of a request that `version` answers."""
-        if version == self._rule.version:
+    def watch(self, request: Request, reply: Reply) -> Reply:
+        """What is to be given as the reply of a request: `reply` itself if it gets no copy."""
+        if request.version == self._rule.version:
             return reply
         self._credit += self._rule.part
         if self._credit < 1 - 1e-9:
@@ -63,7 +63,7 @@ class ShadowTraffic:
             answers.append(response)
             reply(response)
             if response.is_final:
-                self._ask(copy, version, answers)
+                self._ask(copy, answers)
 
         return watched
 
@@ -71,8 +71,9 @@ class ShadowTraffic:
         """A watched request was refused: it will have no answer."""
         self.under_way -= 1
 
-    def _ask(self, request: Request, version: int, primary: list[Response]) -> None:
-        if any(r.error is not None for r in primary):
+    def _ask(self, request: Request, primary: list[Response]) -> None:
+        version = primary[0].version
+        if version == self._rule.version or any(r.error is not None for r in primary):
             self.under_way -= 1
             return
         answers: list[Response] = []

@@ -1,7 +1,7 @@
 import numpy as np
 
 from burnish.serve.config.options.options import Shadow
-from burnish.serve.request import Request, Response
+from burnish.serve.request import NEWEST, Request, Response
 from burnish.serve.scheduling.traffic.shadow import MOST, ShadowTraffic
 from burnish.serve.status import invalid
 from tests.serve.scheduling.fakes import tensor
@@ -18,9 +18,9 @@ class Bench:
             raise self.error
         self.asked.append((request, reply))
 
-    def watch(self, version=1, **fields):
-        request = Request("m", {"IN": tensor("IN", np.zeros(2, np.float32))}, id="a", **fields)
-        return request, self.shadow.watch(request, version, self.told.append)
+    def watch(self, version=NEWEST, **fields):
+        request = Request("m", {"IN": tensor("IN", np.zeros(2, np.float32))}, version, id="a", **fields)
+        return request, self.shadow.watch(request, self.told.append)
 
 
 def answer(value=0.0, version=1, error=None, is_final=True, name="OUT"):
@@ -63,7 +63,9 @@ def test_what_the_shadow_version_answers_itself_is_not_copied():
     bench = Bench()
     _, reply = bench.watch(version=2)
     reply(answer())
-    assert bench.asked == []
+    _, reply = bench.watch()
+    reply(answer(version=2))
+    assert bench.asked == [] and bench.shadow.under_way == 0
 
 
 def test_an_error_of_the_shadow_is_reported_and_one_of_the_primary_is_not_compared():

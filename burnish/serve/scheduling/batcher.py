@@ -8,7 +8,7 @@ A batch is the front of the queue. It goes, once an instance is free,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from burnish.serve.job import Failure, Job, cancelled
@@ -61,6 +61,9 @@ class Batcher:
         # Nothing can be gained by waiting: a job that finds an idle instance and an empty queue starts at once.
         self._is_eager = rule.max_jobs == 1 or rule.delay_ns == 0
         self._is_closed = self._is_pumping = False
+        # While the whole queue waits for more rows: for how many, of which shape, and until when. 0 rows: it does not.
+        self._wait_rows = self._wait_until_ns = 0
+        self._wait_key: Hashable = None
         self._alarm_ns = 0
         self._cancel_alarm: Callable[[], None] | None = None
         self._on_cancel = self._cancelled
@@ -91,7 +94,11 @@ class Batcher:
             self._observer.refused(job, Failure.REJECTED)
             raise
         job.on_cancel = self._on_cancel
-        self._pump()
+        key_of = self._rule.shape_key
+        if queue.rows < self._wait_rows and (key_of is None or key_of(job) == self._wait_key):
+            self._arm(self._wait_until_ns)
+        else:
+            self._pump()
 
     def close(self) -> None:
         self._is_closed = True
@@ -106,7 +113,7 @@ class Batcher:
         if self._is_pumping:
             return
         self._is_pumping = True
-        wait_until_ns = 0
+        self._wait_rows = self._wait_until_ns = 0
         try:
             queue, pool = self._queue, self._pool
             while queue:
@@ -116,7 +123,7 @@ class Batcher:
                     continue
                 if not pool.has_idle:
                     break
-                batch, wait_until_ns = self._form(now)
+                batch = self._form(now)
                 if not batch:
                     break
                 instance = pool.take()
@@ -129,14 +136,14 @@ class Batcher:
         finally:
             self._is_pumping = False
         if self._queue:
-            self._arm(wait_until_ns)
+            self._arm(self._wait_until_ns)
 
     def _start(self, instance: Instance, batch: list[Job]) -> None:
         padding = self._rule.padding
         self._pool.start(instance, batch if padding is None else padding.apply(batch), batch)
 
-    def _form(self, now_ns: int) -> tuple[list[Job], int]:
-        """The batch to start now, or none and until when to wait for more."""
+    def _form(self, now_ns: int) -> list[Job]:
+        """The batch to start now; none if it is to wait for more."""
         rule, preferred = self._rule, self._preferred
         key_of, max_rows = rule.shape_key, rule.max_rows
         batch: list[Job] = []
@@ -152,7 +159,7 @@ class Batcher:
                     is_full = True
                     break
             elif rule.max_jobs == 1:
-                return [job], 0
+                return [job]
             elif key_of is not None:
                 key = key_of(job)
             rows += job.rows
@@ -165,13 +172,15 @@ class Batcher:
                 is_full = True
                 break
         if oldest_ns is None:
-            return [], 0
+            return []
         is_late = rule.delay_ns != 0 and now_ns - oldest_ns >= rule.delay_ns
         if best and not is_late:
-            return batch[:best], 0
+            return batch[:best]
         if is_full or is_late or rule.delay_ns == 0 or rows >= self._max_preferred:
-            return batch, 0
-        return [], oldest_ns + rule.delay_ns
+            return batch
+        self._wait_rows = min(n for n in preferred if n > rows)
+        self._wait_until_ns, self._wait_key = oldest_ns + rule.delay_ns, key
+        return []
 
     def _expire(self, now_ns: int) -> None:
         for job in self._queue.expire(now_ns):

@@ -100,8 +100,9 @@ class SharedTurns:
         now = self._clock.now_ns()
         member.wake(now, self._members)
         key = (member, instance.name)
-        this = _Waiting(member, instance.name, needs, retry)
-        if self._may_start(member, needs, now) and not self._is_behind(this, now):
+        if self._may_start(member, needs, now) and not (
+            self._waiting and self._is_behind(_Waiting(member, instance.name, needs, retry), now)
+        ):
             self._waiting.pop(key, None)
             self._held_workers += 1
             member.held += 1
@@ -109,7 +110,7 @@ class SharedTurns:
             for resource, count in needs.resources.items():
                 self._held[resource] = self._held.get(resource, 0) + count
             return True
-        self._waiting[key] = this
+        self._waiting[key] = _Waiting(member, instance.name, needs, retry)
         return False
 
     def leave(self, member: MemberTurns, instance: Instance, busy_ns: int, again: Retry) -> None:
@@ -148,9 +149,14 @@ class SharedTurns:
             self._is_granting = False
 
     def _may_start(self, member: MemberTurns, needs: Needs, now_ns: int) -> bool:
-        if self._workers and (self._held_workers >= self._workers or member.held >= self._share(member, now_ns)):
-            return False
-        return all(self._held.get(r, 0) + n <= self.limit_of(r) for r, n in needs.resources.items())
+        if self._workers:
+            if self._held_workers >= self._workers:
+                return False
+            if member.held and member.held >= self._share(member, now_ns):  # one it may have in any case
+                return False
+        return not needs.resources or all(
+            self._held.get(r, 0) + n <= self.limit_of(r) for r, n in needs.resources.items()
+        )
 
     def _share(self, member: MemberTurns, now_ns: int) -> int:
         """Workers are divided equally among the busy; what is more than a model's share goes to the others."""

@@ -293,6 +293,7 @@ def test_a_clock_that_jumps_expires_everything_and_goes_on():
     _, answers = bench.submit("a")
     bench.clock.time_ns += 3600 * 1_000_000_000
     _, more = bench.submit("b")
+    bench.clock.advance(0)
     assert answers[0].error.message == "Request timeout expired"
     bench.clock.advance(500 * US)
     bench.instance.end()
@@ -334,6 +335,17 @@ CONFIGS = st.sampled_from(
 )
 
 
+def check_nothing_waits_without_need(bench, batching):
+    """While an instance is idle, no job waits longer than the delay, and fewer rows than the largest preferred size."""
+    if bench.scheduler.pending and any(i.running is None for i in bench.instances):
+        rule = config("dynamic_batching { " + (batching or "") + " }").dynamic_batching
+        queue = getattr(bench.scheduler, "_inner", bench.scheduler)._queue
+        came = [at for _, at in queue]
+        assert bench.clock.time_ns - min(came) < rule.max_queue_delay_microseconds * US
+        assert queue.rows < max(rule.preferred_batch_size, default=8)
+        assert len({job.request.inputs["IN"].shape[1:] for job, _ in queue}) == 1
+
+
 @settings(max_examples=150, deadline=None)
 @given(CONFIGS, st.integers(1, 3), st.lists(ACTIONS, max_size=60))
 def test_nothing_is_lost_or_answered_twice_and_batches_are_legal(batching, count, actions):
@@ -355,6 +367,7 @@ def test_nothing_is_lost_or_answered_twice_and_batches_are_legal(batching, count
             jobs[values[0]][0].cancel()
         elif action == "advance":
             bench.clock.advance(values[0] * US)
+        check_nothing_waits_without_need(bench, batching)
     while bench.scheduler.pending or any(i.running for i in bench.instances):
         bench.clock.advance(MS)
         for instance in bench.instances:

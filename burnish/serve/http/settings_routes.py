@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +10,12 @@ from burnish.serve.http.text.parse import parse_json
 from burnish.serve.http.text.words import MISSING, as_array, as_bool, as_string, as_uint, find
 from burnish.serve.http.wire.exchange import Exchange
 from burnish.serve.observe.log_settings import FORMATS, LogSetting, LogSettings
-from burnish.serve.observe.trace_settings import OFF, TENSORS, TIMESTAMPS, Change, TraceSettings
+from burnish.serve.observe.read_trace import NUMBERS, read_levels, read_number
+from burnish.serve.observe.trace_settings import Change, TraceSettings
 from burnish.serve.request import NEWEST
 from burnish.serve.status import Code, ServeError, invalid
 
-_NUMBER = re.compile(r"\s*([+-]?\d+)")
-_INT32 = 1 << 31
-_NUMBERS = {"trace_rate": "rate", "trace_count": "count", "log_frequency": "log_frequency"}
 _UINT32 = 1 << 32
-_ALL_TRACES = -1
 
 
 class SettingsRoutes:
@@ -92,34 +88,11 @@ def _trace_changes(body: Any) -> dict[str, Change]:
     if levels is None:
         changes["levels"] = None
     elif levels is not MISSING:
-        found = _levels([as_string(level) for level in as_array(levels)])
+        found = read_levels([as_string(level) for level in as_array(levels)])
         if found is not None:
             changes["levels"] = found
-    for key, name in _NUMBERS.items():
+    for key, name in NUMBERS.items():
         value = find(body, key)
         if value is not MISSING:
-            changes[name] = None if value is None else _number(key, as_string(value))
+            changes[name] = None if value is None else read_number(key, as_string(value))
     return changes
-
-
-def _levels(names: list[str]) -> tuple[str, ...] | None:
-    """What is not known is passed over; None if nothing is left."""
-    if OFF in names:
-        if len(names) > 1:
-            raise invalid("Expect only one trace level 'OFF' is specified")
-        return ()
-    return tuple(level for level in (TIMESTAMPS, TENSORS) if level in names) or None
-
-
-def _number(key: str, text: str) -> int:
-    """As C reads it: the digits in front, within 32 bits."""
-    match = _NUMBER.match(text)
-    if match is None:
-        raise invalid(f"Unable to parse '{key}', got: {text}")
-    value = int(match.group(1)) if len(match.group(1)) < 20 else _INT32
-    low, high = (_ALL_TRACES, _INT32 - 1) if key == "trace_count" else (0, _UINT32 - 1)
-    if not -_INT32 <= value < _INT32:
-        raise invalid(f"Unable to parse '{key}', value is out of range [ {low}, {high} ], got: {text}")
-    if key == "trace_count" and value < low:
-        raise invalid(f"Unable to parse 'trace_count'. Expecting value >= {low}, got:{text}")
-    return value % _UINT32 if key != "trace_count" else value

@@ -112,12 +112,14 @@ class FakeGrpcServer:
 
 
 @contextmanager
-def running_grpc(server: FakeGrpcServer) -> Iterator[FakeGrpcServer]:
+def running_grpc(server: FakeGrpcServer, credentials: grpc.ServerCredentials | None = None) -> Iterator[FakeGrpcServer]:
     """Serve until the end."""
     options = (("grpc.max_receive_message_length", -1),)
     listening = grpc.server(ThreadPoolExecutor(8), options=options)
     listening.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.strip("/"), server.handlers()),))
-    server.port = listening.add_insecure_port("127.0.0.1:0")
+    place = "127.0.0.1:0"
+    port = listening.add_secure_port(place, credentials) if credentials else listening.add_insecure_port(place)
+    server.port = port
     listening.start()
     try:
         yield server

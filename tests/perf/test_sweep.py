@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import trustme
 
@@ -94,6 +95,22 @@ def test_secured_servers_are_measured_with_a_certificate_of_ones_own(tmp_path: P
         assert (result.completed, result.failed) == (4, 0)
         with pytest.raises(EnvironmentProblem, match="E685"):
             run_perf(Options("echo", f"https://{server.url}", requests=4))
+
+
+def test_grpc_is_secured_with_the_same_files(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ca = authority.cert_pem.bytes()
+    (tmp_path / "ca.pem").write_bytes(ca)
+    authority.issue_cert("someone").private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    server_own = authority.issue_cert("127.0.0.1")
+    pair = server_own.private_key_pem.bytes(), b"".join(blob.bytes() for blob in server_own.cert_chain_pems)
+    own = str(tmp_path / "own.pem")
+    with running_grpc(FakeGrpcServer(), grpc.ssl_server_credentials([pair], ca, require_client_auth=True)) as server:
+        options = Options(
+            "echo", f"grpcs://{server.url}", "grpc", requests=4, tls=Tls(str(tmp_path / "ca.pem"), own, own)
+        )
+        (result,) = run_perf(options).results
+    assert (result.completed, result.failed) == (4, 0)
 
 
 def levels(throughput: Callable[[float], float], latency: Callable[[float], float]) -> tuple[list[float], Any]:

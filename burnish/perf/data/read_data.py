@@ -117,15 +117,15 @@ def _step(model: Model, shapes: Mapping[str, tuple[int, ...] | None], row: Mappi
 def _tensor(model: Model, item: Input, shape: tuple[int, ...] | None, value: Any) -> Tensor:
     """A value is a list, {"content": list, "shape": list}, {"b64": text, "shape": list}, an array, or bytes."""
     if isinstance(value, np.ndarray):
-        flat = [str(v).encode() for v in value.ravel()] if item.datatype == "BYTES" else value
-        return from_values(item.name, item.datatype, flat, value.shape)
+        values = value.ravel().tolist() if item.datatype == "BYTES" else value
+        return from_values(item.name, item.datatype, values, value.shape)
     if isinstance(value, dict):
         shape = tuple(value["shape"]) if "shape" in value else shape
         value = base64.b64decode(value["b64"]) if "b64" in value else value.get("content", [])
     if shape is None:
         if isinstance(value, bytes) or sum(d == -1 for d in item.shape) > 1:
             raise _needs_shape(model, item)
-        known = int(np.prod([d for d in item.shape if d != -1], dtype=np.int64))
+        known = int(np.prod([d for d in item.shape if d != -1], dtype=np.int64)) or 1
         shape = tuple(np.size(np.array(value, np.object_)) // known if d == -1 else d for d in item.shape)
     if isinstance(value, bytes):
         return from_bytes(item.name, item.datatype, value, shape)

@@ -82,6 +82,9 @@ def test_arrays_and_a_folder_of_files_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", A=np.array([1, 2, 3], np.float64), T=np.array(["x"]))
     (stream,) = read_data(model(FLOATS, TEXT, max_batch=0), Options("m", data=str(tmp_path / "data.npz")))
     assert stream[0][0].array.tolist() == [1, 2, 3] and stream[0][1].to_json() == ["x"]
+    np.savez(tmp_path / "bytes.npz", T=np.array([b"\xff\x01"]))
+    (stream,) = read_data(model(TEXT, max_batch=0), Options("m", data=str(tmp_path / "bytes.npz")))
+    assert stream[0][0].array.item() == b"\xff\x01"
     folder = tmp_path / "inputs"
     folder.mkdir()
     np.save(folder / "A.npy", np.array([4, 5, 6], np.float32))

@@ -43,7 +43,7 @@ def test_an_open_loop_sends_what_was_asked_for_and_every_request_has_the_data() 
         assert len(server.received) == 31  # with the first trial
     (result,) = report.results
     assert result.completed == 30
-    assert result.throughput_per_s == pytest.approx(100, rel=0.2)
+    assert 50 < result.throughput_per_s < 105
 
 
 def test_a_stream_over_http_has_the_times_of_its_responses() -> None:

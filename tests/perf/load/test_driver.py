@@ -75,11 +75,17 @@ class Fake:
         return Connection(self)
 
 
-def drive(fake: Fake, share: Share, seconds: float, messages: Messages | None = None) -> Records:
+def drive(fake: Fake, share: Share, seconds: float = 0.0, messages: Messages | None = None) -> Records:
+    """Drive for so long, and until the share's limit is reached."""
+
     async def main() -> Records:
         driver = Driver(fake.connect, lambda: messages or Messages())
         driver.start(share)
         await asyncio.sleep(seconds)
+        for _ in range(500):
+            if not share.limit or len(driver.records.times) >= 6 * share.limit:
+                break
+            await asyncio.sleep(0.01)
         await driver.stop(2.0)
         return driver.take()
 
@@ -95,14 +101,14 @@ def test_a_closed_loop_keeps_its_requests_in_flight_and_one_connection_each() ->
 
 
 def test_a_limit_is_kept_to_the_request() -> None:
-    assert len(drive(Fake(), Share(3, limit=10), 0.15).times) == 60
-    assert len(drive(Fake(), Share(9, rate=1000.0, limit=10), 0.15).times) == 60
+    assert len(drive(Fake(), Share(3, limit=10)).times) == 60
+    assert len(drive(Fake(), Share(9, rate=1000.0, limit=10)).times) == 60
 
 
 def test_an_open_loop_sends_at_its_rate_whatever_the_answers_take() -> None:
     fake = Fake(lambda n: 0.1)
     share = Share(100, rate=200.0, limit=30, begin_ns=time.monotonic_ns())
-    found = Samples.read(drive(fake, share, 0.3).times.tobytes())
+    found = Samples.read(drive(fake, share).times.tobytes())
     assert len(found) == 30 and fake.most_in_flight >= 15
     assert (found.due == sorted(found.due)).all() and len(set(found.due[1:] - found.due[:-1])) == 1
     assert measured(found).percentile(50) >= 99
@@ -115,7 +121,7 @@ def test_a_stall_counts_for_every_request_that_was_due_meanwhile() -> None:
     """
     stall = Fake(lambda n: 0.3 if n == 40 else 0.0)
     share = Share(1, rate=400.0, limit=200, begin_ns=time.monotonic_ns())
-    found = Samples.read(drive(stall, share, 0.7).times.tobytes())
+    found = Samples.read(drive(stall, share).times.tobytes())
     assert len(found) == 200 and stall.most_in_flight == 1
     assert measured(found).percentile(99) < 100
     fixed = corrected(found, is_open=True)
@@ -127,7 +133,7 @@ def test_a_stall_counts_for_every_request_that_was_due_meanwhile() -> None:
 def test_failures_are_recorded_with_their_messages_and_do_not_end_the_loop() -> None:
     fake = Fake()
     fake.problem = lambda n: "503: full" if n % 2 else ""
-    records = drive(fake, Share(1, limit=10), 0.15)
+    records = drive(fake, Share(1, limit=10))
     assert Samples.read(records.times.tobytes()).failed.sum() == 5
     assert records.errors == {"503: full": 5}
 
@@ -135,14 +141,14 @@ def test_failures_are_recorded_with_their_messages_and_do_not_end_the_loop() -> 
 def test_only_so_many_messages_are_told_apart() -> None:
     fake = Fake(lambda n: 0.0)
     fake.problem = lambda n: f"error {n}"
-    errors = drive(fake, Share(1, limit=50), 0.15).errors
+    errors = drive(fake, Share(1, limit=50)).errors
     assert len(errors) == MOST_MESSAGES + 1 and errors["other errors"] == 50 - MOST_MESSAGES
 
 
 def test_a_lost_connection_is_opened_again_and_its_sequence_begins_anew() -> None:
     fake, messages = Fake(), Messages()
     fake.problem = lambda n: "lost" if n == 2 else ""
-    records = drive(fake, Share(1, limit=6), 0.2, messages)
+    records = drive(fake, Share(1, limit=6), messages=messages)
     assert (fake.opened, messages.restarts >= 1, records.errors) == (2, True, {"lost": 1})
     assert len(records.times) == 36
 
@@ -150,14 +156,14 @@ def test_a_lost_connection_is_opened_again_and_its_sequence_begins_anew() -> Non
 def test_a_server_that_closes_after_each_answer_costs_connections_but_neither_failures_nor_sequences() -> None:
     fake, messages = Fake(), Messages()
     fake.closes = True
-    records = drive(fake, Share(1, limit=5), 0.2, messages)
+    records = drive(fake, Share(1, limit=5), messages=messages)
     assert (fake.opened, messages.restarts, records.errors) == (5, 0, {})
 
 
 def test_a_refused_connection_is_a_failed_request() -> None:
     fake = Fake()
     fake.refuses = 2
-    records = drive(fake, Share(1, limit=5), 0.2)
+    records = drive(fake, Share(1, limit=5))
     assert records.errors == {"cannot connect: Connection refused": 2}
     assert Samples.read(records.times.tobytes()).failed.tolist() == [True, True, False, False, False]
 
@@ -165,7 +171,7 @@ def test_a_refused_connection_is_a_failed_request() -> None:
 def test_what_a_slot_left_open_is_ended_without_being_counted() -> None:
     fake, messages = Fake(), Messages()
     messages.unfinished = b"end"
-    records = drive(fake, Share(2, limit=4), 0.1, messages)
+    records = drive(fake, Share(2, limit=4), messages=messages)
     assert fake.sent.count(b"end") == 2 and len(records.times) == 24
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from burnish.serve.job import Failure, Job
+from burnish.serve.observe.histogram import StageHistograms
 
 
 class BatchStatistics:
@@ -29,12 +30,13 @@ class ModelStatistics:
     executions    batches that ran
     last_ms       when the last one ended, since 1970; 0: never
     batches       by size in rows
+    stages        durations of successful requests, counted in buckets
     """
 
     __slots__ = (
         "batches", "cache_hit_ns", "cache_hits", "cache_miss_ns", "cache_misses", "computed", "executions", "failures",
-        "failures_ns", "infer_ns", "inferences", "input_ns", "last_ms", "output_ns", "queue_ns", "success_ns",
-        "successes",
+        "failures_ns", "infer_ns", "inferences", "input_ns", "last_ms", "output_ns", "queue_ns", "stages",
+        "success_ns", "successes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class ModelStatistics:
         self.cache_hits = self.cache_hit_ns = self.cache_misses = self.cache_miss_ns = 0
         self.failures = dict.fromkeys(Failure, 0)
         self.batches: dict[int, BatchStatistics] = {}
+        self.stages = StageHistograms()
 
     def executed(self, jobs: Sequence[Job], done_ns: int) -> None:
         rows = 0
@@ -79,8 +82,10 @@ class ModelStatistics:
         self._add_batch(job.rows, into, infer, out)
 
     def cache_hit(self, job: Job, lookup_ns: int) -> None:
+        whole_ns = job.ended_ns - job.arrived_ns
         self.successes += 1
-        self.success_ns += job.ended_ns - job.arrived_ns
+        self.success_ns += whole_ns
+        self.stages.add((-1, -1, -1, -1, whole_ns))
         self.cache_hits += 1
         self.cache_hit_ns += lookup_ns
 
@@ -89,14 +94,16 @@ class ModelStatistics:
         self.cache_miss_ns += lookup_ns
 
     def _add(self, job: Job, queue_ns: int, input_ns: int, infer_ns: int, output_ns: int) -> None:
+        whole_ns = (job.ended_ns or job.outputs_ready_ns or job.started_ns) - job.arrived_ns
         self.successes += 1
-        self.success_ns += (job.ended_ns or job.outputs_ready_ns or job.started_ns) - job.arrived_ns
+        self.success_ns += whole_ns
         self.inferences += job.rows
         self.computed += 1
         self.queue_ns += queue_ns
         self.input_ns += input_ns
         self.infer_ns += infer_ns
         self.output_ns += output_ns
+        self.stages.add((queue_ns, input_ns, infer_ns, output_ns, whole_ns))
 
     def _add_batch(self, rows: int, input_ns: int, infer_ns: int, output_ns: int) -> None:
         self.executions += 1

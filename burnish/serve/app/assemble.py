@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from burnish.devices.cpu.processor import core_count
 from burnish.serve.app.options import ServeOptions
+from burnish.serve.app.scheduling import Scheduling
 from burnish.serve.backends.loading import Place
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.http.application import Application
 from burnish.serve.http.wire.limits import Limits
 from burnish.serve.observe.log_settings import LogSettings
-from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.observe.trace_settings import TraceSettings
-from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.repository.load import VersionLoader
 from burnish.serve.repository.repository import Repository
-from burnish.serve.scheduling import Instance, Scheduler
 from burnish.serve.scheduling.clock import LoopClock
-from burnish.serve.scheduling.make import make_scheduler
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,7 @@ class Parts:
     """What listens, and what is behind it."""
 
     server: Server
+    scheduling: Scheduling
     http: Application
     shared: SharedMemory | None
     traces: TraceSettings
@@ -39,19 +36,22 @@ class Parts:
 
 def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     """Nothing is loaded and nothing listens yet."""
-    workers = ThreadPoolExecutor(options.workers or os.cpu_count() or 1, "burnish-run")
+    threads = options.workers or core_count()
+    workers = ThreadPoolExecutor(threads, "burnish-run")
     place = Place(loop, workers, options.build_cache, options.trusted_key, options.build_bytes)
-    clock = LoopClock(loop)
-
-    def make(
-        config: pb.ModelConfig, number: int, instances: Sequence[Instance], statistics: ModelStatistics
-    ) -> Scheduler:
-        return make_scheduler(config, instances, clock, observer=statistics)
-
-    repository = Repository(options.server.repositories, VersionLoader(place, make))
+    scheduling = Scheduling(
+        LoopClock(loop),
+        lambda name, number: repository.find(name, number),
+        lambda request, reply: server.submit(request, reply),
+        threads,
+        options.cache_bytes,
+        options.resources,
+        options.max_queue_size,
+    )
+    repository = Repository(options.server.repositories, VersionLoader(place, scheduling))
     server = Server(options.server, repository)
     shared = SharedMemory() if options.shared_memory else None
     traces, logs = TraceSettings(), LogSettings()
     limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
     http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs)
-    return Parts(server, http, shared, traces, logs, workers)
+    return Parts(server, scheduling, http, shared, traces, logs, workers)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from burnish.serve.core.server import ServerOptions
+from burnish.serve.scheduling.turns import ResourceName
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class ServeOptions:
 
     cache_bytes    of the response cache; 0 for none
     workers        threads for runs that are longer than a thread switch; 0: as many as cores
+    resources      limits of the rate limiter, by name and device
+    max_queue_size of queues whose configuration sets none; 0: any
     memory_bytes   budget of all loaded models, beyond which the one that was used least recently goes; 0: no limit
     build_cache    where plans lie that were built from ONNX files
     build_bytes    the most memory that one build may use; 0: no limit
@@ -42,6 +46,8 @@ class ServeOptions:
     grpc_tls: Tls | None = None
     cache_bytes: int = 0
     workers: int = 0
+    resources: Mapping[ResourceName, int] = field(default_factory=dict)
+    max_queue_size: int = 0
     memory_bytes: int = 0
     build_cache: Path = field(default_factory=lambda: build_cache_folder())
     build_bytes: int = 0

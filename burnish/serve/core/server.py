@@ -73,6 +73,13 @@ class Server:
         """
         if self.is_stopping:
             raise ServeError(Code.UNAVAILABLE, "the server is stopping")
+        version = self.find(request.model, request.version)
+        if version.router is not None and request.version == NEWEST:
+            return version.router.submit(request, reply)
+        return version.submit(request, reply)
+
+    def submit(self, request: Request, reply: Reply) -> Job:
+        """To the version that the request names and to no other; for canary and shadow traffic."""
         return self.find(request.model, request.version).submit(request, reply)
 
     # ---- start and stop -----------------------------------------------------------------------------------------

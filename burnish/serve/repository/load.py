@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from burnish.serve.backends.choose import begin
@@ -13,12 +13,12 @@ from burnish.serve.config.normalise import normalise_groups
 from burnish.serve.config.read import check_loaded
 from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.proto import model_config_pb2 as pb
-from burnish.serve.repository.version import ModelVersion
-from burnish.serve.scheduling import Instance, Scheduler
+from burnish.serve.repository.version import ModelVersion, Scheduled
+from burnish.serve.scheduling import Instance
 from burnish.serve.status import Code, ServeError
 
-# A completed configuration, the version's number, its instances, and who counts: to its scheduler.
-MakeScheduler = Callable[[pb.ModelConfig, int, Sequence[Instance], ModelStatistics], Scheduler]
+# A completed configuration, the version's number, the model's folder, the instances, and who counts.
+MakeScheduler = Callable[[pb.ModelConfig, int, Path, Sequence[Instance], ModelStatistics], Awaitable[Scheduled]]
 
 
 class VersionLoader:
@@ -34,8 +34,8 @@ class VersionLoader:
         if config.platform == ENSEMBLE:
             check_loaded(config, self.gpus)
             labels = await asyncio.to_thread(_labels, config, folder)
-            scheduler = self.make_scheduler(config, number, (), statistics)
-            return ModelVersion(number, config, None, scheduler, statistics, labels)
+            made = await self.make_scheduler(config, number, folder, (), statistics)
+            return ModelVersion(number, config, None, made, statistics, labels)
         tell("reading the model")
         loading = await begin(config, folder, number, self.place, tell)
         try:
@@ -48,8 +48,12 @@ class VersionLoader:
         except BaseException:
             await loading.abort()
             raise
-        scheduler = self.make_scheduler(config, number, backend.instances, statistics)
-        return ModelVersion(number, config, backend, scheduler, statistics, labels)
+        try:
+            made = await self.make_scheduler(config, number, folder, backend.instances, statistics)
+        except BaseException:
+            await backend.close()
+            raise
+        return ModelVersion(number, config, backend, made, statistics, labels)
 
 
 def _labels(config: pb.ModelConfig, folder: Path) -> Mapping[str, list[str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from burnish.serve.backends import Backend
@@ -14,7 +15,17 @@ from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.repository.prepare import Rules, prepare
 from burnish.serve.request import Request
 from burnish.serve.scheduling import Scheduler
+from burnish.serve.scheduling.traffic.router import Router
 from burnish.serve.status import ServeError
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """router: of a model whose requests are shared out or copied. close: gives back what the scheduler had shared."""
+
+    scheduler: Scheduler
+    router: Router | None = None
+    close: Callable[[], None] = lambda: None
 
 
 class ModelVersion:
@@ -28,18 +39,19 @@ class ModelVersion:
         number: int,
         config: pb.ModelConfig,
         backend: Backend | None,
-        scheduler: Scheduler,
+        scheduled: Scheduled,
         statistics: ModelStatistics,
         labels: Mapping[str, Sequence[str]],
     ) -> None:
         self.name, self.number, self.config = str(config.name), number, config
-        self.backend, self.scheduler, self.statistics = backend, scheduler, statistics
+        self.backend, self.statistics = backend, statistics
+        self.scheduler, self.router = scheduled.scheduler, scheduled.router
         self.rules = Rules.of(config)
         self.is_decoupled = bool(config.model_transaction_policy.decoupled)
         self.max_batch_size = int(config.max_batch_size)
         self.in_flight = 0
         self.last_used_ns = 0
-        self._labels = labels
+        self._labels, self._give_back = labels, scheduled.close
         self._reshaped = {o.name: tuple(o.dims) for o in config.output if o.HasField("reshape")}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -89,6 +101,7 @@ class ModelVersion:
         self.scheduler.close()
         if self.in_flight:
             await self._idle.wait()
+        self._give_back()
         if self.backend is not None:
             await self.backend.close()
 

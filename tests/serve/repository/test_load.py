@@ -8,6 +8,7 @@ import pytest
 from burnish.serve.backends.loading import Place
 from burnish.serve.config.read import read
 from burnish.serve.repository.load import VersionLoader
+from burnish.serve.repository.version import Scheduled
 from burnish.serve.status import ServeError
 
 MODEL = "class TritonPythonModel:\n    def execute(self, requests): return []\n"
@@ -30,7 +31,12 @@ def load(folder, config=CONFIG, gpus=()):
     async def go():
         place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), folder)
         seen, told = [], []
-        loader = VersionLoader(place, lambda *arguments: seen.append(arguments) or Nothing(), gpus)
+
+        async def make(*arguments):
+            seen.append(arguments)
+            return Scheduled(Nothing())
+
+        loader = VersionLoader(place, make, gpus)
         version = await loader(read(folder), folder, 1, told.append)
         await version.close()
         return version, seen, told
@@ -40,7 +46,7 @@ def load(folder, config=CONFIG, gpus=()):
 
 def test_a_version_has_instances_labels_and_says_what_it_is_doing(tmp_path):
     (tmp_path / "names.txt").write_text("cat\ndog\n")
-    version, ((config, number, instances, _),), told = load(tmp_path)
+    version, ((config, number, _, instances, _),), told = load(tmp_path)
     assert (number, [i.name for i in instances]) == (1, [f"{tmp_path.name}_0"])
     assert config.instance_group[0].count == 1
     assert version.labels("Y") == ["cat", "dog"]

@@ -8,7 +8,7 @@ import pytest
 
 from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.repository.repository import Repository
-from burnish.serve.repository.version import ModelVersion
+from burnish.serve.repository.version import ModelVersion, Scheduled
 from burnish.serve.request import Request, Tensor
 from burnish.serve.status import Code, ServeError
 
@@ -57,7 +57,7 @@ class Loads:
             raise self.fail[config.name, number]
         self.count += 1
         backend = Gone(self.closed, (config.name, number, self.count))
-        return ModelVersion(number, config, backend, Held(), ModelStatistics(), {})
+        return ModelVersion(number, config, backend, Scheduled(Held()), ModelStatistics(), {})
 
 
 def model(root, name, versions=(1,), config=CONFIG):

@@ -5,7 +5,7 @@ import pytest
 
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.observe.statistics import ModelStatistics
-from burnish.serve.repository.version import ModelVersion
+from burnish.serve.repository.version import ModelVersion, Scheduled
 from burnish.serve.request import Request, Tensor
 from burnish.serve.status import Code, ServeError
 
@@ -33,7 +33,9 @@ class Doubles:
 
 def made():
     scheduler = Doubles()
-    return ModelVersion(3, parse_text(CONFIG), None, scheduler, ModelStatistics(), {"Y": ["a", "b"]}), scheduler
+    return ModelVersion(
+        3, parse_text(CONFIG), None, Scheduled(scheduler), ModelStatistics(), {"Y": ["a", "b"]}
+    ), scheduler
 
 
 def request(rows):

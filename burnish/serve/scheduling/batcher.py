@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from burnish.serve.job import Failure, Job, cancelled
 from burnish.serve.proto.model_config_pb2 import ModelConfig, ModelDynamicBatching, ModelSequenceBatching
-from burnish.serve.scheduling import Clock, Instance
+from burnish.serve.scheduling import Clock
 from burnish.serve.scheduling.batch_shape import ShapeKey, shape_key
 from burnish.serve.scheduling.job_queue import JobQueue
 from burnish.serve.scheduling.observer import Observer
@@ -82,7 +82,7 @@ class Batcher:
             if instance is not None:
                 self._is_pumping = True
                 try:
-                    self._start(instance, [job])
+                    self._pool.start(instance, [job], None, self._rule.padding)
                 finally:
                     self._is_pumping = False
                 if queue:
@@ -132,15 +132,11 @@ class Batcher:
                 for job in batch:
                     queue.remove(job)
                     job.on_cancel = None
-                self._start(instance, batch)
+                pool.start(instance, batch, batch, self._rule.padding)
         finally:
             self._is_pumping = False
         if self._queue:
             self._arm(self._wait_until_ns)
-
-    def _start(self, instance: Instance, batch: list[Job]) -> None:
-        padding = self._rule.padding
-        self._pool.start(instance, batch if padding is None else padding.apply(batch), batch)
 
     def _form(self, now_ns: int) -> list[Job]:
         """The batch to start now; none if it is to wait for more."""

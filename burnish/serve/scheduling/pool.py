@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from burnish.serve.job import Job
+from burnish.serve.job import Failure, Job
 from burnish.serve.scheduling import Clock, Instance
 from burnish.serve.scheduling.observer import Observer
+from burnish.serve.scheduling.padding import PaddingRule
+from burnish.serve.status import Code, ServeError
+
+log = logging.getLogger("burnish.serve")
 
 
 class Turns(Protocol):
@@ -27,7 +32,7 @@ class Turns(Protocol):
 class InstancePool:
     """on_free: called when an instance has become free, or a turn may be had."""
 
-    __slots__ = ("_clock", "_idle", "_observer", "_turns", "on_free", "running")
+    __slots__ = ("_busy", "_clock", "_idle", "_observer", "_turns", "on_free")
 
     def __init__(
         self, instances: Sequence[Instance], clock: Clock, observer: Observer, turns: Turns | None = None
@@ -35,7 +40,12 @@ class InstancePool:
         self._idle = deque(instances)  # idle longest first
         self._clock, self._observer, self._turns = clock, observer, turns
         self.on_free: Callable[[], None] = _nothing
-        self.running = 0
+        self._busy: set[int] = set()  # instances' identities
+
+    @property
+    def running(self) -> int:
+        """Batches."""
+        return len(self._busy)
 
     @property
     def has_idle(self) -> bool:
@@ -49,17 +59,49 @@ class InstancePool:
             return None
         return self._idle.popleft()
 
-    def start(self, instance: Instance, batch: Sequence[Job], jobs: Sequence[Job] | None = None) -> None:
+    def start(
+        self,
+        instance: Instance,
+        batch: Sequence[Job],
+        jobs: Sequence[Job] | None = None,
+        padding: PaddingRule | None = None,
+    ) -> None:
         """jobs: those of the batch that count, if not all do."""
         now = self._clock.now_ns()
+        counted = batch if jobs is None else jobs
+        if padding is not None:
+            try:
+                batch = padding.apply(batch)
+            except MemoryError:
+                self._give_up(instance, counted)
+                return
         for job in batch:
             job.started_ns = now
-        self.running += 1
-        instance.run(batch, partial(self._done, instance, batch if jobs is None else jobs, now))
+        self._busy.add(id(instance))
+        done = partial(self._done, instance, counted, now)
+        try:
+            instance.run(batch, done)
+        except Exception:  # a backend's defect: its model goes on, and so do the others
+            log.exception("%s raised while it ran a batch", instance.name)
+            for job in batch:
+                job.fail(ServeError(Code.INTERNAL, "the model's backend failed"))
+            done()
+
+    def _give_up(self, instance: Instance, jobs: Sequence[Job]) -> None:
+        self._idle.appendleft(instance)
+        for job in jobs:
+            job.fail(
+                ServeError(Code.UNAVAILABLE, "there is not enough memory to pad the inputs"), failure=Failure.OTHER
+            )
+            self._observer.refused(job, Failure.OTHER)
+        if self._turns is not None:
+            self._turns.leave(instance, 0, self._retry)
 
     def _done(self, instance: Instance, jobs: Sequence[Job], started_ns: int) -> None:
+        if id(instance) not in self._busy:
+            return
         now = self._clock.now_ns()
-        self.running -= 1
+        self._busy.remove(id(instance))
         self._idle.append(instance)
         self._observer.executed(jobs, now)
         if self._turns is None:

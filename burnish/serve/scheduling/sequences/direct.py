@@ -6,7 +6,7 @@ shape, gets a job of nobody, whose READY is false.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from burnish.serve.job import Job
@@ -70,7 +70,7 @@ class DirectStrategy:
                 if instance is None:
                     break
                 jobs, all_places = self._form(fronts)
-                self._pool.start(instance, all_places, jobs)
+                self._pool.start(instance, all_places, jobs, self._rule.padding)
         finally:
             self._is_pumping = False
 
@@ -89,7 +89,7 @@ class DirectStrategy:
         self._cancel_alarm = None
         self._pump()
 
-    def _form(self, fronts: list[Slot]) -> tuple[Sequence[Job], Sequence[Job]]:
+    def _form(self, fronts: list[Slot]) -> tuple[list[Job], list[Job]]:
         """The jobs, and the batch: they and those of nobody, in the order of slots."""
         key_of = self._rule.shape_key
         key: Hashable = None
@@ -107,8 +107,7 @@ class DirectStrategy:
             self._settle(slot)
         while batch[-1] is None:  # slots at the end whose job had another shape
             batch.pop()
-        places = [job or self._nobody(jobs[0]) for job in batch]
-        return jobs, places if self._rule.padding is None else self._rule.padding.apply(places)
+        return jobs, [job or self._nobody(jobs[0]) for job in batch]
 
     def _nobody(self, like: Job) -> Job:
         job = nobody(like)

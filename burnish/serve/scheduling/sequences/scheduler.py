@@ -173,11 +173,12 @@ class SequenceScheduler:
 
     def _line_of(self, job: Job, now_ns: int) -> Line:
         request, sequence = job.request, job.request.sequence
+        if sequence is not None and sequence.id:
+            self._controls.check(request)
         if job.rows > 1:
             raise _refusal(request, "must specify batch-size 1 due to requirements of sequence batcher")
         if sequence is None or not sequence.id:
             raise _refusal(request, "must specify a non-zero or non-empty correlation ID")
-        self._controls.check(request)
         if self._is_closed:
             raise stopping(request.id)
         line = self._open.get(sequence.id)

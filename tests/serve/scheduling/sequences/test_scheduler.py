@@ -49,6 +49,13 @@ def test_a_text_for_a_model_that_takes_numbers_is_refused():
     )
 
 
+def test_the_type_of_an_id_is_looked_at_before_anything_else_of_a_sequence():
+    with pytest.raises(ServeError, match="data-type is 'BYTES'"):
+        Bench().submit("a", "key", rows=2)
+    with pytest.raises(ServeError, match="must specify a non-zero or non-empty correlation ID"):
+        Bench().submit("a", "", "s")
+
+
 def test_a_number_and_the_text_of_it_are_two_sequences():
     bench = Bench(STRATEGIES[1], controls="")
     bench.submit("a", 5, "s")

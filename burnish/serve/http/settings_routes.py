@@ -11,7 +11,7 @@ from burnish.serve.http.text.words import MISSING, as_array, as_bool, as_string,
 from burnish.serve.http.wire.exchange import Exchange
 from burnish.serve.observe.log_settings import FORMATS, LogSetting, LogSettings
 from burnish.serve.observe.read_trace import NUMBERS, read_levels, read_number
-from burnish.serve.observe.trace_settings import Change, TraceSettings
+from burnish.serve.observe.trace_settings import OFF, Change, TraceSettings
 from burnish.serve.request import NEWEST
 from burnish.serve.status import Code, ServeError, invalid
 
@@ -88,7 +88,7 @@ def _trace_changes(body: Any) -> dict[str, Change]:
     if levels is None:
         changes["levels"] = None
     elif levels is not MISSING:
-        found = read_levels([as_string(level) for level in as_array(levels)])
+        found = read_levels(_level_names(as_array(levels)))
         if found is not None:
             changes["levels"] = found
     for key, name in NUMBERS.items():
@@ -96,3 +96,11 @@ def _trace_changes(body: Any) -> dict[str, Change]:
         if value is not MISSING:
             changes[name] = None if value is None else read_number(key, as_string(value))
     return changes
+
+
+def _level_names(given: list[Any]) -> list[str]:
+    """One after the other, up to OFF: it is refused beside others before these are looked at."""
+    if OFF not in given:
+        return [as_string(level) for level in given]
+    place = given.index(OFF)
+    return [as_string(level) for level in given[:place]] + [OFF] * (len(given) - place)

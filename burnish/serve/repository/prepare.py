@@ -6,16 +6,18 @@ order that is the one that came last.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.serve.config.show import protocol_type
+from burnish.serve.datatypes import BYTES
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.request import Request, Tensor
 from burnish.serve.status import invalid
 
 _NOTE = (
-    " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
+    "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
     "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
     "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
 )
@@ -80,20 +82,27 @@ def prepare(request: Request, rules: Rules) -> int:
         raise invalid(fault).of_request(request.id)
     if rules.priority_levels and not 0 < request.priority <= rules.priority_levels:
         request.priority = rules.default_priority
-    rows = 1
-    for place, tensor in enumerate(reversed(request.inputs.values())):
-        rule = rules.inputs.get(tensor.name)
-        if rule is None:
+    inputs = list(reversed(request.inputs.values()))
+    rows = 0
+    for tensor in inputs:
+        if tensor.name not in rules.inputs:
             raise invalid(f"unexpected inference input '{tensor.name}' for model '{rules.model}'")
         if rules.max_batch_size > 0:
-            fault = _fault_of_rows(tensor, rules, rows if place else None)
-            rows = tensor.data.shape[0] if not fault else rows
-        fault = fault or _fault_of_tensor(tensor, rule, rules)
-        if fault:
+            if fault := _fault_of_rows(tensor, rules, rows):
+                raise invalid(fault).of_request(request.id)
+            rows = rows or tensor.data.shape[0]
+    if rows > rules.max_batch_size:
+        fault = f"inference request batch-size must be <= {rules.max_batch_size} for '{rules.model}'"
+        raise invalid(fault).of_request(request.id)
+    for tensor in inputs:
+        rule = rules.inputs[tensor.name]
+        if fault := _fault_of_tensor(tensor, rule, rules, rows):
             raise invalid(fault).of_request(request.id)
+        if rows and not tensor.data.shape[0]:  # it holds nothing, in whatever number of rows
+            tensor.data = tensor.data.reshape((rows, *tensor.data.shape[1:]))
         if rule.inside is not None:
             _reshape(tensor, rule, rules.max_batch_size > 0)
-    return rows
+    return rows or 1
 
 
 def shape_text(shape: Sequence[int]) -> str:
@@ -117,17 +126,16 @@ def _fault_of_count(request: Request, rules: Rules) -> str:
     return f"{start}Got input(s) [{got}], but missing required input(s) {lacks}]. Please provide all required input(s)."
 
 
-def _fault_of_rows(tensor: Tensor, rules: Rules, rows: int | None) -> str:
+def _fault_of_rows(tensor: Tensor, rules: Rules, rows: int) -> str:
+    """rows: of the inputs before it; 0 for none, which is also what an input without rows counts as."""
     if not tensor.data.ndim:
         return f"input '{tensor.name}' has no shape but model requires batch dimension for '{rules.model}'"
-    if rows is not None and tensor.data.shape[0] != rows:
+    if rows and tensor.data.shape[0] != rows:
         return f"input '{tensor.name}' batch size does not match other inputs for '{rules.model}'"
-    if tensor.data.shape[0] > rules.max_batch_size:
-        return f"inference request batch-size must be <= {rules.max_batch_size} for '{rules.model}'"
     return ""
 
 
-def _fault_of_tensor(tensor: Tensor, rule: InputRule, rules: Rules) -> str:
+def _fault_of_tensor(tensor: Tensor, rule: InputRule, rules: Rules, rows: int) -> str:
     if tensor.datatype != rule.datatype:
         return (
             f"inference input '{tensor.name}' data-type is '{tensor.datatype}', but model '{rules.model}' expects "
@@ -139,9 +147,20 @@ def _fault_of_tensor(tensor: Tensor, rule: InputRule, rules: Rules) -> str:
     if len(shape) != len(expected) or any(e not in (-1, n) for e, n in zip(expected, shape)):
         return (
             f"unexpected shape for input '{tensor.name}' for model '{rules.model}'. Expected {shape_text(expected)}, "
-            f"got {shape_text(shape)}.{_NOTE if batches else ''}"
+            f"got {shape_text(shape)}. {_NOTE if batches else ''}"
         )
-    return ""
+    count = math.prod(shape[1:]) * max(rows, 1)
+    return _fault_of_no_rows(tensor, rules, count) if batches and not shape[0] and count else ""
+
+
+def _fault_of_no_rows(tensor: Tensor, rules: Rules, count: int) -> str:
+    """An input without rows lacks the data of the rows that the others have, or of one. count: of elements."""
+    if tensor.datatype == BYTES:
+        return f"expected {count} string elements for inference input '{tensor.name}' for model '{rules.model}', got 0"
+    return (
+        f"input byte size mismatch for input '{tensor.name}' for model '{rules.model}'. Expected "
+        f"{count * tensor.data.itemsize}, got 0"
+    )
 
 
 def _reshape(tensor: Tensor, rule: InputRule, batches: bool) -> None:

@@ -62,9 +62,7 @@ class Repository:
         """The version that answers. ServeError NOT_FOUND, in Triton's words, if there is none."""
         model = self.models.get(name)
         if model is None:
-            raise not_found(
-                f"'{name}' is not found" if version == NEWEST else f"'{name}' version {version} is not found"
-            )
+            raise not_found(f"'{name}' is not found")
         return model.find(version)
 
     def is_ready(self, name: str, version: int = NEWEST) -> bool:

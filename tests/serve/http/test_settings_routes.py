@@ -55,6 +55,8 @@ def test_trace_settings_are_changed_and_shown(body: Any, change: dict[str, Any])
         ({"trace_file": "x"}, 501, "trace file location can not be updated through network protocol"),
         ({"trace_level": "OFF"}, 500, "attempt to access JSON non-array as array"),
         ({"trace_level": ["OFF", "TENSORS"]}, 400, "Expect only one trace level 'OFF' is specified"),
+        ({"trace_level": ["OFF", 3]}, 400, "Expect only one trace level 'OFF' is specified"),
+        ({"trace_level": [3, "OFF"]}, 500, "attempt to access JSON non-string as string"),
         ({"trace_level": ["TENSORS"]}, 400, "Attempting to set invalid trace setting :trace file name is not given"),
         ({"trace_rate": 5}, 500, "attempt to access JSON non-string as string"),
         ({"trace_rate": "abc"}, 400, "Unable to parse 'trace_rate', got: abc"),

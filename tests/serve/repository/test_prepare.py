@@ -47,7 +47,8 @@ def test_a_model_without_a_batch_dimension_takes_its_dims_as_they_are():
     assert prepare(request(A), rules(text)) == 1
     message = refusal(request(tensor("A", "INT32", 4, 2)), text)
     assert (
-        message == "[request id: <id_unknown>] unexpected shape for input 'A' for model 'm'. Expected [2,4], got [4,2]."
+        message
+        == "[request id: <id_unknown>] unexpected shape for input 'A' for model 'm'. Expected [2,4], got [4,2]. "
     )
 
 
@@ -99,3 +100,24 @@ def test_an_input_is_handed_on_in_the_shape_that_the_model_sees():
     made = request(tensor("A", "FP32", 2, 1), tensor("B", "FP32", 2, 5, 6))
     assert prepare(made, rules(text)) == 2
     assert [t.shape for t in made.inputs.values()] == [(2,), (2, 5, 2, 3)]
+
+
+def test_rows_are_looked_at_before_types_and_shapes_as_triton_does():
+    wide, narrow = tensor("A", "INT32", 9, 5), tensor("B", "FP32", 2, 7, 2)
+    assert "batch size does not match" in refusal(request(wide, narrow))
+    assert "batch-size must be <= 4" in refusal(request(wide, tensor("B", "INT32", 9, 7)))
+
+
+def test_an_input_without_rows_lacks_those_of_the_others():
+    none = tensor("B", "FP32", 0, 7, 2)
+    message = "input byte size mismatch for input 'B' for model 'm'. Expected 112, got 0"
+    assert refusal(request(A, none)).endswith(message)
+    assert refusal(request(none, A)).endswith("input 'B' batch size does not match other inputs for 'm'")
+    message = "expected 2 string elements for inference input 'C' for model 'm', got 0"
+    assert refusal(request(A, B, tensor("C", "BYTES", 0, 1))).endswith(message)
+
+
+def test_an_input_without_rows_that_would_hold_nothing_gets_those_of_the_others():
+    empty = tensor("B", "FP32", 0, 0, 2)
+    assert prepare(request(A, empty), rules()) == 2
+    assert empty.shape == (2, 0, 2)

@@ -12,9 +12,12 @@ from burnish.serve.app.scheduling import Scheduling
 from burnish.serve.backends.loading import Place
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
+from burnish.serve.grpc.service import methods
+from burnish.serve.grpc.transport.call import Method
 from burnish.serve.http.application import Application
 from burnish.serve.http.wire.limits import Limits
 from burnish.serve.observe.log_settings import LogSettings
+from burnish.serve.observe.metrics import Metrics
 from burnish.serve.observe.trace_settings import TraceSettings
 from burnish.serve.repository.load import VersionLoader
 from burnish.serve.repository.repository import Repository
@@ -28,6 +31,8 @@ class Parts:
     server: Server
     scheduling: Scheduling
     http: Application
+    grpc: dict[str, Method]
+    metrics: Metrics
     shared: SharedMemory | None
     traces: TraceSettings
     logs: LogSettings
@@ -54,4 +59,6 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     traces, logs = TraceSettings(), LogSettings()
     limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
     http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs)
-    return Parts(server, scheduling, http, shared, traces, logs, workers)
+    grpc = methods(server, shared=shared, traces=traces, logs=logs)
+    metrics = Metrics(server, cache=scheduling.cache, shadows=lambda: scheduling.shadows)
+    return Parts(server, scheduling, http, grpc, metrics, shared, traces, logs, workers)

@@ -15,6 +15,7 @@ import uvloop
 
 from burnish.serve.app.assemble import Parts, assemble
 from burnish.serve.app.options import ServeOptions, Tls
+from burnish.serve.grpc.transport.server import GrpcServer, tls_context
 from burnish.serve.http.metrics import MetricsPage
 from burnish.serve.http.wire.limits import Limits
 from burnish.serve.http.wire.listener import Listener
@@ -49,9 +50,9 @@ async def serve(options: ServeOptions, started: Callable[[Addresses, list[str]],
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # outside the main thread
             loop.add_signal_handler(number, stop.set)
-    listeners: list[Listener] = []
+    ports = Ports()
     try:
-        addresses = await _listen(options, parts, listeners)
+        addresses = await ports.open(options, parts)
         failed = await parts.server.start()
         if failed and options.server.exit_on_error:
             started(addresses, failed)
@@ -64,21 +65,41 @@ async def serve(options: ServeOptions, started: Callable[[Addresses, list[str]],
         parts.server.is_stopping = True
         return 0
     finally:
-        await asyncio.gather(*(listener.close(options.drain_s) for listener in listeners))
+        await ports.close(options.drain_s)
         await parts.server.stop(options.drain_s)
         parts.workers.shutdown(wait=False, cancel_futures=True)
 
 
-async def _listen(options: ServeOptions, parts: Parts, listeners: list[Listener]) -> Addresses:
-    limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
-    http = metrics = grpc = None
-    if options.http_port is not None:
-        listeners.append(Listener(parts.http.handle, limits))
-        http = await listeners[-1].open(options.host, options.http_port, _context(options.http_tls))
-    if options.metrics_port is not None:
-        listeners.append(Listener(MetricsPage(lambda: b"").handle, limits))
-        metrics = await listeners[-1].open(options.host, options.metrics_port)
-    return Addresses(options.host, http, grpc, metrics)
+class Ports:
+    """What listens. Metrics may be looked at until everything else is over."""
+
+    def __init__(self) -> None:
+        self._http: list[Listener] = []
+        self._grpc: GrpcServer | None = None
+        self._metrics: list[Listener] = []
+
+    async def open(self, options: ServeOptions, parts: Parts) -> Addresses:
+        limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
+        http = grpc = metrics = None
+        if options.http_port is not None:
+            self._http.append(Listener(parts.http.handle, limits))
+            http = await self._http[0].open(options.host, options.http_port, _context(options.http_tls))
+        if options.grpc_port is not None:
+            tls = options.grpc_tls
+            authority = str(tls.authority) if tls is not None and tls.authority is not None else None
+            context = tls_context(str(tls.certificate), str(tls.key), authority) if tls is not None else None
+            self._grpc = GrpcServer(parts.grpc)
+            grpc = await self._grpc.listen(options.host, options.grpc_port, context)
+        if options.metrics_port is not None:
+            self._metrics.append(Listener(MetricsPage(parts.metrics.text).handle, limits))
+            metrics = await self._metrics[0].open(options.host, options.metrics_port)
+        return Addresses(options.host, http, grpc, metrics)
+
+    async def close(self, patience_s: float) -> None:
+        """Take nothing new; requests under way may take so long."""
+        ending = [listener.close(patience_s) for listener in self._http]
+        await asyncio.gather(*ending, *([self._grpc.stop(patience_s)] if self._grpc is not None else []))
+        await asyncio.gather(*(listener.close(0.1) for listener in self._metrics))
 
 
 def _context(tls: Tls | None) -> ssl.SSLContext | None:

@@ -3,7 +3,9 @@
 import threading
 import time
 
+import numpy as np
 import pytest
+import tritonclient.grpc as grpc
 
 from tests.serve.app.server_process import running
 
@@ -62,3 +64,16 @@ def test_a_broken_model_ends_the_server_only_if_it_is_to(repository):
         assert ask(server, 1)[0] == 200
     with running(repository) as server:
         assert server.process.wait(20) == 1
+
+
+def test_both_protocols_and_the_metrics_tell_of_one_server(repository):
+    with running(repository) as server:
+        assert ask(server, 1)[0] == 200
+        client = grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}")
+        tensor = grpc.InferInput("X", [1], "FP32")
+        tensor.set_data_from_numpy(np.array([4], np.float32))
+        assert client.infer("m", [tensor]).as_numpy("Y").tolist() == [5]
+        client.close()
+        status, page = server.get("/metrics", server.metrics)
+        assert status == 200
+        assert 'nv_inference_request_success{model="m",version="1"} 2' in page

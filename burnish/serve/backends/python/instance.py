@@ -37,6 +37,7 @@ class PythonInstance:
         self.name = name
         self._config, self._number, self._folder, self._restart, self._loop = config, number, folder, restart, loop
         self._is_decoupled = bool(config.model_transaction_policy.decoupled)
+        self._outputs = [o.name for o in config.output]
         self._connection: Connection | None = None
         self._jobs: dict[int, Job] = {}
         self._next = 0
@@ -108,7 +109,7 @@ class PythonInstance:
             "flags": (sequence.is_start + 2 * sequence.is_end) if sequence is not None else 0,
             "timeout": request.timeout_us,
             "priority": request.priority,
-            "wanted": list(request.wanted) or [o.name for o in self._config.output],
+            "wanted": list(request.wanted) or self._outputs,
             "parameters": request.parameters,
             "inputs": frames.describe(inputs),
         }
@@ -139,7 +140,8 @@ class PythonInstance:
             job.fail(ServeError(Code[code], message), is_final, failure=None)  # the model's own answer
         elif "outputs" in header:
             outputs, _ = frames.take(header["outputs"], data, 0)
-            job.answer(outputs, header["parameters"], is_final)
+            declared = [t for t in outputs if t.name in self._outputs]  # others are dropped, as Triton drops them
+            job.answer(declared, header["parameters"], is_final)
         else:
             job.end()
 

@@ -44,7 +44,7 @@ class TritonPythonModel:
                 continue
             if x[0] == -4:
                 return None
-            responses.append(pb.InferenceResponse([pb.Tensor("Y", x * 2)]))
+            responses.append(pb.InferenceResponse([pb.Tensor("Y", x * 2), pb.Tensor("UNDECLARED", x)]))
         return responses
 """
 DECOUPLED = """
@@ -96,6 +96,7 @@ async def ask(instance, *values, rows=None):
 
 
 def outputs(answers):
+    assert all(len(a.outputs or [0]) == 1 for mine in answers for a in mine)
     return [[a.outputs[0].data.tolist() for a in mine if a.outputs] for mine in answers]
 
 

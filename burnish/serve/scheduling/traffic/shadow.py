@@ -14,6 +14,7 @@ from burnish.serve.config.options.options import Shadow
 from burnish.serve.job import Job, Reply
 from burnish.serve.request import Request, Response, Tensor
 from burnish.serve.scheduling.traffic.difference import Difference, Tolerance, differences
+from burnish.serve.scheduling.traffic.weights import place_of
 from burnish.serve.status import ServeError
 
 Submit = Callable[[Request, Reply], Job]
@@ -46,10 +47,8 @@ class ShadowTraffic:
         """What is to be given as the reply of a request: `reply` itself if it gets no copy."""
         if request.version == self._rule.version:
             return reply
-        self._credit += self._rule.part
-        if self._credit < 1 - 1e-9:
+        if not self._picks(request):
             return reply
-        self._credit -= 1
         if self.under_way >= MOST:
             self.skipped += 1
             return reply
@@ -66,6 +65,16 @@ class ShadowTraffic:
                 self._ask(copy, answers)
 
         return watched
+
+    def _picks(self, request: Request) -> bool:
+        """Every n-th request, or every n-th sequence as a whole."""
+        if request.sequence is not None and request.sequence.id:
+            return place_of(str(request.sequence.id)) <= self._rule.part
+        self._credit += self._rule.part
+        if self._credit < 1 - 1e-9:
+            return False
+        self._credit -= 1
+        return True
 
     def withdraw(self) -> None:
         """A watched request was refused: it will have no answer."""

@@ -1,7 +1,8 @@
 """Traffic by version: of requests that name no version, each version gets a part by its weight.
 
 Requests with the same value of the sticky parameter always go to the same version, on every server with these weights;
-when a weight grows, only requests that now belong to it move. The others are spread evenly, not drawn at random.
+when a weight grows, only requests that now belong to it move. So do the requests of one sequence. The others are spread
+evenly, not drawn at random.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class VersionChooser:
         """The version that is to answer; the one that the request names, if it names one."""
         if request.version != NEWEST or not self._credit:
             return request.version
-        key = request.parameters.get(self._sticky) if self._sticky else None
+        key: object = request.parameters.get(self._sticky) if self._sticky else None
+        if key is None and request.sequence is not None and request.sequence.id:
+            key = request.sequence.id
         return self._next() if key is None else self._of(key)
 
     def _next(self) -> int:
@@ -43,5 +46,10 @@ class VersionChooser:
 
 
 def _wait(version: int, key: object) -> float:
-    digest = hashlib.blake2b(f"{version}\0{key}".encode(), digest_size=8).digest()
-    return -math.log((int.from_bytes(digest, "big") + 1) / 2**64)
+    return -math.log(place_of(f"{version}\0{key}"))
+
+
+def place_of(text: str) -> float:
+    """A text's place between 0, which it never is, and 1: the same on every machine, and as good as drawn at random."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") + 1) / 2**64

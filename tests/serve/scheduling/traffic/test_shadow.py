@@ -1,7 +1,9 @@
+from collections import Counter
+
 import numpy as np
 
 from burnish.serve.config.options.options import Shadow
-from burnish.serve.request import NEWEST, Request, Response
+from burnish.serve.request import NEWEST, Request, Response, Sequence
 from burnish.serve.scheduling.traffic.shadow import MOST, ShadowTraffic
 from burnish.serve.status import invalid
 from tests.serve.scheduling.fakes import tensor
@@ -57,6 +59,17 @@ def test_a_part_of_the_requests_is_copied_evenly():
     for _ in range(50):
         bench.watch()[1](answer())
     assert len(bench.asked) == 5 and len(bench.told) == 50
+
+
+def test_sequences_are_copied_as_a_whole_or_not_at_all():
+    bench = Bench(part=0.5)
+    for _ in range(3):
+        for key in range(1, 41):
+            bench.watch(sequence=Sequence(key))[1](answer())
+            if bench.shadow.under_way:
+                bench.asked[-1][1](answer(version=2))
+    copied = Counter(request.sequence.id for request, _ in bench.asked)
+    assert set(copied.values()) == {3} and 10 < len(copied) < 30
 
 
 def test_what_the_shadow_version_answers_itself_is_not_copied():

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from burnish.serve.config.options.options import Traffic
-from burnish.serve.request import NEWEST, Request
+from burnish.serve.request import NEWEST, Request, Sequence
 from burnish.serve.scheduling.traffic.weights import VersionChooser
 
 
@@ -35,6 +35,13 @@ def test_the_same_value_of_the_sticky_parameter_goes_to_the_same_version(key):
 def test_requests_without_the_sticky_parameter_are_spread():
     chooser = VersionChooser(Traffic({1: 1, 2: 1}, "who"))
     assert Counter(ask(chooser) for _ in range(10)) == {1: 5, 2: 5}
+
+
+def test_the_requests_of_a_sequence_go_to_one_version():
+    chooser = VersionChooser(Traffic({1: 1, 2: 1}))
+    chosen = {n: {chooser.choose(Request("m", {}, sequence=Sequence(n))) for _ in range(3)} for n in range(1, 40)}
+    assert all(len(versions) == 1 for versions in chosen.values())
+    assert {1, 2} == set().union(*chosen.values())
 
 
 def test_keys_are_divided_by_weight_and_few_move_when_weights_change():

@@ -25,10 +25,15 @@ Retry = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an instance holds while it runs. priority: 2 gets half the turns of 1."""
+    """What an instance holds while it runs.
+
+    priority    2 gets half the turns of 1
+    has_worker  it needs one of the workers; not so if it runs in a process of its own
+    """
 
     resources: Mapping[ResourceName, int] = field(default_factory=dict)
     priority: int = 1
+    has_worker: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -104,8 +109,8 @@ class SharedTurns:
             self._waiting and self._is_behind(_Waiting(member, instance.name, needs, retry), now)
         ):
             self._waiting.pop(key, None)
-            self._held_workers += 1
-            member.held += 1
+            self._held_workers += needs.has_worker
+            member.held += needs.has_worker
             member.batches[instance.name] = member.batches.get(instance.name, 0) + 1
             for resource, count in needs.resources.items():
                 self._held[resource] = self._held.get(resource, 0) + count
@@ -114,11 +119,12 @@ class SharedTurns:
         return False
 
     def leave(self, member: MemberTurns, instance: Instance, busy_ns: int, again: Retry) -> None:
-        self._held_workers -= 1
-        member.held -= 1
+        needs = member.needs.get(instance.name, _NOTHING)
+        self._held_workers -= needs.has_worker
+        member.held -= needs.has_worker
         member.served += busy_ns / member.share
         member.last_ns = self._clock.now_ns()
-        for resource, count in member.needs.get(instance.name, _NOTHING).resources.items():
+        for resource, count in needs.resources.items():
             self._held[resource] -= count
         again()
         self._grant()
@@ -149,7 +155,7 @@ class SharedTurns:
             self._is_granting = False
 
     def _may_start(self, member: MemberTurns, needs: Needs, now_ns: int) -> bool:
-        if self._workers:
+        if self._workers and needs.has_worker:
             if self._held_workers >= self._workers:
                 return False
             if member.held and member.held >= self._share(member, now_ns):  # one it may have in any case
@@ -160,7 +166,11 @@ class SharedTurns:
 
     def _share(self, member: MemberTurns, now_ns: int) -> int:
         """Workers are divided equally among the busy; what is more than a model's share goes to the others."""
-        busy = [m for m in self._members if m is member or m.held or now_ns - m.last_ns < self._active_ns]
+        busy = [
+            m
+            for m in self._members
+            if m is member or (m.uses_workers and (m.held or now_ns - m.last_ns < self._active_ns))
+        ]
         if len(busy) == 1:
             return self._workers
         left, part = 1.0, 0.0
@@ -179,7 +189,8 @@ class SharedTurns:
                 continue
             if needs & other.needs.resources.keys():
                 return True
-            if self._workers and self._may_start(other.member, other.needs, now_ns):
+            wants_worker = this.needs.has_worker and other.needs.has_worker
+            if self._workers and wants_worker and self._may_start(other.member, other.needs, now_ns):
                 return True
         return False
 
@@ -193,6 +204,7 @@ class MemberTurns:
 
     def __init__(self, shared: SharedTurns, share: float, needs: Mapping[str, Needs]) -> None:
         self._shared, self.share, self.needs = shared, share, needs
+        self.uses_workers = not needs or any(n.has_worker for n in needs.values())
         self.held = 0
         self.served = 0.0
         self.last_ns = -(1 << 62)

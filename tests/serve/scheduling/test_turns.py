@@ -65,6 +65,27 @@ def test_without_a_number_of_workers_every_instance_runs():
     assert model.running == 4
 
 
+def test_an_instance_that_needs_no_worker_takes_none_and_waits_for_none():
+    shared = SharedTurns(FakeClock(), workers=1)
+    apart, threaded = Model(shared, "apart", instances=3, needs=Needs(has_worker=False)), Model(shared, "threaded")
+    apart.submit(3)
+    threaded.submit(2)
+    assert (apart.running, threaded.running) == (3, 1)
+    apart.submit(5)
+    apart.clock.advance(15 * MS)
+    assert (apart.running, threaded.running) == (3, 1)
+    apart.clock.advance(100 * MS)
+    assert (apart.done, threaded.done, shared._held_workers) == (8, 2, 0)
+
+
+def test_a_model_that_needs_no_worker_takes_no_share_from_others():
+    shared = SharedTurns(FakeClock(), workers=4)
+    apart, threaded = Model(shared, "apart", needs=Needs(has_worker=False)), Model(shared, "threaded", instances=4)
+    apart.submit(1)
+    threaded.submit(4)
+    assert threaded.running == 4
+
+
 def test_a_model_alone_has_all_workers_and_beside_a_busy_one_its_share():
     clock = FakeClock()
     shared = SharedTurns(clock, workers=4, active_ns=SECOND)

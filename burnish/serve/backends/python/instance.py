@@ -25,6 +25,8 @@ SLOWEST_RESTART_S = 60.0
 class PythonInstance:
     """`restart` gives a process in which the model's file is imported; waits grow while the model keeps crashing."""
 
+    has_worker = False  # it runs in its own process: an answer that takes long must not hold what other models need
+
     def __init__(
         self,
         name: str,

@@ -142,12 +142,18 @@ class CachingScheduler:
             return outputs
 
         job.on_outputs = keep
+        job.on_end.append(_let_go)
         self._inner.submit(job)
 
     def close(self) -> None:
         self._is_closed = True
         self._cache.close_scope(self._scope)
         self._inner.close()
+
+
+def _let_go(job: Job) -> None:
+    """It and what keeps its outputs hold each other: that would stay until the collector comes."""
+    job.on_outputs = None
 
 
 def digest_of(request: Request) -> bytes:

@@ -88,6 +88,7 @@ class EnsembleScheduler:
     def _ended(self, run: EnsembleRun) -> None:
         run.job.on_cancel = None
         self._observer.composed(run.job, run.steps)
+        run.steps.clear()  # they and the run hold each other
 
     def _pump(self) -> None:
         """Start what now has room. A step may be over before `start` returns; the next follows here, not deeper."""

@@ -36,7 +36,7 @@ class OldestStrategy:
 
     def _issue(self, job: Job, slot: Slot) -> None:
         slot.in_flight = True
-        job.on_end.append(lambda _: self._ended(job, slot))
+        job.on_end.append(lambda ended: self._ended(ended, slot))
         try:
             self._batcher.submit(job)
         except ServeError as error:  # it is being closed

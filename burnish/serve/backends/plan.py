@@ -95,6 +95,11 @@ class PlanInstance:
         self.name, self.context, self._place = name, engine.create_context(), place
         self._usual_ns: dict[int, float] = {}  # by rows: how long such runs took lately
 
+    @property
+    def has_worker(self) -> bool:
+        """Whether the next run may need a worker thread. Runs that have all been short are done on the event loop."""
+        return not self._usual_ns or max(self._usual_ns.values()) >= IN_PLACE_NS
+
     def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> None:
         rows = sum(job.rows for job in jobs)
         if self._usual_ns.get(rows, IN_PLACE_NS) < IN_PLACE_NS:

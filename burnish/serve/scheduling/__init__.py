@@ -13,7 +13,7 @@ __all__ = ["Clock", "Instance", "Scheduler"]
 class Instance(Protocol):
     """What a scheduler needs of an instance of `burnish.serve.backends`.
 
-    One whose runs take none of the server's worker threads says so with `has_worker = False`.
+    One whose next run takes none of the server's worker threads says so with `has_worker = False`.
     """
 
     name: str

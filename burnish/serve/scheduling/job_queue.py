@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from burnish.serve.job import Job
 from burnish.serve.scheduling.refusals import queue_full
 
+KEPT_LEVELS = 8  # that many are kept when they are empty
+
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
@@ -38,10 +40,10 @@ class QueueOptions:
 
 
 class _Level:
-    __slots__ = ("fresh", "late", "policy")
+    __slots__ = ("fresh", "late", "number", "policy")
 
-    def __init__(self, policy: QueuePolicy) -> None:
-        self.policy = policy
+    def __init__(self, number: int, policy: QueuePolicy) -> None:
+        self.number, self.policy = number, policy
         # A job and when it came. OrderedDict: taken from the front and out of the middle at the same small cost.
         self.fresh: OrderedDict[Job, int] = OrderedDict()
         self.late: OrderedDict[Job, int] = OrderedDict()
@@ -101,6 +103,7 @@ class JobQueue:
         if level.fresh.pop(job, None) is None:
             del level.late[job]
         self.rows -= job.rows
+        self._drop_if_empty(level)
         if self._deadlines:
             self._tidy()
         return True
@@ -119,6 +122,7 @@ class JobQueue:
             else:
                 del self._where[job], level.fresh[job]
                 self.rows -= job.rows
+                self._drop_if_empty(level)
                 refused.append(job)
         self._tidy()
         return refused
@@ -135,9 +139,15 @@ class JobQueue:
         return jobs
 
     def _make_level(self, number: int) -> _Level:
-        level = self._levels[number] = _Level(self._options.by_level.get(number, self._options.default))
+        policy = self._options.by_level.get(number, self._options.default)
+        level = self._levels[number] = _Level(number, policy)
         self._levels = dict(sorted(self._levels.items()))
         return level
+
+    def _drop_if_empty(self, level: _Level) -> None:
+        """A configuration may have a million levels, and every look at the queue passes those that there are."""
+        if len(self._levels) > KEPT_LEVELS and not level.fresh and not level.late:
+            del self._levels[level.number]
 
     def _set_deadline(self, job: Job, deadline_ns: int) -> None:
         heapq.heappush(self._deadlines, (deadline_ns, next(self._order), job))

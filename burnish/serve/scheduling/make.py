@@ -43,7 +43,7 @@ def make_scheduler(
 
     raises: ServeError if the configuration asks for what cannot be
     """
-    seen = observer or Nobody()
+    seen = Nobody() if observer is None else observer
     scheduler = _make(config, instances, clock, seen, turns, max_queue_size, read_file, find)
     if cache is not None and config.response_cache.enable and not config.model_transaction_policy.decoupled:
         scheduler = CachingScheduler(scheduler, cache, [t.name for t in config.output], seen)

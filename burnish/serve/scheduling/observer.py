@@ -49,30 +49,3 @@ class Nobody:
 
     def cache_missed(self, job: Job, lookup_ns: int) -> None:
         pass
-
-
-class Several:
-    """Tells more than one."""
-
-    def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
-
-    def executed(self, jobs: Sequence[Job], done_ns: int) -> None:
-        for observer in self._observers:
-            observer.executed(jobs, done_ns)
-
-    def refused(self, job: Job, reason: Failure) -> None:
-        for observer in self._observers:
-            observer.refused(job, reason)
-
-    def composed(self, job: Job, steps: Sequence[Job]) -> None:
-        for observer in self._observers:
-            observer.composed(job, steps)
-
-    def cache_hit(self, job: Job, lookup_ns: int) -> None:
-        for observer in self._observers:
-            observer.cache_hit(job, lookup_ns)
-
-    def cache_missed(self, job: Job, lookup_ns: int) -> None:
-        for observer in self._observers:
-            observer.cache_missed(job, lookup_ns)

@@ -29,5 +29,5 @@ def instance_needs(config: ModelConfig, instances: Sequence[Instance], is_limite
             priority = max(1, group.rate_limiter.priority)
             for entry in group.rate_limiter.resources:
                 resources[entry.name, GLOBAL if getattr(entry, "global") else device] = entry.count
-        found[instance.name] = Needs(resources, priority, getattr(instance, "has_worker", True))
+        found[instance.name] = Needs(resources, priority)
     return found

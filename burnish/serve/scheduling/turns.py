@@ -25,15 +25,10 @@ Retry = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an instance holds while it runs.
-
-    priority    2 gets half the turns of 1
-    has_worker  it needs one of the workers; not so if it runs in a process of its own
-    """
+    """What an instance holds while it runs, besides a worker. priority: 2 gets half the turns of 1."""
 
     resources: Mapping[ResourceName, int] = field(default_factory=dict)
     priority: int = 1
-    has_worker: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +38,7 @@ class _Waiting:
     member: MemberTurns
     name: str
     needs: Needs
+    takes_worker: bool
     retry: Retry
 
 
@@ -103,28 +99,28 @@ class SharedTurns:
     def enter(self, member: MemberTurns, instance: Instance, retry: Retry) -> bool:
         needs = member.needs.get(instance.name, _NOTHING)
         now = self._clock.now_ns()
+        takes_worker = member.uses_workers = getattr(instance, "has_worker", True)
         member.wake(now, self._members)
-        key = (member, instance.name)
-        if self._may_start(member, needs, now) and not (
-            self._waiting and self._is_behind(_Waiting(member, instance.name, needs, retry), now)
-        ):
-            self._waiting.pop(key, None)
-            self._held_workers += needs.has_worker
-            member.held += needs.has_worker
-            member.batches[instance.name] = member.batches.get(instance.name, 0) + 1
-            for resource, count in needs.resources.items():
-                self._held[resource] = self._held.get(resource, 0) + count
-            return True
-        self._waiting[key] = _Waiting(member, instance.name, needs, retry)
-        return False
+        this = _Waiting(member, instance.name, needs, takes_worker, retry)
+        if not self._may_start(this, now) or (self._waiting and self._is_behind(this, now)):
+            self._waiting[member, instance.name] = this
+            return False
+        self._waiting.pop((member, instance.name), None)
+        if takes_worker:
+            self._held_workers += 1
+            member.held.add(id(instance))
+        member.batches[instance.name] = member.batches.get(instance.name, 0) + 1
+        for resource, count in needs.resources.items():
+            self._held[resource] = self._held.get(resource, 0) + count
+        return True
 
     def leave(self, member: MemberTurns, instance: Instance, busy_ns: int, again: Retry) -> None:
-        needs = member.needs.get(instance.name, _NOTHING)
-        self._held_workers -= needs.has_worker
-        member.held -= needs.has_worker
+        if id(instance) in member.held:
+            member.held.remove(id(instance))
+            self._held_workers -= 1
         member.served += busy_ns / member.share
         member.last_ns = self._clock.now_ns()
-        for resource, count in needs.resources.items():
+        for resource, count in member.needs.get(instance.name, _NOTHING).resources.items():
             self._held[resource] -= count
         again()
         self._grant()
@@ -145,7 +141,7 @@ class SharedTurns:
             while self._waiting:
                 now = self._clock.now_ns()
                 for waiting in sorted(self._waiting.values(), key=_precedence):
-                    if self._may_start(waiting.member, waiting.needs, now) and not self._is_behind(waiting, now):
+                    if self._may_start(waiting, now) and not self._is_behind(waiting, now):
                         del self._waiting[waiting.member, waiting.name]
                         waiting.retry()
                         break
@@ -154,15 +150,15 @@ class SharedTurns:
         finally:
             self._is_granting = False
 
-    def _may_start(self, member: MemberTurns, needs: Needs, now_ns: int) -> bool:
-        if self._workers and needs.has_worker:
+    def _may_start(self, this: _Waiting, now_ns: int) -> bool:
+        if self._workers and this.takes_worker:
             if self._held_workers >= self._workers:
                 return False
-            if member.held and member.held >= self._share(member, now_ns):  # one it may have in any case
+            held = len(this.member.held)
+            if held and held >= self._share(this.member, now_ns):  # one it may have in any case
                 return False
-        return not needs.resources or all(
-            self._held.get(r, 0) + n <= self.limit_of(r) for r, n in needs.resources.items()
-        )
+        resources = this.needs.resources
+        return not resources or all(self._held.get(r, 0) + n <= self.limit_of(r) for r, n in resources.items())
 
     def _share(self, member: MemberTurns, now_ns: int) -> int:
         """Workers are divided equally among the busy; what is more than a model's share goes to the others."""
@@ -189,8 +185,8 @@ class SharedTurns:
                 continue
             if needs & other.needs.resources.keys():
                 return True
-            wants_worker = this.needs.has_worker and other.needs.has_worker
-            if self._workers and wants_worker and self._may_start(other.member, other.needs, now_ns):
+            both_take = this.takes_worker and other.takes_worker
+            if self._workers and both_take and self._may_start(other, now_ns):
                 return True
         return False
 
@@ -198,14 +194,15 @@ class SharedTurns:
 class MemberTurns:
     """A model's part in the turns: the `Turns` of its pools.
 
+    held    instances that have a worker, by identity
     served  the time that its batches have run, for its share
     batches of each instance
     """
 
     def __init__(self, shared: SharedTurns, share: float, needs: Mapping[str, Needs]) -> None:
         self._shared, self.share, self.needs = shared, share, needs
-        self.uses_workers = not needs or any(n.has_worker for n in needs.values())
-        self.held = 0
+        self.uses_workers = True
+        self.held: set[int] = set()
         self.served = 0.0
         self.last_ns = -(1 << 62)
         self.batches: dict[str, int] = {}

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 import burnish
 from burnish.serve.backends.loading import Place
-from burnish.serve.backends.plan import PlanLoading
+from burnish.serve.backends.plan import IN_PLACE_NS, PlanLoading
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.job import Job
 from burnish.serve.request import Request, Tensor
@@ -89,6 +89,20 @@ def test_requests_of_a_batch_get_their_own_rows_in_a_thread_and_in_place(plan):
         await backend.close()
 
     uvloop.run(go())
+
+
+def test_an_instance_whose_runs_are_short_needs_no_worker(plan):
+    async def go():
+        backend, _ = await opened(plan)
+        (instance,) = backend.instances
+        found = []
+        for usual in ({}, {1: IN_PLACE_NS - 1}, {1: IN_PLACE_NS - 1, 8: IN_PLACE_NS}):
+            instance._usual_ns = usual
+            found.append(instance.has_worker)
+        await backend.close()
+        return found
+
+    assert uvloop.run(go()) == [True, False, True]
 
 
 def test_what_a_plan_cannot_run_is_an_answer(plan):

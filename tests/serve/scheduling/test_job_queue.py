@@ -3,7 +3,7 @@ import weakref
 
 import pytest
 
-from burnish.serve.scheduling.job_queue import JobQueue, QueueOptions, QueuePolicy
+from burnish.serve.scheduling.job_queue import KEPT_LEVELS, JobQueue, QueueOptions, QueuePolicy
 from burnish.serve.status import Code, ServeError
 from tests.serve.scheduling.fakes import MS, US, make_job
 
@@ -106,3 +106,18 @@ def test_drain_takes_everything_out():
     queue = queue_of(*jobs, options=QueueOptions(QueuePolicy(timeout_us=5), levels=2, default_level=1))
     assert set(queue.drain()) == set(jobs)
     assert (len(queue), queue.rows, queue.next_deadline_ns, ids(queue)) == (0, 0, 0, [])
+
+
+def test_levels_that_are_empty_are_forgotten_where_there_are_many():
+    policy = QueuePolicy(timeout_us=1000)
+    queue = JobQueue(QueueOptions(policy, levels=1_000_000, default_level=1))
+    jobs = [job(str(n), priority=n) for n in range(1000, 0, -1)]
+    for made in jobs:
+        queue.push(made, 0)
+    assert ids(queue) == [str(n) for n in range(1, 1001)]
+    for made in jobs[:500]:
+        queue.remove(made)
+    assert len(queue.expire(MS)) == 500
+    assert len(queue._levels) <= KEPT_LEVELS
+    queue.push(job("again", priority=7), 0)
+    assert ids(queue) == ["again"]

@@ -1,4 +1,3 @@
-from burnish.serve.backends.python.instance import PythonInstance
 from burnish.serve.scheduling.shares import instance_needs
 from burnish.serve.scheduling.turns import GLOBAL, Needs
 from tests.serve.scheduling.fakes import FakeInstance, config
@@ -22,9 +21,3 @@ def test_each_instance_needs_what_its_group_says_on_its_device():
 def test_without_groups_or_with_the_rate_limiter_off_no_resource_is_needed():
     assert instance_needs(config(""), [FakeInstance("a")]) == {"a": Needs()}
     assert instance_needs(config(GROUPS), [FakeInstance("a")], is_limited=False) == {"a": Needs()}
-
-
-def test_an_instance_in_a_process_of_its_own_needs_no_worker():
-    instance = FakeInstance("a")
-    instance.has_worker = PythonInstance.has_worker
-    assert instance_needs(config(""), [instance]) == {"a": Needs(has_worker=False)}

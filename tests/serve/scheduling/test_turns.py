@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from burnish.serve.backends.python.instance import PythonInstance
 from burnish.serve.scheduling.make import make_scheduler
 from burnish.serve.scheduling.turns import GLOBAL, Needs, SharedTurns
 from burnish.serve.status import Code, ServeError
@@ -65,23 +66,47 @@ def test_without_a_number_of_workers_every_instance_runs():
     assert model.running == 4
 
 
+def apart(model, has_worker=False):
+    for instance in model.instances:
+        instance.has_worker = has_worker
+    return model
+
+
 def test_an_instance_that_needs_no_worker_takes_none_and_waits_for_none():
     shared = SharedTurns(FakeClock(), workers=1)
-    apart, threaded = Model(shared, "apart", instances=3, needs=Needs(has_worker=False)), Model(shared, "threaded")
-    apart.submit(3)
+    own, threaded = apart(Model(shared, "own", instances=3)), Model(shared, "threaded")
+    own.submit(3)
     threaded.submit(2)
-    assert (apart.running, threaded.running) == (3, 1)
-    apart.submit(5)
-    apart.clock.advance(15 * MS)
-    assert (apart.running, threaded.running) == (3, 1)
-    apart.clock.advance(100 * MS)
-    assert (apart.done, threaded.done, shared._held_workers) == (8, 2, 0)
+    assert (own.running, threaded.running) == (3, 1)
+    own.submit(5)
+    own.clock.advance(15 * MS)
+    assert (own.running, threaded.running) == (3, 1)
+    own.clock.advance(100 * MS)
+    assert (own.done, threaded.done, shared._held_workers) == (8, 2, 0)
+
+
+def test_an_instance_may_need_a_worker_for_one_run_and_none_for_the_next():
+    shared = SharedTurns(FakeClock(), workers=1)
+    model, other = Model(shared, "model"), Model(shared, "other")
+    model.submit(1)
+    apart(model)  # as one that turned out to be short, while it runs
+    model.clock.advance(10 * MS)
+    other.submit(1)
+    model.submit(1)
+    assert (model.running, other.running) == (1, 1)
+    apart(model, has_worker=True)
+    model.clock.advance(10 * MS)
+    assert (model.done, other.done, shared._held_workers) == (2, 1, 0)
+
+
+def test_python_models_run_in_processes_of_their_own():
+    assert PythonInstance.has_worker is False
 
 
 def test_a_model_that_needs_no_worker_takes_no_share_from_others():
     shared = SharedTurns(FakeClock(), workers=4)
-    apart, threaded = Model(shared, "apart", needs=Needs(has_worker=False)), Model(shared, "threaded", instances=4)
-    apart.submit(1)
+    own, threaded = apart(Model(shared, "own")), Model(shared, "threaded", instances=4)
+    own.submit(1)
     threaded.submit(4)
     assert threaded.running == 4
 

@@ -98,6 +98,23 @@ def parse_shape(value: Any, where: str) -> Shape:
     return found
 
 
+def parse_batch(value: Any) -> tuple[int, int, int]:
+    """(min, opt, max) of a batch, or the command line's `1:4:8`. E613."""
+    try:
+        parts = [int(n) for n in value.split(":")] if isinstance(value, str) else [operator.index(n) for n in value]
+        low, usual, high = parts
+    except (TypeError, ValueError):
+        low, usual, high = 1, 0, 0  # what no range is
+    if not 0 <= low <= usual <= high <= MOST:
+        raise UserError(
+            "E613",
+            f"the batch range {value!r} makes no sense",
+            why="it must be three whole numbers, min <= opt <= max",
+            hint="--batch 1:4:8, or batch=(1, 4, 8)",
+        )
+    return low, usual, high
+
+
 def parse_size(value: Any, option: str, unit: str = "") -> int:
     """Bytes, from a whole number or a text: `1GiB`, `512M`, `0.5g`; a bare number in a text is in `unit`. E614."""
     if not isinstance(value, str):

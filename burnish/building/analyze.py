@@ -123,6 +123,7 @@ def analyze(
     *,
     shapes: Mapping[str, Shape | str] | None = None,
     profile: Mapping[str, Range] | None = None,
+    batch: Sequence[int] | str | None = None,
     stages: Stages | None = None,
     abilities: Abilities | None = None,
     precision: Precision = UNCHANGED,
@@ -130,11 +131,10 @@ def analyze(
     workspace: int | None = None,
     index_checks: bool = True,
 ) -> Analysis:
-    """Import, optimise, narrow, infer and lower; `source`, `shapes` and `profile` as in `build`.
+    """Import, optimise, narrow, infer and lower; `source`, `shapes`, `profile` and `batch` as in `build`.
 
     abilities: those of the target; a CPU's if left out
-    precision: what f32 values may become
-    overridable: initializers that are also inputs stay inputs, with defaults
+    precision: what f32 values may become; overridable: initializers that are also inputs stay inputs, with defaults
     workspace: bytes that one tactic may need for itself; index_checks: as in `lower`
     """
     abilities = abilities or Abilities()
@@ -143,7 +143,7 @@ def analyze(
         imported = load_model(source, is_defined, overridable)
         graph = imported.model.graph
         own = {name: array.shape for name, array in imported.defaults.items()}
-        resolved = resolve_profile(imported.model, shapes, profile, own)
+        resolved = resolve_profile(imported.model, shapes, profile, own, batch)
         ranges = symbol_ranges(resolved, graph)
         sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
     with stages.stage("passes"), _doubting(resolved.notes):

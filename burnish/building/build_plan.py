@@ -40,6 +40,7 @@ def build(
     *,
     shapes: Mapping[str, Shape | str] | None = None,
     profile: Mapping[str, Range] | None = None,
+    batch: Sequence[int] | str | None = None,
     target: str | Sequence[str] | None = None,
     workspace: int | str | None = None,
     max_memory: int | str | None = None,
@@ -63,7 +64,7 @@ def build(
 
     source:     a path, bytes, an onnx.ModelProto or an onnx_ir.Model
     shapes:     fixed shape by input name, (1, 3, 8, 8) or "1x3x8x8"; profile: (min, opt, max) by input name; an input
-                in neither that is dynamic is fixed at 1 on every dynamic axis, and the plan's notes say so
+                in neither is fixed at 1 on every dynamic axis, with a note, or gets batch ("1:4:8") on its first one
     target:     "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" or "cuda:1" (its GPU), "cuda:sm_90a"; or several,
                 in a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
@@ -93,7 +94,7 @@ def build(
         stages,
         explain_precision or (lambda decision: None),
     )
-    return _build(request, partial(analyze, source, shapes=shapes, profile=profile, stages=stages))
+    return _build(request, partial(analyze, source, shapes=shapes, profile=profile, batch=batch, stages=stages))
 
 
 def _check_receivers(artefacts: object, **functions: object) -> None:

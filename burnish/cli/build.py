@@ -37,6 +37,14 @@ _Usual = Annotated[
 _Largest = Annotated[
     Texts, typer.Option("--max", "--maxShapes", metavar="SHAPES", help="Largest shapes that the plan must run.")
 ]
+_Batch = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="MIN:OPT:MAX",
+        help="Sizes of the first dimension of each input that no other option names. It must be the only open one.",
+    ),
+]
 _Targets = Annotated[
     Texts,
     typer.Option(
@@ -140,6 +148,7 @@ def build(
     minimum: _Smallest = None,
     optimum: _Usual = None,
     maximum: _Largest = None,
+    batch: _Batch = None,
     target: _Targets = None,
     workspace: _Workspace = None,
     max_memory: _MaxMemory = None,
@@ -168,15 +177,14 @@ def build(
     import burnish
 
     chosen, path = _precision(precision, fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
-    tuning = _tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
     _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
     ranges, artefacts = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), _artefacts(dump, override)
     decisions: list[Decision] = []
-    start = time.perf_counter()
     with progress() as advance:
+        start = time.perf_counter()
         plan = burnish.build(
             model,
-            **_bounds(shapes, ranges, workspace, max_memory),
+            **_bounds(shapes, ranges, batch, workspace, max_memory),
             target=target or None,
             precision=chosen,
             output_precision=output_precision,
@@ -187,7 +195,7 @@ def build(
             explain_precision=decisions.append,
             progress=advance,
             artefacts=artefacts,
-            **tuning,
+            **_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for),
         )
     _save(plan, path, sign, artefacts)
     _note_choices(plan, is_bounded=max_memory is not None, is_tuned=bool(opt_level or timing_cache))
@@ -264,11 +272,14 @@ def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bo
         print_table(columns, [astuple(d)[: len(columns)] for d in decisions])
 
 
-def _bounds(shapes: Texts, ranges: tuple[Any, ...], workspace: str | None, max_memory: str | None) -> dict[str, Any]:
+def _bounds(
+    shapes: Texts, ranges: tuple[Any, ...], batch: str | None, workspace: str | None, max_memory: str | None
+) -> dict[str, Any]:
     """The shapes and sizes given as texts, keyed by the parameter names of `burnish.build`."""
     return {
         "shapes": parse_shapes(shapes or ()) or None,
         "profile": parse_ranges(*ranges) or None,
+        "batch": batch,
         "workspace": None if workspace is None else parse_size(workspace, "--workspace"),
         "max_memory": None if max_memory is None else parse_size(max_memory, "--max-memory"),
     }

@@ -2,7 +2,7 @@
 
 A profile gives min, opt and max of every dynamic input. Where min == max the dimension becomes a number before the
 passes run, so most plans have no dynamic dimension left. A dynamic input that no profile names is fixed at 1 on every
-dynamic axis, as trtexec does, and `notes` says so.
+dynamic axis, as trtexec does, and `notes` says so; or, with a batch range, gets it on its first axis.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from burnish.arguments import expect_mapping, parse_shape
+from burnish.arguments import expect_mapping, parse_batch, parse_shape
 from burnish.dims import symbols
 from burnish.errors import UserError
 from burnish.ops.inference.infer import input_dim
@@ -47,17 +47,22 @@ def resolve_profile(
     shapes: Mapping[str, Shape | str] | None = None,
     ranges: Mapping[str, Range] | None = None,
     defaults: Mapping[str, tuple[int, ...]] | None = None,
+    batch: Sequence[int] | str | None = None,
 ) -> Profile:
     """The profile of a model from fixed `shapes` and (min, opt, max) `ranges` by input name.
 
     defaults: the shapes of inputs that neither names
-    raises: E601 for a name that is no input, E602 for a shape that does not fit the input, E605, E615
+    batch:    min, opt and max of the first axis of all other inputs that are dynamic; on it alone they may be
+    raises: E601 for a name that is no input, E602 for a shape that does not fit the input, E605, E613, E615, E627
     """
     wanted = {name: (shape,) * 3 for name, shape in (defaults or {}).items()} | _asked_for(shapes, ranges)
     inputs = {v.name or "": v for v in model.graph.inputs if v.name not in model.graph.initializers}
     for name in wanted:
         if name not in inputs:
             raise _unknown(name, list(inputs))
+    if batch is not None:
+        others = {name: value for name, value in inputs.items() if name not in wanted}
+        wanted |= _batched(others, parse_batch(batch))
     resolved: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
     notes: list[str] = []
     for name, value in inputs.items():
@@ -91,6 +96,35 @@ def _asked_for(shapes: Mapping[str, Shape | str] | None, ranges: Mapping[str, Ra
             low, opt, high = (parse_shape(s, f"{w} of input '{name}'") for s, w in zip(range_, ("min", "opt", "max")))
             found[name] = low, opt, high
     return found
+
+
+def _batched(inputs: Mapping[str, ir.Value], batch: Sequence[int]) -> dict[str, Sizes]:
+    """The inputs with the batch range on their first axis; none if all are fixed. E627 for an axis without a size."""
+    found: dict[str, Sizes] = {}
+    declared = {name: None if value.shape is None else list(value.shape) for name, value in inputs.items()}
+    for name, shape in declared.items():
+        if shape is not None and all(isinstance(n, int) for n in shape):
+            continue
+        axis = 0 if shape is None else next((a for a, n in enumerate(shape) if a and not isinstance(n, int)), 0)
+        if shape is None or axis:
+            why = "the batch is the first axis alone" if axis else "the model does not say how many axes it has"
+            raise _without_size(name, axis, shape, why)
+        other = next((o for o, s in declared.items() if not s or isinstance(s[0], int)), None)
+        if other is not None:
+            raise _without_size(name, 0, shape, f"it is no batch, for input '{other}' has none")
+        found[name] = tuple((n, *shape[1:]) for n in batch)  # type: ignore[assignment]
+    return found
+
+
+def _without_size(name: str, axis: int, shape: Sequence[object] | None, why: str) -> UserError:
+    shown = "of unknown rank" if shape is None else [n if isinstance(n, int) else str(n) for n in shape]
+    return UserError(
+        "E627",
+        f"nothing says which sizes axis {axis} of input '{name}' may have",
+        where=f"input '{name}' {shown}",
+        why=why,
+        hint="give the input one shape with --shapes, or a range with --min, --opt and --max",
+    )
 
 
 def symbol_ranges(profile: Profile, graph: ir.Graph) -> dict[str, tuple[int, int, int]]:

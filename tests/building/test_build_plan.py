@@ -205,3 +205,26 @@ def test_one_symbol_cannot_have_two_ranges() -> None:
     profile = {"x": ((1, 4), (2, 4), (3, 4)), "z": ((1, 4), (2, 4), (4, 4))}
     with pytest.raises(UserError, match="E603"):
         burnish.build(model(text), profile=profile)
+
+
+def test_a_batch_range_is_for_the_first_axis_of_inputs_that_nothing_else_names() -> None:
+    for batch in ("1:4:8", (1, 4, 8), [np.int64(1), 4, 8]):
+        (symbol,) = burnish.build(mlp(), batch=batch).manifest.symbols
+        assert (symbol.min, symbol.opt, symbol.max) == (1, 4, 8)
+    assert burnish.build(mlp(), batch="1:4:8", shapes={"x": (3, 16)}).manifest.inputs[0].shape == (3, 16)
+    two = model("m (float[n,4] x, float[n,k] s) => (float[n,k] y) { y = Div (s, t) }", t=weights(1))
+    plan = burnish.build(two, batch="1:2:3", profile={"s": ((1, 2), (2, 2), (3, 2))})
+    assert [i.shape[1] for i in plan.manifest.inputs] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ("float[n,k] x, float[n,2] s", r"E627.*axis 1 of input 'x'"),
+        ("float[n,4] x, float[3] s", r"E627.*axis 0 of input 'x'(.|\n)*input 's' has none"),
+    ],
+)
+def test_an_axis_that_is_no_batch_needs_its_sizes(inputs: str, words: str) -> None:
+    graph = f"m ({inputs}) => (float[a,b] y, float[c] z) {{ y = Relu (x) z = Relu (s) }}"
+    with pytest.raises(UserError, match=words):
+        burnish.build(model(graph.replace("float[c]", "float[c,2]") if "n,2" in inputs else graph), batch="1:2:4")

@@ -127,6 +127,8 @@ def test_an_output_takes_the_precision_that_is_asked_for(command: Command, model
         (["--fp8"], "E610"),
         (["--workspace", "lots"], "E614"),
         (["--min", "x:5x4", "--max", "x:4x4"], "E613"),
+        (["--batch", "4:2:8"], "E613"),
+        (["--batch", "4"], "E613"),
         (["--opt", "x:5x4", "--max", "x:4"], "E613"),
         (["--shapes", "q:1x4"], "E601"),
         (["--target", "tpu"], "E301"),

@@ -15,9 +15,13 @@ from pathlib import Path
 
 from burnish.devices.cpu.processor import best_target
 from burnish.serve.backends.loading import Place, Tell
+from burnish.serve.config.options.options import Options
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.status import Code, ServeError
 from burnish.version import __version__
+
+_ROOT = str(Path(__file__).parents[3])  # the child runs this Burnish, whatever else is installed
+_WHERE = "\nin a configuration: burnish.build.shapes, or burnish.build.min, .opt and .max"
 
 
 async def built_plan(file: Path, config: pb.ModelConfig, place: Place, tell: Tell) -> Path:
@@ -28,7 +32,13 @@ async def built_plan(file: Path, config: pb.ModelConfig, place: Place, tell: Tel
     """
     if not file.is_file():
         raise ServeError(Code.NOT_FOUND, f"the version has no file '{file.name}'")
-    arguments: tuple[str, ...] = ()
+    if place.trusted_key is not None:
+        raise ServeError(
+            Code.INVALID_ARG,
+            f"'{file.name}' has no signature, and only signed plans are served: build and sign it",
+        )
+    options = Options.of(config)
+    arguments = options.build_arguments(config)
     key = await asyncio.to_thread(_key, file, arguments)
     plan = place.cache / f"{key}.plan"
     if plan.is_file():
@@ -38,7 +48,8 @@ async def built_plan(file: Path, config: pb.ModelConfig, place: Place, tell: Tel
     part = place.cache / f"{key}.{os.getpid()}.part"
     try:
         await asyncio.to_thread(place.cache.mkdir, parents=True, exist_ok=True)
-        await _build(file, part, arguments, place.build_bytes, tell)
+        limits = [n for n in (place.build_bytes, options.build.memory_bytes) if n]
+        await _build(file, part, arguments, min(limits, default=0), tell)
         await asyncio.to_thread(os.replace, part, plan)
     except OSError as error:
         raise ServeError(Code.INTERNAL, f"the plan cannot be kept in the build cache: {error.strerror}") from None
@@ -56,6 +67,7 @@ async def _build(file: Path, plan: Path, arguments: Sequence[str], limit_bytes: 
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in (_ROOT, os.environ.get("PYTHONPATH", "")) if p)},
     )
     if limit_bytes:
         resource.prlimit(child.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
@@ -82,7 +94,8 @@ def _why(lines: list[str], status: int, limit_bytes: int) -> str:
     may_be_memory = status < 0 or "E901" in text or "memory" in text.lower()
     limit = f" (it may use {limit_bytes >> 20} MiB of memory)" if limit_bytes and may_be_memory else ""
     ended = f" by signal {-status}" if status < 0 else ""
-    return f"the build of the plan failed{ended}{limit}: {text}"
+    where = _WHERE if "E627" in text else ""
+    return f"the build of the plan failed{ended}{limit}: {text}{where}"
 
 
 def _key(file: Path, arguments: Sequence[str]) -> str:

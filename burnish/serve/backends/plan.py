@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ from burnish import plan as plans
 from burnish import runtime
 from burnish.errors import BurnishError
 from burnish.serve.backends.loading import Place
+from burnish.serve.config.check_model import check_against_model
 from burnish.serve.config.complete import TensorInfo, complete_from_model
+from burnish.serve.config.options.options import Options
 from burnish.serve.datatypes import BYTES, config_name, datatype_of
 from burnish.serve.job import Job, now_ns
 from burnish.serve.proto import model_config_pb2 as pb
@@ -35,7 +38,7 @@ class PlanLoading:
 
     @classmethod
     async def begin(cls, file: Path, config: pb.ModelConfig, place: Place) -> PlanLoading:
-        device, threads = _device(config), None
+        device, threads = _device(config), Options.of(config).threads
         try:
             load = functools.partial(_load, file, threads, device, place.trusted_key)
             return cls(await asyncio.to_thread(load), place)
@@ -49,12 +52,9 @@ class PlanLoading:
         engine = self._engine
         most = engine.profile_shapes("max")
         rows = [most[i.name][0] for i in engine.inputs if most[i.name] and i.shape and not isinstance(i.shape[0], int)]
-        complete_from_model(
-            config,
-            [_info(i) for i in engine.inputs],
-            [_info(o) for o in engine.outputs],
-            most_rows=min(rows) if rows else None,
-        )
+        inputs, outputs = _as_batched(config, list(map(_info, engine.inputs)), list(map(_info, engine.outputs)))
+        complete_from_model(config, inputs, outputs, most_rows=min(rows) if rows else None)
+        check_against_model(config, inputs, outputs)
 
     async def open(self, config: pb.ModelConfig) -> PlanBackend:
         try:
@@ -195,6 +195,21 @@ def _device(config: pb.ModelConfig) -> str | None:
 def _info(tensor: Any) -> TensorInfo:
     dims = tuple(n if isinstance(n, int) else -1 for n in tensor.shape)
     return TensorInfo(tensor.name, config_name(datatype_of(tensor.dtype)), dims, getattr(tensor, "has_default", False))
+
+
+def _as_batched(
+    config: pb.ModelConfig, inputs: list[TensorInfo], outputs: list[TensorInfo]
+) -> tuple[list[TensorInfo], list[TensorInfo]]:
+    """A plan for one number of rows can be batched if every batch has that many: it is 1, or batches are filled up."""
+    sizes = {t.dims[0] if t.dims else 0 for t in (*inputs, *outputs)}
+    always = set(Options.of(config).batch_sizes) or {config.max_batch_size}
+    if len(sizes) != 1 or sizes != always or config.max_batch_size not in sizes:
+        return inputs, outputs
+    return [_open(t) for t in inputs], [_open(t) for t in outputs]
+
+
+def _open(tensor: TensorInfo) -> TensorInfo:
+    return dataclasses.replace(tensor, dims=(-1, *tensor.dims[1:]))
 
 
 def _of_load(error: BurnishError) -> ServeError:

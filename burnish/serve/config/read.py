@@ -20,6 +20,7 @@ from burnish.serve.config.options.check import check_options
 from burnish.serve.config.options.options import Options
 from burnish.serve.config.parse_json import parse_json
 from burnish.serve.config.parse_text import parse_text, refused
+from burnish.serve.config.refusal import ConfigError
 from burnish.serve.config.versions import RESERVED, versions_of
 from burnish.serve.proto import model_config_pb2 as pb
 
@@ -47,7 +48,10 @@ def read(
     if not may_complete:
         check_tensors(config)
     check_name(config, model)
-    Options.of(config)
+    try:
+        Options.of(config)
+    except ConfigError as error:  # no words of Triton's: told to clients
+        raise ConfigError("a parameter of Burnish is refused", error.message) from None
     return config
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from burnish.serve.config.backends import ENSEMBLE
-from burnish.serve.config.check_steps import check_circles, check_steps
+from burnish.serve.config.check_steps import check_circles, check_step_versions, check_steps
 from burnish.serve.config.read import read
 from burnish.serve.config.refusal import ConfigError, poll_failure
 from burnish.serve.config.versions import choose_versions
@@ -132,8 +132,7 @@ class Repository:
             if config.platform == ENSEMBLE:
                 await self._load_parts(config)
         except ServeError as error:
-            sentence = error.sentence if isinstance(error, ConfigError) else error.message
-            raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {sentence}\n") from None
+            raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {error.message}\n") from None
         await self._load_versions(model, config, folder, chosen.served)
 
     async def _load_versions(self, model: Model, config: pb.ModelConfig, folder: Path, numbers: Sequence[int]) -> None:
@@ -177,7 +176,9 @@ class Repository:
             raise ConfigError(
                 f"ensemble {config.name} contains models that are not available or ambiguous: {', '.join(lost)}"
             )
-        check_steps(config, {s.model_name: self.find(s.model_name).config for s in config.ensemble_scheduling.step})
+        names = {step.model_name for step in config.ensemble_scheduling.step}
+        check_steps(config, {name: self.find(name).config for name in names})
+        check_step_versions(config, {name: self.models[name].ready() for name in names})
 
     def _ensembles_below(self, config: pb.ModelConfig) -> dict[str, pb.ModelConfig]:
         """The configurations of all models that an ensemble's steps name, and theirs, as far as they can be read."""

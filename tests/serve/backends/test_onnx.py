@@ -7,30 +7,31 @@ import pytest
 import uvloop
 from onnx import TensorProto, helper, save_model
 
+from burnish import plan as plans
 from burnish.serve.backends.loading import Place
 from burnish.serve.backends.onnx import built_plan
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.status import ServeError
 
 
-def write(path, operator="Relu"):
+def write(path, operator="Relu", shape=(2, 3)):
     graph = helper.make_graph(
         [helper.make_node(operator, ["x"], ["y"])],
         "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
     return path
 
 
-def build(file, cache, **limits):
+def build(file, cache, config="", **limits):
     told = []
 
     async def go():
         place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), cache, **limits)
-        return await built_plan(file, parse_text('name: "m"'), place, told.append)
+        return await built_plan(file, parse_text(f'name: "m" {config}'), place, told.append)
 
     return uvloop.run(go()), told
 
@@ -60,8 +61,10 @@ def test_a_model_that_cannot_be_built_says_why_and_leaves_nothing(tmp_path):
 
 def test_a_build_ends_at_its_memory_limit_and_not_the_server(tmp_path):
     file = write(tmp_path / "m" / "1" / "model.onnx")
-    with pytest.raises(ServeError, match="may use 200 MiB of memory"):
-        build(file, tmp_path / "cache", build_bytes=200 << 20)
+    for of_server, of_model in ((200, 300), (300, 200), (0, 200)):
+        config = f'parameters {{ key: "burnish.build.memory" value {{ string_value: "{of_model}MiB" }} }}'
+        with pytest.raises(ServeError, match="may use 200 MiB of memory"):
+            build(file, tmp_path / "cache", config, build_bytes=of_server << 20)
 
 
 def test_a_full_or_missing_disk_is_an_error_of_the_load(tmp_path):
@@ -70,3 +73,26 @@ def test_a_full_or_missing_disk_is_an_error_of_the_load(tmp_path):
     blocked.touch()
     with pytest.raises(ServeError, match="build cache"):
         build(file, blocked / "cache")
+
+
+def test_a_model_that_can_be_batched_is_built_for_the_batches_that_it_will_be_given(tmp_path):
+    file = write(tmp_path / "m" / "1" / "model.onnx", shape=("n", 3))
+    for config, most in (("", 4), ("max_batch_size: 16", 16)):
+        plan, _ = build(file, tmp_path / "cache", config)
+        (symbol,) = plans.read(plan).manifest.symbols
+        assert (symbol.min, symbol.max) == (1, most)
+
+
+def test_a_size_that_nobody_gave_is_asked_for_in_the_words_of_a_configuration(tmp_path):
+    file = write(tmp_path / "m" / "1" / "model.onnx", shape=("n", "k"))
+    with pytest.raises(ServeError, match=r"(?s)E627.*burnish\.build\.shapes, or burnish\.build\.min"):
+        build(file, tmp_path / "cache")
+    config = 'parameters { key: "burnish.build.shapes" value { string_value: "x:2x3" } }'
+    plan, _ = build(file, tmp_path / "cache", config)
+    assert plans.read(plan).manifest.inputs[0].shape == (2, 3)
+
+
+def test_where_plans_must_be_signed_none_is_built(tmp_path):
+    file = write(tmp_path / "m" / "1" / "model.onnx")
+    with pytest.raises(ServeError, match="only signed plans are served"):
+        build(file, tmp_path / "cache", trusted_key=tmp_path / "key")

@@ -20,7 +20,7 @@ from burnish.serve.status import Code, ServeError
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory):
+def model():
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("Relu", ["y"], ["z"])]
     graph = helper.make_graph(
         nodes,
@@ -29,7 +29,11 @@ def plan(tmp_path_factory):
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 2])],
         [onnx.numpy_helper.from_array(np.array([[1, -1], [1, 1], [0, 2]], np.float32), "w")],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+@pytest.fixture(scope="module")
+def plan(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("plan") / "model.plan"
     burnish.build(model, profile={"x": ((1, 3), (4, 3), (8, 3))}).save(path)
     return path
@@ -142,5 +146,54 @@ def test_a_damaged_or_missing_or_unsigned_plan_is_refused(plan, tmp_path):
         ):
             with pytest.raises(ServeError, match=words):
                 await opened(path, **place)
+
+    uvloop.run(go())
+
+
+TENSORS = """input {{ name: "x" data_type: {} dims: [ {} ] }} output {{ name: "z" data_type: TYPE_FP32 dims: [ 2 ] }}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TENSORS.format("TYPE_INT32", 3), "expects datatype TYPE_INT32 for input 'x', model provides TYPE_FP32"),
+        (TENSORS.format("TYPE_FP32", 4), r"shape \[-1,3\].*specifies 2 dimensions"),
+        (TENSORS.format("TYPE_FP32", 3).replace('"x"', '"u"'), "unexpected inference input 'u', allowed inputs are: x"),
+    ],
+)
+def test_a_configuration_that_is_not_the_plans_is_refused(plan, text, words):
+    async def go():
+        with pytest.raises(ServeError, match=words):
+            await opened(plan, f"max_batch_size: 4 {text}")
+
+    uvloop.run(go())
+
+
+def test_the_threads_of_an_instance_are_those_that_the_configuration_names(plan):
+    async def go():
+        backend, _ = await opened(plan, 'parameters { key: "burnish.threads" value { string_value: "1" } }')
+        assert backend._engine.threads == 1
+        await backend.close()
+
+    uvloop.run(go())
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (1, "max_batch_size: 1"),
+        (4, 'max_batch_size: 4 parameters { key: "burnish.batch_sizes" value { string_value: "4" } }'),
+    ],
+)
+def test_a_plan_for_one_number_of_rows_is_batched_if_every_batch_has_that_many(model, tmp_path, rows, text):
+    path = tmp_path / "model.plan"
+    burnish.build(model, shapes={"x": (rows, 3)}).save(path)
+
+    async def go():
+        backend, config = await opened(path, text)
+        assert (config.max_batch_size, list(config.input[0].dims)) == (rows, [3])
+        await backend.close()
+        with pytest.raises(ServeError, match="does not support batching"):
+            await opened(path, "max_batch_size: 3")
 
     uvloop.run(go())

@@ -287,3 +287,32 @@ def test_closing_ends_everything(tmp_path, repository, loads):
         assert sorted(c[0] for c in loads.closed) == ["m", "n"]
 
     run(go())
+
+
+def test_a_version_that_a_step_names_must_be_loaded(tmp_path, repository):
+    step = 'step { model_name: "m" model_version: 2 input_map { key: "A" value: "A" } '
+    step += 'output_map { key: "Y" value: "Y" } }'
+    model(tmp_path, "m")
+    model(tmp_path, "e", config=f'platform: "ensemble" {TENSORS} ensemble_scheduling {{ {step} }}')
+
+    async def go():
+        with pytest.raises(ServeError, match="ensemble 'e' depends on 'm' whose required version 2 is not loaded"):
+            await repository.load("e")
+        (tmp_path / "m" / "2").mkdir()
+        await repository.load("m")
+        await repository.load("e")
+
+    run(go())
+
+
+def test_what_triton_has_no_words_for_is_told_in_ours(tmp_path, repository):
+    model(tmp_path, "m", ("4a",))
+    model(tmp_path, "n", config=CONFIG + 'parameters { key: "burnish.kept" value { string_value: "1" } }')
+
+    async def go():
+        with pytest.raises(ServeError, match=r"version policy of model 'm': .*'4a'"):
+            await repository.load("m")
+        with pytest.raises(ServeError, match=r"Burnish is refused: there is no parameter 'burnish\.kept'"):
+            await repository.load("n")
+
+    run(go())

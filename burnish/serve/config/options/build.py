@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from burnish.serve.config.complete import MAX_BATCH_SIZE
 from burnish.serve.config.options.values import Axis, flag, one_of, refuse, size_bytes, whole
 from burnish.serve.config.refusal import ConfigError
 from burnish.serve.proto import model_config_pb2 as pb
@@ -51,8 +52,11 @@ class Build:
         """The inputs whose shapes are given."""
         return {*self.shapes, *self.smallest, *self.usual, *self.largest}
 
-    def arguments(self, derived: Mapping[str, Range]) -> list[str]:
-        """Of `burnish build`, after MODEL and -o PLAN. `derived`: ranges of inputs that are not named here."""
+    def arguments(self, derived: Mapping[str, Range], batch: tuple[int, int, int] | None = None) -> list[str]:
+        """Of `burnish build`, after MODEL and -o PLAN. `derived`: ranges of inputs that are not named here.
+
+        batch: the range of the batch of inputs that neither names
+        """
         found = [] if self.precision == "fp32" else ["--precision", self.precision]
         if self.target:
             found += ["--target", self.target]
@@ -71,6 +75,8 @@ class Build:
             shapes = dict(given) | ({n: r[place] for n, r in ranges.items()} if place is not None else {})
             if shapes:
                 found += [option, ",".join(_spelled(n, s) for n, s in sorted(shapes.items()))]
+        if batch is not None:
+            found += ["--batch", ":".join(map(str, batch))]
         return found
 
 
@@ -83,8 +89,7 @@ def derive_ranges(
     raises: ConfigError for a size that may vary without an end
     """
     most = config.max_batch_size
-    usual = max(config.dynamic_batching.preferred_batch_size, default=most)
-    batch = (min(batch_sizes, default=1), min(max(usual, 1), most), most)
+    batch = _batch(config, batch_sizes, most)
     found: dict[str, Range] = {}
     for tensor in config.input:
         dims = tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims
@@ -95,6 +100,23 @@ def derive_ranges(
         low, middle, high = zip(*ends) if ends else ((), (), ())
         found[tensor.name] = (low, middle, high)
     return found
+
+
+def unlisted_batch(
+    config: pb.ModelConfig, batch_sizes: Sequence[int], described: Collection[str]
+) -> tuple[int, int, int] | None:
+    """The batch range of inputs that only the model knows, for which `described` has no shapes; None if all are known.
+
+    It ends at the batch size that the configuration will be completed with.
+    """
+    if config.input and all(t.name in described for t in config.input):
+        return None
+    return _batch(config, batch_sizes, config.max_batch_size or MAX_BATCH_SIZE)
+
+
+def _batch(config: pb.ModelConfig, batch_sizes: Sequence[int], most: int) -> tuple[int, int, int]:
+    usual = max(config.dynamic_batching.preferred_batch_size, default=most)
+    return min(batch_sizes, default=1), min(max(usual, 1), most), most
 
 
 def _ends(tensor: pb.ModelInput, place: int, size: int, buckets: Mapping[Axis, Sequence[int]]) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from burnish.serve.config.options.build import Build, derive_ranges
+from burnish.serve.config.options.build import Build, derive_ranges, unlisted_batch
 from burnish.serve.config.options.values import (
     Axis,
     axes,
@@ -103,8 +103,9 @@ class Options:
 
     def build_arguments(self, config: pb.ModelConfig) -> list[str]:
         """What `burnish build` gets for the model's ONNX file. ConfigError if a size may vary and has no end."""
-        steps = {axis: bucket.sizes for axis, bucket in self.buckets.items()}
-        return self.build.arguments(derive_ranges(config, steps, self.batch_sizes, self.build.names()))
+        steps, named = {axis: bucket.sizes for axis, bucket in self.buckets.items()}, self.build.names()
+        ranges = derive_ranges(config, steps, self.batch_sizes, named)
+        return self.build.arguments(ranges, unlisted_batch(config, self.batch_sizes, {*ranges, *named}))
 
 
 def _buckets(key: str, text: str) -> Mapping[Axis, Bucket]:

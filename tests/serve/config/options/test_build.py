@@ -25,8 +25,13 @@ IMAGE = "input { name: 'image' data_type: TYPE_FP32 dims: [ 3, 8 ] }"
 IDS = "input { name: 'ids' data_type: TYPE_INT64 dims: [ -1 ] }"
 
 
-def test_nothing_is_said_of_a_model_whose_inputs_are_not_listed() -> None:
-    assert arguments("") == []
+def test_of_inputs_that_are_not_listed_the_batch_alone_is_said() -> None:
+    assert arguments("") == ["--batch", "1:8:8"]
+    assert arguments("dynamic_batching { preferred_batch_size: [ 2, 4 ] }") == ["--batch", "1:4:8"]
+    assert arguments("", batch=0) == ["--batch", "1:4:4"]  # as the configuration will be completed
+    assert arguments("", batch_sizes="2, 8") == ["--batch", "2:8:8"]
+    assert arguments("input { name: 'x' }", batch=2)[-2:] == ["--batch", "1:2:2"]  # its type and dims are the model's
+    assert "--batch" not in arguments("input { name: 'x' }", build__shapes="x:2x3")
 
 
 def test_the_batch_ranges_from_one_to_the_largest() -> None:
@@ -76,7 +81,7 @@ def test_each_option_becomes_the_builders() -> None:
     }
     assert arguments("", **given) == [
         "--precision", "bf16", "--target", "cpu:x86-64-v3,cuda:sm_90a", "--opt-level", "2", "--allow-fallback",
-        "--shapes", "'odd,name':1x3,s:scalar",
+        "--shapes", "'odd,name':1x3,s:scalar", "--batch", "1:8:8",
     ]  # fmt: skip
     assert Options.of(config_with("", build__memory="2GiB")).build.memory_bytes == 2 << 30
 

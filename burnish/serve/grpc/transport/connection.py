@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         wanted = {
             frames.MAX_STREAMS: limits.streams,
             frames.INITIAL_WINDOW: limits.stream_window,
+            frames.MAX_FRAME: limits.frame_bytes,
             frames.MAX_HEADER_LIST: limits.header_bytes,
         }
         self._outlet.control(frames.settings(wanted))
@@ -159,11 +160,11 @@ class Connection(asyncio.Protocol):
                 return 0
             self._has_preface, position = True, len(preface)
         unpack, head_bytes, on_frame = frames.HEAD.unpack_from, frames.HEAD_BYTES, self._on_frame
-        end = len(data)
+        end, largest = len(data), self._limits.frame_bytes
         while end - position >= head_bytes:
             high, low, kind, flags, stream = unpack(data, position)
             size = high << 16 | low
-            if size > frames.FRAME_BYTES:
+            if size > largest:
                 raise ConnectionFault(frames.FRAME_SIZE_ERROR, f"a frame of {size} bytes")
             start = position + head_bytes
             if end - start < size:

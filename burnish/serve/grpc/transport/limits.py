@@ -12,6 +12,7 @@ class Limits:
     """message_bytes       the longest message, also once decompressed
     buffered_bytes      messages of all clients together that came in part, or that a stream's handler has not taken
     header_bytes        a call's headers, decoded, as HTTP/2 counts them (32 bytes more for each)
+    frame_bytes         one HTTP/2 frame; a longer message comes in several
     streams             calls under way on one connection
     stream_window       bytes that a client may send of one call before we say that we took them
     connection_window   the same over all calls of a connection
@@ -29,6 +30,7 @@ class Limits:
     message_bytes: int = 1 << 30
     buffered_bytes: int = 2 << 30
     header_bytes: int = 16 << 10
+    frame_bytes: int = 128 << 10
     streams: int = 1024
     stream_window: int = 4 * MIB
     connection_window: int = 32 * MIB

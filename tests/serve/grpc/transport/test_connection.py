@@ -69,7 +69,7 @@ def headers(flags: int, payload: bytes, stream: int = 1) -> bytes:
 
 FAULTS: dict[str, tuple[int, bytes]] = {
     "no settings first": (frames.PROTOCOL_ERROR, PING),
-    "a frame too large": (frames.FRAME_SIZE_ERROR, frames.frame(frames.DATA, 0, 1, bytes(16385))),
+    "a frame too large": (frames.FRAME_SIZE_ERROR, frames.frame(frames.DATA, 0, 1, bytes((128 << 10) + 1))),
     "data of no stream": (frames.PROTOCOL_ERROR, data(1, b"x")),
     "data on stream 0": (frames.PROTOCOL_ERROR, data(0, b"x")),
     "headers on stream 2": (frames.PROTOCOL_ERROR, headers(frames.END_HEADERS, b"\x82", 2)),

@@ -51,11 +51,12 @@ class Call:
     """
 
     # The others belong to the connection: `window` is what the client lets us send, `pending` waits for it, `unsent`
-    # bytes; `unacknowledged` came in without our saying so, `held` counts in the server's budget.
+    # bytes; `unacknowledged` came in without our saying so, `held` counts in the server's budget; at
+    # `moved_at` the last piece of an answer went out that is still under way.
     __slots__ = (
         "_consumed", "_largest_unsent", "_on_cancel", "_waiting_reader", "_waiting_writer", "_wire", "arrived",
         "client_is_done", "deadline", "has_begun", "head", "held", "id", "inbox", "initial_metadata",
-        "is_ending", "is_over", "is_queued", "method", "peer", "pending", "reader", "task", "timer",
+        "is_ending", "is_over", "is_queued", "method", "moved_at", "peer", "pending", "reader", "task", "timer",
         "trailing_metadata", "unacknowledged", "unsent", "window",
     )  # fmt: skip
 
@@ -78,6 +79,7 @@ class Call:
         self.initial_metadata: Metadata = ()
         self.trailing_metadata: Metadata = ()
         self.window, self.unacknowledged, self.held = window, 0, 0
+        self.moved_at = 0.0
         self.pending: deque[bytes | memoryview] | None = None
         self.inbox: deque[bytes] = deque()
         self.reader: MessageReader | None = None

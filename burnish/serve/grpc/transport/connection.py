@@ -25,6 +25,9 @@ class Server(Host, Protocol):
 
     compression_level: int
 
+    @property
+    def is_full(self) -> bool: ...
+
     def opened(self, connection: Connection) -> None: ...
     def closed(self, connection: Connection) -> None: ...
 
@@ -45,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._patience = float(server.limits.resets)
         self._patience_at = self._opened_at = self._heard_at = loop.time()
         self._asked_at: float | None = None
+        self._paused_at: float | None = None
         self._on_frame = (
             self._on_data, self._on_headers, self._on_priority, self._on_reset, self._on_settings, self._on_push,
             self._on_ping, self._on_goaway, self._on_window_update, self._on_continuation,
@@ -55,7 +59,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         tls = transport.get_extra_info("ssl_object")
-        if tls is not None and tls.selected_alpn_protocol() != "h2":
+        is_foreign = tls is not None and tls.selected_alpn_protocol() != "h2"
+        if is_foreign or self._server.is_full:
             transport.close()
             self._transport = None
             return
@@ -91,10 +96,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._outlet.pause()
+        self._paused_at = self._loop.time()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._paused_at = None
         if self._transport is not None:
             self._transport.resume_reading()
         self._outlet.resume()
@@ -134,6 +141,9 @@ class Connection(asyncio.Protocol):
         """Now and then: end what takes too long."""
         limits = self._limits
         if self._transport is None:
+            return
+        if self._paused_at is not None and now - self._paused_at > limits.stall_s:
+            self._transport.abort()
             return
         if not self._has_settings:
             if now - self._opened_at > limits.handshake_s:

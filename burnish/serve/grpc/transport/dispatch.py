@@ -135,10 +135,14 @@ class Dispatcher:
             call.run_cancel_callbacks()
 
     def check_time(self, now: float) -> None:
-        """End unary calls whose message does not come."""
-        longest = self._limits.request_s
+        """End unary calls whose message does not come, and answers that nobody takes."""
+        longest, stall_s = self._limits.request_s, self._limits.stall_s
         for call in list(self.calls.values()):
-            if not call.client_is_done and type(call.method) is Unary and now - call.arrived > longest:
+            if call.is_ending:
+                if now - call.moved_at > stall_s:
+                    self._outlet.control(frames.reset(call.id, frames.CANCEL))
+                    self.cancel(call.id)
+            elif not call.client_is_done and type(call.method) is Unary and now - call.arrived > longest:
                 call.fail(GrpcError(Status.DEADLINE_EXCEEDED, f"no complete message within {longest:g} s"))
 
     def _take_unary(self, call: Call, method: Unary) -> None:

@@ -21,10 +21,12 @@ class Limits:
     resets              cancelled calls and other empty frames that a client may send at once
     resets_per_s        and how many it may send on from then
     request_s           a unary call's message must be here so many seconds after its headers
+    stall_s             an answer of which nothing is taken for so many seconds is given up
     handshake_s         HTTP/2's first frame must be here so many seconds after the connection
     keepalive_s         silence after which we ask whether the client is still there
     keepalive_answer_s  and how long it may take to say so
-    check_s             how often the last four are looked at
+    check_s             how often the last five are looked at
+    connections         at once, of all clients; further ones are closed
     """
 
     message_bytes: int = 1 << 30
@@ -39,7 +41,9 @@ class Limits:
     resets: int = 2000
     resets_per_s: int = 500
     request_s: float = 120
+    stall_s: float = 60
     handshake_s: float = 20
     keepalive_s: float = 7200
     keepalive_answer_s: float = 20
     check_s: float = 1
+    connections: int = 10_000

@@ -121,6 +121,7 @@ class Outlet:
     def last(self, call: Call, block: bytes) -> None:
         """A header block that ends the call."""
         call.has_begun = call.is_ending = True
+        call.moved_at = self._loop.time()
         self._push(call, frames.frame(frames.HEADERS, _END_FLAGS, call.id, block))
 
     def credit(self, size: int) -> None:
@@ -200,6 +201,7 @@ class Outlet:
             self.window -= size
             call.window -= size
             call.unsent -= size
+            call.moved_at = self._loop.time()
             if size == len(entry):
                 pending.popleft()
             else:

@@ -65,6 +65,10 @@ class GrpcServer:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def is_full(self) -> bool:
+        return len(self._connections) >= self.limits.connections
+
     def opened(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._is_empty.clear()

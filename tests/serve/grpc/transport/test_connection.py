@@ -236,6 +236,7 @@ class NoServer:
         self.methods = {PATH + name: method for name, method in ECHO.items()}
         self.limits = Limits(message_bytes=1000, resets=10_000)
         self.compression_level = self.buffered = 0
+        self.is_full = False
 
     def opened(self, connection: Connection) -> None: ...
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from burnish.serve.grpc.transport import frames
-from burnish.serve.grpc.transport.call import Call, Streaming
+from burnish.serve.grpc.transport.call import Call, Streaming, Unary
 from burnish.serve.grpc.transport.limits import Limits
 from tests.serve.grpc.transport.serving import ECHO, Serving, data, prefixed
 
@@ -139,6 +140,36 @@ def test_request_s() -> None:
         seen, _ = client.answer(1)
         assert seen["grpc-status"] == "4"
         assert "no complete message" in seen["grpc-message"]
+
+
+def test_stall_s() -> None:
+    """A call's window that stays empty costs the call, a socket that nobody reads the connection."""
+    methods = {**ECHO, "big": Unary(lambda message, call: bytes(100_000))}
+    with Serving(methods, Limits(stall_s=0.2, check_s=0.05, write_bytes=1 << 16)) as server:
+        client = server.raw()
+        client.send(client.call(1, name="big"))
+        _, code = client.find(frames.RST_STREAM, 1)
+        assert int.from_bytes(code, "big") == frames.CANCEL
+        client.send(frames.window_update(0, 1 << 20) + client.call(3))
+        assert client.answer(3)[1] == prefixed(b"hello")
+        assert server.look(lambda: server.server.active_calls) == 0
+        deaf = server.raw(greet=False)
+        deaf.send(frames.PREFACE + frames.settings({frames.INITIAL_WINDOW: frames.LARGEST_WINDOW}))
+        deaf.send(frames.window_update(0, 1 << 30))
+        for number in range(1, 400, 2):
+            deaf.send(deaf.call(number, name="big"))
+        end = time.monotonic() + 10
+        while server.look(lambda: len(server.server._connections)) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def test_connections() -> None:
+    with Serving(ECHO, Limits(connections=1)) as server:
+        client, other = server.raw(), server.raw(greet=False)
+        assert other.next() is None
+        client.send(client.call(1))
+        assert client.answer(1)[1] == prefixed(b"hello")
 
 
 def test_handshake_s() -> None:

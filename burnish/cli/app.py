@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import bench, build, cache, diff, inspect, perf, run, trtexec, verify
+from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, trtexec, verify
 
 app = typer.Typer(
     name="burnish",
@@ -44,6 +44,7 @@ app.command(name="bench")(bench.bench)
 app.command(name="verify")(verify.verify)
 app.command(name="diff")(diff.diff)
 app.command(name="perf", cls=perf.PerfCommand)(perf.perf)
+app.command(name="serve")(serve.serve)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 app.command(

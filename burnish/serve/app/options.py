@@ -24,6 +24,9 @@ class Tls:
 class ServeOptions:
     """Ports: 0 lets the system choose, None opens none.
 
+    grpc_host, metrics_host            "": the same as for HTTP
+    reuse_http_port, reuse_grpc_port   other processes may listen there too
+
     cache_bytes    of the response cache; 0 for none
     workers        threads for runs that are longer than a thread switch; 0: as many as cores
     resources      limits of the rate limiter, by name and device
@@ -31,7 +34,7 @@ class ServeOptions:
     memory_bytes   budget of all loaded models, beyond which the one that was used least recently goes; 0: no limit
     build_cache    where plans lie that were built from ONNX files
     build_bytes    the most memory that one build may use; 0: no limit
-    trusted_key    the Ed25519 public key that must have signed each plan
+    trusted_key    the Ed25519 public key that must have signed each plan: a PEM file, hex or 32 bytes
     keys           a file of API keys with their roles; None: everybody may do everything
     shared_memory  whether clients may register regions of system shared memory
     drain_s        how long requests under way may take after SIGTERM
@@ -42,6 +45,10 @@ class ServeOptions:
     http_port: int | None = 8000
     grpc_port: int | None = 8001
     metrics_port: int | None = 8002
+    grpc_host: str = ""
+    metrics_host: str = ""
+    reuse_http_port: bool = False
+    reuse_grpc_port: bool = False
     http_tls: Tls | None = None
     grpc_tls: Tls | None = None
     cache_bytes: int = 0
@@ -51,7 +58,7 @@ class ServeOptions:
     memory_bytes: int = 0
     build_cache: Path = field(default_factory=lambda: build_cache_folder())
     build_bytes: int = 0
-    trusted_key: Path | None = None
+    trusted_key: str | bytes | Path | None = None
     keys: Path | None = None
     shared_memory: bool = False
     drain_s: float = 30.0

@@ -26,7 +26,7 @@ class Place:
     loop: asyncio.AbstractEventLoop
     workers: Executor
     cache: Path
-    trusted_key: Path | None = None
+    trusted_key: str | bytes | Path | None = None
     build_bytes: int = 0
 
 

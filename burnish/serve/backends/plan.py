@@ -176,7 +176,7 @@ def _tensor(name: str, value: Any) -> Tensor:
     return Tensor(name, BYTES, np.array(flat, dtype=np.object_).reshape(array.shape))
 
 
-def _load(file: Path, threads: int | None, device: str | None, trusted_key: Path | None) -> runtime.Engine:
+def _load(file: Path, threads: int | None, device: str | None, trusted_key: object) -> runtime.Engine:
     if not file.is_file():
         raise FileNotFoundError(file)
     return runtime.load(plans.read(file, trusted_key=trusted_key), threads, device=device)

@@ -90,15 +90,3 @@ class GrpcServer:
         for connection in list(self._connections):
             connection.check_time(now)
         self._timer = loop.call_later(self.limits.check_s, self._check_time, loop)
-
-
-def tls_context(certificate: str, key: str, client_authority: str | None = None) -> ssl.SSLContext:
-    """For gRPC over TLS, from PEM files; with `client_authority`, clients must show a certificate that it signed."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["h2"])
-    context.load_cert_chain(certificate, key)
-    if client_authority is not None:
-        context.load_verify_locations(client_authority)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -12,8 +12,9 @@ import grpc
 import pytest
 import trustme
 
+from burnish.serve.app.options import Tls
+from burnish.serve.app.tls import tls_context
 from burnish.serve.grpc.transport.call import Call, Unary
-from burnish.serve.grpc.transport.server import tls_context
 from tests.serve.grpc.transport.serving import ECHO, PATH, Serving
 
 
@@ -120,14 +121,14 @@ def secure_echo(port: int, credentials: grpc.ChannelCredentials) -> bytes:
 
 
 def test_tls_serves_clients_that_trust_the_certificate(certificates: dict[str, bytes | Path]) -> None:
-    context = tls_context(str(certificates["server"]), str(certificates["server_key"]))
+    context = tls_context(Tls(certificates["server"], certificates["server_key"]), ("h2",))
     with Serving(ECHO, tls=context) as server:
         assert secure_echo(server.port, grpc.ssl_channel_credentials(certificates["authority"])) == b"secret" * 50_000  # type: ignore[arg-type]
 
 
 def test_mutual_tls_wants_a_certificate_of_its_authority(certificates: dict[str, bytes | Path]) -> None:
     paths = {name: str(path) for name, path in certificates.items()}
-    context = tls_context(paths["server"], paths["server_key"], paths["authority_file"])
+    context = tls_context(Tls(*(certificates[name] for name in ("server", "server_key", "authority_file"))), ("h2",))
     key, chain = Path(paths["client_key"]).read_bytes(), Path(paths["client"]).read_bytes()
     with Serving(ECHO, tls=context) as server:
         authority = certificates["authority"]

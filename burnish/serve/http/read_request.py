@@ -135,6 +135,7 @@ def _read_input(entry: Any, call: Call, body: bytes, at: int, shared: SharedMemo
     shape = _shape_of(entry, name, request)
     add_input(request, name)
     if data is not MISSING:
+        _region_place(parameters)
         request.inputs[name] = _tensor_of_json(name, datatype, shape, entry, call)
         return at
     size = find(parameters, "binary_data_size")
@@ -234,19 +235,28 @@ def _read_output(entry: Any, call: Call, shared: SharedMemory | None) -> None:
         form.classes = as_uint(classes, "Unable to set 'classification'")
     if has_region:
         form.region, form.offset, form.size = _find_region(parameters, shared)
-    elif binary is not MISSING:
+    else:
+        _region_place(parameters)
+    if not has_region and binary is not MISSING:
         form.is_binary = as_bool(binary, "Unable to parse 'binary_data'")
     call.outputs.setdefault(name, form)
 
 
 def _find_region(parameters: Any, shared: SharedMemory | None) -> tuple[Region, int, int]:
     name = as_string(parameters["shared_memory_region"], "Unable to parse 'shared_memory_region'")
-    offset, size = find(parameters, "shared_memory_offset"), find(parameters, "shared_memory_byte_size")
-    offset = 0 if offset is MISSING else as_uint(offset, "Unable to parse 'shared_memory_offset'")
-    size = 0 if size is MISSING else as_uint(size, "Unable to parse 'shared_memory_byte_size'")
+    offset, size = _region_place(parameters)
     if shared is None:
         raise shared_memory_is_off()
     return shared.find(name, offset, size), offset, size
+
+
+def _region_place(parameters: Any) -> tuple[int, int]:
+    """Offset and size. Their types are looked at even where no region is named."""
+    offset, size = find(parameters, "shared_memory_offset"), find(parameters, "shared_memory_byte_size")
+    return (
+        0 if offset is MISSING else as_uint(offset, "Unable to parse 'shared_memory_offset'"),
+        0 if size is MISSING else as_uint(size, "Unable to parse 'shared_memory_byte_size'"),
+    )
 
 
 def shared_memory_is_off() -> ServeError:

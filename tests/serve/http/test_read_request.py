@@ -143,6 +143,17 @@ def test_inputs_share_the_binary_part_in_their_order() -> None:
             404,
             "Unable to find shared memory region: 'zz'",
         ),
+        (
+            {"inputs": [ONE | {"parameters": {"shared_memory_offset": -1}}]},
+            500,
+            "Unable to parse 'shared_memory_offset': attempt to access JSON non-unsigned-integer as unsigned-integer",
+        ),
+        (
+            {"inputs": [], "outputs": [{"name": "O", "parameters": {"shared_memory_byte_size": "x"}}]},
+            500,
+            "Unable to parse 'shared_memory_byte_size': attempt to access JSON non-unsigned-integer as "
+            "unsigned-integer",
+        ),
         ({"inputs": [], "outputs": {}}, 500, "Unable to parse 'outputs': attempt to access JSON non-array as array"),
         (
             {"inputs": [], "outputs": [1]},

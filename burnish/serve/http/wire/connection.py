@@ -27,6 +27,7 @@ class Port(Protocol):
 
     limits: Limits
     is_draining: bool
+    held_bytes: int
     handle: Callable[[Exchange], None]
 
     def now(self) -> float: ...
@@ -43,9 +44,11 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_body_began",
         "_expects",
         "_header_bytes",
         "_headers",
+        "_held_bytes",
         "_in_body",
         "_is_advancing",
         "_is_lingering",
@@ -57,6 +60,7 @@ class Connection(asyncio.Protocol):
         "_queue",
         "_size",
         "_transport",
+        "_unread_bytes",
         "_url",
         "current",
         "deadline",
@@ -73,6 +77,8 @@ class Connection(asyncio.Protocol):
         self.deadline = _NEVER
         self._is_reading = True  # False once a request was refused: nothing after it is parsed
         self._is_lingering = self._is_advancing = self._is_paused = self._is_unread = False
+        self._held_bytes = self._unread_bytes = 0
+        self._body_began = 0.0
         self._clear()
 
     def _clear(self) -> None:
@@ -93,6 +99,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
         self._listener.remove(self)
+        self._hold(-self._held_bytes)
         waiting = [self.current, *self._queue] if self.current else list(self._queue)
         self._queue.clear()
         self.current = None
@@ -106,7 +113,8 @@ class Connection(asyncio.Protocol):
         if not self._header_bytes:  # a request's first bytes
             self.deadline = self._listener.now() + limits.header_s
         elif self._in_body:
-            self.deadline = self._listener.now() + limits.stall_s
+            now = self._listener.now()
+            self.deadline = min(now, self._body_began + self._size / limits.slowest_bytes_s) + limits.stall_s
         if not self._in_body:
             self._header_bytes += len(data)
         try:
@@ -127,6 +135,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_unread = True
+        self._unread_bytes = self._transport.get_write_buffer_size()
         self.deadline = self._listener.now() + self._listener.limits.stall_s
         self._pause_if_full()
 
@@ -150,7 +159,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         limits, headers = self._listener.limits, self._headers
-        self._in_body = True
+        self._in_body, self._body_began = True, self._listener.now()
         if sum(map(len, headers)) + sum(map(len, headers.values())) + len(self._url) > limits.header_bytes:
             self._refuse(431, "request headers are too large")
         elif int(headers.get(b"content-length", b"0")) > limits.body_bytes:
@@ -169,8 +178,11 @@ class Connection(asyncio.Protocol):
             return
         if self._size > self._listener.limits.body_bytes:
             self._refuse(413, f"the request body is larger than {self._listener.limits.body_bytes} bytes")
+        elif self._listener.held_bytes + len(data) > self._listener.limits.held_bytes:
+            self._refuse(503, "the requests that are under way are too large together")
         else:
             self._body.append(data)
+            self._hold(len(data))
 
     def on_message_complete(self) -> None:
         if not self._is_reading:
@@ -179,6 +191,7 @@ class Connection(asyncio.Protocol):
         exchange = Exchange(self, parser.get_method(), self._url.partition(b"?")[0], self._headers)
         body = self._body
         exchange.body = body[0] if len(body) == 1 else b"".join(body)
+        exchange.held_bytes = len(exchange.body)
         exchange.is_kept = parser.should_keep_alive()
         exchange.is_old = parser.get_http_version() == "1.0"
         self._clear()
@@ -210,6 +223,7 @@ class Connection(asyncio.Protocol):
         if exchange is not self.current:
             return
         self.current = None
+        self._hold(-exchange.held_bytes)
         if self.is_lost:
             return
         if not exchange.is_kept:
@@ -234,8 +248,10 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self._is_lingering or self._is_unread:
-            self._transport.abort()
+        if self._is_unread and self._transport.get_write_buffer_size() < self._unread_bytes:
+            self.pause_writing()  # the client reads, if slowly
+        elif self._is_lingering or self._is_unread:
+            self.abort()
         elif self._header_bytes and self._is_reading and self.current is None:
             self._refuse(408, "the request did not come in time")
         elif self.current is None:
@@ -249,7 +265,7 @@ class Connection(asyncio.Protocol):
         try:
             while self._queue and self.current is None and not self._is_lingering:
                 self.current = self._queue.popleft()
-                self.deadline = _NEVER
+                self._set_deadline()
                 self._start(self.current)
         finally:
             self._is_advancing = False
@@ -275,9 +291,15 @@ class Connection(asyncio.Protocol):
         if self.current is None:
             self._advance()
 
+    def _hold(self, size: int) -> None:
+        self._held_bytes += size
+        self._listener.held_bytes += size
+
     def _set_deadline(self) -> None:
         limits = self._listener.limits
-        if self.current is not None:
+        if self._is_unread:
+            self.deadline = self._listener.now() + limits.stall_s
+        elif self.current is not None:
             self.deadline = _NEVER
         else:
             self.deadline = self._listener.now() + (limits.stall_s if self._header_bytes else limits.idle_s)

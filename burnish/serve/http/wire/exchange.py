@@ -44,13 +44,14 @@ class Exchange:
 
     path       without the query, as the client spelled it
     headers    by name in lower case; of several of a name the last
+    held_bytes what the body came in, counted until the answer is written
     refusal    (status, message) for a request that is answered without being looked at; the connection then ends
     on_gone    called once if the client goes before the answer's end
     """
 
     __slots__ = (
-        "_connection", "_is_answered", "_is_chunked", "body", "headers", "is_kept", "is_old", "method", "on_gone",
-        "path", "refusal",
+        "_connection", "_is_answered", "_is_chunked", "body", "headers", "held_bytes", "is_kept", "is_old", "method",
+        "on_gone", "path", "refusal",
     )  # fmt: skip
 
     def __init__(self, connection: Carrier, method: bytes, path: bytes, headers: dict[bytes, bytes]) -> None:
@@ -58,6 +59,7 @@ class Exchange:
         self.method, self.path, self.headers = method, path, headers
         self.body: bytes = b""
         self.is_kept, self.is_old = True, False
+        self.held_bytes = 0
         self.refusal: tuple[int, str] | None = None
         self.on_gone: Callable[[], None] | None = None
         self._is_answered = self._is_chunked = False

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable
 
 from burnish.serve.http.wire.connection import Connection
@@ -28,6 +29,7 @@ class Listener:
     def __init__(self, handle: Handler, limits: Limits | None = None) -> None:
         self.handle, self.limits = handle, limits or Limits()
         self.is_draining = False
+        self.held_bytes = 0  # of requests' bodies
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -80,9 +82,7 @@ class Listener:
             self._ticker.cancel()
         return len(left)
 
-    def now(self) -> float:
-        assert self._loop is not None
-        return self._loop.time()
+    now = staticmethod(time.monotonic)
 
     def add(self, connection: Connection) -> bool:
         """False if there are too many: it is to be refused."""
@@ -104,7 +104,7 @@ class Listener:
 
     def _tick(self) -> None:
         assert self._loop is not None
-        now = self._loop.time()
+        now = self.now()
         for connection in [c for c in self._connections if c.deadline <= now]:
             connection.expire()
         if self._ticker is not None:

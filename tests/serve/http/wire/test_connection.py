@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 
 import pytest
 
@@ -180,3 +181,72 @@ def test_no_bytes_make_the_server_fail() -> None:
         return await running.ask(LIVE)
 
     assert run(work)[0].status == 200
+
+
+def test_a_body_that_trickles_in_is_let_go() -> None:
+    async def work(running: Running):
+        reader, writer = await running.connect()
+        writer.write(b"POST /v2 HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")
+
+        async def trickle() -> None:
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(trickle())
+        answer = await read_answer(reader)
+        task.cancel()
+        return answer
+
+    assert run(work, Limits(stall_s=0.3, slowest_bytes_s=1 << 20)).status == 408
+
+
+@pytest.mark.parametrize(("first_s", "each_s", "is_whole"), [(0, 0.015, True), (1.6, 0, False)])
+def test_a_client_may_read_slowly_but_not_stop(first_s: float, each_s: float, is_whole: bool) -> None:
+    body = bytes(8 << 20)
+
+    async def work(running: Running) -> int:
+        sock, loop, got = await slow_socket(running.port), asyncio.get_running_loop(), 0
+        asked = request("POST", "/v2/models/bytes/infer", body, "Inference-Header-Content-Length: 0")
+        await loop.sock_sendall(sock, asked)
+        await asyncio.sleep(first_s)
+        try:
+            while got < len(body) and (data := await loop.sock_recv(sock, 1 << 20)):
+                got += len(data)
+                await asyncio.sleep(each_s)
+        except ConnectionError:
+            pass
+        sock.close()
+        return got
+
+    assert (run(work, Limits(stall_s=0.5)) >= len(body)) == is_whole
+
+
+async def slow_socket(port: int) -> socket.socket:
+    """A connection whose system keeps little of what the client has not read."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    return sock
+
+
+def test_bodies_are_limited_together_and_counted_until_they_are_answered() -> None:
+    async def work(running: Running):
+        writers = []
+        for _ in range(2):
+            _, writer = await running.connect()
+            writer.write(request("POST", "/v2/models/never/infer", INFER))
+            writers.append(writer)
+        while len(running.server.jobs) < 2:
+            await asyncio.sleep(0.01)
+        assert running.listener.held_bytes == 2 * len(INFER)
+        refused = await running.post("/v2/models/identity/infer", INFER)
+        writers[0].close()
+        job = running.server.jobs[1]
+        job.answer(list(job.request.inputs.values()))
+        while running.listener.held_bytes:
+            await asyncio.sleep(0.01)
+        return [refused.status, (await running.post("/v2/models/identity/infer", INFER)).status]
+
+    assert run(work, Limits(held_bytes=2 * len(INFER) + 10)) == [503, 200]

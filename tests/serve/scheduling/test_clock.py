@@ -52,9 +52,9 @@ class Threaded:
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_a_batcher_waits_for_its_delay_on_a_real_loop_and_a_timeout_ends_a_wait(run):
-    text = """max_batch_size: 8 dynamic_batching { max_queue_delay_microseconds: 12300
+    text = """max_batch_size: 8 dynamic_batching { max_queue_delay_microseconds: 61300
         priority_levels: 2 default_priority_level: 1
-        priority_queue_policy { key: 2 value { default_timeout_microseconds: 2700 } } }"""
+        priority_queue_policy { key: 2 value { default_timeout_microseconds: 13700 } } }"""
 
     async def serve():
         loop = asyncio.get_running_loop()
@@ -71,5 +71,5 @@ def test_a_batcher_waits_for_its_delay_on_a_real_loop_and_a_timeout_ends_a_wait(
 
     ids, ended = run(serve())
     assert ids == [["a", "c"]]
-    assert 2_700_000 <= ended["b"] < ended["a"]
-    assert ended["a"] >= 12_300_000
+    assert 13_700_000 <= ended["b"] < ended["a"]
+    assert ended["a"] >= 61_300_000

@@ -42,3 +42,8 @@ class ServeError(Exception):
 
 def invalid(message: str) -> ServeError:
     return ServeError(Code.INVALID_ARG, message)
+
+
+def unexpected(error: BaseException) -> ServeError:
+    """What nobody foresaw, as an answer."""
+    return ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}")

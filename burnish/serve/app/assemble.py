@@ -21,6 +21,7 @@ from burnish.serve.observe.metrics import Metrics
 from burnish.serve.observe.trace_settings import TraceSettings
 from burnish.serve.repository.load import VersionLoader
 from burnish.serve.repository.repository import Repository
+from burnish.serve.repository.room import Room
 from burnish.serve.scheduling.clock import LoopClock
 
 
@@ -53,7 +54,9 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
         options.resources,
         options.max_queue_size,
     )
-    repository = Repository(options.server.repositories, VersionLoader(place, scheduling))
+    repository = Repository(
+        options.server.repositories, VersionLoader(place, scheduling, room=Room(options.memory_bytes))
+    )
     server = Server(options.server, repository)
     shared = SharedMemory() if options.shared_memory else None
     traces, logs = TraceSettings(), LogSettings()

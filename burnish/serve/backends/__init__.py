@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from burnish.serve.job import Job
 
-__all__ = ["Backend", "Instance"]
+__all__ = ["Backend", "Instance", "Parkable"]
 
 
 class Instance(Protocol):
@@ -39,4 +39,21 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Give everything back. No batch is running: the model waits for its jobs first."""
+        ...
+
+
+@runtime_checkable
+class Parkable(Protocol):
+    """A backend that can give its memory back and take it again, with the same instances. No batch runs meanwhile.
+
+    needed_bytes what it holds when it is not parked
+    """
+
+    @property
+    def needed_bytes(self) -> int: ...
+
+    async def park(self) -> None: ...
+
+    async def unpark(self) -> None:
+        """ServeError if the model's file is not what it was."""
         ...

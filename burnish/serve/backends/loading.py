@@ -37,6 +37,10 @@ class Loading(Protocol):
         """Fill in what the configuration leaves open. ServeError if it says what the model is not."""
         ...
 
+    def needed_bytes(self, config: pb.ModelConfig) -> int:
+        """What the instances that the completed configuration asks for will hold, and what they share."""
+        ...
+
     async def open(self, config: pb.ModelConfig) -> Backend:
         """Make the instances that the completed configuration asks for."""
         ...

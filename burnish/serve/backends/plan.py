@@ -14,6 +14,7 @@ import numpy as np
 from burnish import plan as plans
 from burnish import runtime
 from burnish.errors import BurnishError
+from burnish.plan.plan import surface
 from burnish.serve.backends.loading import Place
 from burnish.serve.config.check_model import check_against_model
 from burnish.serve.config.complete import TensorInfo, complete_from_model
@@ -25,6 +26,7 @@ from burnish.serve.request import Tensor
 from burnish.serve.status import Code, ServeError
 
 Array = np.ndarray[Any, Any]
+Load = Callable[[], runtime.Engine]
 
 # A run that is expected to be shorter is done on the event loop: handing it to a thread and back takes about as long.
 IN_PLACE_NS = 300_000
@@ -33,19 +35,14 @@ IN_PLACE_NS = 300_000
 class PlanLoading:
     """A plan that was read and installed."""
 
-    def __init__(self, engine: runtime.Engine, place: Place) -> None:
-        self._engine, self._place = engine, place
+    def __init__(self, load: Load, engine: runtime.Engine, place: Place) -> None:
+        self._load, self._engine, self._place = load, engine, place
 
     @classmethod
     async def begin(cls, file: Path, config: pb.ModelConfig, place: Place) -> PlanLoading:
         device, threads = _device(config), Options.of(config).threads
-        try:
-            load = functools.partial(_load, file, threads, device, place.trusted_key)
-            return cls(await asyncio.to_thread(load), place)
-        except BurnishError as error:
-            raise _of_load(error) from None
-        except FileNotFoundError:
-            raise ServeError(Code.NOT_FOUND, f"the version has no file '{file.name}'") from None
+        load = functools.partial(_load, file, threads, device, place.trusted_key)
+        return cls(load, await _loaded(load), place)
 
     async def complete(self, config: pb.ModelConfig) -> None:
         """Inputs, outputs and the batch dimension, as the plan has them."""
@@ -56,9 +53,12 @@ class PlanLoading:
         complete_from_model(config, inputs, outputs, most_rows=min(rows) if rows else None)
         check_against_model(config, inputs, outputs)
 
+    def needed_bytes(self, config: pb.ModelConfig) -> int:
+        return _held_bytes(self._engine, len(_names(config)))
+
     async def open(self, config: pb.ModelConfig) -> PlanBackend:
         try:
-            return await asyncio.to_thread(PlanBackend, self._engine, config, self._place)
+            return await asyncio.to_thread(PlanBackend, self._load, self._engine, config, self._place)
         except BurnishError as error:
             raise _of_load(error) from None
 
@@ -67,20 +67,40 @@ class PlanLoading:
 
 
 class PlanBackend:
-    """The instances that a configuration's groups ask for, each with a context of its own."""
+    """The instances that a configuration's groups ask for, each with a context of its own.
 
-    def __init__(self, engine: runtime.Engine, config: pb.ModelConfig, place: Place) -> None:
-        self._engine = engine
-        counts = [(g.name, max(g.count, 1)) for g in config.instance_group] or [(config.name, 1)]
-        self.instances = [PlanInstance(f"{name}_{n}", engine, place) for name, count in counts for n in range(count)]
+    load: gives the engine again, after it was parked
+    """
+
+    def __init__(self, load: Load, engine: runtime.Engine, config: pb.ModelConfig, place: Place) -> None:
+        self._load, self._engine, self._surface = load, engine, surface(engine.manifest)
+        self.instances = [PlanInstance(name, engine.create_context(), place) for name in _names(config)]
+        self.needed_bytes = _held_bytes(engine, len(self.instances))
+        self._is_parked = False
 
     @property
     def memory_bytes(self) -> int:
-        weights = sum(len(blob) for blob in self._engine.plan.blobs.values())
-        return weights + len(self.instances) * self._engine.variant.arena_bytes
+        return 0 if self._is_parked else self.needed_bytes
+
+    async def park(self) -> None:
+        await asyncio.to_thread(self._close)
+        self._is_parked = True
+
+    async def unpark(self) -> None:
+        engine = await _loaded(self._load)
+        try:
+            if surface(engine.manifest) != self._surface:
+                raise ServeError(Code.INTERNAL, "the plan was replaced by one with other tensors: load it anew")
+            for instance in self.instances:
+                instance.context = engine.create_context()
+        except BaseException:
+            await asyncio.to_thread(engine.close)
+            raise
+        self._engine, self.needed_bytes, self._is_parked = engine, _held_bytes(engine, len(self.instances)), False
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._close)
+        if not self._is_parked:
+            await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         for instance in self.instances:
@@ -91,8 +111,8 @@ class PlanBackend:
 class PlanInstance:
     """Runs a batch: on the event loop if such batches have been short so far, else in a worker thread."""
 
-    def __init__(self, name: str, engine: runtime.Engine, place: Place) -> None:
-        self.name, self.context, self._place = name, engine.create_context(), place
+    def __init__(self, name: str, context: runtime.Context, place: Place) -> None:
+        self.name, self.context, self._place = name, context, place
         self._usual_ns: dict[int, float] = {}  # by rows: how long such runs took lately
 
     @property
@@ -174,6 +194,28 @@ def _tensor(name: str, value: Any) -> Tensor:
         return Tensor(name, datatype_of(array.dtype), array)
     flat = [item.encode() if isinstance(item, str) else bytes(item) for item in array.ravel()]
     return Tensor(name, BYTES, np.array(flat, dtype=np.object_).reshape(array.shape))
+
+
+def _names(config: pb.ModelConfig) -> list[str]:
+    """Of the instances."""
+    counts = [(g.name, max(g.count, 1)) for g in config.instance_group] or [(config.name, 1)]
+    return [f"{name}_{n}" for name, count in counts for n in range(count)]
+
+
+def _held_bytes(engine: runtime.Engine, instances: int) -> int:
+    """Weights and code once, and the intermediate results of each instance."""
+    weights = sum(len(blob) for blob in engine.plan.blobs.values())
+    return weights + instances * engine.variant.arena_bytes
+
+
+async def _loaded(load: Load) -> runtime.Engine:
+    """ServeError with what is wrong with the plan, or that there is none."""
+    try:
+        return await asyncio.to_thread(load)
+    except BurnishError as error:
+        raise _of_load(error) from None
+    except FileNotFoundError as error:
+        raise ServeError(Code.NOT_FOUND, f"the version has no file '{Path(str(error.args[0])).name}'") from None
 
 
 def _load(file: Path, threads: int | None, device: str | None, trusted_key: object) -> runtime.Engine:

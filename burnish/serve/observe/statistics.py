@@ -30,17 +30,18 @@ class ModelStatistics:
     executions    batches that ran
     last_ms       when the last one ended, since 1970; 0: never
     batches       by size in rows
+    memory_bytes  what the version holds: weights once, and the buffers of its instances
     stages        durations of successful requests, counted in buckets
     """
 
     __slots__ = (
         "batches", "cache_hit_ns", "cache_hits", "cache_miss_ns", "cache_misses", "computed", "executions", "failures",
-        "failures_ns", "infer_ns", "inferences", "input_ns", "last_ms", "output_ns", "queue_ns", "stages",
-        "success_ns", "successes",
+        "failures_ns", "infer_ns", "inferences", "input_ns", "last_ms", "memory_bytes", "output_ns", "queue_ns",
+        "stages", "success_ns", "successes",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.inferences = self.executions = self.last_ms = 0
+        self.inferences = self.executions = self.last_ms = self.memory_bytes = 0
         self.successes = self.success_ns = self.failures_ns = self.queue_ns = 0
         self.computed = self.input_ns = self.infer_ns = self.output_ns = 0
         self.cache_hits = self.cache_hit_ns = self.cache_misses = self.cache_miss_ns = 0
@@ -145,7 +146,7 @@ class ModelStatistics:
                 }
                 for rows, batch in sorted(self.batches.items())
             ],
-            "memory_usage": [],
+            "memory_usage": [{"type": "CPU", "id": 0, "byte_size": self.memory_bytes}] if self.memory_bytes else [],
         }
 
 

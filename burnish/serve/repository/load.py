@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from burnish.serve.backends.choose import begin
 from burnish.serve.backends.loading import Place, Tell
 from burnish.serve.config.backends import ENSEMBLE
 from burnish.serve.config.normalise import normalise_groups
+from burnish.serve.config.options.options import Options
 from burnish.serve.config.read import check_loaded
+from burnish.serve.config.refusal import ConfigError
 from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.repository.room import Room
 from burnish.serve.repository.version import ModelVersion, Scheduled
 from burnish.serve.scheduling import Instance
 from burnish.serve.status import Code, ServeError
@@ -22,10 +26,12 @@ MakeScheduler = Callable[[pb.ModelConfig, int, Path, Sequence[Instance], ModelSt
 
 
 class VersionLoader:
-    """gpus: the numbers of those that this machine has."""
+    """gpus: the numbers of those that this machine has. room: the memory that all models share."""
 
-    def __init__(self, place: Place, make_scheduler: MakeScheduler, gpus: tuple[int, ...] = ()) -> None:
-        self.place, self.make_scheduler, self.gpus = place, make_scheduler, gpus
+    def __init__(
+        self, place: Place, make_scheduler: MakeScheduler, gpus: tuple[int, ...] = (), room: Room | None = None
+    ) -> None:
+        self.place, self.make_scheduler, self.gpus, self.room = place, make_scheduler, gpus, room or Room()
 
     async def __call__(self, given: pb.ModelConfig, folder: Path, number: int, tell: Tell) -> ModelVersion:
         config = pb.ModelConfig()
@@ -35,7 +41,7 @@ class VersionLoader:
             check_loaded(config, self.gpus)
             labels = await asyncio.to_thread(_labels, config, folder)
             made = await self.make_scheduler(config, number, folder, (), statistics)
-            return ModelVersion(number, config, None, made, statistics, labels)
+            return ModelVersion(number, config, None, made, statistics, labels, self.room)
         tell("reading the model")
         loading = await begin(config, folder, number, self.place, tell)
         try:
@@ -43,17 +49,31 @@ class VersionLoader:
             normalise_groups(config, self.gpus)
             check_loaded(config, self.gpus)
             labels = await asyncio.to_thread(_labels, config, folder)
-            tell("making its instances")
-            backend = await loading.open(config)
+            needed = loading.needed_bytes(config)
+            _check_share(config, needed)
+            await self.room.reserve(config.name, needed)
         except BaseException:
             await loading.abort()
             raise
-        try:
-            made = await self.make_scheduler(config, number, folder, backend.instances, statistics)
-        except BaseException:
-            await backend.close()
-            raise
-        return ModelVersion(number, config, backend, made, statistics, labels)
+        with self.room.holding(needed):
+            tell("making its instances")
+            try:
+                backend = await loading.open(config)
+            except BaseException:
+                await loading.abort()
+                raise
+            try:
+                made = await self.make_scheduler(config, number, folder, backend.instances, statistics)
+            except BaseException:
+                await backend.close()
+                raise
+            return ModelVersion(number, config, backend, made, statistics, labels, self.room)
+
+
+def _check_share(config: pb.ModelConfig, needed: int) -> None:
+    most = Options.of(config).memory_bytes
+    if most and needed > most:
+        raise ConfigError(f"model '{config.name}' needs {needed} bytes of memory; burnish.memory allows {most}")
 
 
 def _labels(config: pb.ModelConfig, folder: Path) -> Mapping[str, list[str]]:
@@ -64,6 +84,8 @@ def _labels(config: pb.ModelConfig, folder: Path) -> Mapping[str, list[str]]:
             continue
         path = folder / output.label_filename
         try:
+            if path.exists() and not path.is_file():  # to read from a pipe might never end
+                raise OSError(errno.EINVAL, "Is not a file")
             found[output.name] = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         except OSError as error:
             raise ServeError(Code.INTERNAL, f"failed to open text file for read {path}: {error.strerror}") from None

@@ -56,7 +56,12 @@ class Model:
         return held.version
 
     def index(self) -> list[IndexEntry]:
-        return [IndexEntry(self.name, str(n), v.state, v.reason) for n, v in sorted(self.versions.items())]
+        return [IndexEntry(self.name, str(n), v.state, _reason(v)) for n, v in sorted(self.versions.items())]
+
+
+def _reason(held: VersionState) -> str:
+    is_parked = held.state == READY and held.version is not None and held.version.is_parked
+    return "not in memory; its next request loads it" if is_parked else held.reason
 
 
 def not_found(what: str) -> ServeError:

@@ -9,8 +9,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from burnish.serve.config.backends import ENSEMBLE
@@ -32,7 +31,7 @@ from burnish.serve.repository.model import (
 )
 from burnish.serve.repository.version import ModelVersion
 from burnish.serve.request import NEWEST
-from burnish.serve.status import Code, ServeError
+from burnish.serve.status import Code, ServeError, unexpected
 
 log = logging.getLogger("burnish.serve")
 
@@ -45,6 +44,13 @@ _CODES = {
 }  # fmt: skip
 
 
+class _Lock:
+    """users: who holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self.held, self.users = asyncio.Lock(), 0
+
+
 class Repository:
     """load_version is handed in, so that this knows states and nothing of backends."""
 
@@ -52,7 +58,7 @@ class Repository:
         self.folders = Folders(roots)
         self.models: dict[str, Model] = {}
         self._load_version = load_version
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # a model loads or unloads, not both
+        self._locks: dict[str, _Lock] = {}
         self._given: dict[str, Path] = {}  # models whose files came with the request to load them
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -103,17 +109,31 @@ class Repository:
                     (bytes, or base64 text) of which and of nothing else the model then consists
         raises:     ServeError in Triton's words; what was served before is still served
         """
-        async with self._locks[name]:
+        async with self._locked(name):
             await self._load_locked(name, dict(parameters or {}))
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, name: str) -> AsyncIterator[None]:
+        """A model loads or unloads, not both."""
+        lock = self._locks.setdefault(name, _Lock())
+        lock.users += 1
+        try:
+            async with lock.held:
+                yield
+        finally:
+            lock.users -= 1
+            if not lock.users:
+                del self._locks[name]
 
     async def _load_locked(self, name: str, parameters: dict[str, str | bytes]) -> None:
         model = self.models.get(name) or Model(name)
         try:
             await self._load(model, parameters)
-        except ServeError as error:
+        except (ServeError, OSError) as found:
+            error = found if isinstance(found, ServeError) else _vanished(name, found)
             model.has_failed = self.models.get(name) is model
             log.warning("load of '%s' failed: %s", name, error.message.strip())
-            raise
+            raise error from None
         model.has_failed = False
 
     async def _load(self, model: Model, parameters: dict[str, str | bytes]) -> None:
@@ -126,7 +146,7 @@ class Repository:
             raise poll_failure(name, error) from None
         model.signature = await asyncio.to_thread(signature, folder)
         self.models[name] = model
-        folders = [p.name for p in folder.iterdir() if p.is_dir()]
+        folders = await asyncio.to_thread(_subfolders, folder)
         try:
             chosen = choose_versions(config, folders)
             if config.platform == ENSEMBLE:
@@ -166,7 +186,7 @@ class Repository:
         check_circles(config, await asyncio.to_thread(self._ensembles_below, config))
         lost = []
         for name in sorted({step.model_name for step in config.ensemble_scheduling.step}):
-            async with self._locks[name]:  # another task may be loading it
+            async with self._locked(name):  # another task may be loading it
                 if not self.is_ready(name):
                     with contextlib.suppress(ServeError):
                         await self._load_locked(name, {})
@@ -222,7 +242,7 @@ class Repository:
         model = self.models.get(name)
         if model is None:
             return
-        async with self._locks[name]:
+        async with self._locked(name):
             parts: set[str] = set()
             for number, held in model.versions.items():
                 if held.state == READY and held.version is not None:
@@ -292,13 +312,22 @@ def _decoded(text: str) -> bytes:
         return b""  # Triton takes what it cannot decode for an empty file
 
 
+def _subfolders(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir() if p.is_dir()]
+
+
+def _vanished(name: str, error: OSError) -> ServeError:
+    """Of a folder that is deleted, or changed, while it is read."""
+    return poll_failure(name, ConfigError("the model's files cannot be read", error.strerror or "", Code.INTERNAL))
+
+
 def _error(found: BaseException) -> ServeError:
     if isinstance(found, ServeError):
         return found
     if not isinstance(found, Exception):
         raise found
     log.error("a load failed in an unexpected way", exc_info=found)
-    return ServeError(Code.INTERNAL, f"{type(found).__name__}: {found}")
+    return unexpected(found)
 
 
 def _reason(error: ServeError) -> str:

@@ -41,6 +41,10 @@ class PythonLoading:
             told = await self._first.ask({"kind": "complete", "config": config_json(config)})
             update_from_model(config, parse_json(json.dumps(told["config"])))
 
+    def needed_bytes(self, config: pb.ModelConfig) -> int:
+        """Nothing of this process's: what a model's own processes take, nobody knows before."""
+        return 0
+
     async def open(self, config: pb.ModelConfig) -> PythonBackend:
         names = [f"{g.name}_{n}" for g in config.instance_group for n in range(max(g.count, 1))] or [config.name]
         instances: list[PythonInstance] = []

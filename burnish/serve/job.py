@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from burnish.serve.request import Parameter, Request, Response, Tensor
 from burnish.serve.status import Code, ServeError
@@ -33,6 +33,7 @@ class Job:
     on_end      called once after the last answer, for whoever counts
     on_outputs  sees all outputs of an answer before those are left out that the client did not ask for, and may put
                 others in their place: a cache keeps them, a sequence its state
+    steps       of an ensemble's request: the jobs of its models, once it is over
     outside     the shapes that clients see of outputs that the model gives in another one
     failure     why it failed; None for an answer, and for an error that the model itself gives as its answer
     """
@@ -40,7 +41,7 @@ class Job:
     __slots__ = (
         "arrived_ns", "ended_ns", "failure", "has_answered", "inputs_ready_ns", "is_cancelled", "is_over", "model",
         "on_cancel", "on_end", "on_outputs", "outputs_ready_ns", "outside", "reply", "request", "rows", "started_ns",
-        "trace", "version",
+        "steps", "trace", "version",
     )  # fmt: skip
 
     def __init__(self, request: Request, model: str, version: int, rows: int, reply: Reply) -> None:
@@ -53,6 +54,7 @@ class Job:
         self.on_outputs: Callable[[list[Tensor]], list[Tensor]] | None = None
         self.failure: Failure | None = None
         self.trace: object | None = None
+        self.steps: Sequence[Job] = ()
         self.outside: Mapping[str, tuple[int, ...]] = {}
 
     def answer(

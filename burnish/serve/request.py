@@ -44,6 +44,7 @@ class Request:
     wanted       names of outputs; empty for all of them
     priority     1 is first; 0 means the model's default
     timeout_us   the longest wait in a queue in microseconds; 0 means the model's default
+    traceparent  W3C's header, and tracestate with it, of a client that traces; "" for none
     """
 
     model: str
@@ -55,6 +56,8 @@ class Request:
     priority: int = 0
     timeout_us: int = 0
     sequence: Sequence | None = None
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 @dataclass(slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from burnish.cli.options import TrustedKey
 from burnish.cli.output import note
 from burnish.cli.serve import words as w
-from burnish.cli.serve.log import FORMATS, log_to_stderr
 from burnish.cli.serve.read_options import read_options
 from burnish.errors import EnvironmentProblem, UserError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from burnish.serve.app.started import Started
 
 __all__ = ["demand_packages", "serve"]
+
+LOG_FORMATS = ("text", "json")
 
 
 def serve(
@@ -45,7 +47,7 @@ def serve(
 ) -> None:
     """Serve models over the KServe v2 protocol, HTTP and gRPC, as Triton's clients know it, until SIGTERM or Ctrl-C."""
     given = dict(locals())
-    if log_format not in FORMATS:
+    if log_format not in LOG_FORMATS:
         raise UserError("E642", f"--log-format does not take '{log_format}'", why="it takes text or json")
     demand_packages()
     from burnish.serve.app.model_files import repositories_of
@@ -71,6 +73,7 @@ def _serve(options: ServeOptions, log_format: str) -> None:
     """E643 if a model could not be loaded and the server was to end then."""
     from burnish.cli.serve.show_start import start_text
     from burnish.serve.app.run import run
+    from burnish.serve.observe.log_settings import LogSetting
 
     refused: list[str] = []
 
@@ -80,8 +83,7 @@ def _serve(options: ServeOptions, log_format: str) -> None:
         else:
             note(start_text(where, options.http_tls is not None))
 
-    log_to_stderr(log_format)
-    run(options, started)
+    run(replace(options, logs=LogSetting(format=log_format)), started)
     if refused:
         raise UserError(
             "E643",

@@ -16,9 +16,12 @@ from burnish.serve.grpc.service import methods
 from burnish.serve.grpc.transport.call import Method
 from burnish.serve.http.application import Application
 from burnish.serve.http.wire.limits import Limits
+from burnish.serve.observe.dashboard import Dashboard
 from burnish.serve.observe.log_settings import LogSettings
 from burnish.serve.observe.metrics import Metrics
 from burnish.serve.observe.trace_settings import TraceSettings
+from burnish.serve.observe.watch_requests import Watch, WatchRequests
+from burnish.serve.observe.write_traces import WriteTraces
 from burnish.serve.repository.load import VersionLoader
 from burnish.serve.repository.repository import Repository
 from burnish.serve.repository.room import Room
@@ -34,6 +37,8 @@ class Parts:
     http: Application
     grpc: dict[str, Method]
     metrics: Metrics
+    dashboard: Dashboard
+    trace_writer: WriteTraces
     shared: SharedMemory | None
     traces: TraceSettings
     logs: LogSettings
@@ -59,9 +64,16 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     )
     server = Server(options.server, repository)
     shared = SharedMemory() if options.shared_memory else None
-    traces, logs = TraceSettings(), LogSettings()
-    limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
-    http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs)
-    grpc = methods(server, shared=shared, traces=traces, logs=logs)
+    traces, logs = TraceSettings(options.traces), LogSettings(options.logs)
+    trace_writer = WriteTraces(options.telemetry)
+
+    def install(watch: Watch | None) -> None:
+        server.watch = watch
+
+    WatchRequests(traces, logs, trace_writer.write, install)
     metrics = Metrics(server, cache=scheduling.cache, shadows=lambda: scheduling.shadows)
-    return Parts(server, scheduling, http, grpc, metrics, shared, traces, logs, workers)
+    dashboard = Dashboard(server, metrics.machine)
+    limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
+    http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs, pages=dashboard.pages())
+    grpc = methods(server, shared=shared, traces=traces, logs=logs)
+    return Parts(server, scheduling, http, grpc, metrics, dashboard, trace_writer, shared, traces, logs, workers)

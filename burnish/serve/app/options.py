@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from burnish.serve.core.server import ServerOptions
+from burnish.serve.observe.log_settings import LogSetting
+from burnish.serve.observe.trace_settings import OpenTelemetryOptions, TraceSetting
 from burnish.serve.scheduling.turns import ResourceName
 
 
@@ -37,6 +39,9 @@ class ServeOptions:
     trusted_key    the Ed25519 public key that must have signed each plan: a PEM file, hex or 32 bytes
     keys           a file of API keys with their roles; None: everybody may do everything
     shared_memory  whether clients may register regions of system shared memory
+    traces         what is traced from the start, until a client changes it
+    telemetry      where traces go in the mode opentelemetry
+    logs           what is logged from the start
     drain_s        how long requests under way may take after SIGTERM
     """
 
@@ -62,6 +67,9 @@ class ServeOptions:
     keys: Path | None = None
     shared_memory: bool = False
     drain_s: float = 30.0
+    traces: TraceSetting = field(default_factory=TraceSetting)
+    telemetry: OpenTelemetryOptions = field(default_factory=OpenTelemetryOptions)
+    logs: LogSetting = field(default_factory=LogSetting)
     body_bytes: int = 1 << 30
 
 

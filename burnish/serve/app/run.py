@@ -17,6 +17,7 @@ from burnish.serve.app.assemble import assemble
 from burnish.serve.app.options import ServeOptions
 from burnish.serve.app.ports import Ports
 from burnish.serve.app.started import Started, started_models
+from burnish.serve.observe.write_log import WriteLog
 
 log = logging.getLogger("burnish.serve")
 
@@ -34,6 +35,7 @@ async def serve(options: ServeOptions, started: Callable[[Started, list[str]], N
     """The same within a running event loop."""
     loop = asyncio.get_running_loop()
     parts = assemble(options, loop)
+    log_writer = WriteLog(parts.logs)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # outside the main thread
@@ -51,14 +53,18 @@ async def serve(options: ServeOptions, started: Callable[[Started, list[str]], N
         gc.collect()
         gc.freeze()  # what is loaded stays: later collections need not look at it
         started(where, failed)
+        loop.run_in_executor(None, parts.metrics.machine.look_for_gpus)
         await stop.wait()
         log.info("stopping: requests under way may take %g s", options.drain_s)
         parts.server.is_stopping = True
         return 0
     finally:
+        parts.dashboard.close()
         await ports.close(options.drain_s)
         await parts.server.stop(options.drain_s)
         parts.workers.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(parts.trace_writer.close)
+        log_writer.close()
 
 
 async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, list[str]]) -> list[str] | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from burnish.serve.job import Job, Reply
+from burnish.serve.observe.watch_requests import Watch
 from burnish.serve.repository.folders import signature
 from burnish.serve.repository.repository import Repository
 from burnish.serve.repository.version import ModelVersion
@@ -54,7 +55,7 @@ class Server:
         self.is_live, self.is_stopping = True, False
         self._has_started = False
         self._polling: asyncio.Task[None] | None = None
-        self._watchers: list[Callable[[Job], None]] = []
+        self.watch: Watch | None = None  # set while requests are traced or logged one by one
 
     @property
     def is_ready(self) -> bool:
@@ -74,9 +75,9 @@ class Server:
         if self.is_stopping:
             raise ServeError(Code.UNAVAILABLE, "the server is stopping")
         version = self.find(request.model, request.version)
-        if version.router is not None and request.version == NEWEST:
-            return version.router.submit(request, reply)
-        return version.submit(request, reply)
+        router = version.router if request.version == NEWEST else None
+        submit = version.submit if router is None else router.submit
+        return submit(request, reply) if self.watch is None else self.watch(submit, request, reply)
 
     def submit(self, request: Request, reply: Reply) -> Job:
         """To the version that the request names and to no other; for canary and shadow traffic."""

@@ -11,12 +11,13 @@ from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.grpc.read_infer import Asked, Wishes, read_infer
 from burnish.serve.grpc.read_version import read_version
 from burnish.serve.grpc.transport.call import Call
+from burnish.serve.grpc.transport.header_blocks import Metadata
 from burnish.serve.grpc.transport.status import GrpcError
 from burnish.serve.grpc.write_infer import FINAL, fill
 from burnish.serve.job import Job, Reply
 from burnish.serve.proto import grpc_service_pb2 as pb
 from burnish.serve.repository.version import ModelVersion
-from burnish.serve.request import Response
+from burnish.serve.request import Request, Response
 from burnish.serve.status import Code, ServeError
 
 
@@ -36,6 +37,7 @@ class Inference:
                 Code.UNSUPPORTED, "ModelInfer RPC doesn't support models with decoupled transaction policy"
             )
         asked = self._read(message, number, version)
+        read_trace_metadata(call.metadata, asked.request)
         wishes = asked.wishes
 
         def reply(response: Response) -> None:
@@ -70,6 +72,7 @@ class Inference:
             number = read_version(message.model_version)
             version = self._server.find(message.model_name, number)
             asked = self._read(message, number, version)
+            read_trace_metadata(answers.metadata, asked.request)
             slot = answers.open(not version.is_decoupled)
             try:
                 job = self._submit(asked, self._replier(answers, slot, version, asked.wishes))
@@ -163,6 +166,7 @@ class Answers:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self.metadata = call.metadata
         self._order: deque[Slot] = deque()
         self._open: set[Slot] = set()
         self._waiting: asyncio.Future[None] | None = None
@@ -201,6 +205,15 @@ class Answers:
         for slot in list(self._open):
             if slot.job is not None:
                 slot.job.cancel()
+
+
+def read_trace_metadata(metadata: Metadata, request: Request) -> None:
+    """W3C's trace context: which trace of the client's a request is part of."""
+    for name, value in metadata:
+        if name == "traceparent" and isinstance(value, str):
+            request.traceparent = value
+        elif name == "tracestate" and isinstance(value, str):
+            request.tracestate = value
 
 
 def status_of(error: ServeError) -> GrpcError:

@@ -13,6 +13,7 @@ from burnish.serve.http.read_request import add_input, parameter_of, read_id
 from burnish.serve.http.text.data import flatten, json_of, numbers_of, strings_of
 from burnish.serve.http.text.parse import parse_json
 from burnish.serve.http.text.words import as_object, members
+from burnish.serve.http.trace_headers import read_trace_headers
 from burnish.serve.http.wire.exchange import EVENTS, JSON, Exchange, error_body
 from burnish.serve.http.write_response import dump
 from burnish.serve.request import Request, Response, Tensor
@@ -35,6 +36,7 @@ class GenerateRoute:
             if exchange.headers.get(b"content-encoding", b"identity") not in (b"", b"identity"):
                 raise invalid("Unsupported content-encoding, only 'identity' is supported.")
             request = read_generate(version, number, exchange.body)
+            read_trace_headers(exchange.headers, request)
             answer = _Stream(exchange) if self._is_stream else _Single(exchange)
             job = self._server.infer(request, answer.reply)
             if not job.is_over:

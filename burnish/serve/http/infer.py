@@ -15,6 +15,7 @@ from burnish.serve.http.background import run_later
 from burnish.serve.http.core_interface import ModelVersion, Server
 from burnish.serve.http.raw_input import raw_call
 from burnish.serve.http.read_request import Call, read_call
+from burnish.serve.http.trace_headers import read_trace_headers
 from burnish.serve.http.wire.compression import choose_encoding, compress, decompress
 from burnish.serve.http.wire.exchange import BINARY, JSON, TEXT, Exchange, Headers
 from burnish.serve.http.wire.limits import Limits
@@ -70,6 +71,7 @@ class InferRoute:
                 version.check(call.request)
                 _tell_data_fault(exchange, call.fault, call.request.id)
                 return
+            read_trace_headers(exchange.headers, call.request)
             answer = _Answer(exchange, call, version)
             job = self._server.infer(call.request, answer.reply)
             if not job.is_over:

@@ -13,10 +13,10 @@ class LogSetting:
     warning: bool = True
     error: bool = True
     verbose_level: int = 0
-    format: str = "default"  # or ISO8601
+    format: str = "default"
 
 
-FORMATS = ("default", "ISO8601")
+FORMATS = ("default", "ISO8601", "text", "json")  # the first two are Triton's
 
 
 class LogSettings:

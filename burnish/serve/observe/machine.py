@@ -15,14 +15,23 @@ _LEAST_S = 0.5  # between two looks at the processors, so that several readers d
 
 
 class Machine:
-    """proc: where the kernel tells. nvml: cuda.bindings.nvml, or None where there is no GPU."""
+    """proc: where the kernel tells. GPUs are shown once they have been looked for."""
 
-    def __init__(self, proc: Path = Path("/proc"), nvml: Any = None) -> None:
-        self._proc, self._nvml = proc, nvml
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._nvml: Any = None
         self._times = self._read_times()
         self._looked_s = time.monotonic()
         self._utilization = 0.0
-        self._gpus = _open_gpus(nvml) if nvml is not None else []
+        self._gpus: list[tuple[str, Any, float]] = []
+
+    def look_for_gpus(self, nvml: Any = None) -> None:
+        """nvml: cuda.bindings.nvml; found if it is not given. Slow, so it is for another thread than the loop's."""
+        nvml = nvml or find_nvml()
+        if nvml is not None:
+            with contextlib.suppress(Exception):
+                found = _open_gpus(nvml)
+                self._nvml, self._gpus = nvml, found
 
     # ---- values -------------------------------------------------------------------------------------------------
 
@@ -133,8 +142,10 @@ def _open_gpus(nvml: Any) -> list[tuple[str, Any, float]]:
     return found
 
 
-def find_nvml() -> Any:
+def find_nvml(driver: Path = Path("/proc/driver/nvidia")) -> Any:
     """NVML, ready to be asked; None without a driver, or without the extra that binds it. Slow to import: 30 ms."""
+    if not driver.exists():
+        return None
     try:
         from cuda.bindings import nvml
 

@@ -71,6 +71,7 @@ class ModelStatistics:
         self.failures_ns += job.ended_ns - job.arrived_ns if job.ended_ns else 0
 
     def composed(self, job: Job, steps: Sequence[Job]) -> None:
+        job.steps = steps
         if job.failure is not None:
             self.refused(job, job.failure)
             return

@@ -1,6 +1,7 @@
 """Control modes, readiness and the end of a server, over models that nothing computes."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -98,5 +99,27 @@ def test_a_stopping_server_takes_no_request(tmp_path):
         with pytest.raises(ServeError, match="stopping") as caught:
             server.infer(Request("m", {}), lambda answer: None)
         assert caught.value.code is Code.UNAVAILABLE
+
+    asyncio.run(go())
+
+
+def test_a_watch_sees_requests_only_while_it_is_set(tmp_path):
+    model(tmp_path, "m")
+
+    async def go():
+        server, _ = made(tmp_path)
+        await server.start()
+        seen = []
+
+        def watch(submit, request, reply):
+            seen.append(request.id)
+            return submit(request, reply)
+
+        for number, installed in enumerate((None, watch, None)):
+            server.watch = installed
+            with contextlib.suppress(ServeError):
+                server.infer(Request("m", {}, id=str(number)), lambda response: None)
+        assert seen == ["1"]
+        await server.stop()
 
     asyncio.run(go())

@@ -196,3 +196,19 @@ def until(is_so: Any) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_a_clients_trace_context_goes_into_the_request(
+    core: PretendedServer, triton: client.InferenceServerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen_requests: list[Any] = []
+    infer = core.infer
+
+    def watched(request: Any, reply: Any) -> Any:
+        seen_requests.append(request)
+        return infer(request, reply)
+
+    monkeypatch.setattr(core, "infer", watched)
+    triton.infer("identity", [tensor([1])], headers={"traceparent": "00-a-b-01", "tracestate": "v=1", "other": "x"})
+    triton.infer("identity", [tensor([1])])
+    assert [(r.traceparent, r.tracestate) for r in seen_requests] == [("00-a-b-01", "v=1"), ("", "")]

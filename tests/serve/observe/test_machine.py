@@ -66,7 +66,8 @@ class FakeNvml:
 
 def test_gpus_are_shown_by_uuid_in_tritons_units_and_energy_from_the_start_on():
     nvml = FakeNvml()
-    machine = Machine(nvml=nvml)
+    machine = Machine()
+    machine.look_for_gpus(nvml)
     nvml.energy += 2_500
     shown = page(machine.families()).decode().splitlines()
     for expected in (
@@ -90,6 +91,10 @@ def test_the_binding_has_every_name_that_is_called():
             assert callable(getattr(nvml, name))
 
 
-def test_without_the_binding_there_are_no_gpus(monkeypatch):
+def test_without_the_driver_or_the_binding_there_are_no_gpus(monkeypatch, tmp_path):
+    assert find_nvml(tmp_path / "none") is None
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    assert find_nvml() is None
+    assert find_nvml(tmp_path) is None
+    machine = Machine()
+    machine.look_for_gpus()
+    assert b"nv_gpu" not in page(machine.families())

@@ -42,3 +42,23 @@ def test_a_change_for_all_that_breaks_one_models_setting_is_refused() -> None:
     with pytest.raises(ServeError):
         settings.update("", {"rate": 0})
     assert settings.of().rate == 1000
+
+
+def test_whether_anything_may_be_traced_changes_with_levels_and_counts():
+    settings = TraceSettings(TraceSetting(file="f"))
+    told = []
+    settings.on_change.append(lambda: told.append(settings.is_on))
+    settings.update("", {"levels": ("TIMESTAMPS",), "count": 2})
+    settings.spend("m")
+    settings.spend("m")
+    settings.spend("m")
+    assert (settings.is_on, settings.of("m").count) == (False, 0)
+    settings.update("", {"count": 1})
+    settings.update("", {"levels": None})
+    assert told == [True, False, True, False]
+
+
+def test_in_opentelemetry_mode_a_rate_of_zero_traces_what_clients_trace():
+    settings = TraceSettings(TraceSetting(mode="opentelemetry"))
+    settings.update("", {"levels": ("TIMESTAMPS",), "rate": 0})
+    assert settings.is_on

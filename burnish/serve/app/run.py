@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -27,6 +28,7 @@ def run(options: ServeOptions, started: Callable[[Started, list[str]], None] = l
 
     started: called once everything is loaded, with the ports and with what could not be loaded
     """
+    _allow_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(options, started))
 
@@ -83,3 +85,10 @@ def _stop(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Requests under way may end. A second Ctrl-C then ends the process, for somebody who will not wait."""
     stop.set()
     loop.remove_signal_handler(signal.SIGINT)
+
+
+def _allow_connections() -> None:
+    """As many open files as the system lets this process have; a shell's usual limit of 1024 is for other programs."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

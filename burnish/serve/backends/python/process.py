@@ -125,7 +125,7 @@ class Process:
             requests.append(self._request(described, inputs))
         fault = self._run(requests, numbers)
         if fault:
-            fault = f"Failed to process the request(s) for model instance '{self._instance}', message: {fault}"
+            fault = f"Failed to process the request(s) for model '{self._instance}', message: {fault}"
         for number in [] if self._is_decoupled and not fault else numbers:
             self._open.pop(number, None)
         self._send({"kind": "executed", "numbers": numbers, "error": fault})

@@ -116,7 +116,7 @@ def test_errors_of_a_model_are_answers(tmp_path):
         backend, _ = await loaded(tmp_path, MODEL)
         (instance,) = backend.instances
         (raised,), (said,), (none,) = [(await ask(instance, v))[0] for v in (-1, -3, -4)]
-        start = "Failed to process the request(s) for model instance 'm', message: "
+        start = "Failed to process the request(s) for model 'm', message: "
         assert raised.error.message.startswith(f"{start}ValueError: on purpose\n\nAt:\n  {tmp_path}/1/model.py(")
         assert (said.error.message, said.error.code.name) == ("said", "NOT_FOUND")
         assert none.error.message == f"{start}Expected a list in the execute return, found type 'NoneType'."

@@ -9,6 +9,8 @@ full. That is 0.4 us a request in all, where five bisections took 1.4 us; to ans
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,18 +59,23 @@ class StageHistograms:
         self._counts = self._counts + found.reshape(self._counts.shape)
 
 
-def percentile_ns(counts: Counts, part: float) -> float:
-    """The duration that `part` of a stage's do not exceed, between a bucket's bounds in proportion; 0 without any."""
-    sums = np.cumsum(counts)
-    if not sums[-1]:
-        return 0.0
-    wanted = part * sums[-1]
-    i = int(np.searchsorted(sums, wanted))
-    if i == len(BOUNDS_NS):
-        return float(BOUNDS_NS[-1])
-    low = BOUNDS_NS[i - 1] if i else 0
-    below = sums[i] - counts[i]
-    return float(low + (BOUNDS_NS[i] - low) * (wanted - below) / counts[i])
+def percentiles_ns(counts: Counts, parts: Sequence[float]) -> list[float]:
+    """For each part the duration that this part of a stage's do not exceed, between a bucket's bounds in proportion.
+
+    returns: nothing if the stage has none
+    """
+    sums = counts.cumsum().tolist()
+    total = sums[-1]
+    found = []
+    for part in parts if total else ():
+        wanted = part * total
+        i = bisect_left(sums, wanted)
+        if i == len(BOUNDS_NS):
+            found.append(float(BOUNDS_NS[-1]))
+            continue
+        low, below = (BOUNDS_NS[i - 1], sums[i - 1]) if i else (0, 0)
+        found.append(low + (BOUNDS_NS[i] - low) * (wanted - below) / (sums[i] - below))
+    return found
 
 
 def shown_counts(counts: Counts) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.serve.observe.histogram import STAGES, Counts, percentile_ns
+from burnish.serve.observe.histogram import STAGES, Counts, percentiles_ns
 from burnish.serve.observe.machine import Machine
 from burnish.serve.observe.watched import Server, Version
 
@@ -159,6 +159,5 @@ def _row(looks: deque[Look]) -> dict[str, Any]:
 
 def _percentiles(counts: Counts) -> dict[str, Any]:
     """In milliseconds; nothing where nothing was counted."""
-    if not counts.any():
-        return {}
-    return {f"p{p}": float(f"{percentile_ns(counts, p / 100) / 1e6:.3g}") for p in (50, 95, 99)}
+    found = percentiles_ns(counts, (0.5, 0.95, 0.99))
+    return {name: float(f"{ns / 1e6:.3g}") for name, ns in zip(("p50", "p95", "p99"), found)}

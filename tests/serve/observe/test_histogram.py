@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from burnish.serve.observe.histogram import BOUNDS_NS, SHOWN, StageHistograms, percentile_ns, shown_counts
+from burnish.serve.observe.histogram import BOUNDS_NS, SHOWN, StageHistograms, percentiles_ns, shown_counts
 
 
 def counted(durations):
@@ -34,12 +34,12 @@ def test_bounds_ascend_and_shown_ones_are_one_two_and_five_of_each_decade():
 def test_a_percentile_is_near_the_true_one(part):
     draw = random.Random(4)
     durations = [int(draw.lognormvariate(14, 1.2)) for _ in range(20_000)]
-    assert percentile_ns(counted(durations), part) == pytest.approx(np.quantile(durations, part), rel=0.05)
+    assert percentiles_ns(counted(durations), [part]) == pytest.approx([np.quantile(durations, part)], rel=0.05)
 
 
-def test_a_percentile_of_nothing_is_zero_and_one_beyond_the_last_bound_is_that_bound():
-    assert percentile_ns(counted([]), 0.5) == 0
-    assert percentile_ns(counted([10**12]), 0.5) == BOUNDS_NS[-1]
+def test_there_is_no_percentile_of_nothing_and_one_beyond_the_last_bound_is_that_bound():
+    assert percentiles_ns(counted([]), [0.5]) == []
+    assert percentiles_ns(counted([10**12]), [0.5, 1]) == [BOUNDS_NS[-1]] * 2
 
 
 def test_shown_counts_are_those_at_most_as_long_as_each_bound():

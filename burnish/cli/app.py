@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, trtexec, verify
+from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, tritonserver, trtexec, verify
 
 app = typer.Typer(
     name="burnish",
@@ -47,8 +47,9 @@ app.command(name="perf", cls=perf.PerfCommand)(perf.perf)
 app.command(name="serve")(serve.serve)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
-app.command(
-    name="trtexec",
-    add_help_option=False,
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
-)(trtexec.trtexec)
+for name, command in (("trtexec", trtexec.trtexec), ("tritonserver", tritonserver.tritonserver)):
+    app.command(
+        name=name,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+    )(command)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.tree import ROOT, name_of, tracked_files
+from tests.cli.serving import serving
 
 DOCUMENTS = [p for p in tracked_files() if p.suffix == ".md"]
 
@@ -83,4 +84,17 @@ def test_the_readmes_burnish_commands_run_as_they_stand(tmp_path: Path) -> None:
     assert commands
     folder = tour(tmp_path)
     for command in commands:
-        run([sys.executable, "-m", "burnish", *command[1:]], folder)
+        if command[1] != "serve":  # which does not end
+            run([sys.executable, "-m", "burnish", *command[1:]], folder)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/serving.md"])
+def test_the_two_commands_that_serve_a_model_do(tmp_path: Path, document: str) -> None:
+    lines = "".join(blocks(ROOT / document, "sh")).splitlines()
+    (serve,) = (shlex.split(line) for line in lines if line.startswith("burnish serve"))
+    (curl,) = (shlex.split(line) for line in lines if line.startswith("curl localhost:8000"))
+    body = ROOT / curl[curl.index("-d") + 1].removeprefix("@")
+    free = ("--http-port", 0, "--grpc-port", 0, "--metrics-port", 0)
+    with serving(*serve[1:], *free, environment={"XDG_CACHE_HOME": str(tmp_path)}) as (server, _):
+        status, answer = server.post(curl[1].removeprefix("localhost:8000"), body.read_bytes())
+    assert (status, answer["outputs"][0]["data"][0].rpartition(":")[2]) == (200, "seven")

@@ -16,6 +16,7 @@ import typer
 
 from burnish.cli import main
 from burnish.cli.app import app
+from burnish.cli.tritonserver import flags as triton
 from burnish.cli.trtexec.flags import IGNORED, REFUSED, SWITCHES, VALUES, WARNED
 from tests.cli.conftest import Command
 
@@ -57,7 +58,7 @@ def documented(command: str) -> dict[str, str]:
     return dict(re.findall(r"(?m)^\| (`[^|]*) \| (.*) \|$", section[1]))
 
 
-@pytest.mark.parametrize("name", sorted(set(options_by_command()) - {"trtexec"}))
+@pytest.mark.parametrize("name", sorted(set(options_by_command()) - {"trtexec", "tritonserver"}))
 def test_every_option_is_documented_in_the_words_of_its_help_and_every_documented_option_exists(name: str) -> None:
     stated = {names.replace("`PLAN or MODEL`", "`PLAN|MODEL`"): text for names, text in documented(name).items()}
     assert stated == options_by_command()[name]
@@ -81,6 +82,12 @@ def test_every_flag_of_trtexec_is_documented_and_every_documented_flag_exists() 
     known = {**VALUES, **SWITCHES, **WARNED, **REFUSED}
     assert documented("trtexec") == {f"`--{name}`": text for name, text in known.items()}
     assert silent == IGNORED
+
+
+def test_every_flag_of_tritonserver_is_documented_and_every_documented_flag_exists() -> None:
+    known = {**triton.VALUES, **triton.NOTED, **triton.REFUSED}
+    switched = {f"`--{name}=true`": text for name, text in triton.SWITCHED.items()}
+    assert documented("tritonserver") == {f"`--{name}`": text for name, text in known.items()} | switched
 
 
 def test_help_answers_in_under_300_ms_and_imports_nothing_heavy() -> None:

@@ -29,6 +29,11 @@ def read_options(given: Mapping[str, Any], repositories: tuple[Path, ...]) -> Se
         raise UserError(
             "E642", "--load is for --control explicit alone", hint="add --control explicit, or leave it out"
         )
+    keys: Path | None = given["keys"]
+    if keys is not None:
+        from burnish.serve.app.keys import Keys
+
+        Keys(keys)
     server = ServerOptions(
         repositories,
         control,
@@ -52,7 +57,7 @@ def read_options(given: Mapping[str, Any], repositories: tuple[Path, ...]) -> Se
         build_cache=given["build_cache"] or build_cache_folder(),
         build_bytes=parse_size(given["build_memory"], "--build-memory"),
         trusted_key=_trusted(given["trusted_key"]),
-        keys=given["keys"],
+        keys=keys,
         shared_memory=bool(given["shared_memory"]),
         drain_s=float(given["drain_seconds"]),
         body_bytes=int(given["max_body_mb"] * _MIB),

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from burnish.devices.cpu.processor import core_count
+from burnish.serve.app.guards import grpc_guard, http_guard
+from burnish.serve.app.keys import Keys
 from burnish.serve.app.options import ServeOptions
 from burnish.serve.app.scheduling import Scheduling
 from burnish.serve.backends.loading import Place
@@ -58,10 +60,11 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
         options.cache_bytes,
         options.resources,
         options.max_queue_size,
+        options.is_rate_limited,
     )
-    repository = Repository(
-        options.server.repositories, VersionLoader(place, scheduling, room=Room(options.memory_bytes))
-    )
+    known = options.server
+    loader = VersionLoader(place, scheduling, room=Room(options.memory_bytes), may_complete=known.may_complete)
+    repository = Repository(known.repositories, loader, known.config_name, known.may_complete)
     server = Server(options.server, repository)
     shared = SharedMemory() if options.shared_memory else None
     traces, logs = TraceSettings(options.traces), LogSettings(options.logs)
@@ -74,6 +77,8 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     metrics = Metrics(server, cache=scheduling.cache, shadows=lambda: scheduling.shadows)
     dashboard = Dashboard(server, metrics.machine)
     limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
-    http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs, pages=dashboard.pages())
-    grpc = methods(server, shared=shared, traces=traces, logs=logs)
+    keys = Keys(options.keys) if options.keys is not None else None
+    guard, pages = http_guard(keys, options.http_restricted), dashboard.pages()
+    http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs, guard=guard, pages=pages)
+    grpc = methods(server, shared=shared, traces=traces, logs=logs, guard=grpc_guard(keys, options.grpc_restricted))
     return Parts(server, scheduling, http, grpc, metrics, dashboard, trace_writer, shared, traces, logs, workers)

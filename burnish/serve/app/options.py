@@ -32,12 +32,14 @@ class ServeOptions:
     cache_bytes    of the response cache; 0 for none
     workers        threads for runs that are longer than a thread switch; 0: as many as cores
     resources      limits of the rate limiter, by name and device
+    is_rate_limited  whether it is on
     max_queue_size of queues whose configuration sets none; 0: any
     memory_bytes   budget of all loaded models, beyond which the one that was used least recently goes; 0: no limit
     build_cache    where plans lie that were built from ONNX files
     build_bytes    the most memory that one build may use; 0: no limit
     trusted_key    the Ed25519 public key that must have signed each plan: a PEM file, hex or 32 bytes
     keys           a file of API keys with their roles; None: everybody may do everything
+    http_restricted  and grpc_restricted: header and value without which an area of the interface is refused
     shared_memory  whether clients may register regions of system shared memory
     traces         what is traced from the start, until a client changes it
     telemetry      where traces go in the mode opentelemetry
@@ -59,12 +61,16 @@ class ServeOptions:
     cache_bytes: int = 0
     workers: int = 0
     resources: Mapping[ResourceName, int] = field(default_factory=dict)
+    is_rate_limited: bool = True
     max_queue_size: int = 0
     memory_bytes: int = 0
     build_cache: Path = field(default_factory=lambda: build_cache_folder())
     build_bytes: int = 0
     trusted_key: str | bytes | Path | None = None
     keys: Path | None = None
+    http_restricted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    grpc_restricted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    grpc_compression: int = 0
     shared_memory: bool = False
     drain_s: float = 30.0
     traces: TraceSetting = field(default_factory=TraceSetting)

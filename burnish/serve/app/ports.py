@@ -36,7 +36,7 @@ class Ports:
             )
         if (number := options.grpc_port) is not None:
             host, tls = options.grpc_host or options.host, tls_context(options.grpc_tls, ("h2",))
-            self._grpc = GrpcServer(parts.grpc)
+            self._grpc = GrpcServer(parts.grpc, compression_level=options.grpc_compression)
             grpc = await _opened(self._grpc.listen(host, number, tls, options.reuse_grpc_port), host, number)
         if (number := options.metrics_port) is not None:
             host = options.metrics_host or options.host

@@ -27,6 +27,7 @@ class Scheduling:
     find       a loaded version, for an ensemble's steps
     submit     gives a request to the version that it names, for canary and shadow traffic
     resources  limits of the rate limiter
+    is_limited whether the rate limiter is on
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Scheduling:
         cache_bytes: int = 0,
         resources: Mapping[ResourceName, int] | None = None,
         max_queue_size: int = 0,
+        is_limited: bool = True,
     ) -> None:
         self._clock, self._find, self._submit, self._max_queue_size = clock, find, submit, max_queue_size
+        self._is_limited = is_limited
         self.turns = SharedTurns(clock, workers, resources)
         self.cache = ResponseCache(cache_bytes) if cache_bytes else None
         self.shadows: dict[str, ShadowReport] = {}
@@ -55,7 +58,8 @@ class Scheduling:
         """Warm the instances up and put a scheduler before them. ServeError for what the configuration asks wrongly."""
         options, read_file = Options.of(config), _reader(folder)
         await warm_up(config, number, instances, read_file)
-        member = self.turns.join(instance_needs(config, instances), options.cpu_share) if instances else None
+        needs = instance_needs(config, instances, self._is_limited)
+        member = self.turns.join(needs, options.cpu_share) if instances else None
         try:
             scheduler = make_scheduler(
                 config,

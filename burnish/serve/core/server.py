@@ -32,6 +32,8 @@ class ServerOptions:
 
     is_strict    ready only if no model's last load failed
     poll_s       seconds between looks at the repository
+    retries      how often a load that fails at the start is tried again
+    config_name  and may_complete: see `config.read`
     """
 
     repositories: tuple[Path, ...]
@@ -40,6 +42,9 @@ class ServerOptions:
     poll_s: float = 15.0
     is_strict: bool = True
     exit_on_error: bool = True
+    retries: int = 0
+    config_name: str = ""
+    may_complete: bool = True
     name: str = "burnish"
     version: str = ""
     extensions: tuple[str, ...] = EXTENSIONS
@@ -92,7 +97,7 @@ class Server:
             names: Sequence[str] = options.load
         else:
             names = await asyncio.to_thread(self.repository.folders.names)
-        found = await asyncio.gather(*(self._try(name) for name in names))
+        found = await asyncio.gather(*(self._try(name, options.retries) for name in names))
         self._has_started = True
         if options.control == POLL:
             self._polling = asyncio.get_running_loop().create_task(self._poll())
@@ -109,12 +114,16 @@ class Server:
             log.warning("requests were still under way after %g s", patience_s)
         self.is_live = False
 
-    async def _try(self, name: str) -> str:
-        try:
-            await self.repository.load(name)
-        except ServeError as error:
-            return error.message
-        return ""
+    async def _try(self, name: str, retries: int = 0) -> str:
+        message = ""
+        for _ in range(1 + retries):
+            try:
+                await self.repository.load(name)
+            except ServeError as error:
+                message = error.message
+            else:
+                return ""
+        return message
 
     async def _poll(self) -> None:
         """Load what is new or changed, unload what is gone; a model whose load failed is tried when it changes."""

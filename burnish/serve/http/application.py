@@ -21,9 +21,10 @@ from burnish.serve.http.wire.limits import Limits
 from burnish.serve.observe.log_settings import LogSettings
 from burnish.serve.observe.trace_settings import TraceSettings
 from burnish.serve.request import NEWEST
-from burnish.serve.status import ServeError, invalid
+from burnish.serve.status import Code, ServeError, invalid
 
 _HTML = b"text/html; charset=utf-8"
+_ASKS = ((b"WWW-Authenticate", b'Bearer, Basic realm="burnish"'),)  # a browser then asks for a password
 _MODEL = re.compile(
     r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
     r"(?:/(infer|generate|generate_stream|ready|config|stats|trace/setting))?"
@@ -118,7 +119,8 @@ class Application:
         if self._guard is not None:
             error = self._guard(route.area, exchange.headers)
             if error is not None:
-                exchange.fail(error.code.http, error.message, route.kind)
+                asks = _ASKS if error.code is Code.UNAUTHENTICATED else ()
+                exchange.fail(error.code.http, error.message, TEXT, asks)
                 return
         if exchange.method not in route.methods:
             exchange.fail(405, "Method Not Allowed", route.kind)

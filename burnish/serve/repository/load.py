@@ -9,7 +9,7 @@ from pathlib import Path
 
 from burnish.serve.backends.choose import begin
 from burnish.serve.backends.loading import Place, Tell
-from burnish.serve.config.backends import ENSEMBLE
+from burnish.serve.config.backends import ENSEMBLE, PYTHON
 from burnish.serve.config.normalise import normalise_groups
 from burnish.serve.config.options.options import Options
 from burnish.serve.config.read import check_loaded
@@ -26,12 +26,21 @@ MakeScheduler = Callable[[pb.ModelConfig, int, Path, Sequence[Instance], ModelSt
 
 
 class VersionLoader:
-    """gpus: the numbers of those that this machine has. room: the memory that all models share."""
+    """gpus: the numbers of those that this machine has. room: the memory that all models share.
+
+    may_complete: whether a Python model is asked what it is
+    """
 
     def __init__(
-        self, place: Place, make_scheduler: MakeScheduler, gpus: tuple[int, ...] = (), room: Room | None = None
+        self,
+        place: Place,
+        make_scheduler: MakeScheduler,
+        gpus: tuple[int, ...] = (),
+        room: Room | None = None,
+        may_complete: bool = True,
     ) -> None:
         self.place, self.make_scheduler, self.gpus, self.room = place, make_scheduler, gpus, room or Room()
+        self.may_complete = may_complete
 
     async def __call__(self, given: pb.ModelConfig, folder: Path, number: int, tell: Tell) -> ModelVersion:
         config = pb.ModelConfig()
@@ -45,7 +54,8 @@ class VersionLoader:
         tell("reading the model")
         loading = await begin(config, folder, number, self.place, tell)
         try:
-            await loading.complete(config)
+            if self.may_complete or config.backend != PYTHON:
+                await loading.complete(config)
             normalise_groups(config, self.gpus)
             check_loaded(config, self.gpus)
             labels = await asyncio.to_thread(_labels, config, folder)

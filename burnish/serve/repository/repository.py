@@ -52,12 +52,18 @@ class _Lock:
 
 
 class Repository:
-    """load_version is handed in, so that this knows states and nothing of backends."""
+    """load_version is handed in, so that this knows states and nothing of backends.
 
-    def __init__(self, roots: Sequence[Path], load_version: LoadVersion) -> None:
+    config_name, may_complete   as `config.read` takes them, for all models
+    """
+
+    def __init__(
+        self, roots: Sequence[Path], load_version: LoadVersion, config_name: str = "", may_complete: bool = True
+    ) -> None:
         self.folders = Folders(roots)
         self.models: dict[str, Model] = {}
         self._load_version = load_version
+        self._config_name, self._may_complete = config_name, may_complete
         self._locks: dict[str, _Lock] = {}
         self._given: dict[str, Path] = {}  # models whose files came with the request to load them
         self._closing: set[asyncio.Task[None]] = set()
@@ -140,7 +146,7 @@ class Repository:
         name = model.name
         folder, override = await self._files_of(name, parameters)
         try:
-            config = await asyncio.to_thread(read, folder, name, override)
+            config = await asyncio.to_thread(self._read, folder, name, override)
         except ConfigError as error:
             log.warning("the configuration of '%s' is refused: %s", name, error.message)
             raise poll_failure(name, error) from None
@@ -210,9 +216,12 @@ class Repository:
                 with contextlib.suppress(ServeError):
                     folder = None if name in found else self.folders.find(name)
                     if folder is not None:
-                        found[name] = read(folder, name)
+                        found[name] = self._read(folder, name)
                         waiting.append(found[name])
         return found
+
+    def _read(self, folder: Path, name: str, override: str | None = None) -> pb.ModelConfig:
+        return read(folder, name, override, self._config_name, self._may_complete)
 
     async def _files_of(self, name: str, parameters: dict[str, str | bytes]) -> tuple[Path, str | None]:
         """The model's folder, and a configuration that stands in for its file."""
@@ -283,6 +292,7 @@ class Repository:
 
     def _teller(self, model: Model, number: int) -> Callable[[str], None]:
         def tell(doing: str) -> None:
+            log.info("'%s' version %d: %s", model.name, number, doing)
             held = model.versions.get(number)
             if held is not None and held.state == LOADING:
                 held.reason = doing

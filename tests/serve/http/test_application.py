@@ -68,11 +68,16 @@ def test_a_guard_is_asked_with_the_kind_of_access() -> None:
         asked.append(area)
         return ServeError(Code.PERMISSION_DENIED, "no") if headers.get(b"key") != b"secret" else None
 
-    assert told(ask("GET", "/v2", guard=guard)) == (403, JSON, "no")
+    assert told(ask("GET", "/v2", guard=guard)) == (403, TEXT, "no")
     assert ask("GET", "/v2", b"", "Key: secret", guard=guard).status == 200
     ask("POST", "/v2/models/identity/infer", guard=guard)
     ask("POST", "/v2/repository/index", guard=guard)
     assert asked == ["metadata", "metadata", "inference", "model-repository"]
+
+
+def test_a_client_without_a_key_is_told_how_to_show_one() -> None:
+    refused = ask("GET", "/v2", guard=lambda area, headers: ServeError(Code.UNAUTHENTICATED, "no key"))
+    assert (refused.status, refused.headers["www-authenticate"]) == (401, 'Bearer, Basic realm="burnish"')
 
 
 def test_further_pages_can_be_added() -> None:

@@ -3,8 +3,10 @@
 import re
 
 import pytest
+import typer
 from prometheus_client.parser import text_string_to_metric_families
 
+from burnish.cli.app import app
 from burnish.serve.observe.metrics import Metrics
 from tests.deploy.manifests import DEPLOY, FILES, NOT_OBJECTS, documents, flags, objects, one, pod, runtime
 from tests.deploy.schemas import faults
@@ -70,6 +72,15 @@ def test_a_container_may_write_only_where_a_volume_is(spec):
     assert {"/tmp", flags(container)["build-cache"]} <= written
     read = [m for m in container["volumeMounts"] if m["mountPath"] not in written]
     assert all(m["readOnly"] for m in read)
+
+
+@SPECS
+def test_arguments_are_options_that_burnish_serve_has(spec):
+    command = typer.main.get_command(app).commands["serve"]
+    (container,) = spec()["containers"]
+    name, *words = [argument.replace("$(CORES)", "2") for argument in container["args"]]
+    found = command.make_context(name, words).params
+    assert (found["workers"], found["drain_seconds"], found["log_format"]) == (2, 30.0, "json")
 
 
 @SPECS

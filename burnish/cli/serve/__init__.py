@@ -44,12 +44,21 @@ def serve(
     max_body_mb: w.MaxBodyMb = 1024.0,
     drain_seconds: w.DrainSeconds = 30.0,
     log_format: w.LogFormat = "text",
+    ray: w.Ray = None,
+    replicas: w.Replicas = "2",
+    replica_requests: w.ReplicaRequests = 16.0,
+    replica_cores: w.ReplicaCores = 1.0,
 ) -> None:
     """Serve models over the KServe v2 protocol, HTTP and gRPC, as Triton's clients know it, until SIGTERM or Ctrl-C."""
     given = dict(locals())
     if log_format not in LOG_FORMATS:
         raise UserError("E642", f"--log-format does not take '{log_format}'", why="it takes text or json")
     demand_packages()
+    if ray is not None:
+        from burnish.cli.serve.on_ray import serve_on_ray
+
+        serve_on_ray(places, given)
+        return
     from burnish.serve.app.model_files import repositories_of
 
     with repositories_of(places) as repositories:

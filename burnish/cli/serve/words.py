@@ -107,3 +107,27 @@ DrainSeconds = Annotated[
 LogFormat = Annotated[
     str, typer.Option("--log-format", metavar="FORMAT", help="Form of the log's lines: text or json.")
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Serve on the Ray cluster at this address, HOST:PORT, or auto for the one on this machine; end at once.",
+        show_default=False,
+    ),
+]
+Replicas = Annotated[
+    str,
+    typer.Option("--replicas", metavar="N", help="With --ray: how many replicas; 2:8 for as many as are needed."),
+]
+ReplicaRequests = Annotated[
+    float,
+    typer.Option(
+        "--replica-requests",
+        min=0.1,
+        help="With --ray: requests under way per replica above which replicas are added.",
+    ),
+]
+ReplicaCores = Annotated[
+    float, typer.Option("--replica-cores", min=0.0, help="With --ray: cores that each replica reserves.")
+]

@@ -1,10 +1,13 @@
-"""TLS and mutual TLS on both ports, as clients see them."""
+"""TLS, mutual TLS and API keys on both ports, as clients see them."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 import ssl
+import urllib.error
+import urllib.request
 
 import grpc
 import pytest
@@ -128,3 +131,28 @@ def test_a_port_that_is_taken_has_a_code_and_each_may_have_its_own_address(tmp_p
         return where.host, where.grpc_host, where.metrics_host
 
     assert served(options, ask) == ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+
+
+def test_api_keys_count_on_both_ports(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"infer sha256:{hashlib.sha256(b'secret').hexdigest()}\n")
+    options = ServeOptions(ServerOptions((tmp_path,)), "localhost", 0, 0, None, keys=path)
+
+    def ask(where):
+        url = f"http://localhost:{where.http}/v2"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(url, timeout=10)
+        known = urllib.request.urlopen(urllib.request.Request(url, headers={"x-api-key": "secret"}), timeout=10)
+        with refused.value, known, grpc.insecure_channel(f"localhost:{where.grpc}") as channel:
+            metadata = channel.unary_unary("/inference.GRPCInferenceService/ServerMetadata")
+            with pytest.raises(grpc.RpcError) as refused_call:
+                metadata(b"", timeout=10)
+            answer = metadata(b"", timeout=10, metadata=(("authorization", "Bearer secret"),))
+            assert b"burnish" in answer
+            with pytest.raises(grpc.RpcError) as forbidden:
+                index = channel.unary_unary("/inference.GRPCInferenceService/RepositoryIndex")
+                index(b"", timeout=10, metadata=(("authorization", "Bearer secret"),))
+            return refused.value.code, known.status, refused_call.value.code(), forbidden.value.code()
+
+    codes = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
+    assert served(options, ask) == (401, 200, *codes)

@@ -156,7 +156,8 @@ class PlanInstance:
                 job.fail(found)
         else:
             took = jobs[0].outputs_ready_ns - jobs[0].inputs_ready_ns
-            self._usual_ns[rows] = 0.75 * self._usual_ns.get(rows, took) + 0.25 * took
+            usual = self._usual_ns.get(rows, took)
+            self._usual_ns[rows] = usual + (min(took, 2 * usual) - usual) / 4  # one that was interrupted counts little
             self._answer(jobs, found)
         done()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ class Place:
     cache       where plans lie that were built from ONNX files
     trusted_key the Ed25519 public key that must have signed each plan; None: any plan is taken
     build_bytes the most memory that a build may use; 0 for no limit
+    building    one build at a time: each takes all cores and much memory, and two models may be of one file
     """
 
     loop: asyncio.AbstractEventLoop
@@ -28,6 +29,7 @@ class Place:
     cache: Path
     trusted_key: str | bytes | Path | None = None
     build_bytes: int = 0
+    building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Loading(Protocol):

@@ -41,22 +41,29 @@ async def built_plan(file: Path, config: pb.ModelConfig, place: Place, tell: Tel
     arguments = options.build_arguments(config)
     key = await asyncio.to_thread(_key, file, arguments)
     plan = place.cache / f"{key}.plan"
-    if plan.is_file():
-        os.utime(plan)  # of a cache that is cleaned by age, what is used stays
-        return plan
-    tell("waiting to be built")
-    part = place.cache / f"{key}.{os.getpid()}.part"
+    limits = [n for n in (place.build_bytes, options.build.memory_bytes) if n]
+    if not plan.is_file():
+        tell("waiting to be built")
+    async with place.building:
+        if plan.is_file():
+            os.utime(plan)  # of a cache that is cleaned by age, what is used stays
+        else:
+            await _build_into(plan, file, arguments, min(limits, default=0), tell)
+    return plan
+
+
+async def _build_into(plan: Path, file: Path, arguments: Sequence[str], limit_bytes: int, tell: Tell) -> None:
+    """The plan in its place in the cache, whole or not at all."""
+    part = plan.with_suffix(f".{os.getpid()}.part")
     try:
-        await asyncio.to_thread(place.cache.mkdir, parents=True, exist_ok=True)
-        limits = [n for n in (place.build_bytes, options.build.memory_bytes) if n]
-        await _build(file, part, arguments, min(limits, default=0), tell)
+        await asyncio.to_thread(plan.parent.mkdir, parents=True, exist_ok=True)
+        await _build(file, part, arguments, limit_bytes, tell)
         await asyncio.to_thread(os.replace, part, plan)
     except OSError as error:
         raise ServeError(Code.INTERNAL, f"the plan cannot be kept in the build cache: {error.strerror}") from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
-    return plan
 
 
 async def _build(file: Path, plan: Path, arguments: Sequence[str], limit_bytes: int, tell: Tell) -> None:

@@ -48,6 +48,21 @@ def test_a_plan_is_built_once_and_again_when_the_file_changes(tmp_path):
     assert sorted(cache.iterdir()) == sorted([first, second])
 
 
+def test_models_of_one_file_that_load_at_once_are_built_once(tmp_path):
+    files = [write(tmp_path / name / "1" / "model.onnx") for name in "ab"]
+    told: list[str] = []
+
+    async def go():
+        place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), tmp_path / "cache")
+        config = parse_text('name: "m"')
+        return await asyncio.gather(*(built_plan(f, config, place, told.append) for f in files))
+
+    first, second = uvloop.run(go())
+    assert first == second
+    assert first.is_file()
+    assert told.count("waiting to be built") == 2
+
+
 def test_a_model_that_cannot_be_built_says_why_and_leaves_nothing(tmp_path):
     file = tmp_path / "m" / "1" / "model.onnx"
     file.parent.mkdir(parents=True)

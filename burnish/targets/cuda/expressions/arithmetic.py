@@ -5,7 +5,7 @@ for constants, literals). Operators that Triton lacks come from libdevice, NVIDI
 kernel is compiled: nothing is needed at run time. Largest errors in ulp of f32 (see CUDA's programming guide):
 
     exp       2 + |x| (through ex2.approx)      log 1, tanh 2, erf 2, sin cos 2, tan 4, expm1 log1p 1, pow 4
-    sqrt      correctly rounded                 div 2 (correctly rounded where it is then rounded to an integer)
+    sqrt      correctly rounded                 div 2 (correctly rounded where it decides: see `as_written`)
     erf of f16 and bf16: 3e-5 of its value, under a tenth of their ulp, in half the instructions
     asin acos atan 4   sinh cosh 3   asinh acosh atanh 4   fmod exact
 

@@ -20,6 +20,7 @@ from burnish.kernels.task import Slot
 from burnish.ops.language.expr import COMPARE, Axis, Expr
 from burnish.targets.cuda.expressions import arithmetic, integers, memory, values
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind
+from burnish.targets.cuda.expressions.as_written import DECIDES, as_written, with_origin
 from burnish.targets.cuda.expressions.values import Value, placed, size_value
 from burnish.targets.cuda.text import INT32, KernelText, Name
 
@@ -68,14 +69,16 @@ class BlockInstructions:
         return replace(place, mask="")
 
     def unary(self, op: str, dtype: DType, x: Value) -> Value:
+        x = as_written(self.text, x) if op in DECIDES else x
         argument = x if x.number is None else self.named(x)
         argument = self.named(self.converted(argument, register_kind(dtype)) if dtype is DType.I64 else argument)
         kind = "int1" if op in ("isnan", "isinf", "not") else argument.kind
-        if op in ("floor", "ceil", "round", "trunc") and x.parts is not None:
-            argument = self._exact_quotient(dtype, *x.parts)
-        return Value(self.let(arithmetic.unary(self.text, op, dtype, argument.text)), kind, x.dims)
+        found = Value(self.let(arithmetic.unary(self.text, op, dtype, argument.text)), kind, x.dims)
+        return with_origin(found, op, dtype, x)
 
     def binary(self, op: str, dtype: DType, x: Value, y: Value, ranges: Sequence[Range]) -> Value:
+        if op in DECIDES:
+            x, y = as_written(self.text, x), as_written(self.text, y)
         first = x if x.number is None or y.number is None else self.named(x)
         kind = _common_kind(op, dtype, (first, y), ranges)
         left, right = (self.converted(v, kind).text for v in (first, y))
@@ -90,11 +93,10 @@ class BlockInstructions:
             found = arithmetic.binary(self.text, op, dtype, left, right)
         else:
             found = arithmetic.binary(self.text, op, dtype, left, right)
-        parts = (x, y) if op == "div" and dtype.is_float else None
-        result = Value(self.let(found), "int1" if op in COMPARE else kind, x.dims | y.dims, parts=parts)
+        result = Value(self.let(found), "int1" if op in COMPARE else kind, x.dims | y.dims)
         if dtype is DType.I64 and result.kind == "int64" and _range_kind(ranges[0]) == "int32":
             return self.converted(result, "int32")  # done in i64, but it never leaves i32
-        return result
+        return with_origin(result, op, dtype, x, y)
 
     def _float_special(self, op: str, dtype: DType, x: str, y: str, known: float | None) -> str:
         """known: y's value, if it is a constant"""
@@ -106,25 +108,19 @@ class BlockInstructions:
         return f"tl.where(({rest} != 0) & (({rest} < 0) != ({y} < 0)), {rest} + {y}, {rest})"
 
     def cast(self, source: DType, target: DType, x: Value) -> Value:
-        if target.is_integer and x.parts is not None:
-            x = self._exact_quotient(source, *x.parts)
+        x = as_written(self.text, x) if target.is_integer else x
         kind = register_kind(target)
         if x.kind == kind:
-            return replace(x, number=None, parts=None)
+            return replace(x, number=None)
         return Value(self.let(arithmetic.cast(kind, self.named(x).text)), kind, x.dims)
-
-    def _exact_quotient(self, dtype: DType, x: Value, y: Value) -> Value:
-        """A quotient that is then rounded to an integer: correctly rounded itself."""
-        x, y = self.named(x), self.named(y)
-        found = arithmetic.binary(self.text, "div", dtype, x.text, y.text, exact=True)
-        return Value(self.let(found), x.kind, x.dims | y.dims)
 
     def select(self, dtype: DType, test: Value, x: Value, y: Value) -> Value:
         kind, test = x.kind, self.named(test)
         if dtype is DType.I64:
             kind = "int64" if "int64" in (x.kind, y.kind) else "int32"
         left, right = (self.named(self.converted(v, kind)).text for v in (x, y))
-        return Value(self.let(f"tl.where({test.text}, {left}, {right})"), kind, test.dims | x.dims | y.dims)
+        found = Value(self.let(f"tl.where({test.text}, {left}, {right})"), kind, test.dims | x.dims | y.dims)
+        return with_origin(found, "where", dtype, test, x, y)
 
     def negated(self, test: Value) -> Value:
         return Value(f"(~{self.named(test).text})", "int1", test.dims)

@@ -15,7 +15,7 @@ class Value:
 
     mask    of a bound axis: the lanes that exist (a name or a term in parentheses), "" for all
     number  of a constant of an expression
-    parts   of a quotient of floats: its two sides, for code that needs the quotient correctly rounded
+    origin  of what is computed from a quotient of floats; see `as_written`
     """
 
     text: str
@@ -24,7 +24,16 @@ class Value:
     constant: bool = False
     mask: str = ""
     number: float | int | bool | None = None
-    parts: tuple[Value, Value] | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a value came about: an operation on other values, of which one is a quotient or came from one."""
+
+    op: str
+    dtype: DType
+    sides: tuple[Value, ...]
 
 
 def placed(text: str, dims: frozenset[int] = frozenset(), mask: str = "", wide: bool = False) -> Value:

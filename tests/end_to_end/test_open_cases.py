@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from burnish.errors import BurnishError, InternalError
-from tests.end_to_end.open_cases import Oracle, assert_same, cuts, open_case
+from tests.end_to_end.open_cases import TARGET, Oracle, assert_same, cuts, open_case
 from tests.node_cases import NodeCase, cases_by_kind
 
 # What must be answered wherever another implementation answers, since a 1 (and a 1 alone) broadcasts. Elsewhere others
@@ -63,11 +63,11 @@ def test_empty_axes_agree_with_other_implementations(case: NodeCase) -> None:
     check(case, constant_arguments=True, least=0)
 
 
-def check(case: NodeCase, constant_arguments: bool, least: int) -> None:
+def check(case: NodeCase, constant_arguments: bool, least: int, target: str = TARGET) -> None:
     """The engine's answers, or its coded refusals, for the case's own sizes and for every cut."""
     opened = open_case(case, constant_arguments)
     oracle = Oracle(opened.model)
-    with opened.build(least) as engine:
+    with opened.build(least, target) as engine:
         assert_same(engine(dict(opened.inputs)), opened.expected, opened.tolerance, "own sizes")
         for place, feeds in cuts(opened.inputs, (1,) if least else (1, 0)):
             want = oracle.answers(feeds)

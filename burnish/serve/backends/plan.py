@@ -9,23 +9,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from burnish import plan as plans
 from burnish import runtime
 from burnish.errors import BurnishError
 from burnish.plan.plan import surface
+from burnish.plan.signature import public_key_bytes
+from burnish.serve.backends import Backend
+from burnish.serve.backends.isolated import IsolatedBackend
 from burnish.serve.backends.loading import Place
+from burnish.serve.backends.plan_batch import compute, load_engine
 from burnish.serve.config.check_model import check_against_model
 from burnish.serve.config.complete import TensorInfo, complete_from_model
 from burnish.serve.config.options.options import Options
-from burnish.serve.datatypes import BYTES, config_name, datatype_of
-from burnish.serve.job import Job, now_ns
+from burnish.serve.datatypes import config_name, datatype_of
+from burnish.serve.job import Job
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.request import Tensor
 from burnish.serve.status import Code, ServeError
 
-Array = np.ndarray[Any, Any]
 Load = Callable[[], runtime.Engine]
 
 # A run that is expected to be shorter is done on the event loop: handing it to a thread and back takes about as long.
@@ -35,14 +35,13 @@ IN_PLACE_NS = 300_000
 class PlanLoading:
     """A plan that was read and installed."""
 
-    def __init__(self, load: Load, engine: runtime.Engine, place: Place) -> None:
-        self._load, self._engine, self._place = load, engine, place
+    def __init__(self, file: Path, config: pb.ModelConfig, engine: runtime.Engine, place: Place) -> None:
+        self._file, self._engine, self._place = file, engine, place
+        self._load = _loader(file, config, place)
 
     @classmethod
     async def begin(cls, file: Path, config: pb.ModelConfig, place: Place) -> PlanLoading:
-        device, threads = _device(config), Options.of(config).threads
-        load = functools.partial(_load, file, threads, device, place.trusted_key)
-        return cls(load, await _loaded(load), place)
+        return cls(file, config, await _loaded(_loader(file, config, place)), place)
 
     async def complete(self, config: pb.ModelConfig) -> None:
         """Inputs, outputs and the batch dimension, as the plan has them."""
@@ -56,11 +55,26 @@ class PlanLoading:
     def needed_bytes(self, config: pb.ModelConfig) -> int:
         return _held_bytes(self._engine, len(_names(config)))
 
-    async def open(self, config: pb.ModelConfig) -> PlanBackend:
+    async def open(self, config: pb.ModelConfig) -> Backend:
+        if Options.of(config).isolation == "process":
+            backend = await IsolatedBackend.open(_names(config), config, self._start(config), self.needed_bytes(config))
+            await self.abort()
+            return backend
         try:
             return await asyncio.to_thread(PlanBackend, self._load, self._engine, config, self._place)
         except BurnishError as error:
             raise _of_load(error) from None
+
+    def _start(self, config: pb.ModelConfig) -> dict[str, Any]:
+        """What a process is told to load: this plan and no other."""
+        key = self._place.trusted_key
+        return {
+            "file": str(self._file),
+            "threads": Options.of(config).threads,
+            "device": _device(config),
+            "trusted_key": None if key is None else public_key_bytes(key).hex(),
+            "surface": surface(self._engine.manifest),
+        }
 
     async def abort(self) -> None:
         await asyncio.to_thread(self._engine.close)
@@ -133,23 +147,18 @@ class PlanInstance:
 
         self._place.workers.submit(work)
 
-    def _compute(self, jobs: Sequence[Job]) -> dict[str, Array] | ServeError:
-        """The outputs of the whole batch. Also sets when the inputs and the outputs were ready."""
+    def _compute(self, jobs: Sequence[Job]) -> list[list[Tensor]] | ServeError:
+        """The outputs of each job. Also sets when the inputs and the outputs of the batch were ready."""
         try:
-            inputs = _gathered(jobs)
-            begin = now_ns()
-            outputs = self.context(inputs)
-            end = now_ns()
-        except BurnishError as error:
-            return ServeError(Code.INVALID_ARG if error.code.startswith("E50") else Code.INTERNAL, str(error))
-        except Exception as error:
-            return ServeError(Code.INTERNAL, f"the model failed: {type(error).__name__}: {error}")
+            found, begin, end = compute(self.context, [j.request.inputs for j in jobs], [j.rows for j in jobs])
+        except ServeError as error:
+            return error
         for job in jobs:
             job.inputs_ready_ns, job.outputs_ready_ns = begin, end
-        return outputs
+        return found
 
     def _finish(
-        self, jobs: Sequence[Job], rows: int, found: dict[str, Array] | ServeError, done: Callable[[], None]
+        self, jobs: Sequence[Job], rows: int, found: list[list[Tensor]] | ServeError, done: Callable[[], None]
     ) -> None:
         if isinstance(found, ServeError):
             for job in jobs:
@@ -158,43 +167,13 @@ class PlanInstance:
             took = jobs[0].outputs_ready_ns - jobs[0].inputs_ready_ns
             usual = self._usual_ns.get(rows, took)
             self._usual_ns[rows] = usual + (min(took, 2 * usual) - usual) / 4  # one that was interrupted counts little
-            self._answer(jobs, found)
+            for job, outputs in zip(jobs, found):
+                job.answer(outputs)
         done()
 
-    def _answer(self, jobs: Sequence[Job], found: dict[str, Array]) -> None:
-        tensors = [_tensor(name, array) for name, array in found.items()]
-        first = 0
-        for job in jobs:
-            end = first + job.rows
-            own = tensors if len(jobs) == 1 else [Tensor(t.name, t.datatype, t.data[first:end]) for t in tensors]
-            job.answer(own)
-            first = end
 
-
-def _gathered(jobs: Sequence[Job]) -> dict[str, Array]:
-    """Each input of the batch as one array: the requests' rows one after the other."""
-    if len(jobs) == 1:
-        return {name: _array(tensor) for name, tensor in jobs[0].request.inputs.items()}
-    names = jobs[0].request.inputs
-    return {name: np.concatenate([_array(job.request.inputs[name]) for job in jobs]) for name in names}
-
-
-def _array(tensor: Tensor) -> Array:
-    if tensor.datatype != BYTES:
-        return tensor.data
-    texts = [item.decode() if isinstance(item, bytes) else item for item in tensor.data.ravel()]
-    return np.array(texts, dtype=np.object_).reshape(tensor.data.shape)
-
-
-def _tensor(name: str, value: Any) -> Tensor:
-    """An output of a plan for the protocol: texts as bytes, a list of dicts (a ZipMap's) as the dicts' values."""
-    if isinstance(value, list):
-        value = np.array([list(row.values()) for row in value], np.float32)
-    array = np.asarray(value)
-    if array.dtype.kind not in "OSU":
-        return Tensor(name, datatype_of(array.dtype), array)
-    flat = [item.encode() if isinstance(item, str) else bytes(item) for item in array.ravel()]
-    return Tensor(name, BYTES, np.array(flat, dtype=np.object_).reshape(array.shape))
+def _loader(file: Path, config: pb.ModelConfig, place: Place) -> Load:
+    return functools.partial(load_engine, file, Options.of(config).threads, _device(config), place.trusted_key)
 
 
 def _names(config: pb.ModelConfig) -> list[str]:
@@ -217,12 +196,6 @@ async def _loaded(load: Load) -> runtime.Engine:
         raise _of_load(error) from None
     except FileNotFoundError as error:
         raise ServeError(Code.NOT_FOUND, f"the version has no file '{Path(str(error.args[0])).name}'") from None
-
-
-def _load(file: Path, threads: int | None, device: str | None, trusted_key: object) -> runtime.Engine:
-    if not file.is_file():
-        raise FileNotFoundError(file)
-    return runtime.load(plans.read(file, trusted_key=trusted_key), threads, device=device)
 
 
 def _device(config: pb.ModelConfig) -> str | None:

@@ -14,7 +14,7 @@ import burnish
 from burnish.serve.backends.loading import Place
 from burnish.serve.backends.plan import IN_PLACE_NS, PlanLoading
 from burnish.serve.config.parse_text import parse_text
-from burnish.serve.job import Job
+from burnish.serve.job import Failure, Job
 from burnish.serve.request import Request, Tensor
 from burnish.serve.status import Code, ServeError
 
@@ -195,5 +195,33 @@ def test_a_plan_for_one_number_of_rows_is_batched_if_every_batch_has_that_many(m
         await backend.close()
         with pytest.raises(ServeError, match="does not support batching"):
             await opened(path, "max_batch_size: 3")
+
+    uvloop.run(go())
+
+
+ISOLATED = 'parameters { key: "burnish.isolation" value { string_value: "process" } }'
+
+
+def test_a_plan_in_a_process_of_its_own_gives_the_same_answers_and_comes_back_after_a_crash(plan):
+    async def go():
+        backend, config = await opened(plan, ISOLATED)
+        near, _ = await opened(plan)
+        (instance,) = backend.instances
+        assert (config.max_batch_size, backend.memory_bytes) == (4, near.memory_bytes)
+        for _ in range(2):
+            answers, jobs = await ask(instance, rows(1), rows(3, 7))
+            for answer, x in zip(answers, (rows(1), rows(3, 7))):
+                np.testing.assert_allclose(answer.outputs[0].data, expected(x))
+            assert all(0 < j.inputs_ready_ns <= j.outputs_ready_ns for j in jobs)
+            (answer,), (job,) = await ask(instance, rows(9))
+            assert answer.error.code is Code.INVALID_ARG
+            assert job.failure is Failure.BACKEND
+            instance._connection.process.kill()
+            for _ in range(200):  # the loss is noticed, then another process starts
+                await asyncio.sleep(0.05)
+                if instance._connection is not None and instance._connection.process.poll() is None:
+                    break
+        await backend.close()
+        await near.close()
 
     uvloop.run(go())

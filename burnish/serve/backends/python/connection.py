@@ -22,7 +22,33 @@ Hear = Callable[[dict[str, Any], memoryview], None]
 _LEVELS = {"INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR, "DEBUG": logging.DEBUG}
 
 
-class Connection(asyncio.Protocol):
+PYTHON = "burnish.serve.backends.python.process"
+LONGEST_LINE = 8192  # of what a model prints; the rest of a longer one becomes the next
+
+
+class Printed(asyncio.Protocol):
+    """What a process writes to its standard output and error, a line each in the log."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._rest = name, b""
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            self._write(line)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._write(self._rest)
+
+    def _write(self, line: bytes) -> None:
+        text = line.decode(errors="backslashreplace").rstrip()
+        if text:
+            log.info("%s: %s", self._name, text)
+
+
+class Connection(asyncio.BufferedProtocol):
     """A running process. `hear` gets what is no answer to `ask`; `lost` is called when the process is gone."""
 
     def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
@@ -35,10 +61,13 @@ class Connection(asyncio.Protocol):
         self._asked: asyncio.Future[dict[str, Any]] | None = None
 
     @classmethod
-    async def open(cls, name: str) -> Connection:
-        """Start a process. It ends by itself when this end of the socket is closed, also if the server is killed."""
+    async def open(cls, name: str, module: str = PYTHON) -> Connection:
+        """Start a process. It ends by itself when this end of the socket is closed, also if the server is killed.
+
+        module: what it runs; what that prints goes to the log
+        """
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "burnish.serve.backends.python.process", str(theirs.fileno())]
+        command = [sys.executable, "-m", module, str(theirs.fileno())]
         root = str(Path(__file__).parents[4])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         process = await asyncio.to_thread(
@@ -46,12 +75,17 @@ class Connection(asyncio.Protocol):
             command,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
         theirs.close()
         ours.setblocking(False)
-        _, made = await asyncio.get_running_loop().create_connection(lambda: cls(process, name), sock=ours)
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: Printed(name), process.stdout)
+        _, made = await loop.create_connection(lambda: cls(process, name), sock=ours)
         return made
 
     async def ask(self, header: dict[str, Any], patience_s: float = 600.0) -> dict[str, Any]:
@@ -94,8 +128,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
 
-    def data_received(self, data: bytes) -> None:
-        for header, tensors in self._reader.feed(data):
+    def get_buffer(self, hint: int) -> memoryview:
+        return self._reader.space()
+
+    def buffer_updated(self, count: int) -> None:
+        for header, tensors in self._reader.took(count):
             if header["kind"] == "log":
                 log.log(_LEVELS.get(header["level"], logging.INFO), "%s: %s", self.name, header["message"])
             elif header["kind"] == "done":

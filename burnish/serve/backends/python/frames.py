@@ -52,22 +52,47 @@ def take(described: Sequence[Sequence[Any]], data: memoryview, place: int) -> tu
 
 
 class Reader:
-    """Puts what arrives in pieces together to messages."""
+    """Puts what arrives in pieces together to messages.
 
-    def __init__(self) -> None:
-        self._buffer = bytearray()
+    `space` is where the next bytes go, `took` how many came. A message that is larger than the room for small ones gets
+    a buffer of its own size, so that its bytes are written where they stay.
+    """
 
-    def feed(self, data: bytes) -> Iterator[Message]:
-        self._buffer += data
-        while len(self._buffer) >= _SIZES.size:
-            of_header, of_tensors = _SIZES.unpack_from(self._buffer)
-            end = _SIZES.size + of_header + of_tensors
-            if len(self._buffer) < end:
+    def __init__(self, small_bytes: int = 1 << 16) -> None:
+        self._small = memoryview(bytearray(small_bytes))
+        self._large: memoryview | None = None
+        self._filled = 0
+
+    def space(self) -> memoryview:
+        return (self._small if self._large is None else self._large)[self._filled :]
+
+    def took(self, count: int) -> Iterator[Message]:
+        """The messages that are now complete."""
+        self._filled += count
+        if self._large is not None:
+            if self._filled < len(self._large):
                 return
-            whole = bytes(memoryview(self._buffer)[:end])
-            del self._buffer[:end]
-            split = _SIZES.size + of_header
-            yield orjson.loads(whole[_SIZES.size : split]), memoryview(whole)[split:]
+            whole, self._large, self._filled = self._large, None, 0
+            yield _split(whole)
+            return
+        place = 0
+        while self._filled - place >= _SIZES.size:
+            size = _SIZES.size + sum(_SIZES.unpack_from(self._small, place))
+            if place + size > self._filled:
+                if size > len(self._small):
+                    self._large = memoryview(bytearray(size))
+                    self._large[: self._filled - place] = self._small[place : self._filled]
+                break
+            yield _split(memoryview(bytes(self._small[place : place + size])))
+            place += size
+        self._filled -= place
+        if self._filled and place and self._large is None:
+            self._small[: self._filled] = bytes(self._small[place : place + self._filled])
+
+
+def _split(whole: memoryview) -> Message:
+    end = _SIZES.size + _SIZES.unpack_from(whole)[0]
+    return orjson.loads(whole[_SIZES.size : end]), whole[end:]
 
 
 def _raw(tensor: Tensor) -> bytes | memoryview:

@@ -109,6 +109,7 @@ class PythonInstance:
             "model": job.model,
             "sequence": sequence.id if sequence is not None else 0,
             "flags": (sequence.is_start + 2 * sequence.is_end) if sequence is not None else 0,
+            "rows": job.rows,
             "timeout": request.timeout_us,
             "priority": request.priority,
             "wanted": list(request.wanted) or self._outputs,
@@ -122,7 +123,7 @@ class PythonInstance:
             return
         assert header["kind"] == "executed"
         if header["error"]:
-            error = ServeError(Code.INTERNAL, header["error"])
+            error = ServeError(Code[header.get("code", "INTERNAL")], header["error"])
             for number in header["numbers"]:
                 job = self._jobs.pop(number, None)
                 if job is not None:

@@ -11,6 +11,7 @@ from burnish.serve.backends.python.connection import Connection
 from burnish.serve.backends.python.instance import PythonInstance
 from burnish.serve.config.complete import update_from_model
 from burnish.serve.config.parse_json import parse_json
+from burnish.serve.config.refusal import ConfigError
 from burnish.serve.config.show import config_json
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.status import Code, ServeError
@@ -25,6 +26,11 @@ class PythonLoading:
 
     @classmethod
     async def begin(cls, config: pb.ModelConfig, folder: Path, number: int, place: Place) -> PythonLoading:
+        if config.parameters["EXECUTION_ENV_PATH"].string_value if "EXECUTION_ENV_PATH" in config.parameters else "":
+            raise ConfigError(
+                f"model '{config.name}' asks for a Python environment of its own (EXECUTION_ENV_PATH), which is not "
+                "supported: start the server in an environment that has what its models import"
+            )
         file = config.default_model_filename
         if not (folder / str(number) / file).is_file():
             raise ServeError(Code.INTERNAL, f"Python model file not found in neither '{folder}/{number}/{file}' nor ''")

@@ -42,8 +42,8 @@ class Process:
 
         def read() -> None:
             nonlocal ended
-            while data := self._receive():
-                for header, tensors in reader.feed(data):
+            while count := self._receive(reader.space()):
+                for header, tensors in reader.took(count):
                     if header["kind"] == "cancel":
                         if header["number"] in self._open:
                             self._open[header["number"]]["is_cancelled"] = True
@@ -201,11 +201,11 @@ class Process:
             for piece in pieces:
                 self._socket.sendall(piece)
 
-    def _receive(self) -> bytes:
+    def _receive(self, space: memoryview) -> int:
         try:
-            return self._socket.recv(1 << 20)
+            return self._socket.recv_into(space)
         except OSError:
-            return b""
+            return 0
 
 
 def main() -> None:

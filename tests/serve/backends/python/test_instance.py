@@ -7,13 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 import uvloop
 
 from burnish.serve.backends.loading import Place
+from burnish.serve.backends.python.connection import Connection
 from burnish.serve.backends.python.loading import PythonLoading
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.job import Job
 from burnish.serve.request import Request, Tensor
+from burnish.serve.status import ServeError
 
 MODEL = """
 import os
@@ -155,5 +158,36 @@ def test_a_decoupled_model_answers_as_often_as_it_likes(tmp_path):
         assert outputs(answers) == [[[2], [3]], []]
         assert [[a.is_final for a in mine] for mine in answers] == [[False, False, True], [True]]
         await backend.close()
+
+    uvloop.run(go())
+
+
+def test_what_a_model_prints_goes_to_the_log(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "model.py").write_text(
+        "import sys, os\nprint('to stdout')\nprint('x' * 9000, file=sys.stderr)\nos.write(1, b'no line\\xff')\n"
+    )
+
+    async def go():
+        connection = await Connection.open("m_0")
+        with pytest.raises(ServeError, match="TritonPythonModel"):
+            await connection.ask({"kind": "start", "folder": str(tmp_path), "version": "1", "file": "model.py"})
+        await connection.close()
+        await asyncio.sleep(0.05)
+
+    uvloop.run(go())
+    assert "m_0: to stdout" in caplog.messages
+    assert max(map(len, caplog.messages)) <= 9100
+    assert "m_0: no line\\xff" in caplog.messages
+
+
+def test_a_python_environment_of_its_own_is_refused_clearly(tmp_path):
+    text = 'name: "m" parameters { key: "EXECUTION_ENV_PATH" value { string_value: "/env.tar.gz" } }'
+
+    async def go():
+        place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), tmp_path)
+        with pytest.raises(ServeError, match=r"EXECUTION_ENV_PATH.*is not supported"):
+            await PythonLoading.begin(parse_text(text), tmp_path, 1, place)
 
     uvloop.run(go())

@@ -32,7 +32,7 @@ def talk(*messages, count):
     for header, tensors in messages:
         ours.sendall(b"".join(pack(header, tensors)))
     while len(found) < count:
-        found += reader.feed(ours.recv(1 << 16))
+        found += reader.took(ours.recv_into(reader.space()))
     ours.shutdown(socket.SHUT_WR)
     thread.join()
     ours.close()

@@ -35,7 +35,7 @@ class IsolatedBackend:
             try:
                 await made.ask({"kind": "start", **start})
             except BaseException:
-                await made.close()
+                await made.kill()
                 raise
             return made
 

@@ -25,4 +25,4 @@ def test_a_plan_that_its_process_cannot_load_leaves_no_process_behind(tmp_path, 
         await asyncio.sleep(0)
 
     uvloop.run(go())
-    assert [c.process.returncode for c in made] == [0]
+    assert [c.process.returncode is not None for c in made] == [True]

@@ -109,6 +109,11 @@ class Connection(asyncio.BufferedProtocol):
             raise self._gone()
         self._transport.writelines(frames.pack(header, tensors))
 
+    async def kill(self) -> None:
+        """End a process that is not to finish anything: its model could not be loaded, or nobody waits for it."""
+        self.process.kill()
+        await self.close()
+
     async def close(self, patience_s: float = 30.0) -> None:
         """Let the model finish, then end the process; kill it if it does not end in time."""
         if not self.is_lost:

@@ -38,7 +38,7 @@ class PythonLoading:
         try:
             answer = await first.ask(_start(folder, number, file))
         except BaseException:
-            await first.close()
+            await first.kill()
             raise
         return cls(first, folder, number, file, answer["completes"], place)
 
@@ -74,7 +74,7 @@ class PythonLoading:
         try:
             await made.ask(_start(self._folder, self._number, self._file))
         except BaseException:
-            await made.close()
+            await made.kill()
             raise
         return made
 

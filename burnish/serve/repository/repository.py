@@ -87,7 +87,7 @@ class Repository:
     @property
     def has_failed(self) -> bool:
         """Whether the last load of any model failed and has not been repaired by another."""
-        return any(model.has_failed for model in self.models.values())
+        return any(model.has_failed and not model.ready() for model in self.models.values())
 
     async def index(self, ready: bool = False) -> list[IndexEntry]:
         """Every version that is or was loaded, and every other model's name; or only what is ready."""

@@ -125,6 +125,8 @@ def test_a_load_that_fails_says_why_and_leaves_what_was_served(tmp_path, reposit
             "load failed for model 'm': version 1 is at UNAVAILABLE state: Internal: it broke;\n"
         )
         assert repository.is_ready("m")
+        assert not repository.has_failed  # what it served before, it still serves
+        await repository.unload("m")
         assert repository.has_failed
         loads.fail.clear()
         await repository.load("m")

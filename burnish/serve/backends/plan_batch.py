@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,29 @@ Array = np.ndarray[Any, Any]
 Answers = tuple[list[list[Tensor]], int, int]
 
 
-def load_engine(file: Path, threads: int | None, device: str | None, trusted_key: Any) -> runtime.Engine:
-    """FileNotFoundError, or BurnishError with what is wrong with the plan."""
+def load_engine(
+    file: Path, threads: int | None, device: str | None, trusted_key: Any, is_mapped: bool = False
+) -> runtime.Engine:
+    """FileNotFoundError, or BurnishError with what is wrong with the plan.
+
+    is_mapped: the weights stay in the file, where several processes share them. Who then writes into the file, instead
+               of putting another in its place, ends the process: the system sends it SIGBUS.
+    """
     if not file.is_file():
         raise FileNotFoundError(file)
-    return runtime.load(plans.read(file, trusted_key=trusted_key), threads, device=device)
+    source = file if is_mapped else _held(file)
+    return runtime.load(plans.read(source, trusted_key=trusted_key), threads, device=device)
+
+
+def _held(file: Path) -> memoryview | Path:
+    """The file's bytes in memory of our own. The path if they cannot be had: reading the plan then says why."""
+    try:
+        with file.open("rb") as stream:
+            held = mmap.mmap(-1, max(os.fstat(stream.fileno()).st_size, 1))
+            view = memoryview(held)
+            return view[: stream.readinto(view)]
+    except OSError:
+        return file
 
 
 def compute(context: runtime.Context, requests: Sequence[Mapping[str, Tensor]], rows: Sequence[int]) -> Answers:

@@ -25,7 +25,9 @@ class PlanProcess(Process):
         """Load the plan, which must be the one that the server read."""
 
         def load() -> dict[str, Any]:
-            self._engine = load_engine(Path(header["file"]), header["threads"], header["device"], header["trusted_key"])
+            self._engine = load_engine(
+                Path(header["file"]), header["threads"], header["device"], header["trusted_key"], is_mapped=True
+            )
             if surface(self._engine.manifest) != header["surface"]:
                 raise ValueError("the plan was replaced by one with other tensors: load it anew")
             self._context = self._engine.create_context()

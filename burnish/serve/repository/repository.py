@@ -174,7 +174,11 @@ class Repository:
         if failed:
             await asyncio.gather(*(f.close() for f in found if isinstance(f, ModelVersion)))
             for number in numbers:
-                if number not in before:
+                if number in before and number in failed:
+                    before[
+                        number
+                    ].reason = f"serving what was loaded before; the last load failed: {_reason(failed[number])}"
+                elif number not in before:
                     reason = _reason(failed[number]) if number in failed else "another version failed to load"
                     model.versions[number] = VersionState(UNAVAILABLE, reason)
             told = "".join(f"version {n} is at UNAVAILABLE state: {_reason(e)};" for n, e in sorted(failed.items()))

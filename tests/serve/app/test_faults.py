@@ -7,8 +7,12 @@ import signal
 import threading
 import time
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+import burnish
 from tests.serve.app.server_process import running
 
 MODEL = """
@@ -95,3 +99,31 @@ def test_sigterm_while_a_model_loads_ends_the_server(tmp_path):
         server.process.wait(15)
         assert time.monotonic() - begin < 12
         thread.join()
+
+
+def test_a_plan_that_is_written_over_leaves_what_is_served_in_poll_mode(tmp_path):
+    """In place, as `cp` does it: what is mapped of such a file is gone from the memory of whoever maps it."""
+    plan = tmp_path / "p" / "1" / "model.plan"
+    plan.parent.mkdir(parents=True)
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4096])
+    weights = onnx.numpy_helper.from_array(np.eye(4096, 16, dtype=np.float32), "w")
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 16])
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [image], [result], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    burnish.build(model, profile={"x": ((1, 4096), (1, 4096), (4, 4096))}).save(plan)
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4096], "data": [1] * 4096}]}
+
+    def asked(server):
+        status, answer = server.post("/v2/models/p/infer", body)
+        return (status, answer["outputs"][0]["data"]) if status == 200 else (status, answer)
+
+    with running(tmp_path, server={"control": "poll", "poll_s": 0.1}) as server:
+        assert asked(server) == (200, [1.0] * 16)
+        whole = plan.read_bytes()
+        plan.write_bytes(whole[:4096])
+        until(lambda: "the last load failed" in entry(server, "p")["1"][1])
+        assert asked(server) == (200, [1.0] * 16)
+        assert server.get("/v2/health/ready")[0] == 200
+        plan.write_bytes(whole)
+        until(lambda: entry(server, "p")["1"] == ("READY", ""))
+        assert asked(server) == (200, [1.0] * 16)

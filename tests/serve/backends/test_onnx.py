@@ -1,8 +1,10 @@
 """Builds in a child process, kept by what they were built from."""
 
 import asyncio
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 import uvloop
 from onnx import TensorProto, helper, save_model
@@ -111,3 +113,32 @@ def test_where_plans_must_be_signed_none_is_built(tmp_path):
     file = write(tmp_path / "m" / "1" / "model.onnx")
     with pytest.raises(ServeError, match="only signed plans are served"):
         build(file, tmp_path / "cache", trusted_key=tmp_path / "key")
+
+
+def test_a_build_that_is_killed_fails_its_load_alone_and_leaves_nothing(tmp_path):
+    file, cache = write(tmp_path / "m" / "1" / "model.onnx"), tmp_path / "cache"
+
+    async def go():
+        place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), cache)
+        building = asyncio.create_task(built_plan(file, parse_text('name: "m"'), place, lambda doing: None))
+        while not (children := psutil.Process().children()):
+            await asyncio.sleep(0.01)
+        children[0].kill()
+        with pytest.raises(ServeError, match="by signal 9"):
+            await building
+        return await built_plan(file, parse_text('name: "m"'), place, lambda doing: None)
+
+    plan = uvloop.run(go())
+    assert list(cache.iterdir()) == [plan]
+
+
+def test_a_disk_that_is_full_fails_the_load_with_the_reason_and_leaves_nothing(tmp_path):
+    file, cache = write(tmp_path / "m" / "1" / "model.onnx"), tmp_path / "cache"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # no file may grow beyond it, as on a full disk
+    try:
+        with pytest.raises(ServeError, match="E403"):
+            build(file, cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(cache.iterdir()) == []

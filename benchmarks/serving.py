@@ -177,7 +177,7 @@ def main() -> None:
         for round_ in range(args.rounds):
             for name in random.sample(servers, len(servers)):
                 ports = {protocol: free_port() for protocol in PROTOCOLS}
-                environment = dict(os.environ)
+                environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
                 if name.startswith("Triton"):
                     environment["PATH"] = f"{args.triton}/bin:{environment['PATH']}"  # its stub looks for Python there
                     command = triton_command(args.triton, kinds["python"], ports)

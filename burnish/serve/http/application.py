@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
-from burnish.serve.http.core_interface import Server
 from burnish.serve.http.generate import GenerateRoute
 from burnish.serve.http.infer import InferRoute
 from burnish.serve.http.management import Management

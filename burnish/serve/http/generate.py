@@ -7,8 +7,8 @@ from typing import Any
 
 from burnish.serve.config.show import protocol_type
 from burnish.serve.core.raw_data import object_tensor
+from burnish.serve.core.server import Server
 from burnish.serve.datatypes import BYTES
-from burnish.serve.http.core_interface import ModelVersion, Server
 from burnish.serve.http.read_request import add_input, parameter_of, read_id
 from burnish.serve.http.text.data import flatten, json_of, numbers_of, strings_of
 from burnish.serve.http.text.parse import parse_json
@@ -16,6 +16,7 @@ from burnish.serve.http.text.words import as_object, members
 from burnish.serve.http.trace_headers import read_trace_headers
 from burnish.serve.http.wire.exchange import EVENTS, JSON, Exchange, error_body
 from burnish.serve.http.write_response import dump
+from burnish.serve.repository.version import ModelVersion
 from burnish.serve.request import Request, Response, Tensor
 from burnish.serve.status import ServeError, invalid
 

@@ -10,9 +10,9 @@ import asyncio
 import re
 
 from burnish.serve.core.raw_data import DataFault
+from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.http.background import run_later
-from burnish.serve.http.core_interface import ModelVersion, Server
 from burnish.serve.http.raw_input import raw_call
 from burnish.serve.http.read_request import Call, read_call
 from burnish.serve.http.trace_headers import read_trace_headers
@@ -20,6 +20,7 @@ from burnish.serve.http.wire.compression import choose_encoding, compress, decom
 from burnish.serve.http.wire.exchange import BINARY, JSON, TEXT, Exchange, Headers
 from burnish.serve.http.wire.limits import Limits
 from burnish.serve.http.write_response import write_response
+from burnish.serve.repository.version import ModelVersion
 from burnish.serve.request import Response
 from burnish.serve.status import Code, ServeError, invalid
 

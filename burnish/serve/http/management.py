@@ -6,8 +6,8 @@ import base64
 import re
 from typing import Any
 
+from burnish.serve.core.server import Server
 from burnish.serve.http.background import run_later
-from burnish.serve.http.core_interface import Server
 from burnish.serve.http.text.parse import parse_json
 from burnish.serve.http.text.words import MISSING, as_bool, as_string, fault, find, members
 from burnish.serve.http.wire.exchange import JSON, TEXT, Exchange

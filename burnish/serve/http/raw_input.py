@@ -7,8 +7,8 @@ import math
 from burnish.serve.config.show import protocol_type
 from burnish.serve.core.raw_data import DataFault, object_tensor, tensor_of
 from burnish.serve.datatypes import BYTES, NUMPY
-from burnish.serve.http.core_interface import ModelVersion
 from burnish.serve.http.read_request import Call, OutputForm
+from burnish.serve.repository.version import ModelVersion
 from burnish.serve.request import Request
 from burnish.serve.status import ServeError, invalid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from burnish.serve.http.core_interface import Server
+from burnish.serve.core.server import Server
 from burnish.serve.http.text.parse import parse_json
 from burnish.serve.http.text.words import MISSING, as_array, as_bool, as_string, as_uint, find
 from burnish.serve.http.wire.exchange import Exchange

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from burnish.devices import Device
 from burnish.devices.cpu.device import Cpu
 from burnish.devices.cpu.processor import best_target, core_count, pays, processor_name, supports
-from burnish.devices.cuda.probe import Gpu, find_gpus
 from burnish.errors import BurnishError, UserError
 from burnish.settings import settings
 from burnish.target import Target, parse_target
+
+if TYPE_CHECKING:
+    from burnish.devices.cuda.probe import Gpu
 
 
 def devices_by_name(name: str | None, kinds: Iterable[str]) -> tuple[list[Device], dict[str, str]]:
@@ -86,4 +89,6 @@ def _gpus(name: str) -> list[Device]:
 
 
 def _gpu_for(target: Target) -> Gpu | None:
-    return next((gpu for gpu in find_gpus().gpus if str(target) in gpu.runs), None)
+    from burnish.devices.cuda import probe  # 15 ms, which a machine without GPUs need not wait for
+
+    return next((gpu for gpu in probe.find_gpus().gpus if str(target) in gpu.runs), None)

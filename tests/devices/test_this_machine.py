@@ -9,6 +9,7 @@ import pytest
 from burnish.devices import this_machine
 from burnish.devices.cpu import processor
 from burnish.devices.cpu.device import Cpu
+from burnish.devices.cuda import probe
 from burnish.devices.cuda.probe import Gpu, GpuReport
 from burnish.devices.null.processor import null_cuda
 from burnish.runtime import load
@@ -70,7 +71,7 @@ def test_a_device_is_named_by_its_model_and_size(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_gpu_that_runs_the_target_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(this_machine, "find_gpus", lambda: GpuReport((H200,)))
+    monkeypatch.setattr(probe, "find_gpus", lambda: GpuReport((H200,)))
     assert this_machine.label(parse_target("cuda:sm_90a")) == "NVIDIA H200, 132 multiprocessors"
     assert this_machine.label(parse_target("cuda:sm_120")) is None
 
@@ -79,6 +80,6 @@ def test_a_target_runs_on_the_gpu_that_has_code_for_it(monkeypatch: pytest.Monke
     from burnish.devices import cuda
 
     monkeypatch.setattr(cuda, "Cuda", lambda n: null_cuda(number=n)[0])
-    monkeypatch.setattr(this_machine, "find_gpus", lambda: GpuReport((H200,)))
+    monkeypatch.setattr(probe, "find_gpus", lambda: GpuReport((H200,)))
     assert this_machine.device_for(parse_target("cuda:sm_89")).name == "cuda:2"
     assert isinstance(this_machine.device_for(LEVEL), Cpu)

@@ -61,6 +61,9 @@ async def serve(options: ServeOptions, started: Callable[[Started, list[str]], N
         parts.server.is_stopping = True
         return 0
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)  # a closed loop would keep them, and Ctrl-C would do nothing
         parts.dashboard.close()
         await ports.close(options.drain_s)
         await parts.server.stop(options.drain_s)

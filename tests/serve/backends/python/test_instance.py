@@ -99,6 +99,7 @@ async def ask(instance, *values, rows=None):
 
 
 def outputs(answers):
+    assert [a.error.message for mine in answers for a in mine if a.error] == []
     assert all(len(a.outputs or [0]) == 1 for mine in answers for a in mine)
     return [[a.outputs[0].data.tolist() for a in mine if a.outputs] for mine in answers]
 

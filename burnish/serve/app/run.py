@@ -61,15 +61,15 @@ async def serve(options: ServeOptions, started: Callable[[Started, list[str]], N
         parts.server.is_stopping = True
         return 0
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(number)  # a closed loop would keep them, and Ctrl-C would do nothing
         parts.dashboard.close()
         await ports.close(options.drain_s)
         await parts.server.stop(options.drain_s)
         parts.workers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(parts.trace_writer.close)
         log_writer.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)  # a closed loop would keep them, and Ctrl-C would do nothing
 
 
 async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, list[str]]) -> list[str] | None:

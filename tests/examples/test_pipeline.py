@@ -23,8 +23,9 @@ def picture(image: np.ndarray) -> bytes:
 def test_the_ensemble_reads_pictures_of_digits(tmp_path: Path) -> None:
     for folder in ("repository", "pipeline"):
         shutil.copytree(EXAMPLES / folder, tmp_path / "models", dirs_exist_ok=True)
-    samples = np.load(EXAMPLES / "digits_samples.npz")
-    files = np.array([[picture(image)] for image in samples["images"][:8]], object)
+    with np.load(EXAMPLES / "digits_samples.npz") as samples:
+        images, labels = samples["images"][:8], samples["labels"][:8]
+    files = np.array([[picture(image)] for image in images], object)
     with running(tmp_path / "models", build_cache=tmp_path / "cache") as server:
         assert server.failed == []
         with http.InferenceServerClient(f"127.0.0.1:{server.http}") as client:
@@ -32,7 +33,7 @@ def test_the_ensemble_reads_pictures_of_digits(tmp_path: Path) -> None:
             tensor.set_data_from_numpy(files)
             answer = client.infer("read_digit", [tensor])
             words = [word.decode() for word in answer.as_numpy("DIGIT").ravel()]
-            assert words == [NAMES[n] for n in samples["labels"][:8]]
+            assert words == [NAMES[n] for n in labels]
             assert np.all(answer.as_numpy("PROBABILITY") > 0.5)
             wrong = http.InferInput("FILE", [1, 1], "BYTES")
             wrong.set_data_from_numpy(np.array([[b"GIF89a"]], object))

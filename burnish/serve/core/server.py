@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.serve.job import Job, Reply
@@ -48,7 +48,6 @@ class ServerOptions:
     name: str = "burnish"
     version: str = ""
     extensions: tuple[str, ...] = EXTENSIONS
-    extra: dict[str, str] = field(default_factory=dict)
 
 
 class Server:

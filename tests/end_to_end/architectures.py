@@ -60,4 +60,7 @@ FULL = {
     "bert_base": Architecture(
         lambda: transformers.bert(12, 768, 12, vocabulary=30522, most=512), takes_tokens=True, vocabulary=30522
     ),
+    "distilbert": Architecture(
+        lambda: transformers.distilbert(6, 768, 12, vocabulary=30522, most=512), takes_tokens=True, vocabulary=30522
+    ),
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from burnish.devices.cpu.processor import core_count
 from burnish.serve.app.guards import grpc_guard, http_guard
 from burnish.serve.app.keys import Keys
+from burnish.serve.app.limits import http_limits
 from burnish.serve.app.options import ServeOptions
 from burnish.serve.app.scheduling import Scheduling
 from burnish.serve.backends.loading import Place
@@ -17,7 +18,6 @@ from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.grpc.service import methods
 from burnish.serve.grpc.transport.call import Method
 from burnish.serve.http.application import Application
-from burnish.serve.http.wire.limits import Limits
 from burnish.serve.observe.dashboard import Dashboard
 from burnish.serve.observe.log_settings import LogSettings
 from burnish.serve.observe.metrics import Metrics
@@ -76,9 +76,9 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     WatchRequests(traces, logs, trace_writer.write, install)
     metrics = Metrics(server, cache=scheduling.cache, shadows=lambda: scheduling.shadows)
     dashboard = Dashboard(server, metrics.machine)
-    limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
     keys = Keys(options.keys) if options.keys is not None else None
     guard, pages = http_guard(keys, options.http_restricted), dashboard.pages()
+    limits = http_limits(options)
     http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs, guard=guard, pages=pages)
     grpc = methods(server, shared=shared, traces=traces, logs=logs, guard=grpc_guard(keys, options.grpc_restricted))
     return Parts(server, scheduling, http, grpc, metrics, dashboard, trace_writer, shared, traces, logs, workers)

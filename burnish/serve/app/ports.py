@@ -7,12 +7,12 @@ from collections.abc import Awaitable
 
 from burnish.errors import EnvironmentProblem
 from burnish.serve.app.assemble import Parts
+from burnish.serve.app.limits import grpc_limits, http_limits
 from burnish.serve.app.options import ServeOptions
 from burnish.serve.app.started import Started
 from burnish.serve.app.tls import tls_context
 from burnish.serve.grpc.transport.server import GrpcServer
 from burnish.serve.http.metrics import MetricsPage
-from burnish.serve.http.wire.limits import Limits
 from burnish.serve.http.wire.listener import Listener
 
 
@@ -26,7 +26,7 @@ class Ports:
 
     async def open(self, options: ServeOptions, parts: Parts) -> Started:
         """E645 for files of TLS, E850 for a port that the system does not give."""
-        limits = Limits(body_bytes=options.body_bytes, decompressed_bytes=options.body_bytes)
+        limits = http_limits(options)
         http = grpc = metrics = None
         if (number := options.http_port) is not None:
             host, tls = options.host, tls_context(options.http_tls)
@@ -36,7 +36,7 @@ class Ports:
             )
         if (number := options.grpc_port) is not None:
             host, tls = options.grpc_host or options.host, tls_context(options.grpc_tls, ("h2",))
-            self._grpc = GrpcServer(parts.grpc, compression_level=options.grpc_compression)
+            self._grpc = GrpcServer(parts.grpc, grpc_limits(options), options.grpc_compression)
             grpc = await _opened(self._grpc.listen(host, number, tls, options.reuse_grpc_port), host, number)
         if (number := options.metrics_port) is not None:
             host = options.metrics_host or options.host

@@ -1,8 +1,13 @@
 """A whole server, spoken to over its ports."""
 
+import gzip
+import json
 import threading
 import time
+import urllib.error
+import urllib.request
 
+import grpc as plain_grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as grpc
@@ -21,6 +26,7 @@ class TritonPythonModel:
 """
 CONFIG = """backend: "python" input { name: "X" data_type: TYPE_FP32 dims: [ 1 ] }
 output { name: "Y" data_type: TYPE_FP32 dims: [ 1 ] }"""
+BODY = json.dumps({"inputs": [{"name": "X", "datatype": "FP32", "shape": [1], "data": [1]}]}).encode()
 
 
 @pytest.fixture
@@ -77,3 +83,30 @@ def test_both_protocols_and_the_metrics_tell_of_one_server(repository):
         status, page = server.get("/metrics", server.metrics)
         assert status == 200
         assert 'nv_inference_request_success{model="m",version="1"} 2' in page
+
+
+def test_the_largest_body_is_the_same_for_every_port_and_also_once_decompressed(repository):
+    with running(repository, body_bytes=10_000) as server:
+
+        def http_code(body, **headers):
+            url = f"http://127.0.0.1:{server.http}/v2/models/m/infer"
+            request = urllib.request.Request(url, body, headers)
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    return refused.code
+
+        large = BODY + b" " * (10_001 - len(BODY))
+        assert http_code(BODY) == 200
+        assert http_code(gzip.compress(BODY), **{"Content-Encoding": "gzip"}) == 200
+        assert http_code(large) == 413
+        assert http_code(gzip.compress(large), **{"Content-Encoding": "gzip"}) == 400
+        with plain_grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            for compression in (plain_grpc.Compression.NoCompression, plain_grpc.Compression.Gzip):
+                with pytest.raises(plain_grpc.RpcError) as refused:
+                    infer(large, timeout=10, compression=compression)
+                assert refused.value.code() == plain_grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert refused.value.details() == "Received message larger than max (10001 vs. 10000)"

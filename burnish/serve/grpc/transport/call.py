@@ -52,10 +52,11 @@ class Call:
 
     # The others belong to the connection: `window` is what the client lets us send, `pending` waits for it, `unsent`
     # bytes; `unacknowledged` came in without our saying so, `held` counts in the server's budget; at
-    # `moved_at` the last piece of an answer went out that is still under way.
+    # `moved_at` the last piece of an answer went out that is still under way, at `began_at` the message began that
+    # comes in, at `fed_at` its last piece came.
     __slots__ = (
-        "_consumed", "_largest_unsent", "_on_cancel", "_waiting_reader", "_waiting_writer", "_wire", "arrived",
-        "client_is_done", "deadline", "has_begun", "head", "held", "id", "inbox", "initial_metadata",
+        "_consumed", "_largest_unsent", "_on_cancel", "_waiting_reader", "_waiting_writer", "_wire", "began_at",
+        "client_is_done", "deadline", "fed_at", "has_begun", "head", "held", "id", "inbox", "initial_metadata",
         "is_ending", "is_over", "is_queued", "method", "moved_at", "peer", "pending", "reader", "task", "timer",
         "trailing_metadata", "unacknowledged", "unsent", "window",
     )  # fmt: skip
@@ -74,7 +75,8 @@ class Call:
         self._wire, self._consumed, self.id, self.head, self.peer = wire, consumed, id, head, peer
         self._largest_unsent, self.unsent = largest_unsent, 0
         self.method: Method | None = None
-        self.arrived, self.deadline = now, None if head.timeout_s is None else now + head.timeout_s
+        self.deadline = None if head.timeout_s is None else now + head.timeout_s
+        self.began_at = self.fed_at = now
         self.is_over = self.client_is_done = self.has_begun = self.is_ending = self.is_queued = False
         self.initial_metadata: Metadata = ()
         self.trailing_metadata: Metadata = ()

@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._unacknowledged = 0
         self._block: tuple[int, int, list[bytes]] | None = None  # headers that CONTINUATION frames go on with
         self._patience = float(server.limits.resets)
-        self._patience_at = self._opened_at = self._heard_at = loop.time()
+        self._patience_at = self._opened_at = self._heard_at = self._frame_at = loop.time()
         self._asked_at: float | None = None
         self._paused_at: float | None = None
         self._on_frame = (
@@ -85,10 +85,11 @@ class Connection(asyncio.Protocol):
         outlet.is_held = True
         self._heard_at = self._loop.time()
         try:
-            if self._rest:
-                data = self._rest + data
+            data, had_rest = self._rest + data if self._rest else data, bool(self._rest)
             consumed = self._read(data)
             self._rest = data[consumed:]
+            if consumed or not had_rest:
+                self._frame_at = self._heard_at
         except ConnectionFault as fault:
             self._abort(fault)
         outlet.is_held = False
@@ -101,7 +102,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._paused_at = None
+        self._paused_at, self._frame_at = None, self._loop.time()
         if self._transport is not None:
             self._transport.resume_reading()
         self._outlet.resume()
@@ -142,7 +143,9 @@ class Connection(asyncio.Protocol):
         limits = self._limits
         if self._transport is None:
             return
-        if self._paused_at is not None and now - self._paused_at > limits.stall_s:
+        is_waiting = self._paused_at is None and bool(self._rest or self._block)  # for the rest of a frame
+        frame_s = limits.stall_s + limits.frame_bytes / limits.slowest_bytes_s
+        if now - (self._paused_at or now) > limits.stall_s or (is_waiting and now - self._frame_at > frame_s):
             self._transport.abort()
             return
         if not self._has_settings:

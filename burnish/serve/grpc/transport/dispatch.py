@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -86,7 +87,8 @@ class Dispatcher:
         if call.reader is None:
             call.reader = MessageReader(call.head.encoding, self._limits.message_bytes)
         reader, host = call.reader, self._host
-        before = reader.held
+        before, call.fed_at = reader.held, self._loop.time()
+        call.began_at = call.began_at if before or type(call.method) is Unary else call.fed_at
         try:
             messages = reader.feed(payload) if payload else []
             growth = reader.held - before + sum(map(len, messages))
@@ -110,6 +112,7 @@ class Dispatcher:
         if call.held:  # else the call has ended, and counts no more
             call.held -= size
             self._host.buffered -= size
+            call.fed_at = call.began_at = self._loop.time()
             self._acknowledge(call)
 
     def cancel(self, stream: int) -> None:
@@ -135,15 +138,26 @@ class Dispatcher:
             call.run_cancel_callbacks()
 
     def check_time(self, now: float) -> None:
-        """End unary calls whose message does not come, and answers that nobody takes."""
-        longest, stall_s = self._limits.request_s, self._limits.stall_s
+        """End calls whose message does not come, and answers that nobody takes."""
+        stall_s = self._limits.stall_s
         for call in list(self.calls.values()):
             if call.is_ending:
                 if now - call.moved_at > stall_s:
                     self._outlet.control(frames.reset(call.id, frames.CANCEL))
                     self.cancel(call.id)
-            elif not call.client_is_done and type(call.method) is Unary and now - call.arrived > longest:
-                call.fail(GrpcError(Status.DEADLINE_EXCEEDED, f"no complete message within {longest:g} s"))
+            elif now > self._late_at(call):
+                call.fail(GrpcError(Status.DEADLINE_EXCEEDED, "the message did not come in time"))
+                call.run_cancel_callbacks()
+
+    def _late_at(self, call: Call) -> float:
+        """When the message that is to come next is too late. A stream may be silent between two messages, and need
+        not send on what its handler does not take."""
+        held = call.reader.held if call.reader is not None else 0
+        is_awaited = type(call.method) is Unary or (held and not call.inbox)
+        if call.client_is_done or call.is_over or not is_awaited:
+            return math.inf
+        limits = self._limits
+        return min(call.fed_at, call.began_at + held / limits.slowest_bytes_s) + limits.stall_s
 
     def _take_unary(self, call: Call, method: Unary) -> None:
         """A unary call's message waits until the client says that it was the only one."""

@@ -20,12 +20,12 @@ class Limits:
     write_bytes         answers that the kernel has not taken yet; above it, we read no more from that client
     resets              cancelled calls and other empty frames that a client may send at once
     resets_per_s        and how many it may send on from then
-    request_s           a unary call's message must be here so many seconds after its headers
-    stall_s             an answer of which nothing is taken for so many seconds is given up
+    stall_s             a message of which nothing more comes, or an answer of which nothing more is taken
+    slowest_bytes_s     a message may take stall_s and the time that it takes at this rate
     handshake_s         HTTP/2's first frame must be here so many seconds after the connection
     keepalive_s         silence after which we ask whether the client is still there
     keepalive_answer_s  and how long it may take to say so
-    check_s             how often the last five are looked at
+    check_s             how often the last six are looked at
     connections         at once, of all clients; further ones are closed
     """
 
@@ -40,8 +40,8 @@ class Limits:
     write_bytes: int = MIB
     resets: int = 2000
     resets_per_s: int = 500
-    request_s: float = 120
-    stall_s: float = 60
+    stall_s: float = 30
+    slowest_bytes_s: int = 1 << 10
     handshake_s: float = 20
     keepalive_s: float = 7200
     keepalive_answer_s: float = 20

@@ -133,13 +133,45 @@ def test_resets(what: str) -> None:
         assert client.goaway()[0] == frames.ENHANCE_YOUR_CALM
 
 
-def test_request_s() -> None:
-    with Serving(ECHO, Limits(request_s=0.2, check_s=0.05)) as server:
+def test_a_message_of_which_nothing_more_comes_ends_its_call_and_no_other() -> None:
+    with Serving(ECHO, Limits(stall_s=0.3, check_s=0.05)) as server:
         client = server.raw()
         client.send(client.headers(1) + data(1, prefixed(b"hello")[:-1]))
-        seen, _ = client.answer(1)
-        assert seen["grpc-status"] == "4"
-        assert "no complete message" in seen["grpc-message"]
+        client.send(client.headers(3, "echo_all") + data(3, prefixed(b"hello")[:-1]))
+        client.send(client.headers(5, "echo_all") + data(5, prefixed(b"hello")))
+        for stream in (1, 3):
+            seen, _ = client.answer(stream)
+            assert (seen["grpc-status"], seen["grpc-message"]) == ("4", "the message did not come in time")
+        time.sleep(0.4)
+        client.send(data(5, prefixed(b"again"), frames.END_STREAM))  # a stream may be silent between two messages
+        seen, _ = client.answer(5)
+        assert seen["grpc-status"] == "0"
+
+
+def test_slowest_bytes_s() -> None:
+    """A client that sends on, but too little, is ended; one that sends enough may take longer than stall_s."""
+    message = prefixed(bytes(5000))
+    with Serving(ECHO, Limits(stall_s=0.3, slowest_bytes_s=5000, check_s=0.02)) as server:
+        slow, steady = server.raw(), server.raw()
+        slow.send(slow.headers(1))
+        steady.send(steady.headers(1))
+        for start in range(0, 5000, 625):
+            steady.send(data(1, message[start : start + 625]))
+            slow.send(data(1, message[start // 100 : start // 100 + 6]))
+            time.sleep(0.08)
+        assert slow.answer(1)[0]["grpc-status"] == "4"
+        steady.send(data(1, message[5000:], frames.END_STREAM))
+        assert steady.answer(1)[0]["grpc-status"] == "0"
+
+
+def test_a_frame_that_is_never_whole_costs_the_connection() -> None:
+    with Serving(ECHO, Limits(stall_s=0.2, frame_bytes=16384, slowest_bytes_s=1 << 20, check_s=0.05)) as server:
+        client, unended = server.raw(), server.raw()
+        client.send(frames.frame(frames.PING, 0, 0, b"are we?!")[:-1])
+        unended.send(frames.frame(frames.HEADERS, 0, 1, unended.block()))  # CONTINUATION does not come
+        for one in (client, unended):
+            while one.next() is not None:
+                pass
 
 
 def test_stall_s() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from burnish.serve.repository.model import UNAVAILABLE
 from burnish.serve.repository.repository import Repository
 
 
 @dataclass(frozen=True)
 class StartedModel:
-    """A version of a model. reason: why it is not READY. backend: what runs it."""
+    """A version of a model. reason: why it is not READY. backend: what runs it. version is "-" of a model whose
+    configuration is refused."""
 
     name: str
     version: str
@@ -41,4 +43,7 @@ def started_models(repository: Repository) -> tuple[StartedModel, ...]:
             backend = (loaded.config.backend or loaded.config.platform) if loaded is not None else ""
             memory = loaded.memory_bytes if loaded is not None else 0
             found.append(StartedModel(name, str(number), held.state, held.reason, backend, memory))
-    return tuple(found)
+    named = {model.name for model in found}
+    refused = repository.refused.items()
+    found += [StartedModel(name, "-", UNAVAILABLE, reason, "", 0) for name, reason in refused if name not in named]
+    return tuple(sorted(found, key=lambda model: model.name))

@@ -122,7 +122,8 @@ class Server:
                 message = error.message
             else:
                 return ""
-        return message
+        why = self.repository.refused.get(name, "").partition(": ")[2]  # Triton's sentence does not always say it
+        return message if why in message else f"{message}: {why}"
 
     async def _poll(self) -> None:
         """Load what is new or changed, unload what is gone; a model whose load failed is tried when it changes."""

@@ -24,7 +24,8 @@ from burnish.serve.request import NEWEST
 from burnish.serve.status import Code, ServeError, invalid
 
 _HTML = b"text/html; charset=utf-8"
-_ASKS = ((b"WWW-Authenticate", b'Bearer, Basic realm="burnish"'),)  # a browser then asks for a password
+# A browser asks for a password if it is told so on a line of its own; Chromium reads no list.
+_ASKS = ((b"WWW-Authenticate", b"Bearer"), (b"WWW-Authenticate", b'Basic realm="burnish"'))
 _MODEL = re.compile(
     r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
     r"(?:/(infer|generate|generate_stream|ready|config|stats|trace/setting))?"

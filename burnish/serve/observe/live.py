@@ -17,6 +17,7 @@ from burnish.serve.observe.watched import Server, Version
 HISTORY = 300  # looks that are kept of the server as a whole
 ROW_HISTORY = 60  # and of each version
 _WINDOW = 5  # looks over which percentiles and means are taken
+NO_VERSION = -1  # of a model whose configuration is refused
 Key = tuple[str, int]
 
 
@@ -68,6 +69,10 @@ class Live:
             if state.version is not None:
                 row |= self._look_at(key, state.version, now_s, counts)
             rows[key] = row
+        named = {name for name, _ in held}
+        for name, reason in self._server.repository.refused.items():
+            if name not in named:
+                rows[name, NO_VERSION] = {"m": name, "v": NO_VERSION, "state": "UNAVAILABLE", "reason": reason}
         for key in [k for k, w in self._watched.items() if k not in held or held[k].version is not w.version]:
             del self._watched[key]
         changed = [row for key, row in rows.items() if self.rows.get(key) != row]

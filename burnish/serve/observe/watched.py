@@ -57,6 +57,11 @@ class Model(Protocol):
 
 
 class Repository(Protocol):
+    """refused: models without a version, since their last load was refused, and why."""
+
+    @property
+    def refused(self) -> Mapping[str, str]: ...
+
     @property
     def models(self) -> Mapping[str, Model]: ...
 

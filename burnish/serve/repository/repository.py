@@ -62,6 +62,7 @@ class Repository:
     ) -> None:
         self.folders = Folders(roots)
         self.models: dict[str, Model] = {}
+        self.refused: dict[str, str] = {}  # why a model's last load ended before any of its versions was looked at
         self._load_version = load_version
         self._config_name, self._may_complete = config_name, may_complete
         self._locks: dict[str, _Lock] = {}
@@ -90,7 +91,8 @@ class Repository:
         return any(model.has_failed and not model.ready() for model in self.models.values())
 
     async def index(self, ready: bool = False) -> list[IndexEntry]:
-        """Every version that is or was loaded, and every other model's name; or only what is ready."""
+        """Every version that is or was loaded, and every other model's name, with the reason if its load was refused;
+        or only what is ready."""
         found = []
         for name in sorted({*await asyncio.to_thread(self.folders.names), *self.models}):
             model = self.models.get(name)
@@ -98,7 +100,8 @@ class Repository:
             if ready:
                 found += [e for e in entries if e.state == READY]
             else:
-                found += entries or [IndexEntry(name)]
+                reason = self.refused.get(name, "")
+                found += entries or [IndexEntry(name, "", UNAVAILABLE if reason else "", reason)]
         return found
 
     def served(self) -> list[ModelVersion]:
@@ -141,15 +144,29 @@ class Repository:
             log.warning("load of '%s' failed: %s", name, error.message.strip())
             raise error from None
         model.has_failed = False
+        self.refused.pop(name, None)
 
     async def _load(self, model: Model, parameters: dict[str, str | bytes]) -> None:
+        folder, override = await self._files_of(model.name, parameters)
+        try:
+            config, numbers = await self._choose(model, folder, override)
+        except ServeError as error:
+            cause = error.__cause__
+            reason = _reason(cause if isinstance(cause, ServeError) else error).strip()
+            self.refused[model.name] = reason
+            for held in model.versions.values():
+                held.reason = _still_serving(reason) if held.state == READY else reason
+            raise
+        await self._load_versions(model, config, folder, numbers)
+
+    async def _choose(self, model: Model, folder: Path, override: str | None) -> tuple[pb.ModelConfig, Sequence[int]]:
+        """The configuration and the versions that are to be loaded."""
         name = model.name
-        folder, override = await self._files_of(name, parameters)
         try:
             config = await asyncio.to_thread(self._read, folder, name, override)
         except ConfigError as error:
             log.warning("the configuration of '%s' is refused: %s", name, error.message)
-            raise poll_failure(name, error) from None
+            raise poll_failure(name, error) from error
         model.signature = await asyncio.to_thread(signature, folder)
         self.models[name] = model
         folders = await asyncio.to_thread(_subfolders, folder)
@@ -158,8 +175,8 @@ class Repository:
             if config.platform == ENSEMBLE:
                 await self._load_parts(config)
         except ServeError as error:
-            raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {error.message}\n") from None
-        await self._load_versions(model, config, folder, chosen.served)
+            raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {error.message}\n") from error
+        return config, chosen.served
 
     async def _load_versions(self, model: Model, config: pb.ModelConfig, folder: Path, numbers: Sequence[int]) -> None:
         """All of them, or none: what fails leaves the old ones in place."""
@@ -175,9 +192,7 @@ class Repository:
             await asyncio.gather(*(f.close() for f in found if isinstance(f, ModelVersion)))
             for number in numbers:
                 if number in before and number in failed:
-                    before[
-                        number
-                    ].reason = f"serving what was loaded before; the last load failed: {_reason(failed[number])}"
+                    before[number].reason = _still_serving(_reason(failed[number]))
                 elif number not in before:
                     reason = _reason(failed[number]) if number in failed else "another version failed to load"
                     model.versions[number] = VersionState(UNAVAILABLE, reason)
@@ -252,6 +267,7 @@ class Repository:
 
         with_dependents: also the models that only this ensemble uses
         """
+        self.refused.pop(name, None)
         model = self.models.get(name)
         if model is None:
             return
@@ -346,3 +362,7 @@ def _error(found: BaseException) -> ServeError:
 
 def _reason(error: ServeError) -> str:
     return f"{_CODES.get(error.code, 'Internal')}: {error.message}"
+
+
+def _still_serving(reason: str) -> str:
+    return f"serving what was loaded before; the last load failed: {reason}"

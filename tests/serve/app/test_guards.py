@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import subprocess
 
 import pytest
 
 from burnish.serve.app.guards import grpc_guard, http_guard
 from burnish.serve.app.keys import Keys
+from burnish.serve.observe.dashboard import Dashboard
 from burnish.serve.status import Code
+from tests.serve.http.fake_core import Running
+from tests.serve.observe.fakes import FakeVersion, fake_server
+from tests.serve.observe.test_dashboard import CHROMIUM, routed
 
 ALL = (
     "health", "metadata", "inference", "shared-memory", "model-config", "model-repository", "statistics", "trace",
@@ -77,3 +83,22 @@ def test_restricted_apis_answer_as_tritons_do(keys):
     assert refused.message == "This protocol is restricted, expecting header 'triton-grpc-protocol-k'"
     assert check("health", (("triton-grpc-protocol-k", "v"),)) is None
     assert http_guard(keys, {"health": ("k", "v")})("health", {b"k": b"v"}) is None
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, of Debian's package of that name")
+def test_a_browser_shows_the_page_once_it_has_the_key_as_its_password(keys, tmp_path):
+    """Page and events: Chromium sends the password with both, if the answer asks for one in a way that it knows."""
+
+    async def go():
+        dashboard = Dashboard(fake_server(FakeVersion("alpha", 4)))
+        page = routed(dashboard, 1.0)
+        async with Running(guard=http_guard(keys, {}), pages={"/": page, "/events": page}) as running:
+            command = [
+                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom",
+                f"http://anybody:infer@127.0.0.1:{running.port}/",
+            ]  # fmt: skip
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+            dashboard.close()
+        return done.stdout
+
+    assert "<strong>alpha</strong><em>v4</em>" in asyncio.run(go())

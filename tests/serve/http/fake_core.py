@@ -215,9 +215,12 @@ class Running:
 
 @dataclass
 class Answer:
+    """headers: of several of one name the last; header_lines has all."""
+
     status: int
     headers: dict[str, str]
     body: bytes
+    header_lines: tuple[tuple[str, str], ...] = ()
 
 
 def request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
@@ -231,7 +234,8 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
     async def read() -> Answer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         first, *lines = head.strip().split("\r\n")
-        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
+        header_lines = tuple((k.lower(), v) for k, v in (line.split(": ", 1) for line in lines))
+        headers = dict(header_lines)
         if headers.get("transfer-encoding") == "chunked":
             body = b""
             while size := int(await reader.readline(), 16):
@@ -240,6 +244,6 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
             await reader.readline()
         else:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Answer(int(first.split()[1]), headers, body)
+        return Answer(int(first.split()[1]), headers, body, header_lines)
 
     return await asyncio.wait_for(read(), 10)

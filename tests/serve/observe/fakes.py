@@ -34,14 +34,16 @@ def finished_job(rows=1, queue_ns=MS, input_ns=MS, infer_ns=MS, output_ns=MS, fa
     return job
 
 
-def fake_server(*versions, unavailable=()):
-    """unavailable: (name, number, state, reason)."""
+def fake_server(*versions, unavailable=(), refused=()):
+    """unavailable: (name, number, state, reason). refused: (name, reason)."""
     models = {}
     for v in versions:
         models.setdefault(v.name, {})[v.number] = SimpleNamespace(state="READY", reason="", version=v)
     for name, number, state, reason in unavailable:
         models.setdefault(name, {})[number] = SimpleNamespace(state=state, reason=reason, version=None)
     repository = SimpleNamespace(
-        models={name: SimpleNamespace(versions=held) for name, held in models.items()}, served=lambda: list(versions)
+        models={name: SimpleNamespace(versions=held) for name, held in models.items()},
+        refused=dict(refused),
+        served=lambda: list(versions),
     )
     return SimpleNamespace(name="burnish", version="1.2", repository=repository, is_ready=True)

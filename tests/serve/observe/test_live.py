@@ -58,11 +58,13 @@ def test_after_a_pause_nothing_is_shown_and_rates_begin_anew(clock):
 
 def test_only_rows_that_changed_are_told_and_versions_that_went(clock):
     first, second = FakeVersion("a"), FakeVersion("b")
-    server = fake_server(first, second, unavailable=[("c", 1, "UNAVAILABLE", "it is broken")])
+    refused = [("b", "a reload that failed"), ("d", "line 1: no such field")]
+    server = fake_server(first, second, unavailable=[("c", 1, "UNAVAILABLE", "it is broken")], refused=refused)
     live = Live(server, machine())
     _, rows, _ = live.look()
     assert [(r["m"], r["state"], r["reason"]) for r in rows] == [
         ("a", "READY", ""), ("b", "READY", ""), ("c", "UNAVAILABLE", "it is broken"),
+        ("d", "UNAVAILABLE", "line 1: no such field"),
     ]  # fmt: skip
     second.in_flight = 1
     del server.repository.models["a"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 
 import numpy as np
 import pytest
@@ -212,6 +213,36 @@ def test_an_unknown_model_and_a_configuration_that_does_not_parse_fail_alike(tmp
             assert caught.value.code is Code.INTERNAL
             assert caught.value.message.startswith(f"failed to load '{name}', failed to poll from model repository")
         assert not repository.has_failed
+
+    run(go())
+
+
+def test_why_a_configuration_is_refused_stands_in_the_index_until_it_is_mended(tmp_path, repository):
+    model(tmp_path, "m", config="colour: 1")
+    model(tmp_path, "n", config=CONFIG + "max_batch_size: -1")
+
+    async def index_after(name):
+        with contextlib.suppress(ServeError):
+            await repository.load(name)
+        return {e.name: (e.version, e.state, e.reason) for e in await repository.index()}
+
+    async def go():
+        version, state, reason = (await index_after("m"))["m"]
+        assert (version, state) == ("", "UNAVAILABLE")
+        assert "line 1, column 1" in reason
+        version, state, reason = (await index_after("n"))["n"]
+        assert (version, state) == ("", "UNAVAILABLE")
+        assert "max_batch_size" in reason, "Triton keeps this for its log"
+        assert await repository.index(ready=True) == []
+        (tmp_path / "m" / "config.pbtxt").write_text(CONFIG)
+        assert (await index_after("m"))["m"] == ("1", "READY", "")
+        (tmp_path / "m" / "config.pbtxt").write_text("colour: 1")
+        version, state, reason = (await index_after("m"))["m"]
+        assert (version, state) == ("1", "READY")
+        assert reason.startswith("serving what was loaded before; the last load failed: ")
+        assert "line 1, column 1" in reason
+        await repository.unload("m")
+        assert repository.refused.keys() == {"n"}
 
     run(go())
 

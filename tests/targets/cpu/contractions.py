@@ -86,10 +86,11 @@ def strided(
 
 
 def random(rng: np.random.Generator, shape: Sequence[int], dtype: DType) -> Array:
-    """Normal floats, or integers over the whole of 8 bits."""
+    """Normal floats, or integers over the whole of 8 bits (of 9, if the type has more)."""
     if dtype.is_float:
         return rng.standard_normal(shape).astype(dtype.numpy)
-    return rng.integers(0 if not dtype.is_signed else -100, 100, shape).astype(dtype.numpy)
+    low, high = (0, 256) if not dtype.is_signed else (-128, 128) if dtype is DType.I8 else (-256, 256)
+    return rng.integers(low, high, shape).astype(dtype.numpy)
 
 
 def accumulator(dtype: DType) -> DType:
@@ -217,9 +218,10 @@ def convolution(
     pixel = groups * c + pad_channels
     x = np.zeros((batch, rows, columns, pixel), dtype.numpy)
     inside = slice(halo, -halo) if halo else slice(None)
-    x[:, inside, inside, : groups * c] = rng.standard_normal(x[:, inside, inside, : groups * c].shape)
-    weight = rng.standard_normal((groups, kernel_size, kernel_size, c, o)).astype(b_dtype.numpy)
-    bias = rng.standard_normal(groups * o).astype(np.float32)
+    x[:, inside, inside, : groups * c] = random(rng, x[:, inside, inside, : groups * c].shape, dtype)
+    weight = random(rng, (groups, kernel_size, kernel_size, c, o), b_dtype)
+    kept = accumulator(dtype)
+    bias = random(rng, (groups * o,), kept)
     size: Dim = _dim("batch", batch, ["batch"] if batch_symbol else [])
     g, b, y, w, n = Axis("g", groups), Axis("b", size), Axis("y", height), Axis("x", width), Axis("n", o)
     r, s, i = Axis("r", kernel_size), Axis("s", kernel_size), Axis("c", c)
@@ -229,14 +231,14 @@ def convolution(
     a_strides = (c, image, row * stride, pixel * stride, row * dilation, pixel * dilation, 1)
     place = height * width
     out_strides = (total * place, width, 1, place) if out_first else (place * total, width * total, total, 1)
-    out = Slot(F32, (size, height, width, total), out_strides)
-    value = binary("max", acc(0, F32) + load(3, F32, (channel,)), const(0, F32))
+    out = Slot(kept, (size, height, width, total), out_strides)
+    value = binary("max", acc(0, kept) + load(3, kept, (channel,)), const(0, kept))
     kernel = Contraction(
         (
             Slot(dtype, (size, rows, columns, pixel), (image, row, pixel, 1)),
             Slot(b_dtype, weight.shape, (1,) * 5),
             out,
-            Slot(F32, (total,), (1,)),
+            Slot(kept, (total,), (1,)),
         ),
         (g, b, y, w),
         n,
@@ -249,7 +251,7 @@ def convolution(
     expected = np.maximum(_correlate(x, weight, height, width, stride, dilation) + bias, 0)
     sizes = {"batch": batch} if batch_symbol else {}
     depth = kernel_size * kernel_size * c
-    return Case(kernel, as_aligned(x), weight, [as_aligned(bias)], expected, tolerance(F32, depth), sizes)
+    return Case(kernel, as_aligned(x), weight, [as_aligned(bias)], expected, tolerance(kept, depth), sizes)
 
 
 def _correlate(x: Array, weight: Array, height: int, width: int, stride: int, dilation: int) -> Array:

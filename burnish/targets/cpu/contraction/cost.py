@@ -19,12 +19,14 @@ from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
+from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
+_INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow one counted twice
 _COLD_CYCLES_PER_BYTE = 0.1  # that widening adds to a constant, which comes from memory; the rest hides behind the sums
 
 
@@ -44,11 +46,11 @@ def registers(target: Target) -> int:
     return 32 if target.level == "x86-64-v4" else 16
 
 
-def rows_at_most(target: Target, vectors: int) -> int:
-    """The most rows whose accumulators, with the vectors of B and one of A, stay in registers."""
-    if vectors == 1 and registers(target) == 32:
+def rows_at_most(target: Target, vectors: int, more: int = 0) -> int:
+    """The most rows whose accumulators, with the vectors of B and one of A (and `more`), stay in registers."""
+    if vectors == 1 and registers(target) == 32 and not more:
         return 28  # A comes from memory as part of the multiply-add
-    return max(1, (registers(target) - vectors - 1) // vectors)
+    return max(1, (registers(target) - vectors - 1 - more) // vectors)
 
 
 class CostModel:
@@ -60,6 +62,14 @@ class CostModel:
         self.depth, self.columns = self.expect(shape.depth), self.expect(shape.n.extent)
         self.groups = self.expect(shape.group_count)
         self.pixels = self.expect(product(r.extent for r in shape.pixels))
+
+    def rows_at_most(self, form: str, vectors: int) -> int:
+        """The most rows of a tile of this form."""
+        return rows_at_most(self.target, vectors, vectors + 2 if form == "quads" and not self._sums_bytes else 0)
+
+    @property
+    def _sums_bytes(self) -> bool:
+        return sums_bytes("vnni" in self.target.extensions, self.kernel.slots[1].dtype)
 
     def expect(self, dim: Dim) -> int:
         """The usual value of a dim, at least 1, for formulas that divide by it."""
@@ -123,15 +133,9 @@ class CostModel:
     def prefetch(self, tiling: Tiling) -> int:
         """How many k ahead B is prefetched: 3 KB, if its rows are whole cache lines and a panel exceeds level 1."""
         row_bytes = tiling.vectors * tiling.lanes * self.b_item(tiling)
-        halves = tiling.form in (
-            "pairs",
-            "narrow",
-        )  # a pair of k is a row; if rows are narrow, some lines are prefetched twice
-        if (
-            tiling.form == "dot"
-            or row_bytes % (32 if halves else 64)
-            or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
-        ):
+        # a pair or quad of k is a row; if rows are narrow, some lines are prefetched twice
+        together = {"pairs": 2, "narrow": 2, "quads": QUAD}.get(tiling.form, 1)
+        if tiling.form == "dot" or row_bytes * together % 64 or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4:
             return 0
         return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
 
@@ -171,7 +175,8 @@ class CostModel:
     def _dot_cycles(self, rows: int, columns: int, is_single: bool) -> float:
         """Cycles of one dot tile: vectors of k, then folding their lanes. is_single: no other tile uses its panel."""
         lanes, inner = dot_lanes(self.shape, self.target), self.expect(self.shape.reduce[-1].extent)
-        busy = max(rows * columns / 2, (rows + columns) / _LOADS_PER_CYCLE, _LATENCY if rows * columns < 8 else 0.0)
+        products = rows * columns * (_INTEGER_PRODUCT if self.shape.accumulator is DType.I32 else 1.0)
+        busy = max(products / 2, (rows + columns) / _LOADS_PER_CYCLE, _LATENCY if rows * columns < 8 else 0.0)
         panel = self.columns if is_single else columns
         streams = self.depth * (rows + panel) * self.item > _LEVEL1_BYTES
         transfer = (rows + columns) * lanes * self.item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
@@ -180,6 +185,8 @@ class CostModel:
 
     def _step(self, tiling: Tiling, rows: int, vectors: int, is_single: bool) -> float:
         """Cycles that one tile takes for one step of k."""
+        if tiling.form == "quads":
+            return self._quad(tiling, rows, vectors, is_single) / QUAD
         loads = (rows + vectors) / _LOADS_PER_CYCLE
         if not self.kernel.packed and self.shape.n_stride != 1:
             loads += vectors * tiling.lanes
@@ -193,9 +200,28 @@ class CostModel:
         )
         return _overlapped(busy, transfer)
 
+    def _quad(self, tiling: Tiling, rows: int, vectors: int, is_single: bool) -> float:
+        """Cycles that one tile takes for four steps of k."""
+        a, b = (s.dtype for s in self.kernel.slots[:2])
+        has_vnni, is_signed, is_wide = "vnni" in self.target.extensions, a is DType.I8, b is DType.I16
+        products, loads, busy = float(rows * vectors), rows + vectors, 0.0
+        if self._sums_bytes:
+            busy = (products + (rows if is_signed else 0)) / 2
+        else:
+            loads += vectors * is_wide
+            busy = (products * (2 if has_vnni else 4) + rows * (2 + is_signed) + vectors * (0 if is_wide else 3)) / 2
+        panel = self.columns if is_single else tiling.vectors * tiling.lanes
+        item = self.b_item(tiling)
+        streams = self.depth * panel * item > _LEVEL1_BYTES
+        transfer = QUAD * vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
+        slow = _LATENCY if products < 2 * _LATENCY else 0.0
+        return _overlapped(max(busy, loads / _LOADS_PER_CYCLE * self._conflicts(tiling, rows), slow), transfer)
+
     def _operations(self, tiling: Tiling, rows: int, vectors: int) -> float:
         """Instructions of the multiply-add units for one step of k, including those that widen halves."""
         products = float(rows * vectors)
+        if self.shape.accumulator is DType.I32:
+            return products * _INTEGER_PRODUCT + rows + vectors
         if tiling.form == "narrow":
             return products + 2 * vectors
         if tiling.form != "pairs":

@@ -13,7 +13,7 @@ class ContractionOptions(CpuOptions):
     """A tile of rows x vectors sums stays in registers while the whole depth is added to it.
 
     form      tile: A broadcast, B by columns; dot: vectors along the depth; pairs, narrow, widen: as tile, with B kept
-              in 16 bits and made f32 by pairs of k, element by element, or panel by panel
+              in 16 bits and made f32 by pairs of k, element by element, or panel by panel; quads: bytes, four k at once
     rows      steps of a tile along the tiled run of pixels
     vectors   registers of a tile across its columns; in the dot form 1
     lanes     elements of a register; in the dot form columns of a tile

@@ -2,6 +2,9 @@
 
 tile, narrow, widen   [group][panel][K][vectors * lanes]       the last panel padded with zeros
 pairs                 [group][panel][K/2][vectors * lanes][2]   the innermost run of K padded to an even number
+quads, B i8           [group][panel][K/4][vectors * lanes][4]   each innermost run of K in whole quads; if A is signed,
+                                                                a row before them: -128 * sum of the column, i32
+quads, B i16          [group][panel][K/4][2][vectors * lanes][2]  the even k of a quad, then the odd ones
 dot                   [group][N][K]                            a row for each column of the result
 """
 
@@ -17,6 +20,7 @@ from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.register_tile.quads import QUAD
 
 Array = np.ndarray[Any, Any]
 
@@ -29,9 +33,16 @@ def storage_dtype(dtype: DType, form: str = "tile") -> DType:
     return DType.F32 if dtype in (DType.F16, DType.BF16) and form not in NARROW_FORMS else dtype
 
 
-def even(extent: int) -> int:
-    """The next even number."""
-    return extent + extent % 2
+def packed_run(extent: int, form: str) -> int:
+    """The steps of an innermost run of K in memory: whole pairs or quads."""
+    step = {"pairs": 2, "quads": QUAD}.get(form, 1)
+    return -(-extent // step) * step
+
+
+def lead_steps(kernel: Contraction, form: str) -> int:
+    """The steps of K that lie before a panel's own: the start of its sums (see register_tile/quads.py)."""
+    a, b = (s.dtype for s in kernel.slots[:2])
+    return QUAD if form == "quads" and (a, b) == (DType.I8, DType.I8) else 0
 
 
 def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Array:
@@ -48,6 +59,8 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     groups = array.reshape(-1, depth, columns).astype(kept.numpy, copy=False)
     if options.form == "pairs":
         return _pairs(kernel, options.width, groups)
+    if options.form == "quads":
+        return _quads(kernel, options.width, groups)
     if options.form == "dot":
         return np.ascontiguousarray(groups.transpose(0, 2, 1))
     width = options.width
@@ -62,7 +75,35 @@ def _pairs(kernel: Contraction, width: int, groups: Array) -> Array:
     inner = known(analyse(kernel).reduce[-1].extent)
     count, depth, columns = groups.shape
     runs, panels = depth // inner, -(-columns // width)
-    padded = np.zeros((count, runs, even(inner), panels * width), groups.dtype)
+    kept = packed_run(inner, "pairs")
+    padded = np.zeros((count, runs, kept, panels * width), groups.dtype)
     padded[:, :, :inner, :columns] = groups.reshape(count, runs, inner, columns)
-    split = padded.reshape(count, runs * (even(inner) // 2), 2, panels, width)
+    split = padded.reshape(count, runs * (kept // 2), 2, panels, width)
     return np.ascontiguousarray(split.transpose(0, 3, 1, 4, 2))
+
+
+def _quads(kernel: Contraction, width: int, groups: Array) -> Array:
+    """[group, K, n] with four neighbours along the innermost run of K side by side in each column.
+
+    The last quad of a run that is no multiple of four holds the run's last four; only those count that the quad before
+    lacks.
+    """
+    inner = known(analyse(kernel).reduce[-1].extent)
+    count, depth, columns = groups.shape
+    runs, panels, kept = depth // inner, -(-columns // width), packed_run(inner, "quads")
+    whole = inner // QUAD * QUAD
+    left, last = inner - whole, kept if whole else inner
+    padded = np.zeros((count, runs, kept, panels * width), groups.dtype)
+    values = groups.reshape(count, runs, inner, columns)
+    padded[:, :, :whole, :columns] = values[:, :, :whole]
+    padded[:, :, last - left : last, :columns] = values[:, :, whole:]
+    split = padded.reshape(count, runs * (kept // QUAD), QUAD, panels, width)
+    if groups.dtype == np.int16:
+        halves = split.reshape(*split.shape[:2], 2, 2, panels, width)  # [.., k // 2, k % 2, ..]
+        return np.ascontiguousarray(halves.transpose(0, 4, 1, 3, 5, 2))
+    quads = split.transpose(0, 3, 1, 4, 2)
+    if not lead_steps(kernel, "quads"):
+        return np.ascontiguousarray(quads)
+    starts = -128 * quads.sum((2, 4), np.int32)  # [group, panel, width]
+    rows = starts.view(np.int8).reshape(count, panels, 1, width, QUAD)
+    return np.concatenate([rows, quads], axis=2)

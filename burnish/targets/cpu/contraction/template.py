@@ -6,6 +6,7 @@ layout   A anywhere its strides say (padding lies in memory); constant B packed 
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
          pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16 or bf16
          widen: as tile, panels of B in f16 or bf16 made f32 in scratch memory before their row tiles run
+         quads: as tile, bytes (or B in 16 bits), four k side by side
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic, any strides
@@ -33,6 +34,7 @@ from burnish.targets.cpu.contraction.tile_rows import register_lanes, rows_of
 from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
 from burnish.targets.cpu.contraction.write import TileWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
@@ -70,6 +72,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
         return False
+    if options.form == "quads" and options.lanes not in QUAD_LANES:
+        return False
     if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
         return False
     if options.fold and ((1, True) not in _row_axes(shape) or options.axis != 1):
@@ -96,11 +100,12 @@ def _tilings(model: CostModel) -> list[Tiling]:
         rows = rows_of(shape, axis, fold)
         extent = rows.tiled.extent
         for vectors, lanes in _widths(shape, target):
-            most = cost.rows_at_most(target, vectors) // rows.per_step
-            if most and (vectors <= 4 or model.expect(extent) <= most):
-                choices = _row_choices(extent, model.expect(extent), most)
-                forms = _forms(model.kernel, shape, vectors * lanes)
-                found += [Tiling(r, vectors, lanes, axis, form, fold) for form in forms for r in choices]
+            for form in _forms(model.kernel, shape, vectors * lanes):
+                most = model.rows_at_most(form, vectors) // rows.per_step
+                if most and (vectors <= 4 or model.expect(extent) <= most):
+                    choices = _row_choices(extent, model.expect(extent), most)
+                    wide = max(lanes, QUAD_LANES[0]) if form == "quads" else lanes
+                    found += [Tiling(r, vectors, wide, axis, form, fold) for r in choices]
         for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
                 choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
@@ -122,9 +127,13 @@ def can_dot(kernel: Contraction, shape: Shape) -> bool:
 
 
 def _forms(kernel: Contraction, shape: Shape, width: int) -> list[str]:
-    """The ways to keep B's halves: widened at build, panel by panel, element by element, or as pairs along k."""
+    """The ways to keep a narrow B: widened at build, panel by panel, element by element, or side by side along k."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
-    if not kernel.packed or b not in (DType.F16, DType.BF16) or not shape.reduce or not isinstance(shape.depth, int):
+    if not kernel.packed or not shape.reduce or not isinstance(shape.depth, int):
+        return ["tile"]
+    if a in (DType.U8, DType.I8) and b in (DType.I8, DType.I16) and shape.reduce[-1].a_stride == 1:
+        return ["quads", "tile"]
+    if b not in (DType.F16, DType.BF16):
         return ["tile"]
     forms = ["tile", "narrow"]
     if widened_bytes(shape.depth, width) <= MOST_BYTES:
@@ -181,6 +190,8 @@ def _unroll(shape: Shape, tiling: Tiling) -> int:
     rows = rows_of(shape, tiling.axis, tiling.fold)
     between = (rows.folded or rows.tiled).a_stride
     extent, limit = shape.reduce[-1].extent, 4
+    if tiling.form == "quads":
+        return 2 * QUAD if isinstance(extent, int) and extent >= 4 * QUAD else QUAD
     if shape.reduce[-1].a_stride == 1 and isinstance(between, int) and between > 0:
         limit = min(limit, between)
     if isinstance(extent, int):

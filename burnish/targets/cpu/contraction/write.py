@@ -21,7 +21,7 @@ from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
 from burnish.targets.cpu.contraction.options import ContractionOptions
-from burnish.targets.cpu.contraction.pack import even, storage_dtype
+from burnish.targets.cpu.contraction.pack import lead_steps, packed_run, storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
 from burnish.targets.cpu.contraction.widen import widen_panel
 from burnish.targets.cpu.expressions.storage import storage_type
@@ -31,6 +31,7 @@ from burnish.targets.cpu.register_tile.dot import accumulate_dots
 from burnish.targets.cpu.register_tile.load import lanes_below, scaled
 from burnish.targets.cpu.register_tile.pairs import accumulate_pairs, pairs_at_once
 from burnish.targets.cpu.register_tile.prefetch import Ahead, share_of_next
+from burnish.targets.cpu.register_tile.quads import QUAD, accumulate_quads, quads_at_once
 from burnish.targets.cpu.register_tile.rows import RowCase, RowTiles
 
 Bound = Mapping[Axis, ir.Value]
@@ -40,7 +41,7 @@ Bound = Mapping[Axis, ir.Value]
 class Panel:
     """A strip of n: its first column, the address of its B, and for each vector the lanes that exist (None: all).
 
-    source: where B lies as a constant; `b` is that, or its widened copy
+    source: where B lies as a constant; `b` is that, past what lies before its depth, or its widened copy
     """
 
     column: ir.Value
@@ -65,9 +66,11 @@ class TileWriter:
         if self.form == "widen":
             self.b_dtype = self.shape.accumulator
         self.depths: list[Dim] = [r.extent for r in self.shape.reduce]  # as B is packed
-        if self.form == "pairs":
+        if self.form in ("pairs", "quads"):
             assert isinstance(self.depths[-1], int)
-            self.depths[-1] = even(self.depths[-1])
+            self.depths[-1] = packed_run(self.depths[-1], self.form)
+        self.lead = lead_steps(kernel, self.form)
+        self.panel_depth = product(self.depths) + self.lead if self.lead else product(self.depths)
 
     def write(self) -> ir.Function:
         """The whole kernel."""
@@ -132,12 +135,13 @@ class TileWriter:
         column = k.ir.mul(number, k.i64(self.width))
         if self.kernel.packed:
             columns = shape.n.extent if self.is_dot else self.panels * self.width
-            offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(product(self.depths)))
+            offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(self.panel_depth))
         else:
             offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
         source = k.address(k.slots[1], offset, storage_type(self.packed_dtype))
         if self.form != "widen":
-            return Panel(column, source, source, masks)
+            b = k.address(source, self.lead * self.width, storage_type(self.packed_dtype))
+            return Panel(column, b, source, masks)
         widen_panel(k, source, self.packed_dtype, k.scratch, product(self.depths), self.lanes, self.vectors)
         return Panel(column, k.scratch, source, masks)
 
@@ -163,18 +167,21 @@ class TileWriter:
             sums = accumulate_dots(k, tile, a, panel.b, self._columns(panel, tile.lane_step), k_lanes)
         elif self.form == "pairs":
             sums = accumulate_pairs(k, tile, a, panel.b)
+        elif self.form == "quads":
+            sums = accumulate_quads(k, tile, a, panel.b, panel.source if self.lead else None)
         else:
             sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.kernel.packed else panel.masks)
         self._store(case, bound, panel, sums)
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
         """The part of the next panel that row tile `number` prefetches. The next panel follows this one in memory."""
-        spread, depth = self.options.spread, product(self.depths)
+        spread, depth = self.options.spread, self.panel_depth
         if not spread or not isinstance(depth, int):
             return None
         row_bytes = self.width * self.packed_dtype.size_bytes
         unroll = self.options.unroll
-        step_bytes = (2 * pairs_at_once(unroll) if self.form == "pairs" else unroll) * row_bytes
+        at_once = {"pairs": 2 * pairs_at_once(unroll), "quads": QUAD * quads_at_once(unroll)}
+        step_bytes = at_once.get(self.form, unroll) * row_bytes
         ahead = share_of_next(self.k, panel.source, depth * row_bytes, number, spread, step_bytes)
         if self.form == "widen":  # the copy that is read has twice the bytes
             ahead = replace(ahead, panel=panel.b, shift=self.k.ir.add(ahead.shift, self.k.i64(1)))

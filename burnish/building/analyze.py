@@ -152,7 +152,7 @@ def analyze(
         else:
             release_casts(imported.model)
         stages.keep_graph("imported", imported.model)
-        context = PassContext(resolved.fixed, sizes, abilities.deep_images, after_pass=stages.keep_graph)
+        context = _pass_context(resolved, sizes, abilities, stages)
         report, shape_outputs = optimize(imported.model, context), flatten_outputs(imported.model, context)
         stages.explain_passes(report)
         has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
@@ -178,6 +178,13 @@ def analyze(
         imported.presentations,
         imported.defaults,
     )
+
+
+def _pass_context(
+    profile: Profile, sizes: Mapping[str, tuple[int, int]], abilities: Abilities, stages: Stages
+) -> PassContext:
+    wanted = (abilities.deep_images, abilities.integer_products)
+    return PassContext(profile.fixed, sizes, *wanted, after_pass=stages.keep_graph)
 
 
 def graph_bytes(model: ir.Model) -> bytes:

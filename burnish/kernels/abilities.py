@@ -17,6 +17,7 @@ class Abilities:
     packs_half       a packed constant may be stored in the narrowest float that holds its values
     pads_in_kernel   a convolution kernel supplies the zeros around its input; without it the zeros are in memory
     deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
+    integer_products products of 8-bit integers with i32 sums are faster than f32: quantised tensors stay integers
     winograd         transformed convolutions pay
     adds_products    a contraction adds several products to one sum (only kernels that supply zeros themselves)
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
@@ -30,6 +31,7 @@ class Abilities:
     packs_half: bool = False
     pads_in_kernel: bool = False
     deep_images: bool = False
+    integer_products: bool = False
     winograd: bool = True
     adds_products: bool = False
     spread_rows: bool = True

@@ -43,6 +43,12 @@ from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
 from burnish.passes.move_into_sides import move_into_sides
 from burnish.passes.narrow_mask import NarrowMask
+from burnish.passes.quantised import sink_dequantize
+from burnish.passes.quantised.drop_requantisation import RULES as DROPS
+from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuantize
+from burnish.passes.quantised.lift_quantize import LiftQuantize
+from burnish.passes.quantised.merge_scales import MergeScales
+from burnish.passes.quantised.product_to_integers import ProductToIntegers
 from burnish.passes.read_sizes import read_sizes
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.check_graph import check_graph, surfaces
@@ -74,10 +80,14 @@ class Pass:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Passes that enable each other: they run in turn until none of them changes anything."""
+    """Passes that enable each other: they run in turn until none of them changes anything.
+
+    when: whether they run at all
+    """
 
     name: str
     passes: tuple[Pass, ...]
+    when: Callable[[ir.Model, PassContext], bool] = lambda model, context: True
 
 
 def rules(name: str, reason: str, *members: Rule) -> Pass:
@@ -131,6 +141,26 @@ FINISH = Repeat(
     ),
 )
 
+
+def _has_integers(model: ir.Model, context: PassContext) -> bool:
+    """Is the model quantised, and the target fast at products of integers?"""
+    return context.integer_products and any(n.op_type == "DequantizeLinear" for n in model.graph.all_nodes())
+
+
+INTEGERS = Repeat(
+    "integers",
+    (
+        rules("sink_dequantize", "what moves elements moves codes as well", *sink_dequantize.RULES),
+        rules("lift_quantize", "and before it is quantised", LiftQuantize()),
+        rules("drop_requantisation", "codes that come back as they were; clips that codes imply", *DROPS),
+        rules("integer_products", "sums of codes are exact, and faster than sums of numbers", ProductToIntegers()),
+        rules("merge_scales", "a scale and a shift per channel, as batch normalisation leaves them", MergeScales()),
+        rules("fold_scales", "a sum of codes becomes codes by one factor", FoldScaleIntoQuantize()),
+        *CLEAN.passes,
+    ),
+    _has_integers,
+)
+
 PIPELINE: tuple[Pass | Repeat, ...] = (
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
@@ -148,7 +178,8 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("merge_products", "queries, keys and values are one product, where they have one input", MergeProducts()),
     FINISH,
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images, DEEPEN),
-    Pass("dequantize_weights", "no target has kernels for quantised weights yet", dequantize_weights),
+    INTEGERS,
+    Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )
 
 
@@ -166,7 +197,7 @@ def optimize(
         if isinstance(entry, Pass):
             _run(entry, model, context)
             continue
-        for _ in range(MAX_REPEATS):
+        for _ in range(MAX_REPEATS if entry.when(model, context) else 0):
             if not sum(_run(member, model, context) for member in entry.passes):
                 break
     _note_names(model, context.report)

@@ -69,6 +69,7 @@ class PassContext:
     input_shapes       ints (or None: leave as it is) for the inputs to specialise
     sizes              (min, max) of the remaining symbols, from the profile: facts that hold in these ranges are folded
     deep_images        convolutions over few channels are slow: give them more channels
+    integer_products   products of 8-bit integers are fast: quantised tensors stay integers
     after_pass         is called with the name of each pass that changed something, and the model after that pass
     fold_limit_bytes   a constant that is larger than this, and larger than its inputs, is left to the run
     """
@@ -76,6 +77,7 @@ class PassContext:
     input_shapes: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     deep_images: bool = False
+    integer_products: bool = False
     fold_limit_bytes: int = 16 * MEBIBYTE
     after_pass: Callable[[str, ir.Model], None] = lambda name, model: None
     report: PassReport = field(default_factory=PassReport)

@@ -1,0 +1,208 @@
+"""Multiply the codes of quantised tensors instead of the numbers that they stand for.
+
+    Conv(DQ(x, sx, zx), DQ(w, sw, zw), DQ(b, sx * sw))  ->  f32(ConvInteger(x, w, zx, zw) + b) * (sx * sw)
+
+    MatMul and Gemm likewise, by MatMulInteger. sw: one scale, or one per output channel. A bias with another scale, or
+    in f32, is added after the scaling.
+
+The sum is exact in i32, where f32 rounds at each step: answers differ by a few roundings of f32. Weights of any form
+(u8, four bits) become i8 here, where they can without a zero point. Runs after the patterns, which know f32 nodes, and
+before what is left is dequantised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from burnish.passes.forms.products import matched
+from burnish.passes.quantised.codes import EIGHT_BITS, Codes, read_codes
+from burnish.passes.rewrite.constants import Array, constant_array
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
+
+MOST = 2**31 - 1  # of an i32
+CLOSE = 2.0**-22  # how far the scale of a bias may be from sx * sw: they come from several roundings
+
+
+@dataclass(frozen=True)
+class Weight:
+    """i8 codes as ConvInteger or MatMulInteger want them, their zero points and scales ([] or one per channel)."""
+
+    codes: Array
+    zero: Array | None
+    scale: Array
+
+
+@dataclass(frozen=True)
+class Product:
+    """x: the codes of the data; factor: sx * sw; steps: a bias in i32; bias: one that is added after the scaling."""
+
+    x: Codes
+    weight: Weight
+    factor: Array
+    steps: Array | None
+    bias: Array | ir.Value | None
+
+
+class ProductToIntegers(Rule):
+    op_types = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+    def find(self, node: ir.Node) -> Match | Skip:
+        product = _read(node)
+        if isinstance(product, Skip):
+            return product
+        before = [v.producer() for v in node.inputs if v is not None]
+        return matched(node, (node, *(n for n in before if n is not None and _is_dequantised(n, node))), found=product)
+
+    def check(self, match: Match) -> Product:
+        found: Product = match.found
+        return found
+
+    def rewrite(self, op: Builder, match: Match, found: Product) -> ir.Value:
+        node, result = match.root, match.root.outputs[0]
+        zero_x = _zero(op, found.x.scheme.zero, found.x.scheme.dtype, f"{node.name}.data_zero")
+        zero_w = _zero(op, found.weight.zero, ir.DataType.INT8, f"{node.name}.weight_zero")
+        weight = op.constant(found.weight.codes, f"{node.name}.weight")
+        if node.op_type == "Conv":
+            kept = {k: a.value for k, a in node.attributes.items()}
+            total = op.ConvInteger(found.x.codes, weight, zero_x, zero_w, **kept)
+        else:
+            total = op.MatMulInteger(found.x.codes, weight, zero_x, zero_w)
+        total = _typed(total, result, ir.DataType.INT32)
+        if found.steps is not None:
+            total = _typed(op.Add(total, op.constant(found.steps, f"{node.name}.bias")), result, ir.DataType.INT32)
+        real = _typed(op.Cast(total, to=int(ir.DataType.FLOAT)), result, ir.DataType.FLOAT)
+        scaled = op.Mul(real, op.constant(found.factor, f"{node.name}.scale"))
+        if found.bias is None:
+            return scaled  # type: ignore[no-any-return]
+        bias = found.bias if isinstance(found.bias, ir.Value) else op.constant(found.bias, f"{node.name}.bias")
+        return op.Add(_typed(scaled, result, ir.DataType.FLOAT), bias)  # type: ignore[no-any-return]
+
+
+def is_quantised_product(node: ir.Node) -> bool:
+    """Does a product read a dequantised tensor?"""
+    return (
+        node.op_type in ProductToIntegers.op_types
+        and node.domain == ""
+        and any(_is_dequantised(v.producer(), node) for v in node.inputs[:2] if v is not None)
+    )
+
+
+def _is_dequantised(before: ir.Node | None, node: ir.Node) -> bool:
+    return before is not None and before.op_type == "DequantizeLinear" and before.graph is node.graph
+
+
+def _read(node: ir.Node) -> Product | Skip:
+    if node.op_type == "ConvTranspose":
+        return Skip("ConvTranspose has no integer form")
+    x = read_codes(node.inputs[0])
+    if isinstance(x, Skip):
+        return x
+    if x.scheme.dtype not in EIGHT_BITS:
+        return Skip(f"its data has codes of type {x.scheme.dtype.name.lower()}, not 8 bits")
+    if x.scheme.axis is not None:
+        return Skip(f"its data has a scale for each place on axis {x.scheme.axis}")
+    if refused := _refuse_gemm(node):
+        return refused
+    weight = _read_weight(node)
+    if isinstance(weight, Skip):
+        return weight
+    factor = x.scheme.scale * weight.scale
+    low, high = (limit - int(x.scheme.zero) for limit in x.scheme.limits)
+    room = MOST - _largest_sum(weight, node, max(abs(low), abs(high)))
+    if room < 0:
+        return Skip("its sum may not fit 32 bits")
+    return _with_bias(node, x, weight, factor, room)
+
+
+def _refuse_gemm(node: ir.Node) -> Skip | None:
+    for name, wanted in (("transA", 0), ("alpha", 1.0), ("beta", 1.0)):
+        if name in node.attributes and node.attributes[name].value != wanted:
+            return Skip(f"its {name} is {node.attributes[name].value}")
+    return None
+
+
+def _read_weight(node: ir.Node) -> Weight | Skip:
+    """The constant codes of input 1: [M, C, k...] for a convolution, [K, N] for the others."""
+    found = read_codes(node.inputs[1])
+    if isinstance(found, Skip):
+        return found
+    codes = constant_array(found.codes)
+    if codes is None:
+        return Skip(f"{found.codes.name} is no constant: both sides of the product are computed")
+    if found.scheme.dtype not in EIGHT_BITS | {ir.DataType.INT4, ir.DataType.UINT4}:
+        return Skip(f"its weight has codes of type {found.scheme.dtype.name.lower()}")
+    channels, axis = codes.astype(np.int64), found.scheme.axis
+    wanted = 0 if node.op_type == "Conv" else codes.ndim - 1
+    if node.op_type == "Gemm" and "transB" in node.attributes and node.attributes["transB"].as_int():
+        channels, axis = channels.T, None if axis is None else 1 - axis
+    if node.op_type != "Conv" and codes.ndim != 2:
+        return Skip(f"its weight has rank {codes.ndim}, not 2")
+    if axis not in (None, wanted):
+        return Skip(f"its weight has a scale for each place on axis {found.scheme.axis}, which is summed")
+    return _narrowed(channels, found.scheme.zero, found.scheme.scale, wanted)
+
+
+def _narrowed(codes: Array, zero: Array, scale: Array, axis: int) -> Weight:
+    """i8 codes, without a zero point if all numbers fit i8 without one."""
+    along = zero if zero.ndim == 0 else zero.reshape([-1 if n == axis else 1 for n in range(codes.ndim)])
+    centred = codes - along
+    if centred.min(initial=0) >= -128 and centred.max(initial=0) <= 127:
+        return Weight(np.ascontiguousarray(centred.astype(np.int8)), None, scale)
+    shift = 128 if codes.max(initial=0) > 127 else 0
+    return Weight(np.ascontiguousarray((codes - shift).astype(np.int8)), (zero - shift).astype(np.int64), scale)
+
+
+def _largest_sum(weight: Weight, node: ir.Node, largest: int) -> int:
+    """The largest absolute sum that any data can give. largest: the largest absolute number of the data, in steps."""
+    codes = weight.codes.astype(np.int64)
+    rows = codes.reshape(codes.shape[0], -1) if node.op_type == "Conv" else codes.T
+    zero = 0 if weight.zero is None else weight.zero.reshape(-1, 1)
+    return int(np.abs(rows - zero).sum(axis=1).max(initial=0)) * largest
+
+
+def _with_bias(node: ir.Node, x: Codes, weight: Weight, factor: Array, room: int) -> Product | Skip:
+    """The bias in steps of the sum if it has its scale and leaves room; otherwise as it is."""
+    given = node.inputs[2] if len(node.inputs) > 2 else None
+    shape = (-1, *(1,) * (weight.codes.ndim - 2)) if node.op_type == "Conv" else (-1,)
+    scale = factor if factor.ndim == 0 else factor.reshape(shape)
+    if given is None:
+        return Product(x, weight, scale, None, None)
+    steps = _in_steps(given, factor, room)
+    if steps is not None:
+        return Product(x, weight, scale, steps.reshape(shape) if steps.ndim else steps, None)
+    if node.op_type != "Conv":
+        return Product(x, weight, scale, None, given)
+    found = read_codes(given)
+    codes = constant_array(given if isinstance(found, Skip) else found.codes)
+    if codes is None:
+        return Skip(f"its bias {given.name} is computed")
+    real = codes if isinstance(found, Skip) else (codes - found.scheme.zero).astype(np.float32) * found.scheme.scale
+    return Product(x, weight, scale, None, real.reshape(shape))
+
+
+def _in_steps(given: ir.Value, factor: Array, room: int) -> Array | None:
+    """An i32 bias of the sum's own scale."""
+    found = read_codes(given)
+    codes = None if isinstance(found, Skip) else constant_array(found.codes)
+    if isinstance(found, Skip) or codes is None or found.scheme.dtype != ir.DataType.INT32:
+        return None
+    scale = found.scheme.scale
+    if found.scheme.zero.any() or any(n != 1 for n in codes.shape[:-1]):
+        return None
+    if scale.ndim and factor.ndim and scale.shape != factor.shape:
+        return None
+    if not np.all(np.abs(scale - factor) <= CLOSE * np.abs(factor)) or np.abs(codes.astype(np.int64)).max() > room:
+        return None
+    return codes if codes.ndim == 0 else codes.reshape(-1)
+
+
+def _zero(op: Builder, zero: Array | None, dtype: ir.DataType, name: str) -> ir.Value | None:
+    return None if zero is None or not zero.any() else op.constant(zero.astype(dtype.numpy()), name)
+
+
+def _typed(value: ir.Value, like: ir.Value, dtype: ir.DataType) -> ir.Value:
+    value.shape, value.type = like.shape, ir.TensorType(dtype)
+    return value

@@ -51,7 +51,14 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     """Nothing is loaded and nothing listens yet."""
     threads = options.workers or core_count()
     workers = ThreadPoolExecutor(threads, "burnish-run")
-    place = Place(loop, workers, options.build_cache, options.trusted_key, options.build_bytes)
+    place = Place(
+        loop,
+        workers,
+        options.build_cache,
+        options.trusted_key,
+        options.build_bytes,
+        submit=lambda request, reply: server.call(request, reply),
+    )
     scheduling = Scheduling(
         LoopClock(loop),
         lambda name, number: repository.find(name, number),

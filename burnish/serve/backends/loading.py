@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from burnish.serve.backends import Backend
+from burnish.serve.job import Job, Reply
 from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.request import Request
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Place:
     trusted_key the Ed25519 public key that must have signed each plan; None: any plan is taken
     build_bytes the most memory that a build may use; 0 for no limit
     building    one build at a time: each takes all cores and much memory, and two models may be of one file
+    submit      takes a request that a model makes of another one; ServeError if it is refused at once
     """
 
     loop: asyncio.AbstractEventLoop
@@ -30,6 +33,7 @@ class Place:
     trusted_key: str | bytes | Path | None = None
     build_bytes: int = 0
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    submit: Callable[[Request, Reply], Job] | None = None
 
 
 class Loading(Protocol):

@@ -78,6 +78,10 @@ class Server:
         """
         if self.is_stopping:
             raise ServeError(Code.UNAVAILABLE, "the server is stopping")
+        return self.call(request, reply)
+
+    def call(self, request: Request, reply: Reply) -> Job:
+        """As `infer`, also while the server stops: what is under way may call other models until it is answered."""
         version = self.find(request.model, request.version)
         router = version.router if request.version == NEWEST else None
         submit = version.submit if router is None else router.submit

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.serve.backends.python import frames
+from burnish.serve.backends.python.answer_calls import AnswerCalls, Submit
 from burnish.serve.backends.python.connection import Connection
 from burnish.serve.config.show import config_json
 from burnish.serve.job import Job, now_ns
@@ -23,7 +24,8 @@ SLOWEST_RESTART_S = 60.0
 
 
 class PythonInstance:
-    """`restart` gives a process in which the model's file is imported; waits grow while the model keeps crashing."""
+    """`restart` gives a process in which the model's file is imported; waits grow while the model keeps crashing.
+    `submit` takes the model's calls of other models."""
 
     has_worker = False  # it runs in its own process: an answer that takes long must not hold what other models need
 
@@ -35,8 +37,10 @@ class PythonInstance:
         folder: Path,
         restart: Callable[[str], Awaitable[Connection]],
         loop: asyncio.AbstractEventLoop,
+        submit: Submit | None = None,
     ) -> None:
         self.name = name
+        self._calls = AnswerCalls(submit)
         self._config, self._number, self._folder, self._restart, self._loop = config, number, folder, restart, loop
         self._is_decoupled = bool(config.model_transaction_policy.decoupled)
         self._outputs = [o.name for o in config.output]
@@ -59,12 +63,13 @@ class PythonInstance:
             "model_version": str(self._number),
             "model_name": str(self._config.name),
         }
+        connection.hear = lambda header, data: self._hear(connection, header, data)
         try:
             await connection.ask({"kind": "initialize", "args": args, "is_decoupled": self._is_decoupled})
         except BaseException:
             await connection.close()
             raise
-        connection.hear, connection.lost = self._hear, self._lost
+        connection.lost = self._lost
         self._connection = connection
 
     def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> None:
@@ -117,9 +122,12 @@ class PythonInstance:
             "inputs": frames.describe(inputs),
         }
 
-    def _hear(self, header: dict[str, Any], data: memoryview) -> None:
+    def _hear(self, connection: Connection, header: dict[str, Any], data: memoryview) -> None:
         if header["kind"] == "answer":
             self._answer(header, data)
+            return
+        if header["kind"] == "call":
+            self._calls(connection, header, data)
             return
         assert header["kind"] == "executed"
         if header["error"]:
@@ -156,6 +164,7 @@ class PythonInstance:
     def _lost(self) -> None:
         """The process is gone: fail what it had, and start another one, later each time."""
         self._connection = None
+        self._calls.cancel_all()
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
             job.fail(ServeError(Code.INTERNAL, f"Stub process '{self.name}' is not healthy."))

@@ -57,7 +57,7 @@ class PythonLoading:
         try:
             for place, name in enumerate(names):
                 instance = PythonInstance(
-                    name, config, self._number, self._folder, self._start_another, self._place.loop
+                    name, config, self._number, self._folder, self._start_another, self._place.loop, self._place.submit
                 )
                 await instance.start(self._first if not place else await self._start_another(name))
                 instances.append(instance)

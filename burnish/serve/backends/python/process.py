@@ -1,12 +1,15 @@
 """The model's process: `python -m burnish.serve.backends.python.process FD` answers messages on a socket.
 
-Messages from the server: start, complete, initialize, execute, cancel, finalize. To the server: done (of all but
-execute and cancel), answer (one response), executed (the batch is over), log.
+Messages from the server: start, complete, initialize, execute, cancel, finalize, called (another model answers). To the
+server: done (of all but execute, cancel and called), answer (one response), executed (the batch is over), call (of
+another model), log.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import inspect
 import socket
 import sys
 import threading
@@ -16,6 +19,7 @@ from typing import Any
 import orjson
 
 from burnish.serve.backends.python import frames, interface
+from burnish.serve.backends.python.calls import Calls
 from burnish.serve.backends.python.errors import told
 from burnish.serve.backends.python.model_config import ModelConfig
 from burnish.serve.request import Tensor
@@ -31,6 +35,8 @@ class Process:
         self._class: Any = None
         self._instance = ""
         self._is_decoupled = False
+        self._calls = Calls(self._send)
+        self._runner: asyncio.Runner | None = None  # of a model whose execute is a coroutine
         self._open: dict[int, dict[str, Any]] = {}  # headers of requests without a final answer, by number
 
     def serve(self) -> None:
@@ -48,9 +54,13 @@ class Process:
                         if header["number"] in self._open:
                             self._open[header["number"]]["is_cancelled"] = True
                         continue
+                    if header["kind"] == "called":
+                        self._calls.heard(header, tensors)
+                        continue
                     with ready:
                         work.append((header, tensors))
                         ready.notify()
+            self._calls.lost()
             with ready:
                 ended = True
                 ready.notify()
@@ -61,9 +71,11 @@ class Process:
                 while not work and not ended:
                     ready.wait()
                 if not work:
-                    return
+                    break
                 header, tensors = work.pop(0)
             getattr(self, "_" + header["kind"])(header, tensors)
+        if self._runner is not None:
+            self._runner.close()
 
     # ---- what the server asks -----------------------------------------------------------------------------------
 
@@ -74,6 +86,7 @@ class Process:
         sys.modules["triton_python_backend_utils"] = interface
         interface._model_dir = f"{folder}/{version}"
         interface.Logger.write = staticmethod(self._log)
+        interface.InferenceRequest.calls = self._calls
 
         def load() -> dict[str, Any]:
             name = f"{version}.{file.removesuffix('.py')}"
@@ -134,6 +147,9 @@ class Process:
         """Run the model and send what it returns; what was wrong with it, or nothing."""
         try:
             responses = self._model.execute(requests)
+            if inspect.iscoroutine(responses):
+                self._runner = self._runner or asyncio.Runner()
+                responses = self._runner.run(responses)
             if self._is_decoupled:
                 if responses is not None:
                     return (
@@ -171,7 +187,7 @@ class Process:
 
             return interface.ResponseSender(send, header)
 
-        return interface.InferenceRequest(header, inputs, sender)
+        return interface.InferenceRequest.of(header, inputs, sender)
 
     def _send_response(self, number: int, response: interface.InferenceResponse | None, is_final: bool) -> None:
         header: dict[str, Any] = {"kind": "answer", "number": number, "final": is_final}

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 _PATIENCE_S = 5.0
 _REFUSED = {  # what has no meaning there, with what to do instead
     "tls_cert": ("--tls-cert", "end TLS at the load balancer before the cluster's proxies"),
+    "grpc_port": ("--grpc-port", "ask over HTTP, or serve with `burnish serve` behind a load balancer for gRPC"),
+    "metrics_port": ("--metrics-port", "Ray's own metrics tell of requests, replicas and latencies"),
     "shared_memory": ("--shared-memory", "clients and replicas need not be on one machine: send tensors in requests"),
 }
+_NOT_GIVEN = {"grpc_port": ("8001", "off"), "metrics_port": ("8002", "off")}  # the defaults, or what is true anyway
 
 
 def serve_on_ray(places: Sequence[Path], given: Mapping[str, Any]) -> None:
@@ -31,7 +34,7 @@ def serve_on_ray(places: Sequence[Path], given: Mapping[str, Any]) -> None:
         if place.is_file():
             raise UserError("E642", f"--ray serves repositories, not the file {place}", hint="make a repository of it")
     for name, (option, hint) in _REFUSED.items():
-        if given[name]:
+        if given[name] not in _NOT_GIVEN.get(name, (None, False)):
             raise UserError("E642", f"{option} does not go with --ray", hint=hint)
     if given["control"] == "explicit":
         raise UserError(

@@ -49,6 +49,8 @@ def test_replicas_are_a_number_or_a_range():
         ({"control": "explicit"}, "one replica alone"),
         ({"shared_memory": True}, "--shared-memory"),
         ({"tls_cert": Path("c.pem")}, "--tls-cert"),
+        ({"grpc_port": "9001"}, "--grpc-port"),
+        ({"metrics_port": "0"}, "--metrics-port"),
         ({"http_port": "off"}, "--http-port"),
         ({"http_port": "0"}, "--http-port"),
     ],

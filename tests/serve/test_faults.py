@@ -96,9 +96,14 @@ def failures(server: ServerProcess, model: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.parametrize("limit", ["of the model's queue", "of the server"])
 @pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
-def test_overload_is_refused_and_counted_costs_no_memory_and_is_over_when_it_ends(repository, seconds):
-    with running(repository) as server:
+def test_overload_is_refused_and_counted_costs_no_memory_and_is_over_when_it_ends(repository, seconds, limit):
+    options = {}
+    if limit == "of the server":
+        options = {"most_requests": 12}
+        (repository / "slow" / "config.pbtxt").write_text(f'backend: "python" max_batch_size: 4 {TENSORS}')
+    with running(repository, server=options) as server:
         asyncio.run(press(server.http, "slow", 4, 1))
         before = resident(server)
         found = asyncio.run(press(server.http, "slow", 128, seconds))

@@ -42,6 +42,7 @@ def serve(
     keys: w.Keys = None,
     shared_memory: w.SharedMemory = False,
     max_body_mb: w.MaxBodyMb = 1024.0,
+    max_requests: w.MaxRequests = 10_000,
     drain_seconds: w.DrainSeconds = 30.0,
     log_format: w.LogFormat = "text",
     ray: w.Ray = None,

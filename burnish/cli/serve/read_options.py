@@ -34,6 +34,7 @@ def read_options(given: Mapping[str, Any], repositories: tuple[Path, ...]) -> Se
         from burnish.serve.app.keys import Keys
 
         Keys(keys)
+    body_bytes = int(given["max_body_mb"] * _MIB)
     server = ServerOptions(
         repositories,
         control,
@@ -41,6 +42,8 @@ def read_options(given: Mapping[str, Any], repositories: tuple[Path, ...]) -> Se
         float(given["poll_seconds"]),
         exit_on_error=bool(given["exit_on_error"]),
         version=__version__,
+        most_requests=int(given["max_requests"]),
+        most_bytes=max(ServerOptions.most_bytes, 2 * body_bytes),
     )
     tls = _tls(given)
     return ServeOptions(
@@ -60,7 +63,7 @@ def read_options(given: Mapping[str, Any], repositories: tuple[Path, ...]) -> Se
         keys=keys,
         shared_memory=bool(given["shared_memory"]),
         drain_s=float(given["drain_seconds"]),
-        body_bytes=int(given["max_body_mb"] * _MIB),
+        body_bytes=body_bytes,
     )
 
 

@@ -101,6 +101,10 @@ SharedMemory = Annotated[
 MaxBodyMb = Annotated[
     float, typer.Option("--max-body-mb", min=0.01, help="Largest body of a request in MiB, also once decompressed.")
 ]
+MaxRequests = Annotated[
+    int,
+    typer.Option("--max-requests", min=1, help="Most requests under way, queued or running; further ones get a 503."),
+]
 DrainSeconds = Annotated[
     float, typer.Option("--drain-seconds", min=0.0, help="How long requests may still take after SIGTERM or Ctrl-C.")
 ]

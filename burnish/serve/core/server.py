@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from burnish.serve.core.under_way import UnderWay
 from burnish.serve.job import Job, Reply
 from burnish.serve.observe.watch_requests import Watch
 from burnish.serve.repository.folders import signature
@@ -34,6 +35,7 @@ class ServerOptions:
     poll_s       seconds between looks at the repository
     retries      how often a load that fails at the start is tried again
     config_name  and may_complete: see `config.read`
+    most_requests, most_bytes   of clients that are queued or running; further ones are refused
     """
 
     repositories: tuple[Path, ...]
@@ -45,6 +47,8 @@ class ServerOptions:
     retries: int = 0
     config_name: str = ""
     may_complete: bool = True
+    most_requests: int = 10_000
+    most_bytes: int = 4 << 30
     name: str = "burnish"
     version: str = ""
     extensions: tuple[str, ...] = EXTENSIONS
@@ -57,6 +61,7 @@ class Server:
         self.options, self.repository = options, repository
         self.name, self.version, self.extensions = options.name, options.version, options.extensions
         self.is_live, self.is_stopping = True, False
+        self.under_way = UnderWay(options.most_requests, options.most_bytes)
         self._has_started = False
         self._polling: asyncio.Task[None] | None = None
         self.watch: Watch | None = None  # set while requests are traced or logged one by one
@@ -78,10 +83,16 @@ class Server:
         """
         if self.is_stopping:
             raise ServeError(Code.UNAVAILABLE, "the server is stopping")
-        return self.call(request, reply)
+        if self.under_way.is_full:
+            raise self.find(request.model, request.version).reject(request)
+        job = self.call(request, reply)
+        if not job.is_over:
+            self.under_way.enter(job)
+        return job
 
     def call(self, request: Request, reply: Reply) -> Job:
-        """As `infer`, also while the server stops: what is under way may call other models until it is answered."""
+        """As `infer`, also while the server is full or stops: what is under way may call other models until it is
+        answered."""
         version = self.find(request.model, request.version)
         router = version.router if request.version == NEWEST else None
         submit = version.submit if router is None else router.submit

@@ -90,6 +90,11 @@ class ModelVersion:
             raise
         return job
 
+    def reject(self, request: Request) -> ServeError:
+        """Count a request that the server has no room for; what it is answered with."""
+        self.statistics.refused(Job(request, self.name, self.number, 1, lambda _: None), Failure.REJECTED)
+        return ServeError(Code.UNAVAILABLE, "too many requests are under way").of_request(request.id)
+
     def check(self, request: Request) -> None:
         """Raise what is wrong with a request, as `submit` would, without running it."""
         prepare(request, self.rules)

@@ -6,10 +6,11 @@ import contextlib
 import pytest
 
 from burnish.serve.core.server import EXPLICIT, Server, ServerOptions
+from burnish.serve.job import Failure
 from burnish.serve.repository.repository import Repository
 from burnish.serve.request import Request
 from burnish.serve.status import Code, ServeError
-from tests.serve.repository.test_repository import Loads, model
+from tests.serve.repository.test_repository import Loads, model, request
 
 
 def made(tmp_path, **options):
@@ -99,6 +100,30 @@ def test_a_stopping_server_takes_no_request(tmp_path):
         with pytest.raises(ServeError, match="stopping") as caught:
             server.infer(Request("m", {}), lambda answer: None)
         assert caught.value.code is Code.UNAVAILABLE
+
+    asyncio.run(go())
+
+
+def test_a_full_server_refuses_requests_of_clients_and_counts_them_and_lets_models_call_others(tmp_path):
+    model(tmp_path, "m")
+
+    async def go():
+        server, _ = made(tmp_path, most_requests=2)
+        await server.start()
+        jobs = [server.infer(request(), lambda response: None) for _ in range(2)]
+        with pytest.raises(ServeError, match="too many requests are under way") as caught:
+            server.infer(request(), lambda response: None)
+        assert caught.value.code is Code.UNAVAILABLE
+        with pytest.raises(ServeError, match="nosuch"):
+            server.infer(Request("nosuch", {}), lambda response: None)
+        assert server.find("m").statistics.failures[Failure.REJECTED] == 1
+        jobs.append(server.call(request(), lambda response: None))
+        jobs[0].answer([])
+        jobs.append(server.infer(request(), lambda response: None))
+        for job in jobs:
+            job.answer([])
+        assert (server.under_way.requests, server.under_way.bytes) == (0, 0)
+        await server.stop()
 
     asyncio.run(go())
 

@@ -49,6 +49,7 @@ def options_of(given: Given) -> ServeOptions:
         shared_memory=True,
         drain_s=float(given.number("exit-timeout-secs", 30)),
         body_bytes=given.number("http-max-input-size", 1 << 30, 1),
+        message_bytes=(1 << 31) - 1,  # Triton's only limit over gRPC
         logs=_logs(given),
         traces=trace_setting(given),
         telemetry=telemetry_of(given),

@@ -17,8 +17,8 @@ def grpc_limits(options: ServeOptions) -> GrpcLimits:
     """A message is what HTTP calls a body. How long a client may take is what HTTP allows."""
     http = http_limits(options)
     return GrpcLimits(
-        message_bytes=http.body_bytes,
-        buffered_bytes=http.held_bytes,
+        message_bytes=options.message_bytes or http.body_bytes,
+        buffered_bytes=max(http.held_bytes, 2 * options.message_bytes),
         stall_s=http.stall_s,
         slowest_bytes_s=http.slowest_bytes_s,
     )

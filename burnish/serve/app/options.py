@@ -45,6 +45,8 @@ class ServeOptions:
     telemetry      where traces go in the mode opentelemetry
     logs           what is logged from the start
     drain_s        how long requests under way may take after SIGTERM
+    body_bytes     of a request over HTTP, also once decompressed
+    message_bytes  the same over gRPC; 0: as body_bytes
     """
 
     server: ServerOptions
@@ -77,6 +79,7 @@ class ServeOptions:
     telemetry: OpenTelemetryOptions = field(default_factory=OpenTelemetryOptions)
     logs: LogSetting = field(default_factory=LogSetting)
     body_bytes: int = 1 << 30
+    message_bytes: int = 0
 
 
 def build_cache_folder() -> Path:

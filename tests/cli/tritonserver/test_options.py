@@ -44,7 +44,7 @@ def test_every_flag_of_the_ports_has_its_effect():
     assert (found.http_port, found.grpc_port, found.metrics_port) == (None, 0, 7)
     assert (found.host, found.grpc_host, found.metrics_host) == ("h", "g", "h")
     assert found.reuse_http_port and found.reuse_grpc_port
-    assert (found.grpc_compression, found.body_bytes) == (6, 99)
+    assert (found.grpc_compression, found.body_bytes, found.message_bytes) == (6, 99, 2**31 - 1)
     assert (options("--allow-grpc=0").grpc_port, options("--allow-metrics=0").metrics_port) == (None, None)
 
 

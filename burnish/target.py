@@ -7,6 +7,7 @@ the same command gives the same code on every machine.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from burnish.errors import UserError
@@ -23,6 +24,7 @@ LEVEL_FLAGS = {
     "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
 }
 EXTENSION_FLAGS = {"vnni": ("avx512_vnni",), "bf16": ("avx512_bf16",), "amx": ("amx_tile", "amx_int8", "amx_bf16")}
+IMPLIED = {"amx": ("bf16", "vnni")}  # code with tiles uses them too; every processor with AMX has them
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -53,6 +55,11 @@ class Target:
         return (ARCHITECTURES if self.kind == "cuda" else LEVELS).index(self.level), len(useful)
 
     @property
+    def has_tiles(self) -> bool:
+        """May code for this target use AMX (cpu)? Checked code does not: its accesses are plain loads and stores."""
+        return "amx" in self.extensions and not self.is_checked
+
+    @property
     def is_checked(self) -> bool:
         """Does code for this target check every address it uses (cpu)?"""
         return CHECKED in self.extensions
@@ -62,7 +69,7 @@ class Target:
         """The processor flags, by Linux's names, that code for this target may use (cpu)."""
         levels = LEVELS[: LEVELS.index(self.level) + 1]
         flags = [f for lv in levels for f in LEVEL_FLAGS[lv]]
-        return tuple(flags + [f for e in self.extensions for f in EXTENSION_FLAGS.get(e, ())])
+        return tuple(flags + [f for e in with_implied(self.extensions) for f in EXTENSION_FLAGS.get(e, ())])
 
 
 def parse_target(text: str) -> Target:
@@ -72,7 +79,7 @@ def parse_target(text: str) -> Target:
     if kind == "cuda" and level in ARCHITECTURES and not extensions:
         return Target(kind, level)
     if kind == "cpu" and level in LEVELS and all(e in (*EXTENSIONS, CHECKED) for e in extensions):
-        return Target(kind, level, tuple(sorted(extensions)))
+        return Target(kind, level, with_implied(extensions))
     raise UserError(
         "E301",
         f"target '{text}' is not one Burnish can build for",
@@ -80,6 +87,12 @@ def parse_target(text: str) -> Target:
         f"and cuda:ARCHITECTURE with one of {', '.join(ARCHITECTURES)}",
         hint=_suggestion(text),
     )
+
+
+def with_implied(extensions: Iterable[str]) -> tuple[str, ...]:
+    """The extensions and what they bring with them, in order."""
+    named = tuple(extensions)
+    return tuple(sorted({*named, *(more for e in named for more in IMPLIED.get(e, ()))}))
 
 
 def _suggestion(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from burnish.errors import UserError
-from burnish.target import ARCHITECTURES, LEVELS, parse_target
+from burnish.target import ARCHITECTURES, LEVELS, Target, parse_target
 
 
 @pytest.mark.parametrize("text", [*(f"cpu:{v}" for v in LEVELS), *(f"cuda:{a}" for a in ARCHITECTURES)])
@@ -15,6 +15,14 @@ def test_a_target_is_written_as_it_is_read(text: str) -> None:
 
 def test_extensions_have_one_order() -> None:
     assert str(parse_target("cpu:x86-64-v4+vnni+bf16")) == "cpu:x86-64-v4+bf16+vnni"
+
+
+def test_amx_brings_what_code_with_tiles_uses_too() -> None:
+    target = parse_target("cpu:x86-64-v4+amx")
+    assert str(target) == "cpu:x86-64-v4+amx+bf16+vnni" and target.has_tiles
+    assert {"amx_tile", "amx_int8", "amx_bf16", "avx512_bf16", "avx512_vnni"} <= set(target.needed_flags)
+    assert set(Target("cpu", "x86-64-v4", ("amx",)).needed_flags) == set(target.needed_flags)
+    assert not parse_target("cpu:x86-64-v4+amx+checked").has_tiles
 
 
 def test_checked_code_needs_nothing_and_is_not_preferred() -> None:

@@ -11,7 +11,7 @@ from burnish.devices.cpu.device import Cpu
 from burnish.devices.cpu.processor import best_target, core_count, pays, processor_name, supports
 from burnish.errors import BurnishError, UserError
 from burnish.settings import settings
-from burnish.target import Target, parse_target
+from burnish.target import Target, parse_target, with_implied
 
 if TYPE_CHECKING:
     from burnish.devices.cuda.probe import Gpu
@@ -38,12 +38,13 @@ def devices_by_name(name: str | None, kinds: Iterable[str]) -> tuple[list[Device
 def target_by_name(text: str, extensions: tuple[str, ...] = ()) -> Target:
     """The target for a name: `cpu` is this processor's level, `cuda` the first GPU's architecture, `cuda:1` the next's.
 
-    extensions: wanted ones; `cpu` gets those of them that this processor has and that make it faster
+    extensions: wanted ones; `cpu` gets those of them that this processor has and that make it faster, and what these
+                bring with them
     raises:     E301; for `cuda` the reason why no GPU can be used (E502 ..)
     """
     if text == "cpu":
         best = best_target()
-        return replace(best, extensions=tuple(e for e in best.extensions if e in extensions and pays(e)))
+        return replace(best, extensions=with_implied(e for e in best.extensions if e in extensions and pays(e)))
     kind, _, number = text.partition(":")
     if kind == "cuda" and (text == kind or number.isdecimal()):
         from burnish.devices.cuda import Cuda

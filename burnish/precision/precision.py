@@ -23,7 +23,7 @@ class Precision:
     @property
     def extensions(self) -> tuple[str, ...]:
         """The CPU extensions that compute in this precision."""
-        return ("bf16",) if self.values is DType.BF16 else ()
+        return ("amx", "bf16") if self.values is DType.BF16 else ()
 
     @property
     def words(self) -> dict[str, str]:

@@ -30,7 +30,7 @@ def choose_variant(manifest: Manifest, devices: Sequence[Device], absent: Mappin
         f"this machine's {names} cannot run the plan",
         why="; ".join(_reason(v, devices, absent) for v in manifest.variants) or "it holds no code at all",
         hint="build it here (--target cpu, --target cuda), or with a lower level as well "
-        "(--target cpu:x86-64-v2,cuda:sm_80)",
+        "(--target cpu:x86-64-v2,cuda:sm_80; --target cpu:x86-64-v4+amx,cpu:x86-64-v4)",
     )
 
 

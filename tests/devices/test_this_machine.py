@@ -12,6 +12,7 @@ from burnish.devices.cpu.device import Cpu
 from burnish.devices.cuda import probe
 from burnish.devices.cuda.probe import Gpu, GpuReport
 from burnish.devices.null.processor import null_cuda
+from burnish.precision.precision import parse_precision
 from burnish.runtime import load
 from burnish.target import Target, parse_target
 from tests.devices.cuda.plans import in_numpy, small_plan
@@ -59,6 +60,14 @@ def test_cpu_takes_the_extensions_that_are_wanted_and_pay(
     assert this_machine.target_by_name("cpu", ("bf16",)) == Target("cpu", "x86-64-v4", wanted)
     assert this_machine.target_by_name("cpu") == Target("cpu", "x86-64-v4")
     assert this_machine.target_by_name("cpu:x86-64-v4+bf16") == Target("cpu", "x86-64-v4", ("bf16",))
+
+
+def test_bf16_is_built_for_tiles_where_the_machine_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    best = parse_target("cpu:x86-64-v4+amx")
+    monkeypatch.setattr(this_machine, "best_target", lambda: best)
+    monkeypatch.setattr(this_machine, "pays", lambda extension: extension != "bf16")
+    assert this_machine.target_by_name("cpu", parse_precision("bf16").extensions) == best
+    assert this_machine.target_by_name("cpu", parse_precision("fp32").extensions) == Target("cpu", "x86-64-v4")
 
 
 def test_a_device_is_named_by_its_model_and_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from burnish.devices.cpu import processor, tile_permission
 from burnish.devices.cpu.device import Cpu
 from burnish.devices.null.processor import null_cuda
 from burnish.errors import EnvironmentProblem, UserError
@@ -13,6 +14,7 @@ from burnish.plan import Plan
 from burnish.plan.manifest import Manifest
 from burnish.runtime import load
 from burnish.runtime.variants import choose_variant
+from burnish.target import parse_target
 from tests.devices.cuda.plans import small_plan
 from tests.targets.cpu.programs import Maker
 
@@ -64,6 +66,19 @@ def test_the_cpu_runs_a_plan_for_both_where_there_is_no_gpu():
     both = Plan(replace(plan.manifest, variants=(replace(native, target="cuda:sm_75"), native)), plan.blobs)
     with load(both, threads=1) as engine:
         assert (engine.device.name, engine.variant) == ("cpu", native)
+
+
+@pytest.mark.parametrize("refusal", [None, "errno 28 from the kernel: a signal stack"])
+def test_code_with_tiles_runs_if_the_kernel_grants_them(monkeypatch: pytest.MonkeyPatch, refusal: str | None):
+    tiles, plain = "cpu:x86-64-v4+amx+bf16+vnni", "cpu:x86-64-v4"
+    monkeypatch.setattr(processor, "flags", lambda: frozenset(parse_target(tiles).needed_flags))
+    monkeypatch.setattr(tile_permission, "refusal", lambda: refusal)
+    assert choose_variant(manifest(tiles, plain), [Cpu()], {})[0].target == (plain if refusal else tiles)
+    if refusal:
+        with pytest.raises(EnvironmentProblem, match="E501") as caught:
+            choose_variant(manifest(tiles), [Cpu()], {})
+        assert caught.value.why == f"{tiles} needs the use of AMX's tiles ({refusal})"
+        assert "cpu:x86-64-v4+amx,cpu:x86-64-v4" in str(caught.value.hint)
 
 
 def test_without_a_gpu_a_plan_for_gpus_says_what_is_missing():

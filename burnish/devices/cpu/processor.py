@@ -10,8 +10,9 @@ import os
 import platform
 from pathlib import Path
 
+from burnish.devices.cpu import tile_permission
 from burnish.errors import EnvironmentProblem
-from burnish.target import EXTENSION_FLAGS, EXTENSIONS, LEVELS, Target
+from burnish.target import EXTENSIONS, LEVELS, Target
 
 _V1_FLAGS = frozenset({"fxsr", "mmx", "sse", "sse2"})
 
@@ -26,15 +27,21 @@ def best_target() -> Target:
             why=f"x86-64-v2 needs {', '.join(supports(Target('cpu', LEVELS[0])))}",
             hint="run on a 64-bit x86 processor of 2009 or later, under Linux",
         )
-    found = [e for e in EXTENSIONS if levels[-1] == LEVELS[-1] and set(EXTENSION_FLAGS[e]) <= flags()]
+    found = [e for e in EXTENSIONS if levels[-1] == LEVELS[-1] and not supports(Target("cpu", levels[-1], (e,)))]
     return Target("cpu", levels[-1], tuple(sorted(found)))
 
 
 def supports(target: Target) -> list[str]:
-    """The processor flags that the target's code may use and this machine lacks. Empty: the code runs here."""
+    """The processor flags that the target's code may use and this machine lacks. Empty: the code runs here.
+
+    Asks the kernel for the use of tiles, once, if only that is left to ask.
+    """
     if target.kind != "cpu":
         return [f"a {target.kind} device"]
-    return [flag for flag in target.needed_flags if flag not in flags()]
+    lacking = [flag for flag in target.needed_flags if flag not in flags()]
+    if not lacking and target.has_tiles and (reason := tile_permission.refusal()) is not None:
+        return [f"the use of AMX's tiles ({reason})"]
+    return lacking
 
 
 @functools.cache

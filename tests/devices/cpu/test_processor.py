@@ -27,6 +27,23 @@ def test_extensions_are_found(monkeypatch: pytest.MonkeyPatch):
     assert machine.best_target() == wanted
 
 
+@pytest.mark.parametrize("refusal", [None, "errno 22 from the kernel"])
+def test_tiles_are_there_if_the_kernel_grants_them(monkeypatch: pytest.MonkeyPatch, refusal: str | None):
+    tiles = Target("cpu", "x86-64-v4", ("amx", "bf16", "vnni"))
+    given_flags(monkeypatch, *tiles.needed_flags)
+    asked: list[None] = []
+    monkeypatch.setattr(machine.tile_permission, "refusal", lambda: asked.append(None) or refusal)
+    assert machine.supports(Target("cpu", "x86-64-v4", ("bf16",))) == [] and not asked
+    assert machine.supports(tiles) == ([] if refusal is None else [f"the use of AMX's tiles ({refusal})"])
+    assert machine.best_target().extensions == (("amx", "bf16", "vnni") if refusal is None else ("bf16", "vnni"))
+
+
+def test_a_processor_without_amx_is_not_asked_for_the_kernels_permission(monkeypatch: pytest.MonkeyPatch):
+    given_flags(monkeypatch, *Target("cpu", "x86-64-v4").needed_flags)
+    monkeypatch.setattr(machine.tile_permission, "refusal", None)
+    assert "amx_tile" in machine.supports(Target("cpu", "x86-64-v4", ("amx",)))
+
+
 def test_what_is_missing_is_listed(monkeypatch: pytest.MonkeyPatch):
     given_flags(monkeypatch, *(f for f in Target("cpu", "x86-64-v4").needed_flags if f != "avx512bw"))
     assert machine.supports(Target("cpu", "x86-64-v3")) == []

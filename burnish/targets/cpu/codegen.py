@@ -16,7 +16,11 @@ from burnish.target import Target
 from burnish.targets.keep import Keep, keep_nothing
 
 TRIPLE = "x86_64-unknown-linux-gnu"
-_EXTENSION_FEATURES = {"vnni": "+avx512vnni", "bf16": "+avx512bf16", "amx": "+amx-tile,+amx-int8,+amx-bf16"}
+_EXTENSION_FEATURES = {
+    "vnni": "+avx512vnni",
+    "bf16": "+avx512bf16",
+    "amx": "+avx512bf16,+avx512vnni,+amx-tile,+amx-int8,+amx-bf16",
+}
 
 
 def features(target: Target) -> str:

@@ -59,7 +59,7 @@ class CpuCompiler:
     @property
     def abilities(self) -> Abilities:
         """No level has half-precision arithmetic, but bf16 products may have an instruction. Winograd pays in f32."""
-        return Abilities(packs_half=True, bf16_products="bf16" in self.target.extensions)
+        return Abilities(packs_half=True, bf16_products=not {"bf16", "amx"}.isdisjoint(self.target.extensions))
 
     @property
     def options(self) -> Mapping[str, type[Options]]:
@@ -77,6 +77,8 @@ class CpuCompiler:
         keep: Keep = keep_nothing,
     ) -> tuple[Variant, dict[str, bytes | memoryview]]:
         """Blobs: code/<target>, weights/<sha256>, reference/<sha256>."""
+        if self.target.has_tiles:
+            note(f"{self.target} runs where the processor has AMX and the kernel grants it (Linux 5.16 or later)")
         return Emission.of(program, arena, self.target, schedules, keep).variant()
 
     def compile_ahead(self) -> None:

@@ -19,6 +19,7 @@ from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
+from burnish.targets.cpu.contraction.unit import Unit, step_of, unit_cycles, unit_of
 from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
@@ -27,6 +28,7 @@ _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
 _INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow one counted twice
+_INTEL_PAIRS = 1.7  # vdpbf16ps on a processor with AMX: 0.58 of the products of f32's multiply-adds in the same time
 _COLD_CYCLES_PER_BYTE = 0.1  # that widening adds to a constant, which comes from memory; the rest hides behind the sums
 
 
@@ -77,6 +79,9 @@ class CostModel:
 
     def cycles(self, tiling: Tiling) -> float:
         """Cycles of the whole kernel on one core, data in the second cache level."""
+        if tiling.form == "tiles":
+            units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
+            return units * unit_cycles(self.unit(tiling), self.columns)
         rows = self._rows(tiling)
         whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
         panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
@@ -98,6 +103,12 @@ class CostModel:
         added = self._packed_item(tiling) - self.kernel.slots[1].dtype.size_bytes if self.kernel.packed else 0
         cold = _COLD_CYCLES_PER_BYTE * added * self.groups * self.depth * self.columns
         return total * self.groups * self.expect(product(r.extent for r in rows.outer)) + cold
+
+    def unit(self, tiling: Tiling) -> Unit:
+        """The unit of a tiling in the tiles form."""
+        return unit_of(
+            self.kernel, self.shape, tiling.rows, tiling.vectors, step_of(self.kernel, self.shape), tiling.fold
+        )
 
     def b_item(self, tiling: Tiling) -> int:
         """The size of an element of B as the tiles of a form read it, in bytes."""
@@ -123,7 +134,8 @@ class CostModel:
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
-        if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes:
+        keeps_panel = tiling.form == "tiles" and a_bytes <= _LEVEL2_BYTES  # products read B faster from level 1
+        if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes and not keeps_panel:
             return 1
         if a_bytes <= 4 * _LEVEL2_BYTES:
             return 0
@@ -135,7 +147,11 @@ class CostModel:
         row_bytes = tiling.vectors * tiling.lanes * self.b_item(tiling)
         # a pair or quad of k is a row; if rows are narrow, some lines are prefetched twice
         together = {"pairs": 2, "narrow": 2, "quads": QUAD}.get(tiling.form, 1)
-        if tiling.form == "dot" or row_bytes * together % 64 or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4:
+        if (
+            tiling.form in ("dot", "tiles")
+            or row_bytes * together % 64
+            or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
+        ):
             return 0
         return max(1, 3072 // row_bytes) if self.kernel.packed or self.shape.n_stride == 1 else 0
 
@@ -156,8 +172,11 @@ class CostModel:
         return 1 << (most.bit_length() - 1) if most > 1 else 0
 
     def _row_tiles(self, tiling: Tiling) -> int:
-        """Tiles of each panel."""
+        """Tiles, or units of tiles, of each panel."""
         outer = self.expect(product(r.extent for r in self._rows(tiling).outer))
+        if tiling.form == "tiles":
+            unit, along = self.unit(tiling), self.expect(self._rows(tiling).tiled.extent)
+            return -(-outer * (along if tiling.fold else -(-along // unit.height)) // unit.rows)
         return outer * sum(count for _, count in self._row_sizes(tiling))
 
     def _rows(self, tiling: Tiling) -> Rows:
@@ -228,6 +247,8 @@ class CostModel:
             return products
         if self.kernel.slots[0].dtype is DType.F32:
             return products + vectors
+        if "amx" in self.target.extensions:
+            return products * _INTEL_PAIRS
         return products / 2 if "bf16" in self.target.extensions else products + rows + vectors
 
     def _conflicts(self, tiling: Tiling, rows: int) -> float:

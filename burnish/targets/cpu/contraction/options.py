@@ -13,11 +13,13 @@ class ContractionOptions(CpuOptions):
     """A tile of rows x vectors sums stays in registers while the whole depth is added to it.
 
     form      tile: A broadcast, B by columns; dot: vectors along the depth; pairs, narrow, widen: as tile, with B kept
-              in 16 bits and made f32 by pairs of k, element by element, or panel by panel; quads: bytes, four k at once
-    rows      steps of a tile along the tiled run of pixels
-    vectors   registers of a tile across its columns; in the dot form 1
+              in 16 bits and made f32 by pairs of k, element by element, or panel by panel; quads: bytes, four k each;
+              tiles: products of whole tiles of 16 x 16 sums, in units of several (unit.py)
+    rows      steps of a tile along the tiled run of pixels; in the tiles form rows of a unit, 16 to a row tile
+    vectors   registers of a tile across its columns; in the dot form 1; in the tiles form column tiles
     lanes     elements of a register; in the dot form columns of a tile
-    unroll    steps of the innermost loop over the depth that are written out
+    unroll    steps of the innermost loop over the depth that are written out; in the tiles form the k of one product,
+              which decides how sums are rounded
     axis      the run of pixels that a tile's rows follow: 0 is the innermost run, 1 the next outer one
     fold      the innermost run lies within each row step, so that a tile spans both
     block     row tiles that share a panel of B before the next panel comes; 0: all of them

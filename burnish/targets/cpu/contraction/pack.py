@@ -5,6 +5,8 @@ pairs                 [group][panel][K/2][vectors * lanes][2]   the innermost ru
 quads, B i8           [group][panel][K/4][vectors * lanes][4]   each innermost run of K in whole quads; if A is signed,
                                                                 a row before them: -128 * sum of the column, i32
 quads, B i16          [group][panel][K/4][2][vectors * lanes][2]  the even k of a quad, then the odd ones
+tiles                 [group][panel][step][column tile][step / 2][16][2]   a step's rest padded with zeros (unit.py);
+                                                               of bytes four along k instead of two
 dot                   [group][N][K]                            a row for each column of the result
 """
 
@@ -20,12 +22,14 @@ from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.contraction.unit import scheduled_unit
+from burnish.targets.cpu.register_tile.matrix import ROWS
 from burnish.targets.cpu.register_tile.quads import QUAD
 
 Array = np.ndarray[Any, Any]
 
 
-NARROW_FORMS = ("pairs", "narrow", "widen")  # they keep halves as halves
+NARROW_FORMS = ("pairs", "narrow", "widen", "tiles")  # they keep halves as halves
 
 
 def storage_dtype(dtype: DType, form: str = "tile") -> DType:
@@ -61,6 +65,8 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         return _pairs(kernel, options.width, groups)
     if options.form == "quads":
         return _quads(kernel, options.width, groups)
+    if options.form == "tiles":
+        return _tiles(kernel, options, groups)
     if options.form == "dot":
         return np.ascontiguousarray(groups.transpose(0, 2, 1))
     width = options.width
@@ -107,3 +113,14 @@ def _quads(kernel: Contraction, width: int, groups: Array) -> Array:
     starts = -128 * quads.sum((2, 4), np.int32)  # [group, panel, width]
     rows = starts.view(np.int8).reshape(count, panels, 1, width, QUAD)
     return np.concatenate([rows, quads], axis=2)
+
+
+def _tiles(kernel: Contraction, options: ContractionOptions, groups: Array) -> Array:
+    """[group, K, n] in column tiles of a step each, one word of neighbours along k for each column."""
+    unit = scheduled_unit(kernel, analyse(kernel), options)
+    count, _, columns = groups.shape
+    panels, word = -(-columns // options.width), 4 // unit.item
+    padded = np.zeros((count, unit.runs, unit.steps_of_run * unit.step, panels * options.width), groups.dtype)
+    padded[:, :, : unit.inner, :columns] = groups.reshape(count, unit.runs, unit.inner, columns)
+    split = padded.reshape(count, unit.steps, unit.step // word, word, panels, unit.columns, ROWS)
+    return np.ascontiguousarray(split.transpose(0, 4, 1, 5, 2, 6, 3))

@@ -5,6 +5,7 @@
 layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes*vectors
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
          pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16 or bf16
+         tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
          widen: as tile, panels of B in f16 or bf16 made f32 in scratch memory before their row tiles run
          quads: as tile, bytes (or B in 16 bits), four k side by side
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
@@ -30,10 +31,19 @@ from burnish.targets.cpu.contraction import cost
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
-from burnish.targets.cpu.contraction.tile_rows import register_lanes, rows_of
+from burnish.targets.cpu.contraction.tile_rows import Rows, register_lanes, rows_of
+from burnish.targets.cpu.contraction.unit import (
+    can_multiply_tiles,
+    fits_tiles,
+    rows_along,
+    scheduled_unit,
+    step_of,
+)
 from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
 from burnish.targets.cpu.contraction.write import TileWriter
+from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.register_tile.matrix import ROWS
 from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
@@ -65,25 +75,30 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
     options, shape = ContractionOptions.read(schedule), analyse(kernel)
     if min(options.rows, options.vectors, options.lanes, options.unroll) < 1:
         return False
-    if min(options.block, options.prefetch, options.axis) < 0:
+    if min(options.block, options.prefetch, options.axis) < 0 or options.axis >= max(1, len(shape.pixels)):
+        return False
+    if options.fold and ((1, True) not in _row_axes(shape) or options.axis != 1):
         return False
     is_dot, spread = options.form == "dot", options.spread
+    if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
+        return False
+    if options.form == "tiles":
+        return can_multiply_tiles(kernel, shape) and fits_tiles(kernel, shape, options)
     if options.form not in ("dot", *_forms(kernel, shape, options.width)):
         return False
     if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
         return False
     if options.form == "quads" and options.lanes not in QUAD_LANES:
         return False
-    if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
-        return False
-    if options.fold and ((1, True) not in _row_axes(shape) or options.axis != 1):
-        return False
-    return options.lanes <= register_lanes(shape, target) and options.axis < max(1, len(shape.pixels))
+    return options.lanes <= register_lanes(shape, target)
 
 
 def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     """Scratch memory of one thread."""
-    options, depth = ContractionOptions.read(schedule), analyse(kernel).depth
+    options, shape = ContractionOptions.read(schedule), analyse(kernel)
+    if options.form == "tiles":
+        return scheduled_unit(kernel, shape, options).scratch_bytes
+    depth = shape.depth
     if options.form != "widen" or not isinstance(depth, int):
         return 0
     return widened_bytes(depth, options.width)
@@ -91,7 +106,9 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
 
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
     """Write the kernel."""
-    return TileWriter(context, kernel, ContractionOptions.read(schedule), name).write()
+    options = ContractionOptions.read(schedule)
+    writer = UnitWriter if options.form == "tiles" else TileWriter
+    return writer(context, kernel, options, name).write()
 
 
 def _tilings(model: CostModel) -> list[Tiling]:
@@ -106,11 +123,25 @@ def _tilings(model: CostModel) -> list[Tiling]:
                     choices = _row_choices(extent, model.expect(extent), most)
                     wide = max(lanes, QUAD_LANES[0]) if form == "quads" else lanes
                     found += [Tiling(r, vectors, wide, axis, form, fold) for r in choices]
+        found += _tiles(model, axis, rows) if target.has_tiles else []
         for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
                 choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
                 found += [Tiling(r, 1, columns, axis, "dot") for r in choices]
     return found
+
+
+def _tiles(model: CostModel, axis: int, rows: Rows) -> list[Tiling]:
+    """Tilings in the tiles form: 2 x 2 tiles, or a row or a column of tiles where there is only that."""
+    shape = model.shape
+    if not can_multiply_tiles(model.kernel, shape):
+        return []
+    wide, is_low = -(-model.columns // ROWS), model.pixels <= ROWS
+    shapes = [(1, min(wide, 4))] if is_low else [(2, min(wide, 2)), (4, 1)]
+    if rows.folded is not None:
+        return [Tiling(r, c, ROWS, axis, "tiles", True) for r, c in shapes]
+    along = [(r, c, rows_along(shape, rows.tiled, r)) for r, c in shapes]
+    return [Tiling(pixels, c, ROWS, axis, "tiles") for r, c, pixels in along if pixels > ROWS * (r - 1)]
 
 
 def _row_axes(shape: Shape) -> list[tuple[int, bool]]:
@@ -167,7 +198,7 @@ def _symbols(shape: Shape) -> frozenset[str]:
 
 
 def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
-    unroll = _unroll(model.shape, tiling)
+    unroll = _unroll(model, tiling)
     return ContractionOptions(
         form=tiling.form,
         rows=tiling.rows,
@@ -183,10 +214,13 @@ def _schedule(model: CostModel, tiling: Tiling, serial: bool) -> Schedule:
     ).schedule
 
 
-def _unroll(shape: Shape, tiling: Tiling) -> int:
+def _unroll(model: CostModel, tiling: Tiling) -> int:
     """Unrolled steps of the innermost loop; never so many that rows share an A (it would stay in a register)."""
+    shape = model.shape
     if not shape.reduce:
         return 1
+    if tiling.form == "tiles":
+        return step_of(model.kernel, shape)
     rows = rows_of(shape, tiling.axis, tiling.fold)
     between = (rows.folded or rows.tiled).a_stride
     extent, limit = shape.reduce[-1].extent, 4

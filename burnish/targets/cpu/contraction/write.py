@@ -77,8 +77,7 @@ class TileWriter:
         k, serial = self.k, self.options.is_serial
         if serial:
             k.only_thread_zero()
-        self.tiles = RowTiles(k, self.rows.tiled.extent, self.options.rows)
-        self.row_tiles = k.ir.mul(k.index(self.tiles.count), k.dim(product(r.extent for r in self.rows.outer)))
+        self.row_tiles = self._count_row_tiles()
         self.panels = ceildiv(self.kernel.n.extent, self.width)
         per_group = k.ir.mul(self.row_tiles, k.dim(self.panels))
         total = k.ir.mul(per_group, k.dim(self.shape.group_count))
@@ -89,7 +88,17 @@ class TileWriter:
         else:
             with pieces(k, lo, hi, per_group) as (group, first, last):
                 self._blocks(group, bound | bind(k, self.shape.groups, group), first, last)
-        return k.finish()
+        return self._finish()
+
+    def _count_row_tiles(self) -> ir.Value:
+        """The row tiles of each panel. Called once, before anything else is written."""
+        k = self.k
+        self.tiles = RowTiles(k, self.rows.tiled.extent, self.options.rows)
+        return k.ir.mul(k.index(self.tiles.count), k.dim(product(r.extent for r in self.rows.outer)))
+
+    def _finish(self) -> ir.Function:
+        """The kernel's end."""
+        return self.k.finish()
 
     def _blocks(self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value) -> None:
         k, block = self.k, self.options.block
@@ -137,7 +146,7 @@ class TileWriter:
             columns = shape.n.extent if self.is_dot else self.panels * self.width
             offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(self.panel_depth))
         else:
-            offset = k.ir.add(scaled(k, column, shape.n_stride), _offset(k, shape.groups, bound, "b_stride"))
+            offset = k.ir.add(scaled(k, column, shape.n_stride), run_offset(k, shape.groups, bound, "b_stride"))
         source = k.address(k.slots[1], offset, storage_type(self.packed_dtype))
         if self.form != "widen":
             b = k.address(source, self.lead * self.width, storage_type(self.packed_dtype))
@@ -158,7 +167,7 @@ class TileWriter:
 
     def _tile(self, case: RowCase, bound: Bound, panel: Panel, ahead: Ahead | None) -> None:
         k = self.k
-        offset = _offset(k, (*self.shape.groups, *self.rows.outer), bound, "a_stride")
+        offset = run_offset(k, (*self.shape.groups, *self.rows.outer), bound, "a_stride")
         offset = k.ir.add(offset, scaled(k, case.start, self.rows.tiled.a_stride))
         a = k.address(k.slots[0], offset, storage_type(self.a_dtype))
         tile = self._describe(case.size, len(panel.masks), ahead)
@@ -269,7 +278,8 @@ def bind(k: KernelBuilder, runs: Sequence[Run], flat: ir.Value) -> dict[Axis, ir
     return bound
 
 
-def _offset(k: KernelBuilder, runs: Sequence[Run], bound: Bound, stride: str) -> ir.Value:
+def run_offset(k: KernelBuilder, runs: Sequence[Run], bound: Bound, stride: str) -> ir.Value:
+    """The offset of the runs' indices, in elements of A or B."""
     total: ir.Value = k.i64(0)
     for run in runs:
         total = k.ir.add(total, scaled(k, bound[run.axes[-1]], getattr(run, stride)))

@@ -1,0 +1,145 @@
+"""The geometry of the tiles form: units of row tiles x column tiles, and the steps in which the depth is multiplied.
+
+    row tile     up to 16 rows along one run of pixels, all tiles equally high: the last one overlaps the one before.
+                 If the schedule folds, exactly the innermost run (one row of a small image)
+    column tile  16 columns of a panel
+    step         the k of one product, at most 64 bytes of a row of A. A step never crosses the end of the innermost
+                 reduce run; if the steps do not divide it, the rest of the last one is zeros (in B and in a copy of A)
+
+The step is part of the answer: bf16 products are summed step by step (register_tile/matrix.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from burnish.dims import product
+from burnish.dtypes import DType
+from burnish.kernels.contraction_runs import Run, Shape
+from burnish.kernels.task import Contraction
+from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.register_tile.matrix import REGISTERS, ROW_BYTES, ROWS, TILE_BYTES
+
+_BYTES = (DType.U8, DType.I8)
+_LEVEL1_BYTES = 40 * 1024
+_WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """rows, columns: row tiles and column tiles; height: the most rows of a row tile; inner: the innermost run's k."""
+
+    rows: int
+    columns: int
+    height: int
+    step: int
+    item: int
+    inner: int
+    runs: int
+
+    @property
+    def steps_of_run(self) -> int:
+        return -(-self.inner // self.step)
+
+    @property
+    def steps(self) -> int:
+        """Products of each pair of tiles."""
+        return self.runs * self.steps_of_run
+
+    @property
+    def tail(self) -> int:
+        """The k of the last step of a run, if it is shorter than the others; else 0."""
+        return self.inner % self.step
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of B that one step reads."""
+        return self.columns * ROW_BYTES * (self.step * self.item // _WORD_BYTES)
+
+    @property
+    def sums_bytes(self) -> int:
+        return self.rows * self.columns * TILE_BYTES
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The configuration, the sums of this unit and of the one before, and a copy of A's tails."""
+        return ROW_BYTES + 2 * self.sums_bytes + (self.rows * TILE_BYTES if self.tail else 0)
+
+
+def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: int, fold: bool) -> Unit:
+    """A unit of so many column tiles, and k in a step. pixels: its rows at most, or if `fold` its innermost runs."""
+    item = kernel.slots[0].dtype.size_bytes
+    inner, runs = shape.reduce[-1].extent, product(r.extent for r in shape.reduce[:-1])
+    assert isinstance(inner, int) and isinstance(runs, int), "a packed operand has static reduce axes"
+    if fold:
+        height = shape.pixels[-1].extent
+        assert isinstance(height, int), "a run that is folded has a known extent"
+        return Unit(pixels, columns, height, step, item, inner, runs)
+    rows = -(-pixels // ROWS)
+    return Unit(rows, columns, -(-pixels // rows), step, item, inner, runs)
+
+
+def scheduled_unit(kernel: Contraction, shape: Shape, options: ContractionOptions) -> Unit:
+    """The unit of a schedule in the tiles form."""
+    return unit_of(kernel, shape, options.rows, options.vectors, options.unroll, options.fold)
+
+
+def can_multiply_tiles(kernel: Contraction, shape: Shape) -> bool:
+    """Is there a product of tiles for these operands, and are A's k contiguous in memory?"""
+    a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
+    is_float = a is b is DType.BF16 and shape.accumulator is DType.F32
+    is_bytes = a in _BYTES and b in _BYTES and shape.accumulator is DType.I32
+    if not (is_float or is_bytes) or not kernel.packed or not shape.reduce or shape.reduce[-1].a_stride != 1:
+        return False
+    extents = (shape.depth, *(p.extent for p in shape.pixels))
+    return isinstance(shape.depth, int) and not any(isinstance(e, int) and e < 1 for e in extents)
+
+
+def fits_tiles(kernel: Contraction, shape: Shape, options: ContractionOptions) -> bool:
+    """Can a kernel that `can_multiply_tiles` be written with these options?"""
+    unit = scheduled_unit(kernel, shape, options)
+    step_bytes = unit.step * unit.item
+    return (
+        options.lanes == ROWS
+        and unit.height <= ROWS
+        and not options.prefetch
+        and unit.rows * unit.columns + min(unit.rows, unit.columns) < REGISTERS
+        and 0 < step_bytes <= ROW_BYTES
+        and step_bytes % _WORD_BYTES == 0
+    )
+
+
+def step_of(kernel: Contraction, shape: Shape) -> int:
+    """The k of a step: as few steps as possible, all equal if up to twice as many allow that."""
+    item, inner = kernel.slots[0].dtype.size_bytes, shape.reduce[-1].extent
+    assert isinstance(inner, int)
+    most, group = ROW_BYTES // item, _WORD_BYTES // item
+    fewest = -(-inner // most)
+    for count in range(fewest, 2 * fewest + 1):
+        if inner % (count * group) == 0:
+            return inner // count
+    return -(-inner // (fewest * group)) * group
+
+
+def rows_along(shape: Shape, run: Run, row_tiles: int) -> int:
+    """The rows of a unit along a run: row tiles of equal height, as high as possible, and none of them in vain."""
+    if not isinstance(run.extent, int):
+        return ROWS * row_tiles
+    tiles = -(-run.extent // ROWS)
+    if run.extent == product(p.extent for p in shape.pixels):
+        tiles = -(-tiles // row_tiles) * row_tiles
+    return row_tiles * -(-run.extent // tiles)
+
+
+def unit_cycles(unit: Unit, columns: int) -> float:
+    """Cycles of one unit. A product takes 16 cycles, 9 for up to 7 rows; a line 1.3 from the second cache level.
+
+    source: measured on Sapphire Rapids, with AMX, one thread
+    """
+    products = unit.rows * unit.columns * ROWS * max(0.58, 0.58 + (unit.height - 7) * 0.047)
+    lines = unit.rows * unit.height + unit.columns * unit.step * unit.item // _WORD_BYTES
+    streams = unit.steps * unit.step_bytes > _LEVEL1_BYTES
+    step = max(products, lines * (1.3 if streams else 0.55))
+    copies = unit.runs * unit.rows * (4 * unit.height + 15) if unit.tail else 0
+    stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * 8
+    return unit.steps * step + copies + 220 + max(0.0, stored - unit.steps * step / 2)

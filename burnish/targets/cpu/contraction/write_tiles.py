@@ -1,0 +1,298 @@
+"""Writes a contraction in the tiles form: units of row tiles, each unit's epilogue between the steps of the next unit.
+
+    begin;   for each unit:   for each step: (store some rows of the unit before), multiply;   then store the last unit
+
+The sums of a unit lie in scratch memory, in two places in turn. The tile registers work on their own, so an epilogue's
+vector code costs little if the steps are enough. A unit is `rows` row tiles that follow each other in the order of
+`TileWriter`; the last unit's tiles that do not exist are the last tile again. Each row is stored once: not also by the
+row tile that shares it with the tile before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from burnish.dims import Dim, product
+from burnish.kernels.task import Contraction
+from burnish.ops.language.expr import Axis
+from burnish.targets.cpu.builder import I8, I64, KernelContext, vector_type
+from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.contraction.tile_rows import rows_of
+from burnish.targets.cpu.contraction.unit import Unit, scheduled_unit
+from burnish.targets.cpu.contraction.write import Bound, Panel, TileWriter, bind, run_offset
+from burnish.targets.cpu.expressions.storage import register_type, storage_type
+from burnish.targets.cpu.register_tile.load import lanes_below, scaled
+from burnish.targets.cpu.register_tile.matrix import ROW_BYTES, ROWS, TILE_BYTES, Matrix, Rows, multiplier
+from burnish.targets.cpu.register_tile.prefetch import Ahead, request_next, share_of_next
+
+_WRITTEN_OUT = 2  # rows stored in each step without a loop over them
+
+
+@dataclass(frozen=True)
+class _RowTile:
+    """One row tile: the values of the outer axes, its first row, and how many of its rows belong to the tile before."""
+
+    outer: Mapping[Axis, ir.Value]
+    start: ir.Value
+    first: ir.Value
+
+
+class _Pending:
+    """The unit whose sums are complete but not stored, in variables of the kernel (LLVM makes registers of them)."""
+
+    def __init__(self, writer: UnitWriter) -> None:
+        self.k = writer.k
+        prologue = self.k.prologue
+        self.number, self.column, self.rows, self.turn = (prologue.alloca(I64) for _ in range(4))
+        self.groups = {a: prologue.alloca(I64) for run in writer.shape.groups for a in run.axes}
+        for place in (self.number, self.column, self.rows, self.turn, *self.groups.values()):
+            prologue.store(self.k.i64(0), place)
+
+    def read(self, place: ir.Value) -> ir.Value:
+        return self.k.load(place, I64, 8)
+
+    def write(self, place: ir.Value, value: ir.Value) -> None:
+        self.k.ir.store(value, place, align=8)
+
+
+class UnitWriter(TileWriter):
+    """One kernel in the tiles form."""
+
+    def __init__(self, context: KernelContext, kernel: Contraction, options: ContractionOptions, name: str) -> None:
+        super().__init__(context, kernel, options, name)
+        self.unit: Unit = scheduled_unit(kernel, self.shape, options)
+        if options.fold:  # then a row tile is the innermost run
+            self.rows = rows_of(self.shape, 0, False)
+        self.panel_depth = self.unit.steps * self.unit.step
+        self.ragged = isinstance(kernel.n.extent, int) and bool(kernel.n.extent % self.width)
+
+    def _count_row_tiles(self) -> ir.Value:
+        """The units of each panel. Also decides the height of row tiles, and begins."""
+        k, unit = self.k, self.unit
+        extent = k.index(self.rows.tiled.extent)
+        tiles = _ceil_div(self, extent, unit.height)
+        if not self.rows.outer and not isinstance(extent, ir.Constant):
+            is_one = k.ir.icmp_signed("<=", tiles, k.i64(1))
+            tiles = k.ir.select(is_one, tiles, k.ir.mul(_ceil_div(self, tiles, unit.rows), k.i64(unit.rows)))
+        self.tiles_of_run = tiles
+        if isinstance(extent, ir.Constant):
+            self.height: ir.Value = k.i64(min(unit.height, int(extent.constant)))
+        else:
+            some = k.ir.select(k.ir.icmp_signed(">", tiles, k.i64(0)), tiles, k.i64(1))
+            self.height = k.ir.udiv(k.ir.add(extent, k.ir.sub(some, k.i64(1))), some)
+        self.extent = extent
+        self.all_tiles = k.ir.mul(tiles, k.dim(product(r.extent for r in self.rows.outer)))
+        self.pending = _Pending(self)
+        matrix = Matrix(self.a_dtype, self.b_dtype, unit.rows, unit.columns, self.height, unit.step * unit.item)
+        self.code = multiplier(k, matrix)
+        self.code.begin(k.scratch)
+        if unit.tail:
+            self._clear_copies()
+        return _ceil_div(self, self.all_tiles, unit.rows)
+
+    def _finish(self) -> ir.Function:
+        k = self.k
+        with k.when(k.ir.icmp_signed(">", self.pending.read(self.pending.rows), k.i64(0))):
+            rows = _PendingRows(self)
+            with k.loop(0, k.i64(self.unit.rows * self.unit.height)) as loop:
+                rows.store(loop.index)
+        self.code.end()
+        return k.finish()
+
+    def _panel_cases(self, number: ir.Value) -> list[tuple[ir.Value | None, tuple[ir.Value | None, ...]]]:
+        """B is padded with zeros, so that all panels are alike."""
+        return [(None, (None,) * self.vectors)]
+
+    def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
+        """One unit."""
+        k, unit, pending = self.k, self.unit, self.pending
+        first = k.ir.mul(number, k.i64(unit.rows))
+        tiles = [self._tile_at(k.ir.add(first, k.i64(r))) for r in range(unit.rows)]
+        places = [self._place(t, bound) for t in tiles]
+        stored = _PendingRows(self)
+        turn = pending.read(pending.turn)
+        sums = self._sums_at(turn)
+        self.code.clear(sums)
+        each = -(-unit.rows * unit.height // unit.steps)
+        draining = -(-unit.rows * unit.height // each)
+        ahead = self._ahead(number, panel)
+        with k.loop(0, draining) as loop:
+            self._store_some(stored, loop.index, each)
+            self._step(loop.index, places, panel, sums, ahead)
+        if draining < unit.steps:
+            with k.loop(draining, unit.steps) as loop:
+                self._step(loop.index, places, panel, sums, ahead)
+        self.code.keep(sums)
+        pending.write(pending.turn, k.ir.xor(turn, k.i64(1)))
+        pending.write(pending.number, first)
+        pending.write(pending.column, panel.column)
+        pending.write(pending.rows, k.ir.mul(self.height, k.i64(unit.rows)))
+        for axis, place in pending.groups.items():
+            pending.write(place, bound[axis])
+
+    # -- where units lie ------------------------------------------------------------------------------------------
+
+    def _tile_at(self, number: ir.Value) -> _RowTile:
+        """Row tile `number`, counted over all outer axes; beyond the last, the last, with nothing to store."""
+        k = self.k
+        last = k.ir.sub(self.all_tiles, k.i64(1))
+        exists = k.ir.icmp_signed("<=", number, last)
+        number = k.ir.select(exists, number, last)
+        outer, tile = number, number
+        if self.rows.outer:
+            outer, tile = k.ir.udiv(number, self.tiles_of_run), k.ir.urem(number, self.tiles_of_run)
+        wanted = k.ir.mul(tile, self.height)
+        start = k.minimum(wanted, k.ir.sub(self.extent, self.height))
+        first = k.ir.select(exists, k.ir.sub(wanted, start), self.height)
+        return _RowTile(bind(k, self.rows.outer, outer), start, first)
+
+    def _place(self, tile: _RowTile, bound: Bound) -> ir.Value:
+        """The address of A at the tile's first row and reduce index 0."""
+        k = self.k
+        offset = run_offset(k, (*self.shape.groups, *self.rows.outer), {**bound, **tile.outer}, "a_stride")
+        offset = k.ir.add(offset, scaled(k, tile.start, self.rows.tiled.a_stride))
+        return k.address(k.slots[0], offset, storage_type(self.a_dtype))
+
+    def _sums_at(self, turn: ir.Value) -> ir.Value:
+        k = self.k
+        offset = k.ir.add(k.i64(ROW_BYTES), k.ir.mul(turn, k.i64(self.unit.sums_bytes)))
+        return k.address(k.scratch, offset, I8)
+
+    def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
+        unit, spread = self.unit, self.options.spread
+        if not spread:
+            return None
+        return share_of_next(self.k, panel.source, unit.steps * unit.step_bytes, number, spread, unit.step_bytes)
+
+    # -- products -------------------------------------------------------------------------------------------------
+
+    def _step(
+        self, number: ir.Value, places: Sequence[ir.Value], panel: Panel, sums: ir.Value, ahead: Ahead | None
+    ) -> None:
+        k, unit = self.k, self.unit
+        b = k.address(panel.b, k.ir.mul(number, k.i64(unit.step_bytes)), I8)
+        if ahead is not None:
+            request_next(k, ahead, b)
+        run, step = number, number
+        if len(self.shape.reduce) > 1:
+            run, step = k.ir.udiv(number, k.i64(unit.steps_of_run)), k.ir.urem(number, k.i64(unit.steps_of_run))
+        outer = self.shape.reduce[:-1]
+        offset = run_offset(k, outer, bind(k, outer, run), "a_stride") if outer else k.i64(0)
+        offset = k.ir.add(offset, k.ir.mul(step, k.i64(unit.step)))
+        stride: Dim = self.rows.tiled.a_stride * unit.item
+        rows = [Rows(k.address(p, offset, storage_type(self.a_dtype)), k.dim(stride)) for p in places]
+        if unit.tail:
+            is_tail = k.ir.icmp_signed("==", step, k.i64(unit.steps_of_run - 1))
+            rows = self._with_tails(rows, is_tail)
+        self.code.step(rows, b, sums)
+
+    def _with_tails(self, rows: Sequence[Rows], is_tail: ir.Value) -> list[Rows]:
+        """In the last step of a run, rows that end before the step does are multiplied from a copy, with zeros."""
+        k = self.k
+        copies = [k.address(k.scratch, self._copies_at + r * TILE_BYTES, I8) for r in range(len(rows))]
+        with k.when(is_tail):
+            for copy, tile in zip(copies, rows):
+                with k.loop(0, self.height) as loop:
+                    source = k.address(tile.place, k.ir.mul(loop.index, tile.stride), I8)
+                    target = k.address(copy, k.ir.mul(loop.index, k.i64(ROW_BYTES)), I8)
+                    _copy_bytes(self, source, target, self.unit.tail * self.unit.item)
+        return [
+            Rows(k.ir.select(is_tail, c, t.place), k.ir.select(is_tail, k.i64(ROW_BYTES), t.stride))
+            for c, t in zip(copies, rows)
+        ]
+
+    @property
+    def _copies_at(self) -> int:
+        return ROW_BYTES + 2 * self.unit.sums_bytes
+
+    def _clear_copies(self) -> None:
+        k = self.k
+        with k.loop(0, self.unit.rows * TILE_BYTES, ROW_BYTES) as loop:
+            place = k.address(k.scratch, k.ir.add(loop.index, k.i64(self._copies_at)), I8)
+            k.ir.store(ir.Constant(vector_type(I64, ROW_BYTES // 8), None), place, align=ROW_BYTES)
+
+    # -- the epilogue ---------------------------------------------------------------------------------------------
+
+    def _store_some(self, rows: _PendingRows, step: ir.Value, each: int) -> None:
+        """Store the rows of the unit before that fall to this step."""
+        k = self.k
+        start = k.ir.mul(step, k.i64(each))
+        if each <= _WRITTEN_OUT:
+            for e in range(each):
+                rows.store(k.ir.add(start, k.i64(e)))
+            return
+        with k.loop(0, each) as loop:
+            rows.store(k.ir.add(start, loop.index))
+
+
+class _PendingRows:
+    """The rows of the pending unit, ready to be stored one by one. Made where the code stands that stores them."""
+
+    def __init__(self, writer: UnitWriter) -> None:
+        self.writer, self.k = writer, writer.k
+        k, pending = writer.k, writer.pending
+        number = pending.read(pending.number)
+        self.tiles = [writer._tile_at(k.ir.add(number, k.i64(r))) for r in range(writer.unit.rows)]
+        self.count = pending.read(pending.rows)
+        self.sums = writer._sums_at(k.ir.xor(pending.read(pending.turn), k.i64(1)))
+        column = pending.read(pending.column)
+        self.columns = [k.ir.add(column, k.i64(c * ROWS)) for c in range(writer.vectors)]
+        self.groups = {a: pending.read(place) for a, place in pending.groups.items()}
+
+    def store(self, row: ir.Value) -> None:
+        """Row `row` of the unit, if it exists and belongs to it."""
+        k, writer = self.k, self.writer
+        height = writer.height
+        tile, tile_number, inside = self.tiles[0], k.i64(0), row
+        for n, other in enumerate(self.tiles[1:], 1):
+            begin = k.ir.mul(height, k.i64(n))
+            is_in = k.ir.icmp_signed(">=", row, begin)
+            tile_number = k.ir.select(is_in, k.i64(n), tile_number)
+            inside = k.ir.select(is_in, k.ir.sub(row, begin), inside)
+            tile = _RowTile(
+                {a: _choose(writer, is_in, v, tile.outer[a]) for a, v in other.outer.items()},
+                k.ir.select(is_in, other.start, tile.start),
+                k.ir.select(is_in, other.first, tile.first),
+            )
+        wanted = k.ir.and_(k.ir.icmp_signed("<", row, self.count), k.ir.icmp_signed(">=", inside, tile.first))
+        with k.when(wanted):
+            axes = {a: k.i64(0) for a in writer.shape.ones} | self.groups | dict(tile.outer)
+            axes |= bind(k, (writer.rows.tiled,), k.ir.add(tile.start, inside))
+            writer._store_row(axes, self.columns, self._masks(), self._row_of_sums(tile_number, inside))
+
+    def _row_of_sums(self, tile: ir.Value, row: ir.Value) -> list[ir.Value]:
+        k, columns = self.k, self.writer.vectors
+        kind = vector_type(register_type(self.writer.shape.accumulator), ROWS)
+        offset = k.ir.add(k.ir.mul(tile, k.i64(columns * TILE_BYTES)), k.ir.mul(row, k.i64(ROW_BYTES)))
+        place = k.address(self.sums, offset, I8)
+        return [k.load(k.address(place, c * TILE_BYTES, I8), kind, ROW_BYTES) for c in range(columns)]
+
+    def _masks(self) -> list[ir.Value | None]:
+        if not self.writer.ragged:
+            return [None] * len(self.columns)
+        n = self.k.dim(self.writer.kernel.n.extent)
+        return [lanes_below(self.k, column, n, ROWS) for column in self.columns]
+
+
+def _choose(writer: UnitWriter, condition: ir.Value, then: ir.Value, otherwise: ir.Value) -> ir.Value:
+    return then if then is otherwise else writer.k.ir.select(condition, then, otherwise)
+
+
+def _ceil_div(writer: UnitWriter, value: ir.Value, by: int) -> ir.Value:
+    k = writer.k
+    if isinstance(value, ir.Constant):
+        return k.i64(-(-int(value.constant) // by))
+    return k.ir.udiv(k.ir.add(value, k.i64(by - 1)), k.i64(by))
+
+
+def _copy_bytes(writer: UnitWriter, source: ir.Value, target: ir.Value, count: int) -> None:
+    """Copy `count` bytes in as few pieces as possible, and touch no byte beyond them."""
+    k, at = writer.k, 0
+    while at < count:
+        size = 1 << (count - at).bit_length() - 1
+        kind = ir.IntType(8 * size) if size <= 8 else ir.VectorType(I64, size // 8)
+        k.ir.store(k.load(k.address(source, at, I8), kind, 1), k.address(target, at, I8), align=1)
+        at += size

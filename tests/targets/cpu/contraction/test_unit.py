@@ -1,0 +1,59 @@
+"""unit.py: the cut of the depth into steps, of pixels into row tiles, and what a unit costs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from burnish.dtypes import DType
+from burnish.kernels.contraction_runs import analyse
+from burnish.targets.cpu.contraction.unit import Unit, rows_along, step_of, unit_cycles
+from tests.targets.cpu.contractions import convolution, matmul
+
+UNIT = Unit(rows=2, columns=2, height=16, step=32, item=2, inner=768, runs=1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "depth", "step"),
+    [
+        (DType.BF16, 768, 32), (DType.BF16, 80, 20), (DType.BF16, 100, 20), (DType.BF16, 72, 24), (DType.BF16, 64, 32),
+        (DType.BF16, 3, 4), (DType.BF16, 33, 18), (DType.BF16, 37, 20), (DType.U8, 768, 64), (DType.U8, 80, 40),
+        (DType.U8, 100, 52), (DType.U8, 147, 52),
+    ],
+)  # fmt: skip
+def test_steps_are_few_and_equal_if_they_can_be(dtype: DType, depth: int, step: int) -> None:
+    kernel = matmul(20, 20, depth, dtype=dtype).kernel
+    assert step_of(kernel, analyse(kernel)) == step
+
+
+def test_a_step_lies_within_the_taps_that_are_side_by_side_in_memory() -> None:
+    kernel = convolution(8, 8, 24, 16, dtype=DType.BF16, b_dtype=DType.BF16).kernel
+    assert step_of(kernel, analyse(kernel)) == 24  # three taps of 24 channels are a run of 72
+
+
+@pytest.mark.parametrize(
+    ("pixels", "row_tiles", "rows"), [(196, 2, 28), (49, 2, 26), (49, 4, 52), (128, 2, 32), (16, 1, 16), (5, 1, 5)]
+)
+def test_row_tiles_are_equally_high_and_their_number_fits_the_units(pixels: int, row_tiles: int, rows: int) -> None:
+    shape = analyse(matmul(pixels, 20, 64, dtype=DType.BF16).kernel)
+    assert rows_along(shape, shape.pixels[-1], row_tiles) == rows
+
+
+def test_rows_of_unknown_number_get_whole_tiles() -> None:
+    shape = analyse(matmul(5, 20, 64, dtype=DType.BF16, symbols=["m"]).kernel)
+    assert rows_along(shape, shape.pixels[-1], 2) == 32
+
+
+def test_a_rest_of_the_depth_needs_a_step_and_room_for_its_copy() -> None:
+    ragged = dataclasses.replace(UNIT, inner=770, runs=3)
+    assert (UNIT.steps, UNIT.tail) == (24, 0) and (ragged.steps, ragged.tail) == (75, 2)
+    assert UNIT.scratch_bytes == 64 + 2 * 4096 and ragged.scratch_bytes == UNIT.scratch_bytes + 2048
+
+
+def test_low_tiles_rests_and_long_epilogues_cost_more() -> None:
+    base = unit_cycles(UNIT, 768) / (2 * 16)
+    assert unit_cycles(dataclasses.replace(UNIT, height=8), 768) / (2 * 8) > 1.1 * base
+    assert unit_cycles(dataclasses.replace(UNIT, inner=737), 768) > unit_cycles(UNIT, 768)
+    shallow = dataclasses.replace(UNIT, inner=32)
+    assert unit_cycles(shallow, 768) > unit_cycles(UNIT, 768) / 24

@@ -1,0 +1,314 @@
+"""The tile unit (AMX) of this machine: permission, the bits of its products, its peak, and layers as a share of that.
+
+    python benchmarks/amx.py [--only 3x3] [--rounds 7] [--no-bits] [--cold-mb 128]
+
+Bits: each case of tests/targets/cpu/tile_cases.py by tiles and by their emulation must agree.
+Speed: layers of BERT and ResNet-50 by f32 tiles of registers, by pairs (vdpbf16ps) and by tiles, in turns, minima; on
+one thread and on two (each its half, without a barrier), the weights in the caches or in rotation through memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import dataclasses
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+from burnish.devices.cpu import tile_permission
+from burnish.devices.cpu.memory import allocate
+from burnish.devices.cpu.processor import processor_name, supports
+from burnish.dims import known
+from burnish.dtypes import DType
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Contraction, Slot, Store
+from burnish.ops.language.expr import Axis, Expr, acc, axis, binary, cast, const, load, unary
+from burnish.target import Target, parse_target
+from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
+from burnish.targets.cpu.codegen import compile_module, target_machine
+from burnish.targets.cpu.contraction import template as contraction
+from burnish.targets.cpu.contraction.pack import pack
+from burnish.targets.cpu.register_tile.matrix import Matrix, TileRegisters
+from tests.targets.cpu.contractions import check
+from tests.targets.cpu.tile_cases import CASES, SHAPES, in_tiles
+
+F32, BF16, U8 = DType.F32, DType.BF16, DType.U8
+TILES = parse_target("cpu:x86-64-v4+amx")
+PLAIN = Target("cpu", "x86-64-v4")
+PAIRS = Target("cpu", "x86-64-v4", ("bf16", "vnni"))
+PRODUCTS = [  # rows, columns, depth, epilogue
+    (128, 3072, 768, "gelu"), (128, 768, 3072, "none"), (128, 768, 768, "none"), (128, 512, 768, "none"),
+    (197, 768, 768, "none"), (196, 256, 1024, "relu"), (196, 1024, 256, "relu"), (49, 512, 2048, "relu"),
+    (49, 2048, 512, "relu"), (784, 128, 512, "relu"), (3136, 64, 64, "relu"), (3136, 256, 64, "relu"),
+    (8, 3072, 768, "none"), (1, 3072, 768, "none"), (1, 1000, 2048, "none"),
+]  # fmt: skip
+CONVOLUTIONS = [  # size, input and output channels, kernel, stride
+    (56, 64, 64, 3, 1), (28, 128, 128, 3, 1), (14, 256, 256, 3, 1), (7, 512, 512, 3, 1), (28, 128, 128, 3, 2),
+    (112, 3, 64, 7, 2),
+]  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    name: str
+    kernel: Contraction
+    elements: tuple[int, ...]  # of each slot in memory; B's are in its own shape
+    flops: int
+
+
+def finished(kind: str, value: Expr) -> Expr:
+    if kind == "relu":
+        return binary("max", value, const(0.0, F32))
+    if kind == "gelu":
+        return value * 0.5 * (unary("erf", value * 0.7071067811865476) + 1.0)
+    return value
+
+
+def product(dtype: DType, m: int, n: int, k: int, kind: str) -> Layer:
+    """A dense layer with bias; rows 32 elements apart more than they are long."""
+    p, q, r = Axis("m", m), Axis("n", n), Axis("k", k)
+    shapes = (((m, k), (k + 32, 1)), ((k, n), (n, 1)), ((m, n), (n + 32, 1)), ((n,), (1,)))
+    dtypes = (dtype, dtype, dtype, F32)
+    value = finished(kind, acc(0, F32) + load(3, F32, (axis(q),)))
+    task = Contraction(
+        tuple(Slot(d, *s) for d, s in zip(dtypes, shapes)), (p,), q, (r,), ((p, k + 32), (r, 1)), ((r, n), (q, 1)),
+        True, (Store(2, (axis(p), axis(q)), cast(value, dtype)),),
+    )  # fmt: skip
+    name = f"matmul {m}x{k}x{n}{'' if kind == 'none' else ' ' + kind}"
+    return Layer(name, task, (m * (k + 32), 0, m * (n + 32), n), 2 * m * n * k)
+
+
+def convolution(dtype: DType, size: int, c: int, o: int, kernel: int, stride: int) -> Layer:
+    """Channels-last, halo and 32 spare channels in memory, bias and ReLU."""
+    width, pixel, out_pixel = size * stride + kernel // 2 * 2, c + (32 if c > 3 else 0), o + 32
+    row, out_row = pixel * width, out_pixel * (size + 2)
+    y, x, n, r, s, i = (Axis(*a) for a in zip("yxnrsc", (size, size, o, kernel, kernel, c)))
+    shapes = (((width, width, c), (row, pixel, 1)), ((kernel, kernel, c, o), (kernel * c * o, c * o, o, 1)),
+              ((size, size, o), (out_row, out_pixel, 1)), ((o,), (1,)))  # fmt: skip
+    value = cast(finished("relu", acc(0, F32) + load(3, F32, (axis(n),))), dtype)
+    task = Contraction(
+        tuple(Slot(d, *t) for d, t in zip((dtype, dtype, dtype, F32), shapes)), (y, x), n, (r, s, i),
+        ((y, row * stride), (x, pixel * stride), (r, row), (s, pixel), (i, 1)),
+        ((r, kernel * c * o), (s, c * o), (i, o), (n, 1)), True, (Store(2, (axis(y), axis(x), axis(n)), value),),
+    )  # fmt: skip
+    name = f"conv {kernel}x{kernel}{f' s{stride}' if stride > 1 else ''} {c}>{o} @{size}"
+    return Layer(name, task, (row * width, 0, out_row * (size + 2), o), 2 * size**2 * o * c * kernel**2)
+
+
+class Code:
+    """A kernel in memory, called `count` times with slot 1 moved on by `step` bytes each time."""
+
+    def __init__(self, emit: Callable[[KernelContext], ir.Function], target: Target) -> None:
+        module = ir.Module("benchmark")
+        kernel = emit(KernelContext(module, target, {}))
+        kernel.attributes.add("noinline")
+        kind = ir.FunctionType(ir.VoidType(), [*kernel.function_type.args, I64, I64])
+        many = ir.Function(module, kind, "many")
+        b = ir.IRBuilder(many.append_basic_block("entry"))
+        head, done = many.append_basic_block("head"), many.append_basic_block("done")
+        *own, count, step = many.args
+        entry = b.block
+        b.branch(head)
+        b.position_at_end(head)
+        turn = b.phi(I64)
+        turn.add_incoming(I64(0), entry)
+        arguments = list(own)
+        if len(own) > 5:
+            arguments[1] = b.gep(own[1], [b.mul(turn, step)], source_etype=I8)
+        b.call(kernel, arguments)
+        following = b.add(turn, I64(1))
+        turn.add_incoming(following, head)
+        b.cbranch(b.icmp_signed("<", following, count), head, done)
+        b.position_at_end(done)
+        b.ret_void()
+        jit = llvm.create_lljit_compiler(target_machine(target))
+        code = compile_module(module, target)
+        library = llvm.JITLibraryBuilder().add_object_img(code).export_symbol("many").link(jit, "many")
+        words = [ctypes.c_void_p] * (len(own) - 2) + [ctypes.c_int64] * 4
+        self.call, self.keep = ctypes.CFUNCTYPE(None, *words)(library["many"]), (library, jit)
+
+
+class Pair:
+    """A second thread that waits for work on another core."""
+
+    def __init__(self) -> None:
+        self.go, self.done, self.job = threading.Semaphore(0), threading.Semaphore(0), None
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self.go.acquire()
+            self.job(1)  # type: ignore[misc]
+            self.done.release()
+
+    def run(self, job: Callable[[int], None]) -> None:
+        self.job = job  # type: ignore[assignment]
+        self.go.release()
+        job(0)
+        self.done.acquire()
+
+
+PAIR = Pair()
+Run = Callable[[], float]  # seconds of one product, mean of a burst
+
+
+def memory(size_bytes: int) -> Any:
+    found = allocate(max(size_bytes, 4096))
+    found.array(np.uint8, (size_bytes,))[:] = 0
+    return found
+
+
+def runs(layer: Layer, schedule: Schedule, target: Target, cold_bytes: int) -> list[Run]:
+    """One thread hot, one cold, two hot, two cold."""
+    code = Code(lambda context: contraction.emit(context, layer.kernel, schedule, "kernel"), target)
+    slots = layer.kernel.slots
+    rng = np.random.default_rng(0)
+    weight = (rng.standard_normal([known(n) for n in slots[1].shape]) / 8).astype(slots[1].dtype.numpy)
+    packed = pack(layer.kernel, schedule, 1, weight)
+    copies = max(1, cold_bytes // packed.nbytes)
+    places = [memory(n * s.dtype.size_bytes + 4096) for n, s in zip(layer.elements, slots)]
+    places[1] = memory(copies * packed.nbytes + (1 << 20))
+    places[1].array(packed.dtype, (copies, packed.size))[:] = packed.reshape(-1)
+    first = places[0].array(slots[0].dtype.numpy, (layer.elements[0],))
+    first[:] = rng.standard_normal(layer.elements[0]).astype(first.dtype)
+    scratch = [memory(contraction.scratch_bytes(layer.kernel, schedule) + 4096) for _ in range(2)]
+    dims = memory(64)
+    addresses = [p.address for p in places]
+
+    def timed(threads: int, count: int, step: int) -> float:
+        def job(thread: int) -> None:
+            code.call(*addresses, dims.address, scratch[thread].address, thread, threads, count, step)
+
+        start = time.perf_counter()
+        job(0) if threads == 1 else PAIR.run(job)
+        return (time.perf_counter() - start) / count
+
+    once = min(timed(1, 1, 0) for _ in range(3))
+    hot, cold = max(1, int(2e-3 / once)), min(copies, max(1, int(6e-3 / once)))
+    keep = (places, scratch, dims)
+    return [
+        lambda t=t, c=c, s=s, keep=keep: timed(t, c, s)  # type: ignore[misc]
+        for t in (1, 2)
+        for c, s in ((hot, 0), (cold, packed.nbytes))
+    ]
+
+
+def peaks(dtype: DType) -> tuple[list[Run], int]:
+    """Products of tiles from registers, on one thread and on two, and the operations of one."""
+    rounds = 20_000
+
+    def emit(context: KernelContext) -> ir.Function:
+        k = KernelBuilder(context, "peak", 1)
+        unit = TileRegisters(k, Matrix(dtype, BF16 if dtype is BF16 else DType.I8, 2, 2, k.i64(16), 64))
+        unit.begin(k.scratch)
+        unit.clear(k.slots[0])
+        for tile in range(4, 8):
+            k.call("llvm.x86.tilezero", ir.VoidType(), [I8(tile)])
+        with k.loop(0, rounds):
+            for r in range(2):
+                for c in range(2):
+                    unit._multiply(r, c, 6 + r, 4 + c)
+        unit.keep(k.slots[0])
+        unit.end()
+        return k.finish()
+
+    code, places = Code(emit, TILES), [memory(8192) for _ in range(4)]
+
+    def timed(threads: int) -> float:
+        def job(thread: int) -> None:
+            own = places[2 * thread : 2 * thread + 2]
+            code.call(own[0].address, own[0].address, own[1].address, thread, threads, 5, 0)
+
+        start = time.perf_counter()
+        job(0) if threads == 1 else PAIR.run(job)
+        return (time.perf_counter() - start) / 5
+
+    operations = 4 * rounds * 2 * 16 * 16 * (64 // dtype.size_bytes)
+    return [lambda: timed(1), lambda: timed(2)], operations
+
+
+def best_of(every: Sequence[Run], rounds: int) -> list[float]:
+    """The fastest burst of each, in turns."""
+    found = [float("inf")] * len(every)
+    for _ in range(rounds):
+        for n, run in enumerate(every):
+            found[n] = min(found[n], run())
+    return found
+
+
+def bits() -> None:
+    """Tiles against their emulation."""
+    wrong = 0
+    for name, case in CASES.items():
+        for n, (rows, vectors) in enumerate(SHAPES):
+            schedule = in_tiles(case, rows, vectors, block=n % 3, spread=(0, 2)[n % 2])
+            emulated = check(case, schedule, PLAIN, (1,))
+            try:
+                check(dataclasses.replace(case, expected=emulated, tolerance=0.0), schedule, TILES, (1, 2))
+            except AssertionError as error:
+                wrong += 1
+                print(f"  DIFFERS: {name} {schedule}: {str(error).splitlines()[:4]}")
+    print(f"bits: {len(CASES) * len(SHAPES)} products by tiles, {wrong} differ from their emulation", flush=True)
+
+
+def in_form(kernel: Contraction, target: Target, forms: Sequence[str]) -> Schedule:
+    return next(s for s in contraction.schedules(kernel, target, {}) if s["form"] in forms)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="layers whose name contains this")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-bits", action="store_true", help="measure only")
+    parser.add_argument("--cold-mb", type=int, default=128, help="weights that pass before the same come again")
+    parser.add_argument("--all", action="store_true", help="every schedule in tiles, not the first alone")
+    options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    print(f"{processor_name()}, {' '.join(f'{x:.1f}' for x in os.getloadavg())} load; permission: "
+          f"{tile_permission.refusal() or 'granted'}")  # fmt: skip
+    if lacking := supports(TILES):
+        raise SystemExit(f"no tiles here: {', '.join(lacking)}")
+    if not options.no_bits:
+        bits()
+    for dtype in (BF16, U8):
+        every, operations = peaks(dtype)
+        found = [operations / seconds / 1e12 * n for n, seconds in zip((1, 2), best_of(every, options.rounds))]
+        print(f"peak of {dtype.value}: {found[0]:.2f} T on one thread, {found[1]:.2f} T on two", flush=True)
+    peak, _ = peaks(BF16)
+    print(f"{'us (share of the peak of as many threads)':46}  1 hot       1 cold      2 hot       2 cold")
+    for make, rows in ((product, PRODUCTS), (convolution, CONVOLUTIONS)):
+        for row in rows:
+            wide, narrow = make(F32, *row), make(BF16, *row)
+            if options.only not in wide.name:
+                continue
+            tiles = [s for s in contraction.schedules(narrow.kernel, TILES, {}) if s["form"] == "tiles"]
+            chosen = [(wide, PLAIN, in_form(wide.kernel, PLAIN, ("tile",))),
+                      (narrow, PAIRS, in_form(narrow.kernel, PAIRS, ("pairs",)))]  # fmt: skip
+            chosen += [(narrow, TILES, s) for s in tiles[: None if options.all else 1]]
+            every = [r for c in chosen for r in runs(c[0], c[2], c[1], options.cold_mb << 20)]
+            *times, one, two = best_of([*every, *peak], options.rounds)
+            operations = 4 * 20_000 * 16384
+            tops = [operations / one, operations / one, 2 * operations / two, 2 * operations / two]
+            print(wide.name)
+            for n, (_, _, s) in enumerate(chosen):
+                cells = [
+                    f"{t * 1e6:6.1f} {narrow.flops / t / top:4.0%}" for t, top in zip(times[4 * n : 4 * n + 4], tops)
+                ]
+                told = f"{s['form']} {s['rows']}x{s['vectors']}{' fold' * bool(s['fold'])} spread {s['spread']}"
+                print(f"    {told:42}  {' '.join(cells)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -27,6 +27,23 @@ class Tensor:
 
 
 @dataclass(slots=True)
+class StandIn(Tensor):
+    """For a tensor whose data does not fit: the checks that come before the data's look at its type and at the shape
+    that the client said, which may have negative sizes and more elements than can be counted.
+
+    data    empty
+    fault   what is wrong with the data; None if the model would find it, not the server
+    """
+
+    said: tuple[int, ...]
+    fault: ServeError | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.said
+
+
+@dataclass(slots=True)
 class Sequence:
     """What binds requests together: an id (a number or a text; 0 and "" mean none); whether one is first or last."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from burnish.serve.bytes_tensor import object_array, pack_bytes
 from burnish.serve.datatypes import BYTES, NUMPY
-from burnish.serve.request import Tensor
+from burnish.serve.request import StandIn, Tensor
 from burnish.serve.status import ServeError, invalid
 
 _LENGTH = struct.Struct("<I")
@@ -33,6 +33,8 @@ class DataFault(Exception):
 
 def tensor_of(name: str, datatype: str, shape: tuple[int, ...], data: bytes | memoryview, model: str) -> Tensor:
     """A tensor over the bytes, without a copy if they are aligned. Raises DataFault."""
+    if shape and min(shape) < 0:
+        raise DataFault(size_mismatch(name, model, -1, len(data)))
     if datatype == BYTES:
         elements = np.empty(math.prod(shape), object) if math.prod(shape) <= len(data) else None
         elements = _read_elements(name, shape, data, model, elements)
@@ -61,10 +63,8 @@ def wrong_count(name: str, model: str, expected: int, got: int) -> DataFault:
     return DataFault(f"expected {expected} string elements for inference input '{name}' for model '{model}', got {got}")
 
 
-def stand_in(name: str, datatype: str, shape: tuple[int, ...]) -> Tensor:
-    """A tensor of that type and shape whose data nobody may look at: for the checks that come before the data's."""
-    dtype = NUMPY.get(datatype, np.dtype(np.uint8))
-    return Tensor(name, datatype, np.broadcast_to(np.zeros((), dtype), shape))
+def stand_in(name: str, datatype: str, shape: tuple[int, ...], fault: ServeError | None = None) -> StandIn:
+    return StandIn(name, datatype, np.empty(0, NUMPY.get(datatype, np.uint8)), shape, fault)
 
 
 def object_tensor(name: str, elements: list[bytes], shape: tuple[int, ...]) -> Tensor:

@@ -37,8 +37,11 @@ class Management:
         return pb.ServerMetadataResponse(name=server.name, version=server.version, extensions=server.extensions)
 
     def ModelMetadata(self, asked: Any) -> Any:
-        version = self._server.find(asked.name, read_version(asked.version))
-        numbers = [v.number for v in self._server.repository.served() if v.name == asked.name]
+        number = read_version(asked.version)
+        version = self._server.find(asked.name, number)
+        numbers = [number]
+        if number == NEWEST:
+            numbers = [v.number for v in self._server.repository.served() if v.name == asked.name]
         return ParseDict(version.metadata(sorted(numbers)), pb.ModelMetadataResponse(), ignore_unknown_fields=True)
 
     def ModelConfig(self, asked: Any) -> Any:

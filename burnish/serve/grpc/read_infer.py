@@ -57,7 +57,7 @@ class Wishes:
 
 @dataclass(slots=True)
 class Asked:
-    """fault: an error in the tensors' bytes, which is told only if there is no other."""
+    """fault: an error in the tensors' bytes that the model would find, so that it is told only if there is no other."""
 
     request: Request
     wishes: Wishes
@@ -147,6 +147,11 @@ def _read_outputs(outputs: Any, asked: Asked, shared: SharedMemory | None) -> No
 def _read_part(tensor: str, parameters: Mapping[str, Any], shared: SharedMemory | None, conflict: str) -> Part | None:
     """Where in shared memory a tensor lies, if its parameters say so; conflict: why it may not."""
     if "shared_memory_region" not in parameters:
+        for word in ("shared_memory_offset", "shared_memory_byte_size"):
+            if word in parameters:
+                raise invalid(
+                    f"'{word}' can not be specified without 'shared_memory_region' parameter for tensor '{tensor}'"
+                )
         return None
     name = _parameter(tensor, parameters, "shared_memory_region", "string_param")
     offset = 0
@@ -178,16 +183,15 @@ def _read_inputs(message: Any, asked: Asked, shared: SharedMemory | None) -> Non
     """Inputs in shared memory take none of the raw contents; what is left of those at the end is ignored."""
     raw = message.raw_input_contents
     inputs, model, taken = asked.request.inputs, message.model_name, 0
+    if len({given.name for given in message.inputs}) < len(message.inputs):
+        raise _given_twice(message)
     for given in message.inputs:
         name = given.name
-        if name in inputs:
-            raise invalid(f"input '{name}' already exists in request").of_request(message.id)
         has_contents = given.HasField("contents")
         part = None
         if given.parameters:
             conflict = _CONTENT_TWICE.format(name, model)
             part = _read_part(name, given.parameters, shared, conflict if has_contents else "")
-        shape = _shape_of(model, given, message.id)
         data: bytes | None = None
         if part is not None:
             data = part.region.read(part.offset, part.size)
@@ -201,22 +205,18 @@ def _read_inputs(message: Any, asked: Asked, shared: SharedMemory | None) -> Non
             taken += 1
         elif not has_contents:
             raise _no_data(model, name)
-        inputs[name] = _tensor(model, given, shape, data, asked)
+        inputs[name] = _tensor(model, given, data, asked)
 
 
-def _shape_of(model: str, given: Any, request_id: str) -> tuple[int, ...]:
-    shape = tuple(given.shape)
-    if shape and min(shape) < 0:
-        text = ",".join(map(str, shape))
-        raise invalid(
-            f"All input dimensions should be specified for input '{given.name}' for model '{model}', got [{text}]"
-        ).of_request(request_id)
-    return shape
+def _given_twice(message: Any) -> ServeError:
+    names = [given.name for given in message.inputs]
+    name = next(name for place, name in enumerate(names) if name in names[:place])
+    return invalid(f"input '{name}' already exists in request").of_request(message.id)
 
 
-def _tensor(model: str, given: Any, shape: tuple[int, ...], data: bytes | None, asked: Asked) -> Tensor:
+def _tensor(model: str, given: Any, data: bytes | None, asked: Asked) -> Tensor:
     """From bytes, or from contents. Where they do not fit, one without data stands in until all else is checked."""
-    name, datatype = given.name, given.datatype
+    name, datatype, shape = given.name, given.datatype, tuple(given.shape)
     try:
         if data is None:
             return _read_contents(model, given, shape)
@@ -226,11 +226,9 @@ def _tensor(model: str, given: Any, shape: tuple[int, ...], data: bytes | None, 
     except DataFault as found:
         fault = found
     error = fault.error(asked.request.id)
-    asked.fault = asked.fault or error
-    try:
-        return stand_in(name, datatype if datatype in NUMPY else _INVALID, shape)
-    except ValueError:  # more elements than can be counted
-        raise error from None
+    if not fault.of_core:
+        asked.fault = asked.fault or error
+    return stand_in(name, datatype if datatype in NUMPY else _INVALID, shape, error if fault.of_core else None)
 
 
 def _no_data(model: str, name: str) -> ServeError:
@@ -251,7 +249,7 @@ def _read_contents(model: str, given: Any, shape: tuple[int, ...]) -> Tensor:
             raise invalid(f"{start} of type '{spelled}', expected datatype '{known}'")
         found = descriptor.name
     elements = getattr(contents, found) if found is not None else ()
-    expected = math.prod(shape)
+    expected = math.prod(shape) if min(shape, default=0) >= 0 else -1
     if datatype == BYTES:
         if len(elements) != expected:
             raise wrong_count(name, model, expected, len(elements))

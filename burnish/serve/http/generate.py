@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from burnish.serve.config.show import protocol_type
-from burnish.serve.core.raw_data import object_tensor
+from burnish.serve.core.raw_data import object_tensor, wrong_count
 from burnish.serve.core.server import Server
 from burnish.serve.datatypes import BYTES
 from burnish.serve.http.read_request import add_input, parameter_of, read_id
 from burnish.serve.http.text.data import flatten, json_of, numbers_of, strings_of
 from burnish.serve.http.text.parse import parse_json
+from burnish.serve.http.text.strings import writable
 from burnish.serve.http.text.words import as_object, members
 from burnish.serve.http.trace_headers import read_trace_headers
 from burnish.serve.http.wire.exchange import EVENTS, JSON, Exchange, error_body
@@ -77,6 +78,8 @@ def _add(request: Request, name: str, value: Any, inputs: dict[str, Any], batch:
     if datatype == BYTES:
         strings = strings_of(elements)
         shape = _shape(name, [*batch, *config.dims], given)
+        if len(strings) != given:
+            raise wrong_count(name, request.model, given, len(strings)).error(request.id)
         tensor = object_tensor(name, strings, shape)
     else:
         shape = _shape(name, [*batch, *config.dims], given)
@@ -101,13 +104,13 @@ def write_generate(response: Response) -> bytes:
     """The members in the order of their names. Raises ServeError."""
     if response.error is not None:
         raise response.error
-    out: dict[str, Any] = {"id": response.id} if response.id else {}
+    out: dict[str, Any] = {"id": writable(response.id)} if response.id else {}
     out["model_name"], out["model_version"] = response.model, str(response.version)
     for key, value in response.parameters.items():
         out.setdefault(key, value)
     for tensor in response.outputs or []:
         if tensor.name not in out:
-            out[tensor.name] = json_of(tensor, as_single=tensor.data.size == 1)
+            out[tensor.name] = json_of(tensor, tensor.data.size == 1, is_spelled=True)
     return dump(dict(sorted(out.items())))
 
 

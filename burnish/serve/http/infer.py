@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 
-from burnish.serve.core.raw_data import DataFault
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.http.background import run_later
@@ -41,8 +40,8 @@ class InferRoute:
                 raise ServeError(
                     Code.UNSUPPORTED, "HTTP end point doesn't support models with decoupled transaction policy"
                 )
-            encoding = exchange.headers.get(b"content-encoding", b"")
-            if not encoding or encoding == b"identity":
+            encoding = exchange.headers.get(b"content-encoding", b"identity")
+            if encoding == b"identity":
                 self._start(exchange, version, number, exchange.body)
             elif len(exchange.body) <= _LONG_PACKED:
                 body = decompress(exchange.body, encoding, self._limits.decompressed_bytes)
@@ -70,7 +69,8 @@ class InferRoute:
                 call = raw_call(version, number, body)
             if call.fault is not None:
                 version.check(call.request)
-                _tell_data_fault(exchange, call.fault, call.request.id)
+                error = call.fault.error(call.request.id)
+                exchange.fail(error.code.http, error.message)
                 return
             read_trace_headers(exchange.headers, call.request)
             answer = _Answer(exchange, call, version)
@@ -150,11 +150,6 @@ def _refuse(exchange: Exchange, error: ServeError) -> None:
     is_encoding = error.code is Code.UNSUPPORTED and b"content-encoding" in exchange.headers
     headers = ((b"Accept-Encoding", b"gzip, deflate"),) if is_encoding else ()
     exchange.fail(error.code.http, error.message, TEXT, headers)
-
-
-def _tell_data_fault(exchange: Exchange, fault: DataFault, request_id: str) -> None:
-    error = fault.error(request_id)
-    exchange.fail(error.code.http, error.message, JSON if fault.of_core else TEXT)
 
 
 def _header_bytes(exchange: Exchange, body_bytes: int) -> int:

@@ -46,7 +46,7 @@ class OutputForm:
 
 @dataclass(slots=True)
 class Call:
-    """A request, how its answer is to look, and what is wrong with its data if nothing else is."""
+    """A request, how its answer is to look, and what the model would find wrong with its data if nothing else is."""
 
     request: Request
     outputs: dict[str, OutputForm] = field(default_factory=dict)
@@ -212,11 +212,10 @@ def _tensor_of_bytes(name: str, datatype: str, shape: tuple[int, ...], raw: byte
 
 
 def _stand_in(name: str, datatype: str, shape: tuple[int, ...], data_fault: DataFault, call: Call) -> Tensor:
-    call.fault = call.fault or data_fault
-    try:
+    if not data_fault.of_core:
+        call.fault = call.fault or data_fault
         return stand_in(name, datatype, shape)
-    except ValueError:  # more elements than can be counted
-        raise data_fault.error(call.request.id) from None
+    return stand_in(name, datatype, shape, data_fault.error(call.request.id))
 
 
 def _read_output(entry: Any, call: Call, shared: SharedMemory | None) -> None:

@@ -11,6 +11,7 @@ from burnish.serve.core.classification import classify
 from burnish.serve.core.raw_data import bytes_of
 from burnish.serve.http.read_request import Call, OutputForm
 from burnish.serve.http.text.data import json_of
+from burnish.serve.http.text.strings import writable
 from burnish.serve.http.text.words import fault
 from burnish.serve.request import Response, Tensor
 
@@ -20,7 +21,7 @@ Labels = Callable[[str], Sequence[str] | None]
 def write_response(response: Response, call: Call, labels: Labels, has_batch_axis: bool) -> tuple[bytes, list[bytes]]:
     """The JSON part, and the tensors that follow it. labels: of an output's classes. Raises ServeError."""
     assert response.outputs is not None
-    out: dict[str, Any] = {"id": response.id} if response.id else {}
+    out: dict[str, Any] = {"id": writable(response.id)} if response.id else {}
     out["model_name"] = response.model
     out["model_version"] = str(response.version)
     if response.parameters:

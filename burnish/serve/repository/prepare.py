@@ -1,7 +1,6 @@
 """Is this a request that the model can take? Everything that its configuration decides, in Triton's words.
 
-Triton keeps a request's inputs in a hash table, and names the one that it looks at first; with the table's usual
-order that is the one that came last.
+Triton keeps a request's inputs in a hash table, and tells the first fault that it meets in the table's order.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 from burnish.serve.config.show import protocol_type
 from burnish.serve.datatypes import BYTES
 from burnish.serve.proto import model_config_pb2 as pb
-from burnish.serve.request import Request, Tensor
-from burnish.serve.status import invalid
+from burnish.serve.repository.hash_order import in_hash_order
+from burnish.serve.request import Request, StandIn, Tensor
+from burnish.serve.status import ServeError, invalid
 
 _NOTE = (
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
@@ -82,24 +82,19 @@ def prepare(request: Request, rules: Rules) -> int:
         raise invalid(fault).of_request(request.id)
     if rules.priority_levels and not 0 < request.priority <= rules.priority_levels:
         request.priority = rules.default_priority
-    inputs = list(reversed(request.inputs.values()))
-    rows = 0
+    inputs = list(request.inputs.values())
+    try:
+        if len(inputs) > 1 and not all(tensor.data.size for tensor in inputs):
+            inputs = _ordered(request)  # what no rows mean depends on who comes first
+        rows = _rows_of(inputs, request.id, rules)
+    except ServeError:
+        rows = _rows_of(_ordered(request), request.id, rules)
     for tensor in inputs:
-        if tensor.name not in rules.inputs:
-            raise invalid(f"unexpected inference input '{tensor.name}' for model '{rules.model}'")
-        if rules.max_batch_size > 0:
-            if fault := _fault_of_rows(tensor, rules, rows):
-                raise invalid(fault).of_request(request.id)
-            rows = rows or tensor.data.shape[0]
-    if rows > rules.max_batch_size:
-        fault = f"inference request batch-size must be <= {rules.max_batch_size} for '{rules.model}'"
-        raise invalid(fault).of_request(request.id)
-    for tensor in inputs:
+        if isinstance(tensor, StandIn):
+            continue
+        if rows and not tensor.shape[0]:  # it holds nothing, in whatever number of rows
+            tensor.data = tensor.data.reshape((rows, *tensor.shape[1:]))
         rule = rules.inputs[tensor.name]
-        if fault := _fault_of_tensor(tensor, rule, rules, rows):
-            raise invalid(fault).of_request(request.id)
-        if rows and not tensor.data.shape[0]:  # it holds nothing, in whatever number of rows
-            tensor.data = tensor.data.reshape((rows, *tensor.data.shape[1:]))
         if rule.inside is not None:
             _reshape(tensor, rule, rules.max_batch_size > 0)
     return rows or 1
@@ -107,6 +102,31 @@ def prepare(request: Request, rules: Rules) -> int:
 
 def shape_text(shape: Sequence[int]) -> str:
     return f"[{','.join(map(str, shape))}]"
+
+
+def _ordered(request: Request) -> list[Tensor]:
+    return [request.inputs[name] for name in in_hash_order(request.inputs)]
+
+
+def _rows_of(inputs: Sequence[Tensor], request_id: str, rules: Rules) -> int:
+    """How many rows all inputs have; 0 for a model without batches. Raises the first fault in the inputs' order."""
+    rows = 0
+    for tensor in inputs:
+        if tensor.name not in rules.inputs:
+            raise invalid(f"unexpected inference input '{tensor.name}' for model '{rules.model}'")
+        if rules.max_batch_size > 0:
+            if fault := _fault_of_rows(tensor, rules, rows):
+                raise invalid(fault).of_request(request_id)
+            rows = rows or tensor.shape[0]
+    if rows > rules.max_batch_size:
+        fault = f"inference request batch-size must be <= {rules.max_batch_size} for '{rules.model}'"
+        raise invalid(fault).of_request(request_id)
+    for tensor in inputs:
+        if fault := _fault_of_tensor(tensor, rules.inputs[tensor.name], rules, rows):
+            raise invalid(fault).of_request(request_id)
+        if isinstance(tensor, StandIn) and tensor.fault is not None:
+            raise tensor.fault
+    return rows
 
 
 def _fault_of_count(request: Request, rules: Rules) -> str:
@@ -121,16 +141,16 @@ def _fault_of_count(request: Request, rules: Rules) -> str:
             f"'{rules.model}'. "
         )
     missing = [n for n, rule in rules.inputs.items() if n not in request.inputs and not rule.is_optional]
-    got = ",".join(f"'{name}'" for name in reversed(request.inputs))
+    got = ",".join(f"'{name}'" for name in in_hash_order(request.inputs))
     lacks = "[" + ",".join(f"'{name}'" for name in missing) if missing else ""  # as Triton: no bracket before nothing
     return f"{start}Got input(s) [{got}], but missing required input(s) {lacks}]. Please provide all required input(s)."
 
 
 def _fault_of_rows(tensor: Tensor, rules: Rules, rows: int) -> str:
     """rows: of the inputs before it; 0 for none, which is also what an input without rows counts as."""
-    if not tensor.data.ndim:
+    if not tensor.shape:
         return f"input '{tensor.name}' has no shape but model requires batch dimension for '{rules.model}'"
-    if rows and tensor.data.shape[0] != rows:
+    if rows and tensor.shape[0] != rows:
         return f"input '{tensor.name}' batch size does not match other inputs for '{rules.model}'"
     return ""
 
@@ -141,10 +161,16 @@ def _fault_of_tensor(tensor: Tensor, rule: InputRule, rules: Rules, rows: int) -
             f"inference input '{tensor.name}' data-type is '{tensor.datatype}', but model '{rules.model}' expects "
             f"'{rule.datatype}'"
         )
-    shape = tensor.data.shape
+    shape = tensor.shape
     batches = rules.max_batch_size > 0
     expected = (-1, *rule.dims) if batches else rule.dims
-    if len(shape) != len(expected) or any(e not in (-1, n) for e, n in zip(expected, shape)):
+    misfit = next((n for e, n in zip(expected, shape) if n == -1 or e not in (-1, n)), None)
+    if misfit == -1 and len(shape) == len(expected):
+        return (
+            f"All input dimensions should be specified for input '{tensor.name}' for model '{rules.model}', got "
+            f"{shape_text(shape)}"
+        )
+    if misfit is not None or len(shape) != len(expected):
         return (
             f"unexpected shape for input '{tensor.name}' for model '{rules.model}'. Expected {shape_text(expected)}, "
             f"got {shape_text(shape)}. {_NOTE if batches else ''}"

@@ -72,4 +72,4 @@ def test_an_element_that_is_cut_short_is_told_without_the_requests_id() -> None:
 
 def test_a_stand_in_takes_no_memory() -> None:
     tensor = stand_in("IN", "FP64", (1 << 40, 2))
-    assert (tensor.shape, tensor.data.dtype, tensor.data.strides) == ((1 << 40, 2), np.float64, (0, 0))
+    assert (tensor.shape, tensor.data.dtype, tensor.data.nbytes) == ((1 << 40, 2), np.float64, 0)

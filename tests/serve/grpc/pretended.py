@@ -10,7 +10,7 @@ import numpy as np
 from burnish.serve.job import Job, Reply
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.repository.model import IndexEntry
-from burnish.serve.request import NEWEST, Request, Tensor
+from burnish.serve.request import NEWEST, Request, StandIn, Tensor
 from burnish.serve.status import Code, ServeError
 
 Behaviour = Callable[[Job], None]
@@ -28,6 +28,9 @@ class PretendedVersion:
     def check(self, request: Request) -> None:
         if "unexpected" in request.inputs:
             raise ServeError(Code.INVALID_ARG, "unexpected comes first")
+        for given in request.inputs.values():
+            if isinstance(given, StandIn) and given.fault is not None:
+                raise given.fault
 
     def labels(self, output: str) -> Sequence[str]:
         return ["ash", "birch"]
@@ -91,6 +94,7 @@ class PretendedServer:
     def infer(self, request: Request, reply: Reply) -> Job:
         version = self.find(request.model, request.version)
         self.asked.append(request)
+        version.check(request)
         job = Job(request, version.name, version.number, 1, reply)
         self.jobs.append(job)
         version.behaviour(job)

@@ -57,6 +57,7 @@ def test_what_is_live_and_ready(triton: client.InferenceServerClient) -> None:
 def test_metadata_and_configuration(triton: client.InferenceServerClient) -> None:
     found = triton.get_server_metadata()
     assert (found.name, found.version, [*found.extensions]) == ("pretended", "1.2", ["a", "b"])
+    assert [*triton.get_model_metadata("m", "1").versions] == ["1"]
     model = triton.get_model_metadata("m")
     assert ([*model.versions], model.platform, [*model.inputs[0].shape]) == (["1", "2"], "p", [-1, 4])
     assert triton.get_model_config("m").config.backend == "pretended"

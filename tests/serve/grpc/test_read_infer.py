@@ -15,7 +15,7 @@ from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.datatypes import NUMPY
 from burnish.serve.grpc.read_infer import Asked, read_infer
 from burnish.serve.proto import grpc_service_pb2 as pb
-from burnish.serve.request import NEWEST, Sequence
+from burnish.serve.request import NEWEST, Sequence, StandIn
 from burnish.serve.status import Code, ServeError
 
 
@@ -30,8 +30,8 @@ def given(datatype: str, shape: list[int], name: str = "x", **more: Any) -> dict
 def refused(words: str, code: Code = Code.INVALID_ARG, shared: SharedMemory | None = None, **message: Any) -> None:
     with pytest.raises(ServeError) as found:
         asked = read(shared, **message)
-        if asked.fault is not None:
-            raise asked.fault
+        faults = [t.fault for t in asked.request.inputs.values() if isinstance(t, StandIn)]
+        raise next(filter(None, (*faults, asked.fault)))
     assert (found.value.message, found.value.code) == (words, code)
 
 
@@ -135,12 +135,17 @@ def test_shapes_beyond_all_memory_are_refused_without_taking_any() -> None:
             {"model_name": "m", "inputs": [given("INT32", shape)], "raw_input_contents": ["AA=="]},
             pb.ModelInferRequest(),
         )
-        with pytest.raises(ServeError, match="input byte size mismatch"):
-            raise read_infer(message, NEWEST, None).fault or AssertionError
-    words = (
-        "[request id: <id_unknown>] All input dimensions should be specified for input 'x' for model 'm', got [-1,4]"
-    )
-    refused(words, inputs=[given("INT32", [-1, 4], contents=INTS)])
+        (tensor,) = read_infer(message, NEWEST, None).request.inputs.values()
+        assert isinstance(tensor, StandIn)
+        assert "input byte size mismatch" in str(tensor.fault)
+        assert tensor.shape == tuple(shape)
+
+
+def test_negative_sizes_wait_until_the_core_has_looked() -> None:
+    for entry in (given("INT32", [-1, -4], contents=INTS), given("BYTES", [-1])):
+        asked = read(inputs=[entry], raw_input_contents=[] if "contents" in entry else ["AA=="])
+        (tensor,) = asked.request.inputs.values()
+        assert tensor.shape == tuple(entry["shape"])
 
 
 def parameters(**found: Any) -> Any:
@@ -260,6 +265,8 @@ def test_what_is_wrong_with_shared_memory_is_told_in_tritons_words(shared: Share
         refused(words.format(name, "int64_param"), shared=shared, inputs=input_with(**wrong))
     words = "'shared_memory_byte_size' must be specified along with 'shared_memory_region' parameter for tensor 'x'"
     refused(words, shared=shared, inputs=input_with(shared_memory_region=("string_param", "r")))
+    words = "'shared_memory_offset' can not be specified without 'shared_memory_region' parameter for tensor 'x'"
+    refused(words, shared=shared, inputs=input_with(shared_memory_offset=("int64_param", 0)))
     words = "unexpected 'content' provided when using shared memory for input tensor 'x' for model 'm'"
     refused(words, shared=shared, inputs=[{**input_with(**region(16))[0], "contents": INTS}])
     words = "output can't set both 'shared_memory_region' and 'classification'"

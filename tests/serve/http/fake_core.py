@@ -15,7 +15,7 @@ from burnish.serve.http.wire.limits import Limits
 from burnish.serve.http.wire.listener import Listener
 from burnish.serve.job import Job, Reply
 from burnish.serve.proto import model_config_pb2 as pb
-from burnish.serve.request import NEWEST, Request, Tensor
+from burnish.serve.request import NEWEST, Request, StandIn, Tensor
 from burnish.serve.status import Code, ServeError, invalid
 
 Run = Callable[[Job], None]
@@ -49,6 +49,9 @@ class FakeVersion:
         for name in request.inputs:
             if name not in names:
                 raise invalid(f"unexpected inference input '{name}' for model '{self.name}'").of_request(request.id)
+        for given in request.inputs.values():
+            if isinstance(given, StandIn) and given.fault is not None:
+                raise given.fault
 
     def config_json(self) -> dict[str, Any]:
         return config_json(self.config)

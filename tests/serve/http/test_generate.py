@@ -76,6 +76,12 @@ def test_the_last_open_axis_takes_what_is_left(dims: str, batch: int, value: Any
             "Unable to parse JSON bytes array: attempt to access JSON non-string as string",
         ),
         (
+            {"text_input": [[]]},
+            400,
+            "[request id: <id_unknown>] expected 1 string elements for inference input 'text_input' for model 'm', "
+            "got 0",
+        ),
+        (
             {"times": "x"},
             500,
             "Unable to parse 'data': attempt to access JSON non-signed-integer as signed-integer",

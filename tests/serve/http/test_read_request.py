@@ -10,7 +10,7 @@ import pytest
 
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.http.read_request import Call, add_input, parameter_of, read_call
-from burnish.serve.request import Request, Sequence
+from burnish.serve.request import NEWEST, Request, Sequence, StandIn
 from burnish.serve.status import ServeError
 from tests.serve.http.asking import tensor
 
@@ -197,16 +197,29 @@ def test_what_is_wrong_is_told_as_triton_does(document: Any, status: int, messag
 )
 def test_data_that_do_not_fit_wait_until_the_core_has_looked(entry: dict[str, Any], message: str) -> None:
     call = read({"inputs": [entry]})
-    assert call.fault is not None
-    assert call.fault.message.startswith(message)
     (given,) = call.request.inputs.values()
+    assert isinstance(given, StandIn)
+    assert message in str(given.fault)
+    assert call.fault is None
     assert given.shape == tuple(entry["shape"])
     assert given.datatype == ("<invalid>" if entry["datatype"] == "XX" else entry["datatype"])
 
 
-def test_more_elements_than_can_be_counted_are_refused_at_once() -> None:
+def test_an_element_that_is_cut_short_is_found_by_the_model() -> None:
+    cut = tensor(datatype="BYTES", shape=[1], parameters={"binary_data_size": 7})
+    call = read_call("m", NEWEST, (head := json.dumps({"inputs": [cut]}).encode()) + b"\x64\0\0\0abc", len(head), None)
+    (given,) = call.request.inputs.values()
+    assert isinstance(given, StandIn)
+    assert given.fault is None
+    assert call.fault is not None
+
+
+def test_more_elements_than_can_be_counted_take_no_memory() -> None:
     huge = tensor(shape=[2**40, 2**40], parameters={"binary_data_size": 0})
-    assert told({"inputs": [huge]})[1].startswith("[request id: <id_unknown>] input byte size mismatch for input 'IN'")
+    (given,) = read({"inputs": [huge]}).request.inputs.values()
+    assert isinstance(given, StandIn)
+    assert (given.shape, given.data.size) == ((2**40, 2**40), 0)
+    assert "input byte size mismatch for input 'IN'" in str(given.fault)
 
 
 def test_parameters_keep_their_types() -> None:

@@ -4,7 +4,7 @@ import pytest
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.datatypes import NUMPY
 from burnish.serve.repository.prepare import Rules, prepare
-from burnish.serve.request import Request, Tensor
+from burnish.serve.request import Request, StandIn, Tensor
 from burnish.serve.status import Code, ServeError
 
 CONFIG = """
@@ -114,7 +114,28 @@ def test_an_input_without_rows_lacks_those_of_the_others():
     assert refusal(request(A, none)).endswith(message)
     assert refusal(request(none, A)).endswith("input 'B' batch size does not match other inputs for 'm'")
     message = "expected 2 string elements for inference input 'C' for model 'm', got 0"
-    assert refusal(request(A, B, tensor("C", "BYTES", 0, 1))).endswith(message)
+    strings = tensor("C", "BYTES", 0, 1)
+    assert refusal(request(B, A, strings)).endswith(message)  # Triton looks at C, A, B
+    assert "'C' batch size does not match" in refusal(request(B, strings, A))  # and here at A, C, B
+
+
+def test_the_first_fault_in_the_order_of_tritons_hash_table_is_told():
+    three = [tensor(name, "INT8", 2, 4) for name in "ABC"]
+    assert "'B'" in refusal(request(*three))  # the table has B, C, A
+    assert "'A'" in refusal(request(three[1], three[2], three[0]))
+
+
+def test_what_is_wrong_with_the_data_is_told_after_type_and_shape_of_the_same_input():
+    fault = ServeError(Code.INVALID_ARG, "too short")
+    odd = StandIn("A", "INT32", np.empty(0, np.int32), (2, 4), fault)
+    assert refusal(request(odd, tensor("B", "INT8", 2, 7, 2))).endswith("expects 'FP32'")  # B comes first
+    assert refusal(request(odd, B)) == "too short"
+    odd.said = (-1, 4)
+    assert refusal(request(odd, B)).endswith("input 'A' batch size does not match other inputs for 'm'")
+    odd.said = (2, -1)
+    assert "All input dimensions should be specified for input 'A' for model 'm', got [2,-1]" in refusal(
+        request(odd, B)
+    )
 
 
 def test_an_input_without_rows_that_would_hold_nothing_gets_those_of_the_others():

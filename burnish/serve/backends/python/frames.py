@@ -5,6 +5,7 @@ Nothing that the other side sends is executed or unpickled: a message is numbers
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,7 +29,10 @@ def pack(header: dict[str, Any], tensors: Sequence[Tensor] = ()) -> list[bytes |
         raw = _raw(tensor)
         pieces.append(raw)
         size += len(raw)
-    text = orjson.dumps(header)
+    try:
+        text = orjson.dumps(header)
+    except TypeError:  # a client's text whose bytes are no UTF-8
+        text = json.dumps(header).encode()
     return [_SIZES.pack(len(text), size) + text, *pieces]
 
 
@@ -92,7 +96,11 @@ class Reader:
 
 def _split(whole: memoryview) -> Message:
     end = _SIZES.size + _SIZES.unpack_from(whole)[0]
-    return orjson.loads(whole[_SIZES.size : end]), whole[end:]
+    text = whole[_SIZES.size : end]
+    try:
+        return orjson.loads(text), whole[end:]
+    except orjson.JSONDecodeError:
+        return json.loads(bytes(text)), whole[end:]
 
 
 def _raw(tensor: Tensor) -> bytes | memoryview:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from burnish.serve.datatypes import BYTES, NUMPY
-from burnish.serve.http.text.parse import bytes_of_text
+from burnish.serve.http.text.strings import bytes_of_text, quoted
 from burnish.serve.http.text.words import fault, is_int, is_uint
 from burnish.serve.request import Tensor
 from burnish.serve.status import ServeError, invalid
@@ -82,14 +82,15 @@ def _number_fault(kind: str, elements: Sequence[Any], count: int) -> ServeError:
     return fault(_TYPES[kind] if bad else _MISFIT, _DATA)
 
 
-def json_of(tensor: Tensor, as_single: bool = False) -> Any:
+def json_of(tensor: Tensor, as_single: bool = False, is_spelled: bool = False) -> Any:
     """The data as a flat list, in a form that orjson writes: an array, or text that is JSON already. Raises ServeError.
 
-    as_single: its one element, without a list around it
+    as_single    its one element, without a list around it
+    is_spelled   with numbers spelled as Triton spells them, for answers that clients read as text
     """
     data = tensor.data
     if tensor.datatype == BYTES:
-        text = b",".join(map(_quoted, data.ravel()))
+        text = b",".join(quoted(e.encode() if isinstance(e, str) else e) for e in data.ravel())
         return orjson.Fragment(text if as_single else b"[%b]" % text)
     if tensor.datatype in ("FP16", "BF16"):
         raise invalid(
@@ -98,13 +99,33 @@ def json_of(tensor: Tensor, as_single: bool = False) -> Any:
     flat = np.ascontiguousarray(data).reshape(-1)
     if flat.dtype.kind == "f":
         flat = flat.astype(np.float64, copy=False)  # all the digits of the wider type, as Triton writes them
-        if not np.isfinite(flat).all():
-            text = json.dumps(flat.tolist(), separators=(",", ":")).encode()
-            return orjson.Fragment(text[1:-1] if as_single else text)
+        if not np.isfinite(flat).all() or (is_spelled and not _are_plain(flat)):
+            text = ",".join(map(spell, flat.tolist())).encode()
+            return orjson.Fragment(text if as_single else b"[%b]" % text)
     return flat[0] if as_single else flat
 
 
-def _quoted(element: bytes | str) -> bytes:
-    """A JSON string whose bytes are those of the element, be they UTF-8 or not."""
-    raw = element.encode() if isinstance(element, str) else element
-    return json.dumps(raw.decode("latin-1"), ensure_ascii=False).encode("latin-1")
+def _are_plain(numbers: np.ndarray) -> bool:
+    """Whether none is so large or so small that it may be written with an exponent."""
+    sizes = np.abs(numbers)
+    return bool(((sizes < 1e15) & ((sizes > 1e-3) | (sizes == 0))).all())
+
+
+def spell(number: float) -> str:
+    """As rapidjson writes it: up to 21 places without an exponent, which has neither a plus nor zeros before it."""
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    mantissa, _, exponent = f"{number!r}".lstrip("-").partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    place = len(whole) + int(exponent or 0)  # of the point, behind so many digits
+    digits = (whole + fraction).lstrip("0")
+    place -= len(whole + fraction) - len(digits)
+    digits = digits.rstrip("0")
+    sign = "-" if math.copysign(1, number) < 0 else ""
+    if not digits:
+        return f"{sign}0.0"
+    if 0 < place <= 21:
+        return f"{sign}{digits[:place]:0<{place}}.{digits[place:] or '0'}"
+    if -6 < place <= 0:
+        return f"{sign}0.{'0' * -place}{digits}"
+    return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{place - 1}"

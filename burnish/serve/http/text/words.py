@@ -36,7 +36,7 @@ def members(value: Any, what: str = "") -> dict[str, Any]:
 def as_string(value: Any, what: str = "") -> str:
     if type(value) is not str:
         raise fault("attempt to access JSON non-string as string", what)
-    return value
+    return value.partition("\0")[0] if "\0" in value else value  # in Triton it ends there
 
 
 def as_bool(value: Any, what: str = "") -> bool:

@@ -10,6 +10,7 @@ from burnish.serve.status import Code, ServeError, invalid
 
 GZIP, DEFLATE = b"gzip", b"deflate"
 _EITHER = zlib.MAX_WBITS | 32  # gzip's head or zlib's
+_GZIP_HEAD = b"\x1f\x8b"
 _LEVEL = 1  # three times faster than zlib's usual one; tensors hardly become smaller with more work
 _GZIP = zlib.MAX_WBITS | 16
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -47,12 +48,15 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
         raise ServeError(Code.UNSUPPORTED, "Unsupported compression type")
     if not body:
         raise invalid("nothing to be decompressed")
-    parts, size, rest = [], 0, body
+    parts: list[bytes] = []
+    size, rest = 0, body
     while rest:  # a gzip body may have several members
         stream = zlib.decompressobj(wbits=_EITHER)
         try:
             part = stream.decompress(rest, limit - size + 1)
         except zlib.error:
+            if parts and not rest.startswith(_GZIP_HEAD):
+                break  # something else stands behind the data, and is passed over as in Triton
             raise invalid(f"the request body is not valid {encoding.decode()} data") from None
         size += len(part)
         if size > limit:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import orjson
 
+from burnish.serve.http.text.strings import writable
+
 JSON = b"application/json"
 TEXT = b"text/plain"
 EVENTS = b"text/event-stream; charset=utf-8"
@@ -121,4 +123,4 @@ class Exchange:
 
 
 def error_body(message: str) -> bytes:
-    return orjson.dumps({"error": message.encode("utf-8", "replace").decode()})
+    return orjson.dumps({"error": writable(message)})

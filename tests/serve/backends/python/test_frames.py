@@ -47,3 +47,8 @@ def test_a_view_of_every_second_element_is_sent_as_those_elements():
     view = Tensor("v", "INT32", np.arange(6, dtype=np.int32)[::2])
     (header, data) = fed(Reader(), b"".join(pack({"t": describe([view])}, [view])))[0]
     assert take(header["t"], data, 0)[0][0].data.tolist() == [0, 2, 4]
+
+
+def test_a_clients_text_that_is_no_utf_8_goes_through():
+    header = {"id": b"caf\xe9".decode("utf-8", "surrogateescape")}
+    assert fed(Reader(), b"".join(pack(header)))[0][0] == header

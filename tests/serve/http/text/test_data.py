@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from burnish.serve.http.text.data import flatten, json_of, numbers_of, strings_of
+from burnish.serve.http.text.data import flatten, json_of, numbers_of, spell, strings_of
 from burnish.serve.request import Tensor
 from burnish.serve.status import ServeError
 
@@ -98,3 +98,17 @@ def test_a_single_element_stands_alone() -> None:
 def test_half_numbers_are_not_sent(datatype: str, dtype: type) -> None:
     with pytest.raises(ServeError, match=f"sending {datatype} data via JSON is not supported"):
         json_of(Tensor("OUT", datatype, np.zeros(2, dtype)))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0.0"), (-0.0, "-0.0"), (2.0, "2.0"), (-1.5, "-1.5"), (100.0, "100.0"), (1e20, "100000000000000000000.0"),
+        (1e21, "1e21"), (1.25e22, "1.25e22"), (0.00001, "0.00001"), (1.5e-7, "1.5e-7"), (1e-308, "1e-308"),
+        (123456789.125, "123456789.125"), (math.nan, "NaN"), (-math.inf, "-Infinity"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_read_as_text_is_spelled_as_triton_spells_it(number: float, text: str) -> None:
+    assert spell(number) == text
+    whole = Tensor("OUT", "FP64", np.array([0.5, number]))
+    assert orjson.dumps(json_of(whole, is_spelled=True), option=orjson.OPT_SERIALIZE_NUMPY) == f"[0.5,{text}]".encode()

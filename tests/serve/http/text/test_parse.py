@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from burnish.serve.http.text.parse import bytes_of_text, parse_json
+from burnish.serve.http.text.parse import parse_json
+from burnish.serve.http.text.strings import bytes_of_text
 from burnish.serve.status import Code, ServeError
 
 
@@ -42,3 +43,16 @@ def test_what_is_no_json_is_the_servers_fault_as_for_triton(text: bytes, words: 
         parse_json(text)
     assert caught.value.code is Code.INTERNAL
     assert caught.value.message.startswith("failed to parse the request JSON buffer: ")
+
+
+@pytest.mark.parametrize("text", [b'{"a": 1, "b": {"c": 2, "c": 3}, "a": 4}', b'{"a":1,"b":{"c":2,"c":NaN},"a":4}'])
+def test_of_members_of_one_name_the_first_counts(text: bytes) -> None:
+    assert parse_json(text) == {"a": 1, "b": {"c": 2}}
+
+
+def test_colons_in_texts_and_lists_of_lists_are_no_members() -> None:
+    text = b'{"inputs" : [{"name": "a:b\\":", "data": [["x:y", "\\":"], [{"k": 1}]]}, {"name" :"c"}]}'
+    assert parse_json(text)["inputs"][0] == {"name": 'a:b":', "data": [["x:y", '":'], [{"k": 1}]]}
+    assert list(parse_json(b'{"z":1,"a:":2,"z":3}')) == ["z", "a:"]
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    assert parse_json(deep)["a"]["a"]

@@ -48,3 +48,7 @@ def test_a_member_that_is_missing_is_told_by_name() -> None:
     assert words.find([], "a") is words.MISSING
     with pytest.raises(ServeError, match=r"^attempt to access non-existing object member 'a'$"):
         words.member({}, "a")
+
+
+def test_a_text_ends_at_a_nul_as_for_triton() -> None:
+    assert words.as_string("a\0b") == "a"

@@ -31,6 +31,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
+from alone import preferred
 from real_triton import command_of_triton
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -267,13 +268,11 @@ async def load(port: int, seconds: float, server: int, alone: bool) -> None:
 
         for flight in IN_FLIGHT:
             await asyncio.gather(*(repeat(time.perf_counter() + 0.2) for _ in range(flight)))
+            with preferred(pid for pid, _ in processes(server)) if alone else contextlib.nullcontext():
+                start, before = time.perf_counter(), cpu_s(server)
+                counts = await asyncio.gather(*(repeat(start + seconds) for _ in range(flight)))
+                spent_s = time.perf_counter() - start
             if alone:
-                prefer(server, True)
-            start, before = time.perf_counter(), cpu_s(server)
-            counts = await asyncio.gather(*(repeat(start + seconds) for _ in range(flight)))
-            spent_s = time.perf_counter() - start
-            if alone:
-                prefer(server, False)
                 await asyncio.sleep(seconds)  # the others' turn
             print(sum(counts) / spent_s, (cpu_s(server) - before) / sum(counts) * 1e6, flush=True)
 
@@ -292,14 +291,6 @@ def processes(group: int) -> list[tuple[int, int]]:
             if int(fields[2]) == group:
                 found.append((int(path.parent.name), int(fields[11]) + int(fields[12])))
     return found
-
-
-def prefer(group: int, is_preferred: bool) -> None:
-    """Let client and server run before all other work of the machine, or end that."""
-    for process in (os.getpid(), *(pid for pid, _ in processes(group))):
-        for task in Path(f"/proc/{process}/task").iterdir():
-            policy = os.SCHED_RR if is_preferred else os.SCHED_OTHER
-            os.sched_setscheduler(int(task.name), policy, os.sched_param(int(is_preferred)))
 
 
 def free_port() -> int:

@@ -1,6 +1,6 @@
 """Whole servers beside each other: an identity model, 1x64 f32, asked by Triton's own aio clients over HTTP and gRPC.
 
-    python benchmarks/serving.py [--triton VENV] [--rounds 5] [--seconds 1.5]
+    python benchmarks/serving.py [--triton VENV] [--rounds 5] [--seconds 1.5] [--alone]
 
 In turns: each round starts every server anew, in another order, and measures the time from start to ready, requests/s
 with 1, 8 and 32 requests in flight over both protocols, what the server's processes compute for each request, and
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -27,10 +28,12 @@ from typing import Any
 
 import numpy as np
 import psutil
+from alone import preferred
 from onnx import TensorProto, helper, save_model
 
 import burnish
 
+LEAD_S = 0.6  # warms up, and outlives what a server has noticed of work beside it
 HOST, IN_FLIGHT, PROTOCOLS = "127.0.0.1", (1, 8, 32), ("http", "grpc")
 CONFIG = """max_batch_size: 64 dynamic_batching { }
 input { name: "IN" data_type: TYPE_FP32 dims: [ 64 ] } output { name: "OUT" data_type: TYPE_FP32 dims: [ 64 ] }
@@ -119,7 +122,7 @@ def wait_until_ready(port: int) -> None:
 
 
 def run_once(
-    command: list[str], ports: dict[str, int], seconds: float, environment: dict[str, str]
+    command: list[str], ports: dict[str, int], seconds: float, environment: dict[str, str], alone: bool
 ) -> dict[str, float]:
     found: dict[str, float] = {}
     start = time.perf_counter()
@@ -129,13 +132,16 @@ def run_once(
             wait_until_ready(ports["http"])
             found["ready s"] = time.perf_counter() - start
             for protocol in PROTOCOLS:
-                asyncio.run(load(protocol, ports[protocol], 4, 0.3))
                 for in_flight in IN_FLIGHT:
-                    before, start = computed_s(server.pid), time.perf_counter()
-                    count = asyncio.run(load(protocol, ports[protocol], in_flight, seconds))
-                    took = time.perf_counter() - start
+                    with preferred(p.pid for p in family(server.pid)) if alone else contextlib.nullcontext():
+                        asyncio.run(load(protocol, ports[protocol], in_flight, LEAD_S))
+                        before, start = computed_s(server.pid), time.perf_counter()
+                        count = asyncio.run(load(protocol, ports[protocol], in_flight, seconds))
+                        took = time.perf_counter() - start
                     found[f"{protocol} {in_flight}"] = count / took
                     found[f"{protocol} {in_flight} us"] = (computed_s(server.pid) - before) / count * 1e6
+                    if alone:
+                        time.sleep(seconds + LEAD_S)  # the others' turn
             found["resident MiB"] = sum(p.memory_info().rss for p in family(server.pid)) / 2**20
         finally:
             server.terminate()
@@ -169,6 +175,7 @@ def main() -> None:
     parser.add_argument("--triton", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--alone", action="store_true", help="measure at real-time priority, in turns with other work")
     args = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -183,7 +190,7 @@ def main() -> None:
                     command = triton_command(args.triton, kinds["python"], ports)
                 else:
                     command = burnish_command(kinds["plan" if "plan" in name else "python"], ports)
-                found.setdefault(name, []).append(run_once(command, ports, args.seconds, environment))
+                found.setdefault(name, []).append(run_once(command, ports, args.seconds, environment, args.alone))
                 print(f"round {round_ + 1}: {name}", file=sys.stderr)
     show({name: found[name] for name in servers})
 

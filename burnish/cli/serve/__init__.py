@@ -31,6 +31,7 @@ def serve(
     poll_seconds: w.PollSeconds = 15.0,
     exit_on_error: w.ExitOnError = True,
     workers: w.Workers = 0,
+    busy_poll_us: w.BusyPollUs = 500,
     cache_mb: w.CacheMb = 0.0,
     memory_gb: w.MemoryGb = 0.0,
     build_memory: w.BuildMemory = "0",

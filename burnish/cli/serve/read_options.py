@@ -56,6 +56,7 @@ def read_options(given: Mapping[str, Any], repositories: tuple[Path, ...]) -> Se
         grpc_tls=tls,
         cache_bytes=int(given["cache_mb"] * _MIB),
         workers=int(given["workers"]),
+        busy_poll_us=int(given["busy_poll_us"]),
         memory_bytes=int(given["memory_gb"] * _GIB),
         build_cache=given["build_cache"] or build_cache_folder(),
         build_bytes=parse_size(given["build_memory"], "--build-memory"),

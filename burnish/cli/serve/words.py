@@ -56,6 +56,15 @@ ExitOnError = Annotated[
 Workers = Annotated[
     int, typer.Option("--workers", min=0, help="Threads that models run on; 0: as many as there are cores.")
 ]
+BusyPollUs = Annotated[
+    int,
+    typer.Option(
+        "--busy-poll-us",
+        min=0,
+        max=10_000,
+        help="While requests follow each other within this time, look for the next one instead of sleeping; 0: never.",
+    ),
+]
 CacheMb = Annotated[
     float, typer.Option("--cache-mb", min=0.0, help="Size of the response cache in MiB; 0: there is none.")
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from burnish.devices.cpu.processor import core_count
+from burnish.serve.app.busy_poll import BusyPoll
 from burnish.serve.app.guards import grpc_guard, http_guard
 from burnish.serve.app.keys import Keys
 from burnish.serve.app.limits import http_limits
@@ -45,6 +47,7 @@ class Parts:
     traces: TraceSettings
     logs: LogSettings
     workers: ThreadPoolExecutor
+    rest: Callable[[], None] | None
 
 
 def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
@@ -88,4 +91,7 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     limits = http_limits(options)
     http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs, guard=guard, pages=pages)
     grpc = methods(server, shared=shared, traces=traces, logs=logs, guard=grpc_guard(keys, options.grpc_restricted))
-    return Parts(server, scheduling, http, grpc, metrics, dashboard, trace_writer, shared, traces, logs, workers)
+    rest = None
+    if options.busy_poll_us and core_count() > 1:
+        rest = BusyPoll(loop, options.busy_poll_us, lambda: not scheduling.turns.running).rest
+    return Parts(server, scheduling, http, grpc, metrics, dashboard, trace_writer, shared, traces, logs, workers, rest)

@@ -44,6 +44,7 @@ class ServeOptions:
     traces         what is traced from the start, until a client changes it
     telemetry      where traces go in the mode opentelemetry
     logs           what is logged from the start
+    busy_poll_us   how long the event loop looks for the next request before it sleeps, see `busy_poll`; 0: not at all
     drain_s        how long requests under way may take after SIGTERM
     body_bytes     of a request over HTTP, also once decompressed
     message_bytes  the same over gRPC; 0: as body_bytes
@@ -77,6 +78,7 @@ class ServeOptions:
     drain_s: float = 30.0
     traces: TraceSetting = field(default_factory=TraceSetting)
     telemetry: OpenTelemetryOptions = field(default_factory=OpenTelemetryOptions)
+    busy_poll_us: int = 500
     logs: LogSetting = field(default_factory=LogSetting)
     body_bytes: int = 1 << 30
     message_bytes: int = 0

@@ -30,13 +30,13 @@ class Ports:
         http = grpc = metrics = None
         if (number := options.http_port) is not None:
             host, tls = options.host, tls_context(options.http_tls)
-            self._http.append(Listener(parts.http.handle, limits))
+            self._http.append(Listener(parts.http.handle, limits, parts.rest))
             http = await _opened(
                 self._http[0].open(host, number, tls, reuse_port=options.reuse_http_port), host, number
             )
         if (number := options.grpc_port) is not None:
             host, tls = options.grpc_host or options.host, tls_context(options.grpc_tls, ("h2",))
-            self._grpc = GrpcServer(parts.grpc, grpc_limits(options), options.grpc_compression)
+            self._grpc = GrpcServer(parts.grpc, grpc_limits(options), options.grpc_compression, parts.rest)
             grpc = await _opened(self._grpc.listen(host, number, tls, options.reuse_grpc_port), host, number)
         if (number := options.metrics_port) is not None:
             host = options.metrics_host or options.host

@@ -90,6 +90,11 @@ class SharedTurns:
                     "configuration."
                 )
 
+    @property
+    def running(self) -> int:
+        """Batches that have a worker."""
+        return self._held_workers
+
     def limit_of(self, resource: ResourceName) -> int:
         limit = self._limits.get(resource)
         if limit is not None:

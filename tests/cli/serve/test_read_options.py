@@ -6,8 +6,11 @@ import pytest
 
 from burnish.cli.serve.read_options import read_options
 from burnish.errors import UserError
+from burnish.serve.app.options import ServeOptions
+from burnish.serve.core.server import ServerOptions
 
 GIVEN = {
+    "busy_poll_us": 500,
     "control": "none", "load": None, "poll_seconds": 15.0, "exit_on_error": True, "host": "127.0.0.1",
     "http_port": "8000", "grpc_port": "8001", "metrics_port": "8002", "cache_mb": 0.0, "workers": 0, "memory_gb": 0.0,
     "build_memory": "0", "build_cache": None, "trusted_key": None, "tls_cert": None, "tls_key": None,
@@ -27,6 +30,11 @@ def test_sizes_are_bytes_and_a_port_may_be_off():
 def test_one_body_that_is_allowed_always_fits():
     found = read_options({**GIVEN, "max_body_mb": 4096.0, "max_requests": 7}, ())
     assert (found.server.most_requests, found.server.most_bytes, found.body_bytes) == (7, 8 << 30, 4 << 30)
+
+
+def test_the_event_loop_polls_for_as_long_as_is_said():
+    assert read_options({**GIVEN, "busy_poll_us": 0}, ()).busy_poll_us == 0
+    assert read_options(GIVEN, ()).busy_poll_us == ServeOptions(ServerOptions(())).busy_poll_us
 
 
 def test_a_trusted_key_is_read_before_anything_is_loaded():

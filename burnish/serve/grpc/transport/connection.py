@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from burnish.serve.grpc.transport import frames
@@ -24,6 +25,7 @@ class Server(Host, Protocol):
     """What connections tell the server."""
 
     compression_level: int
+    rest: Callable[[], None] | None
 
     @property
     def is_full(self) -> bool: ...
@@ -94,6 +96,8 @@ class Connection(asyncio.Protocol):
             self._abort(fault)
         outlet.is_held = False
         outlet.flush()
+        if self._server.rest is not None and not self._calls and not self._rest:
+            self._server.rest()
 
     def pause_writing(self) -> None:
         self._outlet.pause()

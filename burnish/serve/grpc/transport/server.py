@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from burnish.serve.grpc.transport.call import Method
@@ -19,11 +19,18 @@ class GrpcServer:
     """Serves methods by path ("/package.Service/Method") on the running loop.
 
     compression_level   gzip for answers to clients that accept it: 1 to 9, or 0 for none
+    rest                called when all that a connection sent has been answered in place
     buffered            bytes of messages that are not complete or not taken yet
     """
 
-    def __init__(self, methods: Mapping[str, Method], limits: Limits | None = None, compression_level: int = 0) -> None:
-        self.methods = methods
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        limits: Limits | None = None,
+        compression_level: int = 0,
+        rest: Callable[[], None] | None = None,
+    ) -> None:
+        self.methods, self.rest = methods, rest
         self.limits, self.compression_level = limits or Limits(), compression_level
         self.buffered = 0
         self._connections: set[Connection] = set()

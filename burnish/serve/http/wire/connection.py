@@ -29,6 +29,7 @@ class Port(Protocol):
     is_draining: bool
     held_bytes: int
     handle: Callable[[Exchange], None]
+    rest: Callable[[], None] | None
 
     def now(self) -> float: ...
 
@@ -131,6 +132,8 @@ class Connection(asyncio.Protocol):
             self._refuse(431, "request headers are too large")
         if self.current or self._is_advancing:
             self.deadline = _NEVER if not self._is_unread else self.deadline
+        elif self._listener.rest is not None and not self._header_bytes:
+            self._listener.rest()
         self._pause_if_full()
 
     def pause_writing(self) -> None:

@@ -24,10 +24,11 @@ class Listener:
     """Lives on the event loop's thread.
 
     handle    called with every request; it answers it, at once or later. What it raises becomes a 500.
+    rest      called when all that a connection sent has been answered in place
     """
 
-    def __init__(self, handle: Handler, limits: Limits | None = None) -> None:
-        self.handle, self.limits = handle, limits or Limits()
+    def __init__(self, handle: Handler, limits: Limits | None = None, rest: Callable[[], None] | None = None) -> None:
+        self.handle, self.limits, self.rest = handle, limits or Limits(), rest
         self.is_draining = False
         self.held_bytes = 0  # of requests' bodies
         self._connections: set[Connection] = set()

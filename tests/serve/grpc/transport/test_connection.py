@@ -236,7 +236,7 @@ class NoServer:
         self.methods = {PATH + name: method for name, method in ECHO.items()}
         self.limits = Limits(message_bytes=1000, resets=10_000)
         self.compression_level = self.buffered = 0
-        self.is_full = False
+        self.is_full, self.rest = False, None
 
     def opened(self, connection: Connection) -> None: ...
 

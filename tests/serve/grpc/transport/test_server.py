@@ -136,3 +136,19 @@ def test_mutual_tls_wants_a_certificate_of_its_authority(certificates: dict[str,
         with pytest.raises(grpc.RpcError) as refused:
             secure_echo(server.port, grpc.ssl_channel_credentials(authority))  # type: ignore[arg-type]
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_what_is_answered_in_place_leaves_the_connection_at_rest_and_what_waits_does_not() -> None:
+    waiting: list[Call] = []
+    at_rest: list[bool] = []  # and whether there was then a call under way
+    methods = {"now": Unary(lambda message, call: message), "later": Unary(lambda message, call: waiting.append(call))}
+    with Serving(methods) as server:
+        server.server.rest = lambda: at_rest.append(server.server.active_calls > 0)
+        assert server.unary("now")(b"a", timeout=10) == b"a"
+        assert at_rest
+        later = server.unary("later").future(b"b", timeout=10)
+        while not waiting:
+            time.sleep(0.01)
+        server.look(lambda: waiting[0].reply(b"c"))
+        assert later.result() == b"c"
+        assert not any(at_rest)

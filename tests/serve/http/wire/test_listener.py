@@ -138,3 +138,22 @@ def test_tls_with_certificates_on_both_sides(tmp_path) -> None:
         await running.listener.close(1)
 
     asyncio.run(main())
+
+
+def test_what_is_answered_in_place_leaves_the_connection_at_rest_and_what_waits_does_not() -> None:
+    async def main():
+        rests = []
+        async with Running() as running:
+            running.listener.rest = lambda: rests.append(1)
+            await running.ask(LIVE)
+            assert len(rests) == 1
+            reader, writer = await running.connect()
+            writer.write(LIVE[:20])
+            await asyncio.sleep(0.02)
+            writer.write(LIVE[20:] + request("POST", "/v2/models/never/infer", INFER))
+            await read_answer(reader)
+            while not running.server.jobs:
+                await asyncio.sleep(0.01)
+            assert len(rests) == 1
+
+    asyncio.run(main())

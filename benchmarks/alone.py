@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def preferred(pids: Iterable[int]) -> Iterator[None]:
+def preferred(pids: Callable[[], Iterable[int]]) -> Iterator[None]:
     """Real-time priority for this process and these, with all their threads, and an end of it.
 
+    pids: asked at the beginning and at the end, since what is started in between has the priority too
     Keep it under a second, and leave others as long in between. Caches are cold at its beginning.
     """
-    everybody = {os.getpid(), *pids}
-    _set(everybody, os.SCHED_RR, 1)
+    _set({os.getpid(), *pids()}, os.SCHED_RR, 1)
     try:
         yield
     finally:
-        _set(everybody, os.SCHED_OTHER, 0)
+        _set({os.getpid(), *pids()}, os.SCHED_OTHER, 0)
 
 
 def _set(pids: Iterable[int], policy: int, priority: int) -> None:

@@ -268,7 +268,7 @@ async def load(port: int, seconds: float, server: int, alone: bool) -> None:
 
         for flight in IN_FLIGHT:
             await asyncio.gather(*(repeat(time.perf_counter() + 0.2) for _ in range(flight)))
-            with preferred(pid for pid, _ in processes(server)) if alone else contextlib.nullcontext():
+            with preferred(lambda: [pid for pid, _ in processes(server)]) if alone else contextlib.nullcontext():
                 start, before = time.perf_counter(), cpu_s(server)
                 counts = await asyncio.gather(*(repeat(start + seconds) for _ in range(flight)))
                 spent_s = time.perf_counter() - start

@@ -125,27 +125,31 @@ def run_once(
     command: list[str], ports: dict[str, int], seconds: float, environment: dict[str, str], alone: bool
 ) -> dict[str, float]:
     found: dict[str, float] = {}
-    start = time.perf_counter()
     nowhere = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment) as server:
-        try:
+    children = psutil.Process().children
+
+    def turn() -> contextlib.AbstractContextManager[None]:
+        return preferred(lambda: [p.pid for p in children(recursive=True)]) if alone else contextlib.nullcontext()
+
+    with contextlib.ExitStack() as stack:
+        with turn():
+            start = time.perf_counter()
+            server = stack.enter_context(subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment))
+            stack.callback(server.terminate)
             wait_until_ready(ports["http"])
             found["ready s"] = time.perf_counter() - start
-            for protocol in PROTOCOLS:
-                for in_flight in IN_FLIGHT:
-                    with preferred(p.pid for p in family(server.pid)) if alone else contextlib.nullcontext():
-                        asyncio.run(load(protocol, ports[protocol], in_flight, LEAD_S))
-                        before, start = computed_s(server.pid), time.perf_counter()
-                        count = asyncio.run(load(protocol, ports[protocol], in_flight, seconds))
-                        took = time.perf_counter() - start
-                    found[f"{protocol} {in_flight}"] = count / took
-                    found[f"{protocol} {in_flight} us"] = (computed_s(server.pid) - before) / count * 1e6
-                    if alone:
-                        time.sleep(seconds + LEAD_S)  # the others' turn
-            found["resident MiB"] = sum(p.memory_info().rss for p in family(server.pid)) / 2**20
-        finally:
-            server.terminate()
-            server.wait(30)
+        for protocol in PROTOCOLS:
+            for in_flight in IN_FLIGHT:
+                with turn():
+                    asyncio.run(load(protocol, ports[protocol], in_flight, LEAD_S))
+                    before, start = computed_s(server.pid), time.perf_counter()
+                    count = asyncio.run(load(protocol, ports[protocol], in_flight, seconds))
+                    took = time.perf_counter() - start
+                found[f"{protocol} {in_flight}"] = count / took
+                found[f"{protocol} {in_flight} us"] = (computed_s(server.pid) - before) / count * 1e6
+                if alone:
+                    time.sleep(seconds + LEAD_S)  # the others' turn
+        found["resident MiB"] = sum(p.memory_info().rss for p in family(server.pid)) / 2**20
     return found
 
 

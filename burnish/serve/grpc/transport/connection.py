@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from burnish.serve.grpc.transport import frames
@@ -25,7 +24,6 @@ class Server(Host, Protocol):
     """What connections tell the server."""
 
     compression_level: int
-    rest: Callable[[], None] | None
 
     @property
     def is_full(self) -> bool: ...

@@ -23,11 +23,13 @@ class Host(Protocol):
     """What the calls of all connections share: the server.
 
     buffered    bytes of messages that are not complete, or that no handler has taken
+    rest        called when all that a connection sent has been answered in place
     """
 
     methods: Mapping[str, Method]
     limits: Limits
     buffered: int
+    rest: Callable[[], None] | None
 
 
 class Dispatcher:

@@ -12,7 +12,7 @@ GZIP, DEFLATE = b"gzip", b"deflate"
 _EITHER = zlib.MAX_WBITS | 32  # gzip's head or zlib's
 _GZIP_HEAD = b"\x1f\x8b"
 _LEVEL = 1  # three times faster than zlib's usual one; tensors hardly become smaller with more work
-_GZIP = zlib.MAX_WBITS | 16
+_LOOK_AHEAD = 262  # a window holds this much less than its size
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -38,7 +38,9 @@ def choose_encoding(accept: bytes) -> bytes:
 
 
 def compress(body: bytes, encoding: bytes) -> bytes:
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP if encoding == GZIP else zlib.MAX_WBITS)
+    """With a window no larger than the body: zlib's usual tables of 256 KiB cost more than packing a short answer."""
+    bits = min(max((len(body) + _LOOK_AHEAD).bit_length(), 9), zlib.MAX_WBITS)
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, bits | 16 if encoding == GZIP else bits, bits - 7)
     return packer.compress(body) + packer.flush()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 
 import pytest
@@ -62,3 +63,13 @@ def test_what_is_not_of_its_encoding_or_too_large_is_refused(
     with pytest.raises(ServeError, match=words) as caught:
         decompress(body, encoding, 1000)
     assert caught.value.code.http == status
+
+
+@pytest.mark.parametrize("size", [0, 1, 249, 250, 251, 3833, 3834, 3835, 32_505, 32_506, 70_000, 300_000])
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate"])
+def test_a_window_no_larger_than_the_body_finds_what_the_largest_one_finds(size, encoding):
+    body = (random.Random(size).randbytes(size // 2 + 1) * 2)[:size]
+    usual = zlib.compressobj(1, wbits=31 if encoding == b"gzip" else 15)
+    packed = compress(body, encoding)
+    assert zlib.decompress(packed, 47) == body
+    assert len(packed) <= 1.01 * len(usual.compress(body) + usual.flush()) + 16

@@ -345,6 +345,7 @@ class Program:
     notes: tuple[str, ...] = ()  # tactics that were left out, and why
     workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
     output_shapes: tuple[OutputShape, ...] = ()
+    fills: dict[int, int] = field(default_factory=dict)  # the byte around those storages that is not zero
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -15,18 +15,22 @@ from burnish.kernels.task import Storage
 from burnish.lower.placement import Placement, dense_strides
 from burnish.ops.language.definition import Tensor
 
-Halo = tuple[tuple[int, int], ...]  # zeros kept before and after each axis
+Halo = tuple[tuple[int, int], ...]  # pads kept before and after each axis
 CACHE_LINE_BYTES = 64
 LEAST_NARROWED = 1 << 12  # elements; fewer stay in the first cache level whatever their type
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A new buffer: its axes from outer to inner, zeros around it, and a gap that keeps rows apart in the cache."""
+    """A new buffer: its axes from outer to inner, pads around it, and a gap that keeps rows apart in the cache.
+
+    fill: the element of the pads; other than 0 only of 8-bit integers
+    """
 
     order: tuple[int, ...]
     halo: Halo = ()
     spread: bool = False
+    fill: int = 0
 
 
 @dataclass(eq=False)
@@ -38,6 +42,7 @@ class Buffers:
     storages: list[Storage] = field(default_factory=list)
     constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
     geometry: dict[int, str] = field(default_factory=dict)  # storages with a halo
+    fills: dict[int, int] = field(default_factory=dict)  # the byte of each of their halos that is not 0
     halos: dict[Placement, Halo] = field(default_factory=dict)  # of these very placements, not of other views of them
     _constant_of: dict[Any, Placement] = field(default_factory=dict)
 
@@ -72,6 +77,8 @@ class Buffers:
         if layout.halo:
             self.halos[placement] = halo
             self.geometry[storage] = f"{dtype.value}{padded}{strides}{halo}"
+            if layout.fill:
+                self.fills[storage] = layout.fill & 0xFF
         return placement
 
     def constant(self, key: Any, array: np.ndarray[Any, Any], name: str) -> Placement:

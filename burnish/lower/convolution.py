@@ -17,13 +17,15 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.merge_axes import without_units
 from burnish.kernels.task import Contraction, Term, Window
-from burnish.lower.buffers import Buffers, content
+from burnish.lower.buffers import Buffers
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
+from burnish.lower.quantised import is_product, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.lower.wants import needed_zeros
+from burnish.ops.contraction import scale_at
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Conv, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis, fresh_axis
@@ -34,9 +36,9 @@ def is_depthwise(form: Conv) -> bool:
     return form.groups > 1 and form.weight.shape[1] == 1 and form.channels == form.shape[1] == form.groups
 
 
-def has_template(form: Conv, can_pad: bool) -> bool:
+def has_template(form: Conv, can_pad: bool, has_integers: bool = False) -> bool:
     """Whether the contraction template can compute it. Otherwise loops compute it."""
-    if is_depthwise(form) or not can_pad or not is_constant(form.weight):
+    if is_depthwise(form) or not can_pad or not is_constant(form.weight) or not is_product(form, has_integers):
         return False
     if any(p < 0 for p in (*form.pads_begin, *form.pads_end)):
         return False
@@ -94,7 +96,7 @@ def lower_convolution(
     slots, n = Slots([a, b]), _column_axis(form)
     index = [axis(image), axis(group) * n.extent + axis(n)]
     index += [axis(q) * p.out_step + ex.dim(p.out_first) for q, p in zip(pixels, phase)]
-    store = store_of(tensor, body, index, _result(form, index), into, place, slots)
+    store = store_of(tensor, body, index, _result(form, index, buffers), into, place, slots)
     kernel = Contraction(
         slots.flat,
         _real_pixels(form, phase),
@@ -142,9 +144,8 @@ def _operands(
     ]
     order = [r for r, _ in reduce]
     weights = _weights(form, phase, [*taps, channel], order)
-    b = buffers.packed(
-        (form.weight, "conv", tuple(r.name for r in order), tuple(p.taps for p in phase)), weights, form.weight.name
-    )
+    how = tuple(r.name for r in order), tuple(p.taps for p in phase)
+    b = buffers.packed((form.weight, form.weight_zero, "conv", *how), weights, form.weight.name)
     kept = [r for r, _ in ([(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:])]
     axes = (*_real_pixels(form, phase), *kept)
     b_strides = _strides(list(zip([group, *order, n], b.strides)), (*axes, n))
@@ -203,21 +204,27 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
     total = accumulator(form.x.dtype)
     source = [n, group * per_in + axis(channel), *places]
     value = ex.cast(x[source] if isinstance(x, Tensor) else ex.load(x, x.dtype, source), total)
+    if form.x_zero is not None:
+        value = value - ex.cast(form.x_zero[(0,) * form.x_zero.rank], total)
     taps_at = [axis(t) for t in taps]
     lead = [group * per_in + axis(channel), o - group * per_out] if form.transposed else [o, axis(channel)]
-    product = value * ex.cast(_weight_load(form, buffers, [*lead, *taps_at]), total)
+    product = value * ex.cast(_weight_load(form, buffers, [*lead, *taps_at], total), total)
     for test in inside:
         product = ex.where(test, product, ex.const(0, total))
     acc = ex.reduce("sum", (channel, *taps), product)
     return with_bias(form, acc, o, total)
 
 
-def _weight_load(form: Conv, buffers: Buffers, index: list[Expr]) -> Expr:
-    """Load a depthwise weight. The channel is stored innermost, so channels form one vector."""
-    if not is_constant(form.weight) or not is_depthwise(form):
-        return form.weight[index]
-    array = np.moveaxis(content(form.weight), 0, -1)  # [1, r..., c]
-    kept = buffers.constant((form.weight, "depthwise"), array, form.weight.name)
+def _weight_load(form: Conv, buffers: Buffers, index: list[Expr], total: DType) -> Expr:
+    """Load a weight, without its zero point. Of a depthwise one the channel is innermost: channels form one vector."""
+    zero = form.weight_zero
+    if not is_constant(form.weight) or not is_depthwise(form) or (zero is not None and not is_constant(zero)):
+        value = form.weight[index]
+        if zero is None:
+            return value
+        return ex.cast(value, total) - ex.cast(scale_at(zero, index[0], form.weight.shape[0]), total)
+    array = np.moveaxis(weights_of(form), 0, -1)  # [1, r..., c]
+    kept = buffers.constant((form.weight, zero, "depthwise"), array, form.weight.name)
     moved = Placement(kept.storage, kept.dtype, form.weight.shape, (kept.strides[-1], *kept.strides[:-1]))
     return ex.load(moved, moved.dtype, index)
 
@@ -226,7 +233,7 @@ def _weights(
     form: Conv, phase: tuple[Phase, ...], canonical_axes: list[Axis], order: list[Axis]
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     """[group, reduce axes in `order`, out channel of the group]"""
-    array = content(form.weight)
+    array = weights_of(form)
     for a, p in enumerate(phase):
         array = np.take(array, p.taps, axis=2 + a)
     groups = form.groups
@@ -251,9 +258,9 @@ def _strides(pairs: Sequence[tuple[Axis, Dim]], kept: Sequence[Axis]) -> tuple[t
     return tuple((a, s) for a, s in pairs if a in kept and s != 0)
 
 
-def _result(form: Conv, index: list[Expr]) -> Expr:
+def _result(form: Conv, index: list[Expr], buffers: Buffers) -> Expr:
     total = accumulator(form.x.dtype)
-    return with_bias(form, ex.acc(0, total), index[1], total)
+    return with_bias(form, without_zero(form, ex.acc(0, total), index[1:2], buffers), index[1], total)
 
 
 def with_bias(form: Conv, value: Expr, channel: Expr, total: DType) -> Expr:

@@ -69,7 +69,9 @@ class Homes:
     def allocate(self, root: Tensor, order: tuple[int, ...]) -> Placement:
         halo = () if self.abilities.pads_in_kernel else self.wants.halos.get(root, ())
         spread = self.abilities.spread_rows and root in self.wants.operands and root not in self.wants.orders
-        return self.buffers.temporary(root.name, root.dtype, root.shape, Layout(order, halo, spread))
+        return self.buffers.temporary(
+            root.name, root.dtype, root.shape, Layout(order, halo, spread, self.wants.fills.get(root, 0))
+        )
 
     def order_of(self, root: Tensor) -> tuple[int, ...]:
         if root in self.wants.orders:

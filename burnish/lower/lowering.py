@@ -24,11 +24,11 @@ from burnish.lower.kernels import Slots, bind_loads, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
+from burnish.lower.quantised import is_product, matmul_body, pad_of, padded_by_data, round_products
 from burnish.lower.reference import lower_reference
-from burnish.lower.round_products import round_products
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
-from burnish.lower.winograd import F2, F4, Transform, choose_transform, lower_winograd, scratch_bytes
+from burnish.lower.winograd import Transform, choose_within, lower_winograd
 from burnish.ops.branches import captured, sides_agree, sides_of
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
@@ -188,7 +188,10 @@ class ScopeLowering:
             if term is not None and isinstance(more, Conv):
                 body = without_term(body, term, more)
             form = self.scope.forms[template]
-            if isinstance(form, MatMul):
+            if isinstance(form, MatMul) and not is_product(form, self.abilities.integer_products):
+                axes = tuple(fresh_axis(n, "a") for n in template.shape)
+                self.spelled_out(root, template, body, axes, matmul_body(form, [axis(a) for a in axes]), into)
+            elif isinstance(form, MatMul):
                 kernel, slots = lower_matmul(
                     template, form, body, into, self.buffers, self.homes.place, self.homes.placed_load
                 )
@@ -203,8 +206,13 @@ class ScopeLowering:
     ) -> None:
         in_kernel = self.abilities.pads_in_kernel
         can_pad = in_kernel or not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
-        if has_template(form, can_pad):
-            is_deep = int(form.channels) > 4  # type: ignore[arg-type]
+        if pad_of(form) is None and not in_kernel and max((*form.pads_begin, *form.pads_end)) > 0:
+            form, image, filled = padded_by_data(form)
+            order = (0, *range(2, image.rank), 1)
+            self.placements[image] = self.buffers.temporary(image.name, image.dtype, image.shape, Layout(order))
+            self.loops(image, filled, self.placements[image], form.x.name)
+        if has_template(form, can_pad, self.abilities.integer_products):
+            is_deep = int(form.channels) > 4 or not form.x.dtype.is_float  # type: ignore[arg-type]
             x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
             may_transform = self.abilities.winograd and more is None and not self.is_quantised
             if may_transform and (transform := self.transform(root, form)) is not None:
@@ -230,7 +238,14 @@ class ScopeLowering:
         )
         source = self.padded_input(form, channels_last=True) if in_place else form.x
         axes = tuple(fresh_axis(n, "a") for n in template.shape)
-        value = convolution_body(form, source, self.buffers, [axis(a) for a in axes])
+        self.spelled_out(
+            root, template, body, axes, convolution_body(form, source, self.buffers, [axis(a) for a in axes]), into
+        )
+
+    def spelled_out(
+        self, root: Tensor, template: Tensor, body: Body, axes: tuple[Axis, ...], value: Expr, into: Placement
+    ) -> None:
+        """A template without a kernel of its own as loops. value: the template's element at the axes."""
 
         def replace(e: Expr) -> Expr | None:
             if e.op == "load" and e.attr is template:
@@ -244,31 +259,25 @@ class ScopeLowering:
 
         A note says where the better one does not fit.
         """
-        shared, best = self.shared, choose_transform(form, self.shared.opt)
-        if best is None or shared.workspace is None:
-            return best
-        needs = {t: scratch_bytes(form, t, shared.ranges) for t in (F2, F4)}
-        found = choose_transform(form, shared.opt, [t for t, size in needs.items() if size <= shared.workspace])
-        if found != best:
-            shared.notes.append(
-                f"Conv '{self.scope.node_name(root)}' does without Winograd's F({best.m}x{best.m}): its tiles need "
-                f"{needs[best]:,} bytes, and the workspace is {shared.workspace:,}"
-            )
+        shared = self.shared
+        found, note = choose_within(form, shared.opt, shared.ranges, shared.workspace)
+        if note:
+            shared.notes.append(f"Conv '{self.scope.node_name(root)}' {note}")
         return found
 
     def padded_input(self, form: Conv, channels_last: bool) -> Placement:
-        """The input with zeros around it for the convolution: the input's own halo, or a copy with a halo."""
-        x = self.homes.placed(form.x)
+        """The input with pads around it for the convolution: the input's own halo, or a copy with a halo."""
+        x, fill = self.homes.placed(form.x), pad_of(form) or 0
         needs = [(0, 0), (0, 0), *needed_zeros(form)]
-        has = self.buffers.halos.get(x)
+        has = self.buffers.halos.get(x) if self.buffers.fills.get(x.storage, 0) == fill & 0xFF else None
         none = all(n == (0, 0) for n in needs)
         if none or (has and all(h[0] >= n[0] and h[1] >= n[1] for h, n in zip(has, needs))):
             return x
-        key = (form.x, (tuple(needs), channels_last))
+        key = (form.x, (tuple(needs), channels_last, fill))
         if key not in self.padded:
             order = (0, *range(2, form.x.rank), 1) if channels_last else tuple(range(form.x.rank))
             self.padded[key] = self.buffers.temporary(
-                form.x.name + "/padded", x.dtype, x.shape, Layout(order, tuple(needs), channels_last)
+                form.x.name + "/padded", x.dtype, x.shape, Layout(order, tuple(needs), channels_last, fill)
             )
             self.copy(form.x, x, self.padded[key], form.x.name + "/pad")
         return self.padded[key]

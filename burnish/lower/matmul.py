@@ -7,12 +7,13 @@ import numpy as np
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.task import Contraction
-from burnish.lower.buffers import Buffers, content
+from burnish.lower.buffers import Buffers
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
+from burnish.lower.quantised import weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
-from burnish.ops.broadcasting import spread
+from burnish.ops.broadcasting import broadcast_index, spread
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import MatMul, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis
@@ -41,7 +42,7 @@ def lower_matmul(
     depends = {x for x, s in b_strides if x in batch and s != 0}
     pixels = (*[x for x in batch if x in depends], *[x for x in batch if x not in depends], m)
     index = [*(axis(x) for x in batch), axis(m), axis(n)]
-    store = store_of(tensor, body, index, _result(form, tensor, index), into, place, slots)
+    store = store_of(tensor, body, index, _result(form, tensor, index, buffers), into, place, slots)
     kernel = Contraction(slots.flat, pixels, n, (k,), _nonzero(a_strides), _nonzero(b_strides), packed, (store,))
     return kernel, slots
 
@@ -63,12 +64,12 @@ def _operand_b(
     form: MatMul, batch: list[Axis], k: Axis, n: Axis, buffers: Buffers, placed: Place
 ) -> tuple[Placement, list[tuple[Axis, Dim]], bool]:
     if is_constant(form.b):
-        array = content(form.b)
+        array = weights_of(form)
         if form.transpose_b:
             array = np.ascontiguousarray(np.swapaxes(array, -1, -2))
         while array.ndim > 2 and array.shape[0] == 1:
             array = array[0]
-        b = buffers.packed((form.b, "matmul", form.transpose_b), array, form.b.name)
+        b = buffers.packed((form.b, form.b_zero, "matmul", form.transpose_b), array, form.b.name)
         return b, [*_batch_strides(b, batch), (k, b.strides[-2]), (n, b.strides[-1])], True
     b = placed_tensor(form.b, placed)
     rows, columns = (b.strides[-1], b.strides[-2]) if form.transpose_b else (b.strides[-2], b.strides[-1])
@@ -85,9 +86,12 @@ def _nonzero(strides: list[tuple[Axis, Dim]]) -> tuple[tuple[Axis, Dim], ...]:
     return tuple((a, s) for a, s in strides if s != 0)
 
 
-def _result(form: MatMul, tensor: Tensor, index: list[Expr]) -> Expr:
+def _result(form: MatMul, tensor: Tensor, index: list[Expr], buffers: Buffers) -> Expr:
     total = accumulator(form.a.dtype)
     value = ex.acc(0, total)
+    if form.a_zero is not None:
+        batch = broadcast_index(form.b.shape[:-2], index[:-2], tensor.shape[:-2])
+        value = without_zero(form, value, [index[-2], *batch, index[-1]], buffers)
     if form.alpha != 1.0:
         value = value * ex.const(form.alpha, total)
     if form.bias is not None:

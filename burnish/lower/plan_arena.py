@@ -1,8 +1,9 @@
 """Place every temporary in one arena; lifetimes that overlap never share bytes.
 
 Sizes are taken at the profile's maximum, so one allocation serves every shape inside it. A storage with a halo keeps
-zeros around its interior, and no kernel writes them again. Such storages share bytes only with others of exactly the
-same geometry. They are at the start of the arena, which the runtime zeroes when shapes are bound.
+zeros (or another byte: a zero point) around its interior, and no kernel writes them again. Such storages share bytes
+only with others of exactly the same geometry and byte. They are at the start of the arena, zeros first, which the
+runtime fills when shapes are bound.
 
 Source: best fit by decreasing size, Pisarchyk and Lee 2020 (arXiv 2001.03288).
 """
@@ -26,6 +27,7 @@ class Lifetime:
     first: int
     last: int
     geometry: str = ""  # not empty: has a halo; shares only with equal geometries
+    fill: int = 0  # the byte of the halo
 
 
 def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) -> Arena:
@@ -35,11 +37,18 @@ def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) ->
     raises:  E320 if the arena would be larger than the limit
     """
     offsets: dict[int, int] = {}
-    zero_bytes = 0
-    for geometry in sorted({x.geometry for x in lifetimes if x.geometry}):
-        group = [x for x in lifetimes if x.geometry == geometry]
-        zero_bytes = _place_slots(group, zero_bytes, offsets)
-    size = _place([x for x in lifetimes if not x.geometry], zero_bytes, offsets)
+    end = zero_bytes = 0
+    fills: list[tuple[int, int, int]] = []
+    for fill, geometry in sorted({(x.fill, x.geometry) for x in lifetimes if x.geometry}):
+        start, group = end, [x for x in lifetimes if (x.fill, x.geometry) == (fill, geometry)]
+        end = _place_slots(group, start, offsets)
+        if not fill:
+            zero_bytes = end
+        elif fills and fills[-1][2] == fill:
+            fills[-1] = fills[-1][0], end - fills[-1][0], fill
+        else:
+            fills.append((start, end - start, fill))
+    size = _place([x for x in lifetimes if not x.geometry], end, offsets)
     if limit_bytes is not None and size > limit_bytes:
         raise UserError(
             "E320",
@@ -47,7 +56,7 @@ def plan_arena(lifetimes: Sequence[Lifetime], limit_bytes: int | None = None) ->
             why="temporaries that live at the same time do not fit",
             hint="raise --max-memory, or lower the profile's maximum shapes",
         )
-    return Arena(offsets, size, zero_bytes)
+    return Arena(offsets, size, zero_bytes, tuple(fills))
 
 
 def _place_slots(group: Sequence[Lifetime], start: int, offsets: dict[int, int]) -> int:

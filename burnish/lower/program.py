@@ -74,6 +74,7 @@ def lower(
         (*shared.notes, *(f"only a run tells the rank of output '{name}': an If decides it" for name in shape_outputs)),
         workspace,
         shapes,
+        buffers.fills,
     )
 
 
@@ -123,6 +124,7 @@ def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
             first[s.number],
             last[s.number],
             program.geometry.get(s.number, ""),
+            program.fills.get(s.number, 0),
         )
         for s in program.storages
         if s.kind == "arena" and s.number in first

@@ -9,6 +9,7 @@ from burnish.dims import symbols
 from burnish.lower.buffers import Halo
 from burnish.lower.fuse import Fusion
 from burnish.lower.placement import Placement, dense_strides, reshape, splitting_index
+from burnish.lower.quantised import pad_of
 from burnish.lower.scope import Body, Scope, StepForm
 from burnish.ops.language.definition import Concat, Conv, MatMul, Reshape, Tensor
 from burnish.ops.language.expr import Axis
@@ -16,12 +17,13 @@ from burnish.ops.language.expr import Axis
 
 @dataclass(eq=False)
 class Wants:
-    """orders: row-major through a permutation (a Reshape or a reference step reads it); halos: a convolution pads it;
-    operands: rows of a register tile are read from it; images: a convolution reads it; slices: a Concat wants it
-    written in place; viewed_slices: a Concat wants a view of it, the part, in place."""
+    """orders: row-major through a permutation (a Reshape or a reference step reads it); halos: a convolution pads it,
+    with zeros or what `fills` says; operands: rows of a register tile are read from it; images: a convolution reads it;
+    slices: a Concat wants it written in place; viewed_slices: a Concat wants a view of it, the part, in place."""
 
     orders: dict[Tensor, tuple[int, ...]] = field(default_factory=dict)
     halos: dict[Tensor, Halo] = field(default_factory=dict)
+    fills: dict[Tensor, int] = field(default_factory=dict)
     operands: set[Tensor] = field(default_factory=set)
     images: set[Tensor] = field(default_factory=set)
     slices: dict[Tensor, tuple[Tensor, int]] = field(default_factory=dict)  # part -> (concat, which part)
@@ -79,13 +81,18 @@ def _is_free_channels_last(scope: Scope, fusion: Fusion, form: Reshape) -> bool:
 
 
 def _want_halo(form: Conv, wants: Wants, from_data: frozenset[str]) -> None:
-    if any(symbols(n) & from_data for n in form.x.shape):
+    fill = pad_of(form)
+    if fill is None or any(symbols(n) & from_data for n in form.x.shape):
         return
+    if form.x in wants.halos and wants.fills.get(form.x, 0) != fill:
+        return  # it gets a copy
     pads = [(0, 0), (0, 0), *needed_zeros(form)]
     old = wants.halos.get(form.x, ((0, 0),) * form.x.rank)
     halo = tuple((max(a, c), max(b, d)) for (a, b), (c, d) in zip(pads, old))
     if any(h != (0, 0) for h in halo):
         wants.halos[form.x] = halo
+        if fill:
+            wants.fills[form.x] = fill
 
 
 def needed_zeros(form: Conv) -> list[tuple[int, int]]:

@@ -84,6 +84,23 @@ WINOGRAD_FLOP_PER_BYTE = 16
 FLOP_PER_ELEMENT = 10
 
 
+def choose_within(
+    form: Conv, opt: Mapping[str, int], ranges: Mapping[str, tuple[int, int]], workspace: int | None
+) -> tuple[Transform | None, str]:
+    """The best transform whose tiles fit the workspace (None: any), and what to note where a better one does not."""
+    best = choose_transform(form, opt)
+    if best is None or workspace is None:
+        return best, ""
+    needs = {t: scratch_bytes(form, t, ranges) for t in (F2, F4)}
+    found = choose_transform(form, opt, [t for t, size in needs.items() if size <= workspace])
+    if found == best:
+        return found, ""
+    return found, (
+        f"does without Winograd's F({best.m}x{best.m}): its tiles need {needs[best]:,} bytes, and the workspace is "
+        f"{workspace:,}"
+    )
+
+
 def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Transform] = (F2, F4)) -> Transform | None:
     """F(4x4), F(2x2), or None where the direct sum is cheaper or the only way.
 

@@ -1,6 +1,6 @@
 """Sums of products: MatMul, Gemm, Einsum, and the integer and quantized products.
 
-Float products have their own template; the others are plain reductions.
+Products of floats and of 8-bit integers have their own template; the others are plain reductions.
 """
 
 from __future__ import annotations
@@ -91,11 +91,13 @@ def _scaled(value: Expr, factor: float) -> Expr:
 
 
 @operator("MatMulInteger")
-def matmul_integer(node: NodeView) -> Compute:
+def matmul_integer(node: NodeView) -> MatMul | Compute:
     """i32 sums of (a - zero) * (b - zero); zero points per tensor, per row of a, per column of b"""
-    a, b = node.tensor(0), node.tensor(1)
+    a, b, a_zero, b_zero = node.tensor(0), node.tensor(1), node.optional(2), node.optional(3)
     shape = matmul_shape(a, b)
-    of_a, of_b = centred(a, node.optional(2), -2), centred(b, node.optional(3), -1)
+    of_a, of_b = centred(a, a_zero, -2), centred(b, b_zero, -1)
+    if a.rank > 1 and b.rank > 1 and 0 not in (a.shape[-1], b.shape[-2]):
+        return MatMul(a, b, None, shape, DType.I32, a_zero=a_zero, b_zero=b_zero)
     return Compute(DType.I32, shape, lambda i: dot(a, b, i, shape, of_a, of_b))
 
 

@@ -1,6 +1,8 @@
-"""Convolutions: Conv and ConvTranspose have a template; the integer and quantized ones are plain reductions."""
+"""Convolutions: Conv, ConvTranspose and ConvInteger have a template; QLinearConv is a plain reduction."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from burnish.dims import Dim, floordiv
 from burnish.dtypes import DType
@@ -22,6 +24,10 @@ def conv(node: NodeView) -> Conv:
         raise Undefined(f"Conv of {x.dtype.value}")
     if bias is not None:
         agree_at(bias, 0, weight, 0)
+    return _conv(node, x, weight, bias, windows)
+
+
+def _conv(node: NodeView, x: Tensor, weight: Tensor, bias: Tensor | None, windows: list[Window]) -> Conv:
     return Conv(
         x=x,
         weight=weight,
@@ -118,12 +124,15 @@ def _integer_sum(
 
 
 @operator("ConvInteger")
-def conv_integer(node: NodeView) -> Compute:
+def conv_integer(node: NodeView) -> Conv | Compute:
     x, weight = node.tensor(0), node.tensor(1)
     windows = _windows(node, x, weight)
     x_zero, weight_zero, groups = node.optional(2), node.optional(3), node.attr("group", 1)
     claim_scale(weight_zero, weight.shape[0])
     zero = const(0, x.dtype) if x_zero is None else scalar(x_zero)
+    if all(isinstance(pad, int) for w in windows for pad in (w.pad_begin, w.pad_end)):
+        product = _conv(node, x, weight, None, windows)
+        return replace(product, dtype=DType.I32, x_zero=x_zero, weight_zero=weight_zero)
     shape = (x.shape[0], weight.shape[0], *outputs_of(windows))
     return Compute(DType.I32, shape, lambda i: _integer_sum(windows, i, groups, x, zero, weight, weight_zero))
 

@@ -60,6 +60,9 @@ def _of_variant(
             yield f"storage {storage.number} stands in place {place}"
         for problem in _of_storage(storage, variant, blob_bytes, largest):
             yield f"storage {storage.number}: {problem}"
+    for start, size in ((0, variant.zero_bytes), *((f.offset, f.size_bytes) for f in variant.fills)):
+        if start + size > variant.arena_bytes:
+            yield f"bytes {start} to {start + size} of an arena of {variant.arena_bytes} are to be filled"
     for tensor in (*manifest.inputs, *manifest.outputs, *(s.shape for s in manifest.output_shapes)):
         yield from _of_tensor(tensor, variant, largest)
     for launch in variant.launches:

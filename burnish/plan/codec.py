@@ -215,8 +215,11 @@ key = Codec(_check_key, _check_key)
 presentation = record(m.Presentation, output=text, form=text, keys=each(key))
 output_shape = record(m.OutputShape, output=text, shape=tensor)
 default = record(m.DefaultSpec, input=text, shape=each(natural), blob=text)
+byte = _exactly(int, lambda value: 0 <= value < 256, "a byte")
+fill = record(m.FillSpec, offset=natural, size_bytes=natural, byte=byte)
 variant = record(
     m.Variant,
+    may_lack={"fills"},
     target=text,
     code=text,
     storages=each(storage),
@@ -225,6 +228,7 @@ variant = record(
     scratch_bytes=natural,
     steps=steps,
     launches=each(launch),
+    fills=each(fill),
 )
 manifest = record(
     m.Manifest,

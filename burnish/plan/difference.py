@@ -72,7 +72,7 @@ def _variants(old: Contents, new: Contents) -> Iterator[Change]:
         if target in theirs and ours[target] != theirs[target]:
             first, second = ours[target], theirs[target]
             yield from _launches(target, first.launches, second.launches)
-            for name in ("code", "zero_bytes", "steps", "storages"):
+            for name in ("code", "zero_bytes", "fills", "steps", "storages"):
                 yield from _one(name, target, getattr(first, name), getattr(second, name))
 
 

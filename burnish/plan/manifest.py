@@ -205,6 +205,15 @@ StepSpec = NativeStep | KernelStep | ReferenceStepSpec | BranchStep | FailStep |
 
 
 @dataclass(frozen=True, slots=True)
+class FillSpec:
+    """Bytes of the arena that all have one value when shapes are bound."""
+
+    offset: int
+    size_bytes: int
+    byte: int
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """The plan for one target."""
 
@@ -216,6 +225,7 @@ class Variant:
     scratch_bytes: int  # per thread
     steps: tuple[StepSpec, ...]
     launches: tuple[LaunchSpec, ...]
+    fills: tuple[FillSpec, ...] = ()  # what else is filled then: pads that are not zero
 
 
 def each_step(steps: Sequence[StepSpec]) -> Iterator[StepSpec]:

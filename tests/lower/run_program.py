@@ -35,6 +35,7 @@ class Run:
                 ).copy()
             elif storage.kind != "dynamic":
                 self.memory[storage.number] = self.zeros(storage.size_bytes)
+                self.memory[storage.number][:] = program.fills.get(storage.number, 0)
         for ref in program.inputs:
             raw = np.ascontiguousarray(inputs[ref.name]).view(np.uint8).reshape(-1)
             self.memory[ref.storage][: raw.size] = raw
@@ -113,7 +114,9 @@ class Run:
 
     def contraction(self, kernel: Contraction, views: list[tuple[Array, int]]) -> None:
         acc = sum(self.term(kernel, term, views) for term in kernel.terms)
-        if kernel.slots[0].dtype is not DType.F64:
+        if not kernel.slots[0].dtype.is_float:
+            acc = acc.astype(np.int64).astype(np.int32)
+        elif kernel.slots[0].dtype is not DType.F64:
             acc = acc.astype(np.float32)
         for store in kernel.stores:
             self.store(store, [*kernel.pixels, kernel.n], views, {0: acc})

@@ -19,7 +19,8 @@ def lifetimes(draw: st.DrawFn) -> list[Lifetime]:
         first = draw(st.integers(0, 20))
         geometry = draw(st.sampled_from(["", "", "", "a", "b"]))
         size = {"a": 640, "b": 1000}.get(geometry) or draw(st.integers(0, 5000))
-        found.append(Lifetime(number, size, first, first + draw(st.integers(0, 8)), geometry))
+        fill = draw(st.sampled_from([0, 0, 3, 128])) if geometry else 0
+        found.append(Lifetime(number, size, first, first + draw(st.integers(0, 8)), geometry, fill))
     return found
 
 
@@ -44,9 +45,12 @@ def test_a_halo_shares_bytes_only_with_its_own_geometry(given_: list[Lifetime]) 
     arena = plan_arena(given_)
     for i, x in enumerate(given_):
         if x.geometry:
-            assert arena.offsets[x.storage] + x.size_bytes <= arena.zero_bytes
+            zeros = (0, arena.zero_bytes, 0)
+            start, size, byte = next(f for f in (zeros, *arena.fills) if arena.offsets[x.storage] < f[0] + f[1])
+            assert start <= arena.offsets[x.storage] and arena.offsets[x.storage] + x.size_bytes <= start + size
+            assert byte == x.fill
         for y in given_[i + 1 :]:
-            if x.geometry != y.geometry:
+            if (x.geometry, x.fill) != (y.geometry, y.fill):
                 assert not overlap(arena, x, y) or 0 in (x.size_bytes, y.size_bytes)
 
 

@@ -162,8 +162,18 @@ def _highest(dtype):
     return np.inf if dtype.is_float else np.iinfo(dtype.numpy).max
 
 
+def _centred(tensor, zero, along, values):
+    """Without its zero point: one number, or one for each place on an axis."""
+    array = values[tensor.name].astype(np.float64)
+    if zero is None:
+        return array
+    shape = [1] * array.ndim
+    shape[along] = -1
+    return array - values[zero.name].astype(np.float64).reshape(shape)
+
+
 def _matmul(d, values):
-    a, b = (values[t.name].astype(np.float64) for t in (d.a, d.b))
+    a, b = _centred(d.a, d.a_zero, -2, values), _centred(d.b, d.b_zero, -1, values)
     a = a.swapaxes(-1, -2) if d.transpose_a else a
     b = b.swapaxes(-1, -2) if d.transpose_b else b
     result = d.alpha * (a @ b)
@@ -173,7 +183,7 @@ def _matmul(d, values):
 
 
 def _conv(d, values, shape):
-    x, weight = (values[t.name].astype(np.float64) for t in (d.x, d.weight))
+    x, weight = _centred(d.x, d.x_zero, 1, values), _centred(d.weight, d.weight_zero, 0, values)
     out = np.zeros(shape)
     taps = itertools.product(*(range(k) for k in weight.shape[2:]))
     per_group = shape[1] // d.groups

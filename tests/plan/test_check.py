@@ -15,6 +15,7 @@ from burnish.plan.check import contradictions
 from burnish.plan.manifest import (
     BranchStep,
     DefaultSpec,
+    FillSpec,
     NativeStep,
     OutputShape,
     Presentation,
@@ -72,6 +73,8 @@ def test_a_storage_that_cannot_be_is_found(small_plan: Plan, changes: dict[str, 
         ({"steps": (BranchStep(0, (), (NativeStep(0, 9, 1),)),)}, "launches 9 to 10 of 2"),
         ({"storages": ()}, "tensor 'x' lies in storage 0 of 0"),
         ({"launches": ()}, "is launch 1 of 0"),
+        ({"zero_bytes": 193}, "bytes 0 to 193 of an arena of 192 are to be filled"),
+        ({"fills": (FillSpec(64, 129, 7),)}, "bytes 64 to 193 of an arena of 192 are to be filled"),
         ({"steps": (Requirement("a", "b", 1, 2, "odd"),)}, "rule 'odd' is none of equal,"),
     ],
 )

@@ -28,7 +28,7 @@ def test_every_field_of_every_class_is_in_the_grammar(small_plan: Plan) -> None:
     ]
     for grammar, value in spoken:
         encoded = grammar.encode(value)
-        named = {f.name for f in dataclasses.fields(value)} - {"presentations", "defaults", "output_shapes"}
+        named = {f.name for f in dataclasses.fields(value)} - {"presentations", "defaults", "output_shapes", "fills"}
         assert encoded.keys() - {"step"} == named
         assert grammar.decode(json.loads(json.dumps(encoded))) == value
 
@@ -40,6 +40,8 @@ def test_fields_that_few_plans_have_are_written_only_where_not_empty(small_plan:
     manifest = dataclasses.replace(small_plan.manifest, presentations=shown, defaults=defaults, output_shapes=told)
     encoded = json.loads(json.dumps(codec.manifest.encode(manifest)))
     assert codec.manifest.decode(encoded) == manifest
+    filled = dataclasses.replace(manifest.variants[0], fills=(m.FillSpec(64, 128, 255),))
+    assert codec.variant.decode(json.loads(json.dumps(codec.variant.encode(filled)))) == filled
     with pytest.raises(codec.Mismatch, match="it is empty"):
         codec.manifest.decode(encoded | {"defaults": []})
     with pytest.raises(codec.Mismatch, match="a text or an integer"):

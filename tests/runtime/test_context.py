@@ -9,6 +9,7 @@ from burnish.devices.null.processor import Null
 from burnish.dims import symbol
 from burnish.errors import EnvironmentProblem
 from burnish.plan import Plan
+from burnish.plan.manifest import FillSpec
 from burnish.runtime import Context, Engine, load
 from tests.runtime.sum_plan import X, refused, sum_plan, with_variant
 from tests.targets.cpu.programs import Maker
@@ -134,6 +135,15 @@ def test_halos_are_zero_again_when_other_shapes_are_bound():
             context({"x": x, "any name": x})
             is_dirty.append(bool(halo.any()))
     assert is_dirty == [False, True, False]
+
+
+def test_pads_that_are_no_zeros_get_their_byte_when_shapes_are_bound():
+    plan = with_variant(sum_plan(), fills=(FillSpec(128, 64, 200), FillSpec(192, 64, 7)))
+    with load(plan, threads=1) as engine, engine.create_context() as context:
+        x = np.ones(8, np.float32)
+        context({"x": x, "any name": x})
+        pads = context._session.arena.array(np.uint8, (256,))[128:]
+        assert (pads == np.repeat([200, 7], 64)).all()
 
 
 # ---- refusals -----------------------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ class CpuMemory:
     def zero(self, size_bytes: int) -> None:
         ctypes.memset(self.address, 0, size_bytes)
 
+    def fill(self, offset: int, size_bytes: int, byte: int) -> None:
+        ctypes.memset(self.address + offset, byte, size_bytes)
+
     def array(self, dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         found = array_at(self.address, np.dtype(dtype), shape, owner=self)
         assert found.nbytes <= self.size_bytes, f"{found.nbytes} bytes asked of {self.size_bytes}"

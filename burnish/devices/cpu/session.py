@@ -87,6 +87,8 @@ class CpuSession:
         for name, n in self._installed.symbols.items():
             self._dims[n] = values.get(name, 0)
         self.arena.zero(self._variant.zero_bytes)
+        for fill in self._variant.fills:
+            self.arena.fill(fill.offset, fill.size_bytes, fill.byte)
 
     def feed(self, arrays: Sequence[Array]) -> None:
         buffers = self._buffers

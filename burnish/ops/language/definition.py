@@ -108,6 +108,8 @@ class MatMul:
     """out[batch..., m, n] = sum_k a[batch..., m, k] * b[batch..., k, n] (+ bias), with numpy's broadcasting of batches.
 
     transposed operands are given by flags; alpha and beta as in Gemm. Vectors are not allowed here (View them first).
+    Of 8-bit integers (dtype i32): sum_k (a - a_zero) * (b - b_zero), modulo 2^32; a zero is one number, or one for each
+    row of a, or for each column of b; None is 0.
     """
 
     a: Tensor
@@ -119,6 +121,8 @@ class MatMul:
     transpose_b: bool = False
     alpha: float = 1.0
     beta: float = 1.0
+    a_zero: Tensor | None = None
+    b_zero: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class Conv:
     """out[n, o, y...] = bias[o] + sum_{c, r...} x[n, c, y*stride + r*dilation - pad] * weight[o, c, r...]
 
     1 to 3 spatial axes. transposed: ConvTranspose's semantics (weight is [C, O/groups, r...]); pads are then cut from
-    the output.
+    the output. Of 8-bit integers (dtype i32): of (x - x_zero) * (weight - weight_zero), modulo 2^32, and the pads of x
+    are x_zero. x_zero is one number, weight_zero one or one for each o; None is 0.
     """
 
     x: Tensor
@@ -140,6 +145,8 @@ class Conv:
     pads_end: tuple[int, ...]
     groups: int
     transposed: bool = False
+    x_zero: Tensor | None = None
+    weight_zero: Tensor | None = None
 
     @property
     def channels(self) -> Dim:

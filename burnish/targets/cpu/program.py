@@ -30,6 +30,7 @@ from burnish.kernels.task import (
 )
 from burnish.kernels.work import core_work
 from burnish.plan.manifest import (
+    FillSpec,
     NativeStep,
     StepSpec,
     Variant,
@@ -59,7 +60,8 @@ class CpuCompiler:
     @property
     def abilities(self) -> Abilities:
         """No level has half-precision arithmetic, but bf16 products may have an instruction. Winograd pays in f32."""
-        return Abilities(packs_half=True, bf16_products=not {"bf16", "amx"}.isdisjoint(self.target.extensions))
+        has_pairs = not {"bf16", "amx"}.isdisjoint(self.target.extensions)
+        return Abilities(packs_half=True, bf16_products=has_pairs, integer_products=True)
 
     @property
     def options(self) -> Mapping[str, type[Options]]:
@@ -143,6 +145,7 @@ class Emission:
             scratch_bytes=per_thread,
             steps=steps,
             launches=tuple(self.parts.launches),
+            fills=tuple(FillSpec(*fill) for fill in self.arena.fills),
         )
         return variant, {code: machine_code, **self.parts.blobs, **constants.blobs}
 

@@ -19,7 +19,7 @@ from burnish.dims import Dim, ceildiv, product
 from burnish.kernels.contraction_runs import Run, analyse
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
-from burnish.targets.cpu.builder import I1, KernelBuilder, KernelContext
+from burnish.targets.cpu.builder import I1, I32, KernelBuilder, KernelContext
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import lead_steps, packed_run, storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
@@ -242,11 +242,13 @@ class TileWriter:
     def _store_row(
         self, axes: Bound, columns: Sequence[ir.Value], masks: Sequence[ir.Value | None], sums: Sequence[ir.Value]
     ) -> None:
-        n = self.kernel.n
+        n, lanes = self.kernel.n, self.lanes
+        if n.extent == 1 and lanes > 1:  # no index has a step along it
+            lanes, masks, sums = 1, [None], [self.k.ir.extract_element(sums[0], ir.Constant(I32, 0))]
         for column, mask, total in zip(columns, masks, sums):
             bound = {**axes, n: column}
             values = values_at(
-                self.k, self.kernel.slots, bound, vector=n, width=self.lanes, mask=mask, accumulators=(total,)
+                self.k, self.kernel.slots, bound, vector=n, width=lanes, mask=mask, accumulators=(total,)
             )
             for store in self.kernel.stores:
                 values.store(store.slot, store.index, values.value(store.value))

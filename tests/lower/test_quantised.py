@@ -1,4 +1,4 @@
-"""round_products.py: no multiply-add is fused between DequantizeLinear and QuantizeLinear."""
+"""quantised.py: no multiply-add is fused between DequantizeLinear and QuantizeLinear; integer products are exact."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import onnx
 
 import burnish
 from burnish.dtypes import DType
-from burnish.lower.round_products import round_products
+from burnish.lower.quantised import round_products
 from burnish.ops.language.expr import Axis, axis, const, load, reduce, text
 from tests.end_to_end.oracle import answers, session
 

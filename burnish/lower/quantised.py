@@ -1,0 +1,126 @@
+"""What quantised graphs need: products that are rounded before they are added, and the zero points of integer products.
+
+sum of (x - zero) * w  =  sum of x * w  -  zero * sum of w,  modulo 2^32: the kernel multiplies plain bytes, and its
+epilogue subtracts the second sum. w has lost its own zero point at build. The pads of an image are its zero point.
+
+A fused multiply-add rounds once where the model rounds twice. The result is more exact, but a number near a tie may
+then be quantised to the next integer: 11 of 16,384 elements of a u16 sum differ from ONNX Runtime's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from burnish.dtypes import DType
+from burnish.lower.buffers import Buffers, content
+from burnish.lower.scope import Body, is_constant
+from burnish.ops.contraction import centred, dot, scale_at
+from burnish.ops.language import expr as ex
+from burnish.ops.language.definition import Conv, MatMul, Tensor
+from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
+
+Array = np.ndarray[Any, Any]
+
+
+def round_products(root: Expr) -> Expr:
+    """The expression with `unfused_mul` for each product of floats that is not summed by a reduction."""
+    done: dict[int, Expr] = {}
+
+    def visit(e: Expr) -> Expr:
+        if e.op in ("load", "reduce") or not e.args:
+            return e
+        if id(e) not in done:
+            args = tuple(map(visit, e.args))
+            is_product = e.op == "mul" and e.dtype.is_float
+            same = all(a is b for a, b in zip(args, e.args))
+            done[id(e)] = binary("unfused_mul", *args) if is_product else e if same else rebuild(e, args)
+        return done[id(e)]
+
+    return visit(root)
+
+
+def is_product(form: Conv | MatMul, has_integers: bool) -> bool:
+    """Can the contraction template compute it? Of integers, only with weights that are known. has_integers: it can."""
+    weight, zero = (form.b, form.b_zero) if isinstance(form, MatMul) else (form.weight, form.weight_zero)
+    if weight.dtype.is_float:
+        return True
+    return has_integers and is_constant(weight) and (zero is None or is_constant(zero))
+
+
+def weights_of(form: Conv | MatMul) -> Array:
+    """The constant weights as they are multiplied: of integers without their zero point, in i8 if all of them fit."""
+    weight, zero = (form.b, form.b_zero) if isinstance(form, MatMul) else (form.weight, form.weight_zero)
+    array = content(weight)
+    if weight.dtype.is_float:
+        return array
+    wide = array.astype(np.int16)
+    if zero is not None:
+        along = content(zero).astype(np.int16).reshape(-1)
+        wide = wide - (along if isinstance(form, MatMul) else along.reshape(-1, *[1] * (array.ndim - 1)))
+    fits = wide.min(initial=0) >= -128 and wide.max(initial=0) <= 127
+    return wide.astype(np.int8) if fits else wide
+
+
+def without_zero(form: Conv | MatMul, total: Expr, index: Sequence[Expr], buffers: Buffers) -> Expr:
+    """The sum of raw data, and then without its zero point. index: of a convolution's channel, or (row, batch.., n)."""
+    zero = form.a_zero if isinstance(form, MatMul) else form.x_zero
+    if zero is None:
+        return total
+    weight = form.b if isinstance(form, MatMul) else form.weight
+    array = weights_of(form).astype(np.int32)
+    sums = array.sum(-2 if isinstance(form, MatMul) else tuple(range(1, array.ndim)), dtype=np.int32)
+    key, name, at = (weight, *_zeros(form), "sums"), weight.name + "/sums", list(index)[-sums.ndim :]
+    known = content(zero).reshape(-1) if is_constant(zero) else None
+    if known is not None and known.size == 1:
+        if not known.any():
+            return total
+        kept = buffers.constant((*key, "times zero"), sums * np.int32(known[0]), name)
+        return total - ex.load(kept, kept.dtype, at)
+    kept = buffers.constant(key, sums, name)
+    factor = zero[(0,) * zero.rank]
+    if isinstance(form, MatMul):
+        factor = scale_at(zero, index[0], form.shape[-2])
+    return total - ex.cast(factor, DType.I32) * ex.load(kept, kept.dtype, at)
+
+
+def _zeros(form: Conv | MatMul) -> tuple[Tensor | None, Tensor | None]:
+    return (form.a_zero, form.b_zero) if isinstance(form, MatMul) else (form.x_zero, form.weight_zero)
+
+
+def pad_of(form: Conv) -> int | None:
+    """What pads the image: 0, or the zero point of integers; None where only a run tells it."""
+    if form.x_zero is None:
+        return 0
+    return int(content(form.x_zero).reshape(-1)[0]) if is_constant(form.x_zero) else None
+
+
+def padded_by_data(form: Conv) -> tuple[Conv, Tensor, Body]:
+    """The convolution without pads, of a larger image, and what that image holds: the pads from the zero point."""
+    assert form.x_zero is not None
+    pads = [(0, 0), (0, 0), *zip(form.pads_begin, form.pads_end)]
+    shape = tuple(n + low + high for n, (low, high) in zip(form.x.shape, pads))
+    image = Tensor(form.x.name + "/padded", form.x.dtype, shape)
+    axes = tuple(fresh_axis(n, "a") for n in shape)
+    places, value = [], form.x_zero[(0,) * form.x_zero.rank]
+    tests: list[Expr] = []
+    for a, n, (low, high) in zip(axes, form.x.shape, pads):
+        place = axis(a) - low
+        if (low, high) != (0, 0):
+            tests += [binary("ge", place, 0), binary("lt", place, n)]
+            place = binary("max", binary("min", place, ex.dim(n - 1)), 0)
+        places.append(place)
+    inside = form.x[places]
+    for test in tests:
+        inside = ex.where(test, inside, value)
+    none = (0,) * len(form.pads_begin)
+    return replace(form, x=image, pads_begin=none, pads_end=none), image, Body(axes, inside, False)
+
+
+def matmul_body(form: MatMul, index: Sequence[Expr]) -> Expr:
+    """The value at an output index, for loops."""
+    of_a, of_b = centred(form.a, form.a_zero, -2), centred(form.b, form.b_zero, -1)
+    return dot(form.a, form.b, index, form.shape, of_a, of_b)

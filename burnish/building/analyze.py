@@ -33,6 +33,7 @@ from burnish.passes.rewrite.graph_text import graph_text
 from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
+from burnish.precision.quantised_products import product_notes, quantised_products
 from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
@@ -155,8 +156,7 @@ def analyze(
         context = _pass_context(resolved, sizes, abilities, stages)
         report, shape_outputs = optimize(imported.model, context), flatten_outputs(imported.model, context)
         stages.explain_passes(report)
-        has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
-        decisions = apply_precision(imported.model, sizes, precision, has_half)
+        decisions, told = _decide(imported.model, report, sizes, abilities, precision)
     with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=sizes)
     with stages.stage("lower"):
@@ -172,7 +172,7 @@ def analyze(
         report,
         inferred,
         program,
-        (*imported.notes, *resolved.notes, *precision_notes(decisions, precision), *program.notes),
+        (*imported.notes, *resolved.notes, *told, *program.notes),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
         imported.presentations,
@@ -185,6 +185,20 @@ def _pass_context(
 ) -> PassContext:
     wanted = (abilities.deep_images, abilities.integer_products)
     return PassContext(profile.fixed, sizes, *wanted, after_pass=stages.keep_graph)
+
+
+def _decide(
+    model: ir.Model,
+    report: PassReport,
+    sizes: Mapping[str, tuple[int, int]],
+    abilities: Abilities,
+    precision: Precision,
+) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+    """Narrow the model. Returns what became of each node, quantised products first, and the notes about it."""
+    products = quantised_products(model, report) if abilities.integer_products else ()
+    has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
+    decisions = apply_precision(model, sizes, precision, has_half)
+    return (*products, *decisions), (*product_notes(products), *precision_notes(decisions, precision))
 
 
 def graph_bytes(model: ir.Model) -> bytes:

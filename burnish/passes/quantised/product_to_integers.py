@@ -22,6 +22,7 @@ from burnish.passes.quantised.codes import EIGHT_BITS, Codes, read_codes
 from burnish.passes.rewrite.constants import Array, constant_array
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
+NOT_QUANTISED = "neither side of it is dequantised"
 MOST = 2**31 - 1  # of an i32
 CLOSE = 2.0**-22  # how far the scale of a bias may be from sx * sw: they come from several roundings
 
@@ -81,20 +82,13 @@ class ProductToIntegers(Rule):
         return op.Add(_typed(scaled, result, ir.DataType.FLOAT), bias)  # type: ignore[no-any-return]
 
 
-def is_quantised_product(node: ir.Node) -> bool:
-    """Does a product read a dequantised tensor?"""
-    return (
-        node.op_type in ProductToIntegers.op_types
-        and node.domain == ""
-        and any(_is_dequantised(v.producer(), node) for v in node.inputs[:2] if v is not None)
-    )
-
-
 def _is_dequantised(before: ir.Node | None, node: ir.Node) -> bool:
     return before is not None and before.op_type == "DequantizeLinear" and before.graph is node.graph
 
 
 def _read(node: ir.Node) -> Product | Skip:
+    if not any(_is_dequantised(v.producer(), node) for v in node.inputs[:2] if v is not None):
+        return Skip(NOT_QUANTISED)
     if node.op_type == "ConvTranspose":
         return Skip("ConvTranspose has no integer form")
     x = read_codes(node.inputs[0])

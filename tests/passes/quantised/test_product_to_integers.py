@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from burnish.passes.quantised.product_to_integers import ProductToIntegers
+from burnish.passes.quantised.product_to_integers import NOT_QUANTISED, ProductToIntegers
 from tests.passes.golden import apply, assert_fires_once, build, run_reference, why
 from tests.passes.models import run_ort
 
@@ -124,6 +124,7 @@ def test_weights_that_fit_without_a_zero_point_have_none():
 
 
 SKIPS = {
+    "nothing is quantised": ("y = MatMul(x, w)", {"w": (7, 5)}, NOT_QUANTISED),
     "its data are f32": ("v = DequantizeLinear(w, sw) y = MatMul(x, v)", M, "x is not dequantised"),
     "its weight is f32": (READ + "y = MatMul(d, w)", {**DATA, "w": (7, 5)}, "w is not dequantised"),
     "16 bits": (

@@ -1,0 +1,40 @@
+"""Say which products of a quantised model run on integers, and why the others do not: rows of --explain-precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import onnx_ir as ir
+
+from burnish.passes.quantised.product_to_integers import NOT_QUANTISED, ProductToIntegers
+from burnish.passes.rewrite.context import PassReport
+from burnish.passes.rewrite.rule import SOURCES, sources
+from burnish.precision.precision import Decision
+
+ON_INTEGERS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
+INTEGER = "int8"
+
+
+def quantised_products(model: ir.Model, report: PassReport) -> tuple[Decision, ...]:
+    """A row for each product of quantised tensors, after the passes of a target with integer products."""
+    return tuple(_rows(model, report))
+
+
+def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
+    rule = ProductToIntegers.__name__
+    for node in model.graph.all_nodes():
+        name = str(node.name)
+        if node.op_type in ON_INTEGERS and node.domain == "":
+            was = "f32" if SOURCES in node.metadata_props else INTEGER
+            yield Decision(sources(node)[-1], node.op_type, was, INTEGER, "its data and its weight are quantised")
+        elif node.op_type in ProductToIntegers.op_types and node.domain == "":
+            reason = report.declined.get((rule, name), NOT_QUANTISED)
+            if reason != NOT_QUANTISED:
+                yield Decision(name, node.op_type, "f32", "f32", reason)
+
+
+def product_notes(rows: Sequence[Decision]) -> Iterator[str]:
+    """A line for the plan's notes, if the model has quantised products."""
+    if rows:
+        whole = sum(row.now == INTEGER for row in rows)
+        yield f"{whole} of {len(rows)} quantised products run on integers; --explain-precision says which and why"

@@ -1,0 +1,40 @@
+"""quantised_products.py: a row for each product of quantised tensors, and the reason why it keeps f32."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from burnish.passes.pipeline import optimize
+from burnish.passes.rewrite.context import PassContext
+from burnish.precision.precision import Decision
+from burnish.precision.quantised_products import product_notes, quantised_products
+from tests.passes.golden import build
+
+READ = "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) v = DequantizeLinear(w, s) "
+WEIGHTS = {"s": np.float32(0.1), "z": np.uint8(7), "w": np.arange(9, dtype=np.int8).reshape(3, 3)}
+BODY = READ + "a = MatMul(d, v) b = Add(a, a) c = MatMul(b, v) e = MatMul(c, x) i = MatMulInteger(q, w) y = Identity(e)"
+
+
+def rows(integer_products: bool) -> tuple[Decision, ...]:
+    model = build("float[3,3] x", BODY.replace("y =", "f = Cast<to=1>(i) g = Add(f, e) y ="), **WEIGHTS)
+    for node in model.graph:
+        node.name = f"node_{node.outputs[0].name}"
+    body = next(n for n in model.graph if n.name == "node_y")
+    body.replace_input_with(0, next(n for n in model.graph if n.name == "node_g").outputs[0])
+    report = optimize(model, PassContext(integer_products=integer_products))
+    return quantised_products(model, report)
+
+
+def test_each_quantised_product_has_a_row():
+    assert set(rows(True)) == {
+        Decision("node_a", "MatMulInteger", "f32", "int8", "its data and its weight are quantised"),
+        Decision("node_c", "MatMul", "f32", "f32", "b is not dequantised"),
+        Decision("node_i", "MatMulInteger", "int8", "int8", "its data and its weight are quantised"),
+    }
+
+
+def test_the_note_counts_them():
+    assert list(product_notes(rows(True))) == [
+        "2 of 3 quantised products run on integers; --explain-precision says which and why"
+    ]
+    assert list(product_notes(())) == []

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard
 
 Atom: TypeAlias = "Symbol | Operation"
@@ -37,9 +37,22 @@ class Operation:
     name: str
     left: Dim
     right: Dim
+    # both are asked for at every sum and product, and would walk the whole tree
+    _hash: int = field(init=False, repr=False, compare=False)
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.left, self.right)))
+        object.__setattr__(self, "_text", f"{self.name}({self.left},{self.right})")
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Operation], tuple[str, Dim, Dim]]:  # a hash is not the same in every process
+        return Operation, (self.name, self.left, self.right)
 
     def __str__(self) -> str:
-        return f"{self.name}({self.left},{self.right})"
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)

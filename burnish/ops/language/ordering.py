@@ -14,6 +14,7 @@ from dataclasses import replace
 from burnish.dims import Dim, DimExpr, Operation, bounds, maximum, minimum
 from burnish.ops.language.definition import Tensor
 
+MOST_KNOWN = 1 << 14
 LARGEST = 1_000_000_000  # no axis that a symbol names is longer; exporters write it for "to the end"
 
 
@@ -29,7 +30,15 @@ def sizes_within(ranges: Mapping[str, tuple[int, int]]) -> Iterator[None]:
 
 def limits(dim: Dim) -> tuple[int, int]:
     """(low, high) for every value of the symbols."""
-    return bounds(dim, _sizes.get())
+    if isinstance(dim, int):
+        return dim, dim
+    sizes = _sizes.get()
+    found = sizes.known.get(dim)  # the same few dims are asked about at every node
+    if found is None:
+        if len(sizes.known) >= MOST_KNOWN:
+            sizes.known.clear()
+        found = sizes.known[dim] = bounds(dim, sizes)
+    return found
 
 
 def is_at_least(left: Dim, right: Dim) -> bool:
@@ -120,8 +129,12 @@ def _extreme(dim: Dim) -> tuple[str, Dim, Dim]:
 
 
 class _Sizes(dict[str, tuple[int, int]]):
+    def __init__(self, ranges: Mapping[str, tuple[int, int]]) -> None:
+        super().__init__(ranges)
+        self.known: dict[DimExpr, tuple[int, int]] = {}
+
     def __missing__(self, key: str) -> tuple[int, int]:
         return 0, LARGEST
 
 
-_sizes: ContextVar[_Sizes] = ContextVar("sizes", default=_Sizes())  # noqa: B039  (never written to)
+_sizes: ContextVar[_Sizes] = ContextVar("sizes", default=_Sizes({}))  # noqa: B039  (only `known` is ever written to)

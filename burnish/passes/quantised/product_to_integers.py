@@ -128,7 +128,7 @@ def _read_weight(node: ir.Node) -> Weight | Skip:
         return Skip(f"{found.codes.name} is no constant: both sides of the product are computed")
     if found.scheme.dtype not in EIGHT_BITS | {ir.DataType.INT4, ir.DataType.UINT4}:
         return Skip(f"its weight has codes of type {found.scheme.dtype.name.lower()}")
-    channels, axis = codes.astype(np.int64), found.scheme.axis
+    channels, axis = codes.astype(np.int16), found.scheme.axis
     wanted = 0 if node.op_type == "Conv" else codes.ndim - 1
     if node.op_type == "Gemm" and "transB" in node.attributes and node.attributes["transB"].as_int():
         channels, axis = channels.T, None if axis is None else 1 - axis
@@ -141,20 +141,26 @@ def _read_weight(node: ir.Node) -> Weight | Skip:
 
 def _narrowed(codes: Array, zero: Array, scale: Array, axis: int) -> Weight:
     """i8 codes, without a zero point if all numbers fit i8 without one."""
-    along = zero if zero.ndim == 0 else zero.reshape([-1 if n == axis else 1 for n in range(codes.ndim)])
-    centred = codes - along
+    along = zero if zero.ndim == 0 else zero.reshape(_along(axis, codes.ndim))
+    centred = codes - along.astype(np.int16)
     if centred.min(initial=0) >= -128 and centred.max(initial=0) <= 127:
         return Weight(np.ascontiguousarray(centred.astype(np.int8)), None, scale)
     shift = 128 if codes.max(initial=0) > 127 else 0
     return Weight(np.ascontiguousarray((codes - shift).astype(np.int8)), (zero - shift).astype(np.int64), scale)
 
 
+def _along(axis: int, rank: int) -> list[int]:
+    """The shape of a vector along one of the axes."""
+    return [-1 if n == axis else 1 for n in range(rank)]
+
+
 def _largest_sum(weight: Weight, node: ir.Node, largest: int) -> int:
     """The largest absolute sum that any data can give. largest: the largest absolute number of the data, in steps."""
-    codes = weight.codes.astype(np.int64)
-    rows = codes.reshape(codes.shape[0], -1) if node.op_type == "Conv" else codes.T
-    zero = 0 if weight.zero is None else weight.zero.reshape(-1, 1)
-    return int(np.abs(rows - zero).sum(axis=1).max(initial=0)) * largest
+    axis = 0 if node.op_type == "Conv" else 1
+    codes = weight.codes.astype(np.int16)
+    zero = 0 if weight.zero is None else weight.zero.astype(np.int16).reshape(_along(axis, codes.ndim))
+    others = tuple(n for n in range(codes.ndim) if n != axis)
+    return int(np.abs(codes - zero).sum(axis=others, dtype=np.int64).max(initial=0)) * largest
 
 
 def _with_bias(node: ir.Node, x: Codes, weight: Weight, factor: Array, room: int) -> Product | Skip:

@@ -30,11 +30,13 @@ VALUES: dict[str, str] = {
     "http-port": "Port for HTTP (default 8000)",
     "reuse-http-port": "Other servers may listen on the same port",
     "http-restricted-api": "APIS:KEY=VALUE: refuse these, separated by commas, without the header KEY: VALUE",
+    "http-header-forward-pattern": "Headers whose name has this regular expression become parameters of the request",
     "http-max-input-size": "Largest body of a request in bytes; of later Tritons",
     "allow-grpc": "Serve gRPC (default true)",
     "grpc-address": "Address for gRPC (default 0.0.0.0)",
     "grpc-port": "Port for gRPC (default 8001)",
     "reuse-grpc-port": "Other servers may listen on the same port",
+    "grpc-header-forward-pattern": "As --http-header-forward-pattern, of a call's metadata",
     "grpc-restricted-protocol": "As --http-restricted-api, with the metadata triton-grpc-protocol-KEY",
     "grpc-use-ssl": "Serve gRPC over TLS",
     "grpc-use-ssl-mutual": "Clients must show a certificate that --grpc-root-cert has signed",
@@ -95,11 +97,9 @@ SWITCHED: dict[str, str] = {
     "allow-vertex-ai": _VERTEX,
     "model-namespacing": "give models of several repositories names of their own",
 }
-_HEADERS = "send what the model needs as parameters of the request"
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("sagemaker-port", "sagemaker-safe-port-range", "sagemaker-thread-count"), _SAGEMAKER),
     **dict.fromkeys(("vertex-ai-port", "vertex-ai-thread-count", "vertex-ai-default-model"), _VERTEX),
-    **dict.fromkeys(("http-header-forward-pattern", "grpc-header-forward-pattern"), _HEADERS),
     "model-load-gpu-limit": "use burnish serve --memory-gb, a budget for all models",
     "allow-poll-model-repository": "use --model-control-mode=poll",
     "allow-model-control": "use --model-control-mode=explicit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ def options_of(given: Given) -> ServeOptions:
         shared_memory=True,
         drain_s=float(given.number("exit-timeout-secs", 30)),
         body_bytes=given.number("http-max-input-size", 1 << 30, 1),
+        http_forward=_forward(given, "http-header-forward-pattern"),
+        grpc_forward=_forward(given, "grpc-header-forward-pattern"),
         message_bytes=(1 << 31) - 1,  # Triton's only limit over gRPC
         logs=_logs(given),
         traces=trace_setting(given),
@@ -109,6 +112,15 @@ def _compression(given: Given) -> int:
     if level not in COMPRESSION:
         raise bad(name, level, f"it takes {', '.join(COMPRESSION)}")
     return COMPRESSION[level]
+
+
+def _forward(given: Given, flag: str) -> str:
+    pattern = given.text(flag)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise bad(flag, pattern, f"it takes a regular expression: {error}") from None
+    return pattern
 
 
 def _restricted(given: Given, flag: str, prefix: str = "") -> dict[str, tuple[str, str]]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from burnish.devices.cpu.processor import core_count
 from burnish.serve.app.busy_poll import BusyPoll
@@ -15,6 +16,7 @@ from burnish.serve.app.limits import http_limits
 from burnish.serve.app.options import ServeOptions
 from burnish.serve.app.scheduling import Scheduling
 from burnish.serve.backends.loading import Place
+from burnish.serve.core.forward_headers import forward_headers
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.grpc.service import methods
@@ -89,8 +91,10 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
     keys = Keys(options.keys) if options.keys is not None else None
     guard, pages = http_guard(keys, options.http_restricted), dashboard.pages()
     limits = http_limits(options)
-    http = Application(server, limits=limits, shared=shared, traces=traces, logs=logs, guard=guard, pages=pages)
-    grpc = methods(server, shared=shared, traces=traces, logs=logs, guard=grpc_guard(keys, options.grpc_restricted))
+    seen: dict[str, Any] = {"shared": shared, "traces": traces, "logs": logs}
+    to_http, to_grpc = forward_headers(options.http_forward), forward_headers(options.grpc_forward)
+    http = Application(server, limits=limits, guard=guard, pages=pages, forward=to_http, **seen)
+    grpc = methods(server, guard=grpc_guard(keys, options.grpc_restricted), forward=to_grpc, **seen)
     rest = None
     if options.busy_poll_us and core_count() > 1:
         rest = BusyPoll(loop, options.busy_poll_us, lambda: not scheduling.turns.running).rest

@@ -48,6 +48,7 @@ class ServeOptions:
     drain_s        how long requests under way may take after SIGTERM
     body_bytes     of a request over HTTP, also once decompressed
     message_bytes  the same over gRPC; 0: as body_bytes
+    http_forward   and grpc_forward: headers whose name has this regular expression become parameters of requests
     """
 
     server: ServerOptions
@@ -82,6 +83,8 @@ class ServeOptions:
     logs: LogSetting = field(default_factory=LogSetting)
     body_bytes: int = 1 << 30
     message_bytes: int = 0
+    http_forward: str = ""
+    grpc_forward: str = ""
 
 
 def build_cache_folder() -> Path:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from burnish.serve.core.forward_headers import Forward
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.grpc.read_infer import Asked, Wishes, read_infer
@@ -24,8 +25,8 @@ from burnish.serve.status import Code, ServeError
 class Inference:
     """The two methods, over one server."""
 
-    def __init__(self, server: Server, shared: SharedMemory | None) -> None:
-        self._server, self._shared = server, shared
+    def __init__(self, server: Server, shared: SharedMemory | None, forward: Forward | None = None) -> None:
+        self._server, self._shared, self._forward = server, shared, forward
 
     def infer(self, data: bytes, call: Call) -> None:
         """ModelInfer. The answer comes by `call.reply`, at once if the model runs in place."""
@@ -37,7 +38,7 @@ class Inference:
                 Code.UNSUPPORTED, "ModelInfer RPC doesn't support models with decoupled transaction policy"
             )
         asked = self._read(message, number, version)
-        read_trace_metadata(call.metadata, asked.request)
+        self._read_metadata(call.metadata, asked.request)
         wishes = asked.wishes
 
         def reply(response: Response) -> None:
@@ -72,7 +73,7 @@ class Inference:
             number = read_version(message.model_version)
             version = self._server.find(message.model_name, number)
             asked = self._read(message, number, version)
-            read_trace_metadata(answers.metadata, asked.request)
+            self._read_metadata(answers.metadata, asked.request)
             slot = answers.open(not version.is_decoupled)
             try:
                 job = self._submit(asked, self._replier(answers, slot, version, asked.wishes))
@@ -87,6 +88,11 @@ class Inference:
             slot = answers.open(True)
             answers.write(slot, refusal.SerializeToString())
             answers.close(slot)
+
+    def _read_metadata(self, metadata: Metadata, request: Request) -> None:
+        read_trace_metadata(metadata, request)
+        if self._forward is not None:
+            self._forward(((n, v) for n, v in metadata if isinstance(v, str)), request.parameters)
 
     def _replier(self, answers: Answers, slot: Slot, version: ModelVersion, wishes: Wishes) -> Reply:
         def reply(response: Response) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from burnish.serve.core.forward_headers import Forward
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.grpc.health import Health
@@ -39,9 +40,11 @@ def methods(
     traces: TraceSettings | None = None,
     logs: LogSettings | None = None,
     guard: Guard | None = None,
+    forward: Forward | None = None,
 ) -> dict[str, Method]:
-    """By path, for GrpcServer. shared: None refuses system shared memory."""
-    inference, health = Inference(server, shared), Health(server)
+    """By path, for GrpcServer. shared: None refuses system shared memory. forward: puts metadata among the parameters
+    of inference requests."""
+    inference, health = Inference(server, shared, forward), Health(server)
     management = Management(server, shared)
     settings = Settings(server, traces or TraceSettings(), logs or LogSettings())
     found: dict[str, Method] = {}

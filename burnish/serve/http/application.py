@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from burnish.serve.core.forward_headers import Forward
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.http.generate import GenerateRoute
@@ -52,6 +53,7 @@ class Route:
 class Application:
     """guard     (area, headers) -> the error of a client that may not go there
     pages     further paths, answered for GET
+    forward   puts headers among the parameters of inference requests
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Application:
         logs: LogSettings | None = None,
         guard: Guard | None = None,
         pages: Mapping[str, Page] | None = None,
+        forward: Forward | None = None,
     ) -> None:
         self._guard = guard
         self._remembered: dict[bytes, Route] = {}
@@ -84,7 +87,7 @@ class Application:
             "/openapi.json": Route(lambda exchange: exchange.answer(200, JSON, document)),
             "/docs": Route(lambda exchange: exchange.answer(200, _HTML, PAGE)),
         } | {path: Route(page, kind=TEXT) for path, page in (pages or {}).items()}
-        infer = InferRoute(server, shared, limits)
+        infer = InferRoute(server, shared, limits, forward)
         self._model = {
             "infer": Route(infer, methods=post, kind=TEXT, area="inference"),
             "generate": Route(GenerateRoute(server, is_stream=False), methods=post, area="inference"),

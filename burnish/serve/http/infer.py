@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator, Mapping
 
+from burnish.serve.core.forward_headers import Forward
 from burnish.serve.core.server import Server
 from burnish.serve.core.shared_memory import SharedMemory
 from burnish.serve.http.background import run_later
@@ -30,8 +32,10 @@ _NUMBER = re.compile(rb"[ \t]*([+-]?[0-9]+)")
 
 
 class InferRoute:
-    def __init__(self, server: Server, shared: SharedMemory | None, limits: Limits) -> None:
-        self._server, self._shared, self._limits = server, shared, limits
+    def __init__(
+        self, server: Server, shared: SharedMemory | None, limits: Limits, forward: Forward | None = None
+    ) -> None:
+        self._server, self._shared, self._limits, self._forward = server, shared, limits, forward
 
     def __call__(self, exchange: Exchange, model: str, number: int) -> None:
         try:
@@ -73,6 +77,8 @@ class InferRoute:
                 exchange.fail(error.code.http, error.message)
                 return
             read_trace_headers(exchange.headers, call.request)
+            if self._forward is not None:
+                self._forward(_texts(exchange.headers), call.request.parameters)
             answer = _Answer(exchange, call, version)
             job = self._server.infer(call.request, answer.reply)
             if not job.is_over:
@@ -150,6 +156,10 @@ def _refuse(exchange: Exchange, error: ServeError) -> None:
     is_encoding = error.code is Code.UNSUPPORTED and b"content-encoding" in exchange.headers
     headers = ((b"Accept-Encoding", b"gzip, deflate"),) if is_encoding else ()
     exchange.fail(error.code.http, error.message, TEXT, headers)
+
+
+def _texts(headers: Mapping[bytes, bytes]) -> Iterator[tuple[str, str]]:
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.items())
 
 
 def _header_bytes(exchange: Exchange, body_bytes: int) -> int:

@@ -39,12 +39,13 @@ def test_every_flag_of_the_ports_has_its_effect():
     found = options(
         "--allow-http=false", "--http-address=h", "--grpc-address=g", "--grpc-port=0", "--reuse-grpc-port=1",
         "--reuse-http-port=1", "--metrics-port=7", "--grpc-infer-response-compression-level=medium",
-        "--http-max-input-size=99",
+        "--http-max-input-size=99", "--http-header-forward-pattern=x-.*", "--grpc-header-forward-pattern", "y",
     )  # fmt: skip
     assert (found.http_port, found.grpc_port, found.metrics_port) == (None, 0, 7)
     assert (found.host, found.grpc_host, found.metrics_host) == ("h", "g", "h")
     assert found.reuse_http_port and found.reuse_grpc_port
     assert (found.grpc_compression, found.body_bytes, found.message_bytes) == (6, 99, 2**31 - 1)
+    assert (found.http_forward, found.grpc_forward) == ("x-.*", "y")
     assert (options("--allow-grpc=0").grpc_port, options("--allow-metrics=0").metrics_port) == (None, None)
 
 
@@ -80,7 +81,7 @@ def test_what_is_logged():
         "--rate-limit-resource=R:x", "--rate-limit-resource=R:1:2:3", "--http-restricted-api=secrets:k=v",
         "--http-restricted-api=health,k=v", "--http-restricted-api=health,health:k=v", "--log-format=json",
         "--grpc-infer-response-compression-level=best", "--grpc-use-ssl=1", "--model-config-name=a b",
-        "--http-port=65536", "--repository-poll-secs=0",
+        "--http-port=65536", "--repository-poll-secs=0", "--http-header-forward-pattern=(",
     ],
 )  # fmt: skip
 def test_a_value_that_a_flag_does_not_take_is_refused(word):

@@ -34,7 +34,6 @@ def test_a_boolean_is_read_as_triton_reads_it(text):
         (["--allow-sagemaker=true"], "E647", "/v2/models/NAME/infer"),
         (["--sagemaker-port=8080"], "E647", "/v2/models/NAME/infer"),
         (["--model-load-gpu-limit=0:0.5"], "E647", "--memory-gb"),
-        (["--http-header-forward-pattern", ".*"], "E647", "parameters"),
         (["--allow-poll-model-repository=1"], "E647", "--model-control-mode=poll"),
         (["--http-port"], "E648", "has no value"),
         (["--strict-readiness=maybe"], "E648", "true or false"),

@@ -110,3 +110,30 @@ def test_the_largest_body_is_the_same_for_every_port_and_also_once_decompressed(
                     infer(large, timeout=10, compression=compression)
                 assert refused.value.code() == plain_grpc.StatusCode.RESOURCE_EXHAUSTED
                 assert refused.value.details() == "Received message larger than max (10001 vs. 10000)"
+
+
+def test_headers_that_a_pattern_names_are_parameters_of_the_request_over_both_protocols(tmp_path):
+    (tmp_path / "told" / "1").mkdir(parents=True)
+    (tmp_path / "told" / "1" / "model.py").write_text(
+        MODEL.replace("import time", "import numpy as np").split("        x = ")[0]
+        + """        told = [np.array([r.parameters()], dtype=np.object_) for r in requests]
+        return [pb.InferenceResponse([pb.Tensor("Y", t)]) for t in told]
+"""
+    )
+    config = CONFIG.partition("output")[0] + 'output { name: "Y" data_type: TYPE_STRING dims: [ 1 ] }'
+    (tmp_path / "told" / "config.pbtxt").write_text(config)
+    with running(tmp_path, http_forward="x-my|^priority$", grpc_forward="x-my") as server:
+        assert server.failed == []
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{server.http}/v2/models/told/infer",
+            BODY,
+            {"X-My": "1", "priority": "high", "other": "2"},
+        )
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            (found,) = json.load(answer)["outputs"][0]["data"]
+        assert json.loads(found) == {"x-my": "1", "priority": "high"}
+        tensor = grpc.InferInput("X", [1], "FP32")
+        tensor.set_data_from_numpy(np.array([4], np.float32))
+        with grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
+            answer = client.infer("told", [tensor], headers={"x-my": "1", "other": "2"}, parameters={"k": 3})
+        assert json.loads(answer.as_numpy("Y")[0]) == {"k": 3, "x-my": "1"}

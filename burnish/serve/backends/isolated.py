@@ -53,3 +53,4 @@ class IsolatedBackend:
 
     async def close(self) -> None:
         await asyncio.gather(*(i.close() for i in self.instances))
+        self.memory_bytes = 0

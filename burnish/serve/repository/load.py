@@ -73,11 +73,15 @@ class VersionLoader:
                 await loading.abort()
                 raise
             try:
-                made = await self.make_scheduler(config, number, folder, backend.instances, statistics)
+                more = max(0, backend.memory_bytes - needed)  # of processes, whose size shows only now
+                _check_share(config, needed + more)
+                await self.room.reserve(config.name, more)
+                with self.room.holding(more):
+                    made = await self.make_scheduler(config, number, folder, backend.instances, statistics)
+                    return ModelVersion(number, config, backend, made, statistics, labels, self.room)
             except BaseException:
                 await backend.close()
                 raise
-            return ModelVersion(number, config, backend, made, statistics, labels, self.room)
 
 
 def _check_share(config: pb.ModelConfig, needed: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from burnish.serve.backends.loading import Place
 from burnish.serve.config.read import read
 from burnish.serve.repository.load import VersionLoader
+from burnish.serve.repository.room import Room
 from burnish.serve.repository.version import Scheduled
 from burnish.serve.status import ServeError
 
@@ -23,7 +24,7 @@ class Nothing:
     def close(self): ...
 
 
-def load(folder, config=CONFIG, gpus=()):
+def load(folder, config=CONFIG, gpus=(), room=None):
     (folder / "1").mkdir(exist_ok=True)
     (folder / "1" / "model.py").write_text(MODEL)
     (folder / "config.pbtxt").write_text(config)
@@ -36,9 +37,12 @@ def load(folder, config=CONFIG, gpus=()):
             seen.append(arguments)
             return Scheduled(Nothing())
 
-        loader = VersionLoader(place, make, gpus)
+        loader = VersionLoader(place, make, gpus, room)
         version = await loader(read(folder), folder, 1, told.append)
+        held = version.memory_bytes
         await version.close()
+        assert version.memory_bytes == 0
+        told.append(held)
         return version, seen, told
 
     return asyncio.run(go())
@@ -50,7 +54,20 @@ def test_a_version_has_instances_labels_and_says_what_it_is_doing(tmp_path):
     assert (number, [i.name for i in instances]) == (1, [f"{tmp_path.name}_0"])
     assert config.instance_group[0].count == 1
     assert version.labels("Y") == ["cat", "dog"]
-    assert told == ["reading the model", "making its instances"]
+    assert told[:-1] == ["reading the model", "making its instances"]
+
+
+def test_what_the_processes_of_a_python_model_have_to_themselves_counts_and_must_fit(tmp_path):
+    (tmp_path / "names.txt").touch()
+    *_, held = load(tmp_path)[2]
+    assert 4 << 20 < held < 400 << 20, "an interpreter with numpy"
+    room = Room(held // 2)
+    with pytest.raises(ServeError, match=f"needs .* bytes of memory; the server may use {held // 2}"):
+        load(tmp_path, room=room)
+    assert room.used_bytes == 0
+    share = 'parameters { key: "burnish.memory" value { string_value: "1MiB" } }'
+    with pytest.raises(ServeError, match=r"burnish\.memory allows 1048576"):
+        load(tmp_path, CONFIG + share)
 
 
 def test_a_missing_label_file_and_a_group_for_gpus_that_are_not_there_are_refused(tmp_path):

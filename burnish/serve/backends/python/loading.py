@@ -48,7 +48,7 @@ class PythonLoading:
             update_from_model(config, parse_json(json.dumps(told["config"])))
 
     def needed_bytes(self, config: pb.ModelConfig) -> int:
-        """Nothing of this process's: what a model's own processes take, nobody knows before."""
+        """What a model's own processes take nobody knows before: it is measured when they are ready."""
         return 0
 
     async def open(self, config: pb.ModelConfig) -> PythonBackend:
@@ -64,7 +64,7 @@ class PythonLoading:
         except BaseException:
             await asyncio.gather(*(i.close() for i in instances[1:]))
             raise
-        return PythonBackend(instances)
+        return PythonBackend(instances, sum(await asyncio.to_thread(lambda: [i.own_bytes() for i in instances])))
 
     async def abort(self) -> None:
         await self._first.close()
@@ -80,18 +80,14 @@ class PythonLoading:
 
 
 class PythonBackend:
-    """Processes of one model version."""
+    """Processes of one model version. memory_bytes: what they did not share with others when the model was ready."""
 
-    def __init__(self, instances: list[PythonInstance]) -> None:
-        self.instances = instances
-
-    @property
-    def memory_bytes(self) -> int:
-        """What this process holds, which is nothing: the model's memory is its processes' own."""
-        return 0
+    def __init__(self, instances: list[PythonInstance], memory_bytes: int) -> None:
+        self.instances, self.memory_bytes = instances, memory_bytes
 
     async def close(self) -> None:
         await asyncio.gather(*(i.close() for i in self.instances))
+        self.memory_bytes = 0
 
 
 def _start(folder: Path, number: int, file: str) -> dict[str, str]:

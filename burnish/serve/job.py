@@ -41,7 +41,7 @@ class Job:
     __slots__ = (
         "arrived_ns", "ended_ns", "failure", "has_answered", "inputs_ready_ns", "is_cancelled", "is_over", "model",
         "on_cancel", "on_end", "on_outputs", "outputs_ready_ns", "outside", "reply", "request", "rows", "started_ns",
-        "steps", "trace", "version",
+        "steps", "version",
     )  # fmt: skip
 
     def __init__(self, request: Request, model: str, version: int, rows: int, reply: Reply) -> None:
@@ -53,7 +53,6 @@ class Job:
         self.on_cancel: Callable[[Job], None] | None = None  # set by the queue that holds it
         self.on_outputs: Callable[[list[Tensor]], list[Tensor]] | None = None
         self.failure: Failure | None = None
-        self.trace: object | None = None
         self.steps: Sequence[Job] = ()
         self.outside: Mapping[str, tuple[int, ...]] = {}
 

@@ -26,7 +26,7 @@ def shown():
         lookups=1, hits=1, misses=0, evictions=0, entries=1, utilization=0, lookup_ns=0, insert_ns=0
     )
     output = SimpleNamespace(elements=1, unequal=0, beyond=0, requests=0, max_abs=0.0, max_rel=0.0)
-    shadow = SimpleNamespace(compared=1, failed=0, outputs={"y": output})
+    shadow = SimpleNamespace(compared=1, failed=0, skipped=0, outputs={"y": output})
     metrics = Metrics(fake_server(version), cache=cache, shadows=lambda: {"m": shadow})
     metrics.machine.look_for_gpus(FakeNvml())
     found = {}

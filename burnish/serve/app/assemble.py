@@ -87,7 +87,7 @@ def assemble(options: ServeOptions, loop: asyncio.AbstractEventLoop) -> Parts:
 
     WatchRequests(traces, logs, trace_writer.write, install)
     metrics = Metrics(server, cache=scheduling.cache, shadows=lambda: scheduling.shadows)
-    dashboard = Dashboard(server, metrics.machine)
+    dashboard = Dashboard(server, metrics.machine, lambda: scheduling.shadows)
     keys = Keys(options.keys) if options.keys is not None else None
     guard, pages = http_guard(keys, options.http_restricted), dashboard.pages()
     limits = http_limits(options)

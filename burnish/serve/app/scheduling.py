@@ -79,7 +79,7 @@ class Scheduling:
         router = None
         if options.traffic is not None or options.shadow is not None:
             report = self.shadows.setdefault(config.name, ShadowReport())
-            router = Router(options, self._submit, report)
+            router = Router(options, self._submit, report, report.skip)
         return Scheduled(scheduler, router, member.close if member is not None else lambda: None)
 
 

@@ -12,11 +12,12 @@ import orjson
 
 from burnish.serve.observe.live import Live
 from burnish.serve.observe.machine import Machine
-from burnish.serve.observe.watched import Server
+from burnish.serve.observe.watched import Server, Shadow
 
 _PAGE = Path(__file__).with_name("page.html")
 _EVENTS = b"text/event-stream; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"
+_JSON = b"application/json"
 _HEADERS = (
     (b"Content-Security-Policy", b"frame-ancestors 'none'"),  # the rest of the policy stands in the page
     (b"Cache-Control", b"no-cache"),
@@ -45,10 +46,16 @@ class Dashboard:
     """Lives on the event loop's thread. Without readers it does nothing and costs nothing.
 
     machine: None for the one under this process
+    shadows: what each model's shadow traffic has shown
     """
 
-    def __init__(self, server: Server, machine: Machine | None = None) -> None:
-        self._server = server
+    def __init__(
+        self,
+        server: Server,
+        machine: Machine | None = None,
+        shadows: Callable[[], Mapping[str, Shadow]] = dict,
+    ) -> None:
+        self._server, self._shadows = server, shadows
         self._live = Live(server, machine or Machine())
         self._readers: set[Exchange] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -58,7 +65,7 @@ class Dashboard:
 
     def pages(self) -> Mapping[str, Callable[[Any], None]]:
         """By path; each answers a GET."""
-        return {"/": self.page, "/events": self.events}
+        return {"/": self.page, "/events": self.events, "/shadow": self.shadow}
 
     def page(self, exchange: Exchange) -> None:
         self._page = self._page or _PAGE.read_bytes()
@@ -76,6 +83,11 @@ class Dashboard:
         self._readers.add(exchange)
         self._last_reader_s = time.monotonic()
         exchange.send(b"retry: 2000\n\n" + event("hello", self._hello()))
+
+    def shadow(self, exchange: Exchange) -> None:
+        """The report of all shadow traffic so far. A difference that is not finite is null."""
+        found = {name: shadow.as_json() for name, shadow in sorted(self._shadows().items())}
+        exchange.answer(200, _JSON, orjson.dumps(found), ())
 
     def close(self) -> None:
         """End the streams, so that a server that stops does not wait for them."""

@@ -58,6 +58,9 @@ def shadow_families(shadows: Mapping[str, Shadow]) -> Iterable[Family]:
         "burnish_shadow_compared_total", COUNTER, "Requests that a shadow version answered too, or failed to"
     )
     failed = Family("burnish_shadow_failed_total", COUNTER, "Requests that the shadow version failed to answer")
+    skipped = Family(
+        "burnish_shadow_skipped_total", COUNTER, "Requests that were not copied, since too many were under way there"
+    )
     requests = Family(
         "burnish_shadow_different_total", COUNTER, "Requests whose answers differ by more than the tolerance"
     )
@@ -70,10 +73,11 @@ def shadow_families(shadows: Mapping[str, Shadow]) -> Iterable[Family]:
         model = label_text(model=name)
         compared.add(report.compared, model)
         failed.add(report.failed, model)
+        skipped.add(report.skipped, model)
         for output, found in sorted(report.outputs.items()):
             label = label_text(model=name, output=output)
             requests.add(found.requests, label)
             elements.add(found.elements, label)
             beyond.add(found.beyond, label)
             largest.add(found.max_abs, label)
-    return compared, failed, requests, elements, beyond, largest
+    return compared, failed, skipped, requests, elements, beyond, largest

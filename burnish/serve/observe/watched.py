@@ -114,6 +114,9 @@ class Shadow(Protocol):
 
     compared: int
     failed: int
+    skipped: int
 
     @property
     def outputs(self) -> Mapping[str, ShadowOutput]: ...
+
+    def as_json(self) -> dict[str, Any]: ...

@@ -13,6 +13,9 @@ from burnish.serve.http.wire.exchange import Exchange
 from burnish.serve.http.wire.listener import Listener
 from burnish.serve.observe import dashboard as module
 from burnish.serve.observe.dashboard import Dashboard
+from burnish.serve.scheduling.traffic.difference import Difference
+from burnish.serve.scheduling.traffic.report import ShadowReport
+from burnish.serve.scheduling.traffic.shadow import Comparison
 from tests.serve.observe.fakes import FakeVersion, fake_server
 
 CHROMIUM = shutil.which("chromium")
@@ -142,6 +145,24 @@ def test_the_page_comes_from_one_file_and_may_load_nothing_from_elsewhere():
     assert """http-equiv="Content-Security-Policy" content="default-src 'none';""" in text
     assert re.findall(r"(?:src|href)=[\"'](?!/|data:)([^\"']+)", text) == []
     assert set(re.findall(r"https?://[^\"'\s)]+", text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_the_report_of_shadow_traffic_is_json():
+    report = ShadowReport()
+    report(Comparison("m", 1, 2, [Difference("y", 4, 2, 1, 0.5, float("inf"))]))
+
+    async def go():
+        listener, port = await listening(Dashboard(fake_server(), shadows=lambda: {"m": report}))
+        reader, writer = await asked(port, "/shadow")
+        head, _, body = (await asyncio.wait_for(reader.read(65536), 5)).partition(b"\r\n\r\n")
+        writer.close()
+        await listener.close(1)
+        return head, json.loads(body)
+
+    head, found = asyncio.run(go())
+    assert b"Content-Type: application/json" in head
+    assert (found["m"]["compared"], found["m"]["outputs"]["y"]["beyond"]) == (1, 1)
+    assert (found["m"]["outputs"]["y"]["max_abs"], found["m"]["outputs"]["y"]["max_rel"]) == (0.5, None)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, of Debian's package of that name")

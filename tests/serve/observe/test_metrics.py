@@ -36,7 +36,7 @@ def test_cache_and_shadow_traffic_are_shown_where_there_are_some():
         lookups=5, hits=2, misses=3, evictions=1, entries=4, utilization=0.5, lookup_ns=9_000, insert_ns=3_999
     )
     output = SimpleNamespace(elements=10, unequal=3, beyond=2, requests=1, max_abs=0.25, max_rel=0.5)
-    shadow = SimpleNamespace(compared=6, failed=1, outputs={"y": output})
+    shadow = SimpleNamespace(compared=6, failed=1, skipped=2, outputs={"y": output})
     seen = values(Metrics(fake_server(), cache=cache, shadows=lambda: {"m": shadow}))
     assert [seen[f"nv_cache_{name}",] for name in ("num_lookups", "num_hits", "num_misses", "num_evictions")] == [
         5, 2, 3, 1,
@@ -45,6 +45,7 @@ def test_cache_and_shadow_traffic_are_shown_where_there_are_some():
     assert (seen["nv_cache_lookup_duration",], seen["nv_cache_insertion_duration",]) == (9, 3)
     assert seen["burnish_shadow_compared_total", ("model", "m")] == 6
     assert seen["burnish_shadow_failed_total", ("model", "m")] == 1
+    assert seen["burnish_shadow_skipped_total", ("model", "m")] == 2
     of_output = (("model", "m"), ("output", "y"))
     assert seen["burnish_shadow_different_total", *of_output] == 1
     assert seen["burnish_shadow_elements_total", *of_output] == 10

@@ -70,8 +70,9 @@ def test_in_flight_memory_and_state_are_shown_of_every_version():
 
 
 def test_shadow_traffic_without_an_output_yet_shows_its_counts_alone():
-    seen = values(shadow_families({"m": SimpleNamespace(compared=2, failed=2, outputs={})}))
+    seen = values(shadow_families({"m": SimpleNamespace(compared=2, failed=2, skipped=0, outputs={})}))
     assert seen == {
         ("burnish_shadow_compared_total", ("model", "m")): 2,
         ("burnish_shadow_failed_total", ("model", "m")): 2,
+        ("burnish_shadow_skipped_total", ("model", "m")): 0,
     }

@@ -13,7 +13,7 @@ from burnish.serve.proto.model_config_pb2 import ModelConfig
 from burnish.serve.request import Request, Sequence, Tensor
 
 US, MS = 1_000, 1_000_000
-STARTS = itertools.count()  # a job's `trace` is its number in the order in which fakes start jobs
+STARTS = itertools.count()
 
 
 class FakeClock:
@@ -53,6 +53,7 @@ class FakeInstance:
     def __init__(self, name="i0", in_place=False, outputs_of=None, error_of=None, clock=None):
         self.name, self.in_place = name, in_place
         self.batches = []
+        self.starts = {}  # a job's number in the order in which all fakes start jobs
         self.running = None
         self._outputs_of = outputs_of or (lambda job: list(job.request.inputs.values()))
         self._error_of = error_of or (lambda job: None)
@@ -63,7 +64,7 @@ class FakeInstance:
         assert jobs
         self.batches.append(list(jobs))
         for job in jobs:
-            job.trace = next(STARTS)
+            self.starts[job] = next(STARTS)
         self.running = (jobs, done)
         if self.in_place:
             self.end()

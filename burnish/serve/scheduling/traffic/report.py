@@ -22,7 +22,7 @@ class ShadowReport:
     """A model's; called with each comparison."""
 
     def __init__(self) -> None:
-        self.compared = self.failed = 0
+        self.compared = self.failed = self.skipped = 0
         self.errors: dict[str, int] = {}
         self.outputs: dict[str, OutputReport] = {}
 
@@ -43,10 +43,15 @@ class ShadowReport:
             if found.problem and (found.problem in report.problems or len(report.problems) < 20):
                 report.problems[found.problem] = report.problems.get(found.problem, 0) + 1
 
+    def skip(self) -> None:
+        """A request that was not copied, since too many were under way in the shadow."""
+        self.skipped += 1
+
     def as_json(self) -> dict[str, Any]:
         return {
             "compared": self.compared,
             "failed": self.failed,
+            "skipped": self.skipped,
             "errors": self.errors,
             "outputs": {
                 name: {

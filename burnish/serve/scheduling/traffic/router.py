@@ -17,12 +17,15 @@ class Router:
 
     submit  gives a request to the version that it names, or to the newest
     report  is told how the shadow's answers compare
+    skip    is called for each request that the shadow should have had, and that was one too many
     """
 
-    def __init__(self, options: Options, submit: Submit, report: Callable[[Comparison], None]) -> None:
+    def __init__(
+        self, options: Options, submit: Submit, report: Callable[[Comparison], None], skip: Callable[[], None]
+    ) -> None:
         self._submit = submit
         self._chooser = VersionChooser(options.traffic) if options.traffic is not None else None
-        self.shadow = ShadowTraffic(options.shadow, submit, report) if options.shadow is not None else None
+        self.shadow = ShadowTraffic(options.shadow, submit, report, skip) if options.shadow is not None else None
 
     def submit(self, request: Request, reply: Reply) -> Job:
         """raises: ServeError if the version refuses the request"""

@@ -35,13 +35,15 @@ class Comparison:
 
 
 class ShadowTraffic:
-    """One a model. report: told of each comparison. skipped: requests that would have been too many."""
+    """One a model. report: told of each comparison. skip: called for each request that would have been too many."""
 
-    def __init__(self, rule: Shadow, submit: Submit, report: Callable[[Comparison], None]) -> None:
-        self._rule, self._submit, self._report = rule, submit, report
+    def __init__(
+        self, rule: Shadow, submit: Submit, report: Callable[[Comparison], None], skip: Callable[[], None]
+    ) -> None:
+        self._rule, self._submit, self._report, self._skip = rule, submit, report, skip
         self._tolerance = Tolerance(rule.rtol, rule.atol)
         self._credit = 0.0
-        self.under_way = self.skipped = 0
+        self.under_way = 0
 
     def watch(self, request: Request, reply: Reply) -> Reply:
         """What is to be given as the reply of a request: `reply` itself if it gets no copy."""
@@ -50,7 +52,7 @@ class ShadowTraffic:
         if not self._picks(request):
             return reply
         if self.under_way >= MOST:
-            self.skipped += 1
+            self._skip()
             return reply
         self.under_way += 1
         # Before the scheduler sees it: it changes a request's tensors into the model's form.

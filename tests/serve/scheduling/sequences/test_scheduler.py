@@ -216,6 +216,7 @@ def test_nothing_is_lost_or_answered_twice_and_sequences_keep_their_order(strate
         assert len({j.request.sequence.id for j in real}) == len(real)
     flat = [j for batch in ran for j in batch]
     assert len(flat) == len(set(flat)) and set(flat) == {j for j, a in jobs if a[0].error is None}
+    starts = {job: number for i in bench.instances for job, number in i.starts.items()}
     for key in range(1, 6):
-        ids = [int(j.request.id) for j in sorted(flat, key=lambda j: j.trace) if j.request.sequence.id == key]
+        ids = [int(j.request.id) for j in sorted(flat, key=starts.__getitem__) if j.request.sequence.id == key]
         assert ids == sorted(ids)

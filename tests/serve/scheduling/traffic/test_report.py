@@ -8,7 +8,9 @@ def test_comparisons_add_up():
     report(Comparison("m", 1, 2, [Difference("A", 4, 2, 1, 0.5, 0.1)]))
     report(Comparison("m", 1, 2, [Difference("A", 4, 1, 0, 0.2, 0.3), Difference("B", problem="shape")]))
     report(Comparison("m", 1, 2, error="no"))
+    report.skip()
     shown = report.as_json()
+    assert shown["skipped"] == 1
     assert (shown["compared"], shown["failed"], shown["errors"]) == (3, 1, {"no": 1})
     assert shown["outputs"]["A"] == {
         "elements": 8, "unequal": 3, "beyond": 1, "requests": 1, "max_abs": 0.5, "max_rel": 0.3, "problems": {},

@@ -22,7 +22,7 @@ class Versions:
 
 def ask(options, versions, count=1, version=NEWEST):
     reports, told = [], []
-    router = Router(options, versions.submit, reports.append)
+    router = Router(options, versions.submit, reports.append, lambda: None)
     for _ in range(count):
         router.submit(Request("m", {}, version), told.append)
     return router, [r.version for r in told], reports
@@ -49,7 +49,7 @@ def test_what_the_shadow_version_answers_itself_is_not_copied(newest, version):
 
 
 def test_a_refused_request_is_not_under_way_in_the_shadow():
-    router = Router(Options(shadow=Shadow(2)), Versions().submit, [].append)
+    router = Router(Options(shadow=Shadow(2)), Versions().submit, [].append, lambda: None)
     with pytest.raises(ServeError):
         router.submit(Request("m", {}, 3), [].append)
     assert router.shadow.under_way == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from burnish.serve.config.named_file import named_file
 from burnish.serve.config.options.options import Options
 from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.proto import model_config_pb2 as pb
@@ -84,4 +85,4 @@ class Scheduling:
 
 
 def _reader(folder: Path) -> Callable[[str], bytes]:
-    return lambda path: (folder / path).read_bytes()
+    return lambda path: named_file(folder, path).read_bytes()

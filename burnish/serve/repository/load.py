@@ -10,6 +10,7 @@ from pathlib import Path
 from burnish.serve.backends.choose import begin
 from burnish.serve.backends.loading import Place, Tell
 from burnish.serve.config.backends import ENSEMBLE, PYTHON
+from burnish.serve.config.named_file import named_file
 from burnish.serve.config.normalise import normalise_groups
 from burnish.serve.config.options.options import Options
 from burnish.serve.config.read import check_loaded
@@ -96,7 +97,7 @@ def _labels(config: pb.ModelConfig, folder: Path) -> Mapping[str, list[str]]:
     for output in config.output:
         if not output.label_filename:
             continue
-        path = folder / output.label_filename
+        path = named_file(folder, output.label_filename)
         try:
             if path.exists() and not path.is_file():  # to read from a pipe might never end
                 raise OSError(errno.EINVAL, "Is not a file")

@@ -76,3 +76,19 @@ def test_a_missing_label_file_and_a_group_for_gpus_that_are_not_there_are_refuse
     (tmp_path / "names.txt").touch()
     with pytest.raises(ServeError, match="no GPUs are available"):
         load(tmp_path, CONFIG + " instance_group [ { count: 1 kind: KIND_GPU } ]")
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/hostname", "a/../../../secret"])
+def test_a_configuration_names_no_file_outside_the_repository(tmp_path, name):
+    folder = tmp_path / "repository" / "m"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret").write_text("not for clients")
+    (tmp_path / "repository" / "names.txt").write_text("cat")
+    configs = [CONFIG.replace("names.txt", name)]
+    if not name.startswith("/"):
+        configs.append(CONFIG + f' default_model_filename: "../{name}"')
+    for config in configs:
+        with pytest.raises(ServeError, match="lies outside the model repository"):
+            load(folder, config)
+    version, *_ = load(folder, CONFIG.replace("names.txt", "../names.txt"))
+    assert version.labels("Y") == ["cat"]

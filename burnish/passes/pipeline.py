@@ -43,6 +43,7 @@ from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
 from burnish.passes.move_into_sides import move_into_sides
 from burnish.passes.narrow_mask import NarrowMask
+from burnish.passes.qlinear_to_integer import QLinearToInteger
 from burnish.passes.quantised import sink_dequantize
 from burnish.passes.quantised.drop_requantisation import RULES as DROPS
 from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuantize
@@ -103,7 +104,12 @@ def _deepen_images(model: ir.Model, context: PassContext) -> int:
     return apply_rules(model.graph, DEEPEN, context.report) if context.deep_images else 0
 
 
+def _spell_out_qlinear(model: ir.Model, context: PassContext) -> int:
+    return apply_rules(model.graph, QLINEAR, context.report) if context.integer_products else 0
+
+
 DEEPEN = (StrideToChannels(),)
+QLINEAR = (QLinearToInteger(),)
 
 
 CLEAN = Repeat(
@@ -178,6 +184,9 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("merge_products", "queries, keys and values are one product, where they have one input", MergeProducts()),
     FINISH,
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images, DEEPEN),
+    Pass(
+        "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
+    ),
     INTEGERS,
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )

@@ -21,11 +21,13 @@ from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
+from burnish.kernels.task import Program
+from burnish.kernels.work import multiplies_integers
 from burnish.lower.program import plan_memory
 from burnish.plan.manifest import DefaultSpec, Manifest, SymbolRange, TensorSpec, Variant
 from burnish.plan.plan import Plan
 from burnish.precision.precision import Decision, Precision, parse_precision
-from burnish.target import Target
+from burnish.target import INTEGER_EXTENSIONS, Target
 from burnish.targets import compiler_of
 from burnish.targets.fallback import fallbacks
 from burnish.tune import TimingCache, Tuner, TuningOptions
@@ -83,7 +85,7 @@ def build(
     tuning: TuningOptions = {"timing_cache": timing_cache, "locked": locked, "opt_level": opt_level}
     tuning |= {"tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
     request = Request(
-        list(dict.fromkeys(target_by_name(t, wanted.extensions) for t in _names(target))),
+        {t: target_by_name(t, wanted.extensions) for t in _names(target)},
         wanted,
         None if workspace is None else parse_size(workspace, "workspace"),
         None if max_memory is None else parse_size(max_memory, "max_memory"),
@@ -110,7 +112,7 @@ def _check_receivers(artefacts: object, **functions: object) -> None:
 class Request:
     """The checked arguments of `build`."""
 
-    targets: list[Target]
+    targets: dict[str, Target]  # by the caller's name
     precision: Precision
     workspace: int | None
     max_memory: int | None
@@ -121,14 +123,19 @@ class Request:
     stages: Stages
     explain_precision: Callable[[Decision], None]
 
+    def target_of(self, name: str, program: Program) -> Target:
+        """The target of a name. `cpu` gets the extensions for products of integers too, if the program has any."""
+        if name != "cpu" or not multiplies_integers(program):
+            return self.targets[name]
+        return target_by_name(name, (*self.precision.extensions, *INTEGER_EXTENSIONS))
+
 
 def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
-    stages, targets, limit = request.stages, request.targets, request.max_memory
+    stages, limit, targets = request.stages, request.max_memory, list(dict.fromkeys(request.targets.values()))
     analyses: dict[Abilities, Analysis] = {}
     variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
-    for each in targets:
-        compiler = compiler_of(each)
-        abilities, dropped = compiler.abilities, list[str]()
+    for name, asked in request.targets.items():
+        abilities, dropped = compiler_of(asked).abilities, list[str]()
         if abilities not in analyses:
             analyses[abilities] = analyze(
                 abilities=abilities,
@@ -140,6 +147,10 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
             for decision in _decisions(analyses[abilities], abilities, targets):
                 request.explain_precision(decision)
         found = analyses[abilities]
+        each = request.target_of(name, found.program)
+        if str(each) in notes:
+            continue  # another name for the same
+        compiler = compiler_of(each)
         _check_fallbacks(found.fallbacks, each, abilities.host_memory or request.allow_fallback)
         tactics = request.tuner.choose(found.program, each)
         with stages.stage("code"):
@@ -154,7 +165,7 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
             costs = [f.cost for f in fallbacks(variant, _surface(found)[0])]
             notes[str(each)] = (*found.all_notes(costs), *dropped)
     with stages.stage("plan"):
-        options = {"targets": [str(t) for t in targets], "workspace": request.workspace, **request.precision.words}
+        options = {"targets": list(notes), "workspace": request.workspace, **request.precision.words}
         options |= {} if limit is None else {"max_memory": limit}
         options |= {} if request.index_checks else {"index_checks": False}
         options |= {"overridable": True} if request.overridable else {}  # few plans have it

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
-from burnish.kernels.task import AttentionTask, Contraction, Kernel, Loops, RecurrentTask, ReferenceStep, TreesTask
+from burnish.kernels.task import (
+    AttentionTask,
+    Contraction,
+    Kernel,
+    Loops,
+    Program,
+    RecurrentTask,
+    ReferenceStep,
+    TreesTask,
+    each_launch,
+)
 from burnish.ops.language.expr import Expr, free_axes, text, walk
 from burnish.plan.manifest import TensorSpec
 
@@ -31,6 +41,12 @@ def flops(kernel: Kernel) -> Dim:
     if isinstance(kernel, TreesTask):
         return trees_steps(kernel)
     return sum((_operations(store.value) for store in kernel.stores), start=0)
+
+
+def multiplies_integers(program: Program) -> bool:
+    """Has the program sums of products of bytes, for which processors have instructions?"""
+    kernels = (launch.kernel for launch in each_launch(program.steps))
+    return any(isinstance(k, Contraction) and k.slots[0].dtype in (DType.U8, DType.I8) for k in kernels)
 
 
 def core_work(kernel: Kernel) -> Dim:

@@ -32,7 +32,8 @@ from burnish.devices.cpu.processor import processor_name, supports
 from burnish.dims import known
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Contraction, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Contraction, Store
 from burnish.ops.language.expr import Axis, Expr, acc, axis, binary, cast, const, load, unary
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext

@@ -22,7 +22,8 @@ from llvmlite import ir
 from burnish.devices.cpu.processor import best_target
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import AttentionTask, Contraction, Kernel, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask, Contraction, Kernel, Store
 from burnish.ops.language.expr import Axis, acc, axis, binary, const, load
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext

@@ -19,6 +19,7 @@ class Abilities:
     deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
     integer_products products of 8-bit integers with i32 sums are faster than f32: quantised tensors stay integers
     winograd         transformed convolutions pay
+    chains           it has a template for kernels that follow one another strip by strip
     adds_products    a contraction adds several products to one sum (only kernels that supply zeros themselves)
     spread_rows      rows are kept apart in memory, so that they do not fall into few sets of a cache
     recurrent        it has a template for LSTM, GRU and RNN
@@ -33,6 +34,7 @@ class Abilities:
     deep_images: bool = False
     integer_products: bool = False
     winograd: bool = True
+    chains: bool = False
     adds_products: bool = False
     spread_rows: bool = True
     recurrent: bool = True

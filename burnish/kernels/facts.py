@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, Symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.ops.language.expr import Axis, Expr, Linear, const, dim, linear, substitute, walk
 
 Range = tuple[int, int]

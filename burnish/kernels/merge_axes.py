@@ -17,7 +17,8 @@ from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.kernels.facts import flatten
 from burnish.kernels.simplify import simplify
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import (
     Axis,
     Expr,

@@ -31,6 +31,13 @@ class Schedule:
         return self.template + "".join(f" {k}={v}" for k, v in self.options)
 
     @staticmethod
+    def parse(text: str) -> Schedule:
+        """The schedule that prints like this."""
+        template, *options = text.split(" ")
+        pairs = (option.partition("=") for option in options)
+        return Schedule(template, tuple((name, _option(value)) for name, _, value in pairs))
+
+    @staticmethod
     def of(template: str, **options: Option) -> Schedule:
         return Schedule(template, tuple(options.items()))
 
@@ -69,3 +76,9 @@ class Options:
             else:
                 names = []
         return {f.name: found[f.name] for f in fields(cls) if f.name in found}
+
+
+def _option(text: str) -> Option:
+    if text in ("True", "False"):
+        return text == "True"
+    return int(text) if text.lstrip("-").isdecimal() else text

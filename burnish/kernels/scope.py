@@ -21,7 +21,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.facts import FAR, Address, Facts, Range, conjuncts, unclamped
-from burnish.kernels.task import Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Store
 from burnish.ops.language.expr import BINARY, UNARY, Axis, Expr, Linear, linear
 
 V = TypeVar("V")

@@ -10,6 +10,7 @@ A *launch* is a kernel with a binding for each slot. A *program* is the work of 
     AttentionTask softmax(q k^T) v, one pass
     RecurrentTask LSTM, GRU, RNN over time
     TreesTask     the leaves that a row reaches, summed over trees
+    Chain         Loops and Contractions one after another, strip by strip, with nothing but the result in memory
 
 Strides, offsets and sizes are in elements of the slot's dtype. Inside a kernel, `load(slot, dtype, index)` reads a slot
 at a logical index; slots hold shape and strides. Dims may be symbolic: kernels read symbols from the plan's dims table.
@@ -25,49 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from burnish.dims import Dim, format_shape, maximum, minimum, product
-from burnish.dtypes import DType
+from burnish.dims import Dim, product
 from burnish.index_check import IndexCheck
+from burnish.kernels.slot import Slot
 from burnish.ops.language.expr import Axis, Expr, text
 from burnish.plan.manifest import OutputShape, TensorSpec
 from burnish.requirement import Requirement
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative.
-
-    aligned: the address is a multiple of this many bytes, at most 16
-    """
-
-    dtype: DType
-    shape: tuple[Dim, ...]
-    strides: tuple[Dim, ...]
-    aligned: int = 16
-
-    @property
-    def is_forward(self) -> bool:
-        """Is element 0 known to be the first in memory?"""
-        return not any(isinstance(s, int) and s < 0 for s in self.strides)
-
-    @property
-    def span(self) -> Dim:
-        """The number of elements in memory from the first to the last; only for forward slots."""
-        return 1 + sum(((n - 1) * s for n, s in zip(self.shape, self.strides)), start=0)
-
-    @property
-    def ends(self) -> tuple[Dim, Dim]:
-        """The lowest and the highest offset of an element, for strides of any sign."""
-        low: Dim = 0
-        high: Dim = 0
-        for n, s in zip(self.shape, self.strides):
-            reach = (n - 1) * s
-            low, high = low + minimum(reach, 0), high + maximum(reach, 0)
-        return low, high
-
-    def __str__(self) -> str:
-        aligned = "" if self.aligned == 16 else f"a{self.aligned}"
-        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}{aligned}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +218,51 @@ class TreesTask:
         return f"trees({_slots(self.slots)}){self.trees} {self.combine} {how}"
 
 
-Kernel = Loops | Contraction | AttentionTask | RecurrentTask | TreesTask
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """An axis of strips: strip number i begins at the coordinate min(i * size, last)."""
+
+    count: Dim
+    size: int
+    last: Dim
+
+    def __str__(self) -> str:
+        return f"{self.count}x{self.size}<={self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One kernel of a chain. places: for each of its slots, the chain's slot, or -1 - n for intermediate number n."""
+
+    kernel: Loops | Contraction
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Kernels one after another on one strip of the result, then on the next strip.
+
+    One thread does all stages of a strip. So what they hand on stays in that thread's cache, and no barrier is needed.
+    stages   as they are for the first strip; elsewhere, a slot begins sum(coordinate * move) elements later
+    strips   outer to inner; strips may overlap, and then write the same values twice
+    moves    for each slot, a move along each axis of `strips`
+    between  the bytes of each intermediate
+    """
+
+    slots: tuple[Slot, ...]
+    stages: tuple[Stage, ...]
+    strips: tuple[Strip, ...]
+    moves: tuple[tuple[Dim, ...], ...]
+    between: tuple[int, ...]
+
+    @cached_property
+    def key(self) -> str:
+        stages = "; ".join(f"{s.kernel.key}@{s.places}" for s in self.stages)
+        moves = " ".join("+".join(map(str, m)) for m in self.moves)
+        return f"chain({_slots(self.slots)})<{' '.join(map(str, self.strips))}>moves {moves} {self.between}{{{stages}}}"
+
+
+Kernel = Loops | Contraction | AttentionTask | RecurrentTask | TreesTask | Chain
 DIGEST_DIGITS = 32  # of SHA-256: two different kernels never meet
 
 

@@ -8,6 +8,7 @@ from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
 from burnish.kernels.task import (
     AttentionTask,
+    Chain,
     Contraction,
     Kernel,
     Loops,
@@ -40,6 +41,8 @@ def flops(kernel: Kernel) -> Dim:
         return time * batch * both_ways * inner
     if isinstance(kernel, TreesTask):
         return trees_steps(kernel)
+    if isinstance(kernel, Chain):
+        return product(s.count for s in kernel.strips) * sum((flops(s.kernel) for s in kernel.stages), start=0)
     return sum((_operations(store.value) for store in kernel.stores), start=0)
 
 

@@ -63,7 +63,7 @@ class Buffers:
         padded = [n + lo + hi for n, (lo, hi) in zip(shape, halo)]
         strides = list(dense_strides(padded, layout.order))
         total = product(padded)
-        if layout.spread and (gap := _gap(padded, layout.order, dtype)):
+        if layout.spread and (gap := row_gap(padded, layout.order, dtype)):
             inner = layout.order[-1]
             spaced = list(padded)
             spaced[inner] = spaced[inner] + gap
@@ -123,7 +123,7 @@ def narrowest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array
 
 
-def _gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:
+def row_gap(padded: Sequence[Dim], order: Sequence[int], dtype: DType) -> int:
     """Elements to add to the innermost axis, so that neighbouring rows do not fall into few sets of the L1 cache.
 
     Rows of L cache lines return to the same set after 64 / gcd(L, 64) sets. With fewer than 8 sets, the 14 to 28 rows

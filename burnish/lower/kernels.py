@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from burnish.dims import Dim
-from burnish.kernels.task import Binding, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding
 from burnish.lower.placement import Placement
 from burnish.ops.language import expr as ex
 from burnish.ops.language.expr import Axis, Expr, Linear, from_linear, linear, load, substitute

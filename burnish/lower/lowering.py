@@ -27,8 +27,8 @@ from burnish.lower.placement import Placement, dense_strides, reshape, view
 from burnish.lower.quantised import is_product, matmul_body, pad_of, padded_by_data, round_products
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
+from burnish.lower.strips.winograd import Transform, choose_within, lower_winograd
 from burnish.lower.wants import Wants, collect_wants, needed_zeros
-from burnish.lower.winograd import Transform, choose_within, lower_winograd
 from burnish.ops.branches import captured, sides_agree, sides_of
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
@@ -216,9 +216,9 @@ class ScopeLowering:
             x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
             may_transform = self.abilities.winograd and more is None and not self.is_quantised
             if may_transform and (transform := self.transform(root, form)) is not None:
-                place = self.homes.place
+                place, opt = self.homes.place, self.shared.opt if self.abilities.chains else None
                 for part, kernel, slots in lower_winograd(
-                    template, form, transform, body, x, into, self.buffers, place
+                    template, form, transform, body, x, into, self.buffers, place, opt
                 ):
                     self.launch(root, kernel, slots, f"{self.scope.node_name(root)}/{part}")
                 return
@@ -260,7 +260,7 @@ class ScopeLowering:
         A note says where the better one does not fit.
         """
         shared = self.shared
-        found, note = choose_within(form, shared.opt, shared.ranges, shared.workspace)
+        found, note = choose_within(form, shared.opt, shared.ranges, shared.workspace, self.abilities.chains)
         if note:
             shared.notes.append(f"Conv '{self.scope.node_name(root)}' {note}")
         return found

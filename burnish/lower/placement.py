@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
-from burnish.kernels.task import Binding, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding
 from burnish.ops.language.expr import Expr, Operand, axis, fresh_axis, linear
 
 Shape = tuple[Dim, ...]

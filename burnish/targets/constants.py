@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding, Branch, Kernel, Launch, Program, ReferenceStep
 from burnish.plan.manifest import StorageSpec
 from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 from burnish.targets.template import Array, Template

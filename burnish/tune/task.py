@@ -14,6 +14,7 @@ from typing import Any
 from burnish.dims import Dim, DimExpr, evaluate, symbols
 from burnish.kernels.task import (
     AttentionTask,
+    Chain,
     Contraction,
     Kernel,
     Launch,
@@ -51,11 +52,16 @@ class Task:
 
 
 def tasks_of(program: Program) -> list[Task]:
-    """The distinct kernels, in execution order. A kernel whose size data decides has no usual size and is left out."""
+    """The distinct kernels, in execution order.
+
+    Left out are kernels whose size data decides, which have no usual size, and chains, which have one schedule.
+    """
     sizes = program.sizes
     from_data = {name for name, (low, _, high) in program.symbols.items() if high < low or (low, high) == (0, 0)}
     groups: dict[str, list[Launch]] = {}
-    for launch in filter(lambda launch: launch.is_tuned, each_launch(program.steps)):
+    for launch in each_launch(program.steps):
+        if not launch.is_tuned or isinstance(launch.kernel, Chain):
+            continue
         groups.setdefault(launch.kernel.key, []).append(launch)
     found = []
     for launches in groups.values():
@@ -90,6 +96,7 @@ def summary_of(kernel: Kernel, sizes: dict[str, int]) -> str:
     if isinstance(kernel, TreesTask):
         nodes = extents(kernel.slots[1].shape[:1])
         return f"trees {dtype} {extents(kernel.slots[0].shape)} trees {kernel.trees} nodes {nodes}"
+    assert not isinstance(kernel, Chain), "chains are no tasks"
     return f"{kernel.kind.lower()} {dtype} {extents(kernel.slots[0].shape)} hidden {kernel.hidden_size}"
 
 

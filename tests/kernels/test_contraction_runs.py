@@ -5,7 +5,8 @@ from __future__ import annotations
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import accumulator_dtype, analyse
-from burnish.kernels.task import Contraction, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Contraction, Store
 from burnish.ops.language.expr import Axis, acc, axis, binary, cast, load
 
 F32 = DType.F32

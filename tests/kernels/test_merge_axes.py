@@ -10,7 +10,8 @@ import pytest
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.kernels.merge_axes import merge_axes, prepare
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, axis, cast, dim, load, reduce, text
 from tests.targets.cpu.reference_loops import Reference, dense
 

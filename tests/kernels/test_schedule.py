@@ -43,3 +43,9 @@ def test_what_options_mean_is_read_from_the_docstring() -> None:
         "columns": "sides of the tile",
         "form": "plain: by rows; packed: by panels",
     }
+
+
+def test_a_schedule_is_read_back_from_its_text() -> None:
+    schedule = Tiled(-1, 4, "packed", True).schedule
+    assert Schedule.parse(str(schedule)) == schedule
+    assert Schedule.parse("plain") == Schedule("plain")

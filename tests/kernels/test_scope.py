@@ -9,7 +9,8 @@ import pytest
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.kernels.scope import Scope
-from burnish.kernels.task import Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Store
 from burnish.ops.language.expr import Axis, axis, binary, const, dim, load, reduce, unary, where
 from tests.targets.cpu.reference_loops import dense
 

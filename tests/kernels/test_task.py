@@ -1,30 +1,27 @@
-"""Slots: how far they reach in memory, against every element's offset."""
+"""Tasks: a key says all that decides a kernel's code."""
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 
-import pytest
-
-from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Chain, Loops, Stage, Store, Strip
+from burnish.ops.language.expr import Axis, axis, load
 
-N = symbol("n")
-
-
-@pytest.mark.parametrize("shape, strides", [
-    ((), ()), ((1,), (7,)), ((6, 8), (8, 1)), ((6, 8), (0, 3)), ((3, 4, 5), (1, 40, 3)), ((6, 8), (-8, 1)),
-    ((4, 4), (-1, -9)),
-])  # fmt: skip
-def test_a_slot_reaches_from_its_lowest_element_to_its_highest(shape, strides):
-    slot = Slot(DType.F32, shape, strides)
-    offsets = [sum(i * s for i, s in zip(at, strides)) for at in itertools.product(*map(range, shape))]
-    assert slot.ends == (min(offsets), max(offsets))
-    assert slot.is_forward == (min(offsets) == 0)
-    if slot.is_forward:
-        assert slot.span == max(offsets) + 1
+SLOT = Slot(DType.F32, (12,), (1,))
+ROW = Axis("i0", 3)
+COPY = Loops((SLOT, SLOT), (ROW,), (Store(1, (axis(ROW),), load(0, DType.F32, [axis(ROW)])),))
+CHAIN = Chain((SLOT, SLOT), (Stage(COPY, (0, -1)), Stage(COPY, (-1, 1))), (Strip(4, 3, 9),), ((1,), (1,)), (12,))
 
 
-def test_a_symbolic_slot_has_a_symbolic_span():
-    assert Slot(DType.F32, (N, 4), (5, 1)).span == N * 5 - 1
+def test_chains_that_differ_anywhere_have_different_keys() -> None:
+    others = [
+        replace(CHAIN, strips=(Strip(4, 3, 8),)),
+        replace(CHAIN, moves=((1,), (2,))),
+        replace(CHAIN, between=(16,)),
+        replace(CHAIN, stages=CHAIN.stages[::-1]),
+        replace(CHAIN, stages=(Stage(COPY, (1, -1)), CHAIN.stages[1])),
+    ]
+    assert len({c.key for c in (CHAIN, *others)}) == 1 + len(others)
+    assert replace(CHAIN).key == CHAIN.key

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from burnish.dims import Dim, symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import AttentionTask, Contraction, Loops, RecurrentTask, Slot, Store, TreesTask
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask, Contraction, Loops, RecurrentTask, Store, TreesTask
 from burnish.kernels.work import WALK_STEP_FLOP, bytes_touched, core_work, flops
 from burnish.ops.language.expr import Axis, axis, load, reduce, unary
 from burnish.plan.native_abi import WORTH_WAKING_FLOP

@@ -16,7 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
 from burnish.index_check import IndexCheck
-from burnish.kernels.task import Branch, Contraction, Launch, Loops, Program, ReferenceStep, Slot, Store, Term
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Branch, Chain, Contraction, Launch, Loops, Program, ReferenceStep, Store, Term
 from burnish.ops.language.expr import Axis, Expr
 from burnish.requirement import Requirement
 
@@ -93,13 +94,30 @@ class Run:
             for b, s in zip(launch.bindings, kernel.slots)
         ]
         views = [_typed(raw, start, slot) for raw, start, slot in flats]
+        self.kernel(kernel, views)
+
+    def kernel(self, kernel: Any, views: list[tuple[Array, int]]) -> None:
         if isinstance(kernel, Loops):
             for store in kernel.stores:
                 self.store(store, list(kernel.domain), views, {})
         elif isinstance(kernel, Contraction):
             self.contraction(kernel, views)
+        elif isinstance(kernel, Chain):
+            self.chain(kernel, views)
         else:
             raise TypeError(type(kernel).__name__)
+
+    def chain(self, kernel: Chain, views: list[tuple[Array, int]]) -> None:
+        """Every stage on every strip; each strip gets intermediates full of NaN."""
+        for at in np.ndindex(*(evaluate(s.count, self.symbols) for s in kernel.strips)):
+            begins = [min(i * s.size, evaluate(s.last, self.symbols)) for i, s in zip(at, kernel.strips)]
+            between = [(np.full(size // 4, np.nan, np.float32), 0) for size in kernel.between]
+            moved = [
+                (array, start + sum(b * evaluate(m, self.symbols) for b, m in zip(begins, moves)))
+                for (array, start), moves in zip(views, kernel.moves)
+            ]
+            for stage in kernel.stages:
+                self.kernel(stage.kernel, [moved[p] if p >= 0 else between[-1 - p] for p in stage.places])
 
     def store(self, store: Store, domain: list[Axis], views: list[tuple[Array, int]], accs: dict[int, Array]) -> None:
         axes = {a: i for i, a in enumerate(domain)}

@@ -8,7 +8,8 @@ import pytest
 
 from burnish.building.analyze import Analysis, analyze
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import AttentionTask, Contraction, Launch, Loops, Slot, each_launch
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask, Contraction, Launch, Loops, each_launch
 from burnish.target import parse_target
 from burnish.targets import compiler_of
 from tests.end_to_end.transformers import bert, distilbert, vit

@@ -11,7 +11,8 @@ import pytest
 from burnish.building.analyze import analyze
 from burnish.devices.cpu.device import Cpu
 from burnish.dtypes import DType
-from burnish.kernels.task import RecurrentTask, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import RecurrentTask
 from burnish.runtime import load
 from burnish.tune.fill_inputs import Contents, index_range
 from burnish.tune.look_up import schedules_of

@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from llvmlite import ir
 
 from burnish.dims import Dim, maximum, minimum, product
-from burnish.kernels.task import Binding, Launch, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding, Launch
 from burnish.plan.fault import PER_LAUNCH, PER_SLOT
 from burnish.plan.native_abi import HEADER_BYTES
 from burnish.targets.cpu.builder import I1, I8, I32, I64, POINTER, KernelBuilder, type_suffix

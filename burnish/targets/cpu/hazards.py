@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from burnish.dims import bounds
-from burnish.kernels.task import Binding, Launch, Program, Slot, Storage
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding, Launch, Program, Storage
 
 ARENA = -1
 _UNBOUNDED = 1 << 62

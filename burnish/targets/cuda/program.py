@@ -19,15 +19,8 @@ from burnish.errors import EnvironmentProblem, UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Options, Schedule
-from burnish.kernels.task import (
-    Binding,
-    Kernel,
-    Launch,
-    Program,
-    Slot,
-    Step,
-    each_launch,
-)
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding, Kernel, Launch, Program, Step, each_launch
 from burnish.plan.manifest import (
     Argument,
     KernelStep,

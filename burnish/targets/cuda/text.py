@@ -21,7 +21,7 @@ from typing import Any, NewType
 
 from burnish.dims import Dim, Symbol, divisor
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.target import Target
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.source import Parameter, Pointer, Size, Source, TensorMap, Workspace

@@ -11,7 +11,8 @@ import numpy as np
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Contraction, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Contraction, Store
 from burnish.ops.language.expr import Axis, Expr, acc, axis, binary, const, load
 from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from burnish.dtypes import DType
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import UNARY, Axis, Expr, axis, binary, cast, load, unary
 from burnish.target import Target
 from burnish.targets.cpu.loops import template as loops

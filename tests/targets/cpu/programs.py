@@ -15,19 +15,8 @@ from burnish.dims import Dim, bounds, product
 from burnish.dtypes import DType
 from burnish.kernels.arena import Arena
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import (
-    Binding,
-    Branch,
-    Kernel,
-    Launch,
-    Loops,
-    Program,
-    ReferenceStep,
-    Slot,
-    Step,
-    Storage,
-    Store,
-)
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding, Branch, Kernel, Launch, Loops, Program, ReferenceStep, Step, Storage, Store
 from burnish.ops.language.expr import Axis, Expr, axis, load
 from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 from burnish.plan.plan import Plan

@@ -10,7 +10,8 @@ import numpy as np
 
 from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
-from burnish.kernels.task import Loops, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis, Expr
 
 Array = np.ndarray[Any, Any]

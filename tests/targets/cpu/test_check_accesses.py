@@ -12,7 +12,7 @@ from burnish.devices.cpu.processor import best_target
 from burnish.dims import evaluate, symbol
 from burnish.dtypes import DType
 from burnish.errors import InternalError
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.lower import layers, lowering, matmul
 from burnish.targets.cpu.check_accesses import tensor_bytes
 

@@ -6,7 +6,8 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import Binding, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding
 from burnish.targets.cpu.hazards import ARENA, Access, Bytes, Pending, private_slots
 from tests.targets.cpu.programs import Maker, pointwise
 

@@ -7,7 +7,8 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.kernels.arena import Arena
-from burnish.kernels.task import Binding, Branch, Launch, Loops, Program, Slot, Step, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Binding, Branch, Launch, Loops, Program, Step, Store
 from burnish.lower.plan_arena import Lifetime, plan_arena
 from burnish.ops.language.expr import Axis, axis, load
 from burnish.runtime import load as load_plan

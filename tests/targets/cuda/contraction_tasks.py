@@ -11,7 +11,8 @@ import numpy as np
 
 from burnish.dims import Dim, evaluate, product
 from burnish.dtypes import DType
-from burnish.kernels.task import Contraction, Slot, Store, Window
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Contraction, Store, Window
 from burnish.ops.language import expr as ex
 from burnish.ops.language.expr import Axis, Expr, axis
 

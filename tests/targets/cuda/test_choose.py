@@ -7,7 +7,8 @@ import pytest
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import UserError
-from burnish.kernels.task import AttentionTask, Binding, Launch, Program, Slot, Storage
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask, Binding, Launch, Program, Storage
 from burnish.target import parse_target
 from burnish.targets.cuda.choose import MOST_WORKSPACE, choose
 from burnish.targets.cuda.source import Workspace

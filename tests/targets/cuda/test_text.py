@@ -8,7 +8,7 @@ import pytest
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.target import parse_target
 from burnish.targets.cuda.contraction import template as contraction
 from burnish.targets.cuda.contraction.tile import Tile

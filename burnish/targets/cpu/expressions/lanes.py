@@ -18,7 +18,7 @@ from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.kernels.facts import Range
 from burnish.kernels.scope import Scope, Term
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.ops.language.expr import Axis, Expr
 from burnish.targets.cpu.builder import I1, KernelBuilder, type_suffix, vector_type
 from burnish.targets.cpu.expressions import arithmetic, memory, storage

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.ops.language.expr import Axis, Expr
 from burnish.targets.cpu.builder import KernelBuilder
 from burnish.targets.cpu.expressions.lanes import LaneInstructions, Lanes, Values, bound

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.targets.cpu.builder import KernelBuilder
 from burnish.targets.cpu.expressions import arithmetic, storage
 from burnish.targets.cpu.recurrent.layout import Layout

@@ -11,7 +11,8 @@ from functools import cached_property
 
 from burnish.dims import Dim, ceildiv, floordiv, known, product
 from burnish.dtypes import DType
-from burnish.kernels.task import AttentionTask, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask
 from burnish.target import Target
 from burnish.targets.cuda.attention.options import AttentionOptions
 from burnish.targets.cuda.chips import chip_of

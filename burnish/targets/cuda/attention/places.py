@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.targets.cuda.attention.kernel import Attention, Piece
 from burnish.targets.cuda.text import KernelText, Name
 

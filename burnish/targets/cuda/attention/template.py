@@ -25,7 +25,8 @@ from itertools import product
 from burnish.dims import divisor
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Option, Schedule
-from burnish.kernels.task import AttentionTask, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask
 from burnish.target import Target
 from burnish.targets.cuda.attention.cost import estimate, registers, shared_bytes
 from burnish.targets.cuda.attention.kernel import Attention, dense_strides

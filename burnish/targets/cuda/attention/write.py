@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from burnish.dims import ceildiv
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.targets.cuda.attention.finish import State, write_finish, write_merge, write_zeros
 from burnish.targets.cuda.attention.kernel import LOG2E, Attention, Piece, dense_strides, power_of_two
 from burnish.targets.cuda.attention.places import (

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from burnish.dims import Dim, ceildiv, divisor, floordiv, product
 from burnish.kernels.contraction_runs import Run, Shape
 from burnish.kernels.facts import flatten
-from burnish.kernels.task import Contraction, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis, Expr
 
 MAP_RANK = 5  # axes of a tensor map

@@ -23,7 +23,8 @@ from math import ceil, prod
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape, analyse
-from burnish.kernels.task import Contraction, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Contraction
 from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import COSTLY, Expr, walk
 from burnish.target import Target

@@ -16,7 +16,7 @@ from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.kernels.facts import Range
 from burnish.kernels.scope import Scope, Term
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.ops.language.expr import COMPARE, Axis, Expr
 from burnish.targets.cuda.expressions import arithmetic, integers, memory, values
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind

@@ -8,7 +8,7 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.facts import FAR
 from burnish.kernels.scope import Term
-from burnish.kernels.task import Slot
+from burnish.kernels.slot import Slot
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.arithmetic import register_kind, stored_kind, typed
 from burnish.targets.cuda.expressions.values import Value, both, converted, let, named, size_value

@@ -20,7 +20,8 @@ from burnish.dims import known, product
 from burnish.dtypes import DType
 from burnish.kernels.facts import count_nodes
 from burnish.kernels.simplify import simplify
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, Expr, axis, const, dim, linear, neutral, substitute, substitute_axes, walk
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.emitter import Emitter, Value, placed

@@ -14,7 +14,8 @@ from onnx.reference.ops.op_attention import _compute_attention
 from burnish.dims import Dim, evaluate, symbol
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import AttentionTask, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask
 from burnish.target import Target
 from burnish.targets.cpu.attention import template as attention
 from tests.targets.cpu.run_kernel import TARGETS, Compiled, aligned, runnable

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, Expr, axis, binary, cast, const, dim, load, reduce, unary, where
 from burnish.targets.cpu.loops import template as loops
 from tests.targets.cpu.reference_loops import Reference, dense

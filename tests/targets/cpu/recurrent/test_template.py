@@ -12,7 +12,8 @@ from onnx import helper
 
 from burnish.dims import symbol
 from burnish.dtypes import DType
-from burnish.kernels.task import RecurrentTask, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import RecurrentTask
 from burnish.targets.cpu.recurrent import template as recurrent
 from burnish.targets.cpu.recurrent.activations import activations
 from burnish.targets.cpu.recurrent.layout import GATES, INPUTS

@@ -9,7 +9,8 @@ import pytest
 from llvmlite import ir
 
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot, TreesTask
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import TreesTask
 from burnish.targets.cpu.builder import F32, KernelBuilder, KernelContext
 from burnish.targets.cpu.trees.sums import Sums
 from tests.targets.cpu.run_kernel import TARGETS, Compiled

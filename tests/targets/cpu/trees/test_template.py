@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from burnish.dtypes import DType
-from burnish.kernels.task import Slot, TreesTask
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import TreesTask
 from burnish.ops.tree_nodes import keyed_ensemble
 from burnish.target import Target
 from burnish.targets.cpu.trees import template

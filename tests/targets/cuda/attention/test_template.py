@@ -12,7 +12,8 @@ import pytest
 from burnish.dims import Dim, evaluate, symbol
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Option, Schedule
-from burnish.kernels.task import AttentionTask, Slot
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import AttentionTask
 from burnish.target import ARCHITECTURES, parse_target
 from burnish.targets.cuda.attention.kernel import Piece, pieces_of
 from burnish.targets.cuda.attention.template import emit, legal, schedules

@@ -10,7 +10,8 @@ import pytest
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import InternalError
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, acc, axis, binary, cast, const, load, reduce, unary, where
 from burnish.target import parse_target
 from burnish.targets.cuda.expressions.emitter import Value, emitter_at, placed

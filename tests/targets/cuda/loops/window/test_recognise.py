@@ -10,7 +10,8 @@ import pytest
 from burnish.dims import evaluate, symbol
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Loops, Slot, Store
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
 from burnish.ops.language.expr import Axis, axis, binary, cast, const, load, reduce, unary, where
 from burnish.target import ARCHITECTURES, parse_target
 from burnish.targets.cuda.compiler.compile import Cubin

@@ -7,7 +7,8 @@
 This needs 9 m^2 / (m+2)^2 times fewer multiplications (4 and 2.25). Tiles at the far edges are moved inwards: they
 overlap their neighbours and write the same values again, so no edge code is needed.
 Error: F(2x2) that of the direct sum; F(4x4) about ten times that, 1e-5 of the largest value (points 0, +-1, +-2, inf).
-The choice is made after fusion and before memory is placed. It uses three kernels of existing kinds.
+The choice is made after fusion and before memory is placed. It uses three kernels of existing kinds: launches over all
+tiles, or, where V and M of all tiles would not stay in a cache, a chain that does a strip of tile rows at a time.
 Source: Lavin and Gray 2015 (arXiv 1509.09308).
 """
 
@@ -23,13 +24,14 @@ from burnish.dims import Dim, bounds, evaluate, product
 from burnish.dtypes import DType
 from burnish.kernels.merge_axes import without_units
 from burnish.kernels.name_axes import canonical
-from burnish.kernels.task import Contraction, Kernel, Loops, Store
+from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Store, Strip
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots, flat_index
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
+from burnish.lower.strips.chain import Along, chain_of, intermediate
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Conv, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis
@@ -82,16 +84,24 @@ LEAST_CHANNELS = 32  # fewer do not fill the vectors of the transforms
 # one element of a transform costs. Both are usual values of current servers; see benchmarks/README.md.
 WINOGRAD_FLOP_PER_BYTE = 16
 FLOP_PER_ELEMENT = 10
+CACHE_BYTES = 1 << 20  # of a core: what is smaller is not worth cutting into strips
+MOST_STRIP_BYTES = 2 << 20  # V and M of a strip
+FEWEST_TILES, FEWEST_TILES_OF_MUCH = 14, 32  # of a strip, which reads all weights: more if they fill more than a cache
+FEWEST_STRIPS = 8  # for the threads to share
+MOST_OVERLAP = 1.1
 
 
 def choose_within(
-    form: Conv, opt: Mapping[str, int], ranges: Mapping[str, tuple[int, int]], workspace: int | None
+    form: Conv, opt: Mapping[str, int], ranges: Mapping[str, tuple[int, int]], workspace: int | None, chains: bool
 ) -> tuple[Transform | None, str]:
-    """The best transform whose tiles fit the workspace (None: any), and what to note where a better one does not."""
+    """The best transform whose tiles fit the workspace (None: any), and what to note where a better one does not.
+
+    chains: are chains possible?
+    """
     best = choose_transform(form, opt)
     if best is None or workspace is None:
         return best, ""
-    needs = {t: scratch_bytes(form, t, ranges) for t in (F2, F4)}
+    needs = {t: scratch_bytes(form, t, ranges, opt if chains else None) for t in (F2, F4)}
     found = choose_transform(form, opt, [t for t, size in needs.items() if size <= workspace])
     if found == best:
         return found, ""
@@ -130,10 +140,17 @@ def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Trans
     return choice
 
 
-def scratch_bytes(form: Conv, transform: Transform, ranges: Mapping[str, tuple[int, int]]) -> int:
-    """Memory for the transformed tiles and their products at the profile's maximum: V and M."""
+def scratch_bytes(
+    form: Conv, transform: Transform, ranges: Mapping[str, tuple[int, int]], chained: Mapping[str, int] | None = None
+) -> int:
+    """Memory for the transformed tiles and their products at the profile's maximum: V and M, or those of a strip.
+
+    chained: the opt value of every symbol, where chains are possible
+    """
     channels, outputs, height, width = _sizes(form)
-    tiles = bounds(form.shape[0], ranges)[1] * -(-height // transform.m) * -(-width // transform.m)
+    rows = None if chained is None else rows_of_strip(form, transform, chained)
+    of_images = bounds(form.shape[0], ranges)[1] * -(-height // transform.m)
+    tiles = (of_images if rows is None else rows) * -(-width // transform.m)
     return DType.F32.size_bytes * transform.points * tiles * (channels + outputs)
 
 
@@ -145,25 +162,30 @@ def _sizes(form: Conv) -> tuple[int, int, int, int]:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of one convolution: axes of image, tile row and tile column, and where each tile starts."""
+    """The tiles of one kernel: its axes, and each tile's image and first row and column."""
 
     transform: Transform
-    image: Axis
-    rows: Axis
-    columns: Axis
+    axes: tuple[Axis, ...]
+    image: Expr
     start: tuple[Expr, Expr]
 
     @staticmethod
-    def of(form: Conv, transform: Transform) -> Tiling:
+    def whole(form: Conv, transform: Transform) -> Tiling:
+        """All tiles of all images."""
         height, width = (int(n) for n in form.shape[2:])  # type: ignore[arg-type]
         m = transform.m
-        rows, columns = Axis("p1", -(-height // m)), Axis("p2", -(-width // m))
-        start = [_start(a, n, m) for a, n in ((rows, height), (columns, width))]
-        return Tiling(transform, Axis("p0", form.shape[0]), rows, columns, (start[0], start[1]))
+        image, rows, columns = Axis("p0", form.shape[0]), Axis("p1", -(-height // m)), Axis("p2", -(-width // m))
+        start = (_start(rows, height, m), _start(columns, width, m))
+        return Tiling(transform, (image, rows, columns), axis(image), start)
 
-    @property
-    def axes(self) -> tuple[Axis, ...]:
-        return (self.image, self.rows, self.columns)
+    @staticmethod
+    def strip(form: Conv, transform: Transform, rows: int, along: Sequence[Along]) -> Tiling:
+        """A strip of tile rows of one image; `along`: the image, and the strip's first row."""
+        width = int(form.shape[3])  # type: ignore[arg-type]
+        m = transform.m
+        image, first = (axis(a.axis) for a in along)
+        row, columns = Axis("p1", rows), Axis("p2", -(-width // m))
+        return Tiling(transform, (row, columns), image, (first + axis(row) * m, _start(columns, width, m)))
 
     @property
     def count(self) -> Dim:
@@ -171,8 +193,32 @@ class Tiling:
 
     def tile(self) -> Expr:
         """The tile's number."""
-        columns, rows = int(self.columns.extent), int(self.rows.extent)  # type: ignore[arg-type]
-        return (axis(self.image) * rows + axis(self.rows)) * columns + axis(self.columns)
+        number: Expr = axis(self.axes[0])
+        for a in self.axes[1:]:
+            number = number * int(a.extent) + axis(a)  # type: ignore[arg-type]
+        return number
+
+
+def rows_of_strip(form: Conv, transform: Transform, opt: Mapping[str, int]) -> int | None:
+    """Tile rows of a chain's strip; None where launches over all tiles are better.
+
+    That is so if V and M stay in a cache anyway, if too few tiles share a pass over the weights, or if there are too
+    few strips to share out.
+    """
+    channels, outputs, height, width = _sizes(form)
+    m, images = transform.m, max(evaluate(form.shape[0], opt), 1)
+    rows, columns = -(-height // m), -(-width // m)
+    row_bytes = DType.F32.size_bytes * transform.points * columns * (channels + outputs)
+    weights = DType.F32.size_bytes * transform.points * channels * outputs
+    least = FEWEST_TILES if weights <= CACHE_BYTES else FEWEST_TILES_OF_MUCH
+    if images * rows * row_bytes <= CACHE_BYTES:
+        return None
+    for each in range(1, height // m + 1):
+        strips = -(-rows // each)
+        is_even = strips * each <= rows * MOST_OVERLAP
+        if is_even and each * columns >= least and each * row_bytes <= MOST_STRIP_BYTES:
+            return each if images * strips >= FEWEST_STRIPS else None
+    return None
 
 
 def lower_winograd(
@@ -184,9 +230,18 @@ def lower_winograd(
     into: Placement,
     buffers: Buffers,
     place: Place,
+    chained: Mapping[str, int] | None,
 ) -> list[tuple[str, Kernel, Slots]]:
-    """Lower to the three kernels, in order. x already has the zeros around it that the pads ask for."""
-    tiling = Tiling.of(form, transform)
+    """Lower to the three kernels, in order, or to a chain of them. x has the zeros around it that the pads ask for.
+
+    chained: the opt value of every symbol, where chains are possible
+    """
+    rows = None if chained is None else rows_of_strip(form, transform, chained)
+    if rows is not None:
+        chain = _lower_chain(tensor, form, transform, rows, body, x, into, buffers, place)
+        if chain is not None:
+            return [("strips", *chain)]
+    tiling = Tiling.whole(form, transform)
     channels, outputs = int(form.channels), int(form.shape[1])  # type: ignore[arg-type]
     points, tiles = transform.points, tiling.count
     v, m = (
@@ -201,6 +256,36 @@ def lower_winograd(
     ]
 
 
+def _lower_chain(
+    tensor: Tensor,
+    form: Conv,
+    transform: Transform,
+    rows: int,
+    body: Body,
+    x: Placement,
+    into: Placement,
+    buffers: Buffers,
+    place: Place,
+) -> tuple[Chain, Slots] | None:
+    """Lower to one chain, `rows` tile rows at a time. None where the epilogue reads what no strip can be cut from."""
+    height, size = int(form.shape[2]), rows * transform.m  # type: ignore[arg-type]
+    along = (
+        Along(Axis("s0", form.shape[0]), Strip(form.shape[0], 1, form.shape[0] - 1)),
+        Along(Axis("s1", height), Strip(-(-height // size), size, height - size)),
+    )
+    tiling = Tiling.strip(form, transform, rows, along)
+    tiles = int(tiling.count)  # type: ignore[arg-type]
+    v = intermediate(0, (transform.points, tiles, int(form.channels)))  # type: ignore[arg-type]
+    m = intermediate(1, (transform.points, tiles, int(form.shape[1])))  # type: ignore[arg-type]
+    weights = buffers.constant((form.weight, "winograd", transform.m), _weights(form, transform), form.weight.name)
+    stages = (
+        _input_tiles(form, tiling, x, v),
+        _products(v, weights, m),
+        _output_tiles(tensor, form, tiling, body, m, into, place),
+    )
+    return chain_of(stages, along)
+
+
 def _input_tiles(form: Conv, tiling: Tiling, x: Placement, v: Placement) -> tuple[Loops, Slots]:
     channel = Axis("c", form.channels)
     size = tiling.transform.m + 2
@@ -209,7 +294,7 @@ def _input_tiles(form: Conv, tiling: Tiling, x: Placement, v: Placement) -> tupl
     top, left = (s - p for s, p in zip(tiling.start, form.pads_begin))
 
     def element(i: int, j: int) -> Expr:
-        return ex.load(source, DType.F32, [flat_index([axis(tiling.image), axis(channel), top + i, left + j], x)])
+        return ex.load(source, DType.F32, [flat_index([tiling.image, axis(channel), top + i, left + j], x)])
 
     values = _both_sides(tiling.transform.bt, [[element(i, j) for j in range(size)] for i in range(size)])
     target = slots.number(v)
@@ -249,7 +334,7 @@ def _output_tiles(
     stores = []
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            index = [axis(tiling.image), axis(channel), tiling.start[0] + i, tiling.start[1] + j]
+            index = [tiling.image, axis(channel), tiling.start[0] + i, tiling.start[1] + j]
             result = with_bias(form, value, axis(channel), DType.F32)
             stores.append(store_of(tensor, body, index, result, into, place, slots))
     return _loops(slots, [*tiling.axes, channel], stores), slots

@@ -7,7 +7,7 @@ import pytest
 
 from burnish.building.analyze import analyze
 from burnish.kernels.task import each_launch
-from burnish.lower.winograd import F2, F4, Transform
+from burnish.lower.strips.winograd import F2, F4, Transform
 from tests.lower.test_lowering import check, model
 
 

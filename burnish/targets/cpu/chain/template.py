@@ -1,0 +1,119 @@
+"""Chains: kernels one after another on a strip of the result, and then on the next strip.
+
+    for every strip of this thread's share:   call each stage as its only thread
+
+Each stage is what its own template writes. The scratch memory of a thread holds the intermediates, then what a stage
+needs for itself. A stage sees its slots where the strip begins.
+
+dtypes   those of the stages
+work     that of the stages, for every strip; what strips share (weights) is read once a strip
+limits   as many strips as one likes; the number may be symbolic
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+from llvmlite import ir
+
+from burnish.dims import product
+from burnish.kernels.schedule import Schedule
+from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Stage
+from burnish.target import Target
+from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
+from burnish.targets.cpu.chain.options import ChainOptions
+from burnish.targets.cpu.contraction.template import CONTRACTION
+from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.expressions.storage import storage_type
+from burnish.targets.cpu.loops.template import LOOPS
+from burnish.targets.template import Array
+
+_STAGES: Mapping[type[Kernel], CpuTemplate[Kernel]] = {Loops: LOOPS, Contraction: CONTRACTION}  # type: ignore[dict-item]
+_ALIGN_BYTES = 64
+
+
+def schedules(kernel: Chain, target: Target, sizes: Mapping[str, int]) -> list[Schedule]:
+    """One schedule: the best guess of each stage."""
+    best = [_template(s).schedules(s.kernel, target, sizes)[0] for s in kernel.stages]
+    return [ChainOptions.of(best).schedule]
+
+
+def legal(kernel: Chain, schedule: Schedule, target: Target) -> bool:
+    """Can each stage be written with its schedule? (Checked code is not: it knows where a kernel's own slots end.)"""
+    if schedule.template != ChainOptions.template or target.is_checked:
+        return False
+    chosen = ChainOptions.read(schedule).schedules
+    if len(chosen) != len(kernel.stages):
+        return False
+    return all(_template(s).legal(s.kernel, how, target) for s, how in zip(kernel.stages, chosen))
+
+
+def pack(kernel: Chain, schedule: Schedule, slot: int, array: Array) -> Array:
+    """A constant as the stage that reads it wants it."""
+    for stage, how in zip(kernel.stages, ChainOptions.read(schedule).schedules):
+        if slot in stage.places:
+            return _template(stage).pack(stage.kernel, how, stage.places.index(slot), array)
+    return array
+
+
+def scratch_bytes(kernel: Chain, schedule: Schedule) -> int:
+    """The intermediates, and what the hungriest stage needs."""
+    pairs = zip(kernel.stages, ChainOptions.read(schedule).schedules)
+    return sum(map(_aligned, kernel.between)) + max(_template(s).scratch_bytes(s.kernel, how) for s, how in pairs)
+
+
+def emit(context: KernelContext, kernel: Chain, schedule: Schedule, name: str) -> ir.Function:
+    """Write the stages, and the loop that calls them."""
+    stages = []
+    for n, (stage, how) in enumerate(zip(kernel.stages, ChainOptions.read(schedule).schedules)):
+        function = _template(stage).emit(context, stage.kernel, how, f"{name}.stage{n}")
+        function.attributes.add("noinline")
+        stages.append(function)
+    k = KernelBuilder(context, name, len(kernel.slots))
+    starts = [0, *accumulate(map(_aligned, kernel.between))]
+    between = [k.address(k.scratch, start, I8) for start in starts]
+    lo, hi = k.share(product(s.count for s in kernel.strips))
+    with k.loop(lo, hi) as loop:
+        slots = _slots_of_strip(k, kernel, loop.index)
+        for stage, function in zip(kernel.stages, stages):
+            arguments = [slots[p] if p >= 0 else between[-1 - p] for p in stage.places]
+            k.ir.call(function, [*arguments, k.dims, between[-1], I64(0), I64(1)])
+    return k.finish()
+
+
+def _slots_of_strip(k: KernelBuilder, kernel: Chain, number: ir.Value) -> list[ir.Value]:
+    """Where each slot begins for a strip."""
+    coordinates: list[ir.Value] = []
+    for n, strip in reversed(list(enumerate(kernel.strips))):
+        own = number
+        if n:
+            own, number = k.ir.urem(number, k.dim(strip.count)), k.ir.udiv(number, k.dim(strip.count))
+        coordinates.insert(0, k.minimum(k.ir.mul(own, k.i64(strip.size)), k.dim(strip.last)))
+    found = []
+    for pointer, slot, moves in zip(k.slots, kernel.slots, kernel.moves):
+        offset: ir.Value = k.i64(0)
+        for coordinate, move in zip(coordinates, moves):
+            if move != 0:
+                offset = k.ir.add(offset, k.ir.mul(coordinate, k.dim(move)))
+        found.append(k.address(pointer, offset, storage_type(slot.dtype)))
+    return found
+
+
+def _template(stage: Stage) -> CpuTemplate[Kernel]:
+    return _STAGES[type(stage.kernel)]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGN_BYTES) * _ALIGN_BYTES
+
+
+CHAIN = CpuTemplate(
+    kernel=Chain,
+    schedules=schedules,
+    legal=legal,
+    emit=emit,
+    options=ChainOptions,
+    pack=pack,
+    scratch_bytes=scratch_bytes,
+)

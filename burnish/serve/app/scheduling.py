@@ -9,7 +9,9 @@ from burnish.serve.config.named_file import named_file
 from burnish.serve.config.options.options import Options
 from burnish.serve.observe.statistics import ModelStatistics
 from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.repository.prepare import Rules, prepare
 from burnish.serve.repository.version import Scheduled
+from burnish.serve.request import Request
 from burnish.serve.scheduling import Clock, Instance
 from burnish.serve.scheduling.ensemble.run import Find
 from burnish.serve.scheduling.make import make_scheduler
@@ -19,7 +21,8 @@ from burnish.serve.scheduling.traffic.report import ShadowReport
 from burnish.serve.scheduling.traffic.router import Router
 from burnish.serve.scheduling.traffic.shadow import Submit
 from burnish.serve.scheduling.turns import ResourceName, SharedTurns
-from burnish.serve.scheduling.warmup import warm_up
+from burnish.serve.scheduling.warmup import warm_up, warmup_samples
+from burnish.serve.status import Code, ServeError
 
 
 class Scheduling:
@@ -58,6 +61,7 @@ class Scheduling:
     ) -> Scheduled:
         """Warm the instances up and put a scheduler before them. ServeError for what the configuration asks wrongly."""
         options, read_file = Options.of(config), _reader(folder)
+        _check_samples(config, read_file)
         await warm_up(config, number, instances, read_file)
         needs = instance_needs(config, instances, self._is_limited)
         member = self.turns.join(needs, options.cpu_share) if instances else None
@@ -85,4 +89,19 @@ class Scheduling:
 
 
 def _reader(folder: Path) -> Callable[[str], bytes]:
-    return lambda path: named_file(folder, path).read_bytes()
+    def read(path: str) -> bytes:
+        try:
+            return named_file(folder, path).read_bytes()
+        except OSError as error:
+            message = f"failed to open text file for read {folder / path}: {error.strerror}"
+            raise ServeError(Code.INTERNAL, message) from None
+
+    return read
+
+
+def _check_samples(config: pb.ModelConfig, read_file: Callable[[str], bytes]) -> None:
+    """A sample is a request like any other, but that inputs which the model does not have are left out."""
+    rules = Rules.of(config)
+    for sample in warmup_samples(config, read_file):
+        inputs = {t.name: t for t in sample.inputs if t.name in rules.inputs}
+        prepare(Request(config.name, inputs), rules)

@@ -37,6 +37,18 @@ def check_config(config: pb.ModelConfig) -> None:
             "Please disable the response cache."
         )
     _check_metrics(config)
+    _check_unknown_here(config)
+
+
+def _check_unknown_here(config: pb.ModelConfig) -> None:
+    """What Triton would act upon and this server does not: a model that is served otherwise than asked is no help."""
+    if config.model_repository_agents.agents:
+        agent = config.model_repository_agents.agents[0].name
+        raise ConfigError("model repository agents are not supported", f"{config.name} asks for '{agent}'")
+    if config.sequence_batching.iterative_sequence:
+        raise ConfigError(
+            "iterative sequences are not supported", f"let {config.name} be decoupled, and loop within one request"
+        )
 
 
 def check_name(config: pb.ModelConfig, folder: str) -> None:

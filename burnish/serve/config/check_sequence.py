@@ -34,6 +34,8 @@ def check_states(config: pb.ModelConfig) -> None:
     """Initial values of implicit states. Triton finds these when it makes the scheduler, after the model is loaded."""
     seen: set[str] = set()
     for state in config.sequence_batching.state:
+        if state.data_type == pb.TYPE_INVALID:  # Triton finds out when the model's first answer has a state
+            raise ConfigError(f"state '{state.input_name}' must specify 'data_type' for {config.name}")
         if len(state.initial_state) > 1:
             raise ConfigError(
                 f"initial_state field for state input '{state.input_name}' must contain exactly one or zero element. "

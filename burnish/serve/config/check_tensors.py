@@ -100,6 +100,8 @@ def _of_batch_inputs(config: pb.ModelConfig) -> str:
             return f"unknown batch input kind '{made.kind}'"
         if len(made.source_input) != 1:
             return f"batch input kind '{kind.name}' expects 1 source input, got {len(made.source_input)}"
+        if made.data_type == pb.TYPE_INVALID:
+            raise ConfigError("unexpected batch input data type 'TYPE_INVALID'")
         if made.data_type not in (pb.TYPE_INT32, pb.TYPE_FP32):
             return "batch input data type must be TYPE_INT32 or TYPE_FP32"
         if made.source_input[0] not in inputs:

@@ -1,7 +1,7 @@
 """A configuration in JSON, as a load request gives it in place of config.pbtxt, becomes the same message.
 
-Names are those of config.pbtxt or their camelCase, names of enum values stand in any case, 64-bit integers may stand in
-quotes: what protobuf's JSON form allows. Refusals say which value is meant.
+Names are those of config.pbtxt or their camelCase, names of enum values stand in any case, 64-bit integers and truth
+values may stand in quotes: what protobuf's JSON form allows. Refusals say which value is meant.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def _set(message: Any, field: Any, value: Any, path: str) -> None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         _fill_map(getattr(message, field.name), field.message_type, value, path)
     elif field.is_repeated:
+        if isinstance(value, dict):  # one message may stand without the brackets around it
+            value = [value]
         if not isinstance(value, list):
             raise _wrong(path, value, "a list, [ ... ]")
         target = getattr(message, field.name)
@@ -112,9 +114,10 @@ def _scalar(field: Any, value: Any, path: str) -> Any:
     if kind == FieldDescriptor.CPPTYPE_STRING:
         return _text(value, path)
     if kind == FieldDescriptor.CPPTYPE_BOOL:
-        if not isinstance(value, bool):
+        found = {"true": True, "false": False}.get(value) if isinstance(value, str) else value
+        if not isinstance(found, bool):
             raise _wrong(path, value, "true or false")
-        return value
+        return found
     if kind == FieldDescriptor.CPPTYPE_ENUM:
         return _enum(field.enum_type, value, path)
     if kind in _RANGES:

@@ -62,7 +62,8 @@ class SettingsRoutes:
                 self._set_log(**{name: as_bool(value)})
         level = _given(body, "log_verbose_level")
         if level is not None:
-            self._set_log(verbose_level=as_uint(level) % _UINT32)
+            number = as_uint(level) % _UINT32
+            self._set_log(verbose_level=number if number < _UINT32 // 2 else 0)  # a negative one for Triton
         form = _given(body, "log_format")
         if form is not None:
             if as_string(form) not in FORMATS:

@@ -168,12 +168,14 @@ class Repository:
             log.warning("the configuration of '%s' is refused: %s", name, error.message)
             raise poll_failure(name, error) from error
         model.signature = await asyncio.to_thread(signature, folder)
-        self.models[name] = model
+        if config.platform != ENSEMBLE:
+            self.models[name] = model
         folders = await asyncio.to_thread(_subfolders, folder)
         try:
             chosen = choose_versions(config, folders)
             if config.platform == ENSEMBLE:
                 await self._load_parts(config)
+                self.models[name] = model  # not before: Triton does not know an ensemble whose parts do not fit
         except ServeError as error:
             raise ServeError(Code.INVALID_ARG, f"load failed for model '{name}': {error.message}\n") from error
         return config, chosen.served

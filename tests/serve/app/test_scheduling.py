@@ -87,3 +87,15 @@ def test_an_ensemble_runs_its_steps(repository):
         tensor = {"name": "A", "datatype": "INT32", "shape": [1], "data": [0]}
         status, answer = server.post("/v2/models/e/infer", {"inputs": [tensor]})
         assert (status, answer["outputs"][0]["data"]) == (200, [1])
+
+
+def test_a_sample_that_is_no_request_of_the_model_is_refused_as_triton_does(repository):
+    one = 'model_warmup { name: "w" batch_size: 1 inputs { key: "%s" value { data_type: TYPE_FP32 dims: 1 %s } } }'
+    for name, key, how in (("typed", "X", "zero_data: true"), ("other", "Z", "zero_data: true")):
+        model(repository, name, one % (key, how))
+    model(repository, "lost", one % ("X", 'input_data_file: "none"'))
+    with running(repository, server={"exit_on_error": False}) as server:
+        lost, other, typed = sorted(server.failed)
+    assert f"Internal: failed to open text file for read {repository}/lost/warmup/none: No such file or" in lost
+    assert "expected 1 inputs but got 0 inputs for model 'other'" in other
+    assert "[request id: <id_unknown>] inference input 'X' data-type is 'FP32', but model 'typed' expects" in typed

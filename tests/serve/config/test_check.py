@@ -4,6 +4,7 @@ import pytest
 
 from burnish.serve.config.check import check_config, check_name
 from burnish.serve.config.parse_text import parse_text
+from burnish.serve.config.refusal import ConfigError
 from tests.serve.config.configs import config_of, refusal, refused
 
 ORDERED = "dynamic_batching { preserve_ordering: true"
@@ -124,3 +125,15 @@ def test_a_model_is_called_as_its_folder_is() -> None:
     assert refusal(check_name, config_of(), "n") == (
         "unexpected directory name 'n' for model 'm', directory name must equal model name"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('model_repository_agents { agents { name: "checksum" } }', "agents are not supported: m asks for 'checksum'"),
+        ("sequence_batching { iterative_sequence: true }", "iterative sequences are not supported"),
+    ],
+)
+def test_what_would_be_served_otherwise_than_asked_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_config(config_of(text))

@@ -144,3 +144,8 @@ def test_states_with_and_without_initial_values_are_accepted() -> None:
     other = STATE.replace("'i'", "'j'")
     text = f"state {{ {STATE} }} state {{ {other} initial_state {{ {file} }} }}"
     check_states(config_of(f"sequence_batching {{ {text} }}"))
+
+
+def test_a_state_without_a_type_is_refused() -> None:
+    text = "sequence_batching { state { input_name: 'i' output_name: 'o' dims: 1 } }"
+    assert refusal(check_states, config_of(text)) == "state 'i' must specify 'data_type' for m"

@@ -4,6 +4,7 @@ import pytest
 
 from burnish.serve.config.check_tensors import check_tensors
 from burnish.serve.config.parse_text import parse_text
+from burnish.serve.config.refusal import ConfigError
 from tests.serve.config.configs import config_of, refusal
 
 SIZES = "must be integer >= 1, or -1 to indicate a variable-size dimension"
@@ -124,3 +125,8 @@ def test_batch_inputs_and_outputs_that_fit_are_accepted() -> None:
         "batch_input { data_type: TYPE_FP32 source_input: 'IN' } batch_output { source_input: 'IN' target_name: 'OUT' }"
     )
     check_tensors(config_with(GOOD_IN, GOOD_OUT, more=more))
+
+
+def test_a_batch_input_without_a_type_is_told_without_the_models_name_as_by_triton() -> None:
+    with pytest.raises(ConfigError, match=r"^unexpected batch input data type 'TYPE_INVALID'$"):
+        check_tensors(config_of("batch_input { source_input: 'IN' }"))

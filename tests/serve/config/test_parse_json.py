@@ -57,7 +57,7 @@ def test_what_the_config_endpoint_shows_is_read_back_as_the_same() -> None:
         ('{"max_batch_size": NaN}', "NaN is no JSON"),
         ('{"max_batch_size": true}', "max_batch_size is true; a whole number"),
         ('{"version_policy": {"latest": {"num_versions": -1}}}', "version_policy.latest.num_versions is -1"),
-        ('{"input": {"name": "x"}}', "input is an object; a list, [ ... ] is expected"),
+        ('{"input": "x"}', 'input is "x"; a list, [ ... ] is expected'),
         ('{"input": [3]}', "input[0] is 3; an object"),
         ('{"input": [{"dims": [[1]]}]}', "input[0].dims[0] is a list; a whole number"),
         (
@@ -127,3 +127,11 @@ def test_any_json_is_read_or_refused(value: object) -> None:
     except ConfigError:
         return
     assert pb.ModelConfig.FromString(config.SerializeToString()) is not None
+
+
+def test_one_message_stands_without_brackets_and_truth_in_quotes_as_for_triton() -> None:
+    found = parse_json('{"input": {"name": "x"}, "response_cache": {"enable": "true"}}')
+    assert [i.name for i in found.input] == ["x"]
+    assert found.response_cache.enable
+    with pytest.raises(ConfigError, match=r'enable is "yes"; true or false is expected'):
+        parse_json('{"response_cache": {"enable": "yes"}}')

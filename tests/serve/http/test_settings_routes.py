@@ -90,6 +90,8 @@ def test_log_settings_are_changed_and_shown() -> None:
             }
             await send(running, "POST", "/v2/logging", {"log_warning": False, "log_error": 3})
             assert json.loads((await send(running, "GET", "/v2/logging")).body)["log_warning"] is False
+            answer = await send(running, "POST", "/v2/logging", {"log_verbose_level": 2**32 - 1})
+            assert json.loads(answer.body)["log_verbose_level"] == 0
 
     asyncio.run(main())
 

@@ -288,6 +288,8 @@ def test_an_ensemble_loads_the_models_of_its_steps(tmp_path, repository):
         assert caught.value.message == (
             "load failed for model 'bad': ensemble bad contains models that are not available or ambiguous: no\n"
         )
+        with pytest.raises(ServeError, match="unknown model: 'bad' is not found"):  # as Triton, not "no versions"
+            repository.find("bad")
         await repository.unload("e", with_dependents=True)
         assert not repository.is_ready("m")
 

@@ -16,6 +16,8 @@ from burnish.serve.config.show import config_json
 from burnish.serve.proto import model_config_pb2 as pb
 from burnish.serve.status import Code, ServeError
 
+_CPU_ONLY = "FORCE_CPU_ONLY_INPUT_TENSORS"
+
 
 class PythonLoading:
     """The first instance's process, in which the model's file is imported."""
@@ -31,6 +33,9 @@ class PythonLoading:
                 f"model '{config.name}' asks for a Python environment of its own (EXECUTION_ENV_PATH), which is not "
                 "supported: start the server in an environment that has what its models import"
             )
+        wish = config.parameters[_CPU_ONLY].string_value if _CPU_ONLY in config.parameters else "no"
+        if wish not in ("yes", "no"):
+            raise ServeError(Code.UNSUPPORTED, f"Incorrect value for {_CPU_ONLY}: {wish}'")
         file = config.default_model_filename
         if not (folder / str(number) / file).is_file():
             raise ServeError(Code.INTERNAL, f"Python model file not found in neither '{folder}/{number}/{file}' nor ''")

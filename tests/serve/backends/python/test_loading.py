@@ -12,11 +12,11 @@ from burnish.serve.config.parse_text import parse_text
 from burnish.serve.status import ServeError
 
 
-async def load(folder, text):
+async def load(folder, text, parameters=""):
     (folder / "1").mkdir(exist_ok=True)
     if text:
         (folder / "1" / "model.py").write_text(text)
-    config = parse_text('name: "m" backend: "python" default_model_filename: "model.py"')
+    config = parse_text(f'name: "m" backend: "python" default_model_filename: "model.py" {parameters}')
     place = Place(asyncio.get_running_loop(), ThreadPoolExecutor(1), folder)
     loading = await PythonLoading.begin(config, folder, 1, place)
     try:
@@ -47,3 +47,9 @@ def test_a_model_that_does_not_start_says_why_and_leaves_no_process(tmp_path, te
             await load(tmp_path, text)
 
     uvloop.run(go())
+
+
+def test_a_parameter_of_tritons_python_backend_has_the_values_that_it_has_there(tmp_path):
+    parameters = 'parameters { key: "FORCE_CPU_ONLY_INPUT_TENSORS" value { string_value: "maybe" } }'
+    with pytest.raises(ServeError, match="Incorrect value for FORCE_CPU_ONLY_INPUT_TENSORS: maybe'"):
+        uvloop.run(load(tmp_path, "x = 1", parameters))

@@ -18,6 +18,10 @@ from burnish.targets.cpu.attention.options import AttentionOptions
 from burnish.targets.cpu.builder import I1, I8, KernelBuilder, KernelContext, vector_type
 from burnish.targets.cpu.expressions.storage import register_type, storage_type
 from burnish.targets.cpu.register_tile.load import scaled
+from burnish.targets.cpu.register_tile.matrix import ROWS
+from burnish.targets.cpu.register_tile.rows import RowCase
+
+SPAN = 32  # keys, or columns, of a product of tiles: two column tiles; also the k of its steps
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Layout:
     scores: int
     sums: int
     statistics: int
+    powers: int
+    values: int
+    config: int
     size_bytes: int
 
 
@@ -41,15 +48,25 @@ def padded(size: int, lanes: int) -> int:
     return -(-size // lanes) * lanes
 
 
+def uses_tiles(options: AttentionOptions) -> bool:
+    """Are the products of a tile of many queries products of tiles?"""
+    return options.rows >= SPAN
+
+
+def row_of(kernel: AttentionTask, options: AttentionOptions) -> int:
+    """Elements of a row of sums."""
+    return padded(known(kernel.slots[2].shape[3]), SPAN if uses_tiles(options) else options.lanes)
+
+
 def scratch_layout(kernel: AttentionTask, options: AttentionOptions) -> Layout:
     """The parts of the scratch memory; each begins at a 64-byte boundary."""
     rows, tiles, keys = options.rows, options.tiles, options.keys
-    depth, value_size = known(kernel.slots[0].shape[3]), known(kernel.slots[2].shape[3])
-    item = accumulator(kernel).size_bytes
-    sizes = [keys * depth, rows * keys, tiles * rows * padded(value_size, options.lanes), 2 * tiles * rows]
+    depth, row, item = known(kernel.slots[0].shape[3]), row_of(kernel, options), accumulator(kernel).size_bytes
+    sizes = [item * n for n in (keys * depth, rows * keys, tiles * rows * row, 2 * tiles * rows)]
+    sizes += [2 * rows * keys, 2 * keys * row, 64] if uses_tiles(options) else [0, 0, 0]
     starts = [0]
     for size in sizes:
-        starts.append(starts[-1] + -(-size * item // 64) * 64)
+        starts.append(starts[-1] + -(-size // 64) * 64)
     return Layout(*starts)
 
 
@@ -85,17 +102,19 @@ class AttentionFrame:
         self.depth, self.value_size = known(depth), known(self.v_slot.shape[3])
         self.rows_each, self.tiles, self.block = options.rows, options.tiles, options.keys
         self.lanes, self.vectors = options.lanes, options.vectors
-        self.width, self.row = self.lanes * self.vectors, padded(self.value_size, self.lanes)
+        self.width, self.row, self.uses_tiles = self.lanes * self.vectors, row_of(kernel, options), uses_tiles(options)
         self.dtype = accumulator(kernel)
         self.element = register_type(self.dtype)
         self.vector = vector_type(self.element, self.lanes)
         self.is_single = isinstance(self.keys, int) and 0 < self.keys <= self.block
         self.lowest = ir.Constant(self.vector, [-math.inf] * self.lanes)
         layout = scratch_layout(kernel, options)
-        self.panels, self.scores, self.sums, self.maxima = (
+        self.panels, self.scores, self.sums, self.maxima, self.powers, self.values, self.config = (
             self.k.address(self.k.scratch, at, I8)
-            for at in (layout.keys, layout.scores, layout.sums, layout.statistics)
-        )
+            for at in (
+                layout.keys, layout.scores, layout.sums, layout.statistics, layout.powers, layout.values, layout.config
+            )
+        )  # fmt: skip
         self.totals = self.k.address(self.maxima, self.tiles * self.rows_each, self.element)
         self.axes = tuple(Axis(n, e) for n, e in zip("bhi", self.q_slot.shape))
         self.key_axis, self.value_axis = Axis("j", self.keys), Axis("e", self.value_size)
@@ -107,6 +126,30 @@ class AttentionFrame:
     @property
     def has_whole_panels(self) -> bool:
         return isinstance(self.keys, int) and self.keys % self.width == 0
+
+    def is_tiled(self, case: RowCase) -> bool:
+        """Are this case's products those of tiles?"""
+        return self.uses_tiles and case.size >= ROWS
+
+    def rows_of(self, case: RowCase) -> int:
+        """Rows of scratch that a tile uses."""
+        return self.rows_each if self.is_tiled(case) else case.size
+
+    def query_of(self, case: RowCase, row: ir.Value) -> ir.Value:
+        """The query in a row of scratch. Of products of tiles, rows from 16 on end where the tile does."""
+        k = self.k
+        query = k.ir.add(case.start, row)
+        if not self.is_tiled(case) or case.size == self.rows_each:
+            return query
+        moved = k.ir.sub(query, k.i64(self.rows_each - case.size))
+        return k.ir.select(k.ir.icmp_signed("<", row, k.i64(ROWS)), query, moved)
+
+    def count_of(self, block: Block) -> ir.Value:
+        """The keys of a block, in whole steps of products of tiles."""
+        k = self.k
+        if not self.uses_tiles:
+            return block.count
+        return k.ir.and_(k.ir.add(block.count, k.i64(SPAN - 1)), k.i64(-SPAN))
 
     def value_masks(self, start: int) -> list[ir.Value | None]:
         """The mask of existing lanes, for each vector of columns that exists from `start` on."""

@@ -12,7 +12,7 @@ from burnish.targets.cpu.cpu_template import CpuOptions
 class AttentionOptions(CpuOptions):
     """A unit of work is some tiles of queries of one head; it goes over the keys block by block.
 
-    rows     queries of a tile
+    rows     queries of a tile; 32: products of tiles (tile_products.py), fewer: of vectors
     vectors  registers of a tile across the keys, or across the values' columns
     lanes    elements of a register
     tiles    tiles of a unit

@@ -15,6 +15,7 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.ops.language.expr import axis, load
 from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head
+from burnish.targets.cpu.builder import lanes_of
 from burnish.targets.cpu.expressions import arithmetic
 from burnish.targets.cpu.expressions.values import values_at, vectorised
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
@@ -83,18 +84,29 @@ def _put_scores(
     f: AttentionFrame, case: RowCase, head: Head, block: Block, at: ir.Value, lanes: int, sums: Sequence[ir.Value]
 ) -> None:
     """Scale, cap and mask a vector of scores of each row, and store it. Softmax ignores scores beyond the last key."""
-    k, kernel = f.k, f.kernel
+    k = f.k
     key = k.ir.add(block.first, at)
     exist = None if f.has_whole_panels else lanes_below(k, key, k.dim(f.keys), lanes)
     for i, value in enumerate(sums):
         query = k.ir.add(case.start, k.i64(i))
-        value = k.ir.fmul(value, ir.Constant(value.type, [kernel.scale] * lanes))
-        if kernel.softcap:
-            cap = ir.Constant(value.type, [kernel.softcap] * lanes)
-            value = k.ir.fmul(cap, arithmetic.unary(k, "tanh", f.dtype, k.ir.fdiv(value, cap)))
-        if kernel.masked:
-            value = _with_mask(f, value, head, query, key, lanes, exist)
-        f.put(value, f.scores, k.ir.add(at, k.i64(i * f.block)))
+        f.put(_finished(f, value, head, query, key, exist), f.scores, k.ir.add(at, k.i64(i * f.block)))
+
+
+def finished(f: AttentionFrame, value: ir.Value, head: Head, query: ir.Value, key: ir.Value) -> ir.Value:
+    """The scores of a vector of keys from `key` on: their products scaled, capped and masked."""
+    exist = None if f.has_whole_panels else lanes_below(f.k, key, f.k.dim(f.keys), lanes_of(value))
+    return _finished(f, value, head, query, key, exist)
+
+
+def _finished(
+    f: AttentionFrame, value: ir.Value, head: Head, query: ir.Value, key: ir.Value, exist: ir.Value | None
+) -> ir.Value:
+    k, kernel, lanes = f.k, f.kernel, lanes_of(value)
+    value = k.ir.fmul(value, ir.Constant(value.type, [kernel.scale] * lanes))
+    if kernel.softcap:
+        cap = ir.Constant(value.type, [kernel.softcap] * lanes)
+        value = k.ir.fmul(cap, arithmetic.unary(k, "tanh", f.dtype, k.ir.fdiv(value, cap)))
+    return _with_mask(f, value, head, query, key, lanes, exist) if kernel.masked else value
 
 
 def _with_mask(

@@ -12,7 +12,9 @@ import math
 from llvmlite import ir
 
 from burnish.dtypes import DType
-from burnish.targets.cpu.attention.frame import AttentionFrame, Block
+from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head
+from burnish.targets.cpu.attention.scores import finished
+from burnish.targets.cpu.attention.tile_products import put_power
 from burnish.targets.cpu.builder import I32
 from burnish.targets.cpu.expressions import arithmetic
 from burnish.targets.cpu.expressions.reductions import across_lanes
@@ -20,13 +22,20 @@ from burnish.targets.cpu.expressions.storage import fill
 from burnish.targets.cpu.register_tile.rows import RowCase
 
 
-def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) -> None:
-    """Replace each score by exp(score - maximum), and update the running maximum, total and sums of each row."""
+def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head, block: Block) -> None:
+    """Replace each score by exp(score - maximum), and update the running maximum, total and sums of each row.
+
+    Scores of products of tiles are not yet scaled and masked; their exponentials go into `powers`.
+    """
     k = f.k
-    with k.loop(0, case.size) as row:
+    with k.loop(0, f.rows_of(case)) as row:
+        query = f.query_of(case, row.index)
         start = k.ir.mul(row.index, k.i64(f.block))
         state = k.ir.add(k.ir.mul(number, k.i64(f.rows_each)), row.index)
-        highest = _row_maximum(f, start, block, _limit(f, case, row.index, block))
+        limit = _limit(f, query, block)
+        if f.is_tiled(case):
+            _finish_scores(f, start, head, query, block)
+        highest = _row_maximum(f, start, block, limit)
         before = None
         if not f.is_single:
             before = f.get(f.maxima, state, f.element)
@@ -34,7 +43,7 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) ->
             f.put(highest, f.maxima, state)
         nothing = k.ir.fcmp_ordered("==", highest, ir.Constant(f.element, -math.inf))
         shift = k.ir.select(nothing, ir.Constant(f.element, 0.0), highest)
-        total = _exponentials(f, start, block, shift)
+        total = _exponentials(f, start, block, shift, f.is_tiled(case))
         if before is not None:
             decay = _exponential(f, k.ir.fsub(before, shift))
             total = k.ir.fadd(total, k.ir.fmul(decay, f.get(f.totals, state, f.element)))
@@ -42,10 +51,18 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, block: Block) ->
         f.put(total, f.totals, state)
 
 
+def _finish_scores(f: AttentionFrame, start: ir.Value, head: Head, query: ir.Value, block: Block) -> None:
+    """Scale, cap and mask a row of plain products."""
+    k = f.k
+    with k.loop(0, f.count_of(block), f.lanes) as loop:
+        at = k.ir.add(start, loop.index)
+        f.put(finished(f, f.get(f.scores, at, f.vector), head, query, k.ir.add(block.first, loop.index)), f.scores, at)
+
+
 def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Value | None) -> ir.Value:
     """The largest score. Scores at `limit` and beyond are set to -inf first (None: there are no such scores)."""
     k = f.k
-    with k.loop(0, block.count, f.lanes, carried=[f.lowest]) as loop:
+    with k.loop(0, f.count_of(block), f.lanes, carried=[f.lowest]) as loop:
         at = k.ir.add(start, loop.index)
         score = f.get(f.scores, at, f.vector)
         if limit is not None:
@@ -56,23 +73,26 @@ def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Val
     return across_lanes(k, "max", f.dtype, loop.results[0])
 
 
-def _limit(f: AttentionFrame, case: RowCase, row: ir.Value, block: Block) -> ir.Value | None:
-    """The number of scores in this block whose keys exist and are visible to the row."""
+def _limit(f: AttentionFrame, query: ir.Value, block: Block) -> ir.Value | None:
+    """The number of scores in this block whose keys exist and are visible to the query."""
     k = f.k
     if not f.kernel.causal:
         return None if f.has_whole_panels else block.count
-    seen = k.ir.add(k.ir.add(case.start, row), k.dim(f.keys - f.queries + 1))
+    seen = k.ir.add(query, k.dim(f.keys - f.queries + 1))
     return k.minimum(k.ir.sub(seen, block.first), block.count)
 
 
-def _exponentials(f: AttentionFrame, start: ir.Value, block: Block, shift: ir.Value) -> ir.Value:
+def _exponentials(f: AttentionFrame, start: ir.Value, block: Block, shift: ir.Value, is_tiled: bool) -> ir.Value:
     k = f.k
     shifts = k.splat(shift, f.lanes)
-    with k.loop(0, block.count, f.lanes, carried=[ir.Constant(f.vector, None)]) as loop:
+    with k.loop(0, f.count_of(block), f.lanes, carried=[ir.Constant(f.vector, None)]) as loop:
         at = k.ir.add(start, loop.index)
         value = k.ir.fsub(f.get(f.scores, at, f.vector), shifts)
         value = _exponential(f, value)
-        f.put(value, f.scores, at)
+        if is_tiled:
+            put_power(f, at, value)
+        else:
+            f.put(value, f.scores, at)
         loop.next = [k.ir.fadd(loop.carried[0], value)]
     return across_lanes(k, "sum", f.dtype, loop.results[0])
 

@@ -9,6 +9,7 @@ limits   D and E static; any other extent symbolic, J >= 1; a row whose keys are
 method   a unit of work is some row tiles of queries of one head; for each block of keys: transpose them into panels,
          scores of a tile into scratch, running maximum and sum (online softmax), times values into scratch.
          Tiles of few rows (decoding) take dot products with the keys where they lie.
+         Of bf16 both products may be those of tiles (AMX, or its emulation), with exponentials rounded to bf16.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from burnish.dims import Dim
+from burnish.dims import Dim, known
+from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import AttentionTask
 from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
-from burnish.targets.cpu.attention.frame import accumulator, scratch_layout
+from burnish.targets.cpu.attention.frame import SPAN, accumulator, scratch_layout, uses_tiles
 from burnish.targets.cpu.attention.options import AttentionOptions
 from burnish.targets.cpu.attention.write import AttentionWriter
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction.cost import rows_at_most
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.register_tile.matrix import ROWS
 
 _SERIAL_CYCLES = 8_000
 _KEYS_AT_ONCE = 256
@@ -45,11 +48,27 @@ def schedules(kernel: AttentionTask, target: Target, sizes: Mapping[str, int] | 
     is_known = sizes is not None or all(isinstance(n, int) for n in (batch, heads, queries, keys))
     serial = is_known and b * h * i * j * (d / 16 + 4) < _SERIAL_CYCLES
     unit = _unit(b * h, tiles)
-    return [
+    found = [
         AttentionOptions(rows=rows, vectors=2, lanes=lanes, tiles=each, keys=block, serial=serial).schedule
         for block in _blocks(keys, 2 * lanes)
         for each in dict.fromkeys((unit, 1, min(16, tiles)))
     ]
+    if not target.has_tiles or not can_use_tiles(kernel) or i < ROWS:
+        return found
+    tiles = -(-i // SPAN)
+    wide = [
+        AttentionOptions(rows=SPAN, vectors=2, lanes=ROWS, tiles=each, keys=block, serial=serial).schedule
+        for block in _blocks(keys, SPAN)
+        for each in dict.fromkeys((_unit(b * h, tiles), min(16, tiles)))
+    ]
+    return wide + found
+
+
+def can_use_tiles(kernel: AttentionTask) -> bool:
+    """Are all operands bf16, contiguous along the head, and the depth whole steps? Few queries take vectors."""
+    *_, queries, depth = kernel.slots[0].shape
+    is_half = all(s.dtype is DType.BF16 and s.strides[3] == 1 for s in kernel.slots[:3])
+    return is_half and known(depth) % SPAN == 0 and not (isinstance(queries, int) and queries < ROWS)
 
 
 def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:
@@ -57,6 +76,8 @@ def legal(kernel: AttentionTask, schedule: Schedule, target: Target) -> bool:
     if schedule.template != AttentionOptions.template or not isinstance(kernel.slots[0].shape[3], int):
         return False
     options = AttentionOptions.read(schedule)
+    if uses_tiles(options) and not (can_use_tiles(kernel) and options.rows == SPAN and options.lanes == ROWS):
+        return False
     if min(options.rows, options.vectors, options.lanes, options.tiles, options.keys) < 1:
         return False
     return isinstance(kernel.slots[2].shape[3], int) and options.keys % (options.vectors * options.lanes) == 0

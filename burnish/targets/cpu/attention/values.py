@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from burnish.ops.language.expr import acc, axis
-from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head
+from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head, padded
 from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
@@ -46,14 +46,14 @@ def finish(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head) -> No
     """out = sums / total, zeros where no key was seen."""
     k = f.k
     first = case.first if case.first is not None else k.i64(0)
-    with k.loop(first, case.size) as loop:
+    with k.loop(first if not f.is_tiled(case) else 0, f.rows_of(case)) as loop:
         state = k.ir.add(k.ir.mul(number, k.i64(f.rows_each)), loop.index)
         total = f.get(f.totals, state, f.element)
         one, zero = ir.Constant(f.element, 1.0), ir.Constant(f.element, 0.0)
         total = k.ir.select(k.ir.fcmp_ordered("==", total, zero), one, total)
         factor = k.splat(k.ir.fdiv(one, total), f.lanes)
-        query = k.ir.add(case.start, loop.index)
-        for at in range(0, f.row, f.lanes):
+        query = f.query_of(case, loop.index)
+        for at in range(0, padded(f.value_size, f.lanes), f.lanes):
             place = k.ir.add(k.ir.mul(state, k.i64(f.row)), k.i64(at))
             value = k.ir.fmul(factor, f.get(f.sums, place, f.vector))
             bound = dict(zip((*f.axes, f.value_axis), (head.batch, head.head, query, k.i64(at))))

@@ -13,6 +13,7 @@ from burnish.targets.cpu.attention.frame import AttentionFrame, Block, Head
 from burnish.targets.cpu.attention.pack import KeyBlock, pack_keys
 from burnish.targets.cpu.attention.scores import score_dots, score_panels
 from burnish.targets.cpu.attention.softmax import softmax
+from burnish.targets.cpu.attention.tile_products import pack_for_tiles, power_tiles, score_tiles, tile_multiplier
 from burnish.targets.cpu.attention.values import finish, times_values
 from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.register_tile.load import scaled
@@ -31,6 +32,9 @@ class AttentionWriter(AttentionFrame):
         if serial:
             k.only_thread_zero()
         self.rows = RowTiles(k, self.queries, self.rows_each)
+        self.code = tile_multiplier(self) if self.uses_tiles else None
+        if self.code is not None:
+            self.code.begin(self.config)
         count = k.index(self.rows.count)
         units = k.ir.udiv(k.ir.add(count, k.i64(self.tiles - 1)), k.i64(self.tiles))
         total = k.ir.mul(units, k.dim(product((self.batch, self.heads))))
@@ -40,6 +44,8 @@ class AttentionWriter(AttentionFrame):
             first = k.ir.mul(k.ir.urem(unit.index, units), k.i64(self.tiles))
             last = k.minimum(k.ir.add(first, k.i64(self.tiles)), count)
             self._unit(head, first, last)
+        if self.code is not None:
+            self.code.end()
         return k.finish()
 
     def _head(self, number: ir.Value) -> Head:
@@ -100,12 +106,7 @@ class AttentionWriter(AttentionFrame):
             packs = self.rows.at_least(FEW_ROWS + 1)
         if packs is not False:
             with k.when(packs) if packs is not True else nullcontext():
-                end = k.ir.sub(k.dim(self.keys), k.i64(1))
-                key_step, depth_step = self.k_slot.strides[2:]
-                keys = KeyBlock(
-                    head.k, self.k_slot.dtype, key_step, depth_step, self.depth, block.first, block.count, end
-                )
-                pack_keys(k, keys, self.panels, self.width, self.lanes, self.dtype)
+                self._pack(head, block)
 
         def tile(case: RowCase, number: ir.Value) -> None:
             skips = self.kernel.causal and not self.is_single
@@ -113,14 +114,30 @@ class AttentionWriter(AttentionFrame):
                 one_tile(case, number)
 
         def one_tile(case: RowCase, number: ir.Value) -> None:
+            if self.code is not None and self.is_tiled(case):
+                score_tiles(self, self.code, case, head, block)
+                softmax(self, case, number, head, block)
+                power_tiles(self, self.code, number, block)
+                return
             if case.size <= FEW_ROWS and self.can_dot:
                 score_dots(self, case, head, block)
             else:
                 score_panels(self, case, head, block)
-            softmax(self, case, number, block)
+            softmax(self, case, number, head, block)
             times_values(self, case, number, head, block)
 
         self._each_tile(first, last, tile)
+
+    def _pack(self, head: Head, block: Block) -> None:
+        """A block of keys (and of values, for tiles) as the products of tiles of many queries read them."""
+        k = self.k
+        if self.uses_tiles:
+            pack_for_tiles(self, head, block)
+            return
+        end = k.ir.sub(k.dim(self.keys), k.i64(1))
+        key_step, depth_step = self.k_slot.strides[2:]
+        keys = KeyBlock(head.k, self.k_slot.dtype, key_step, depth_step, self.depth, block.first, block.count, end)
+        pack_keys(k, keys, self.panels, self.width, self.lanes, self.dtype)
 
     def _is_seen(self, case: RowCase, block: Block) -> ir.Value:
         """Is the block's first key visible to the last row of the tile?"""

@@ -156,10 +156,10 @@ class UnitWriter(TileWriter):
         offset = k.ir.add(offset, scaled(k, tile.start, self.rows.tiled.a_stride))
         return k.address(k.slots[0], offset, storage_type(self.a_dtype))
 
-    def _sums_at(self, turn: ir.Value) -> ir.Value:
+    def _sums_at(self, turn: ir.Value) -> Rows:
         k = self.k
         offset = k.ir.add(k.i64(ROW_BYTES), k.ir.mul(turn, k.i64(self.unit.sums_bytes)))
-        return k.address(k.scratch, offset, I8)
+        return Rows(k.address(k.scratch, offset, I8), k.i64(self.unit.columns * ROW_BYTES))
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
         unit, spread = self.unit, self.options.spread
@@ -170,7 +170,7 @@ class UnitWriter(TileWriter):
     # -- products -------------------------------------------------------------------------------------------------
 
     def _step(
-        self, number: ir.Value, places: Sequence[ir.Value], panel: Panel, sums: ir.Value, ahead: Ahead | None
+        self, number: ir.Value, places: Sequence[ir.Value], panel: Panel, sums: Rows, ahead: Ahead | None
     ) -> None:
         k, unit = self.k, self.unit
         b = k.address(panel.b, k.ir.mul(number, k.i64(unit.step_bytes)), I8)
@@ -266,9 +266,9 @@ class _PendingRows:
     def _row_of_sums(self, tile: ir.Value, row: ir.Value) -> list[ir.Value]:
         k, columns = self.k, self.writer.vectors
         kind = vector_type(register_type(self.writer.shape.accumulator), ROWS)
-        offset = k.ir.add(k.ir.mul(tile, k.i64(columns * TILE_BYTES)), k.ir.mul(row, k.i64(ROW_BYTES)))
-        place = k.address(self.sums, offset, I8)
-        return [k.load(k.address(place, c * TILE_BYTES, I8), kind, ROW_BYTES) for c in range(columns)]
+        number = k.ir.add(k.ir.mul(tile, k.i64(ROWS)), row)
+        place = k.address(self.sums.place, k.ir.mul(number, self.sums.stride), I8)
+        return [k.load(k.address(place, c * ROW_BYTES, I8), kind, ROW_BYTES) for c in range(columns)]
 
     def _masks(self) -> list[ir.Value | None]:
         if not self.writer.ragged:

@@ -32,7 +32,7 @@ _PALETTE_1, _WIDTHS_AT, _HEIGHTS_AT = 1, 16, 48
 
 @dataclass(frozen=True)
 class Rows:
-    """A row tile of A in memory: its first byte of this step, and the bytes from row to row."""
+    """Rows in memory, of A in a step or of sums: where the first begins, and the bytes from row to row."""
 
     place: ir.Value
     stride: ir.Value
@@ -56,18 +56,21 @@ class Matrix:
 
 
 class Multiplier(Protocol):
-    """How a kernel multiplies tiles. Sums lie in memory as [row tile][column tile][16][16]."""
+    """How a kernel multiplies tiles. Sums lie in memory as rows: 16 for each row tile, column tiles side by side."""
 
     def begin(self, config: ir.Value) -> None:
         """At the kernel's start. config: 64 bytes of the kernel's own."""
 
-    def clear(self, sums: ir.Value) -> None:
-        """Start sums that will be kept at this address."""
+    def clear(self, sums: Rows) -> None:
+        """Start sums from zero; they will be kept there."""
 
-    def step(self, a: Sequence[Rows], b: ir.Value, sums: ir.Value) -> None:
-        """Add the products of one step."""
+    def resume(self, sums: Rows) -> None:
+        """Start from the sums that are there; the rows of the last row tile's end must exist too."""
 
-    def keep(self, sums: ir.Value) -> None:
+    def step(self, a: Sequence[Rows], b: ir.Value, sums: Rows) -> None:
+        """Add the products of one step. b: the first column tile; the others follow it."""
+
+    def keep(self, sums: Rows) -> None:
         """The sums are complete: they must be in memory now."""
 
     def end(self) -> None:
@@ -77,6 +80,12 @@ class Multiplier(Protocol):
 def multiplier(k: KernelBuilder, matrix: Matrix) -> Multiplier:
     """Tiles where the target has them. Checked code is emulated, since its accesses must be plain loads."""
     return TileRegisters(k, matrix) if k.target.has_tiles else VectorSteps(k, matrix)
+
+
+def sums_place(k: KernelBuilder, sums: Rows, row: int, column: int) -> ir.Value:
+    """Where the sums of a pair of tiles begin."""
+    down = k.address(sums.place, k.ir.mul(sums.stride, k.i64(row * ROWS)), I8) if row else sums.place
+    return k.address(down, column * ROW_BYTES, I8)
 
 
 class TileRegisters:
@@ -105,11 +114,15 @@ class TileRegisters:
             k.ir.store(I8(rows) if isinstance(rows, int) else rows, k.address(config, _HEIGHTS_AT + n, I8), align=1)
         self._call("ldtilecfg", config)
 
-    def clear(self, sums: ir.Value) -> None:
+    def clear(self, sums: Rows) -> None:
         for n in range(self.sums):
             self._call("tilezero", I8(n))
 
-    def step(self, a: Sequence[Rows], b: ir.Value, sums: ir.Value) -> None:
+    def resume(self, sums: Rows) -> None:
+        for n in range(self.sums):
+            self._load(n, sums_place(self.k, sums, *divmod(n, self.matrix.columns)), sums.stride)
+
+    def step(self, a: Sequence[Rows], b: ir.Value, sums: Rows) -> None:
         m, left = self.matrix, REGISTERS - self.stream
         if self.holds_b:
             for c in range(m.columns):
@@ -126,9 +139,10 @@ class TileRegisters:
             for r in range(m.rows):
                 self._multiply(r, c, self.sums + r, self.stream + c % left)
 
-    def keep(self, sums: ir.Value) -> None:
+    def keep(self, sums: Rows) -> None:
         for n in range(self.sums):
-            self._call("tilestored64", I8(n), self.k.address(sums, n * TILE_BYTES, I8), self.row_bytes)
+            place = sums_place(self.k, sums, *divmod(n, self.matrix.columns))
+            self._call("tilestored64", I8(n), place, sums.stride)
 
     def end(self) -> None:
         self._call("tilerelease")
@@ -156,22 +170,26 @@ class VectorSteps:
     def begin(self, config: ir.Value) -> None:
         return None
 
-    def clear(self, sums: ir.Value) -> None:
-        count = self.matrix.rows * self.matrix.columns * ROWS
-        with self.k.loop(0, count) as loop:
-            row = self.k.address(sums, self.k.ir.mul(loop.index, self.k.i64(ROW_BYTES)), I8)
-            self.k.ir.store(ir.Constant(self.kind, None), row, align=ROW_BYTES)
+    def clear(self, sums: Rows) -> None:
+        k, m = self.k, self.matrix
+        with k.loop(0, m.rows * ROWS) as loop:
+            row = k.address(sums.place, k.ir.mul(loop.index, sums.stride), I8)
+            for c in range(m.columns):
+                k.ir.store(ir.Constant(self.kind, None), k.address(row, c * ROW_BYTES, I8), align=ROW_BYTES)
 
-    def step(self, a: Sequence[Rows], b: ir.Value, sums: ir.Value) -> None:
+    def resume(self, sums: Rows) -> None:
+        return None
+
+    def step(self, a: Sequence[Rows], b: ir.Value, sums: Rows) -> None:
         k, m = self.k, self.matrix
         for r, rows in enumerate(a):
-            tiles = [k.address(sums, (r * m.columns + c) * TILE_BYTES, I8) for c in range(m.columns)]
+            tile = sums_place(k, sums, r, 0)
             with k.loop(0, m.height) as loop:
                 place = k.address(rows.place, k.ir.mul(loop.index, rows.stride), I8)
-                at = k.ir.mul(loop.index, k.i64(ROW_BYTES))
-                self._row(place, b, [k.address(t, at, I8) for t in tiles])
+                row = k.address(tile, k.ir.mul(loop.index, sums.stride), I8)
+                self._row(place, b, [k.address(row, c * ROW_BYTES, I8) for c in range(m.columns)])
 
-    def keep(self, sums: ir.Value) -> None:
+    def keep(self, sums: Rows) -> None:
         return None
 
     def end(self) -> None:

@@ -32,10 +32,11 @@ def one_step(a: DType, b: DType, rows: int, columns: int, height: int, depth_byt
         k = KernelBuilder(context, "step", 3)
         code = multiplier(k, Matrix(a, b, rows, columns, k.i64(height), depth_bytes))
         code.begin(k.scratch)
-        code.clear(k.slots[2])
+        sums = Rows(k.slots[2], k.i64(columns * 64))
+        code.clear(sums)
         places = [k.address(k.slots[0], r * height * 64, ir.IntType(8)) for r in range(rows)]
-        code.step([Rows(p, k.i64(64)) for p in places], k.slots[1], k.slots[2])
-        code.keep(k.slots[2])
+        code.step([Rows(p, k.i64(64)) for p in places], k.slots[1], sums)
+        code.keep(sums)
         code.end()
         return k.finish()
 
@@ -49,7 +50,7 @@ def run(target: Any, a: Array, b: Array, columns: int) -> Array:
     sums = aligned(rows * columns * 1024)
     Compiled(emit, target)([a, b, sums])
     kind = np.float32 if a.dtype == ml_dtypes.bfloat16 else np.int32
-    return sums.view(kind).reshape(rows, columns, 16, 16)[:, :, :height]
+    return sums.view(kind).reshape(rows, 16, columns, 16).transpose(0, 2, 1, 3)[:, :, :height]
 
 
 def expected(a: Array, b: Array) -> Array:

@@ -1,10 +1,11 @@
 """The tile unit (AMX) of this machine: permission, the bits of its products, its peak, and layers as a share of that.
 
-    python benchmarks/amx.py [--only 3x3] [--rounds 7] [--no-bits] [--cold-mb 128]
+    python benchmarks/amx.py [--only 3x3] [--seconds 120] [--no-bits] [--cold-mb 128] [--all] [--pairs]
 
 Bits: each case of tests/targets/cpu/tile_cases.py by tiles and by their emulation must agree.
-Speed: layers of BERT and ResNet-50 by f32 tiles of registers, by pairs (vdpbf16ps) and by tiles, in turns, minima; on
-one thread and on two (each its half, without a barrier), the weights in the caches or in rotation through memory.
+Speed: layers of BERT and ResNet-50 by f32 tiles of registers, by pairs (vdpbf16ps) and by tiles; on one thread and on
+two (each its half, without a barrier), the weights in the caches or in rotation through memory. All layers are asked in
+turns again and again for the given time, and minima are told, beside the peak of the same turns.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
 from burnish.targets.cpu.codegen import compile_module, target_machine
 from burnish.targets.cpu.contraction import template as contraction
 from burnish.targets.cpu.contraction.pack import pack
-from burnish.targets.cpu.register_tile.matrix import Matrix, TileRegisters
+from burnish.targets.cpu.register_tile.matrix import Matrix, Rows, TileRegisters
 from tests.targets.cpu.contractions import check
 from tests.targets.cpu.tile_cases import CASES, SHAPES, in_tiles
 
@@ -170,19 +171,17 @@ def memory(size_bytes: int) -> Any:
     return found
 
 
-def runs(layer: Layer, schedule: Schedule, target: Target, cold_bytes: int) -> list[Run]:
-    """One thread hot, one cold, two hot, two cold."""
+def runs(layer: Layer, schedule: Schedule, target: Target, weights: Any) -> list[Run]:
+    """One thread hot, one cold, two hot, two cold. weights: memory that all layers take B from."""
     code = Code(lambda context: contraction.emit(context, layer.kernel, schedule, "kernel"), target)
     slots = layer.kernel.slots
-    rng = np.random.default_rng(0)
-    weight = (rng.standard_normal([known(n) for n in slots[1].shape]) / 8).astype(slots[1].dtype.numpy)
-    packed = pack(layer.kernel, schedule, 1, weight)
-    copies = max(1, cold_bytes // packed.nbytes)
+    empty = np.zeros([known(n) for n in slots[1].shape], slots[1].dtype.numpy)
+    packed_bytes = -(-pack(layer.kernel, schedule, 1, empty).nbytes // 4096) * 4096
+    copies = max(1, weights.size_bytes // packed_bytes - 1)
     places = [memory(n * s.dtype.size_bytes + 4096) for n, s in zip(layer.elements, slots)]
-    places[1] = memory(copies * packed.nbytes + (1 << 20))
-    places[1].array(packed.dtype, (copies, packed.size))[:] = packed.reshape(-1)
+    places[1] = weights
     first = places[0].array(slots[0].dtype.numpy, (layer.elements[0],))
-    first[:] = rng.standard_normal(layer.elements[0]).astype(first.dtype)
+    first[:] = np.random.default_rng(0).standard_normal(layer.elements[0]).astype(first.dtype)
     scratch = [memory(contraction.scratch_bytes(layer.kernel, schedule) + 4096) for _ in range(2)]
     dims = memory(64)
     addresses = [p.address for p in places]
@@ -201,7 +200,7 @@ def runs(layer: Layer, schedule: Schedule, target: Target, cold_bytes: int) -> l
     return [
         lambda t=t, c=c, s=s, keep=keep: timed(t, c, s)  # type: ignore[misc]
         for t in (1, 2)
-        for c, s in ((hot, 0), (cold, packed.nbytes))
+        for c, s in ((hot, 0), (cold, packed_bytes))
     ]
 
 
@@ -213,14 +212,15 @@ def peaks(dtype: DType) -> tuple[list[Run], int]:
         k = KernelBuilder(context, "peak", 1)
         unit = TileRegisters(k, Matrix(dtype, BF16 if dtype is BF16 else DType.I8, 2, 2, k.i64(16), 64))
         unit.begin(k.scratch)
-        unit.clear(k.slots[0])
+        sums = Rows(k.slots[0], k.i64(128))
+        unit.clear(sums)
         for tile in range(4, 8):
             k.call("llvm.x86.tilezero", ir.VoidType(), [I8(tile)])
         with k.loop(0, rounds):
             for r in range(2):
                 for c in range(2):
                     unit._multiply(r, c, 6 + r, 4 + c)
-        unit.keep(k.slots[0])
+        unit.keep(sums)
         unit.end()
         return k.finish()
 
@@ -239,10 +239,10 @@ def peaks(dtype: DType) -> tuple[list[Run], int]:
     return [lambda: timed(1), lambda: timed(2)], operations
 
 
-def best_of(every: Sequence[Run], rounds: int) -> list[float]:
-    """The fastest burst of each, in turns."""
-    found = [float("inf")] * len(every)
-    for _ in range(rounds):
+def best_of(every: Sequence[Run], seconds: float) -> list[float]:
+    """The fastest burst of each, all in turns for so long."""
+    found, end = [float("inf")] * len(every), time.perf_counter() + seconds
+    while time.perf_counter() < end:
         for n, run in enumerate(every):
             found[n] = min(found[n], run())
     return found
@@ -270,45 +270,55 @@ def in_form(kernel: Contraction, target: Target, forms: Sequence[str]) -> Schedu
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="layers whose name contains this")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=120, help="how long layers are measured")
     parser.add_argument("--no-bits", action="store_true", help="measure only")
     parser.add_argument("--cold-mb", type=int, default=128, help="weights that pass before the same come again")
     parser.add_argument("--all", action="store_true", help="every schedule in tiles, not the first alone")
+    parser.add_argument("--pairs", action="store_true", help="vdpbf16ps too")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    print(f"{processor_name()}, {' '.join(f'{x:.1f}' for x in os.getloadavg())} load; permission: "
-          f"{tile_permission.refusal() or 'granted'}")  # fmt: skip
+    load = " ".join(f"{x:.1f}" for x in os.getloadavg())
+    print(f"{processor_name()}, load {load}; permission: {tile_permission.refusal() or 'granted'}", flush=True)
     if lacking := supports(TILES):
         raise SystemExit(f"no tiles here: {', '.join(lacking)}")
     if not options.no_bits:
         bits()
-    for dtype in (BF16, U8):
-        every, operations = peaks(dtype)
-        found = [operations / seconds / 1e12 * n for n, seconds in zip((1, 2), best_of(every, options.rounds))]
-        print(f"peak of {dtype.value}: {found[0]:.2f} T on one thread, {found[1]:.2f} T on two", flush=True)
-    peak, _ = peaks(BF16)
-    print(f"{'us (share of the peak of as many threads)':46}  1 hot       1 cold      2 hot       2 cold")
+    peak, products = peaks(BF16)
+    bytes_peak, bytes_products = peaks(U8)
+    shown, every = list[tuple[str, str, int]](), [*peak, *bytes_peak]
+    weights = memory((options.cold_mb + 16) << 20)
+    weights.array(np.uint16, (weights.size_bytes // 2,))[:] = 0x3C01  # small in bf16 and in f32 alike
+    for layer, target, schedule in chosen(options):
+        told = f"{schedule['form']} {schedule['rows']}x{schedule['vectors']}{' fold' * bool(schedule['fold'])}"
+        shown.append((layer.name, f"{told} spread {schedule['spread']} block {schedule['block']}", layer.flops))
+        every += runs(layer, schedule, target, weights)
+    one, two, bytes_one, bytes_two, *times = best_of(every, options.seconds)
+    for name, work, alone, both in (("bf16", products, one, two), ("bytes", bytes_products, bytes_one, bytes_two)):
+        print(f"peak of {name}: {work / alone / 1e12:.2f} T on one thread, {2 * work / both / 1e12:.2f} T on two")
+    tops = [products / one, products / one, 2 * products / two, 2 * products / two]
+    print(f"{'us, and the share of the peak of as many threads':46} 1 hot       1 cold      2 hot       2 cold")
+    for n, (name, told, flops) in enumerate(shown):
+        cells = [f"{t * 1e6:6.1f} {flops / t / top:4.0%}" for t, top in zip(times[4 * n : 4 * n + 4], tops)]
+        if n == 0 or shown[n - 1][0] != name:
+            print(name)
+        print(f"    {told:40}  {' '.join(cells)}", flush=True)
+
+
+def chosen(options: argparse.Namespace) -> list[tuple[Layer, Target, Schedule]]:
+    """What is measured: each layer in f32, and in bf16 by the forms that were asked for."""
+    found = []
     for make, rows in ((product, PRODUCTS), (convolution, CONVOLUTIONS)):
         for row in rows:
             wide, narrow = make(F32, *row), make(BF16, *row)
             if options.only not in wide.name:
                 continue
+            found.append((wide, PLAIN, in_form(wide.kernel, PLAIN, ("tile",))))
+            if options.pairs:
+                found.append((narrow, PAIRS, in_form(narrow.kernel, PAIRS, ("pairs",))))
             tiles = [s for s in contraction.schedules(narrow.kernel, TILES, {}) if s["form"] == "tiles"]
-            chosen = [(wide, PLAIN, in_form(wide.kernel, PLAIN, ("tile",))),
-                      (narrow, PAIRS, in_form(narrow.kernel, PAIRS, ("pairs",)))]  # fmt: skip
-            chosen += [(narrow, TILES, s) for s in tiles[: None if options.all else 1]]
-            every = [r for c in chosen for r in runs(c[0], c[2], c[1], options.cold_mb << 20)]
-            *times, one, two = best_of([*every, *peak], options.rounds)
-            operations = 4 * 20_000 * 16384
-            tops = [operations / one, operations / one, 2 * operations / two, 2 * operations / two]
-            print(wide.name)
-            for n, (_, _, s) in enumerate(chosen):
-                cells = [
-                    f"{t * 1e6:6.1f} {narrow.flops / t / top:4.0%}" for t, top in zip(times[4 * n : 4 * n + 4], tops)
-                ]
-                told = f"{s['form']} {s['rows']}x{s['vectors']}{' fold' * bool(s['fold'])} spread {s['spread']}"
-                print(f"    {told:42}  {' '.join(cells)}", flush=True)
+            found += [(narrow, TILES, s) for s in tiles[: None if options.all else 1]]
+    return found
 
 
 if __name__ == "__main__":

@@ -169,7 +169,8 @@ class CostModel:
         if not self.kernel.packed or tiling.form == "dot" or self.block(tiling) or panels == 1 or is_small:
             return 0
         most = min(self._row_tiles(tiling), unroll * panel * item // 64)
-        return 1 << (most.bit_length() - 1) if most > 1 else 0
+        fewest = 1 if tiling.form == "tiles" else 2  # a panel that one unit reads is read as fast as memory gives it
+        return 1 << (most.bit_length() - 1) if most >= fewest else 0
 
     def _row_tiles(self, tiling: Tiling) -> int:
         """Tiles, or units of tiles, of each panel."""

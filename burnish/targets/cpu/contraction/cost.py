@@ -137,6 +137,8 @@ class CostModel:
         keeps_panel = tiling.form == "tiles" and a_bytes <= _LEVEL2_BYTES  # products read B faster from level 1
         if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes and not keeps_panel:
             return 1
+        if tiling.form == "tiles" and self.unit(tiling).pieces > 1 and b_bytes <= _LEVEL2_BYTES // 2:
+            return 1  # A is gathered once for all panels
         if a_bytes <= 4 * _LEVEL2_BYTES:
             return 0
         tile_bytes = max(1, tiling.rows * self._rows(tiling).per_step * a_bytes // self.pixels)

@@ -3,8 +3,9 @@
     row tile     up to 16 rows along one run of pixels, all tiles equally high: the last one overlaps the one before.
                  If the schedule folds, exactly the innermost run (one row of a small image)
     column tile  16 columns of a panel
-    step         the k of one product, at most 64 bytes of a row of A. A step never crosses the end of the innermost
-                 reduce run; if the steps do not divide it, the rest of the last one is zeros (in B and in a copy of A)
+    step         the k of one product, at most 64 bytes of a row of A. A step does not cross the end of the innermost
+                 reduce run; if the steps do not divide it, the rest of the last one is zeros (in B and in a copy of A).
+                 A step longer than that run means that A is gathered: all runs of a row side by side in scratch memory
 
 The step is part of the answer: bf16 products are summed step by step (register_tile/matrix.py).
 """
@@ -22,12 +23,16 @@ from burnish.targets.cpu.register_tile.matrix import REGISTERS, ROW_BYTES, ROWS,
 
 _BYTES = (DType.U8, DType.I8)
 _LEVEL1_BYTES = 40 * 1024
+_MOST_PIECES = 64  # their copies are written out
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """rows, columns: row tiles and column tiles; height: the most rows of a row tile; inner: the innermost run's k."""
+    """rows, columns: row tiles and column tiles; height: the most rows of a row tile; inner: the innermost run's k.
+
+    pieces: runs that are gathered into one (then `inner` is the whole depth, and `runs` is 1); 1: A is read in place
+    """
 
     rows: int
     columns: int
@@ -36,6 +41,7 @@ class Unit:
     item: int
     inner: int
     runs: int
+    pieces: int = 1
 
     @property
     def steps_of_run(self) -> int:
@@ -48,8 +54,13 @@ class Unit:
 
     @property
     def tail(self) -> int:
-        """The k of the last step of a run, if it is shorter than the others; else 0."""
-        return self.inner % self.step
+        """The k of the last step of a run in place, if it is shorter than the others; else 0."""
+        return self.inner % self.step if self.pieces == 1 else 0
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes from one gathered row to the next."""
+        return -(-self.steps * self.step * self.item // ROW_BYTES) * ROW_BYTES
 
     @property
     def step_bytes(self) -> int:
@@ -61,9 +72,16 @@ class Unit:
         return self.rows * self.columns * TILE_BYTES
 
     @property
+    def copies_bytes(self) -> int:
+        """Memory for the tails of A's rows, or for gathered rows."""
+        if self.pieces > 1:
+            return self.rows * ROWS * self.row_bytes
+        return self.rows * TILE_BYTES if self.tail else 0
+
+    @property
     def scratch_bytes(self) -> int:
-        """The configuration, the sums of this unit and of the one before, and a copy of A's tails."""
-        return ROW_BYTES + 2 * self.sums_bytes + (self.rows * TILE_BYTES if self.tail else 0)
+        """The configuration, the sums of this unit and of the one before, and copies of A."""
+        return ROW_BYTES + 2 * self.sums_bytes + self.copies_bytes
 
 
 def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: int, fold: bool) -> Unit:
@@ -71,12 +89,13 @@ def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: 
     item = kernel.slots[0].dtype.size_bytes
     inner, runs = shape.reduce[-1].extent, product(r.extent for r in shape.reduce[:-1])
     assert isinstance(inner, int) and isinstance(runs, int), "a packed operand has static reduce axes"
+    depth = (inner, runs, 1) if step - inner < _WORD_BYTES // item else (inner * runs, 1, runs)
     if fold:
         height = shape.pixels[-1].extent
         assert isinstance(height, int), "a run that is folded has a known extent"
-        return Unit(pixels, columns, height, step, item, inner, runs)
+        return Unit(pixels, columns, height, step, item, *depth)
     rows = -(-pixels // ROWS)
-    return Unit(rows, columns, -(-pixels // rows), step, item, inner, runs)
+    return Unit(rows, columns, -(-pixels // rows), step, item, *depth)
 
 
 def scheduled_unit(kernel: Contraction, shape: Shape, options: ContractionOptions) -> Unit:
@@ -106,13 +125,22 @@ def fits_tiles(kernel: Contraction, shape: Shape, options: ContractionOptions) -
         and unit.rows * unit.columns + min(unit.rows, unit.columns) < REGISTERS
         and 0 < step_bytes <= ROW_BYTES
         and step_bytes % _WORD_BYTES == 0
+        and unit.pieces <= _MOST_PIECES
     )
 
 
 def step_of(kernel: Contraction, shape: Shape) -> int:
-    """The k of a step: as few steps as possible, all equal if up to twice as many allow that."""
-    item, inner = kernel.slots[0].dtype.size_bytes, shape.reduce[-1].extent
-    assert isinstance(inner, int)
+    """The k of a step. Runs are gathered if they are short, or end within a step and then need copies anyway."""
+    item, inner, depth = kernel.slots[0].dtype.size_bytes, shape.reduce[-1].extent, shape.depth
+    assert isinstance(inner, int) and isinstance(depth, int)
+    own, gathered = _equal_steps(inner, item), _equal_steps(depth, item)
+    pays = inner % own or inner * item * 2 <= ROW_BYTES
+    is_legal = gathered - inner >= _WORD_BYTES // item and depth // inner <= _MOST_PIECES
+    return gathered if pays and is_legal else own
+
+
+def _equal_steps(inner: int, item: int) -> int:
+    """As few steps as possible, all equal if up to twice as many allow that."""
     most, group = ROW_BYTES // item, _WORD_BYTES // item
     fewest = -(-inner // most)
     for count in range(fewest, 2 * fewest + 1):
@@ -140,6 +168,7 @@ def unit_cycles(unit: Unit, columns: int) -> float:
     lines = unit.rows * unit.height + unit.columns * unit.step * unit.item // _WORD_BYTES
     streams = unit.steps * unit.step_bytes > _LEVEL1_BYTES
     step = max(products, lines * (1.3 if streams else 0.55))
-    copies = unit.runs * unit.rows * (4 * unit.height + 15) if unit.tail else 0
+    pieces = unit.pieces if unit.pieces > 1 else unit.runs if unit.tail else 0
+    copies = pieces * unit.rows * (4 * unit.height + 15) if unit.tail else 1.5 * pieces * unit.rows * unit.height
     stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * 8
     return unit.steps * step + copies + 220 + max(0.0, stored - unit.steps * step / 2)

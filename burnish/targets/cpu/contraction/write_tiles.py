@@ -18,7 +18,7 @@ from llvmlite import ir
 from burnish.dims import Dim, product
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
-from burnish.targets.cpu.builder import I8, I64, KernelContext, vector_type
+from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext, vector_type
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.tile_rows import rows_of
 from burnish.targets.cpu.contraction.unit import Unit, scheduled_unit
@@ -41,14 +41,17 @@ class _RowTile:
 
 
 class _Pending:
-    """The unit whose sums are complete but not stored, in variables of the kernel (LLVM makes registers of them)."""
+    """The unit whose sums are complete but not stored, in variables of the kernel (LLVM makes registers of them).
+
+    gathered: a number of the unit whose rows of A are gathered, from 1
+    """
 
     def __init__(self, writer: UnitWriter) -> None:
         self.k = writer.k
         prologue = self.k.prologue
-        self.number, self.column, self.rows, self.turn = (prologue.alloca(I64) for _ in range(4))
+        self.number, self.column, self.rows, self.turn, self.gathered = (prologue.alloca(I64) for _ in range(5))
         self.groups = {a: prologue.alloca(I64) for run in writer.shape.groups for a in run.axes}
-        for place in (self.number, self.column, self.rows, self.turn, *self.groups.values()):
+        for place in (self.number, self.column, self.rows, self.turn, self.gathered, *self.groups.values()):
             prologue.store(self.k.i64(0), place)
 
     def read(self, place: ir.Value) -> ir.Value:
@@ -89,7 +92,7 @@ class UnitWriter(TileWriter):
         matrix = Matrix(self.a_dtype, self.b_dtype, unit.rows, unit.columns, self.height, unit.step * unit.item)
         self.code = multiplier(k, matrix)
         self.code.begin(k.scratch)
-        if unit.tail:
+        if unit.copies_bytes:
             self._clear_copies()
         return _ceil_div(self, self.all_tiles, unit.rows)
 
@@ -102,6 +105,12 @@ class UnitWriter(TileWriter):
         self.code.end()
         return k.finish()
 
+    def _panels(
+        self, group: ir.Value, bound: Bound, lo: ir.Value, hi: ir.Value, base: ir.Value, tiles: ir.Value
+    ) -> None:
+        self.group = group
+        super()._panels(group, bound, lo, hi, base, tiles)
+
     def _panel_cases(self, number: ir.Value) -> list[tuple[ir.Value | None, tuple[ir.Value | None, ...]]]:
         """B is padded with zeros, so that all panels are alike."""
         return [(None, (None,) * self.vectors)]
@@ -111,7 +120,9 @@ class UnitWriter(TileWriter):
         k, unit, pending = self.k, self.unit, self.pending
         first = k.ir.mul(number, k.i64(unit.rows))
         tiles = [self._tile_at(k.ir.add(first, k.i64(r))) for r in range(unit.rows)]
-        places = [self._place(t, bound) for t in tiles]
+        rows = [Rows(self._place(t, bound), self._stride) for t in tiles]
+        if unit.pieces > 1:
+            rows = self._gathered(number, rows)
         stored = _PendingRows(self)
         turn = pending.read(pending.turn)
         sums = self._sums_at(turn)
@@ -121,10 +132,10 @@ class UnitWriter(TileWriter):
         ahead = self._ahead(number, panel)
         with k.loop(0, draining) as loop:
             self._store_some(stored, loop.index, each)
-            self._step(loop.index, places, panel, sums, ahead)
+            self._step(loop.index, rows, panel, sums, ahead)
         if draining < unit.steps:
             with k.loop(draining, unit.steps) as loop:
-                self._step(loop.index, places, panel, sums, ahead)
+                self._step(loop.index, rows, panel, sums, ahead)
         self.code.keep(sums)
         pending.write(pending.turn, k.ir.xor(turn, k.i64(1)))
         pending.write(pending.number, first)
@@ -169,21 +180,18 @@ class UnitWriter(TileWriter):
 
     # -- products -------------------------------------------------------------------------------------------------
 
-    def _step(
-        self, number: ir.Value, places: Sequence[ir.Value], panel: Panel, sums: Rows, ahead: Ahead | None
-    ) -> None:
+    def _step(self, number: ir.Value, tiles: Sequence[Rows], panel: Panel, sums: Rows, ahead: Ahead | None) -> None:
         k, unit = self.k, self.unit
         b = k.address(panel.b, k.ir.mul(number, k.i64(unit.step_bytes)), I8)
         if ahead is not None:
             request_next(k, ahead, b)
-        run, step = number, number
-        if len(self.shape.reduce) > 1:
+        step, offset = number, k.i64(0)
+        if unit.runs > 1:
             run, step = k.ir.udiv(number, k.i64(unit.steps_of_run)), k.ir.urem(number, k.i64(unit.steps_of_run))
-        outer = self.shape.reduce[:-1]
-        offset = run_offset(k, outer, bind(k, outer, run), "a_stride") if outer else k.i64(0)
+            outer = self.shape.reduce[:-1]
+            offset = run_offset(k, outer, bind(k, outer, run), "a_stride")
         offset = k.ir.add(offset, k.ir.mul(step, k.i64(unit.step)))
-        stride: Dim = self.rows.tiled.a_stride * unit.item
-        rows = [Rows(k.address(p, offset, storage_type(self.a_dtype)), k.dim(stride)) for p in places]
+        rows = [Rows(k.address(t.place, offset, storage_type(self.a_dtype)), t.stride) for t in tiles]
         if unit.tail:
             is_tail = k.ir.icmp_signed("==", step, k.i64(unit.steps_of_run - 1))
             rows = self._with_tails(rows, is_tail)
@@ -198,11 +206,54 @@ class UnitWriter(TileWriter):
                 with k.loop(0, self.height) as loop:
                     source = k.address(tile.place, k.ir.mul(loop.index, tile.stride), I8)
                     target = k.address(copy, k.ir.mul(loop.index, k.i64(ROW_BYTES)), I8)
-                    _copy_bytes(self, source, target, self.unit.tail * self.unit.item)
+                    copy_bytes(k, source, target, self.unit.tail * self.unit.item)
         return [
             Rows(k.ir.select(is_tail, c, t.place), k.ir.select(is_tail, k.i64(ROW_BYTES), t.stride))
             for c, t in zip(copies, rows)
         ]
+
+    def _gathered(self, number: ir.Value, tiles: Sequence[Rows]) -> list[Rows]:
+        """The rows of a unit with their runs side by side. They are copied once for panels that follow each other."""
+        k, unit, pending = self.k, self.unit, self.pending
+        key = k.ir.add(k.ir.mul(self.group, self.row_tiles), k.ir.add(number, k.i64(1)))
+        high = [k.address(k.scratch, self._copies_at + r * ROWS * unit.row_bytes, I8) for r in range(len(tiles))]
+        with k.when(k.ir.icmp_signed("!=", pending.read(pending.gathered), key)):
+            pending.write(pending.gathered, key)
+            pieces = self._pieces()
+            for tile, copy in zip(tiles, high):
+                with k.loop(0, self.height) as loop:
+                    source = k.address(tile.place, k.ir.mul(loop.index, tile.stride), I8)
+                    target = k.address(copy, k.ir.mul(loop.index, k.i64(unit.row_bytes)), I8)
+                    for n, (offset, count) in enumerate(pieces):
+                        piece = k.address(source, offset, I8)
+                        copy_bytes(k, piece, k.address(target, n * self.piece_bytes, I8), count)
+        return [Rows(copy, k.i64(unit.row_bytes)) for copy in high]
+
+    def _pieces(self) -> list[tuple[ir.Value, int]]:
+        """Where each run of a row begins, and the bytes to copy: more than it has where later runs lie beyond them."""
+        k, item, own = self.k, self.unit.item, self.piece_bytes
+        *outer, _ = self.shape.reduce
+        steps = [run.a_stride for run in outer]
+        wide = 1 << (own - 1).bit_length()
+        may_exceed = all(isinstance(s, int) and s * item >= wide - own for s in steps) and wide <= ROW_BYTES
+        usual = wide if may_exceed and not k.target.is_checked else own
+        found = []
+        for n in range(self.unit.pieces):
+            offset = run_offset(k, outer, bind(k, outer, k.i64(n)), "a_stride")
+            is_last = n + 1 == self.unit.pieces
+            found.append((k.ir.mul(offset, k.i64(item)), own if is_last else usual))
+        return found
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of a run that is gathered."""
+        return self.unit.inner // self.unit.pieces * self.unit.item
+
+    @property
+    def _stride(self) -> ir.Value:
+        """Bytes from row to row of a row tile."""
+        stride: Dim = self.rows.tiled.a_stride * self.unit.item
+        return self.k.dim(stride)
 
     @property
     def _copies_at(self) -> int:
@@ -210,7 +261,7 @@ class UnitWriter(TileWriter):
 
     def _clear_copies(self) -> None:
         k = self.k
-        with k.loop(0, self.unit.rows * TILE_BYTES, ROW_BYTES) as loop:
+        with k.loop(0, self.unit.copies_bytes, ROW_BYTES) as loop:
             place = k.address(k.scratch, k.ir.add(loop.index, k.i64(self._copies_at)), I8)
             k.ir.store(ir.Constant(vector_type(I64, ROW_BYTES // 8), None), place, align=ROW_BYTES)
 
@@ -288,11 +339,9 @@ def _ceil_div(writer: UnitWriter, value: ir.Value, by: int) -> ir.Value:
     return k.ir.udiv(k.ir.add(value, k.i64(by - 1)), k.i64(by))
 
 
-def _copy_bytes(writer: UnitWriter, source: ir.Value, target: ir.Value, count: int) -> None:
-    """Copy `count` bytes in as few pieces as possible, and touch no byte beyond them."""
-    k, at = writer.k, 0
-    while at < count:
-        size = 1 << (count - at).bit_length() - 1
-        kind = ir.IntType(8 * size) if size <= 8 else ir.VectorType(I64, size // 8)
+def copy_bytes(k: KernelBuilder, source: ir.Value, target: ir.Value, count: int) -> None:
+    """Copy `count` bytes by one or two loads of up to 64, which overlap, and touch no byte beyond them."""
+    size = min(ROW_BYTES, 1 << count.bit_length() - 1)
+    kind = ir.IntType(8 * size) if size <= 8 else ir.VectorType(I64, size // 8)
+    for at in sorted({*range(0, count - size + 1, size), count - size}):
         k.ir.store(k.load(k.address(source, at, I8), kind, 1), k.address(target, at, I8), align=1)
-        at += size

@@ -8,7 +8,7 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import analyse
-from burnish.targets.cpu.contraction.unit import Unit, rows_along, step_of, unit_cycles
+from burnish.targets.cpu.contraction.unit import Unit, rows_along, step_of, unit_cycles, unit_of
 from tests.targets.cpu.contractions import convolution, matmul
 
 UNIT = Unit(rows=2, columns=2, height=16, step=32, item=2, inner=768, runs=1)
@@ -30,6 +30,16 @@ def test_steps_are_few_and_equal_if_they_can_be(dtype: DType, depth: int, step: 
 def test_a_step_lies_within_the_taps_that_are_side_by_side_in_memory() -> None:
     kernel = convolution(8, 8, 24, 16, dtype=DType.BF16, b_dtype=DType.BF16).kernel
     assert step_of(kernel, analyse(kernel)) == 24  # three taps of 24 channels are a run of 72
+
+
+def test_short_runs_and_runs_that_end_within_a_step_are_gathered() -> None:
+    stem = convolution(112, 112, 3, 64, 7, 2, dtype=DType.BF16, b_dtype=DType.BF16).kernel
+    shape = analyse(stem)  # 7 runs of 7 taps x 3 channels
+    unit = unit_of(stem, shape, 32, 2, step_of(stem, shape), False)
+    assert (unit.pieces, unit.inner, unit.step, unit.steps, unit.tail) == (7, 147, 30, 5, 0)
+    assert unit.scratch_bytes == 64 + 2 * 4096 + 32 * 320
+    whole = convolution(8, 8, 32, 16, dtype=DType.BF16, b_dtype=DType.BF16, pad_channels=16).kernel
+    assert unit_of(whole, analyse(whole), 8, 1, 32, False).pieces == 1
 
 
 @pytest.mark.parametrize(

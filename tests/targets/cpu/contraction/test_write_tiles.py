@@ -108,6 +108,19 @@ def test_a_step_does_not_cross_the_end_of_an_image_row() -> None:
     check(exact, in_tiles(case, unroll=step), BEST, (1, 2))
 
 
+@pytest.mark.parametrize("step", [22, 24, 30, 32])
+def test_gathered_runs_are_summed_as_one(step: int) -> None:
+    case = convolution(9, 9, 3, 20, 7, dtype=BF16, b_dtype=BF16)
+    x = np.asarray(case.a).reshape(15, 15, 3).astype(np.float32)
+    patches = np.stack([x[r : r + 9, s : s + 9] for r in range(7) for s in range(7)], axis=2).reshape(81, 147)
+    run = 147 if step > 22 else 21  # 22 holds a run of 21, and its rest of zeros
+    sums = tile_sums(patches, case.b.astype(np.float32).reshape(147, 20), run, step)
+    exact = np.maximum(sums + case.others[0].astype(np.float32), np.float32(0)).reshape(1, 9, 9, 20)
+    same = dataclasses.replace(case, expected=exact, tolerance=0.0)
+    for block in (0, 1):
+        check(same, in_tiles(case, unroll=step, block=block), BEST, (1, 2))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_shape_of_units_changes_no_bit(shape: tuple[int, int]) -> None:
     case = CASES["many rows"]

@@ -121,10 +121,33 @@ class _Fuser:
             times = self._times_read(tensor, expr)
             if times > 1.0 and not free and (times > 4 or not self._is_cheap(form.expr)):
                 return f"{self.scope.node_name(root)} would compute each element {times:.1f} times"
+            if self._widens(tensor, form, root, times):
+                return f"{self.scope.node_name(root)} would read sums of more bytes"
             merged = len(walk(expr)) + len(walk(form.expr))
             if merged > MAX_NODES or len(_loaded(expr) | _loaded(form.expr)) > MAX_LOADS:
                 return "the kernel would become too large"
         return ""
+
+    def _widens(self, tensor: Tensor, form: Body, root: Tensor, times: float) -> bool:
+        """Would a product of integers lie in memory, in place of the fewer bytes that its own kernel makes of it?
+
+        Not if the root becomes the product's epilogue, which is then the only one.
+        """
+        if tensor.dtype.size_bytes > 2 or not self._reads_sums(form):
+            return False
+        expr = self.expanded[root]
+        others = any(self._holds_sums(t) for t in _loaded(expr) - {tensor})
+        return times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or others
+
+    def _reads_sums(self, form: Body) -> bool:
+        return not _has_reduce(form.expr) and any(map(self._holds_sums, _loaded(form.expr)))
+
+    def _holds_sums(self, tensor: Tensor) -> bool:
+        """Is a tensor a product of integers, or pointwise work on one, in as many bytes?"""
+        form = self.scope.forms.get(tensor)
+        if isinstance(form, MatMul | Conv):
+            return not form.dtype.is_float
+        return isinstance(form, Body) and tensor.dtype.size_bytes > 2 and self._reads_sums(form)
 
     def _is_cheap(self, expr: Expr) -> bool:
         nodes = walk(expr)

@@ -82,7 +82,7 @@ class Homes:
             return (0, *range(2, root.rank), 1)
         if isinstance(form, Concat):
             return self.order_of_concat(form)
-        if self.abilities.pads_in_kernel and root in self.wants.images:
+        if root in self.wants.images and (self.abilities.pads_in_kernel or root.dtype.is_integer):
             return (0, *range(2, root.rank), 1)
         body = self.fusion.bodies.get(root)
         return self.order_from_sources(body) if body is not None else tuple(range(root.rank))

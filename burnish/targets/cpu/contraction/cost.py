@@ -67,7 +67,8 @@ class CostModel:
 
     def rows_at_most(self, form: str, vectors: int) -> int:
         """The most rows of a tile of this form."""
-        return rows_at_most(self.target, vectors, vectors + 2 if form == "quads" and not self._sums_bytes else 0)
+        more = {"quads": 2 if self._sums_bytes else vectors + 2}  # quads of the next rows, and halves of this one's
+        return rows_at_most(self.target, vectors, more.get(form, 0))
 
     @property
     def _sums_bytes(self) -> bool:

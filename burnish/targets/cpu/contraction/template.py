@@ -98,6 +98,9 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     options, shape = ContractionOptions.read(schedule), analyse(kernel)
     if options.form == "tiles":
         return scheduled_unit(kernel, shape, options).scratch_bytes
+    if options.form == "quads":
+        rows = options.rows * rows_of(shape, options.axis, options.fold).per_step
+        return rows * options.width * shape.accumulator.size_bytes
     depth = shape.depth
     if options.form != "widen" or not isinstance(depth, int):
         return 0

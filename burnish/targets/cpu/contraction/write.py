@@ -19,7 +19,7 @@ from burnish.dims import Dim, ceildiv, product
 from burnish.kernels.contraction_runs import Run, analyse
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
-from burnish.targets.cpu.builder import I1, I32, KernelBuilder, KernelContext
+from burnish.targets.cpu.builder import I1, I8, I32, KernelBuilder, KernelContext
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import lead_steps, packed_run, storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
@@ -229,6 +229,9 @@ class TileWriter:
         """The epilogue, row by row: steps below `first` belong to the tile before."""
         k, rows = self.k, self.rows
         columns = [k.ir.add(panel.column, k.i64(v * self.lanes)) for v in range(len(panel.masks))]
+        if self.form == "quads" and case.size > 1:
+            self._store_in_loops(case, bound, panel, columns, sums)
+            return
         for step in range(case.size):
             axes = {**bound, **bind(k, (rows.tiled,), k.ir.add(case.start, k.i64(step)))}
             guard = case.first is not None and step < case.size - 1
@@ -238,6 +241,28 @@ class TileWriter:
                         axes |= bind(k, (rows.folded,), k.i64(i))
                     at = (step * rows.per_step + i) * len(columns)
                     self._store_row(axes, columns, panel.masks, sums[at : at + len(columns)])
+
+    def _store_in_loops(
+        self, case: RowCase, bound: Bound, panel: Panel, columns: Sequence[ir.Value], sums: Sequence[ir.Value]
+    ) -> None:
+        """The same from scratch memory, with one row's code for all rows.
+
+        What requantises a row needs many registers. With the code of all rows one after the other, LLVM would keep
+        constants in registers and spill the sums in the innermost loop over k instead.
+        """
+        k, rows, kind = self.k, self.rows, sums[0].type
+        vector_bytes = self.lanes * self.shape.accumulator.size_bytes
+        for n, total in enumerate(sums):
+            k.ir.store(total, k.address(k.scratch, n * vector_bytes, I8), align=vector_bytes)
+        with k.loop(k.i64(0) if case.first is None else case.first, case.size) as steps:
+            axes = {**bound, **bind(k, (rows.tiled,), k.ir.add(case.start, steps.index))}
+            with k.loop(0, rows.per_step) as inner:
+                if rows.folded is not None:
+                    axes |= bind(k, (rows.folded,), inner.index)
+                row = k.ir.add(k.ir.mul(steps.index, k.i64(rows.per_step)), inner.index)
+                at = k.address(k.scratch, k.ir.mul(row, k.i64(len(columns) * vector_bytes)), I8)
+                places = [k.address(at, v * vector_bytes, I8) for v in range(len(columns))]
+                self._store_row(axes, columns, panel.masks, [k.load(p, kind, vector_bytes) for p in places])
 
     def _store_row(
         self, axes: Bound, columns: Sequence[ir.Value], masks: Sequence[ir.Value | None], sums: Sequence[ir.Value]

@@ -116,7 +116,8 @@ def test_overload_is_refused_and_counted_costs_no_memory_and_is_over_when_it_end
         assert resident(server) - before < 32 << 20
 
 
-def test_thousands_of_silent_connections_keep_nobody_out(repository):
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_thousands_of_silent_connections_keep_nobody_out(repository, protocol):
     wanted = 5000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < wanted + 500:
@@ -125,9 +126,11 @@ def test_thousands_of_silent_connections_keep_nobody_out(repository):
         with running(repository) as server, contextlib.ExitStack() as held:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # ours; the server has raised its own
             for _ in range(wanted):
-                held.enter_context(socket.create_connection(("127.0.0.1", server.http)))
+                held.enter_context(socket.create_connection(("127.0.0.1", getattr(server, protocol))))
             begin = time.monotonic()
             assert server.ask("POST", "/v2/models/slow/infer", BODY)[0] == 200
+            with grpc.InferenceServerClient(f"127.0.0.1:{server.grpc}") as client:
+                assert client.is_server_live()
             assert time.monotonic() - begin < 1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

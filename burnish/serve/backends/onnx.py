@@ -83,6 +83,8 @@ async def _build(file: Path, plan: Path, arguments: Sequence[str], limit_bytes: 
     try:
         async for raw in child.stdout:
             line = raw.decode(errors="replace").rstrip()
+            for folder in (file.parent, plan.parent):  # clients are not told where this machine keeps its files
+                line = line.replace(f"{folder}{os.sep}", "")
             if line:
                 lines.append(line)
                 tell(f"building: {line.strip()[:120]}")

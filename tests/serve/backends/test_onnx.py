@@ -70,8 +70,10 @@ def test_a_model_that_cannot_be_built_says_why_and_leaves_nothing(tmp_path):
     file = tmp_path / "m" / "1" / "model.onnx"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"not a model")
-    with pytest.raises(ServeError, match="E10"):
+    with pytest.raises(ServeError, match="E10") as found:
         build(file, tmp_path / "cache")
+    assert "where: model.onnx" in found.value.message
+    assert str(tmp_path) not in found.value.message
     assert list((tmp_path / "cache").iterdir()) == []
     with pytest.raises(ServeError, match=r"no file 'gone\.onnx'"):
         build(tmp_path / "gone.onnx", tmp_path / "cache")

@@ -66,6 +66,8 @@ class PythonInstance:
         connection.hear = lambda header, data: self._hear(connection, header, data)
         try:
             await connection.ask({"kind": "initialize", "args": args, "is_decoupled": self._is_decoupled})
+            if connection.is_lost:  # it ended right after its answer, when nobody was told yet
+                raise self._unhealthy()
         except BaseException:
             await connection.close()
             raise
@@ -177,10 +179,13 @@ class PythonInstance:
         self._calls.cancel_all()
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
-            job.fail(ServeError(Code.INTERNAL, f"Stub process '{self.name}' is not healthy."))
+            job.fail(self._unhealthy())
         if not self._is_closed.is_set():
             self._reviving = self._loop.create_task(self._revive())
         self._over()
+
+    def _unhealthy(self) -> ServeError:
+        return ServeError(Code.INTERNAL, f"Stub process '{self.name}' is not healthy.")
 
     async def _revive(self) -> None:
         """To its end even while the instance closes, so that no process is left behind."""
@@ -194,5 +199,5 @@ class PythonInstance:
                 return
             try:
                 await self.start(await self._restart(self.name))
-            except ServeError as error:
-                log.error("'%s' could not be started again: %s", self.name, error.message)
+            except (ServeError, OSError) as error:  # also a machine that has no process to give just now
+                log.error("'%s' could not be started again: %s", self.name, error)

@@ -1,6 +1,7 @@
 """Models in real processes."""
 
 import asyncio
+import errno
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import uvloop
 
 from burnish.serve.backends.loading import Place
 from burnish.serve.backends.python.connection import Connection
+from burnish.serve.backends.python.instance import PythonInstance
 from burnish.serve.backends.python.loading import PythonLoading
 from burnish.serve.config.parse_text import parse_text
 from burnish.serve.job import Job
@@ -145,6 +147,52 @@ def test_a_process_that_dies_fails_its_requests_and_comes_back(tmp_path):
         ((killed,),) = await ask(instance, 1)
         assert killed.error is not None
         await backend.close()
+
+    uvloop.run(go())
+
+
+def test_a_machine_that_has_no_process_to_give_is_asked_again(tmp_path):
+    async def go():
+        backend, _ = await loaded(tmp_path, MODEL)
+        (instance,) = backend.instances
+        restart, refused = instance._restart, []
+
+        async def refuse_once(name):
+            if not refused:
+                refused.append(name)
+                raise BlockingIOError(errno.EAGAIN, "no more processes")
+            return await restart(name)
+
+        instance._restart = refuse_once
+        await ask(instance, -2)
+        for _ in range(400):
+            if instance._connection is not None:
+                break
+            await asyncio.sleep(0.05)
+        assert outputs(await ask(instance, 1)) == [[[2]]]
+        assert refused == ["m"]
+        await backend.close()
+
+    uvloop.run(go())
+
+
+def test_a_process_that_ends_right_after_it_was_ready_is_not_taken(tmp_path):
+    class Ended:
+        is_lost, is_closed = True, False
+
+        async def ask(self, header):
+            return {}
+
+        async def close(self):
+            self.is_closed = True
+
+    async def go():
+        instance = PythonInstance("m_0", parse_text('name: "m"'), 1, tmp_path, None, asyncio.get_running_loop())
+        ended = Ended()
+        with pytest.raises(ServeError, match="not healthy"):
+            await instance.start(ended)
+        assert ended.is_closed
+        assert instance._connection is None
 
     uvloop.run(go())
 

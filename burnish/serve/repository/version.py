@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from burnish.serve.backends import Backend, Parkable
+from burnish.serve.config.backends import PYTHON
 from burnish.serve.config.options.options import Options
 from burnish.serve.config.show import config_json, metadata_json
 from burnish.serve.job import Failure, Job, Reply, cancelled, now_ns
@@ -108,11 +109,6 @@ class ModelVersion:
     def labels(self, output: str) -> Sequence[str] | None:
         return self._labels.get(output)
 
-    @property
-    def memory_bytes(self) -> int:
-        """Weights and buffers, exact; 0 while it is not in memory."""
-        return self.statistics.memory_bytes
-
     # ---- out of memory and back ---------------------------------------------------------------------------------
 
     @property
@@ -175,7 +171,10 @@ class ModelVersion:
                 self.is_parked = False
 
     def _count_memory(self) -> None:
-        self.statistics.memory_bytes = self.backend.memory_bytes if self.backend is not None else 0
+        """Weights and buffers, exact, or what processes have to themselves; 0 while it is not in memory."""
+        self.memory_bytes = self.backend.memory_bytes if self.backend is not None else 0
+        # Statistics tell, as Triton's do, only what is of the model itself: not a Python model's processes.
+        self.statistics.memory_bytes = 0 if self.config.backend == PYTHON else self.memory_bytes
 
     async def close(self, patience_s: float = 30.0) -> None:
         """Wait for what is under way, then give the memory back. After `patience_s` the queue is failed first."""

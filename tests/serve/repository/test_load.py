@@ -40,6 +40,7 @@ def load(folder, config=CONFIG, gpus=(), room=None):
         loader = VersionLoader(place, make, gpus, room)
         version = await loader(read(folder), folder, 1, told.append)
         held = version.memory_bytes
+        assert version.statistics.memory_bytes == 0  # Triton tells none of a Python model
         await version.close()
         assert version.memory_bytes == 0
         told.append(held)

@@ -50,6 +50,7 @@ from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuant
 from burnish.passes.quantised.lift_quantize import LiftQuantize
 from burnish.passes.quantised.merge_scales import MergeScales
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
+from burnish.passes.quantised.split_transposed_conv import SplitTransposedConv
 from burnish.passes.read_sizes import read_sizes
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.check_graph import check_graph, surfaces
@@ -159,6 +160,7 @@ INTEGERS = Repeat(
         rules("sink_dequantize", "what moves elements moves codes as well", *sink_dequantize.RULES),
         rules("lift_quantize", "and before it is quantised", LiftQuantize()),
         rules("drop_requantisation", "codes that come back as they were; clips that codes imply", *DROPS),
+        rules("split_transposed", "a transposed convolution of codes is a convolution", SplitTransposedConv()),
         rules("integer_products", "sums of codes are exact, and faster than sums of numbers", ProductToIntegers()),
         rules("merge_scales", "a scale and a shift per channel, as batch normalisation leaves them", MergeScales()),
         rules("fold_scales", "a sum of codes becomes codes by one factor", FoldScaleIntoQuantize()),

@@ -1,6 +1,6 @@
 """Quantise before what moves or compares elements, so that codes flow.
 
-    Q(Transpose(x))      ->  Transpose(Q(x))      also Reshape, Squeeze, Unsqueeze, Flatten, DepthToSpace, SpaceToDepth
+    Q(Transpose(x))      ->  Transpose(Q(x))      also Reshape, Squeeze, Unsqueeze, Flatten, Slice, DepthToSpace ...
     Q(MaxPool(x))        ->  MaxPool(Q(x))        scale > 0; Q keeps the order of numbers
     Q(Resize(x))         ->  Resize(Q(x))         nearest
     Q(Concat(x, y))      ->  Concat(Q(x), Q(y))
@@ -20,7 +20,7 @@ from burnish.passes.quantised.sink_dequantize import VIEWS, refuse_move
 from burnish.passes.rewrite.constants import is_constant
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
-KEEPS_ALL = (*VIEWS, "DepthToSpace", "MaxPool", "Resize", "SpaceToDepth", "Transpose")
+KEEPS_ALL = (*VIEWS, "DepthToSpace", "MaxPool", "Resize", "Slice", "SpaceToDepth", "Transpose")
 
 
 class LiftQuantize(Rule):

@@ -19,6 +19,7 @@ import onnx_ir as ir
 
 from burnish.passes.forms.products import matched
 from burnish.passes.quantised.codes import EIGHT_BITS, Codes, read_codes
+from burnish.passes.quantised.split_transposed_conv import read_transposed
 from burnish.passes.rewrite.constants import Array, constant_array
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
@@ -90,7 +91,8 @@ def _read(node: ir.Node) -> Product | Skip:
     if not any(_is_dequantised(v.producer(), node) for v in node.inputs[:2] if v is not None):
         return Skip(NOT_QUANTISED)
     if node.op_type == "ConvTranspose":
-        return Skip("ConvTranspose has no integer form")
+        found = read_transposed(node)
+        return found if isinstance(found, Skip) else Skip("it becomes a convolution first")
     x = read_codes(node.inputs[0])
     if isinstance(x, Skip):
         return x

@@ -31,7 +31,7 @@ LEFT: dict[str, tuple[int, list[str]]] = {  # case: integer products, and why ea
     "ort_digits_qdq_sym": (7, []),
     "ort_digits_qdq_u8s8_pc_entropy_int": (7, []),
     "ort_digits_qdq_a16w8_int": (0, [WIDE] * 7),
-    "ort_upconv_qdq_u8s8_int": (2, ["ConvTranspose has no integer form"]),
+    "ort_upconv_qdq_u8s8_int": (3, []),
     "pt2e_cnn_x86": (4, []),
 }
 

@@ -24,7 +24,7 @@ from burnish.lower.kernels import Slots, bind_loads, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
-from burnish.lower.quantised import is_product, matmul_body, pad_of, padded_by_data, round_products
+from burnish.lower.quantised import is_product, matmul_body, pad_of, padded_by_data, with_rounded_products
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
 from burnish.lower.strips.winograd import Transform, choose_within, lower_winograd
@@ -86,7 +86,7 @@ class ScopeLowering:
         self.outputs = outputs
         self.padded: dict[tuple[Tensor, object], Placement] = {}
         # a sum that is rounded to a coarse grid afterwards must not differ by even one rounding at a tie
-        self.is_quantised = any(node.op_type == "QuantizeLinear" for node in graph)
+        self.is_quantised = any(node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") for node in graph)
         self.steps: list[Step] = []
         self.required: set[object] = set(outer.required) if outer else set()
         self.unknown: set[str] = set(
@@ -294,7 +294,6 @@ class ScopeLowering:
         domain = [body.axes[a] for a in self.homes.order_in(into)]
         units = {a: ex.const(0, DType.I64) for a in body.axes if a.extent == 1}
         value = self.extract_reductions(root, share_reductions(ex.substitute_axes(body.expr, units)), domain)
-        value = round_products(value) if self.is_quantised else value
         slots = Slots()
         value = bind_loads(value, self.homes.place, slots)
         slot = slots.number(into)
@@ -333,6 +332,7 @@ class ScopeLowering:
         tensors = tuple(None if p.storage in self.buffers.geometry else p.slot for p in slots.placements)
         is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
         written = tuple(sorted(slots.written))
+        kernel = with_rounded_products(kernel) if self.is_quantised else kernel
         self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned))
 
     # ---- steps of several outputs -----------------------------------------------------------------------------

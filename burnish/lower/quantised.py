@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from burnish.dtypes import DType
+from burnish.kernels.task import Contraction, Kernel, Loops
 from burnish.lower.buffers import Buffers, content
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.contraction import centred, dot, scale_at
@@ -41,6 +42,13 @@ def round_products(root: Expr) -> Expr:
         return done[id(e)]
 
     return visit(root)
+
+
+def with_rounded_products(kernel: Kernel) -> Kernel:
+    """The kernel, with what it stores as `round_products` has it."""
+    if not isinstance(kernel, Contraction | Loops):
+        return kernel
+    return replace(kernel, stores=tuple(replace(s, value=round_products(s.value)) for s in kernel.stores))
 
 
 def is_product(form: Conv | MatMul, has_integers: bool) -> bool:

@@ -4,7 +4,8 @@
     BN(x)             ->  x * s + t                         where no weights can take it
     s = gamma / sqrt(var + eps),  t = beta - mean * s       one per channel
 
-Exact in real arithmetic; one rounding per weight. Runs after canonicalize (BN is in inference form), before layout.
+Exact in real arithmetic; one rounding per weight, and s and t in f64; in f32 as ONNX Runtime has them, in a graph with
+DynamicQuantizeLinear. Runs after canonicalize (BN is in inference form), before layout.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 @dataclass(frozen=True)
 class Affine:
-    """x * scale + shift per channel, in f64."""
+    """x * scale + shift per channel, in f64 (or what f32 made of them)."""
 
     scale: Array
     shift: Array
@@ -58,7 +59,10 @@ class SplitBatchNorm(Rule):
         x = match.root.inputs[0]
         if x is None or x.shape is None or x.dtype is None:
             return Skip(f"the rank or the dtype of the input of {match.root.name} is unknown")
-        return affine_of(match.root)
+        affine = affine_of(match.root)
+        if isinstance(affine, Affine) and x.dtype == ir.DataType.FLOAT and _is_quantised_by_range(match.root):
+            return _as_onnxruntime(match.root)
+        return affine
 
     def rewrite(self, op: Builder, match: Match, found: Affine) -> ir.Value:
         x = match.root.inputs[0]
@@ -69,6 +73,20 @@ class SplitBatchNorm(Rule):
         scaled.shape, scaled.type = x.shape, x.type
         shifted: ir.Value = op.Add(scaled, op.constant(found.shift.reshape(shape).astype(dtype), f"{name}.shift"))
         return shifted
+
+
+def _is_quantised_by_range(node: ir.Node) -> bool:
+    """Does the model quantise by the range of its data? Then one rounding of a number moves the codes of all others."""
+    return node.graph is not None and any(n.op_type == "DynamicQuantizeLinear" for n in node.graph)
+
+
+def _as_onnxruntime(node: ir.Node) -> Affine:
+    """The scale and shift in f32, each step rounded as ONNX Runtime does."""
+    arrays = [constant_array(value) for value in node.inputs[1:5]]
+    gamma, beta, mean, variance = (np.asarray(a, np.float32) for a in arrays)
+    epsilon = node.attributes["epsilon"].as_float() if "epsilon" in node.attributes else 1e-5
+    scale = gamma * (np.float32(1) / np.sqrt(variance + np.float32(epsilon)))
+    return Affine(scale, beta - mean * scale)
 
 
 def affine_of(node: ir.Node) -> Affine | Skip:

@@ -35,3 +35,23 @@ def test_the_sum_of_two_dequantised_tensors_is_that_of_onnxruntime():
         got = engine(feeds)
     for name in want:
         np.testing.assert_array_equal(got[name], want[name])
+
+
+def test_a_graph_that_quantises_by_range_is_that_of_onnxruntime_to_the_last_bit():
+    """One rounding more or less moves a scale, and with it all codes: products, epilogues and BatchNormalization."""
+    r = np.random.default_rng(0)
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+    g (float[1,8,12,12] x) => (float[1,24,12,12] y, float s, uint8[1,24,12,12] q)
+    <float t = {0.0137}, uint8 v = {121}> {
+      c, u, z = DynamicQuantizeLinear (x)  k = Mul (u, t)
+      i = ConvInteger <pads = [1, 1, 1, 1]> (c, w, z, v)  f = Cast <to = 1> (i)  p = Mul (f, k)
+      n = BatchNormalization (p, g, b, m, d)  y = Relu (n)  q, s, o = DynamicQuantizeLinear (y) }""")
+    constants = {n: r.uniform(0.5, 2, 24).astype(np.float32) for n in "gbmd"}
+    constants["w"] = r.integers(0, 256, (24, 8, 3, 3)).astype(np.uint8)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for n, a in constants.items())
+    feeds = {"x": r.standard_normal((1, 8, 12, 12)).astype(np.float32)}
+    want = answers(session(model.SerializeToString()), feeds)
+    with burnish.load(burnish.build(model), threads=1) as engine:
+        got = engine(feeds)
+    for name in want:
+        np.testing.assert_array_equal(got[name], want[name])

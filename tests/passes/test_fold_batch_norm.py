@@ -8,7 +8,7 @@ import pytest
 
 from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
 from tests.passes.golden import assert_fires_once, build, golden, why
-from tests.passes.models import apply, assert_same_answers, parse, random_feeds
+from tests.passes.models import apply, assert_same_answers, parse, random_feeds, run_ort
 
 STATISTICS = dict.fromkeys("gbm", (4,)) | {"v": np.array([0.5, 1.0, 1.5, 2.0])}
 BN = "[bn] y = BatchNormalization(h, g, b, m, v)"
@@ -145,3 +145,13 @@ def test_the_weight_of_another_conv_is_not_changed():
     assert apply(model, FoldBatchNorm())[0] == 1
     assert golden(model)[0] == "a = Conv(x, w[4,3,1,1])"
     assert_same_answers(before, model, random_feeds(before))
+
+
+def test_in_a_graph_that_quantises_by_range_it_rounds_as_onnxruntime():
+    body = f"{BN} c, s, z = DynamicQuantizeLinear (y)"
+    model = build("float[1,4,5] h", body, **STATISTICS)
+    before = model.clone()
+    assert apply(model, SplitBatchNorm())[0] == 1
+    feeds = random_feeds(before)
+    for want, got in zip(run_ort(before, feeds), run_ort(model, feeds), strict=True):
+        np.testing.assert_array_equal(got, want)

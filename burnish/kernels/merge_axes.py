@@ -52,6 +52,14 @@ class Walks:
             found.append(run)
         return found
 
+    def outer_first(self, axes: Sequence[Axis]) -> Sequence[Axis]:
+        """The axes by decreasing stride, if each access has them in that order: where the order changes nothing."""
+        steps = [[s.get(a, 0) for s in self.strides] for a in axes]
+        if not all(isinstance(n, int) for step in steps for n in step):
+            return axes
+        found = sorted(range(len(axes)), key=lambda i: [-abs(int(n)) for n in steps[i]])  # type: ignore[arg-type]
+        return [axes[i] for i in found]
+
     def _are_one(self, outer: Axis, run: Sequence[Axis]) -> bool:
         inner, extent = run[-1], product(a.extent for a in run)
         if self.as_numbers & {outer, inner}:
@@ -78,7 +86,8 @@ def prepare(kernel: Loops) -> Loops:
 
 
 def merge_axes(kernel: Loops, are_last: bool = False) -> Loops:
-    """The same work over as few axes as possible, in the domain and in each reduction; the order of axes is kept.
+    """The same work over as few axes as possible, in the domain and in each reduction. The order of axes is kept,
+    but for the axes of a largest or smallest number: they follow memory.
 
     are_last: in an index, the terms of merged axes come last; else each is where that of its inner axis was. Lowering
               does it, and has to: kernels' keys, by which timing caches find their measurements, hold the order
@@ -91,7 +100,9 @@ def merge_axes(kernel: Loops, are_last: bool = False) -> Loops:
             return None
         kind, axes = e.attr
         body = _without(e.args[0], axes)
-        found = walks_of(kernel.slots, (), body).runs(a for a in axes if a.extent != 1)
+        walks = walks_of(kernel.slots, (), body)
+        kept = [a for a in axes if a.extent != 1]
+        found = walks.runs(walks.outer_first(kept) if kind in ("max", "min") else kept)
         return reduce(kind, _counters(found), _merged(body, found, are_last))
 
     def merged(store: Store) -> Store:

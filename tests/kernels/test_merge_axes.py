@@ -117,3 +117,13 @@ def test_merged_kernels_compute_the_same(seed):
     before, *after = (Reference(k, arrays).run()[1] for k in (kernel, merge_axes(kernel), merge_axes(kernel, True)))
     np.testing.assert_allclose(after, [before] * 2, rtol=1e-12)
     assert gap or [a.extent for a in merge_axes(kernel).domain] in ([], [axes[0].extent * axes[1].extent])
+
+
+@pytest.mark.parametrize("kind", ["max", "min", "sum"])
+def test_a_largest_number_is_looked_for_in_the_order_of_memory_and_a_sum_keeps_its_own(kind: str):
+    turned = Slot(F32, (3, 5, 7), (1, 21, 3))  # the first axis is innermost
+    total = Loops(
+        (turned, dense(F32, (1,))), (Axis("one", 1),), (Store(1, (dim(0),), reduce(kind, (A, B, C), load(0, F32, AT))),)
+    )
+    (found,) = [s.value for s in merge_axes(total).stores]
+    assert [a.extent for a in found.attr[1]] == ([3, 35] if kind == "sum" else [105])

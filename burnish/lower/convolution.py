@@ -22,7 +22,7 @@ from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import is_product, weights_of, without_zero
+from burnish.lower.quantised import is_product, pad_of, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.lower.wants import needed_zeros
 from burnish.ops.contraction import scale_at
@@ -204,7 +204,8 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
     total = accumulator(form.x.dtype)
     source = [n, group * per_in + axis(channel), *places]
     value = ex.cast(x[source] if isinstance(x, Tensor) else ex.load(x, x.dtype, source), total)
-    if form.x_zero is not None:
+    is_raw = isinstance(x, Placement) and is_product(form, True) and pad_of(form) is not None  # its pads are in memory
+    if form.x_zero is not None and not is_raw:
         value = value - ex.cast(form.x_zero[(0,) * form.x_zero.rank], total)
     taps_at = [axis(t) for t in taps]
     lead = [group * per_in + axis(channel), o - group * per_out] if form.transposed else [o, axis(channel)]
@@ -212,7 +213,7 @@ def convolution_body(form: Conv, x: Tensor | Placement, buffers: Buffers, body_a
     for test in inside:
         product = ex.where(test, product, ex.const(0, total))
     acc = ex.reduce("sum", (channel, *taps), product)
-    return with_bias(form, acc, o, total)
+    return with_bias(form, without_zero(form, acc, [o], buffers) if is_raw else acc, o, total)
 
 
 def _weight_load(form: Conv, buffers: Buffers, index: list[Expr], total: DType) -> Expr:

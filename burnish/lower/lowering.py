@@ -74,14 +74,7 @@ class ScopeLowering:
         self.wants: Wants = collect_wants(self.scope, self.fusion, shared.buffers.from_data)
         self.abilities = shared.abilities
         self.homes = Homes(
-            self.scope,
-            self.fusion,
-            self.wants,
-            shared.buffers,
-            shared.opt,
-            shared.placements,
-            outputs,
-            shared.abilities,
+            self.scope, self.fusion, self.wants, shared.buffers, shared.opt, shared.placements, outputs, self.abilities
         )
         self.outputs = outputs
         self.padded: dict[tuple[Tensor, object], Placement] = {}
@@ -89,9 +82,8 @@ class ScopeLowering:
         self.is_quantised = any(node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") for node in graph)
         self.steps: list[Step] = []
         self.required: set[object] = set(outer.required) if outer else set()
-        self.unknown: set[str] = set(
-            outer.unknown if outer else shared.inferred.from_data
-        )  # symbols without a value so far
+        # symbols without a value so far
+        self.unknown: set[str] = set(outer.unknown if outer else shared.inferred.from_data)
         for tensor, reason in self.fusion.declined.items():
             shared.declined[self.scope.node_name(tensor)] = reason
 
@@ -267,18 +259,20 @@ class ScopeLowering:
 
     def padded_input(self, form: Conv, channels_last: bool) -> Placement:
         """The input with pads around it for the convolution: the input's own halo, or a copy with a halo."""
-        x, fill = self.homes.placed(form.x), pad_of(form) or 0
-        needs = [(0, 0), (0, 0), *needed_zeros(form)]
+        x, rank = self.homes.placed(form.x), form.x.rank
+        needs = ((0, 0), (0, 0), *needed_zeros(form))
+        needs, fill = (needs, pad_of(form) or 0) if any(n != (0, 0) for n in needs) else ((), 0)
         has = self.buffers.halos.get(x) if self.buffers.fills.get(x.storage, 0) == fill & 0xFF else None
-        none = all(n == (0, 0) for n in needs)
-        if none or (has and all(h[0] >= n[0] and h[1] >= n[1] for h, n in zip(has, needs))):
+        lies = has is not None and all(h[0] >= n[0] and h[1] >= n[1] for h, n in zip(has, needs))
+        # bytes are multiplied four channels at once
+        strewn = channels_last and x.dtype.is_integer and x.shape[1] != 1 and x.strides[1] != 1
+        if (lies or not needs) and not strewn:
             return x
-        key = (form.x, (tuple(needs), channels_last, fill))
+        key = (form.x, (needs, channels_last, fill))
         if key not in self.padded:
-            order = (0, *range(2, form.x.rank), 1) if channels_last else tuple(range(form.x.rank))
-            self.padded[key] = self.buffers.temporary(
-                form.x.name + "/padded", x.dtype, x.shape, Layout(order, tuple(needs), channels_last, fill)
-            )
+            order = (0, *range(2, rank), 1) if channels_last else tuple(range(rank))
+            layout = Layout(order, needs, channels_last, fill)
+            self.padded[key] = self.buffers.temporary(form.x.name + "/padded", x.dtype, x.shape, layout)
             self.copy(form.x, x, self.padded[key], form.x.name + "/pad")
         return self.padded[key]
 

@@ -14,8 +14,10 @@ from onnx import numpy_helper
 import burnish
 from burnish.building import build_plan
 from burnish.building.analyze import Analysis
+from burnish.devices import this_machine
 from burnish.errors import InternalError, UserError
 from burnish.kernels.abilities import Abilities
+from burnish.target import parse_target
 
 RNG = np.random.default_rng(0)
 MLP = "m (float[n,16] x) => (float[n,4] y) { h = MatMul(x, w) r = Relu(h) y = MatMul(r, v) }"
@@ -67,6 +69,16 @@ def test_shapes_that_nobody_gave_are_blamed_before_the_model() -> None:
     with pytest.raises(UserError, match="E203") as refused:
         burnish.build(product, shapes={"x": (2, 7)})
     assert "not valid ONNX" in refused.value.why
+
+
+def test_the_cpu_has_instructions_for_bytes_where_the_model_multiplies_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(this_machine, "best_target", lambda: parse_target("cpu:x86-64-v4+vnni+bf16"))
+    text = "m (uint8[2,4] x) => (int32[2,4] y) { y = MatMulInteger (x, w) }"
+    bytes_too, floats = model(text, w=np.ones((4, 4), np.int8)), mlp()
+    for source, wanted in ((bytes_too, "cpu:x86-64-v4+vnni"), (floats, "cpu:x86-64-v4")):
+        plan = burnish.build(source, target="cpu,cpu:x86-64-v2")
+        assert [v.target for v in plan.manifest.variants] == [wanted, "cpu:x86-64-v2"]
+        assert plan.manifest.options["targets"] == [wanted, "cpu:x86-64-v2"]
 
 
 def test_a_target_named_twice_counts_once() -> None:

@@ -50,6 +50,7 @@ from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuant
 from burnish.passes.quantised.lift_quantize import LiftQuantize
 from burnish.passes.quantised.merge_scales import MergeScales
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
+from burnish.passes.quantised.split_dynamic_quantize import SplitDynamicQuantize
 from burnish.passes.quantised.split_transposed_conv import SplitTransposedConv
 from burnish.passes.read_sizes import read_sizes
 from burnish.passes.remove_unused import remove_unused
@@ -149,14 +150,18 @@ FINISH = Repeat(
 )
 
 
+QUANTISES = ("DequantizeLinear", "DynamicQuantizeLinear")
+
+
 def _has_integers(model: ir.Model, context: PassContext) -> bool:
     """Is the model quantised, and the target fast at products of integers?"""
-    return context.integer_products and any(n.op_type == "DequantizeLinear" for n in model.graph.all_nodes())
+    return context.integer_products and any(n.op_type in QUANTISES for n in model.graph.all_nodes())
 
 
 INTEGERS = Repeat(
     "integers",
     (
+        rules("split_dynamic_quantize", "the range of the data is found once, in vectors", SplitDynamicQuantize()),
         rules("sink_dequantize", "what moves elements moves codes as well", *sink_dequantize.RULES),
         rules("lift_quantize", "and before it is quantised", LiftQuantize()),
         rules("drop_requantisation", "codes that come back as they were; clips that codes imply", *DROPS),

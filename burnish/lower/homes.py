@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim, evaluate
+from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.usual_size import usual_count
 from burnish.lower.buffers import Buffers, Layout
@@ -82,7 +83,8 @@ class Homes:
             return (0, *range(2, root.rank), 1)
         if isinstance(form, Concat):
             return self.order_of_concat(form)
-        if root in self.wants.images and (self.abilities.pads_in_kernel or root.dtype.is_integer):
+        is_narrow = root.dtype.is_integer or root.dtype is DType.BF16  # several channels are multiplied at once
+        if root in self.wants.images and (self.abilities.pads_in_kernel or is_narrow):
             return (0, *range(2, root.rank), 1)
         body = self.fusion.bodies.get(root)
         return self.order_from_sources(body) if body is not None else tuple(range(root.rank))

@@ -88,6 +88,16 @@ def test_a_profile_of_tiles_serves_every_shape_in_it(in_tiles: None, name: str) 
         check(model, plan, architecture.feeds(*sizes))
 
 
+def test_a_pooled_image_lies_channels_last_so_that_tiles_read_it() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]> m (float[1,32,32,32] x) => (float[1,64,16,16] z) {
+        y = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(x)
+        z = Conv<kernel_shape = [1, 1]>(y, w) }"""
+    model = onnx.parser.parse_model(text)
+    weight = np.random.default_rng(5).standard_normal((64, 32, 1, 1)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    assert tiles_of(burnish.build(model, target=str(WITH_TILES), precision="bf16")) == 1
+
+
 @pytest.mark.parametrize("left", ["uint8", "int8"])
 def test_products_of_bytes_in_tiles_are_exact(in_tiles: None, left: str) -> None:
     text = f"""<ir_version: 10, opset_import: ["" : 21]> m ({left}[40,70] a, {left}[1,12,9,9] x)

@@ -29,7 +29,8 @@ _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
 _INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow one counted twice
 _INTEL_PAIRS = 1.7  # vdpbf16ps on a processor with AMX: 0.58 of the products of f32's multiply-adds in the same time
-_COLD_CYCLES_PER_BYTE = 0.1  # that widening adds to a constant, which comes from memory; the rest hides behind the sums
+# of a constant that comes from memory while the sums run; 0.1 to 0.13 were measured, but 16 bits must win clearly
+_COLD_CYCLES_PER_BYTE = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,20 @@ class CostModel:
                 else:
                     one = self.depth * self._step(tiling, size, vectors, is_single)
                 total += count * repeats * (one + 30 + size * vectors * 3)
-        if tiling.form == "widen":
-            total += 2 * self.depth * tiling.vectors * -(-self.columns // (tiling.vectors * tiling.lanes))
-        added = self._packed_item(tiling) - self.kernel.slots[1].dtype.size_bytes if self.kernel.packed else 0
-        cold = _COLD_CYCLES_PER_BYTE * added * self.groups * self.depth * self.columns
-        return total * self.groups * self.expect(product(r.extent for r in rows.outer)) + cold
+        return max(total * self.groups * self.expect(product(r.extent for r in rows.outer)), self._cold(tiling))
+
+    def _cold(self, tiling: Tiling) -> float:
+        """Cycles in which memory gives a constant that could lie in 16 bits, but was widened at build.
+
+        Measured on one core against f32, 768 x 768 and larger, weights from memory (Zen 4; x86-64-v4 and v3):
+            rows                   1            2            4            7 or 8       12 or 16     28 and more
+            narrow                 0.6   0.5    0.4   0.5    0.5   1.1    0.9   1.8    1.0   1.5    1.07  1.5 to 1.7
+        So 16 bits pay for few rows; otherwise the reads hide behind the sums.
+        """
+        dtype = self.kernel.slots[1].dtype
+        if not self.kernel.packed or self._packed_item(tiling) == dtype.size_bytes:
+            return 0.0
+        return _COLD_CYCLES_PER_BYTE * self._packed_item(tiling) * self.groups * self.depth * self.columns
 
     def unit(self, tiling: Tiling) -> Unit:
         """The unit of a tiling in the tiles form."""
@@ -113,7 +123,7 @@ class CostModel:
 
     def b_item(self, tiling: Tiling) -> int:
         """The size of an element of B as the tiles of a form read it, in bytes."""
-        return self._packed_item(tiling) if self.kernel.packed and tiling.form != "widen" else self.item
+        return self._packed_item(tiling) if self.kernel.packed else self.item
 
     def _packed_item(self, tiling: Tiling) -> int:
         return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
@@ -130,8 +140,6 @@ class CostModel:
         all tiles: each thread reads its own panels once, and A's rows (a third of the traffic) from any cache level
         that holds them. If no cache holds them, as many tiles as fit.
         """
-        if tiling.form == "widen":
-            return 0
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
@@ -249,8 +257,6 @@ class CostModel:
             return products + 2 * vectors
         if tiling.form != "pairs":
             return products
-        if self.kernel.slots[0].dtype is DType.F32:
-            return products + vectors
         if "amx" in self.target.extensions:
             return products * _INTEL_PAIRS
         return products / 2 if "bf16" in self.target.extensions else products + rows + vectors

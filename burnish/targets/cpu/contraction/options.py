@@ -12,8 +12,8 @@ from burnish.targets.cpu.cpu_template import CpuOptions
 class ContractionOptions(CpuOptions):
     """A tile of rows x vectors sums stays in registers while the whole depth is added to it.
 
-    form      tile: A broadcast, B by columns; dot: vectors along the depth; pairs, narrow, widen: as tile, with B kept
-              in 16 bits and made f32 by pairs of k, element by element, or panel by panel; quads: bytes, four k each;
+    form      tile: A broadcast, B by columns; dot: vectors along the depth; narrow, pairs: as tile, with B kept in 16
+              bits and made f32 at each use, or multiplied with a narrow A by pairs of k; quads: bytes, four k each;
               tiles: products of whole tiles of 16 x 16 sums, in units of several (unit.py)
     rows      steps of a tile along the tiled run of pixels; in the tiles form rows of a unit, 16 to a row tile
     vectors   registers of a tile across its columns; in the dot form 1; in the tiles form column tiles

@@ -1,6 +1,6 @@
 """How a constant B lies in memory: panels that a tile reads from front to back.
 
-tile, narrow, widen   [group][panel][K][vectors * lanes]       the last panel padded with zeros
+tile, narrow          [group][panel][K][vectors * lanes]       the last panel padded with zeros
 pairs                 [group][panel][K/2][vectors * lanes][2]   the innermost run of K padded to an even number
 quads, B i8           [group][panel][K/4][vectors * lanes][4]   each innermost run of K in whole quads; if A is signed,
                                                                 a row before them: -128 * sum of the column, i32
@@ -29,7 +29,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD
 Array = np.ndarray[Any, Any]
 
 
-NARROW_FORMS = ("pairs", "narrow", "widen", "tiles")  # they keep halves as halves
+NARROW_FORMS = ("pairs", "narrow", "tiles")  # they keep halves as halves
 
 
 def storage_dtype(dtype: DType, form: str = "tile") -> DType:

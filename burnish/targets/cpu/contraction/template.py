@@ -4,9 +4,8 @@
 
 layout   A anywhere its strides say (padding lies in memory); constant B packed [group][N/NR][K][NR], NR = lanes*vectors
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
-         pairs: as tile, B kept in bf16, two k side by side;             narrow: as tile, B kept in f16 or bf16
+         pairs: as tile, A and B bf16, two k side by side;               narrow: as tile, B kept in f16 or bf16
          tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
-         widen: as tile, panels of B in f16 or bf16 made f32 in scratch memory before their row tiles run
          quads: as tile, bytes (or B in 16 bits), four k side by side
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
@@ -39,7 +38,6 @@ from burnish.targets.cpu.contraction.unit import (
     scheduled_unit,
     step_of,
 )
-from burnish.targets.cpu.contraction.widen import MOST_BYTES, widened_bytes
 from burnish.targets.cpu.contraction.write import TileWriter
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
@@ -84,7 +82,7 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if options.form == "tiles":
         return can_multiply_tiles(kernel, shape) and fits_tiles(kernel, shape, options)
-    if options.form not in ("dot", *_forms(kernel, shape, options.width)):
+    if options.form not in ("dot", *_forms(kernel, shape)):
         return False
     if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
         return False
@@ -101,10 +99,7 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     if options.form == "quads":
         rows = options.rows * rows_of(shape, options.axis, options.fold).per_step
         return rows * options.width * shape.accumulator.size_bytes
-    depth = shape.depth
-    if options.form != "widen" or not isinstance(depth, int):
-        return 0
-    return widened_bytes(depth, options.width)
+    return 0
 
 
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
@@ -120,7 +115,7 @@ def _tilings(model: CostModel) -> list[Tiling]:
         rows = rows_of(shape, axis, fold)
         extent = rows.tiled.extent
         for vectors, lanes in _widths(shape, target):
-            for form in _forms(model.kernel, shape, vectors * lanes):
+            for form in _forms(model.kernel, shape):
                 most = model.rows_at_most(form, vectors) // rows.per_step
                 if most and (vectors <= 4 or model.expect(extent) <= most):
                     choices = _row_choices(extent, model.expect(extent), most)
@@ -160,8 +155,8 @@ def can_dot(kernel: Contraction, shape: Shape) -> bool:
     return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
 
 
-def _forms(kernel: Contraction, shape: Shape, width: int) -> list[str]:
-    """The ways to keep a narrow B: widened at build, panel by panel, element by element, or side by side along k."""
+def _forms(kernel: Contraction, shape: Shape) -> list[str]:
+    """The ways to keep a narrow B: widened at build, element by element, or side by side along k for a narrow A."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
     if not kernel.packed or not shape.reduce or not isinstance(shape.depth, int):
         return ["tile"]
@@ -169,12 +164,8 @@ def _forms(kernel: Contraction, shape: Shape, width: int) -> list[str]:
         return ["quads", "tile"]
     if b not in (DType.F16, DType.BF16):
         return ["tile"]
-    forms = ["tile", "narrow"]
-    if widened_bytes(shape.depth, width) <= MOST_BYTES:
-        forms.append("widen")
-    if b is DType.BF16 and (a is DType.F32 or (a is DType.BF16 and shape.reduce[-1].a_stride == 1)):
-        forms.append("pairs")
-    return forms
+    has_pairs = (a, b) == (DType.BF16, DType.BF16) and shape.reduce[-1].a_stride == 1
+    return ["tile", "narrow", "pairs"] if has_pairs else ["tile", "narrow"]
 
 
 def _widths(shape: Shape, target: Target) -> list[tuple[int, int]]:

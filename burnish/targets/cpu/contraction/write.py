@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from llvmlite import ir
 
@@ -23,7 +23,6 @@ from burnish.targets.cpu.builder import I1, I8, I32, KernelBuilder, KernelContex
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import lead_steps, packed_run, storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
-from burnish.targets.cpu.contraction.widen import widen_panel
 from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
@@ -41,7 +40,7 @@ Bound = Mapping[Axis, ir.Value]
 class Panel:
     """A strip of n: its first column, the address of its B, and for each vector the lanes that exist (None: all).
 
-    source: where B lies as a constant; `b` is that, past what lies before its depth, or its widened copy
+    source: where B lies as a constant; `b` is that, past what lies before its depth
     """
 
     column: ir.Value
@@ -62,9 +61,6 @@ class TileWriter:
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
             self.b_dtype = storage_dtype(self.b_dtype, self.form)
-        self.packed_dtype = self.b_dtype
-        if self.form == "widen":
-            self.b_dtype = self.shape.accumulator
         self.depths: list[Dim] = [r.extent for r in self.shape.reduce]  # as B is packed
         if self.form in ("pairs", "quads"):
             assert isinstance(self.depths[-1], int)
@@ -147,12 +143,9 @@ class TileWriter:
             offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(self.panel_depth))
         else:
             offset = k.ir.add(scaled(k, column, shape.n_stride), run_offset(k, shape.groups, bound, "b_stride"))
-        source = k.address(k.slots[1], offset, storage_type(self.packed_dtype))
-        if self.form != "widen":
-            b = k.address(source, self.lead * self.width, storage_type(self.packed_dtype))
-            return Panel(column, b, source, masks)
-        widen_panel(k, source, self.packed_dtype, k.scratch, product(self.depths), self.lanes, self.vectors)
-        return Panel(column, k.scratch, source, masks)
+        source = k.address(k.slots[1], offset, storage_type(self.b_dtype))
+        b = k.address(source, self.lead * self.width, storage_type(self.b_dtype))
+        return Panel(column, b, source, masks)
 
     def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
         k = self.k
@@ -187,14 +180,11 @@ class TileWriter:
         spread, depth = self.options.spread, self.panel_depth
         if not spread or not isinstance(depth, int):
             return None
-        row_bytes = self.width * self.packed_dtype.size_bytes
+        row_bytes = self.width * self.b_dtype.size_bytes
         unroll = self.options.unroll
         at_once = {"pairs": 2 * pairs_at_once(unroll), "quads": QUAD * quads_at_once(unroll)}
         step_bytes = at_once.get(self.form, unroll) * row_bytes
-        ahead = share_of_next(self.k, panel.source, depth * row_bytes, number, spread, step_bytes)
-        if self.form == "widen":  # the copy that is read has twice the bytes
-            ahead = replace(ahead, panel=panel.b, shift=self.k.ir.add(ahead.shift, self.k.i64(1)))
-        return ahead
+        return share_of_next(self.k, panel.source, depth * row_bytes, number, spread, step_bytes)
 
     def _columns(self, panel: Panel, step: Dim) -> list[ir.Value]:
         """The distances of a dot tile's columns from the first. The last column replaces columns that do not exist."""

@@ -1,8 +1,7 @@
 """The tile of bf16 pairs: rows x vectors accumulators; 32 bits of B hold one column at two consecutive k.
 
-    A f32             B's halves are widened in registers by a shift and a mask, then multiplied as usual
-    A bf16, +bf16     vdpbf16ps: both products of a pair in one instruction
-    A bf16, without   the same products summed in the same order, the odd k first: bit-equal to the instruction
+    +bf16     vdpbf16ps: both products of a pair in one instruction
+    without   the same products summed in the same order, the odd k first: bit-equal to the instruction
 
 B takes half the bytes, in memory and in every cache. An odd number of k ends in a pair whose second half is zero.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from burnish.dtypes import DType
 from burnish.targets.cpu.builder import F32, I16, I32, KernelBuilder, vector_type
 from burnish.targets.cpu.expressions.storage import BFloat, fill
 from burnish.targets.cpu.register_tile.accumulate import Sums, Tile, advance, keep_order
@@ -22,7 +20,7 @@ PAIR_BYTES = 4
 
 
 def accumulate_pairs(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value) -> Sums:
-    """The sums of one tile, rows * vectors values, row by row. A's innermost reduce axis is contiguous if A is bf16."""
+    """The sums of one tile, rows * vectors values, row by row. A is bf16, its innermost reduce axis contiguous."""
     kind = vector_type(F32, tile.lanes)
     zero = ir.Constant(kind, None) if tile.lanes > 1 else ir.Constant(kind, 0)
     return _PairNest(k, tile).nest(0, a, b, [zero] * (tile.rows * tile.vectors))
@@ -33,7 +31,6 @@ class _PairNest:
 
     def __init__(self, k: KernelBuilder, tile: Tile) -> None:
         self.k, self.tile = k, tile
-        self.is_wide = tile.a_dtype is DType.F32
         self.has_instruction = "bf16" in k.target.extensions and tile.lanes in _INSTRUCTION_LANES
 
     def nest(self, depth: int, a: ir.Value, b: ir.Value, sums: Sums) -> Sums:
@@ -73,9 +70,6 @@ class _PairNest:
         if tile.prefetch != 0:
             row = k.address(b, k.dim(tile.prefetch), I16)
             request_row(k, row, tile.vectors * tile.lanes * PAIR_BYTES)
-        if self.is_wide:
-            sums = self._wide(a, b, 0, sums)
-            return sums if is_last else self._wide(a, b, 1, sums)
         rows = [self._row_pair(a, offset, is_last) for offset in tile.offsets]
         if self.has_instruction:
             columns = [self._column(b, v) for v in range(tile.vectors)]
@@ -84,16 +78,6 @@ class _PairNest:
             columns = [self._half(self._column(b, v), shift) for v in range(tile.vectors)]
             sums = self._each([self._half(r, shift) for r in rows], columns, sums, k.multiply_add)
         return sums
-
-    def _wide(self, a: ir.Value, b: ir.Value, half: int, sums: Sums) -> Sums:
-        """Rows of f32 times the even (0) or the odd (1) half of the pairs."""
-        k, tile = self.k, self.tile
-        if half:
-            keep_order(k)  # B is loaded again: its pairs need no registers
-        columns = [self._half(self._column(b, v), not half) for v in range(tile.vectors)]
-        step = tile.levels[-1].a_step * half
-        rows = [k.splat(k.load(k.address(a, k.dim(offset + step), F32), F32, 4), tile.lanes) for offset in tile.offsets]
-        return self._each(rows, columns, sums, k.multiply_add)
 
     def _each(self, rows: list[ir.Value], columns: list[ir.Value], sums: Sums, product: object) -> Sums:
         assert callable(product)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
 from burnish.target import LEVELS, Target
 from burnish.targets.cpu.contraction import template as contraction
@@ -15,6 +16,12 @@ from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 from tests.targets.cpu.contractions import matmul
 
 V4 = Target("cpu", "x86-64-v4")
+WITH_BF16 = Target("cpu", "x86-64-v4", ("bf16",))
+LAYERS = [  # of ResNet-50, MobileNetV2, ConvNeXt-Tiny, ViT-Base and BERT-Base: rows, columns, depth
+    (3136, 64, 64), (3136, 256, 64), (784, 512, 128), (784, 128, 1152), (196, 1024, 256), (196, 256, 2304),
+    (49, 2048, 512), (49, 512, 4608), (49, 320, 960), (197, 768, 768), (128, 3072, 768), (128, 768, 3072),
+    (16, 768, 768),
+]  # fmt: skip
 
 
 def first(m: int, n: int, k: int, **options: Any) -> Schedule:
@@ -97,3 +104,31 @@ def test_usual_sizes_choose_the_tile_where_extents_are_symbols() -> None:
     small = matmul(3, 16, 16, symbols=["m"]).kernel
     assert contraction.schedules(small, V4, {"m": 1})[0]["serial"] is True
     assert contraction.schedules(small, V4)[0]["serial"] is False
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+@pytest.mark.parametrize("half", [DType.BF16, DType.F16])
+@pytest.mark.parametrize("m, n, k", LAYERS)
+def test_weights_of_16_bits_get_the_schedule_of_f32_where_rows_are_many(
+    level: str, half: DType, m: int, n: int, k: int
+) -> None:
+    wide, narrow = matmul(m, n, k).kernel, matmul(m, n, k, dtype=DType.F32, b_dtype=half).kernel
+    target = Target("cpu", level)
+    assert contraction.schedules(narrow, target)[0] == contraction.schedules(wide, target)[0]
+
+
+@pytest.mark.parametrize("level, most", [("x86-64-v3", 2), ("x86-64-v4", 6)])
+@pytest.mark.parametrize("half", [DType.BF16, DType.F16])
+@pytest.mark.parametrize("n, k", [(768, 768), (3072, 768), (768, 3072), (1000, 2048)])
+def test_weights_of_16_bits_stay_narrow_where_few_rows_wait_for_memory(
+    level: str, most: int, half: DType, n: int, k: int
+) -> None:
+    for m in (1, most):
+        kernel = matmul(m, n, k, dtype=DType.F32, b_dtype=half).kernel
+        assert contraction.schedules(kernel, Target("cpu", level))[0]["form"] == "narrow", m
+
+
+@pytest.mark.parametrize("m, n, k", [(1, 768, 768), *LAYERS])
+def test_bf16_by_bf16_takes_pairs_where_the_target_multiplies_them(m: int, n: int, k: int) -> None:
+    kernel = matmul(m, n, k, dtype=DType.BF16).kernel
+    assert contraction.schedules(kernel, WITH_BF16)[0]["form"] == "pairs"

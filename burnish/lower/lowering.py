@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import onnx_ir as ir
 
@@ -24,7 +25,14 @@ from burnish.lower.kernels import Slots, bind_loads, flat_index
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
-from burnish.lower.quantised import is_product, matmul_body, pad_of, padded_by_data, with_rounded_products
+from burnish.lower.quantised import (
+    computed_operands,
+    is_product,
+    matmul_body,
+    pad_of,
+    padded_by_data,
+    with_rounded_products,
+)
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
 from burnish.lower.strips.winograd import Transform, choose_within, lower_winograd
@@ -180,9 +188,14 @@ class ScopeLowering:
             if term is not None and isinstance(more, Conv):
                 body = without_term(body, term, more)
             form = self.scope.forms[template]
-            if isinstance(form, MatMul) and not is_product(form, self.abilities.integer_products):
-                axes = tuple(fresh_axis(n, "a") for n in template.shape)
-                self.spelled_out(root, template, body, axes, matmul_body(form, [axis(a) for a in axes]), into)
+            has_integers = self.abilities.integer_products
+            if isinstance(form, MatMul) and has_integers and not is_product(form, has_integers):
+                form, made = computed_operands(form)
+                for operand, how in made:
+                    self.placements[operand] = self.buffers.dense("arena", operand)
+                    self.loops(operand, how, self.placements[operand], operand.name)
+            if isinstance(form, MatMul) and form.dtype is DType.I32 and not has_integers:
+                self.spelled_out(root, template, body, partial(matmul_body, form), into)
             elif isinstance(form, MatMul):
                 kernel, slots = lower_matmul(
                     template, form, body, into, self.buffers, self.homes.place, self.homes.placed_load
@@ -222,27 +235,18 @@ class ScopeLowering:
                     kernel = add_term(kernel, slots, more, self.homes.placed(more.x), self.buffers)
                 self.launch(root, kernel, slots)
             return
-        in_place = (
-            can_pad
-            and not in_kernel
-            and not form.transposed
-            and min((*form.pads_begin, *form.pads_end), default=0) >= 0
-        )
+        crops = min((*form.pads_begin, *form.pads_end), default=0) < 0
+        in_place = can_pad and not in_kernel and not form.transposed and not crops
         source = self.padded_input(form, channels_last=True) if in_place else form.x
-        axes = tuple(fresh_axis(n, "a") for n in template.shape)
-        self.spelled_out(
-            root, template, body, axes, convolution_body(form, source, self.buffers, [axis(a) for a in axes]), into
-        )
+        self.spelled_out(root, template, body, partial(convolution_body, form, source, self.buffers), into)
 
     def spelled_out(
-        self, root: Tensor, template: Tensor, body: Body, axes: tuple[Axis, ...], value: Expr, into: Placement
+        self, root: Tensor, template: Tensor, body: Body, value: Callable[[Sequence[Expr]], Expr], into: Placement
     ) -> None:
-        """A template without a kernel of its own as loops. value: the template's element at the axes."""
+        """A template without a kernel of its own as loops. value: the template's element at an index."""
 
         def replace(e: Expr) -> Expr | None:
-            if e.op == "load" and e.attr is template:
-                return ex.substitute_axes(value, dict(zip(axes, e.args)))
-            return None
+            return value(e.args) if e.op == "load" and e.attr is template else None
 
         self.loops(root, Body(body.axes, substitute(body.expr, replace), False), into)
 

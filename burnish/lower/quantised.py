@@ -128,6 +128,23 @@ def padded_by_data(form: Conv) -> tuple[Conv, Tensor, Body]:
     return replace(form, x=image, pads_begin=none, pads_end=none), image, Body(axes, inside, False)
 
 
+def computed_operands(form: MatMul) -> tuple[MatMul, list[tuple[Tensor, Body]]]:
+    """A product of two computed matrices, without zero points: of what is left of them in i16, and how that is made."""
+    made: list[tuple[Tensor, Body]] = []
+
+    def centre(x: Tensor, zero: Tensor | None, along: int) -> Tensor:
+        if zero is None or (is_constant(zero) and not content(zero).any()):
+            return x
+        axes = tuple(fresh_axis(n, "a") for n in x.shape)
+        result = Tensor(x.name + "/centred", DType.I16, x.shape)
+        value = ex.cast(centred(x, zero, along)([axis(a) for a in axes]), DType.I16)
+        made.append((result, Body(axes, value, False)))
+        return result
+
+    a, b = centre(form.a, form.a_zero, -2), centre(form.b, form.b_zero, -1)
+    return replace(form, a=a, b=b, a_zero=None, b_zero=None), made
+
+
 def matmul_body(form: MatMul, index: Sequence[Expr]) -> Expr:
     """The value at an output index, for loops."""
     of_a, of_b = centred(form.a, form.a_zero, -2), centred(form.b, form.b_zero, -1)

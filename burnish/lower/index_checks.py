@@ -36,6 +36,7 @@ from burnish.ops.language.expr import (
     where,
 )
 from burnish.ops.language.ordering import is_at_least
+from burnish.ops.quantize import limits
 
 
 @dataclass(eq=False)
@@ -85,6 +86,8 @@ def _is_proven(scope: Scope, claim: IndexClaim) -> bool:
     """Are the indices always in range, as elements of a constant or computed from positions and sizes alone?"""
     index = _index(claim, [fresh_axis(n) for n in claim.indices.shape])
     while loads := [e for e in walk(index) if e.op == "load" and not is_constant(e.attr)]:
+        if _is_byte_within(index, claim):
+            return True
         form = scope.forms.get(loads[0].attr)
         if not isinstance(form, Body):
             return False
@@ -100,6 +103,16 @@ def _is_proven(scope: Scope, claim: IndexClaim) -> bool:
     facts = Facts(())
     rooms = [facts.difference(dim(claim.low), index)[0], facts.difference(index, dim(claim.high))[0]]
     return all(is_at_least(room, 0) for room in rooms)
+
+
+def _is_byte_within(index: Expr, claim: IndexClaim) -> bool:
+    """Is the index one of 8 bits, whose every number lies inside?"""
+    while index.op == "cast" and index.dtype.is_integer:
+        index = index.args[0]
+    if index.op != "load" or index.dtype not in (DType.U8, DType.I8):
+        return False
+    low, high = limits(index.dtype)
+    return is_at_least(low, claim.low) and is_at_least(claim.high, high)
 
 
 def _counted(load: Expr) -> Expr | None:

@@ -52,6 +52,7 @@ from burnish.passes.quantised.merge_scales import MergeScales
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
 from burnish.passes.quantised.split_dynamic_quantize import SplitDynamicQuantize
 from burnish.passes.quantised.split_transposed_conv import SplitTransposedConv
+from burnish.passes.quantised.tabulate_codes import TabulateCodes
 from burnish.passes.read_sizes import read_sizes
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.check_graph import check_graph, surfaces
@@ -169,6 +170,7 @@ INTEGERS = Repeat(
         rules("integer_products", "sums of codes are exact, and faster than sums of numbers", ProductToIntegers()),
         rules("merge_scales", "a scale and a shift per channel, as batch normalisation leaves them", MergeScales()),
         rules("fold_scales", "a sum of codes becomes codes by one factor", FoldScaleIntoQuantize()),
+        rules("tabulate_codes", "a look-up is cheaper than what makes codes of codes", TabulateCodes()),
         *CLEAN.passes,
     ),
     _has_integers,

@@ -179,6 +179,16 @@ def test_places_beside_constants_that_count_are_proven(columns: str, is_asked: b
     assert any("index check" in x.name for x in each_launch(program.steps)) == is_asked
 
 
+@pytest.mark.parametrize(
+    "dtype, rows, is_asked",
+    [("uint8", 256, False), ("int8", 256, False), ("int8", 128, False), ("uint8", 255, True), ("int8", 127, True)],
+)
+def test_an_index_of_8_bits_is_proven_where_every_code_is_inside(dtype: str, rows: int, is_asked: bool) -> None:
+    text = f"g ({dtype}[N] c, float[{rows}] t) => (float[N] y) {{ i = Cast <to = 6> (c) y = Gather(t, i) }}"
+    program = analyze(model(text)).program
+    assert any("index check" in launch.name for launch in each_launch(program.steps)) == is_asked
+
+
 def test_equal_questions_are_asked_once() -> None:
     body = "a = Gather(x, i) b = Gather(z, i) y = Add(a, b)"
     text = f"g (float[5,4] x, float[5,4] z, int64[3] i) => (float[3,4] y) {{ {body} }}"

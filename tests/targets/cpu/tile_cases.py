@@ -20,6 +20,7 @@ CASES = {
     "odd depth": matmul(20, 48, 37, dtype=BF16, a_pad=1),
     "deep": matmul(33, 16, 300, dtype=BF16, epilogue="bias"),
     "symbolic rows": matmul(37, 40, 24, dtype=BF16, epilogue="residual", symbols=["m"]),
+    "no rows": matmul(0, 8, 8, dtype=BF16, symbols=["m"]),
     "few symbolic rows": matmul(3, 40, 24, dtype=BF16, symbols=["m"]),
     "symbolic batch": matmul(18, 20, 24, batch=3, dtype=BF16, symbols=["batch", "m"], a_pad=2),
     "a matrix for each batch": matmul(20, 33, 11, batch=3, shared_b=False, dtype=BF16),

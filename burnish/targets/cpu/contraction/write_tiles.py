@@ -85,7 +85,8 @@ class UnitWriter(TileWriter):
             self.height: ir.Value = k.i64(min(unit.height, int(extent.constant)))
         else:
             some = k.ir.select(k.ir.icmp_signed(">", tiles, k.i64(0)), tiles, k.i64(1))
-            self.height = k.ir.udiv(k.ir.add(extent, k.ir.sub(some, k.i64(1))), some)
+            rows = k.ir.select(k.ir.icmp_signed(">", extent, k.i64(0)), extent, k.i64(1))  # no tile may have none
+            self.height = k.ir.udiv(k.ir.add(rows, k.ir.sub(some, k.i64(1))), some)
         self.extent = extent
         self.all_tiles = k.ir.mul(tiles, k.dim(product(r.extent for r in self.rows.outer)))
         self.pending = _Pending(self)

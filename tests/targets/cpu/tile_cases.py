@@ -17,6 +17,8 @@ CASES = {
     "one element": matmul(1, 1, 2, dtype=BF16, epilogue="bias"),
     "few rows": matmul(5, 40, 64, dtype=BF16, epilogue="residual", a_pad=7, out_pad=3),
     "many rows": matmul(49, 33, 96, dtype=BF16, epilogue="residual"),
+    "whole units": matmul(64, 48, 192, dtype=BF16, epilogue="residual"),
+    "whole units, shallow": matmul(64, 40, 64, dtype=BF16, epilogue="bias"),
     "odd depth": matmul(20, 48, 37, dtype=BF16, a_pad=1),
     "deep": matmul(33, 16, 300, dtype=BF16, epilogue="bias"),
     "symbolic rows": matmul(37, 40, 24, dtype=BF16, epilogue="residual", symbols=["m"]),

@@ -10,6 +10,7 @@ row tile that shares it with the tile before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from burnish.targets.cpu.register_tile.load import lanes_below, scaled
 from burnish.targets.cpu.register_tile.matrix import ROW_BYTES, ROWS, TILE_BYTES, Matrix, Rows, multiplier
 from burnish.targets.cpu.register_tile.prefetch import Ahead, request_next, share_of_next
 
-_WRITTEN_OUT = 2  # rows stored in each step without a loop over them
+_WRITTEN_OUT = 3  # rows stored in each step without a loop over them
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class UnitWriter(TileWriter):
             self.height = k.ir.udiv(k.ir.add(rows, k.ir.sub(some, k.i64(1))), some)
         self.extent = extent
         self.all_tiles = k.ir.mul(tiles, k.dim(product(r.extent for r in self.rows.outer)))
+        whole = [known_or_zero(r.extent) for r in self.rows.outer]
+        along = known_or_zero(self.rows.tiled.extent)
+        tiles_along, rest = divmod(along, unit.height)  # row tiles may be lower than the schedule says
+        whole_tiles = 0 if rest else math.prod(whole) * tiles_along
+        self.has_whole_units = whole_tiles > 0 and whole_tiles % unit.rows == 0
         self.pending = _Pending(self)
         matrix = Matrix(self.a_dtype, self.b_dtype, unit.rows, unit.columns, self.height, unit.step * unit.item)
         self.code = multiplier(k, matrix)
@@ -269,9 +275,14 @@ class UnitWriter(TileWriter):
     # -- the epilogue ---------------------------------------------------------------------------------------------
 
     def _store_some(self, rows: _PendingRows, step: ir.Value, each: int) -> None:
-        """Store the rows of the unit before that fall to this step."""
+        """Store the rows of the unit before that fall to this step. Whole units need one question for all of them."""
         k = self.k
         start = k.ir.mul(step, k.i64(each))
+        if self.has_whole_units and each <= _WRITTEN_OUT and self.unit.rows * self.unit.height % each == 0:
+            with k.when(k.ir.icmp_signed(">", rows.count, k.i64(0))):
+                for e in range(each):
+                    rows.put(*rows.place(k.ir.add(start, k.i64(e))))
+            return
         if each <= _WRITTEN_OUT:
             for e in range(each):
                 rows.store(k.ir.add(start, k.i64(e)))
@@ -296,6 +307,13 @@ class _PendingRows:
 
     def store(self, row: ir.Value) -> None:
         """Row `row` of the unit, if it exists and belongs to it."""
+        k = self.k
+        tile, number, inside = self.place(row)
+        with k.when(k.ir.and_(k.ir.icmp_signed("<", row, self.count), k.ir.icmp_signed(">=", inside, tile.first))):
+            self.put(tile, number, inside)
+
+    def place(self, row: ir.Value) -> tuple[_RowTile, ir.Value, ir.Value]:
+        """The row tile of a row, its number in the unit, and the row in it."""
         k, writer = self.k, self.writer
         height = writer.height
         tile, tile_number, inside = self.tiles[0], k.i64(0), row
@@ -309,11 +327,14 @@ class _PendingRows:
                 k.ir.select(is_in, other.start, tile.start),
                 k.ir.select(is_in, other.first, tile.first),
             )
-        wanted = k.ir.and_(k.ir.icmp_signed("<", row, self.count), k.ir.icmp_signed(">=", inside, tile.first))
-        with k.when(wanted):
-            axes = {a: k.i64(0) for a in writer.shape.ones} | self.groups | dict(tile.outer)
-            axes |= bind(k, (writer.rows.tiled,), k.ir.add(tile.start, inside))
-            writer._store_row(axes, self.columns, self._masks(), self._row_of_sums(tile_number, inside))
+        return tile, tile_number, inside
+
+    def put(self, tile: _RowTile, number: ir.Value, inside: ir.Value) -> None:
+        """The epilogue of a row."""
+        k, writer = self.k, self.writer
+        axes = {a: k.i64(0) for a in writer.shape.ones} | self.groups | dict(tile.outer)
+        axes |= bind(k, (writer.rows.tiled,), k.ir.add(tile.start, inside))
+        writer._store_row(axes, self.columns, self._masks(), self._row_of_sums(number, inside))
 
     def _row_of_sums(self, tile: ir.Value, row: ir.Value) -> list[ir.Value]:
         k, columns = self.k, self.writer.vectors
@@ -327,6 +348,11 @@ class _PendingRows:
             return [None] * len(self.columns)
         n = self.k.dim(self.writer.kernel.n.extent)
         return [lanes_below(self.k, column, n, ROWS) for column in self.columns]
+
+
+def known_or_zero(extent: Dim) -> int:
+    """An extent, or 0 if it is known only in a run."""
+    return extent if isinstance(extent, int) else 0
 
 
 def _choose(writer: UnitWriter, condition: ir.Value, then: ir.Value, otherwise: ir.Value) -> ir.Value:

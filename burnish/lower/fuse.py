@@ -46,6 +46,7 @@ class _Fuser:
         self.scope, self.opt, self.adds_products = scope, opt, adds_products
         self.result = Fusion()
         self.placed = self._must_lie_in_memory()
+        self.sums = self._sums_of_integers()
         self.expanded: dict[Tensor, Expr] = {}  # root -> expression so far
         self.users: dict[Tensor, set[Tensor]] = {}  # tensor -> roots whose expression loads it
         self.when = {t: i for i, t in enumerate(scope.order)}
@@ -73,6 +74,17 @@ class _Fuser:
             if isinstance(form, Body) and form.is_view and tensor in placed and tensor not in self.scope.outputs:
                 placed.update(sources(form))
         return placed
+
+    def _sums_of_integers(self) -> set[Tensor]:
+        """Products of integers, and pointwise work on them in as many bytes."""
+        found: set[Tensor] = set()
+        for tensor in self.scope.order:
+            form = self.scope.forms[tensor]
+            if isinstance(form, MatMul | Conv):
+                found |= set() if form.dtype.is_float else {tensor}
+            elif found and isinstance(form, Body) and tensor.dtype.size_bytes > 2 and not _has_reduce(form.expr):
+                found |= {tensor} if found & _loaded(form.expr) else set()
+        return found
 
     def _root(self, tensor: Tensor, expr: Expr | None = None) -> None:
         self.result.roots.append(tensor)
@@ -133,21 +145,11 @@ class _Fuser:
 
         Not if the root becomes the product's epilogue, which is then the only one.
         """
-        if tensor.dtype.size_bytes > 2 or not self._reads_sums(form):
+        if not self.sums or tensor in self.sums or _has_reduce(form.expr) or not self.sums & _loaded(form.expr):
             return False
         expr = self.expanded[root]
-        others = any(self._holds_sums(t) for t in _loaded(expr) - {tensor})
-        return times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or others
-
-    def _reads_sums(self, form: Body) -> bool:
-        return not _has_reduce(form.expr) and any(map(self._holds_sums, _loaded(form.expr)))
-
-    def _holds_sums(self, tensor: Tensor) -> bool:
-        """Is a tensor a product of integers, or pointwise work on one, in as many bytes?"""
-        form = self.scope.forms.get(tensor)
-        if isinstance(form, MatMul | Conv):
-            return not form.dtype.is_float
-        return isinstance(form, Body) and tensor.dtype.size_bytes > 2 and self._reads_sums(form)
+        others = self.sums & (_loaded(expr) - {tensor})
+        return times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or bool(others)
 
     def _is_cheap(self, expr: Expr) -> bool:
         nodes = walk(expr)

@@ -14,6 +14,7 @@ from burnish.errors import UserError
 from burnish.plan import is_plan, write_atomically
 
 if TYPE_CHECKING:
+    from burnish.building.analyze import Analysis
     from burnish.passes.rewrite.context import PassReport
     from burnish.passes.rewrite.rule import Rule
 
@@ -45,13 +46,21 @@ def optimised(path: Path, shapes: Sequence[str]) -> Graph:
         return _stored(path)
     import onnx
 
-    from burnish.building.analyze import analyze
     from burnish.importers.export import export_model
 
-    found = analyze(path, shapes=parse_shapes(shapes))
+    found = _analysis(path, shapes)
     proto = export_model(found.model)
     before = _count(onnx.load(str(path), load_external_data=False).graph)
     return Graph(before, _count(proto.graph), proto.SerializeToString(deterministic=True), found.all_notes())
+
+
+def _analysis(path: Path, shapes: Sequence[str]) -> Analysis:
+    """As a build for this machine's CPU makes it."""
+    from burnish.building.analyze import analyze
+    from burnish.devices.this_machine import target_by_name
+    from burnish.targets import compiler_of
+
+    return analyze(path, shapes=parse_shapes(shapes), abilities=compiler_of(target_by_name("cpu")).abilities)
 
 
 def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str:
@@ -67,10 +76,8 @@ def explain_rule(path: Path, rule: str, node: str, shapes: Sequence[str]) -> str
             why="rules speak while a plan is built",
             hint="burnish inspect graph MODEL.onnx --why RULE NODE",
         )
-    from burnish.building.analyze import analyze
-
     _check_rule(rule)
-    report = analyze(path, shapes=parse_shapes(shapes)).passes
+    report = _analysis(path, shapes).passes
     _check_node(node, report)
     applied = [
         f"{r} at '{n}': it applied" + (f", together with '{last}'" if last != n else "")

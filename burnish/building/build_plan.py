@@ -24,8 +24,9 @@ from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import Program
 from burnish.kernels.work import multiplies_integers
 from burnish.lower.program import plan_memory
-from burnish.plan.manifest import DefaultSpec, Manifest, SymbolRange, TensorSpec, Variant
+from burnish.plan.manifest import DefaultSpec, LaunchSpec, Manifest, SymbolRange, TensorSpec, Variant
 from burnish.plan.plan import Plan
+from burnish.precision.apply_precision import weight_notes
 from burnish.precision.precision import Decision, Precision, parse_precision
 from burnish.target import INTEGER_EXTENSIONS, Target
 from burnish.targets import compiler_of
@@ -163,7 +164,8 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
             blobs |= content
             stages.explain_tactics(variant, found.program, compiler)
             costs = [f.cost for f in fallbacks(variant, _surface(found)[0])]
-            notes[str(each)] = (*found.all_notes(costs), *dropped)
+            narrow = {n for launch in variant.launches if _is_narrow(launch) for n in launch.nodes}
+            notes[str(each)] = (*found.all_notes(costs), *dropped, *weight_notes(found.decisions, narrow))
     with stages.stage("plan"):
         options = {"targets": list(notes), "workspace": request.workspace, **request.precision.words}
         options |= {} if limit is None else {"max_memory": limit}
@@ -210,6 +212,11 @@ def _decisions(found: Analysis, abilities: Abilities, targets: Sequence[Target])
     own = [str(t) for t in targets if compiler_of(t).abilities == abilities]
     name = "" if len(own) == len(targets) else ", ".join(own)
     return [replace(decision, target=name) for decision in found.decisions]
+
+
+def _is_narrow(launch: LaunchSpec) -> bool:
+    """Does it read a constant in 16 bits, to compute in f32?"""
+    return "form=narrow" in launch.tactic.split()
 
 
 def _notes(by_target: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -11,7 +11,7 @@ from burnish.dtypes import DType
 from burnish.ops.inference.infer import infer
 from burnish.precision.narrow import narrow
 from burnish.precision.precision import Decision, Precision
-from burnish.precision.round_weights import round_weights
+from burnish.precision.round_weights import PRODUCTS, WEIGHTS, round_weights
 
 
 def apply_precision(
@@ -43,3 +43,17 @@ def precision_notes(decisions: Iterable[Decision], precision: Precision) -> Iter
     elif precision.values is not DType.F32:
         none = "no node computes on f32" if not rows else "no node could be narrowed; --explain-precision says why"
         yield f"{precision.words['precision']} was asked for: {none}"
+
+
+def weight_notes(decisions: Iterable[Decision], narrow: Collection[str]) -> Iterator[str]:
+    """A line for the plan's notes where a target computes in f32 and only weights are rounded.
+
+    narrow: the nodes whose kernels read their weights in 16 bits
+    """
+    rounded = [d for d in decisions if d.now.endswith(WEIGHTS) and d.op_type in PRODUCTS]
+    count = sum(d.node in narrow for d in rounded)
+    if rounded and not count:
+        yield "products run as in f32, with rounded weights: reading them in 16 bits would be faster for none"
+    elif rounded:
+        rest = "" if count == len(rounded) else "; the others run as in f32, with rounded weights"
+        yield f"{count} of {len(rounded)} products read their weights in 16 bits, where that is faster{rest}"

@@ -25,6 +25,7 @@ from burnish.precision.constants import misfit, narrowed
 from burnish.precision.precision import Decision
 
 PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})
+WEIGHTS = " weights"  # how the types of such nodes end in a decision
 
 
 def round_weights(graph: ir.Graph, found: Inferred, to: DType) -> list[Decision]:
@@ -59,8 +60,8 @@ def _decide(
         return "f32", "the target computes in f32, and the node has no constant weight"
     array = constant_array(weight)
     assert array is not None
-    if why := misfit(array, to):
-        return "f32", f"constant {weight.name} {why}"
+    if reason := misfit(array, to):
+        return "f32", f"constant {weight.name} {reason}"
     if weight not in rounded:
         short = narrowed(array, to)
         kept = short if node.op_type == "Gather" else short.astype(np.float32)
@@ -68,10 +69,8 @@ def _decide(
     node.replace_input_with(place, rounded[weight])
     if node.op_type == "Gather":
         _widen_after(node, to)
-    return (
-        f"{to.value} weights",
-        "the target computes in f32; weights are rounded, and lie in 16 bits where that is faster",
-    )
+    why = "the target computes in f32; weights are rounded, and lie in 16 bits where that is faster"
+    return f"{to.value}{WEIGHTS}", why
 
 
 def _widen_after(node: ir.Node, to: DType) -> None:

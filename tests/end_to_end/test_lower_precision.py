@@ -69,9 +69,12 @@ def test_both_sides_of_an_if_are_narrowed_and_answer_near_f32(precision: str, ta
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-@pytest.mark.parametrize("rows, parts", [(1, 2), (64, 1)], ids=["a row waits for memory", "sums take longer"])
+@pytest.mark.parametrize("rows, parts, note", [
+    (1, 2, "1 of 1 products read their weights in 16 bits, where that is faster"),
+    (64, 1, "products run as in f32, with rounded weights: reading them in 16 bits would be faster for none"),
+], ids=["a row waits for memory", "sums take longer"])  # fmt: skip
 def test_weights_lie_in_half_the_bytes_where_that_is_faster_and_are_the_same_bytes_each_time(
-    precision: str, rows: int, parts: int
+    precision: str, rows: int, parts: int, note: str
 ) -> None:
     text = f'<ir_version: 10, opset_import: ["" : 21]> m (float[{rows},256] x) => (float[{rows},768] y)'
     model = onnx.parser.parse_model(f"{text} {{ y = MatMul(x, w) }}")
@@ -87,3 +90,22 @@ def test_weights_lie_in_half_the_bytes_where_that_is_faster_and_are_the_same_byt
     narrow = built(precision)
     assert parts * weights(narrow) == weights(built("fp32"))
     assert narrow.to_bytes() == built(precision).to_bytes()
+    assert note in narrow.manifest.notes
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_without_narrow_products_every_launch_is_that_of_f32_winograd_too(precision: str) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]> m (float[1,128,16,16] x) => (float[1,384,16,16] y) {
+        a = Conv <pads=[1,1,1,1]> (x, w) b = Relu(a) y = Conv(b, v) }"""
+    model, rng = onnx.parser.parse_model(text), np.random.default_rng(0)
+    for name, shape in (("w", (128, 128, 3, 3)), ("v", (384, 128, 1, 1))):
+        array = (rng.standard_normal(shape) / 30).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    wide, narrow = (burnish.build(model, target="cpu:x86-64-v3", precision=p) for p in ("fp32", precision))
+    kept, found = ([(each.name, each.tactic) for each in plan.manifest.variants[0].launches] for plan in (wide, narrow))
+    assert found == kept and any(name.endswith(("/products", "/strips")) for name, _ in found)
+    x = rng.standard_normal((1, 128, 16, 16)).astype(np.float32)
+    want = answers(session(model.SerializeToString()), {"x": x})["y"]
+    with burnish.load(narrow, threads=1) as engine:
+        error = np.abs(engine({"x": x})["y"].astype(np.float64) - want).max()
+    assert 0 < error <= 4 * UNIT[precision] * np.abs(want).max()

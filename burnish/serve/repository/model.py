@@ -32,12 +32,19 @@ class IndexEntry:
 
 @dataclass(slots=True)
 class Model:
-    """has_failed: its last load did, so the server is not ready as a whole. signature: of its files at that load."""
+    """has_failed  its last load did, so the server is not ready as a whole
+    signature   of its files at that load
+    loaded      what its ready versions are made of: the files' signature, the configuration, the versions' numbers;
+                None if that cannot be had again, for the files came with the request
+    is_part     loaded because an ensemble needed it, not because someone asked for it
+    """
 
     name: str
     versions: dict[int, VersionState] = field(default_factory=dict)
     has_failed: bool = False
     signature: object = None
+    loaded: tuple[object, bytes, tuple[int, ...]] | None = None
+    is_part: bool = False
 
     def ready(self) -> list[int]:
         """Ascending."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import logging
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from burnish.serve.config.backends import ENSEMBLE
-from burnish.serve.config.check_steps import check_circles, check_step_versions, check_steps
+from burnish.serve.config.check_steps import check_circles
 from burnish.serve.config.read import read
 from burnish.serve.config.refusal import ConfigError, poll_failure
 from burnish.serve.config.versions import choose_versions
 from burnish.serve.proto import model_config_pb2 as pb
+from burnish.serve.repository.ensembles import check_parts, fit_ensembles, is_part_of_any
 from burnish.serve.repository.folders import Folders, signature
+from burnish.serve.repository.given_files import write_files
 from burnish.serve.repository.model import (
     LOADING,
     READY,
@@ -92,9 +91,9 @@ class Repository:
 
     async def index(self, ready: bool = False) -> list[IndexEntry]:
         """Every version that is or was loaded, and every other model's name, with the reason if its load was refused;
-        or only what is ready."""
+        or only what is ready. Models that lie in no repository, for their files came with the request, are left out."""
         found = []
-        for name in sorted({*await asyncio.to_thread(self.folders.names), *self.models}):
+        for name in await asyncio.to_thread(self.folders.names):
             model = self.models.get(name)
             entries = model.index() if model is not None else []
             if ready:
@@ -112,7 +111,8 @@ class Repository:
     # ---- load ---------------------------------------------------------------------------------------------------
 
     async def load(self, name: str, parameters: Mapping[str, str | bytes] | None = None) -> None:
-        """Load a model, or load it anew; what it serves now goes on until the new versions are ready.
+        """Load a model, or load it anew; what it serves now goes on until the new versions are ready. If nothing has
+        changed since the last load, nothing happens.
 
         parameters: `config`, a configuration in JSON that stands in for the file; `file:PATH`, the content of a file
                     (bytes, or base64 text) of which and of nothing else the model then consists
@@ -120,6 +120,7 @@ class Repository:
         """
         async with self._locked(name):
             await self._load_locked(name, dict(parameters or {}))
+        fit_ensembles(self.models, name)
 
     @contextlib.asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:
@@ -134,10 +135,11 @@ class Repository:
             if not lock.users:
                 del self._locks[name]
 
-    async def _load_locked(self, name: str, parameters: dict[str, str | bytes]) -> None:
+    async def _load_locked(self, name: str, parameters: dict[str, str | bytes], is_part: bool = False) -> None:
         model = self.models.get(name) or Model(name)
         try:
-            await self._load(model, parameters)
+            if await self._load(model, parameters):
+                model.is_part = is_part
         except (ServeError, OSError) as found:
             error = found if isinstance(found, ServeError) else _vanished(name, found)
             model.has_failed = self.models.get(name) is model
@@ -146,7 +148,8 @@ class Repository:
         model.has_failed = False
         self.refused.pop(name, None)
 
-    async def _load(self, model: Model, parameters: dict[str, str | bytes]) -> None:
+    async def _load(self, model: Model, parameters: dict[str, str | bytes]) -> bool:
+        """False if what is ready is what would be loaded."""
         folder, override = await self._files_of(model.name, parameters)
         try:
             config, numbers = await self._choose(model, folder, override)
@@ -154,10 +157,21 @@ class Repository:
             cause = error.__cause__
             reason = _reason(cause if isinstance(cause, ServeError) else error).strip()
             self.refused[model.name] = reason
-            for held in model.versions.values():
-                held.reason = _still_serving(reason) if held.state == READY else reason
+            ready = model.ready()
+            for number, held in model.versions.items():
+                if number in ready or not ready:
+                    held.reason = _still_serving(reason) if ready else reason
             raise
+        made_of = None
+        if model.name not in self._given:
+            made_of = (model.signature, config.SerializeToString(deterministic=True), tuple(numbers))
+        if made_of is not None and model.loaded == made_of and model.ready() == sorted(numbers):
+            for number in numbers:
+                model.versions[number].reason = ""
+            return False
         await self._load_versions(model, config, folder, numbers)
+        model.loaded = made_of
+        return True
 
     async def _choose(self, model: Model, folder: Path, override: str | None) -> tuple[pb.ModelConfig, Sequence[int]]:
         """The configuration and the versions that are to be loaded."""
@@ -182,7 +196,7 @@ class Repository:
 
     async def _load_versions(self, model: Model, config: pb.ModelConfig, folder: Path, numbers: Sequence[int]) -> None:
         """All of them, or none: what fails leaves the old ones in place."""
-        before = {n: v for n, v in model.versions.items() if v.state == READY}
+        before = {n: v for n, v in model.versions.items() if v.version is not None}
         for number in numbers:
             if number not in before:
                 model.versions[number] = VersionState(LOADING)
@@ -214,18 +228,23 @@ class Repository:
         lost = []
         for name in sorted({step.model_name for step in config.ensemble_scheduling.step}):
             async with self._locked(name):  # another task may be loading it
-                if not self.is_ready(name):
+                is_ready, part = self.is_ready(name), self.models.get(name)
+                if not is_ready or await self._has_changed(name):
                     with contextlib.suppress(ServeError):
-                        await self._load_locked(name, {})
+                        await self._load_locked(name, {}, is_part=not is_ready or (part is not None and part.is_part))
             if not self.is_ready(name):
                 lost.append(name)
         if lost:
             raise ConfigError(
                 f"ensemble {config.name} contains models that are not available or ambiguous: {', '.join(lost)}"
             )
-        names = {step.model_name for step in config.ensemble_scheduling.step}
-        check_steps(config, {name: self.find(name).config for name in names})
-        check_step_versions(config, {name: self.models[name].ready() for name in names})
+        check_parts(config, self.models)
+
+    async def _has_changed(self, name: str) -> bool:
+        """Whether files of a loaded model are other ones now."""
+        loaded = self.models[name].loaded
+        folder = await asyncio.to_thread(self.folders.find, name) if loaded is not None else None
+        return loaded is not None and folder is not None and loaded[0] != await asyncio.to_thread(signature, folder)
 
     def _ensembles_below(self, config: pb.ModelConfig) -> dict[str, pb.ModelConfig]:
         """The configurations of all models that an ensemble's steps name, and theirs, as far as they can be read."""
@@ -257,7 +276,7 @@ class Repository:
             return folder, text
         if text is None:
             raise poll_failure(name, ServeError(Code.INVALID_ARG, "files were given without a configuration"))
-        folder = await asyncio.to_thread(_write, name, files)
+        folder = await asyncio.to_thread(write_files, name, files)
         self._forget_files(name)
         self._given[name] = folder
         return folder, text
@@ -267,7 +286,7 @@ class Repository:
     async def unload(self, name: str, with_dependents: bool = False) -> None:
         """Stop serving a model: new requests are refused at once, those under way are answered.
 
-        with_dependents: also the models that only this ensemble uses
+        with_dependents: also the models that were loaded for this ensemble alone
         """
         self.refused.pop(name, None)
         model = self.models.get(name)
@@ -276,13 +295,14 @@ class Repository:
         async with self._locked(name):
             parts: set[str] = set()
             for number, held in model.versions.items():
-                if held.state == READY and held.version is not None:
+                if held.version is not None:
                     parts |= {step.model_name for step in held.version.config.ensemble_scheduling.step}
                     model.versions[number] = VersionState(UNAVAILABLE, "unloaded")
                     self._close_later(held.version, model, number)
             self._forget_files(name)
-        if with_dependents:
-            for part in sorted(parts):
+        fit_ensembles(self.models, name)
+        for part in sorted(parts) if with_dependents else ():
+            if part in self.models and self.models[part].is_part and not is_part_of_any(part, self.served()):
                 await self.unload(part, True)
 
     async def close(self) -> None:
@@ -320,28 +340,6 @@ class Repository:
                 held.reason = doing
 
         return tell
-
-
-def _write(name: str, files: Mapping[str, str | bytes]) -> Path:
-    """The files of a load request as a folder of their own; none of them may lie outside it."""
-    top = Path(tempfile.mkdtemp(prefix="burnish-model-"))
-    folder = top / name
-    for path, content in files.items():
-        place = Path(path)
-        if place.is_absolute() or ".." in place.parts or not place.parts:
-            shutil.rmtree(top)
-            raise ServeError(Code.INVALID_ARG, f"the file '{path}' would lie outside the model's folder")
-        target = folder / place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content if isinstance(content, bytes) else _decoded(content))
-    return folder
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        return b""  # Triton takes what it cannot decode for an empty file
 
 
 def _subfolders(folder: Path) -> list[str]:

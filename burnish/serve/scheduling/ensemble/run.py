@@ -10,7 +10,7 @@ from typing import Protocol
 
 from burnish.serve.job import Failure, Job, Reply, cancelled
 from burnish.serve.proto.model_config_pb2 import ModelConfig
-from burnish.serve.request import Request, Response, Tensor
+from burnish.serve.request import Parameter, Request, Response, Sequence, Tensor
 from burnish.serve.scheduling.ensemble.graph import Graph, Part, Step
 from burnish.serve.scheduling.ensemble.values import Place, Values, fit_batch
 from burnish.serve.status import ServeError, invalid
@@ -172,7 +172,7 @@ class EnsembleRun:
                 data = fit_batch(value.tensor.data, value.rows, dims, has_batch)
                 outputs.append(Tensor(name, value.tensor.datatype, data))
         self._is_over = not self._in_flight
-        self.job.answer(outputs, is_final=self._is_over)
+        self.job.answer(outputs, _sequence_parameters(self.job.request), is_final=self._is_over)
         if self._is_over:
             self._end()
 
@@ -196,3 +196,12 @@ class EnsembleRun:
     def _end(self) -> None:
         self._values = Values(self._part)  # what no step took
         self._around.on_end(self)
+
+
+def _sequence_parameters(request: Request) -> dict[str, Parameter]:
+    """Every answer of an ensemble tells its request's sequence, as Triton's do: a number as the 64 bits of an INT64."""
+    sequence = request.sequence or Sequence()
+    id = sequence.id
+    if not isinstance(id, str):
+        id = (id + 2**63) % 2**64 - 2**63
+    return {"sequence_id": id, "sequence_start": sequence.is_start, "sequence_end": sequence.is_end}

@@ -7,6 +7,7 @@ START, END and READY have one value for false and one for true; CORRID is the se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from burnish.serve.status import invalid
 
 Kind = ModelSequenceBatching.Control
 SequenceId = int | str
+_ROOM_FOR_TEXTS = ("UINT64", "INT64")  # numbers of 32 bits would soon be the same for two texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,11 @@ class ControlInputs:
         return added
 
     def check(self, request: Request) -> None:
-        """raises INVALID_ARG if the id is a number and the model takes a text, or the other way round."""
+        """raises INVALID_ARG for a number where the model takes a text, and a text where it takes 32 bits."""
         if not self.id_name or request.sequence is None:
             return
         is_text = isinstance(request.sequence.id, str)
-        if is_text == (self.id_type == BYTES):
+        if is_text == (self.id_type == BYTES) or (is_text and self.id_type in _ROOM_FOR_TEXTS):
             return
         given = BYTES if is_text else "UINT64"
         raise invalid(
@@ -74,7 +76,8 @@ class ControlInputs:
             data.fill(str(id).encode())
         else:
             # The low bytes, as a number that is too large is stored.
-            data = np.full(self.shape, int(id) & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(NUMPY[self.id_type])
+            number = _number_of(id) if isinstance(id, str) else id
+            data = np.full(self.shape, number & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(NUMPY[self.id_type])
         return Tensor(self.id_name, self.id_type, data)
 
 
@@ -95,3 +98,8 @@ def _flag(name: str, control: ModelSequenceBatching.Control, shape: tuple[int, .
     datatype, values = next((d, v) for d, v in given.items() if v)  # a checked configuration has one of them
     false, true = (Tensor(name, datatype, np.full(shape, v, NUMPY[datatype])) for v in values)
     return Flag(control.kind, false, true)
+
+
+def _number_of(id: str) -> int:
+    """64 bits that stand for a text where the model takes a number: for each text the same, in every process."""
+    return int.from_bytes(blake2b(id.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")

@@ -40,6 +40,17 @@ def test_steps_pass_the_requests_words_on():
         assert (request.sequence.id, request.sequence.is_start) == (7, True)
 
 
+@pytest.mark.parametrize(
+    "sequence, told",
+    [(None, (0, False, False)), ((5, True, False), (5, True, False)), (("key", False, True), ("key", False, True)),
+     ((2**64 - 1, False, False), (-1, False, False)), ((2**63, False, False), (-(2**63), False, False))],
+)  # fmt: skip
+def test_every_answer_tells_its_requests_sequence(sequence, told):
+    bench = chain()
+    _, (answer,) = bench.submit("a", sequence=sequence)
+    assert answer.parameters == dict(zip(("sequence_id", "sequence_start", "sequence_end"), told))
+
+
 def test_tensors_go_from_step_to_step_without_a_copy():
     bench = chain()
     made = []

@@ -55,6 +55,30 @@ def test_a_number_for_a_model_that_takes_texts_is_refused():
     )
 
 
+@pytest.mark.parametrize("datatype", ["UINT64", "INT64"])
+def test_a_text_for_a_model_that_takes_64_bits_becomes_a_number_of_its_own(datatype):
+    made = controls(
+        f'control_input {{ name: "ID" control {{ kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_{datatype} }} }}'
+    )
+    texts = ["a", "b", "abcd", "abcde", "7", "\udc80"]
+    for text in texts:
+        made.check(Request("m", {}, sequence=Sequence(text)))
+    numbers = [made.of(Sequence(text))["ID"].data.item() for text in texts]
+    assert len(set(numbers)) == len(texts)
+    assert numbers == [made.of(Sequence(text))["ID"].data.item() for text in texts]
+    # BLAKE2b with 8 bytes of "a", the lowest first: the same in every process.
+    assert numbers[0] % 2**64 == int.from_bytes(bytes.fromhex("40f89e395b66422f"), "little")
+
+
+@pytest.mark.parametrize("datatype", ["UINT32", "INT32"])
+def test_a_text_for_a_model_that_takes_32_bits_is_refused(datatype):
+    made = controls(
+        f'control_input {{ name: "ID" control {{ kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_{datatype} }} }}'
+    )
+    with pytest.raises(ServeError, match=f"'ID' data-type is 'BYTES', but model 'm' expects '{datatype}'"):
+        made.check(Request("m", {}, sequence=Sequence("abc")))
+
+
 def test_without_controls_nothing_is_added_or_refused():
     made = controls("")
     assert made.of(Sequence(1)) == made.of_nobody() == {}

@@ -41,17 +41,20 @@ def test_the_first_request_has_the_start_flag():
         bench.submit("c", 7)
 
 
-def test_a_text_for_a_model_that_takes_numbers_is_refused():
+NARROW = 'control_input { name: "ID" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT32 } }'
+
+
+def test_a_text_for_a_model_that_takes_small_numbers_is_refused():
     with pytest.raises(ServeError) as error:
-        Bench().submit("a", "key", "s")
+        Bench(controls=NARROW).submit("a", "key", "s")
     assert error.value.message == (
-        "[request id: a] sequence batching control 'ID' data-type is 'BYTES', but model 'm' expects 'UINT64'"
+        "[request id: a] sequence batching control 'ID' data-type is 'BYTES', but model 'm' expects 'UINT32'"
     )
 
 
 def test_the_type_of_an_id_is_looked_at_before_anything_else_of_a_sequence():
     with pytest.raises(ServeError, match="data-type is 'BYTES'"):
-        Bench().submit("a", "key", rows=2)
+        Bench(controls=NARROW).submit("a", "key", rows=2)
     with pytest.raises(ServeError, match="must specify a non-zero or non-empty correlation ID"):
         Bench().submit("a", "", "s")
 

@@ -10,7 +10,8 @@ from burnish.serve.job import Failure
 from burnish.serve.repository.repository import Repository
 from burnish.serve.request import Request
 from burnish.serve.status import Code, ServeError
-from tests.serve.repository.test_repository import Loads, model, request
+from tests.serve.repository.stand_ins import Loads, model
+from tests.serve.repository.test_repository import request
 
 
 def made(tmp_path, **options):

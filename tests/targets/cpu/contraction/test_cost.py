@@ -128,7 +128,7 @@ def test_weights_of_16_bits_stay_narrow_where_few_rows_wait_for_memory(
         assert contraction.schedules(kernel, Target("cpu", level))[0]["form"] == "narrow", m
 
 
-@pytest.mark.parametrize("m, n, k", [(1, 768, 768), *LAYERS])
+@pytest.mark.parametrize("m, n, k", [(1, 768, 768), (12544, 16, 32), *LAYERS])
 def test_bf16_by_bf16_takes_pairs_where_the_target_multiplies_them(m: int, n: int, k: int) -> None:
     kernel = matmul(m, n, k, dtype=DType.BF16).kernel
     assert contraction.schedules(kernel, WITH_BF16)[0]["form"] == "pairs"

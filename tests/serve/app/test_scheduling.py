@@ -47,6 +47,8 @@ def test_answers_come_out_of_the_cache_until_the_model_is_loaded_anew(repository
     model(repository, "m", "response_cache { enable: true }")
     with running(repository, cache_bytes=1 << 20, server={"control": "explicit", "load": ["m"]}) as server:
         assert [ask(server, "m", 1), ask(server, "m", 1), ask(server, "m", 2)] == [[1, 1], [1, 1], [1, 2]]
+        with (repository / "m" / "config.pbtxt").open("a", encoding="utf-8") as config:
+            config.write("# what has not changed is not loaded anew\n")
         assert server.post("/v2/repository/models/m/load")[0] == 200
         assert ask(server, "m", 1) == [1, 1]
         _, found = server.get("/v2/models/m/stats")

@@ -63,3 +63,7 @@ def model(root, name, versions=(1,), config=CONFIG):
 def change(root, name):
     """A file more, so that the model is another one."""
     (root / name / f"note{len(list((root / name).iterdir()))}").write_text("")
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)

@@ -4,23 +4,8 @@ import asyncio
 
 import pytest
 
-from burnish.serve.repository.repository import Repository
 from burnish.serve.status import Code, ServeError
-from tests.serve.repository.stand_ins import CONFIG, TENSORS, Loads, change, model
-
-
-@pytest.fixture
-def loads():
-    return Loads()
-
-
-@pytest.fixture
-def repository(tmp_path, loads):
-    return Repository([tmp_path], loads)
-
-
-def run(coroutine):
-    return asyncio.run(coroutine)
+from tests.serve.repository.stand_ins import CONFIG, TENSORS, change, model, run
 
 
 def test_a_model_that_has_not_changed_is_not_loaded_again(tmp_path, repository, loads):

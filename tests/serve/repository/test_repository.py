@@ -7,28 +7,13 @@ import contextlib
 import numpy as np
 import pytest
 
-from burnish.serve.repository.repository import Repository
 from burnish.serve.request import Request, Tensor
 from burnish.serve.status import Code, ServeError
-from tests.serve.repository.stand_ins import CONFIG, TENSORS, Loads, change, model
+from tests.serve.repository.stand_ins import CONFIG, TENSORS, change, model, run
 
 
 def request():
     return Request("m", {"A": Tensor("A", "INT32", np.zeros(1, np.int32))})
-
-
-@pytest.fixture
-def loads():
-    return Loads()
-
-
-@pytest.fixture
-def repository(tmp_path, loads):
-    return Repository([tmp_path], loads)
-
-
-def run(coroutine):
-    return asyncio.run(coroutine)
 
 
 def test_a_loaded_model_is_found_by_its_newest_version(tmp_path, repository):

@@ -48,13 +48,13 @@ def test_the_head_tells_which_of_the_two_it_is_as_for_triton() -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "status", "words"),
     [
-        (b"", b"gzip", 400, "nothing to be decompressed"),
-        (b"plain", b"gzip", 400, "not valid gzip data"),
-        (gzip.compress(b"abc")[:-9], b"gzip", 400, "ends before"),
-        (gzip.compress(b"abc") + b"\x1f\x8brubbish", b"gzip", 400, "not valid"),
-        (gzip.compress(b"a" * 1001), b"gzip", 400, "larger than 1000 bytes"),
-        (gzip.compress(b"a" * 600) * 2, b"gzip", 400, "larger than 1000 bytes"),
-        (b"x", b"br", 501, "Unsupported compression type"),
+        pytest.param(b"", b"gzip", 400, "nothing to be decompressed", id="empty"),
+        pytest.param(b"plain", b"gzip", 400, "not valid gzip data", id="plain"),
+        pytest.param(gzip.compress(b"abc")[:-9], b"gzip", 400, "ends before", id="cut short"),
+        pytest.param(gzip.compress(b"abc") + b"\x1f\x8brubbish", b"gzip", 400, "not valid", id="bad second member"),
+        pytest.param(gzip.compress(b"a" * 1001), b"gzip", 400, "larger than 1000 bytes", id="one too many"),
+        pytest.param(gzip.compress(b"a" * 600) * 2, b"gzip", 400, "larger than 1000 bytes", id="two members"),
+        pytest.param(b"x", b"br", 501, "Unsupported compression type", id="unknown encoding"),
     ],
 )
 def test_what_is_not_of_its_encoding_or_too_large_is_refused(

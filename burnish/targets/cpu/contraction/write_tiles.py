@@ -11,15 +11,14 @@ row tile that shares it with the tile before.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from llvmlite import ir
 
 from burnish.dims import Dim, product
 from burnish.kernels.task import Contraction
-from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext, vector_type
+from burnish.targets.cpu.contraction.drain import FinishedUnit, RowTile, has_wide_stores, share_of, store_in_pairs
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.tile_rows import rows_of
 from burnish.targets.cpu.contraction.unit import Unit, scheduled_unit
@@ -29,16 +28,7 @@ from burnish.targets.cpu.register_tile.load import lanes_below, scaled
 from burnish.targets.cpu.register_tile.matrix import ROW_BYTES, ROWS, TILE_BYTES, Matrix, Rows, multiplier
 from burnish.targets.cpu.register_tile.prefetch import Ahead, request_next, share_of_next
 
-_WRITTEN_OUT = 3  # rows stored in each step without a loop over them
-
-
-@dataclass(frozen=True)
-class _RowTile:
-    """One row tile: the values of the outer axes, its first row, and how many of its rows belong to the tile before."""
-
-    outer: Mapping[Axis, ir.Value]
-    start: ir.Value
-    first: ir.Value
+_STEPS_WRITTEN_OUT = 2  # steps that store rows, without a loop over them
 
 
 class _Pending:
@@ -94,7 +84,7 @@ class UnitWriter(TileWriter):
         along = known_or_zero(self.rows.tiled.extent)
         tiles_along, rest = divmod(along, unit.height)  # row tiles may be lower than the schedule says
         whole_tiles = 0 if rest else math.prod(whole) * tiles_along
-        self.has_whole_units = whole_tiles > 0 and whole_tiles % unit.rows == 0
+        self.is_whole = whole_tiles > 0 and whole_tiles % unit.rows == 0
         self.pending = _Pending(self)
         matrix = Matrix(self.a_dtype, self.b_dtype, unit.rows, unit.columns, self.height, unit.step * unit.item)
         self.code = multiplier(k, matrix)
@@ -106,9 +96,7 @@ class UnitWriter(TileWriter):
     def _finish(self) -> ir.Function:
         k = self.k
         with k.when(k.ir.icmp_signed(">", self.pending.read(self.pending.rows), k.i64(0))):
-            rows = _PendingRows(self)
-            with k.loop(0, k.i64(self.unit.rows * self.unit.height)) as loop:
-                rows.store(loop.index)
+            self._finished_unit().store_all()
         self.code.end()
         return k.finish()
 
@@ -130,19 +118,27 @@ class UnitWriter(TileWriter):
         rows = [Rows(self._place(t, bound), self._stride) for t in tiles]
         if unit.pieces > 1:
             rows = self._gathered(number, rows)
-        stored = _PendingRows(self)
+        stored = self._finished_unit()
         turn = pending.read(pending.turn)
         sums = self._sums_at(turn)
         self.code.clear(sums)
-        each = -(-unit.rows * unit.height // unit.steps)
-        draining = -(-unit.rows * unit.height // each)
-        ahead = self._ahead(number, panel)
-        with k.loop(0, draining) as loop:
-            self._store_some(stored, loop.index, each)
-            self._step(loop.index, rows, panel, sums, ahead)
-        if draining < unit.steps:
-            with k.loop(draining, unit.steps) as loop:
-                self._step(loop.index, rows, panel, sums, ahead)
+        share, ahead = share_of(unit), self._ahead(number, panel)
+
+        def step(at: ir.Value, stores: bool) -> None:
+            """Products first: the tile unit works on them while rows are stored."""
+            self._step(at, rows, panel, sums, ahead)
+            if stores:
+                stored.store_share(share, at)
+
+        if share.steps <= _STEPS_WRITTEN_OUT:
+            for at in range(share.steps):
+                step(k.i64(at), True)
+        else:
+            with k.loop(0, share.steps) as loop:
+                step(loop.index, True)
+        if share.steps < unit.steps:
+            with k.loop(share.steps, unit.steps) as loop:
+                step(loop.index, False)
         self.code.keep(sums)
         pending.write(pending.turn, k.ir.xor(turn, k.i64(1)))
         pending.write(pending.number, first)
@@ -153,7 +149,7 @@ class UnitWriter(TileWriter):
 
     # -- where units lie ------------------------------------------------------------------------------------------
 
-    def _tile_at(self, number: ir.Value) -> _RowTile:
+    def _tile_at(self, number: ir.Value) -> RowTile:
         """Row tile `number`, counted over all outer axes; beyond the last, the last, with nothing to store."""
         k = self.k
         last = k.ir.sub(self.all_tiles, k.i64(1))
@@ -165,9 +161,9 @@ class UnitWriter(TileWriter):
         wanted = k.ir.mul(tile, self.height)
         start = k.minimum(wanted, k.ir.sub(self.extent, self.height))
         first = k.ir.select(exists, k.ir.sub(wanted, start), self.height)
-        return _RowTile(bind(k, self.rows.outer, outer), start, first)
+        return RowTile(bind(k, self.rows.outer, outer), start, first)
 
-    def _place(self, tile: _RowTile, bound: Bound) -> ir.Value:
+    def _place(self, tile: RowTile, bound: Bound) -> ir.Value:
         """The address of A at the tile's first row and reduce index 0."""
         k = self.k
         offset = run_offset(k, (*self.shape.groups, *self.rows.outer), {**bound, **tile.outer}, "a_stride")
@@ -274,89 +270,45 @@ class UnitWriter(TileWriter):
 
     # -- the epilogue ---------------------------------------------------------------------------------------------
 
-    def _store_some(self, rows: _PendingRows, step: ir.Value, each: int) -> None:
-        """Store the rows of the unit before that fall to this step. Whole units need one question for all of them."""
-        k = self.k
-        start = k.ir.mul(step, k.i64(each))
-        if self.has_whole_units and each <= _WRITTEN_OUT and self.unit.rows * self.unit.height % each == 0:
-            with k.when(k.ir.icmp_signed(">", rows.count, k.i64(0))):
-                for e in range(each):
-                    rows.put(*rows.place(k.ir.add(start, k.i64(e))))
-            return
-        if each <= _WRITTEN_OUT:
-            for e in range(each):
-                rows.store(k.ir.add(start, k.i64(e)))
-            return
-        with k.loop(0, each) as loop:
-            rows.store(k.ir.add(start, loop.index))
+    def _finished_unit(self) -> FinishedUnit:
+        """The unit before, to be stored."""
+        k, pending = self.k, self.pending
+        number, column = pending.read(pending.number), pending.read(pending.column)
+        columns = [k.ir.add(column, k.i64(c * ROWS)) for c in range(self.vectors)]
+        groups = {a: pending.read(place) for a, place in pending.groups.items()}
+        masks: list[ir.Value | None] = [None] * len(columns)
+        if self.ragged:
+            masks = [lanes_below(k, c, k.dim(self.kernel.n.extent), ROWS) for c in columns]
 
+        def store(tile: RowTile, row: ir.Value, sums: Sequence[ir.Value]) -> None:
+            axes = {a: k.i64(0) for a in self.shape.ones} | groups | dict(tile.outer)
+            axes |= bind(k, (self.rows.tiled,), k.ir.add(tile.start, row))
+            self._store_row(axes, columns, masks, sums)
 
-class _PendingRows:
-    """The rows of the pending unit, ready to be stored one by one. Made where the code stands that stores them."""
+        return FinishedUnit(
+            k,
+            self.unit,
+            exists=k.ir.icmp_signed(">", pending.read(pending.rows), k.i64(0)),
+            is_whole=self.is_whole,
+            tiles=[self._tile_at(k.ir.add(number, k.i64(r))) for r in range(self.unit.rows)],
+            height=self.height,
+            sums=self._sums_at(k.ir.xor(pending.read(pending.turn), k.i64(1))),
+            kind=vector_type(register_type(self.shape.accumulator), ROWS),
+            store=store,
+        )
 
-    def __init__(self, writer: UnitWriter) -> None:
-        self.writer, self.k = writer, writer.k
-        k, pending = writer.k, writer.pending
-        number = pending.read(pending.number)
-        self.tiles = [writer._tile_at(k.ir.add(number, k.i64(r))) for r in range(writer.unit.rows)]
-        self.count = pending.read(pending.rows)
-        self.sums = writer._sums_at(k.ir.xor(pending.read(pending.turn), k.i64(1)))
-        column = pending.read(pending.column)
-        self.columns = [k.ir.add(column, k.i64(c * ROWS)) for c in range(writer.vectors)]
-        self.groups = {a: pending.read(place) for a, place in pending.groups.items()}
-
-    def store(self, row: ir.Value) -> None:
-        """Row `row` of the unit, if it exists and belongs to it."""
-        k = self.k
-        tile, number, inside = self.place(row)
-        with k.when(k.ir.and_(k.ir.icmp_signed("<", row, self.count), k.ir.icmp_signed(">=", inside, tile.first))):
-            self.put(tile, number, inside)
-
-    def place(self, row: ir.Value) -> tuple[_RowTile, ir.Value, ir.Value]:
-        """The row tile of a row, its number in the unit, and the row in it."""
-        k, writer = self.k, self.writer
-        height = writer.height
-        tile, tile_number, inside = self.tiles[0], k.i64(0), row
-        for n, other in enumerate(self.tiles[1:], 1):
-            begin = k.ir.mul(height, k.i64(n))
-            is_in = k.ir.icmp_signed(">=", row, begin)
-            tile_number = k.ir.select(is_in, k.i64(n), tile_number)
-            inside = k.ir.select(is_in, k.ir.sub(row, begin), inside)
-            tile = _RowTile(
-                {a: _choose(writer, is_in, v, tile.outer[a]) for a, v in other.outer.items()},
-                k.ir.select(is_in, other.start, tile.start),
-                k.ir.select(is_in, other.first, tile.first),
-            )
-        return tile, tile_number, inside
-
-    def put(self, tile: _RowTile, number: ir.Value, inside: ir.Value) -> None:
-        """The epilogue of a row."""
-        k, writer = self.k, self.writer
-        axes = {a: k.i64(0) for a in writer.shape.ones} | self.groups | dict(tile.outer)
-        axes |= bind(k, (writer.rows.tiled,), k.ir.add(tile.start, inside))
-        writer._store_row(axes, self.columns, self._masks(), self._row_of_sums(number, inside))
-
-    def _row_of_sums(self, tile: ir.Value, row: ir.Value) -> list[ir.Value]:
-        k, columns = self.k, self.writer.vectors
-        kind = vector_type(register_type(self.writer.shape.accumulator), ROWS)
-        number = k.ir.add(k.ir.mul(tile, k.i64(ROWS)), row)
-        place = k.address(self.sums.place, k.ir.mul(number, self.sums.stride), I8)
-        return [k.load(k.address(place, c * ROW_BYTES, I8), kind, ROW_BYTES) for c in range(columns)]
-
-    def _masks(self) -> list[ir.Value | None]:
-        if not self.writer.ragged:
-            return [None] * len(self.columns)
-        n = self.k.dim(self.writer.kernel.n.extent)
-        return [lanes_below(self.k, column, n, ROWS) for column in self.columns]
+    def _store_row(
+        self, axes: Bound, columns: Sequence[ir.Value], masks: Sequence[ir.Value | None], sums: Sequence[ir.Value]
+    ) -> None:
+        if has_wide_stores(self.k, self.kernel, len(columns)):
+            store_in_pairs(self.k, self.kernel, axes, columns, masks, sums)
+        else:
+            super()._store_row(axes, columns, masks, sums)
 
 
 def known_or_zero(extent: Dim) -> int:
     """An extent, or 0 if it is known only in a run."""
     return extent if isinstance(extent, int) else 0
-
-
-def _choose(writer: UnitWriter, condition: ir.Value, then: ir.Value, otherwise: ir.Value) -> ir.Value:
-    return then if then is otherwise else writer.k.ir.select(condition, then, otherwise)
 
 
 def _ceil_div(writer: UnitWriter, value: ir.Value, by: int) -> ir.Value:

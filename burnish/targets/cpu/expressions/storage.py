@@ -17,7 +17,7 @@ from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, lanes_of, vector_type
 
-_NARROWING_LANES = {8: 256, 16: 512}  # of vcvtneps2bf16
+_NARROWING_LANES = {8: 256, 16: 512, 32: 512}  # of vcvtneps2bf16; the last of vcvtne2ps2bf16
 
 
 class BFloat(ir.types.Type):  # type: ignore[misc]
@@ -129,9 +129,13 @@ def _round_to_bf16(b: KernelBuilder, value: ir.Value) -> ir.Value:
 
 def _narrowed(b: KernelBuilder, value: ir.Value) -> ir.Value:
     """f32 -> bf16 bits in one instruction; subnormals become zero, as everywhere in a plan."""
-    lanes = lanes_of(value)
+    lanes, operands = lanes_of(value), [value]
     name = f"llvm.x86.avx512bf16.cvtneps2bf16.{_NARROWING_LANES[lanes]}"
-    return b.ir.bitcast(b.call(name, ir.VectorType(BFloat(), lanes), [value]), ir.VectorType(I16, lanes))
+    if lanes == 32:
+        name = name.replace("neps", "ne2ps")
+        halves = [ir.Constant(ir.VectorType(I32, 16), list(range(start, start + 16))) for start in (16, 0)]
+        operands = [b.ir.shuffle_vector(value, value, half) for half in halves]
+    return b.ir.bitcast(b.call(name, ir.VectorType(BFloat(), lanes), operands), ir.VectorType(I16, lanes))
 
 
 def _like(value: ir.Value, element: ir.Type) -> ir.Type:

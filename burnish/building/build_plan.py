@@ -21,6 +21,7 @@ from burnish.devices.this_machine import target_by_name
 from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
+from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Program
 from burnish.kernels.work import multiplies_integers
 from burnish.lower.program import plan_memory
@@ -29,7 +30,7 @@ from burnish.plan.plan import Plan
 from burnish.precision.apply_precision import weight_notes
 from burnish.precision.precision import Decision, Precision, parse_precision
 from burnish.target import INTEGER_EXTENSIONS, Target
-from burnish.targets import compiler_of
+from burnish.targets import Compiler, compiler_of
 from burnish.targets.fallback import fallbacks
 from burnish.tune import TimingCache, Tuner, TuningOptions
 from burnish.version import __version__
@@ -164,7 +165,7 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
             blobs |= content
             stages.explain_tactics(variant, found.program, compiler)
             costs = [f.cost for f in fallbacks(variant, _surface(found)[0])]
-            narrow = {n for launch in variant.launches if _is_narrow(launch) for n in launch.nodes}
+            narrow = {n for launch in variant.launches if _widens_weights(launch, compiler) for n in launch.nodes}
             notes[str(each)] = (*found.all_notes(costs), *dropped, *weight_notes(found.decisions, narrow))
     with stages.stage("plan"):
         options = {"targets": list(notes), "workspace": request.workspace, **request.precision.words}
@@ -214,9 +215,11 @@ def _decisions(found: Analysis, abilities: Abilities, targets: Sequence[Target])
     return [replace(decision, target=name) for decision in found.decisions]
 
 
-def _is_narrow(launch: LaunchSpec) -> bool:
+def _widens_weights(launch: LaunchSpec, compiler: Compiler) -> bool:
     """Does it read a constant in 16 bits, to compute in f32?"""
-    return "form=narrow" in launch.tactic.split()
+    schedule = Schedule.parse(launch.tactic)
+    options = compiler.options.get(schedule.template)  # None: a reference step
+    return options is not None and options.read(schedule).widens_weights
 
 
 def _notes(by_target: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

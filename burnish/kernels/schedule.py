@@ -56,6 +56,11 @@ class Options:
         """The stored form of these options."""
         return Schedule(self.template, tuple((f.name, getattr(self, f.name)) for f in fields(self)))
 
+    @property
+    def widens_weights(self) -> bool:
+        """Does the kernel read a constant in 16 bits, to compute in f32?"""
+        return False
+
     @classmethod
     def read(cls, schedule: Schedule) -> Self:
         """Read the options from the stored form."""

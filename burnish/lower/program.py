@@ -11,6 +11,7 @@ from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
+from burnish.kernels.lift_numbers import lift_numbers
 from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, each_step
 from burnish.lower.buffers import Buffers
 from burnish.lower.index_checks import traces_of
@@ -62,7 +63,7 @@ def lower(
     used = {name for t in inputs for n in t.shape for name in symbols(n)}
     table = {name: ranges[name] for name in ranges if name in used}
     table |= dict.fromkeys(sorted(inferred.from_data), (0, 1, 0))
-    return Program(
+    program = Program(
         table,
         tuple(inputs),
         tuple(outputs.values()),
@@ -76,6 +77,7 @@ def lower(
         shapes,
         buffers.fills,
     )
+    return lift_numbers(program)
 
 
 def _input(value: ir.Value, shared: Lowering) -> TensorSpec:

@@ -9,6 +9,7 @@ then be quantised to the next integer: 11 of 16,384 elements of a u16 sum differ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -79,8 +80,7 @@ def without_zero(form: Conv | MatMul, total: Expr, index: Sequence[Expr], buffer
     if zero is None:
         return total
     weight = form.b if isinstance(form, MatMul) else form.weight
-    array = weights_of(form).astype(np.int32)
-    sums = array.sum(-2 if isinstance(form, MatMul) else tuple(range(1, array.ndim)), dtype=np.int32)
+    sums = _sums_of_weights(form)
     key, name, at = (weight, *_zeros(form), "sums"), weight.name + "/sums", list(index)[-sums.ndim :]
     known = content(zero).reshape(-1) if is_constant(zero) else None
     if known is not None and known.size == 1:
@@ -93,6 +93,16 @@ def without_zero(form: Conv | MatMul, total: Expr, index: Sequence[Expr], buffer
     if isinstance(form, MatMul):
         factor = scale_at(zero, index[0], form.shape[-2])
     return total - ex.cast(factor, DType.I32) * ex.load(kept, kept.dtype, at)
+
+
+def _sums_of_weights(form: Conv | MatMul) -> Array:
+    """For each column, the sum of what the data are multiplied with, modulo 2^32: sum of w - depth * zero of w."""
+    array, zero = content(form.b if isinstance(form, MatMul) else form.weight), _zeros(form)[1]
+    summed = (-2,) if isinstance(form, MatMul) else tuple(range(1, array.ndim))
+    sums: Array = array.sum(summed, dtype=np.int32)
+    if zero is not None:
+        sums = sums - np.int32(math.prod(array.shape[a] for a in summed)) * content(zero).astype(np.int32).reshape(-1)
+    return sums
 
 
 def _zeros(form: Conv | MatMul) -> tuple[Tensor | None, Tensor | None]:

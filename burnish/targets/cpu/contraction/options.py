@@ -49,3 +49,7 @@ class ContractionOptions(CpuOptions):
     @property
     def is_serial(self) -> bool:
         return self.serial
+
+    @property
+    def widens_weights(self) -> bool:
+        return self.form == "narrow"

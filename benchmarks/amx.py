@@ -71,9 +71,9 @@ class Layer:
 
 def finished(kind: str, value: Expr) -> Expr:
     if kind == "relu":
-        return binary("max", value, const(0.0, F32))
+        return binary("max", value, const(0.0, value.dtype))
     if kind == "gelu":
-        return value * 0.5 * (unary("erf", value * 0.7071067811865476) + 1.0)
+        return unary("gelu", value)
     return value
 
 
@@ -82,7 +82,7 @@ def product(dtype: DType, m: int, n: int, k: int, kind: str) -> Layer:
     p, q, r = Axis("m", m), Axis("n", n), Axis("k", k)
     shapes = (((m, k), (k + 32, 1)), ((k, n), (n, 1)), ((m, n), (n + 32, 1)), ((n,), (1,)))
     dtypes = (dtype, dtype, dtype, F32)
-    value = finished(kind, acc(0, F32) + load(3, F32, (axis(q),)))
+    value = finished(kind, cast(acc(0, F32) + load(3, F32, (axis(q),)), dtype))
     task = Contraction(
         tuple(Slot(d, *s) for d, s in zip(dtypes, shapes)), (p,), q, (r,), ((p, k + 32), (r, 1)), ((r, n), (q, 1)),
         True, (Store(2, (axis(p), axis(q)), cast(value, dtype)),),

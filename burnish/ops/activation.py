@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from burnish.dtypes import DType
@@ -96,9 +95,7 @@ def swish(node: NodeView, x: Expr) -> Expr:
 @activation("Gelu")
 def gelu(node: NodeView, x: Expr) -> Expr:
     """x * Phi(x); approximate = tanh is the cubic one"""
-    if node.attr("approximate", "none") == "tanh":
-        return x * 0.5 * (unary("tanh", (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
-    return x * 0.5 * (unary("erf", x * math.sqrt(0.5)) + 1)
+    return unary("gelu_tanh" if node.attr("approximate", "none") == "tanh" else "gelu", x)
 
 
 @activation("Shrink")

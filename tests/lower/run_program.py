@@ -239,6 +239,7 @@ _POINTWISE: dict[str, Any] = {
     "round": np.rint, "trunc": np.trunc, "tanh": np.tanh, "erf": _erf, "sin": np.sin, "cos": np.cos, "tan": np.tan,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "where": np.where, "sign": np.sign, "isnan": np.isnan, "isinf": np.isinf,
     "log1p": np.log1p, "expm1": np.expm1, "atan": np.arctan,
+    "gelu": lambda x: x * 0.5 * (1 + _erf(x * np.sqrt(0.5))),
 }  # fmt: skip
 
 

@@ -12,7 +12,8 @@ subexpression is computed once.
 `round_f16` and `round_bf16` round an f32 to what that type holds (a cast to it rounds only when it is stored);
 `unfused_mul` is a product of floats that is rounded before a sum takes it. Integer `div` truncates (ONNX Div);
 `floordiv` and `mod` round down (index arithmetic, ONNX Mod fmod=0). Comparisons and logic give bool. An index is an i64
-expression.
+expression. `gelu` is x * Phi(x) and `gelu_tanh` its usual approximation; each is one function, so that no constant in
+it is rounded to a narrow dtype.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from burnish.dtypes import DType
 UNARY = frozenset({
     "neg", "abs", "sign", "exp", "log", "sqrt", "reciprocal", "floor", "ceil", "round", "trunc", "tanh", "erf",
     "sigmoid", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "log1p", "expm1",
-    "isnan", "isinf", "not", "bitnot", "round_f16", "round_bf16",
+    "gelu", "gelu_tanh", "isnan", "isinf", "not", "bitnot", "round_f16", "round_bf16",
 })  # fmt: skip
 COMPARE = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 BINARY = COMPARE | {
@@ -42,7 +43,7 @@ BINARY = COMPARE | {
 }  # fmt: skip
 COSTLY = frozenset({  # long polynomials, whatever the target
     "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",
-    "acosh", "atanh", "log1p", "expm1",
+    "acosh", "atanh", "log1p", "expm1", "gelu", "gelu_tanh",
 })  # fmt: skip
 COMBINES = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}  # the operation of one step of each reduction
 REDUCTIONS = frozenset(COMBINES)

@@ -20,9 +20,9 @@ LENGTH = 4096
 
 
 @functools.cache
-def _kernel(op: str, source: DType, result: DType, target: Target) -> Compiled:
+def _kernel(op: str, source: DType, inside: DType, result: DType, target: Target) -> Compiled:
     i = Axis("i", LENGTH)
-    operands: list[Expr] = [load(0, source, [axis(i)]), load(1, source, [axis(i)])]
+    operands: list[Expr] = [cast(load(n, source, [axis(i)]), inside) for n in (0, 1)]
     if op == "cast":
         value = cast(operands[0], result)
     else:
@@ -35,11 +35,16 @@ def _kernel(op: str, source: DType, result: DType, target: Target) -> Compiled:
     return compiled
 
 
-def evaluate(op: str, target: Target, x: Array, y: Array | None = None, result: DType | None = None) -> Array:
-    """op over arrays of any length, by the kernel of that operator."""
+def evaluate(
+    op: str, target: Target, x: Array, y: Array | None = None, result: DType | None = None, inside: DType | None = None
+) -> Array:
+    """op over arrays of any length, by the kernel of that operator.
+
+    inside: what the operands' values are cast to, which rounds none of them; result: as what the values are stored
+    """
     source = DType.of(x.dtype)
     wanted = result or (DType.BOOL if op in ("isnan", "isinf", "eq", "ne", "lt", "le", "gt", "ge") else source)
-    kernel = _kernel(op, source, wanted, target)
+    kernel = _kernel(op, source, inside or source, wanted, target)
     out = np.zeros(-(-x.size // LENGTH) * LENGTH, wanted.numpy)
     left, right = (np.resize(a, out.size).astype(x.dtype) for a in (x, x if y is None else y))
     for n in range(0, out.size, LENGTH):

@@ -11,7 +11,7 @@ from llvmlite import ir
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, vector_type
-from burnish.targets.cpu.expressions import exponential, integers, trigonometry
+from burnish.targets.cpu.expressions import exponential, integers, narrow, trigonometry
 from burnish.targets.cpu.expressions.real import Real
 from burnish.targets.cpu.expressions.storage import fill, register_type, to_register, to_storage
 
@@ -22,7 +22,7 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 def unary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Value:
     """op(x)"""
     if dtype.is_float:
-        return _float_unary(b, op, x)
+        return _float_unary(b, op, dtype, x)
     if op in ("not", "bitnot"):
         return b.ir.not_(x)
     if op in ("isnan", "isinf"):
@@ -46,7 +46,7 @@ def unary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Value:
     raise _missing(op, dtype)
 
 
-def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
+def _float_unary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Value:
     real = Real(b, x)
     if op == "neg":
         return b.ir.fneg(x)
@@ -68,9 +68,10 @@ def _float_unary(b: KernelBuilder, op: str, x: ir.Value) -> ir.Value:
         signed = real.pick(real.is_nan(), real, real.of(1.0).with_sign_of(real))
         return real.pick(_is_not_zero(real), signed, 0.0).value
     if op in ("round_f16", "round_bf16"):
-        narrow = DType.F16 if op == "round_f16" else DType.BF16
-        return to_register(b, narrow, to_storage(b, narrow, x))
-    return _FUNCTIONS[op](real).value
+        kept = DType.F16 if op == "round_f16" else DType.BF16
+        return to_register(b, kept, to_storage(b, kept, x))
+    short = narrow.FUNCTIONS.get(op) if dtype is DType.BF16 and b.at_least("x86-64-v4") else None
+    return (short or _FUNCTIONS[op])(real).value
 
 
 def binary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value, y: ir.Value) -> ir.Value:

@@ -154,6 +154,16 @@ def erf(x: Real) -> Real:
     return x.pick(t > 0.927734375, far, near)
 
 
+def gelu(x: Real) -> Real:
+    """x * Phi(x)"""
+    return x * 0.5 * (erf(x * math.sqrt(0.5)) + 1.0)
+
+
+def gelu_tanh(x: Real) -> Real:
+    """x * (1 + tanh u) / 2, u = sqrt(2 / pi) * (x + 0.044715 x**3)"""
+    return x * 0.5 * (tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1.0)
+
+
 def power(x: Real, y: Real) -> Real:
     """x**y with C's special cases; f32 is computed in f64"""
     known = _constant_power(x, y)
@@ -219,5 +229,6 @@ def _erf_double(x: Real) -> Real:
 
 
 FUNCTIONS: dict[str, Callable[[Real], Real]] = {
-    "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sigmoid": sigmoid, "erf": erf
+    "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sigmoid": sigmoid, "erf": erf,
+    "gelu": gelu, "gelu_tanh": gelu_tanh,
 }  # fmt: skip

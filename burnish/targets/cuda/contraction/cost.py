@@ -37,7 +37,7 @@ from burnish.targets.cuda.contraction.write import operand_kind
 WARPGROUP_ROWS = 64
 MANY_ROUNDS = 4
 _FREE = frozenset({"acc", "axis", "cast", "const", "dim", "load"})
-_INSTRUCTIONS = {"erf": 40.0} | dict.fromkeys(COSTLY - {"erf"}, 28.0)  # of an element; of anything else 1.5
+_INSTRUCTIONS = dict.fromkeys(COSTLY, 28.0) | {"erf": 40.0, "gelu": 46.0, "gelu_tanh": 39.0}  # of anything else 1.5
 MOST_REGISTERS = 255  # of a thread
 COPY_REGISTERS, LOAD_REGISTERS = 28, 64  # of a thread, besides accumulators: what ptxas gave for 24 kernels on sm_90a
 EARLY_REGISTERS = 240  # of a thread, with what came early

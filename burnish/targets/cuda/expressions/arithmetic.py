@@ -15,6 +15,8 @@ or more give 0. A float that leaves an integer's range converts to an unspecifie
 
 from __future__ import annotations
 
+import math
+
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.ops.language.expr import COMBINES
@@ -173,6 +175,11 @@ def unary(text: KernelText, op: str, dtype: DType, x: str) -> str:
 def _float_unary(text: KernelText, op: str, dtype: DType, x: str) -> str:
     if op == "erf" and dtype.size_bytes == 2:
         return text.call(NEAR_ERF, x)
+    if op == "gelu":
+        return f"{x} * 0.5 * ({_float_unary(text, 'erf', dtype, f'({x} * {math.sqrt(0.5)!r})')} + 1.0)"
+    if op == "gelu_tanh":
+        inner = f"({x} + {x} * {x} * {x} * 0.044715) * {math.sqrt(2 / math.pi)!r}"
+        return f"{x} * 0.5 * ({_float_unary(text, 'tanh', dtype, inner)} + 1.0)"
     if op in _LIBRARY:
         return f"libdevice.{op}({x})"
     if op in _BUILT_IN:

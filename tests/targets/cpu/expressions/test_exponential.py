@@ -50,6 +50,19 @@ def test_f64_is_within_its_bound_over_the_whole_range(op, target):
 
 
 @pytest.mark.parametrize("target", LEVELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_is_within_a_rounding_of_its_argument(target, dtype):
+    x = np.concatenate([np.random.default_rng(4).normal(0, 3, 20000), np.linspace(-14, 14, 20000)]).astype(dtype)
+    wide = x.astype(np.float64)
+    inner = math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+    for op, factor in (("gelu", 1 + _erf(wide * math.sqrt(0.5))), ("gelu_tanh", 1 + np.tanh(inner))):
+        error = abs(evaluate(op, target, x) - wide * factor / 2)
+        assert (error <= 2 * np.finfo(dtype).eps * abs(wide)).all(), op
+        at_ends = evaluate(op, target, np.array([np.inf, np.nan, 0.0, -0.0], dtype))
+        np.testing.assert_array_equal(at_ends, [np.inf, np.nan, 0.0, -0.0])
+
+
+@pytest.mark.parametrize("target", LEVELS)
 def test_power_follows_c_for_every_pair_of_special_values(target):
     special = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 1e30, -1e30, np.inf, -np.inf, np.nan, 1e-40, 7.0]
     x, y = (a.ravel().astype(np.float32) for a in np.meshgrid(special, special))

@@ -78,6 +78,18 @@ def test_functions_of_one_float(dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_gelu_is_within_a_rounding_of_its_argument(dtype):
+    x = floats(dtype)
+    wide = x.astype(np.float64)
+    with np.errstate(all="ignore"):
+        inner = math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)
+        for op, twice in (("gelu", 1 + _erf(wide * math.sqrt(0.5))), ("gelu_tanh", 1 + np.tanh(inner))):
+            got, want = elementwise(lambda v, op=op: unary(op, v), [x], dtype).astype(np.float64), wide * twice / 2
+            assert np.isnan(got[np.isnan(x)]).all(), op
+            assert (abs(got - want) <= TOLERANCE[dtype] / 2 * abs(wide))[np.isfinite(x)].all(), op
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_functions_of_two_floats(dtype):
     x, y = floats(dtype), np.random.default_rng(1).permutation(floats(dtype))
     a, b = x.astype(np.float64), y.astype(np.float64)

@@ -26,12 +26,22 @@ def lowest(dtype: DType) -> Expr:
     return const(-(1 << (dtype.size_bytes * 8 - 1)) if dtype.is_signed else 0, dtype)
 
 
-def pooled(x: Tensor, windows: list[Window], index: Index, kind: str, fill: Expr, map_: Callable[[Expr], Expr]) -> Expr:
-    """kind over the taps of map_(x at the tap); `fill` where a tap is outside."""
+def pooled(
+    x: Tensor,
+    windows: list[Window],
+    index: Index,
+    kind: str,
+    fill: Expr,
+    map_: Callable[[Expr], Expr],
+    columns: int = 0,
+) -> Expr:
+    """kind over the taps of map_(x at the tap); `fill` where a tap is outside. columns: over this many axes, the last
+    ones, of what kind over the others gives, instead of over all in turn."""
     windows = [w.clipped() for w in windows]
     taps = [w.tap() for w in windows]
     position = [*index[:2], *positions(windows, index[2:], taps)]
-    return reduce(kind, taps, map_(load_or(x, position, guarded_axes(windows), fill)))
+    inner, outer = (taps[:-columns], taps[-columns:]) if columns else (taps, [])
+    return reduce(kind, outer, reduce(kind, inner, map_(load_or(x, position, guarded_axes(windows), fill))))
 
 
 def _windows(node: NodeView, x: Tensor) -> list[Window]:
@@ -53,16 +63,22 @@ def max_pool(node: NodeView) -> Compute:
 
 @operator("AveragePool")
 def average_pool(node: NodeView) -> Compute:
-    """The mean of the taps inside the tensor, or inside the padded tensor with count_include_pad."""
+    """The mean of the taps inside the tensor, or inside the padded tensor with count_include_pad.
+
+    Summed in ONNX Runtime's order, which has two: the mean of four codes lies on a tie of the next QuantizeLinear each
+    fourth time, where the roundings of the sum decide.
+    """
     x = node.tensor(0)
     windows = _windows(node, x)
     padded = bool(node.attr("count_include_pad", 0))
+    columns = 1 if node.sums_columns and len(windows) > 1 and windows[-1].stride <= 2 else 0
 
     def body(i: Index) -> Expr:
         count: Expr = const(1, DType.I64)
         for w, v in zip(windows, i[2:]):
             count = count * _taps_inside(w, v, padded)
-        return pooled(x, windows, i, "sum", const(0, x.dtype), lambda v: v) / cast(count, x.dtype)
+        total = pooled(x, windows, i, "sum", const(0, x.dtype), lambda v: v, columns)
+        return total / cast(count, x.dtype)
 
     return Compute(x.dtype, (*x.shape[:2], *outputs_of(windows)), body)
 

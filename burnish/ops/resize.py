@@ -192,26 +192,37 @@ def _extrapolated(node: NodeView, value: Expr, outside: list[Expr]) -> Expr:
 
 
 def _linear(node: NodeView, x: Tensor, axes: list[Resized], changed: list[int], i: Index) -> Expr:
-    """The weighted sum of the 2**k elements around the point; beyond the edge, the edge's own element."""
+    """The weighted sum of the 2**k elements around the point; beyond the edge, the edge's own element.
+
+    As ONNX Runtime sums: weights are multiplied first, those of the last axis foremost, and the last axis runs fastest.
+    A quarter or a half of two codes lies on a tie of the next QuantizeLinear, so each rounding decides.
+    """
     wide = DType.F64 if x.dtype is DType.F64 else DType.F32
     corners: list[tuple[tuple[Expr, Expr], tuple[Expr, Expr]]] = []
     outside: list[Expr] = []
     for a in changed:
-        at = coordinate(node, axes[a], i[a])
-        below = unary("floor", at)
-        after = cast(at - below, wide)
-        first = cast(below, DType.I64)
-        low, high = _inside(first, axes[a].extent), _inside(first + 1, axes[a].extent)
-        corners.append(((low, const(1, wide) - after), (high, after)))
+        corners.append(_ends(coordinate(node, axes[a], i[a]), axes[a].extent, wide))
         outside += _outside(node, axes[a], i[a])
     total: Expr | None = None
     for corner in itertools.product(*corners):
         position = list(i)
         for a, (where_, _) in zip(changed, corner):
             position[a] = where_
+        weight: Expr | None = None
+        for _, factor in reversed(corner):
+            weight = factor if weight is None else weight * factor
         value = cast(x[position], wide)
-        for _, weight in corner:
-            value = value * weight
+        value = value if weight is None else weight * value
         total = value if total is None else total + value
     assert total is not None
     return _extrapolated(node, cast(total, x.dtype), outside)
+
+
+def _ends(at: Expr, extent: Dim, wide: DType) -> tuple[tuple[Expr, Expr], tuple[Expr, Expr]]:
+    """The elements below and above a coordinate, and their weights: a half each where both are the last one."""
+    at = binary("max", binary("min", at, size(extent, DType.F32) - 1), 0)
+    below = unary("floor", at)
+    after, first = cast(at - below, wide), cast(below, DType.I64)
+    last = binary("ge", first, extent - 1)
+    low, high = _inside(first, extent), _inside(first + 1, extent)
+    return (low, where(last, 0.5, const(1, wide) - after)), (high, where(last, 0.5, after))

@@ -56,7 +56,11 @@ class FoldPad(Rule):
         attributes["pads"] = [own + p for own, p in zip(pads, padding.spatial, strict=True)]
         if node.op_type == "AveragePool":
             attributes["count_include_pad"] = 1
-        return op.node(node.op_type, padding.x, *node.inputs[1:], **attributes)  # type: ignore[no-any-return]
+        result: ir.Value = op.node(node.op_type, padding.x, *node.inputs[1:], **attributes)
+        folded = result.producer()
+        assert folded is not None
+        folded.meta.update(node.meta)
+        return result
 
 
 def _padding_of(pad: ir.Node) -> Padding | Skip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from burnish.ops.language.node_view import SUMS_COLUMNS
 from burnish.passes.fold_pad import FoldPad
 from tests.passes.golden import assert_fires_once, build, why
 from tests.passes.models import assert_same_answers, random_feeds
@@ -54,6 +55,15 @@ def test_the_padding_moves(body, weights, golden):
     before = model.clone()
     assert assert_fires_once(model, FoldPad()) == [golden]
     assert_same_answers(before, model, random_feeds(before))
+
+
+def test_an_old_average_pool_still_sums_as_it_did():
+    model = build(IMAGE, "h = Pad(x, p) y = AveragePool <kernel_shape=[3,3]> (h)", p=RING)
+    (before,) = (n for n in model.graph if n.op_type == "AveragePool")
+    before.meta[SUMS_COLUMNS] = True
+    assert_fires_once(model, FoldPad())
+    (after,) = (n for n in model.graph if n.op_type == "AveragePool")
+    assert after is not before and after.meta[SUMS_COLUMNS]
 
 
 def test_a_pad_with_another_user_stays_for_it():

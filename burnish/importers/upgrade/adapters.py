@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from burnish.importers.upgrade.attributes import (
+    average_pool_19,
     clip_11,
     dft_20,
     dropout_12,
@@ -28,6 +29,7 @@ from burnish.importers.upgrade.softmax import softmax_13
 EVERY_VERSION = 1 << 30
 
 ADAPTERS: dict[str, tuple[tuple[int, Adapter], ...]] = {
+    "AveragePool": ((19, average_pool_19),),
     "BatchNormalization": ((9, batch_normalization_9), (14, batch_normalization_14)),
     "Clip": ((11, clip_11),),
     "DFT": ((20, dft_20),),

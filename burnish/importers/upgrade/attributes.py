@@ -1,4 +1,4 @@
-"""Attributes that became inputs, and attributes that were renamed."""
+"""Attributes that became inputs, attributes that were renamed, and what a version says without one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from burnish.errors import UserError
 from burnish.importers.upgrade.convert import constant, insert, rank_of, refuse, replace_by, set_input, take
+from burnish.ops.language.node_view import SUMS_COLUMNS
 
 
 def _float_dtype(node: ir.Node, name: str) -> np.dtype[np.generic]:
@@ -17,6 +18,11 @@ def _float_dtype(node: ir.Node, name: str) -> np.dtype[np.generic]:
             node, name, f"the dtype of {node.op_type}'s input is unknown", "a constant of that dtype is needed"
         )
     return value.dtype.numpy()
+
+
+def average_pool_19(node: ir.Node, name: str) -> None:
+    """AveragePool: ONNX Runtime sums in another order since it has dilations."""
+    node.meta[SUMS_COLUMNS] = True
 
 
 def clip_11(node: ir.Node, name: str) -> None:

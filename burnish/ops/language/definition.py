@@ -215,6 +215,7 @@ class NodeView:
     domain: str = ""
     output_ranks: tuple[int | None, ...] = ()  # as the model declares them, where it does
     keeps_excess: bool = False  # of a Cast to f16 or bf16: a value in a register need not be rounded
+    sums_columns: bool = False  # of an AveragePool: in the order that ONNX Runtime's had before opset 19
 
     def tensor(self, i: int) -> Tensor:
         """Input i, which must be there."""

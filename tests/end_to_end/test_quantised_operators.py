@@ -1,0 +1,72 @@
+"""Operators between codes, DequantizeLinear before them and QuantizeLinear after: ONNX Runtime's codes, bit by bit.
+
+Scales are chosen so that many results lie on a tie, where the order of the roundings in between decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import burnish
+from tests.end_to_end.oracle import Array, answers, session
+
+TARGETS = ("cpu:x86-64-v3", "cpu")
+
+
+def between_codes(
+    op_type: str,
+    x: Array,
+    *more: Array | None,
+    scales: tuple[float, float] = (0.1, 0.1),
+    opset: int = 21,
+    **attributes: Any,
+) -> onnx.ModelProto:
+    """Q(op(DQ(x), more..)); zero points 128 of u8, 0 of others."""
+    kind = helper.np_dtype_to_tensor_dtype(x.dtype)
+    zero = np.asarray(128 if x.dtype == np.uint8 else 0, x.dtype)
+    constants = [numpy_helper.from_array(np.float32(s), f"scale{n}") for n, s in enumerate(scales)]
+    constants += [numpy_helper.from_array(zero, "zero")]
+    constants += [numpy_helper.from_array(a, f"more{n}") for n, a in enumerate(more) if a is not None]
+    names = [f"more{n}" if a is not None else "" for n, a in enumerate(more)]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "scale0", "zero"], ["real"], "dequantize"),
+        helper.make_node(op_type, ["real", *names], ["result"], "operator", **attributes),
+        helper.make_node("QuantizeLinear", ["result", "scale1", "zero"], ["y"], "quantize"),
+    ]
+    ends = [helper.make_tensor_value_info("x", kind, x.shape)], [helper.make_tensor_value_info("y", kind, None)]
+    graph = helper.make_graph(nodes, "between_codes", *ends, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+
+
+def codes(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> Array:
+    limits = np.iinfo(dtype)
+    return np.random.default_rng(seed).integers(limits.min, limits.max + 1, shape).astype(dtype)
+
+
+def assert_equal(model: onnx.ModelProto, x: Array) -> None:
+    (want,) = answers(session(model.SerializeToString()), {"x": x}).values()
+    for target in TARGETS:
+        with burnish.load(burnish.build(model, target=target), threads=1) as engine:
+            (got,) = engine({"x": x}).values()
+        np.testing.assert_array_equal(got, want, err_msg=target)
+
+
+@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize(("kernel", "strides", "pads"), [([2, 2], [2, 2], [0] * 4), ([3, 4], [1, 3], [1, 2, 1, 1])])
+def test_average_pool(opset: int, kernel: list[int], strides: list[int], pads: list[int]) -> None:
+    """ONNX Runtime sums columns first before opset 19, unless the stride is more than two, and rows first since."""
+    x = codes(2, 24, 13, 14)
+    assert_equal(between_codes("AveragePool", x, opset=opset, kernel_shape=kernel, strides=strides, pads=pads), x)
+
+
+@pytest.mark.parametrize("coordinates", ["half_pixel", "align_corners"])
+def test_linear_resize(coordinates: str) -> None:
+    x = codes(1, 16, 9, 11)
+    factors = np.array([1, 1, 2, 2], np.float32)
+    options = {"mode": "linear", "coordinate_transformation_mode": coordinates}
+    assert_equal(between_codes("Resize", x, None, factors, opset=17, **options), x)

@@ -208,11 +208,15 @@ def convolution(
     pad_channels: int = 0,
     batch_symbol: bool = False,
     out_first: bool = False,
+    out_halo: int = 0,
     dtype: DType = F32,
     b_dtype: DType = F32,
     seed: int = 0,
 ) -> Case:
-    """Channels-last, padding in memory (half the kernel); c and o are per group; bias and ReLU in the epilogue."""
+    """Channels-last, padding in memory (half the kernel); c and o are per group; bias and ReLU in the epilogue.
+
+    out_halo: pixels that the output's rows and images are longer and higher in memory
+    """
     rng = np.random.default_rng(seed)
     halo = kernel_size // 2 * dilation
     rows, columns = (height - 1) * stride + 2 * halo + 1, (width - 1) * stride + 2 * halo + 1
@@ -220,8 +224,7 @@ def convolution(
     x = np.zeros((batch, rows, columns, pixel), dtype.numpy)
     inside = slice(halo, -halo) if halo else slice(None)
     x[:, inside, inside, : groups * c] = random(rng, x[:, inside, inside, : groups * c].shape, dtype)
-    weight = random(rng, (groups, kernel_size, kernel_size, c, o), b_dtype)
-    kept = accumulator(dtype)
+    weight, kept = random(rng, (groups, kernel_size, kernel_size, c, o), b_dtype), accumulator(dtype)
     bias = random(rng, (groups * o,), kept)
     size: Dim = _dim("batch", batch, ["batch"] if batch_symbol else [])
     g, b, y, w, n = Axis("g", groups), Axis("b", size), Axis("y", height), Axis("x", width), Axis("n", o)
@@ -230,9 +233,7 @@ def convolution(
     channel = axis(g) * o + axis(n)
     total = groups * o
     a_strides = (c, image, row * stride, pixel * stride, row * dilation, pixel * dilation, 1)
-    place = height * width
-    out_strides = (total * place, width, 1, place) if out_first else (place * total, width * total, total, 1)
-    out = Slot(kept, (size, height, width, total), out_strides)
+    out = Slot(kept, (size, height, width, total), _image_strides(height, width, total, out_first, out_halo))
     value = binary("max", acc(0, kept) + load(3, kept, (channel,)), const(0, kept))
     kernel = Contraction(
         (
@@ -253,6 +254,14 @@ def convolution(
     sizes = {"batch": batch} if batch_symbol else {}
     depth = kernel_size * kernel_size * c
     return Case(kernel, as_aligned(x), weight, [as_aligned(bias)], expected, tolerance(kept, depth), sizes)
+
+
+def _image_strides(height: int, width: int, channels: int, channels_first: bool, halo: int) -> tuple[int, ...]:
+    """Of [image, row, pixel, channel]."""
+    if channels_first:
+        return channels * height * width, width, 1, height * width
+    row = (width + halo) * channels
+    return (height + halo) * row, row, channels, 1
 
 
 def _correlate(x: Array, weight: Array, height: int, width: int, stride: int, dilation: int) -> Array:

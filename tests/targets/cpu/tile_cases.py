@@ -28,11 +28,17 @@ CASES = {
     "a matrix for each batch": matmul(20, 33, 11, batch=3, shared_b=False, dtype=BF16),
     "3x3": convolution(7, 7, 32, 48, dtype=BF16, b_dtype=BF16),
     "stem": convolution(5, 9, 3, 20, 7, 2, dtype=BF16, b_dtype=BF16),
+    "3x3 of images": convolution(7, 7, 16, 40, batch=3, dtype=BF16, b_dtype=BF16),
+    "1x1 into a halo": convolution(7, 7, 32, 40, 1, batch=2, out_halo=2, dtype=BF16, b_dtype=BF16),
+    "1x1 of images into a halo": convolution(
+        3, 5, 20, 33, 1, batch=3, out_halo=1, batch_symbol=True, dtype=BF16, b_dtype=BF16
+    ),
     "1x1 strided": convolution(6, 5, 16, 24, 1, 2, pad_channels=16, dtype=BF16, b_dtype=BF16),
     "grouped": convolution(8, 8, 4, 6, groups=3, batch=2, dtype=BF16, b_dtype=BF16),
     "dilated": convolution(9, 4, 6, 8, dilation=2, dtype=BF16, b_dtype=BF16),
     "images": convolution(4, 4, 8, 16, batch=3, batch_symbol=True, dtype=BF16, b_dtype=BF16),
     "channels first": convolution(6, 7, 8, 17, out_first=True, dtype=BF16, b_dtype=BF16),
+    "3x3 of bytes": convolution(7, 7, 24, 20, batch=2, dtype=U8, b_dtype=I8),
     "u8s8": matmul(30, 48, 100, dtype=U8, b_dtype=I8, epilogue="residual"),
     "s8s8": matmul(30, 20, 67, dtype=I8, epilogue="bias"),
     "s8u8": matmul(17, 33, 64, dtype=I8, b_dtype=U8),

@@ -29,13 +29,14 @@ _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
 _INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow one counted twice
 _INTEL_PAIRS = 1.7  # vdpbf16ps on a processor with AMX: 0.58 of the products of f32's multiply-adds in the same time
+_FLAT_ROW = 4.0  # cycles in which a flat row becomes a pixel, or not
 # of a constant that comes from memory while the sums run; 0.1 to 0.13 were measured, but 16 bits must win clearly
 _COLD_CYCLES_PER_BYTE = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """`rows` steps along the pixel run `axis` (counted from the innermost; fold: with the run inside it) x vectors."""
+    """`rows` steps along the pixel run `axis` x vectors. `axis` and `fold` are those of `ContractionOptions`."""
 
     rows: int
     vectors: int
@@ -83,7 +84,9 @@ class CostModel:
         """Cycles of the whole kernel on one core, data in the second cache level."""
         if tiling.form == "tiles":
             units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
-            return units * unit_cycles(self.unit(tiling), self.columns)
+            unit, is_flat = self.unit(tiling), tiling.fold and tiling.axis == 0
+            located = _FLAT_ROW * unit.rows * unit.height if is_flat else 0.0
+            return units * (unit_cycles(unit, self.columns) + located)
         rows = self._rows(tiling)
         whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
         panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
@@ -117,9 +120,8 @@ class CostModel:
 
     def unit(self, tiling: Tiling) -> Unit:
         """The unit of a tiling in the tiles form."""
-        return unit_of(
-            self.kernel, self.shape, tiling.rows, tiling.vectors, step_of(self.kernel, self.shape), tiling.fold
-        )
+        step, by_runs = step_of(self.kernel, self.shape), tiling.fold and tiling.axis == 1
+        return unit_of(self.kernel, self.shape, tiling.rows, tiling.vectors, step, by_runs)
 
     def b_item(self, tiling: Tiling) -> int:
         """The size of an element of B as the tiles of a form read it, in bytes."""
@@ -188,7 +190,8 @@ class CostModel:
         outer = self.expect(product(r.extent for r in self._rows(tiling).outer))
         if tiling.form == "tiles":
             unit, along = self.unit(tiling), self.expect(self._rows(tiling).tiled.extent)
-            return -(-outer * (along if tiling.fold else -(-along // unit.height)) // unit.rows)
+            by_runs = tiling.fold and tiling.axis == 1
+            return -(-outer * (along if by_runs else -(-along // unit.height)) // unit.rows)
         return outer * sum(count for _, count in self._row_sizes(tiling))
 
     def _rows(self, tiling: Tiling) -> Rows:

@@ -21,7 +21,8 @@ class ContractionOptions(CpuOptions):
     unroll    steps of the innermost loop over the depth that are written out; in the tiles form the k of one product,
               which decides how sums are rounded
     axis      the run of pixels that a tile's rows follow: 0 is the innermost run, 1 the next outer one
-    fold      the innermost run lies within each row step, so that a tile spans both
+    fold      the innermost run lies within each row step, so that a tile spans both (axis 1); in the tiles form also
+              rows that run on over its ends as A lies (axis 0)
     block     row tiles that share a panel of B before the next panel comes; 0: all of them
     prefetch  steps of k between the prefetch of a part of the panel and its use; 0: no prefetch
     spread    row tiles that share the prefetch of the next panel, a power of two; 0: it is not prefetched

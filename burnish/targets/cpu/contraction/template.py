@@ -30,7 +30,7 @@ from burnish.targets.cpu.contraction import cost
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
-from burnish.targets.cpu.contraction.tile_rows import Rows, register_lanes, rows_of
+from burnish.targets.cpu.contraction.tile_rows import flat_rows, register_lanes, rows_of
 from burnish.targets.cpu.contraction.unit import (
     can_multiply_tiles,
     fits_tiles,
@@ -75,7 +75,7 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if min(options.block, options.prefetch, options.axis) < 0 or options.axis >= max(1, len(shape.pixels)):
         return False
-    if options.fold and ((1, True) not in _row_axes(shape) or options.axis != 1):
+    if options.fold and not _may_fold(shape, options):
         return False
     is_dot, spread = options.form == "dot", options.spread
     if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
@@ -121,25 +121,32 @@ def _tilings(model: CostModel) -> list[Tiling]:
                     choices = _row_choices(extent, model.expect(extent), most)
                     wide = max(lanes, QUAD_LANES[0]) if form == "quads" else lanes
                     found += [Tiling(r, vectors, wide, axis, form, fold) for r in choices]
-        found += _tiles(model, axis, rows) if target.has_tiles else []
+        found += _tiles(model, axis, fold) if target.has_tiles else []
         for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
                 choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
                 found += [Tiling(r, 1, columns, axis, "dot") for r in choices]
-    return found
+    return found + (_tiles(model, 0, True) if target.has_tiles and flat_rows(shape) else [])
 
 
-def _tiles(model: CostModel, axis: int, rows: Rows) -> list[Tiling]:
+def _tiles(model: CostModel, axis: int, fold: bool) -> list[Tiling]:
     """Tilings in the tiles form: 2 x 2 tiles, or a row or a column of tiles where there is only that."""
     shape = model.shape
     if not can_multiply_tiles(model.kernel, shape):
         return []
     wide, is_low = -(-model.columns // ROWS), model.pixels <= ROWS
     shapes = [(1, min(wide, 4))] if is_low else [(2, min(wide, 2)), (4, 1)]
-    if rows.folded is not None:
+    if fold and axis == 1:
         return [Tiling(r, c, ROWS, axis, "tiles", True) for r, c in shapes]
-    along = [(r, c, rows_along(shape, rows.tiled, r)) for r, c in shapes]
-    return [Tiling(pixels, c, ROWS, axis, "tiles") for r, c, pixels in along if pixels > ROWS * (r - 1)]
+    rows = rows_of(shape, axis, fold)
+    along = [(r, c, rows_along(rows.tiled, r, not rows.outer)) for r, c in shapes]
+    return [Tiling(pixels, c, ROWS, axis, "tiles", fold) for r, c, pixels in along if pixels > ROWS * (r - 1)]
+
+
+def _may_fold(shape: Shape, options: ContractionOptions) -> bool:
+    if options.axis == 0:
+        return options.form == "tiles" and flat_rows(shape) is not None
+    return options.axis == 1 and (1, True) in _row_axes(shape)
 
 
 def _row_axes(shape: Shape) -> list[tuple[int, bool]]:

@@ -1,7 +1,8 @@
 """The geometry of the tiles form: units of row tiles x column tiles, and the steps in which the depth is multiplied.
 
     row tile     up to 16 rows along one run of pixels, all tiles equally high: the last one overlaps the one before.
-                 If the schedule folds, exactly the innermost run (one row of a small image)
+                 If the schedule folds: along axis 1 exactly the innermost run (one row of a small image), along axis 0
+                 flat rows, which run on over the ends of that run as A lies (tile_rows.py)
     column tile  16 columns of a panel
     step         the k of one product, at most 64 bytes of a row of A. A step does not cross the end of the innermost
                  reduce run; if the steps do not divide it, the rest of the last one is zeros (in B and in a copy of A).
@@ -84,13 +85,13 @@ class Unit:
         return ROW_BYTES + 2 * self.sums_bytes + self.copies_bytes
 
 
-def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: int, fold: bool) -> Unit:
-    """A unit of so many column tiles, and k in a step. pixels: its rows at most, or if `fold` its innermost runs."""
+def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: int, by_runs: bool) -> Unit:
+    """A unit of so many column tiles, and k in a step. pixels: its rows at most, or its innermost runs if `by_runs`."""
     item = kernel.slots[0].dtype.size_bytes
     inner, runs = shape.reduce[-1].extent, product(r.extent for r in shape.reduce[:-1])
     assert isinstance(inner, int) and isinstance(runs, int), "a packed operand has static reduce axes"
     depth = (inner, runs, 1) if step - inner < _WORD_BYTES // item else (inner * runs, 1, runs)
-    if fold:
+    if by_runs:
         height = shape.pixels[-1].extent
         assert isinstance(height, int), "a run that is folded has a known extent"
         return Unit(pixels, columns, height, step, item, *depth)
@@ -100,7 +101,8 @@ def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: 
 
 def scheduled_unit(kernel: Contraction, shape: Shape, options: ContractionOptions) -> Unit:
     """The unit of a schedule in the tiles form."""
-    return unit_of(kernel, shape, options.rows, options.vectors, options.unroll, options.fold)
+    by_runs = options.fold and options.axis == 1
+    return unit_of(kernel, shape, options.rows, options.vectors, options.unroll, by_runs)
 
 
 def can_multiply_tiles(kernel: Contraction, shape: Shape) -> bool:
@@ -149,12 +151,15 @@ def _equal_steps(inner: int, item: int) -> int:
     return -(-inner // (fewest * group)) * group
 
 
-def rows_along(shape: Shape, run: Run, row_tiles: int) -> int:
-    """The rows of a unit along a run: row tiles of equal height, as high as possible, and none of them in vain."""
+def rows_along(run: Run, row_tiles: int, is_alone: bool) -> int:
+    """The rows of a unit along a run: row tiles of equal height, as high as possible, and none of them in vain.
+
+    is_alone: there is no run outside it
+    """
     if not isinstance(run.extent, int):
         return ROWS * row_tiles
     tiles = -(-run.extent // ROWS)
-    if run.extent == product(p.extent for p in shape.pixels):
+    if is_alone:
         tiles = -(-tiles // row_tiles) * row_tiles
     return row_tiles * -(-run.extent // tiles)
 

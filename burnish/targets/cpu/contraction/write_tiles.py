@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 
 from llvmlite import ir
 
 from burnish.dims import Dim, product
 from burnish.kernels.task import Contraction
+from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext, vector_type
 from burnish.targets.cpu.contraction.drain import FinishedUnit, RowTile, has_wide_stores, share_of, store_in_pairs
 from burnish.targets.cpu.contraction.options import ContractionOptions
-from burnish.targets.cpu.contraction.tile_rows import rows_of
+from burnish.targets.cpu.contraction.tile_rows import flat_rows, rows_of
 from burnish.targets.cpu.contraction.unit import Unit, scheduled_unit
 from burnish.targets.cpu.contraction.write import Bound, Panel, TileWriter, bind, run_offset
 from burnish.targets.cpu.expressions.storage import register_type, storage_type
@@ -58,7 +61,8 @@ class UnitWriter(TileWriter):
     def __init__(self, context: KernelContext, kernel: Contraction, options: ContractionOptions, name: str) -> None:
         super().__init__(context, kernel, options, name)
         self.unit: Unit = scheduled_unit(kernel, self.shape, options)
-        if options.fold:  # then a row tile is the innermost run
+        self.flat = flat_rows(self.shape) if options.fold and options.axis == 0 else None
+        if options.fold and options.axis == 1:  # then a row tile is the innermost run
             self.rows = rows_of(self.shape, 0, False)
         self.panel_depth = self.unit.steps * self.unit.step
         self.ragged = isinstance(kernel.n.extent, int) and bool(kernel.n.extent % self.width)
@@ -281,9 +285,10 @@ class UnitWriter(TileWriter):
             masks = [lanes_below(k, c, k.dim(self.kernel.n.extent), ROWS) for c in columns]
 
         def store(tile: RowTile, row: ir.Value, sums: Sequence[ir.Value]) -> None:
-            axes = {a: k.i64(0) for a in self.shape.ones} | groups | dict(tile.outer)
-            axes |= bind(k, (self.rows.tiled,), k.ir.add(tile.start, row))
-            self._store_row(axes, columns, masks, sums)
+            pixel, exists = self._pixel(k.ir.add(tile.start, row))
+            axes = {a: k.i64(0) for a in self.shape.ones} | groups | dict(tile.outer) | pixel
+            with nullcontext() if exists is None else k.when(exists):
+                self._store_row(axes, columns, masks, sums)
 
         return FinishedUnit(
             k,
@@ -296,6 +301,18 @@ class UnitWriter(TileWriter):
             kind=vector_type(register_type(self.shape.accumulator), ROWS),
             store=store,
         )
+
+    def _pixel(self, row: ir.Value) -> tuple[dict[Axis, ir.Value], ir.Value | None]:
+        """The axes of a row, and whether it is a pixel, if it may lie between two."""
+        k, flat = self.k, self.flat
+        if flat is None:
+            return bind(k, (self.rows.tiled,), row), None
+        steps = (replace(run, extent=width) for run, width in zip(flat.runs[1:], flat.widths))
+        found, exists = bind(k, (flat.runs[0], *steps), row), None
+        for run, width in zip(flat.runs[1:], flat.widths):
+            if width != run.extent:
+                exists = k.ir.icmp_signed("<", found[run.axes[-1]], k.dim(run.extent))
+        return found, exists
 
     def _store_row(
         self, axes: Bound, columns: Sequence[ir.Value], masks: Sequence[ir.Value | None], sums: Sequence[ir.Value]

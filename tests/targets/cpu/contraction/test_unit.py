@@ -47,12 +47,12 @@ def test_short_runs_and_runs_that_end_within_a_step_are_gathered() -> None:
 )
 def test_row_tiles_are_equally_high_and_their_number_fits_the_units(pixels: int, row_tiles: int, rows: int) -> None:
     shape = analyse(matmul(pixels, 20, 64, dtype=DType.BF16).kernel)
-    assert rows_along(shape, shape.pixels[-1], row_tiles) == rows
+    assert rows_along(shape.pixels[-1], row_tiles, True) == rows
 
 
 def test_rows_of_unknown_number_get_whole_tiles() -> None:
     shape = analyse(matmul(5, 20, 64, dtype=DType.BF16, symbols=["m"]).kernel)
-    assert rows_along(shape, shape.pixels[-1], 2) == 32
+    assert rows_along(shape.pixels[-1], 2, True) == 32
 
 
 def test_a_rest_of_the_depth_needs_a_step_and_room_for_its_copy() -> None:

@@ -66,6 +66,19 @@ def test_rows_of_a_small_image_are_row_tiles(name: str, rows: int) -> None:
     check(case, in_tiles(case, rows, 1, axis=1, fold=True), BEST, (1, 2))
 
 
+FLAT = ["3x3", "3x3 of images", "3x3 of bytes", "stem", "1x1 strided", "1x1 into a halo", "1x1 of images into a halo",
+        "grouped", "dilated", "images"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_rows_run_on_over_the_ends_of_an_image_s_rows(name: str) -> None:
+    case = CASES[name]
+    first = check(case, in_tiles(case), BEST, (1,))
+    same = dataclasses.replace(case, expected=first, tolerance=0.0)
+    for rows, vectors in SHAPES[:4]:
+        check(same, in_tiles(case, rows, vectors, fold=True, spread=2), BEST, (1, 3))
+
+
 # -- the arithmetic, written once more -----------------------------------------------------------------------------
 
 
@@ -145,6 +158,9 @@ def test_tiles_and_their_emulation_give_the_same_bits(name: str) -> None:
         schedule = in_tiles(case, rows, vectors, block=n % 3, spread=(0, 2)[n % 2])
         emulated = check(case, schedule, BEST, (1,))
         check(dataclasses.replace(case, expected=emulated, tolerance=0.0), schedule, WITH_TILES, (1, 2))
+    if name in FLAT:
+        flat = in_tiles(case, fold=True)
+        check(dataclasses.replace(case, expected=emulated, tolerance=0.0), flat, WITH_TILES, (1, 2))
 
 
 # -- schedules -----------------------------------------------------------------------------------------------------
@@ -155,6 +171,18 @@ def test_tiles_are_chosen_where_the_target_has_them_only() -> None:
         assert contraction.schedules(case.kernel, WITH_TILES, {})[0]["form"] == "tiles"
         for target in (BEST, Target("cpu", "x86-64-v4", ("bf16", "vnni"))):
             assert "tiles" not in {s["form"] for s in contraction.schedules(case.kernel, target, {})}
+
+
+def test_rows_of_small_images_run_on_where_that_fills_row_tiles() -> None:
+    def first(size: int, taps: int = 3, **how: int) -> Schedule:
+        kernel = convolution(size, size, 64, 64, taps, dtype=BF16, b_dtype=BF16, **how).kernel
+        return contraction.schedules(kernel, WITH_TILES, {})[0]
+
+    for schedule, rows in ((first(7), 32), (first(7, 1, out_halo=2), 26), (first(10), 30)):
+        assert (schedule["axis"], schedule["fold"], schedule["rows"]) == (0, True, rows)
+    for schedule in (first(14), first(28), first(56)):
+        assert (schedule["axis"], schedule["fold"], schedule["rows"]) == (0, False, 28)
+    assert first(7, stride=2)["axis"] == 1  # its rows lie 16 apart
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -33,9 +33,8 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head, bloc
         start = k.ir.mul(row.index, k.i64(f.block))
         state = k.ir.add(k.ir.mul(number, k.i64(f.rows_each)), row.index)
         limit = _limit(f, query, block)
-        if f.is_tiled(case):
-            _finish_scores(f, start, head, query, block)
-        highest = _row_maximum(f, start, block, limit)
+        place = (head, query) if f.is_tiled(case) else None
+        highest = _row_maximum(f, start, block, limit, place)
         before = None
         if not f.is_single:
             before = f.get(f.maxima, state, f.element)
@@ -51,23 +50,23 @@ def softmax(f: AttentionFrame, case: RowCase, number: ir.Value, head: Head, bloc
         f.put(total, f.totals, state)
 
 
-def _finish_scores(f: AttentionFrame, start: ir.Value, head: Head, query: ir.Value, block: Block) -> None:
-    """Scale, cap and mask a row of plain products."""
-    k = f.k
-    with k.loop(0, f.count_of(block), f.lanes) as loop:
-        at = k.ir.add(start, loop.index)
-        f.put(finished(f, f.get(f.scores, at, f.vector), head, query, k.ir.add(block.first, loop.index)), f.scores, at)
+def _row_maximum(
+    f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Value | None, plain: tuple[Head, ir.Value] | None
+) -> ir.Value:
+    """The largest score. Scores at `limit` and beyond are set to -inf first (None: there are no such scores).
 
-
-def _row_maximum(f: AttentionFrame, start: ir.Value, block: Block, limit: ir.Value | None) -> ir.Value:
-    """The largest score. Scores at `limit` and beyond are set to -inf first (None: there are no such scores)."""
+    plain: the head and query of a row whose scores are plain products; they are scaled, capped and masked here
+    """
     k = f.k
     with k.loop(0, f.count_of(block), f.lanes, carried=[f.lowest]) as loop:
         at = k.ir.add(start, loop.index)
         score = f.get(f.scores, at, f.vector)
+        if plain is not None:
+            score = finished(f, score, *plain, k.ir.add(block.first, loop.index))
         if limit is not None:
             left = k.splat(k.ir.trunc(k.ir.sub(limit, loop.index), I32), f.lanes)
             score = k.ir.select(k.ir.icmp_signed("<", k.iota(f.lanes, I32), left), score, f.lowest)
+        if plain is not None or limit is not None:
             f.put(score, f.scores, at)
         loop.next = [k.ir.select(k.ir.fcmp_ordered(">", score, loop.carried[0]), score, loop.carried[0])]
     return across_lanes(k, "max", f.dtype, loop.results[0])
@@ -88,10 +87,11 @@ def _exponentials(f: AttentionFrame, start: ir.Value, block: Block, shift: ir.Va
     with k.loop(0, f.count_of(block), f.lanes, carried=[ir.Constant(f.vector, None)]) as loop:
         at = k.ir.add(start, loop.index)
         value = k.ir.fsub(f.get(f.scores, at, f.vector), shifts)
-        value = _exponential(f, value)
-        if is_tiled:
+        if is_tiled:  # in plans, subnormal results are zero
+            value = arithmetic.unary(k, "exp", DType.BF16, value)
             put_power(f, at, value)
         else:
+            value = _exponential(f, value)
             f.put(value, f.scores, at)
         loop.next = [k.ir.fadd(loop.carried[0], value)]
     return across_lanes(k, "sum", f.dtype, loop.results[0])

@@ -29,6 +29,7 @@ import numpy as np
 from burnish.dims import Dim, product
 from burnish.index_check import IndexCheck
 from burnish.kernels.slot import Slot
+from burnish.kernels.strips import Between, Part, Rows, Strip
 from burnish.ops.language.expr import Axis, Expr, text
 from burnish.plan.manifest import OutputShape, TensorSpec
 from burnish.requirement import Requirement
@@ -219,23 +220,11 @@ class TreesTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
-    """An axis of strips: strip number i begins at the coordinate min(i * size, last)."""
-
-    count: Dim
-    size: int
-    last: Dim
-
-    def __str__(self) -> str:
-        return f"{self.count}x{self.size}<={self.last}"
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
-    """One kernel of a chain. places: for each of its slots, the chain's slot, or -1 - n for intermediate number n."""
+    """One kernel of a chain. parts: what each of its slots is."""
 
     kernel: Loops | Contraction
-    places: tuple[int, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -243,23 +232,23 @@ class Chain:
     """Kernels one after another on one strip of the result, then on the next strip.
 
     One thread does all stages of a strip. So what they hand on stays in that thread's cache, and no barrier is needed.
-    stages   as they are for the first strip; elsewhere, a slot begins sum(coordinate * move) elements later
-    strips   outer to inner; strips may overlap, and then write the same values twice
-    moves    for each slot, a move along each axis of `strips`
-    between  the bytes of each intermediate
+    stages   as they are for a strip; strips may overlap, and then write the same values twice
+    strips   outer to inner
+    rows     more coordinates, after those of the strips
+    between  the intermediates
     """
 
     slots: tuple[Slot, ...]
     stages: tuple[Stage, ...]
     strips: tuple[Strip, ...]
-    moves: tuple[tuple[Dim, ...], ...]
-    between: tuple[int, ...]
+    between: tuple[Between, ...]
+    rows: tuple[Rows, ...] = ()
 
     @cached_property
     def key(self) -> str:
-        stages = "; ".join(f"{s.kernel.key}@{s.places}" for s in self.stages)
-        moves = " ".join("+".join(map(str, m)) for m in self.moves)
-        return f"chain({_slots(self.slots)})<{' '.join(map(str, self.strips))}>moves {moves} {self.between}{{{stages}}}"
+        stages = "; ".join(f"{s.kernel.key}@{' '.join(map(str, s.parts))}" for s in self.stages)
+        strips, between = (" ".join(map(str, each)) for each in ((*self.strips, *self.rows), self.between))
+        return f"chain({_slots(self.slots)})<{strips}>between {between}{{{stages}}}"
 
 
 Kernel = Loops | Contraction | AttentionTask | RecurrentTask | TreesTask | Chain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from burnish.dims import Dim, minimum, product
 from burnish.dtypes import DType
@@ -48,8 +48,16 @@ def flops(kernel: Kernel) -> Dim:
 
 def multiplies_integers(program: Program) -> bool:
     """Has the program sums of products of bytes, for which processors have instructions?"""
-    kernels = (launch.kernel for launch in each_launch(program.steps))
+    kernels = (k for launch in each_launch(program.steps) for k in stages_of(launch.kernel))
     return any(isinstance(k, Contraction) and k.slots[0].dtype in (DType.U8, DType.I8) for k in kernels)
+
+
+def stages_of(kernel: Kernel) -> Iterator[Kernel]:
+    """The kernel itself, or each kernel of a chain."""
+    if isinstance(kernel, Chain):
+        yield from (stage.kernel for stage in kernel.stages)
+    else:
+        yield kernel
 
 
 def core_work(kernel: Kernel) -> Dim:

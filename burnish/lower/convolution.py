@@ -36,6 +36,11 @@ def is_depthwise(form: Conv) -> bool:
     return form.groups > 1 and form.weight.shape[1] == 1 and form.channels == form.shape[1] == form.groups
 
 
+def is_deep(form: Conv) -> bool:
+    """Are its channels best kept innermost, even if that needs a copy of the image?"""
+    return is_depthwise(form) or int(form.channels) > 4 or not form.x.dtype.is_float  # type: ignore[arg-type]
+
+
 def has_template(form: Conv, can_pad: bool, has_integers: bool = False) -> bool:
     """Whether the contraction template can compute it. Otherwise loops compute it."""
     if is_depthwise(form) or not can_pad or not is_constant(form.weight) or not is_product(form, has_integers):

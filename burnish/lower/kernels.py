@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from burnish.dims import Dim
+from burnish.kernels.merge_axes import merge_axes
+from burnish.kernels.name_axes import canonical
 from burnish.kernels.slot import Slot
-from burnish.kernels.task import Binding
+from burnish.kernels.task import Binding, Loops, Store
 from burnish.lower.placement import Placement
 from burnish.ops.language import expr as ex
-from burnish.ops.language.expr import Axis, Expr, Linear, from_linear, linear, load, substitute
+from burnish.ops.language.expr import Axis, Expr, Linear, axis, from_linear, linear, load, substitute
 
 
 @dataclass(eq=False)
@@ -82,3 +84,21 @@ def bind_loads(root: Expr, place: Callable[[Expr], Placement | Expr], slots: Slo
         return load(slots.number(placed), placed.dtype, [flat_index(e.args, placed)])
 
     return substitute(root, replace)
+
+
+def loops_of(
+    axes: Sequence[Axis], value: Expr, order: Sequence[int], into: Placement, place: Callable[[Expr], Placement | Expr]
+) -> tuple[Loops, Slots]:
+    """into[axes] = value, for every index. order: the axes from outer to inner."""
+    slots = Slots()
+    value = bind_loads(value, place, slots)
+    slot = slots.number(into)
+    slots.written.add(slot)
+    index = flat_index([axis(a) for a in axes], into)
+    return Loops(slots.flat, tuple(axes[a] for a in order), (Store(slot, (index,), value),)), slots
+
+
+def merged(kernel: Loops) -> Loops:
+    """The kernel over as few axes as possible, with the names that equal work shares."""
+    few = merge_axes(kernel, are_last=True)
+    return Loops(kernel.slots, *canonical(few.domain or [Axis("i0", 1)], few.stores))

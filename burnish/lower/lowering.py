@@ -11,17 +11,24 @@ import onnx_ir as ir
 from burnish.dims import symbols
 from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.merge_axes import merge_axes
-from burnish.kernels.name_axes import canonical, share_reductions
-from burnish.kernels.task import Branch, Fail, Kernel, Launch, Loops, Step, Store
+from burnish.kernels.name_axes import share_reductions
+from burnish.kernels.task import Branch, Fail, Kernel, Launch, Step
 from burnish.lower.add_products import without_term
 from burnish.lower.buffers import Buffers, Layout
-from burnish.lower.convolution import add_term, convolution_body, has_template, lower_convolution, phases
+from burnish.lower.convolution import (
+    add_term,
+    convolution_body,
+    has_template,
+    is_deep,
+    lower_convolution,
+    phases,
+)
 from burnish.lower.epilogue import plain_body
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
+from burnish.lower.images import Images
 from burnish.lower.index_checks import Traces, add_index_checks, no_trace
-from burnish.lower.kernels import Slots, bind_loads, flat_index
+from burnish.lower.kernels import Slots, loops_of, merged
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
@@ -35,8 +42,10 @@ from burnish.lower.quantised import (
 )
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
+from burnish.lower.strips.convolutions import lower_run
+from burnish.lower.strips.runs import Choice, Run, find_runs
 from burnish.lower.strips.winograd import Transform, choose_within, lower_winograd
-from burnish.lower.wants import Wants, collect_wants, needed_zeros
+from burnish.lower.wants import Wants, collect_wants
 from burnish.ops.branches import captured, sides_agree, sides_of
 from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
@@ -85,13 +94,16 @@ class ScopeLowering:
             self.scope, self.fusion, self.wants, shared.buffers, shared.opt, shared.placements, outputs, self.abilities
         )
         self.outputs = outputs
-        self.padded: dict[tuple[Tensor, object], Placement] = {}
-        # a sum that is rounded to a coarse grid afterwards must not differ by even one rounding at a tie
+        self.images = Images(self.homes, self.buffers, self.copy)
+        # a sum that is rounded to a coarse grid must not differ by even one rounding at a tie
         self.is_quantised = any(node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") for node in graph)
+        self.may_transform = self.abilities.winograd and not self.is_quantised
+        how = Choice(shared.abilities, shared.opt, self.buffers.from_data, shared.workspace, self.may_transform)
+        self.runs = find_runs(self.scope, self.fusion, self.wants, how)
+        self.inner = {link.root for run in self.runs.values() for link in run.links[:-1]}  # chains do them
         self.steps: list[Step] = []
         self.required: set[object] = set(outer.required) if outer else set()
-        # symbols without a value so far
-        self.unknown: set[str] = set(outer.unknown if outer else shared.inferred.from_data)
+        self.unknown: set[str] = set(outer.unknown if outer else shared.inferred.from_data)  # symbols without a value
         for tensor, reason in self.fusion.declined.items():
             shared.declined[self.scope.node_name(tensor)] = reason
 
@@ -99,7 +111,7 @@ class ScopeLowering:
         self.require()
         done: set[Tensor] = set()
         for root in self.fusion.roots:
-            if root not in done:
+            if root not in done and root not in self.inner:
                 self.root(root)
                 form = self.scope.forms[root]
                 done |= {t for t in form.outputs if t is not None} if isinstance(form, StepForm) else {root}
@@ -123,7 +135,9 @@ class ScopeLowering:
 
     def root(self, root: Tensor) -> None:
         form = self.scope.forms[root]
-        if isinstance(form, StepForm):
+        if root in self.runs:
+            self.chain(self.runs[root])
+        elif isinstance(form, StepForm):
             self.step(root, form)
         elif isinstance(form, Reshape):
             self.reshape(root, form)
@@ -217,10 +231,8 @@ class ScopeLowering:
             self.placements[image] = self.buffers.temporary(image.name, image.dtype, image.shape, Layout(order))
             self.loops(image, filled, self.placements[image], form.x.name)
         if has_template(form, can_pad, self.abilities.integer_products):
-            is_deep = int(form.channels) > 4 or not form.x.dtype.is_float  # type: ignore[arg-type]
-            x = self.homes.placed(form.x) if in_kernel else self.padded_input(form, channels_last=is_deep)
-            may_transform = self.abilities.winograd and more is None and not self.is_quantised
-            if may_transform and (transform := self.transform(root, form)) is not None:
+            x = self.homes.placed(form.x) if in_kernel else self.images.padded(form, channels_last=is_deep(form))
+            if self.may_transform and more is None and (transform := self.transform(root, form)) is not None:
                 place, opt = self.homes.place, self.shared.opt if self.abilities.chains else None
                 for part, kernel, slots in lower_winograd(
                     template, form, transform, body, x, into, self.buffers, place, opt
@@ -237,8 +249,22 @@ class ScopeLowering:
             return
         crops = min((*form.pads_begin, *form.pads_end), default=0) < 0
         in_place = can_pad and not in_kernel and not form.transposed and not crops
-        source = self.padded_input(form, channels_last=True) if in_place else form.x
+        source = self.images.padded(form, channels_last=True) if in_place else form.x
         self.spelled_out(root, template, body, partial(convolution_body, form, source, self.buffers), into)
+
+    def chain(self, run: Run) -> None:
+        """Convolutions as one chain; as a launch each where something fused into them does not follow their rows."""
+        first, root, covers = run.links[0].form, run.links[-1].root, self.fusion.covers
+        x = self.images.padded(first, channels_last=is_deep(first))
+        into = self.homes.destination(root)
+        found = lower_run(run, x, into, self.homes.order_in(into), self.buffers, self.homes.place)
+        if found is None:
+            for link in run.links:
+                self.compute(link.root)
+            return
+        covers[root] = [t for link in reversed(run.links) for t in covers[link.root]]
+        self.launch(root, *found)
+        self.placements[root] = into
 
     def spelled_out(
         self, root: Tensor, template: Tensor, body: Body, value: Callable[[Sequence[Expr]], Expr], into: Placement
@@ -261,25 +287,6 @@ class ScopeLowering:
             shared.notes.append(f"Conv '{self.scope.node_name(root)}' {note}")
         return found
 
-    def padded_input(self, form: Conv, channels_last: bool) -> Placement:
-        """The input with pads around it for the convolution: the input's own halo, or a copy with a halo."""
-        x, rank = self.homes.placed(form.x), form.x.rank
-        needs = ((0, 0), (0, 0), *needed_zeros(form))
-        needs, fill = (needs, pad_of(form) or 0) if any(n != (0, 0) for n in needs) else ((), 0)
-        has = self.buffers.halos.get(x) if self.buffers.fills.get(x.storage, 0) == fill & 0xFF else None
-        lies = has is not None and all(h[0] >= n[0] and h[1] >= n[1] for h, n in zip(has, needs))
-        # bytes are multiplied four channels at once
-        strewn = channels_last and x.dtype.is_integer and x.shape[1] != 1 and x.strides[1] != 1
-        if (lies or not needs) and not strewn:
-            return x
-        key = (form.x, (needs, channels_last, fill))
-        if key not in self.padded:
-            order = (0, *range(2, rank), 1) if channels_last else tuple(range(rank))
-            layout = Layout(order, needs, channels_last, fill)
-            self.padded[key] = self.buffers.temporary(form.x.name + "/padded", x.dtype, x.shape, layout)
-            self.copy(form.x, x, self.padded[key], form.x.name + "/pad")
-        return self.padded[key]
-
     # ---- loops ------------------------------------------------------------------------------------------------
 
     def copy(self, tensor: Tensor, source: Placement, into: Placement, name: str) -> None:
@@ -292,14 +299,8 @@ class ScopeLowering:
         domain = [body.axes[a] for a in self.homes.order_in(into)]
         units = {a: ex.const(0, DType.I64) for a in body.axes if a.extent == 1}
         value = self.extract_reductions(root, share_reductions(ex.substitute_axes(body.expr, units)), domain)
-        slots = Slots()
-        value = bind_loads(value, self.homes.place, slots)
-        slot = slots.number(into)
-        slots.written.add(slot)
-        index = flat_index([axis(a) for a in body.axes], into)
-        merged = merge_axes(Loops(slots.flat, tuple(domain), (Store(slot, (index,), value),)), are_last=True)
-        axes, stores = canonical(merged.domain or [Axis("i0", 1)], merged.stores)
-        self.launch(root, Loops(slots.flat, axes, stores), slots, name)
+        kernel, slots = loops_of(body.axes, value, self.homes.order_in(into), into, self.homes.place)
+        self.launch(root, merged(kernel), slots, name)
 
     def extract_reductions(self, root: Tensor, value: Expr, domain: Sequence[Axis]) -> Expr:
         """Give memory to a reduction that the loops would repeat because its axes are not the outermost ones."""

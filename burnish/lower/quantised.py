@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from burnish.dtypes import DType
-from burnish.kernels.task import Contraction, Kernel, Loops
+from burnish.kernels.task import Chain, Contraction, Kernel, Loops
 from burnish.lower.buffers import Buffers, content
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.contraction import centred, dot, scale_at
@@ -26,6 +26,7 @@ from burnish.ops.language.definition import Conv, MatMul, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
 
 Array = np.ndarray[Any, Any]
+K = TypeVar("K", bound=Kernel)
 
 
 def round_products(root: Expr) -> Expr:
@@ -45,8 +46,11 @@ def round_products(root: Expr) -> Expr:
     return visit(root)
 
 
-def with_rounded_products(kernel: Kernel) -> Kernel:
+def with_rounded_products(kernel: K) -> K:
     """The kernel, with what it stores as `round_products` has it."""
+    if isinstance(kernel, Chain):
+        stages = (replace(s, kernel=with_rounded_products(s.kernel)) for s in kernel.stages)
+        return replace(kernel, stages=tuple(stages))
     if not isinstance(kernel, Contraction | Loops):
         return kernel
     return replace(kernel, stores=tuple(replace(s, value=round_products(s.value)) for s in kernel.stores))

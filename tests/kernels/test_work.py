@@ -6,9 +6,10 @@ from burnish.dims import Dim, symbol
 from burnish.dtypes import DType
 from burnish.kernels.slot import Slot
 from burnish.kernels.task import AttentionTask, Contraction, Loops, RecurrentTask, Store, TreesTask
-from burnish.kernels.work import WALK_STEP_FLOP, bytes_touched, core_work, flops
+from burnish.kernels.work import WALK_STEP_FLOP, bytes_touched, core_work, flops, stages_of
 from burnish.ops.language.expr import Axis, axis, load, reduce, unary
 from burnish.plan.native_abi import WORTH_WAKING_FLOP
+from tests.kernels.test_task import CHAIN
 
 F32 = DType.F32
 
@@ -82,3 +83,8 @@ def test_trees_read_at_most_a_record_a_step_and_a_step_costs_much_more_than_a_fl
 
 def test_one_row_of_trees_wakes_no_other_thread_and_many_do():
     assert core_work(trees(1)) < WORTH_WAKING_FLOP < core_work(trees(128))
+
+
+def test_the_stages_of_a_chain_are_kernels_of_its_program() -> None:
+    assert [type(k) for k in stages_of(CHAIN)] == [Loops, Loops]
+    assert list(stages_of(CHAIN.stages[0].kernel)) == [CHAIN.stages[0].kernel]

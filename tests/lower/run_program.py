@@ -17,6 +17,7 @@ from burnish.dims import Dim, evaluate
 from burnish.dtypes import DType
 from burnish.index_check import IndexCheck
 from burnish.kernels.slot import Slot
+from burnish.kernels.strips import Between
 from burnish.kernels.task import Branch, Chain, Contraction, Launch, Loops, Program, ReferenceStep, Store, Term
 from burnish.ops.language.expr import Axis, Expr
 from burnish.requirement import Requirement
@@ -108,16 +109,23 @@ class Run:
             raise TypeError(type(kernel).__name__)
 
     def chain(self, kernel: Chain, views: list[tuple[Array, int]]) -> None:
-        """Every stage on every strip; each strip gets intermediates full of NaN."""
+        """Every stage on every strip, whose intermediates are NaN but for their pads when it begins."""
         for at in np.ndindex(*(evaluate(s.count, self.symbols) for s in kernel.strips)):
             begins = [min(i * s.size, evaluate(s.last, self.symbols)) for i, s in zip(at, kernel.strips)]
-            between = [(np.full(size // 4, np.nan, np.float32), 0) for size in kernel.between]
-            moved = [
-                (array, start + sum(b * evaluate(m, self.symbols) for b, m in zip(begins, moves)))
-                for (array, start), moves in zip(views, kernel.moves)
-            ]
+            for rows in kernel.rows:
+                begins.append(min(max(begins[rows.of] * rows.step + rows.first, 0), rows.last))
+            between = [_fresh(b) for b in kernel.between]
             for stage in kernel.stages:
-                self.kernel(stage.kernel, [moved[p] if p >= 0 else between[-1 - p] for p in stage.places])
+                parts = []
+                for part, slot in zip(stage.parts, stage.kernel.slots):
+                    moves = [evaluate(m, self.symbols) for m in (part.offset, *part.moves)]
+                    offset = moves[0] + sum(b * m for b, m in zip(begins, moves[1:], strict=True))
+                    if part.slot >= 0:
+                        array, start = views[part.slot]
+                    else:
+                        array, start = between[-1 - part.slot].view(slot.dtype.numpy), 0
+                    parts.append((array, start + offset))
+                self.kernel(stage.kernel, parts)
 
     def store(self, store: Store, domain: list[Axis], views: list[tuple[Array, int]], accs: dict[int, Array]) -> None:
         axes = {a: i for i, a in enumerate(domain)}
@@ -196,6 +204,17 @@ class Run:
         ufunc = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[kind]
         identity = {} if kind in ("sum", "prod") else {"initial": _identity(kind, full.dtype)}
         return np.asarray(ufunc.reduce(full, axis=tuple(range(len(axes), len(wider))), **identity))
+
+
+def _fresh(between: Between) -> Array:
+    """Bytes of NaN, whatever float they are, and the pads."""
+    found = np.full(between.size_bytes, 0xFF, np.uint8)
+    for pads in between.pads:
+        for n in range(pads.count):
+            start = pads.start + n * pads.step_bytes
+            assert start + pads.size_bytes <= between.size_bytes
+            found[start : start + pads.size_bytes] = between.fill
+    return found
 
 
 def _identity(kind: str, dtype: Any) -> Any:

@@ -7,13 +7,14 @@ out of every index again: what is left is the first strip, and their factors are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.slot import Slot
-from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Stage, Store, Strip
+from burnish.kernels.strips import Between, Part, Strip
+from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Stage, Store
 from burnish.lower.buffers import row_gap
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement, dense_strides
@@ -28,9 +29,6 @@ class Along:
     strip: Strip
 
 
-Moves = dict[int, tuple[Dim, ...]]
-
-
 def intermediate(number: int, shape: Sequence[int]) -> Placement:
     """The place of a chain's intermediate of f32 rows: [..., row], rows kept apart in the cache."""
     spaced = (*shape[:-1], shape[-1] + row_gap(shape, range(len(shape)), DType.F32))
@@ -39,37 +37,40 @@ def intermediate(number: int, shape: Sequence[int]) -> Placement:
 
 def chain_of(stages: Sequence[tuple[Kernel, Slots]], along: Sequence[Along]) -> tuple[Chain, Slots] | None:
     """The chain of the stages, or None where a strip is no shift of another: a slot that moves in two ways."""
-    slots, moves = Slots(), Moves()
-    found, between = list[Stage](), dict[int, int]()
+    slots, found, between = Slots(), list[Stage](), dict[int, Between]()
     for kernel, own in stages:
         assert isinstance(kernel, Loops | Contraction)
-        places = []
-        for p in own.placements:
-            if p.storage < 0:
-                between[p.storage] = _bytes(p)
-            places.append(p.storage if p.storage < 0 else slots.number(p))
-        slots.written |= {places[n] for n in own.written if places[n] >= 0}
-        first = _first_strip(kernel, places, along, moves)
+        moves = dict[int, tuple[Dim, ...]]()
+        first = _first_strip(kernel, along, moves)
         if first is None:
             return None
-        found.append(Stage(first, tuple(places)))
-    still = (0,) * len(along)
-    steps = tuple(moves.get(n, still) for n in range(len(slots.placements)))
-    aligned = tuple(_stage_with_alignment(s, slots, steps) for s in found)
+        between |= {p.storage: Between(_bytes(p)) for p in own.placements if p.storage < 0}
+        steps = [moves.get(n, (0,) * len(along)) for n in range(len(own.placements))]
+        parts = tuple(parts_of(own, [(0, m) for m in steps], slots))
+        found.append(with_alignment(Stage(first, parts)))
     sizes = tuple(between[n] for n in sorted(between, reverse=True))
-    return Chain(slots.flat, aligned, tuple(a.strip for a in along), steps, sizes), slots
+    return Chain(slots.flat, tuple(found), tuple(a.strip for a in along), sizes), slots
+
+
+def parts_of(own: Slots, begins: Sequence[tuple[Dim, tuple[Dim, ...]]], slots: Slots) -> Iterator[Part]:
+    """What the slots of a stage are. begins: offset and moves of each; slots: those of the chain, which get its own."""
+    for number, (place, (offset, moves)) in enumerate(zip(own.placements, begins)):
+        slot = place.storage if place.storage < 0 else slots.number(place)
+        if slot >= 0 and number in own.written:
+            slots.written.add(slot)
+        yield Part(slot, moves, offset)
 
 
 def _first_strip(
-    kernel: Loops | Contraction, places: Sequence[int], along: Sequence[Along], moves: Moves
+    kernel: Loops | Contraction, along: Sequence[Along], moves: dict[int, tuple[Dim, ...]]
 ) -> Loops | Contraction | None:
-    """The kernel without the strips' axes. `moves` gets what each slot of the chain moves by; None if that differs."""
+    """The kernel without the strips' axes. `moves` gets what each slot moves by; None if that differs."""
     problems: list[str] = []
 
     def taken(slot: int, index: tuple[Expr, ...]) -> tuple[Expr, ...]:
         found = [_without(e, along) for e in index]
         steps = tuple(sum((f[1][n] for f in found if f), start=0) for n in range(len(along)))
-        if None in found or moves.setdefault(places[slot], steps) != steps:
+        if None in found or moves.setdefault(slot, steps) != steps:
             problems.append("it moves in another way")
         return tuple(f[0] if f else e for f, e in zip(found, index))
 
@@ -110,15 +111,13 @@ def _terms(e: Expr) -> list[Expr]:
     return [t for a in e.args for t in _terms(a)] if e.op == "add" else [e]
 
 
-def _stage_with_alignment(stage: Stage, slots: Slots, moves: Sequence[tuple[Dim, ...]]) -> Stage:
+def with_alignment(stage: Stage) -> Stage:
     """The stage whose slots promise no more than holds where any strip begins."""
     own: list[Slot] = []
-    for slot, place in zip(stage.kernel.slots, stage.places):
-        if place >= 0:
-            size = slot.dtype.size_bytes
-            steps = [m * size if isinstance(m, int) else size for m in moves[place]]
-            slot = replace(slot, aligned=math.gcd(slot.aligned, *steps))
-        own.append(slot)
+    for slot, part in zip(stage.kernel.slots, stage.parts):
+        size = slot.dtype.size_bytes
+        steps = [m * size if isinstance(m, int) else size for m in (part.offset, *part.moves)]
+        own.append(replace(slot, aligned=math.gcd(slot.aligned, *steps)))
     return replace(stage, kernel=replace(stage.kernel, slots=tuple(own)))
 
 

@@ -24,7 +24,8 @@ from burnish.dims import Dim, bounds, evaluate, product
 from burnish.dtypes import DType
 from burnish.kernels.merge_axes import without_units
 from burnish.kernels.name_axes import canonical
-from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Store, Strip
+from burnish.kernels.strips import Strip
+from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Store
 from burnish.lower.buffers import Buffers, Layout, content
 from burnish.lower.convolution import with_bias
 from burnish.lower.epilogue import Place, store_of

@@ -6,7 +6,8 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
-from burnish.kernels.task import Chain, Loops, Store, Strip, each_launch
+from burnish.kernels.strips import Between, Part, Strip
+from burnish.kernels.task import Chain, Loops, Store, each_launch
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
 from burnish.lower.strips.chain import Along, chain_of, intermediate
@@ -19,10 +20,13 @@ ALONG = Along(Axis("s0", 12), Strip(4, 3, 9))
 ROW = Axis("i0", 3)
 
 
-def copy(source: Placement, into: Placement, at: Expr, to: Expr) -> tuple[Loops, Slots]:
+def copy(source: Placement, into: Placement, at: Expr, to: Expr, also: Expr | None = None) -> tuple[Loops, Slots]:
+    """into[to] = source[at], or that plus source[also]."""
     slots = Slots([source, into])
     slots.written.add(1)
-    return Loops(slots.flat, (ROW,), (Store(1, (to,), ex.load(0, DType.F32, [at])),)), slots
+    value = ex.load(0, DType.F32, [at])
+    value = value if also is None else value + ex.load(0, DType.F32, [also])
+    return Loops(slots.flat, (ROW,), (Store(1, (to,), value),)), slots
 
 
 def test_what_an_index_takes_from_the_strip_becomes_a_move_of_its_slot() -> None:
@@ -37,21 +41,21 @@ def test_what_an_index_takes_from_the_strip_becomes_a_move_of_its_slot() -> None
     assert found is not None
     chain, slots = found
     assert [p.storage for p in slots.placements] == [5, 6] and slots.written == {1}
-    assert chain.moves == ((2,), (1,)) and chain.between == (12,)
-    assert [s.places for s in chain.stages] == [(0, -1), (-1, 1)]
+    assert chain.between == (Between(12),)
+    assert [s.parts for s in chain.stages] == [(Part(0, (2,)), Part(-1, (0,))), (Part(-1, (0,)), Part(1, (1,)))]
     assert "s0" not in chain.key
     assert chain.stages[0].kernel.slots[0].aligned == 8  # two floats on
     assert chain.stages[1].kernel.slots[1].aligned == 4
 
 
 @pytest.mark.parametrize("why", ["two ways", "no line"])
-def test_a_slot_that_moves_in_two_ways_or_along_no_line_is_no_chain(why: str) -> None:
+def test_a_slot_that_moves_in_two_ways_within_a_stage_or_along_no_line_is_no_chain(why: str) -> None:
     x, out = Placement(5, DType.F32, (24,), (1,)), Placement(6, DType.F32, (12,), (1,))
     begin, i = axis(ALONG.axis), axis(ROW)
     other = begin * 2 + i if why == "two ways" else ex.binary("min", begin, 7) + i
-    first, second = copy(x, intermediate(0, (3,)), begin + i, i), copy(x, out, other, begin + i)
-    assert chain_of([first], [ALONG]) is not None
-    assert chain_of([first, second], [ALONG]) is None
+    first, second = copy(x, intermediate(0, (3,)), begin + i, i), copy(x, out, begin * 2 + i, begin + i)
+    assert chain_of([first, second], [ALONG]) is not None
+    assert chain_of([first, copy(x, out, begin + i, begin + i, other)], [ALONG]) is None
 
 
 BLOCK = "a = Conv <pads=[1,1,1,1]> (x, w0) r = Relu(a) b = Conv <pads=[1,1,1,1]> (r, w1, c)"

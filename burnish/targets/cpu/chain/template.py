@@ -12,13 +12,16 @@ limits   as many strips as one likes; the number may be symbolic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from itertools import accumulate
 
 from llvmlite import ir
 
 from burnish.dims import product
+from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
+from burnish.kernels.strips import Between, Part
 from burnish.kernels.task import Chain, Contraction, Kernel, Loops, Stage
 from burnish.target import Target
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
@@ -52,15 +55,18 @@ def legal(kernel: Chain, schedule: Schedule, target: Target) -> bool:
 def pack(kernel: Chain, schedule: Schedule, slot: int, array: Array) -> Array:
     """A constant as the stage that reads it wants it."""
     for stage, how in zip(kernel.stages, ChainOptions.read(schedule).schedules):
-        if slot in stage.places:
-            return _template(stage).pack(stage.kernel, how, stage.places.index(slot), array)
+        places = [p.slot for p in stage.parts]
+        if slot in places:
+            return _template(stage).pack(stage.kernel, how, places.index(slot), array)
     return array
 
 
 def scratch_bytes(kernel: Chain, schedule: Schedule) -> int:
     """The intermediates, and what the hungriest stage needs."""
     pairs = zip(kernel.stages, ChainOptions.read(schedule).schedules)
-    return sum(map(_aligned, kernel.between)) + max(_template(s).scratch_bytes(s.kernel, how) for s, how in pairs)
+    return sum(_aligned(b.size_bytes) for b in kernel.between) + max(
+        _template(s).scratch_bytes(s.kernel, how) for s, how in pairs
+    )
 
 
 def emit(context: KernelContext, kernel: Chain, schedule: Schedule, name: str) -> ir.Function:
@@ -71,33 +77,59 @@ def emit(context: KernelContext, kernel: Chain, schedule: Schedule, name: str) -
         function.attributes.add("noinline")
         stages.append(function)
     k = KernelBuilder(context, name, len(kernel.slots))
-    starts = [0, *accumulate(map(_aligned, kernel.between))]
+    starts = [0, *accumulate(_aligned(b.size_bytes) for b in kernel.between)]
     between = [k.address(k.scratch, start, I8) for start in starts]
     lo, hi = k.share(product(s.count for s in kernel.strips))
+    with k.when(k.ir.icmp_signed("<", lo, hi)) if any(b.pads for b in kernel.between) else nullcontext():
+        for place, each in zip(between, kernel.between):
+            _fill_pads(k, place, each)
     with k.loop(lo, hi) as loop:
-        slots = _slots_of_strip(k, kernel, loop.index)
+        coordinates = _coordinates(k, kernel, loop.index)
         for stage, function in zip(kernel.stages, stages):
-            arguments = [slots[p] if p >= 0 else between[-1 - p] for p in stage.places]
+            arguments = [
+                _address(k, k.slots[p.slot] if p.slot >= 0 else between[-1 - p.slot], p, slot.dtype, coordinates)
+                for p, slot in zip(stage.parts, stage.kernel.slots)
+            ]
             k.ir.call(function, [*arguments, k.dims, between[-1], I64(0), I64(1)])
     return k.finish()
 
 
-def _slots_of_strip(k: KernelBuilder, kernel: Chain, number: ir.Value) -> list[ir.Value]:
-    """Where each slot begins for a strip."""
-    coordinates: list[ir.Value] = []
+def _coordinates(k: KernelBuilder, kernel: Chain, number: ir.Value) -> list[ir.Value]:
+    """The coordinates of a strip."""
+    found: list[ir.Value] = []
     for n, strip in reversed(list(enumerate(kernel.strips))):
         own = number
         if n:
             own, number = k.ir.urem(number, k.dim(strip.count)), k.ir.udiv(number, k.dim(strip.count))
-        coordinates.insert(0, k.minimum(k.ir.mul(own, k.i64(strip.size)), k.dim(strip.last)))
-    found = []
-    for pointer, slot, moves in zip(k.slots, kernel.slots, kernel.moves):
-        offset: ir.Value = k.i64(0)
-        for coordinate, move in zip(coordinates, moves):
-            if move != 0:
-                offset = k.ir.add(offset, k.ir.mul(coordinate, k.dim(move)))
-        found.append(k.address(pointer, offset, storage_type(slot.dtype)))
+        found.insert(0, k.minimum(k.ir.mul(own, k.i64(strip.size)), k.dim(strip.last)))
+    for rows in kernel.rows:
+        place = k.ir.add(k.ir.mul(found[rows.of], k.i64(rows.step)), k.i64(rows.first))
+        place = k.ir.select(k.ir.icmp_signed("<", place, k.i64(0)), k.i64(0), place)
+        found.append(k.minimum(place, k.i64(rows.last)))
     return found
+
+
+def _address(k: KernelBuilder, base: ir.Value, part: Part, dtype: DType, coordinates: Sequence[ir.Value]) -> ir.Value:
+    """Where a slot of a stage begins."""
+    offset: ir.Value = k.dim(part.offset)
+    for coordinate, move in zip(coordinates, part.moves):
+        if move != 0:
+            offset = k.ir.add(offset, k.ir.mul(coordinate, k.dim(move)))
+    return k.address(base, offset, storage_type(dtype))
+
+
+def _fill_pads(k: KernelBuilder, place: ir.Value, between: Between) -> None:
+    """The pads of an intermediate, run by run, in vectors and then byte by byte."""
+    lanes = k.target.vector_bytes
+    byte = ir.Constant(I8, between.fill)
+    for pads in between.pads:
+        whole = pads.size_bytes // lanes * lanes
+        with k.loop(0, pads.count) as runs:
+            start = k.ir.add(k.i64(pads.start), k.ir.mul(runs.index, k.i64(pads.step_bytes)))
+            with k.loop(0, whole, lanes) as loop:
+                k.ir.store(k.splat(byte, lanes), k.address(place, k.ir.add(start, loop.index), I8), align=1)
+            with k.loop(whole, pads.size_bytes) as loop:
+                k.ir.store(byte, k.address(place, k.ir.add(start, loop.index), I8), align=1)
 
 
 def _template(stage: Stage) -> CpuTemplate[Kernel]:

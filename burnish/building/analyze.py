@@ -19,6 +19,7 @@ from burnish.building.try_fallbacks import try_fallbacks
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.importers import load_model
+from burnish.importers.load import Imported
 from burnish.importers.profile import Profile, Range, Shape, resolve_profile, symbol_ranges
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import Program, ReferenceStep, Step, digest_of, each_launch, each_step
@@ -26,13 +27,14 @@ from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.flatten_outputs import flatten_outputs
-from burnish.passes.pipeline import optimize
+from burnish.passes.pipeline import FOR_TARGET, PORTABLE, optimize
 from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.context import PassContext, PassReport
 from burnish.passes.rewrite.graph_text import graph_text
 from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
+from burnish.precision.quantise.quantise import quantise
 from burnish.precision.quantised_products import product_notes, quantised_products
 from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
@@ -138,29 +140,27 @@ def analyze(
     precision: what f32 values may become; overridable: initializers that are also inputs stay inputs, with defaults
     workspace: bytes that one tactic may need for itself; index_checks: as in `lower`
     """
-    abilities = abilities or Abilities()
-    stages = stages or Stages()
-    with stages.stage("import"):
-        imported = load_model(source, is_defined, overridable)
-        graph = imported.model.graph
-        own = {name: array.shape for name, array in imported.defaults.items()}
-        resolved = resolve_profile(imported.model, shapes, profile, own, batch)
-        ranges = symbol_ranges(resolved, graph)
-        sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
+    abilities, stages = abilities or Abilities(), stages or Stages()
+    found = prepare(
+        source,
+        shapes=shapes,
+        profile=profile,
+        batch=batch,
+        stages=stages,
+        abilities=abilities,
+        overridable=overridable,
+    )
+    imported, resolved, report, graph = found.imported, found.profile, found.report, found.imported.model.graph
     with stages.stage("passes"), _doubting(resolved.notes):
-        if not abilities.computes_half and (widened := widen_half(imported.model)):
-            stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
-        else:
-            release_casts(imported.model)
-        stages.keep_graph("imported", imported.model)
-        context = _pass_context(resolved, sizes, abilities, stages)
-        report, shape_outputs = optimize(imported.model, context), flatten_outputs(imported.model, context)
+        quantised = () if precision.ranges is None else quantise(graph, precision.ranges, precision.kept)
+        optimize(imported.model, found.context, FOR_TARGET)
+        shape_outputs = flatten_outputs(imported.model, found.context)
         stages.explain_passes(report)
-        decisions, told = _decide(imported.model, report, sizes, abilities, precision)
+        decisions, told = _decide(imported.model, report, found.sizes, abilities, precision)
     with stages.stage("infer"), _doubting(resolved.notes):
-        inferred = infer(graph, sizes=sizes)
+        inferred = infer(graph, sizes=found.sizes)
     with stages.stage("lower"):
-        program = lower(graph, inferred, ranges, abilities, workspace, index_checks, shape_outputs)
+        program = lower(graph, inferred, found.symbols, abilities, workspace, index_checks, shape_outputs)
         try_fallbacks(program)
         for node, reason in program.declined.items():
             report.decline("fuse", node, reason)
@@ -173,11 +173,59 @@ def analyze(
         inferred,
         program,
         (*imported.notes, *resolved.notes, *told, *program.notes),
-        decisions,
+        (*quantised, *decisions),
         tuple(_fallbacks(program.steps, inferred)),
         imported.presentations,
         imported.defaults,
     )
+
+
+@dataclass(eq=False)
+class Prepared:
+    """A model after the passes that are the same for every target.
+
+    symbols: (min, opt, max) of each
+    """
+
+    imported: Imported
+    profile: Profile
+    symbols: Mapping[str, tuple[int, int, int]]
+    context: PassContext
+    report: PassReport
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """(min, max) of each symbol."""
+        return {name: (low, high) for name, (low, _, high) in self.symbols.items()}
+
+
+def prepare(
+    source: Any,
+    *,
+    shapes: Mapping[str, Shape | str] | None = None,
+    profile: Mapping[str, Range] | None = None,
+    batch: Sequence[int] | str | None = None,
+    stages: Stages | None = None,
+    abilities: Abilities | None = None,
+    overridable: bool = False,
+) -> Prepared:
+    """Import a model and run the passes that are the same for every target; arguments as for `analyze`."""
+    abilities, stages = abilities or Abilities(), stages or Stages()
+    with stages.stage("import"):
+        imported = load_model(source, is_defined, overridable)
+        own = {name: array.shape for name, array in imported.defaults.items()}
+        resolved = resolve_profile(imported.model, shapes, profile, own, batch)
+        symbols = symbol_ranges(resolved, imported.model.graph)
+    with stages.stage("passes"), _doubting(resolved.notes):
+        if not abilities.computes_half and (widened := widen_half(imported.model)):
+            stages.explain(f"widen_half: {widened} values of 16 bits are computed in f32")
+        else:
+            release_casts(imported.model)
+        stages.keep_graph("imported", imported.model)
+        sizes = {name: (low, high) for name, (low, _, high) in symbols.items()}
+        context = _pass_context(resolved, sizes, abilities, stages)
+        report = optimize(imported.model, context, PORTABLE)
+    return Prepared(imported, resolved, symbols, context, report)
 
 
 def _pass_context(

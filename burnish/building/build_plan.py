@@ -7,7 +7,7 @@ import -> profile -> passes -> infer -> lower (all in `analysis`, once for targe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from burnish.plan.manifest import DefaultSpec, LaunchSpec, Manifest, SymbolRange
 from burnish.plan.plan import Plan
 from burnish.precision.apply_precision import weight_notes
 from burnish.precision.precision import Decision, Precision, parse_precision
+from burnish.precision.ranges import Ranges
 from burnish.target import INTEGER_EXTENSIONS, Target
 from burnish.targets import Compiler, compiler_of
 from burnish.targets.fallback import fallbacks
@@ -50,6 +51,8 @@ def build(
     max_memory: int | str | None = None,
     precision: str = "fp32",
     output_precision: str | None = None,
+    ranges: Ranges | None = None,
+    kept: Collection[str] = (),
     allow_fallback: bool = False,
     overridable: bool = False,
     index_checks: bool = True,
@@ -73,7 +76,9 @@ def build(
                 in a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
     max_memory: bytes, or "1GiB": limit of weights, temporaries, inputs and outputs together, at the profile's maximum
-    precision:  fp32, fp16 or bf16: the type for f32 values where that is safe; outputs stay f32 or are output_precision
+    precision:  fp32, fp16 or bf16: the type for f32 values where that is safe; outputs stay f32 or are output_precision;
+                int8, int8+fp16, int8+bf16: products on codes of 8 bits, by the ranges that `burnish.calibrate` finds, except for
+                the nodes named in `kept`
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
     overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
     index_checks: refuse a run (E525) whose data holds an index out of range; else the nearest index is taken
@@ -83,7 +88,7 @@ def build(
     raises:     E1xx for the model, E2xx if a node has no lowering, E3xx for targets and memory, E6xx for arguments
     """
     _check_receivers(artefacts, explain=explain, explain_precision=explain_precision, progress=progress)
-    stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision)
+    stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision, ranges, kept)
     tuning: TuningOptions = {"timing_cache": timing_cache, "locked": locked, "opt_level": opt_level}
     tuning |= {"tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
     request = Request(

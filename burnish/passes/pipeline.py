@@ -176,7 +176,7 @@ INTEGERS = Repeat(
     _has_integers,
 )
 
-PIPELINE: tuple[Pass | Repeat, ...] = (
+PORTABLE: tuple[Pass | Repeat, ...] = (  # the same for every target: what calibration observes, and quantises
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
     Pass("move_into_sides", "a plan's memory needs ranks, and a side of an If knows its own", move_into_sides),
@@ -192,6 +192,9 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     rules("narrow_mask", "a mask that is the same for every query is one row", NarrowMask()),
     rules("merge_products", "queries, keys and values are one product, where they have one input", MergeProducts()),
     FINISH,
+)
+
+FOR_TARGET: tuple[Pass | Repeat, ...] = (
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images, DEEPEN),
     Pass(
         "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
@@ -199,6 +202,8 @@ PIPELINE: tuple[Pass | Repeat, ...] = (
     INTEGERS,
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )
+
+PIPELINE = (*PORTABLE, *FOR_TARGET)
 
 
 def optimize(

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from burnish.dtypes import DType
 from burnish.errors import UserError
+from burnish.precision.ranges import Ranges
 
 _NAMES = {
     "f32": DType.F32, "fp32": DType.F32, "f16": DType.F16, "fp16": DType.F16, "half": DType.F16, "bf16": DType.BF16,
 }  # fmt: skip
+INT8 = "int8"
 WORDS = {DType.F32: "fp32", DType.F16: "fp16", DType.BF16: "bf16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """values: the type for f32 values where that is safe (F32: no change). outputs: the type for f32 outputs."""
+    """values: the type for f32 values where that is safe (F32: no change). outputs: the type for f32 outputs.
+
+    ranges: of tensors that become codes of 8 bits; None: none does. kept: names of nodes that stay f32
+    """
 
     values: DType = DType.F32
     outputs: DType = DType.F32
+    ranges: Ranges | None = None
+    kept: frozenset[str] = frozenset()
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -28,7 +36,10 @@ class Precision:
     @property
     def words(self) -> dict[str, str]:
         """The words for it in a plan's options."""
-        return {"precision": WORDS[self.values], "output_precision": WORDS[self.outputs]}
+        values = WORDS[self.values]
+        if self.ranges is not None:
+            values = INT8 if self.values is DType.F32 else f"{INT8}+{values}"
+        return {"precision": values, "output_precision": WORDS[self.outputs]}
 
     @property
     def is_narrow(self) -> bool:
@@ -54,16 +65,43 @@ class Decision:
 UNCHANGED = Precision()
 
 
-def parse_precision(values: str = "fp32", outputs: str | None = None) -> Precision:
-    """Read `fp32`, `fp16` or `bf16`. Outputs stay f32 unless another type is given. E610 for any other word."""
-    found = []
-    for word in (values, "fp32" if outputs is None else outputs):
-        if not isinstance(word, str) or word not in _NAMES:
-            raise UserError(
-                "E610",
-                f"precision '{word}' is not one Burnish builds",
-                why=f"it is one of {', '.join(WORDS.values())}",
-                hint="int8 and fp8 need calibration, which is not there yet; a model that is quantised builds as it is",
-            )
-        found.append(_NAMES[word])
-    return Precision(*found)
+def parse_precision(
+    values: str = "fp32", outputs: str | None = None, ranges: Ranges | None = None, kept: Collection[str] = ()
+) -> Precision:
+    """Read `fp32`, `fp16`, `bf16`, `int8`, `int8+fp16` or `int8+bf16`. Outputs stay f32 unless another type is given.
+
+    ranges: of the tensors, which int8 needs; kept: names of nodes that stay f32
+    raises: E610 for any other word, E720 for int8 without ranges or ranges without int8
+    """
+    word, has_codes = values, False
+    if isinstance(values, str) and values.partition("+")[0] == INT8:
+        word, has_codes = values.partition("+")[2] or "fp32", True
+    if has_codes != (ranges is not None):
+        raise _no_ranges() if has_codes else _no_int8()
+    wanted = _read(word, values), _read("fp32" if outputs is None else outputs, outputs)
+    return Precision(*wanted, ranges, frozenset(kept))
+
+
+def _read(word: str, given: object) -> DType:
+    if not isinstance(word, str) or word not in _NAMES:
+        raise UserError(
+            "E610",
+            f"precision '{given}' is not one Burnish builds",
+            why=f"it is one of {', '.join(WORDS.values())}, int8, int8+fp16, int8+bf16",
+            hint="fp8 is not there yet; a model that is quantised already builds as it is",
+        )
+    return _NAMES[word]
+
+
+def _no_ranges() -> UserError:
+    return UserError(
+        "E720",
+        "int8 needs the ranges of the model's tensors",
+        why="a code of 8 bits says nothing before its scale is known, and the model has none",
+        hint="burnish build --int8 --calib DATA, or build(..., precision='int8', ranges=burnish.calibrate(model, data))",
+    )
+
+
+def _no_int8() -> UserError:
+    why = "only codes of 8 bits have ranges"
+    return UserError("E720", "ranges are given, and the precision is not int8", why=why, hint="precision='int8'")

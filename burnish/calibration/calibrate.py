@@ -1,0 +1,105 @@
+"""Find the ranges of a model's tensors: run samples through it in f32, and count the numbers in what products read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from burnish.arguments import expect_function, number
+from burnish.building import build
+from burnish.building.analyze import Prepared, prepare
+from burnish.calibration.histogram import Histogram
+from burnish.calibration.samples import open_samples
+from burnish.calibration.thresholds import NAMES, PERCENTILE, choose_range
+from burnish.errors import UserError
+from burnish.precision.quantise.points import find_points
+from burnish.precision.ranges import Ranges
+from burnish.runtime import load
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[str, int, int], None]
+
+
+def calibrate(
+    model: Any,
+    data: Any,
+    *,
+    method: str = "entropy",
+    percentile: float = PERCENTILE,
+    shapes: Mapping[str, Any] | None = None,
+    profile: Mapping[str, Any] | None = None,
+    batch: Sequence[int] | str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Ranges:
+    """Run samples through a model in f32 on this CPU, and choose a range for each tensor that int8 turns into codes.
+
+    model, shapes, profile, batch: as for `build`; the profile must allow the samples' shapes
+    data:       an .npz or .npy file, a folder of them, or an iterable of samples (calibration/samples.py)
+    method:     entropy, minmax, percentile or mse (calibration/thresholds.py); percentile: of that method
+    progress:   gets what is done, how many samples, and how many of them there are (0: not known)
+    raises:     E721 if there are no samples, E722 for one that does not fit, E723 for an unknown method, E724 for a
+                tensor of which no number is finite; E1xx and E2xx for the model
+    """
+    if method not in NAMES:
+        raise UserError("E723", f"there is no calibration method '{method}'", why=f"there are {', '.join(NAMES)}")
+    percentile = number("percentile", percentile)
+    if progress is not None:
+        expect_function("progress", progress, "progress=function")
+    found = prepare(model, shapes=shapes, profile=profile, batch=batch)
+    digest = graph_digest(found.imported.model.graph)
+    histograms, samples = _observe(found, data, threads, progress or (lambda what, done, total: None))
+    tensors = {name: choose_range(counts, method, percentile) for name, counts in histograms.items()}
+    return Ranges(tensors, digest, method, samples, tuple(_notes(histograms, samples)))
+
+
+def graph_digest(graph: ir.Graph) -> str:
+    """Tells one optimised graph from another: its nodes, and the names of their values."""
+    lines = (f"{n.domain}:{n.op_type}({','.join(str(v and v.name) for v in n.inputs)})" for n in graph)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _observe(
+    found: Prepared, data: Any, threads: int | None, progress: Progress
+) -> tuple[dict[str, Histogram], int]:
+    """A histogram of each tensor that a product reads, and the number of samples."""
+    model = found.imported.model
+    values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))
+    histograms = {str(v.name): Histogram() for v in values}
+    for value in values:
+        if not value.is_graph_input() and not value.is_graph_output():
+            model.graph.outputs.append(value)
+    bounds = {spec: found.profile.ranges[spec] for spec in found.profile.ranges}
+    count = 0
+    with load(build(model, profile=bounds), threads=threads) as engine:
+        samples = open_samples(data, engine.manifest.inputs)
+        for sample in samples:
+            progress("calibrate", count, samples.count or 0)
+            seen = {**sample, **engine(sample)}
+            for name, counts in histograms.items():
+                counts.add(seen[name])
+            count += 1
+    if not count:
+        raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
+    for name, counts in histograms.items():
+        if counts.bad == counts.count:
+            why = "each of its numbers is NaN or Inf, in every sample"
+            raise UserError("E724", f"tensor '{name}' has no range", why=why, hint="look at the data: a NaN stays one")
+    return histograms, count
+
+
+def _notes(histograms: Mapping[str, Histogram], samples: int) -> list[str]:
+    """What a user must know about the data."""
+    notes = []
+    if samples < 2:
+        notes.append("one sample: the ranges are those of that sample")
+    for name, counts in histograms.items():
+        if counts.bad:
+            notes.append(f"{name}: {counts.bad} of {counts.count} numbers are NaN or Inf; they were left out")
+        elif not counts.largest:
+            notes.append(f"{name} was 0 in every sample")
+    return notes

@@ -1,0 +1,98 @@
+"""Count a tensor's numbers over many samples, in one pass, so that the order of the samples does not matter.
+
+Bins are narrow and their number is fixed; the range they cover is a power of two that doubles when a larger number
+comes, which merges pairs of bins exactly. From these fine counts `folded` makes the usual 2,048 bins up to the largest
+magnitude, which is known only in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+FINE = 1 << 14  # bins on each side of 0
+BINS = 2048
+
+
+@dataclass(eq=False)
+class Histogram:
+    """counts: of the bins from -reach to reach, exact zeros left out, which have a code whatever the scale.
+
+    low, high: the smallest and the largest number; count: of all numbers; zeros, bad: of zeros, and of NaN and Inf
+    """
+
+    counts: Array = field(default_factory=lambda: np.zeros(2 * FINE, np.int64))
+    reach: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+    count: int = 0
+    zeros: int = 0
+    bad: int = 0
+
+    def add(self, numbers: Array) -> None:
+        """Count an f32 tensor of any shape."""
+        flat = np.ascontiguousarray(numbers, np.float32).reshape(-1)
+        self.count += flat.size
+        if not flat.size:
+            return
+        low, high = float(flat.min()), float(flat.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            kept = flat[np.isfinite(flat)]
+            self.bad += flat.size - kept.size
+            self.count -= kept.size  # `add` counts them again
+            return self.add(kept)
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        largest = max(abs(low), abs(high))
+        if largest == 0:
+            self.zeros += flat.size
+            return
+        self._reach(largest)
+        positions = (flat * np.float32(FINE / self.reach) + np.float32(FINE)).astype(np.int32)
+        np.minimum(positions, 2 * FINE - 1, out=positions)
+        found = np.bincount(positions, minlength=2 * FINE)
+        zeros = flat.size - int(np.count_nonzero(flat))
+        found[FINE] -= zeros
+        self.zeros += zeros
+        self.counts += found
+
+    def _reach(self, largest: float) -> None:
+        """Let the bins reach a number: double their width until they do."""
+        wanted = 2.0 ** math.ceil(math.log2(largest))
+        if self.reach == 0:
+            self.reach = wanted
+        while self.reach < wanted:
+            merged = self.counts.reshape(-1, 2).sum(1)
+            self.counts = np.zeros_like(self.counts)
+            self.counts[FINE // 2 : FINE // 2 + FINE] = merged
+            self.reach *= 2
+
+    def merge(self, other: Histogram) -> None:
+        """Add what another histogram has counted."""
+        self.count, self.zeros, self.bad = self.count + other.count, self.zeros + other.zeros, self.bad + other.bad
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        if other.reach:
+            self._reach(other.reach)
+            taken = Histogram(other.counts.copy(), other.reach)
+            taken._reach(self.reach)
+            self.counts = self.counts + taken.counts
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude; 0 if there was no finite number."""
+        return max(abs(self.low), abs(self.high)) if self.count > self.bad else 0.0
+
+    def folded(self, bins: int = BINS) -> Array:
+        """Counts of magnitudes in `bins` bins of equal width from 0 to `largest`, as f64.
+
+        A fine bin that an edge cuts is shared out by width.
+        """
+        magnitudes = self.counts[FINE:] + self.counts[:FINE][::-1]
+        summed = np.concatenate([[0.0], np.cumsum(magnitudes, dtype=np.float64)])
+        edges = np.linspace(0.0, self.largest, bins + 1) * (FINE / self.reach) if self.reach else np.zeros(bins + 1)
+        below = np.interp(edges, np.arange(FINE + 1), summed)
+        below[-1] = summed[-1]
+        return np.diff(below)

@@ -1,0 +1,114 @@
+"""Samples to calibrate with: one mapping of arrays by input name for each run.
+
+    .npz             arrays by input name; a first axis longer than the model's batch is split into several samples
+    .npy             the same, for a model of one input
+    a folder         its .npz and .npy files, sorted by name
+    any iterable     of mappings, or of arrays for a model of one input
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from burnish.errors import UserError
+from burnish.plan.manifest import TensorSpec
+
+Array = np.ndarray[Any, Any]
+Sample = Mapping[str, Array]
+ENDINGS = (".npz", ".npy")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Iterate over it, once. count: how many there are, if that is known without reading them."""
+
+    items: Iterable[Sample]
+    count: int | None
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.items)
+
+
+def open_samples(data: Any, inputs: Sequence[TensorSpec]) -> Samples:
+    """The samples in a file, a folder or an iterable, as the inputs take them.
+
+    raises: E721 if there are none or a file cannot be read, E722 for an array that does not fit
+    """
+    if isinstance(data, str | os.PathLike):
+        path = Path(data)
+        files = sorted(f for f in path.iterdir() if f.suffix in ENDINGS) if path.is_dir() else [path]
+        if not files:
+            raise _none(path, "the folder holds no .npz or .npy file")
+        return Samples(_from_files(files, inputs), len(files) if len(files) > 1 else None)
+    if isinstance(data, Mapping):
+        return Samples(_split(data, inputs, "the data"), None)
+    if isinstance(data, Iterable):
+        count = len(data) if isinstance(data, Sequence) else None
+        return Samples(_from_iterable(data, inputs), count)
+    hint = "give a file, a folder, or an iterable of arrays"
+    raise UserError("E721", f"there are no samples in {type(data).__name__}", why="it is not iterable", hint=hint)
+
+
+def _from_files(files: Sequence[Path], inputs: Sequence[TensorSpec]) -> Iterator[Sample]:
+    for file in files:
+        try:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = dict(loaded) if file.suffix == ".npz" else {inputs[0].name: loaded}
+        except Exception as error:  # numpy and zipfile raise a dozen kinds
+            raise _none(file, f"{type(error).__name__}: {error}") from error
+        yield from _split(arrays, inputs, str(file))
+
+
+def _from_iterable(data: Iterable[Any], inputs: Sequence[TensorSpec]) -> Iterator[Sample]:
+    for number, item in enumerate(data):
+        arrays = item if isinstance(item, Mapping) else {inputs[0].name: np.asarray(item)}
+        yield from _split(arrays, inputs, f"sample {number}")
+
+
+def _split(arrays: Mapping[str, Any], inputs: Sequence[TensorSpec], where: str) -> Iterator[Sample]:
+    """One sample, or several where the first axis holds more than a run takes."""
+    found = {spec.name: _fitting(arrays, spec, where) for spec in inputs}
+    runs = {len(found[s.name]) // s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int)}
+    count = max(runs, default=1)
+    if count == 1:
+        yield found
+        return
+    for index in range(count):
+        yield {spec.name: _part(found[spec.name], spec, index) for spec in inputs}
+
+
+def _part(array: Array, spec: TensorSpec, index: int) -> Array:
+    size = spec.shape[0] if spec.shape else None
+    return array[index * size : (index + 1) * size] if isinstance(size, int) and len(array) > size else array
+
+
+def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str) -> Array:
+    """The array of one input, of its type; the first axis may be any multiple of what a run takes."""
+    if spec.name not in arrays:
+        why = f"it holds {', '.join(sorted(map(str, arrays))) or 'nothing'}"
+        raise UserError("E722", f"there is no array for input '{spec.name}'", where=where, why=why, hint="name it so")
+    array = np.asarray(arrays[spec.name])
+    if array.ndim == len(spec.shape) - 1:
+        array = array[None]
+    fits = array.ndim == len(spec.shape) and all(
+        not isinstance(wanted, int) or (size % wanted == 0 and size > 0 if axis == 0 else size == wanted)
+        for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True))
+    )
+    if not fits:
+        wanted = "x".join(map(str, spec.shape))
+        why = f"it is {'x'.join(map(str, array.shape)) or 'a scalar'}; a run takes {wanted}"
+        raise UserError("E722", f"an array does not fit input '{spec.name}'", where=where, why=why, hint="see --shapes")
+    if array.dtype != spec.dtype.numpy and not np.can_cast(array.dtype, spec.dtype.numpy, "same_kind"):
+        why = f"it is {array.dtype}; the input takes {spec.dtype.value}"
+        raise UserError("E722", f"an array is of another type than input '{spec.name}'", where=where, why=why)
+    return np.ascontiguousarray(array, spec.dtype.numpy)
+
+
+def _none(path: Path, why: str) -> UserError:
+    return UserError("E721", f"{path} holds no samples", why=why, hint="give an .npz, an .npy or a folder of them")

@@ -1,0 +1,77 @@
+"""Where an f32 graph is quantised: the products with constant weights, what they read, and who else reads that.
+
+    Conv, ConvTranspose, Gemm, MatMul      their data and their weight
+    Add, Concat, pools                     a tensor that a product reads as codes anyway: it is stored as bytes alone
+
+A residual sum beside a LayerNormalization stays f32: it carries a transformer's outliers from layer to layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from burnish.passes.rewrite.constants import is_constant
+from burnish.precision.precision import Decision
+
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+READERS = frozenset({"Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Flatten", "Reshape"})
+NORMS = frozenset({"LayerNormalization", "RMSNormalization"})
+
+
+@dataclass(frozen=True)
+class Point:
+    """A product that multiplies codes. axis: the one of the weight that counts output channels."""
+
+    node: ir.Node
+    data: ir.Value
+    weight: ir.Value
+    axis: int
+
+
+def find_points(graph: ir.Graph) -> tuple[tuple[Point, ...], tuple[Decision, ...]]:
+    """The products to quantise, in order, and a decision for each product that is not."""
+    points, kept = list[Point](), list[Decision]()
+    for node in graph:
+        if node.op_type not in PRODUCTS or node.domain:
+            continue
+        found = _point(node)
+        if isinstance(found, Point):
+            points.append(found)
+        else:
+            kept.append(Decision(str(node.name), node.op_type, "f32", "f32", found))
+    return tuple(points), tuple(kept)
+
+
+def _point(node: ir.Node) -> Point | str:
+    """The point of a product, or why it has none."""
+    data, weight = node.inputs[0], node.inputs[1]
+    assert data is not None and weight is not None, f"{node.name}: an input is missing"
+    if not is_constant(weight):
+        return "both sides are computed" if not is_constant(data) else "its constant is on the left"
+    if is_constant(data):
+        return "both sides are constant"
+    if data.dtype != ir.DataType.FLOAT or weight.dtype != ir.DataType.FLOAT:
+        return "its tensors are not f32"
+    rank = 0 if weight.shape is None else len(weight.shape)
+    if rank < 2:
+        return f"its weight has rank {rank}"
+    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}.get(node.op_type)
+    if axis is None:
+        transposed = node.attributes["transB"].as_int() if "transB" in node.attributes else 0
+        axis = 0 if transposed else 1
+    return Point(node, data, weight, axis)
+
+
+def readers_of_codes(value: ir.Value) -> tuple[tuple[ir.Node, int], ...]:
+    """The uses of a quantised value, besides products, that read its codes too."""
+    users = ((use.node, use.idx) for use in value.uses())
+    return tuple((n, i) for n, i in users if n.op_type in READERS and not n.domain and not _beside_norm(n))
+
+
+def _beside_norm(node: ir.Node) -> bool:
+    """Does a normalisation read the result, or make an operand?"""
+    before = (v.producer() for v in node.inputs if v is not None)
+    after = (u.node for v in node.outputs for u in v.uses())
+    return any(n is not None and n.op_type in NORMS for n in (*before, *after))

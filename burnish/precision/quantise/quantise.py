@@ -1,0 +1,105 @@
+"""Write ranges into the graph as QuantizeLinear and DequantizeLinear.
+
+    Conv(x, w)   ->   Conv(DQ(Q(x)), DQ(codes of w))
+
+The graph says its precision then, as ONNX: any tool runs it, and the passes for quantised models make integer products
+of it. Biases stay f32. Runs on the optimised graph, before what depends on a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import onnx_ir as ir
+
+from burnish.passes.rewrite.constants import constant_array, new_initializer
+from burnish.precision.precision import Decision
+from burnish.precision.quantise.points import Point, find_points, readers_of_codes
+from burnish.precision.ranges import Range, Ranges
+from burnish.precision.quantise.weights import quantise_weight
+
+INT8 = "int8"
+
+
+def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[str] = ()) -> tuple[Decision, ...]:
+    """Rewrite an optimised f32 graph in place.
+
+    kept:    names of nodes that stay f32
+    returns: a decision for each product
+    """
+    points, decisions = find_points(graph)
+    work, rows = _Quantising(graph), list(decisions)
+    for point in points:
+        name = str(point.node.name)
+        found = ranges.tensors.get(str(point.data.name))
+        if name in kept or found is None:
+            why = "it was asked to stay" if name in kept else f"the ranges know no tensor '{point.data.name}'"
+            rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
+            continue
+        work.product(point, found)
+        rows.append(Decision(name, point.node.op_type, "f32", INT8, _reason(point, found)))
+    return tuple(rows)
+
+
+def _reason(point: Point, found: Range) -> str:
+    return f"{point.data.name} is {found.codes} of scale {found.scale:.4g}; a scale for each output channel of its weight"
+
+
+class _Quantising:
+    """The graph while it is rewritten: each tensor is quantised once, whoever reads it."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.graph = graph
+        self._numbers: dict[ir.Value, ir.Value] = {}  # what DequantizeLinear makes of a value's codes
+        self._weights: dict[tuple[ir.Value, int], ir.Value] = {}
+
+    def product(self, point: Point, found: Range) -> None:
+        """Give a product its operands as codes."""
+        data = self._numbers.get(point.data)
+        if data is None:
+            others = readers_of_codes(point.data)
+            data = self._numbers[point.data] = self._quantised(point.data, found, point.node)
+            for node, index in others:
+                node.replace_input_with(index, data)
+        point.node.replace_input_with(0, data)
+        point.node.replace_input_with(1, self._weight(point))
+
+    def _quantised(self, value: ir.Value, found: Range, first: ir.Node) -> ir.Value:
+        scale = new_initializer(self.graph, np.array(found.scale, np.float32), f"{value.name}/scale")
+        zero = new_initializer(self.graph, np.array(0, found.codes), f"{value.name}/zero")
+        quantize = ir.node("QuantizeLinear", [value, scale, zero], name=f"{value.name}/quantize")
+        codes = quantize.outputs[0]
+        codes.name, codes.shape = f"{value.name}/codes", value.shape
+        codes.type = ir.TensorType(ir.DataType.from_numpy(found.codes))
+        back = ir.node("DequantizeLinear", [codes, scale, zero], name=f"{value.name}/dequantize")
+        back.outputs[0].name, back.outputs[0].shape = f"{value.name}/quantised", value.shape
+        back.outputs[0].type = value.type
+        self._after(value, first, [quantize, back])
+        return back.outputs[0]
+
+    def _weight(self, point: Point) -> ir.Value:
+        key = point.weight, point.axis
+        if key not in self._weights:
+            array = constant_array(point.weight)
+            assert array is not None
+            codes, scales = quantise_weight(array, point.axis)
+            name = str(point.weight.name)
+            inputs = [
+                new_initializer(self.graph, codes, f"{name}/codes"),
+                new_initializer(self.graph, scales, f"{name}/scale"),
+            ]
+            node = ir.node("DequantizeLinear", inputs, {"axis": point.axis}, name=f"{name}/dequantize")
+            node.outputs[0].name, node.outputs[0].shape = f"{name}/quantised", point.weight.shape
+            node.outputs[0].type = point.weight.type
+            self.graph.insert_before(point.node, [node])
+            self._weights[key] = node.outputs[0]
+        return self._weights[key]
+
+    def _after(self, value: ir.Value, first: ir.Node, nodes: list[ir.Node]) -> None:
+        """Insert where the value is there: behind its producer, or at the graph's beginning."""
+        producer = value.producer()
+        if producer is not None and producer.graph is self.graph:
+            self.graph.insert_after(producer, nodes)
+        else:
+            self.graph.insert_before(next(iter(self.graph), first), nodes)

@@ -1,0 +1,60 @@
+"""The ranges of a model's tensors, as calibration finds them, and the codes that they make.
+
+A range keeps the numbers from `low` to `high`; what lies outside is clipped to its ends. Codes of signed numbers are
+symmetric, i8 of scale max(|low|, |high|) / 127; numbers that are never negative use all of u8, scale high / 255. The zero
+point is 0 in both: sums of such codes need no correction, and a GPU's integer products take them as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: a smaller one is a subnormal number, which counts as 0
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """low <= high, both finite."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        assert math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high, self
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
+    def has_negative(self) -> bool:
+        return self.low < 0
+
+    @property
+    def scale(self) -> np.float32:
+        """The number that one step of a code stands for."""
+        return np.float32(max(self.largest / (127 if self.has_negative else 255), SMALLEST))
+
+    @property
+    def codes(self) -> np.dtype[np.int8] | np.dtype[np.uint8]:
+        return np.dtype(np.int8) if self.has_negative else np.dtype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """tensors: by the name that the tensor has in the optimised graph, which `inspect graph` shows.
+
+    graph:   digest of that graph, "" if the ranges come from elsewhere (a TensorRT cache, a caller's own)
+    method:  how they were chosen; samples: from how many
+    """
+
+    tensors: Mapping[str, Range]
+    graph: str = ""
+    method: str = ""
+    samples: int = 0
+    notes: tuple[str, ...] = field(default_factory=tuple)

@@ -20,10 +20,12 @@ from burnish.version import __version__
 
 if TYPE_CHECKING:
     from burnish.building import build
+    from burnish.calibration import calibrate
     from burnish.devices.cuda import DeviceArray
     from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError
     from burnish.measuring import BenchReport, Contender, Latency, bench
     from burnish.plan import Manifest, Plan
+    from burnish.precision.ranges import Ranges
     from burnish.runtime import Context, Engine, InputInfo, LayerTime, Pending, load
     from burnish.tune import TimingCache
     from burnish.verification import Comparison, VerifyReport, verify
@@ -44,12 +46,14 @@ __all__ = [
     "Manifest",
     "Pending",
     "Plan",
+    "Ranges",
     "TimingCache",
     "UserError",
     "VerifyReport",
     "__version__",
     "bench",
     "build",
+    "calibrate",
     "load",
     "verify",
 ]
@@ -70,11 +74,13 @@ _PLACES = {
     "Manifest": "burnish.plan",
     "Pending": "burnish.runtime",
     "Plan": "burnish.plan",
+    "Ranges": "burnish.precision.ranges",
     "TimingCache": "burnish.tune",
     "UserError": "burnish.errors",
     "VerifyReport": "burnish.verification",
     "bench": "burnish.measuring",
     "build": "burnish.building",
+    "calibrate": "burnish.calibration",
     "load": "burnish.runtime",
     "verify": "burnish.verification",
 }

@@ -27,7 +27,7 @@ from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.flatten_outputs import flatten_outputs
-from burnish.passes.pipeline import FOR_TARGET, PORTABLE, optimize
+from burnish.passes.pipeline import FOR_TARGET, PORTABLE, Passes, optimize
 from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.context import PassContext, PassReport
 from burnish.passes.rewrite.graph_text import graph_text
@@ -61,9 +61,9 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage. Stages of the same name, for several targets, count as one."""
-        if self._progress is not None:
-            self._progress(name, len(self.times_ms.keys() - {name}), STAGES)
+        """Time a stage. Stages of the same name, before and after quantisation or for several targets, count as one."""
+        if self._progress is not None and name not in self.times_ms:
+            self._progress(name, len(self.times_ms), STAGES)
         start = time.perf_counter()
         yield
         self.times_ms[name] = self.times_ms.get(name, 0.0) + (time.perf_counter() - start) * 1e3
@@ -152,7 +152,7 @@ def analyze(
     )
     imported, resolved, report, graph = found.imported, found.profile, found.report, found.imported.model.graph
     with stages.stage("passes"), _doubting(resolved.notes):
-        quantised = () if precision.ranges is None else quantise(graph, precision.ranges, precision.kept)
+        quantised = () if precision.ranges is None else quantise(graph, precision.ranges)
         optimize(imported.model, found.context, FOR_TARGET)
         shape_outputs = flatten_outputs(imported.model, found.context)
         stages.explain_passes(report)
@@ -208,6 +208,7 @@ def prepare(
     stages: Stages | None = None,
     abilities: Abilities | None = None,
     overridable: bool = False,
+    passes: Passes = PORTABLE,
 ) -> Prepared:
     """Import a model and run the passes that are the same for every target; arguments as for `analyze`."""
     abilities, stages = abilities or Abilities(), stages or Stages()
@@ -224,7 +225,7 @@ def prepare(
         stages.keep_graph("imported", imported.model)
         sizes = {name: (low, high) for name, (low, _, high) in symbols.items()}
         context = _pass_context(resolved, sizes, abilities, stages)
-        report = optimize(imported.model, context, PORTABLE)
+        report = optimize(imported.model, context, passes)
     return Prepared(imported, resolved, symbols, context, report)
 
 

@@ -7,7 +7,7 @@ import -> profile -> passes -> infer -> lower (all in `analysis`, once for targe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -52,7 +52,6 @@ def build(
     precision: str = "fp32",
     output_precision: str | None = None,
     ranges: Ranges | None = None,
-    kept: Collection[str] = (),
     allow_fallback: bool = False,
     overridable: bool = False,
     index_checks: bool = True,
@@ -76,9 +75,7 @@ def build(
                 in a list or with commas: one plan that holds code for each; what is named twice counts once
     workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
     max_memory: bytes, or "1GiB": limit of weights, temporaries, inputs and outputs together, at the profile's maximum
-    precision:  fp32, fp16 or bf16: the type for f32 values where that is safe; outputs stay f32 or are output_precision;
-                int8, int8+fp16, int8+bf16: products on codes of 8 bits, by the ranges that `burnish.calibrate` finds, except for
-                the nodes named in `kept`
+    precision:  fp32, fp16, bf16 where that is safe, output_precision for outputs; int8, int8+fp16 .. by `ranges`
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
     overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
     index_checks: refuse a run (E525) whose data holds an index out of range; else the nearest index is taken
@@ -87,15 +84,14 @@ def build(
                 artefacts: graphs, sources and assembly, which it shows, writes, or replaces by edited ones
     raises:     E1xx for the model, E2xx if a node has no lowering, E3xx for targets and memory, E6xx for arguments
     """
-    _check_receivers(artefacts, explain=explain, explain_precision=explain_precision, progress=progress)
-    stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision, ranges, kept)
+    _check_kinds(artefacts, ranges, explain=explain, explain_precision=explain_precision, progress=progress)
+    stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision, ranges)
     tuning: TuningOptions = {"timing_cache": timing_cache, "locked": locked, "opt_level": opt_level}
     tuning |= {"tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
     request = Request(
         {t: target_by_name(t, wanted.extensions) for t in _names(target)},
         wanted,
-        None if workspace is None else parse_size(workspace, "workspace"),
-        None if max_memory is None else parse_size(max_memory, "max_memory"),
+        *_limits(workspace, max_memory),
         flag("allow_fallback", allow_fallback),
         flag("overridable", overridable),
         flag("index_checks", index_checks),
@@ -106,8 +102,18 @@ def build(
     return _build(request, partial(analyze, source, shapes=shapes, profile=profile, batch=batch, stages=stages))
 
 
-def _check_receivers(artefacts: object, **functions: object) -> None:
-    """E605 for what cannot receive anything."""
+def _limits(workspace: int | str | None, max_memory: int | str | None) -> tuple[int | None, int | None]:
+    """Both in bytes."""
+    return (
+        None if workspace is None else parse_size(workspace, "workspace"),
+        None if max_memory is None else parse_size(max_memory, "max_memory"),
+    )
+
+
+def _check_kinds(artefacts: object, ranges: object, **functions: object) -> None:
+    """E605 for what cannot receive anything, and for what are no ranges."""
+    if ranges is not None:
+        expect("ranges", ranges, Ranges, "what burnish.calibrate returns")
     for name, function in functions.items():
         if function is not None:
             expect_function(name, function, f"{name}=print")

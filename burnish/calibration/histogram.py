@@ -16,6 +16,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 FINE = 1 << 14  # bins on each side of 0
 BINS = 2048
+SHORTEST = 2.0**-100  # reach: what is smaller by many powers of two than any activation shares a bin
 
 
 @dataclass(eq=False)
@@ -43,16 +44,18 @@ class Histogram:
         if not (math.isfinite(low) and math.isfinite(high)):
             kept = flat[np.isfinite(flat)]
             self.bad += flat.size - kept.size
-            self.count -= kept.size  # `add` counts them again
-            return self.add(kept)
+            self.count -= kept.size  # they are counted again below
+            self.add(kept)
+            return
         self.low, self.high = min(self.low, low), max(self.high, high)
         largest = max(abs(low), abs(high))
         if largest == 0:
             self.zeros += flat.size
             return
         self._reach(largest)
-        positions = (flat * np.float32(FINE / self.reach) + np.float32(FINE)).astype(np.int32)
-        np.minimum(positions, 2 * FINE - 1, out=positions)
+        positions = np.floor(flat * np.float32(FINE / self.reach)).astype(np.int32)  # exact: a power of two
+        np.minimum(positions, FINE - 1, out=positions)
+        positions += FINE
         found = np.bincount(positions, minlength=2 * FINE)
         zeros = flat.size - int(np.count_nonzero(flat))
         found[FINE] -= zeros
@@ -61,7 +64,7 @@ class Histogram:
 
     def _reach(self, largest: float) -> None:
         """Let the bins reach a number: double their width until they do."""
-        wanted = 2.0 ** math.ceil(math.log2(largest))
+        wanted = max(2.0 ** math.ceil(math.log2(largest)), SHORTEST)
         if self.reach == 0:
             self.reach = wanted
         while self.reach < wanted:

@@ -1,9 +1,10 @@
 """Samples to calibrate with: one mapping of arrays by input name for each run.
 
-    .npz             arrays by input name; a first axis longer than the model's batch is split into several samples
-    .npy             the same, for a model of one input
-    a folder         its .npz and .npy files, sorted by name
-    any iterable     of mappings, or of arrays for a model of one input
+.npz             arrays by input name, or the only one that fits a model of one input; a first axis longer than
+                     the model's batch is split into several samples
+.npy             the same, for a model of one input
+a folder         its .npz and .npy files, sorted by name
+any iterable     of mappings, or of arrays for a model of one input
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _from_iterable(data: Iterable[Any], inputs: Sequence[TensorSpec]) -> Iterato
 
 def _split(arrays: Mapping[str, Any], inputs: Sequence[TensorSpec], where: str) -> Iterator[Sample]:
     """One sample, or several where the first axis holds more than a run takes."""
-    found = {spec.name: _fitting(arrays, spec, where) for spec in inputs}
+    found = {spec.name: _fitting(arrays, spec, where, len(inputs) == 1) for spec in inputs}
     runs = {len(found[s.name]) // s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int)}
     count = max(runs, default=1)
     if count == 1:
@@ -88,19 +89,18 @@ def _part(array: Array, spec: TensorSpec, index: int) -> Array:
     return array[index * size : (index + 1) * size] if isinstance(size, int) and len(array) > size else array
 
 
-def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str) -> Array:
+def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str, is_only: bool) -> Array:
     """The array of one input, of its type; the first axis may be any multiple of what a run takes."""
+    if spec.name not in arrays and is_only:
+        fitting = [array for array in map(np.asarray, arrays.values()) if _fits(array, spec)]
+        arrays = {spec.name: fitting[0]} if len(fitting) == 1 else arrays
     if spec.name not in arrays:
         why = f"it holds {', '.join(sorted(map(str, arrays))) or 'nothing'}"
         raise UserError("E722", f"there is no array for input '{spec.name}'", where=where, why=why, hint="name it so")
     array = np.asarray(arrays[spec.name])
     if array.ndim == len(spec.shape) - 1:
         array = array[None]
-    fits = array.ndim == len(spec.shape) and all(
-        not isinstance(wanted, int) or (size % wanted == 0 and size > 0 if axis == 0 else size == wanted)
-        for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True))
-    )
-    if not fits:
+    if not _fits(array, spec):
         wanted = "x".join(map(str, spec.shape))
         why = f"it is {'x'.join(map(str, array.shape)) or 'a scalar'}; a run takes {wanted}"
         raise UserError("E722", f"an array does not fit input '{spec.name}'", where=where, why=why, hint="see --shapes")
@@ -108,6 +108,14 @@ def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str) -> Array:
         why = f"it is {array.dtype}; the input takes {spec.dtype.value}"
         raise UserError("E722", f"an array is of another type than input '{spec.name}'", where=where, why=why)
     return np.ascontiguousarray(array, spec.dtype.numpy)
+
+
+def _fits(array: Array, spec: TensorSpec) -> bool:
+    """Has it the shape of one run, or of several on its first axis?"""
+    return array.ndim == len(spec.shape) and all(
+        not isinstance(wanted, int) or (size % wanted == 0 and size > 0 if axis == 0 else size == wanted)
+        for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True))
+    )
 
 
 def _none(path: Path, why: str) -> UserError:

@@ -2,7 +2,7 @@
 
     entropy      the clip whose codes say most like the numbers: least Kullback-Leibler divergence
     mse          least expected squared error, of clipping and of rounding together
-    percentile   a share of the numbers stays inside
+    percentile   a share of the numbers stays inside: percentile:99.9
     minmax       nothing is clipped
 
 All see magnitudes, without exact zeros, which cost nothing whatever the scale. A tensor that is never negative has 255
@@ -11,27 +11,44 @@ steps, others 127.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from burnish.calibration.histogram import BINS, Array, Histogram
+from burnish.errors import UserError
 from burnish.precision.ranges import Range
 
 PERCENTILE = 99.99
+NONE = 1e-4  # the count that Q has where it has none and P has some: such a clip is dear, not impossible
 
 
-def choose_range(found: Histogram, method: str, percentile: float = PERCENTILE) -> Range:
-    """The range of a tensor. method: one of METHODS. A tensor without any number but 0 gets the range 0 to 0."""
+def parse_method(word: str) -> tuple[str, float]:
+    """A method and its percentile, from `entropy`, `percentile` or `percentile:99.9`. E723 for another word."""
+    name, given, text = word.partition(":") if isinstance(word, str) else ("", "", "")
+    try:
+        share = float(text) if given else PERCENTILE
+    except ValueError:
+        share = math.nan
+    if name not in NAMES or not 50 <= share <= 100 or (given and name != "percentile"):
+        why = f"there are {', '.join(NAMES)}; percentile takes a number from 50 to 100"
+        raise UserError("E723", f"there is no calibration method '{word}'", why=why, hint="percentile:99.9, for one")
+    return name, share
+
+
+def choose_range(found: Histogram, method: str) -> Range:
+    """The range of a tensor. A tensor without any number but 0 gets the range 0 to 0. E723 for an unknown method."""
+    name, percentile = parse_method(method)
     if not found.largest:
         return Range(0.0, 0.0)
     steps = 127 if found.low < 0 else 255
-    if method == "minmax":
+    if name == "minmax":
         most = found.largest
-    elif method == "percentile":
+    elif name == "percentile":
         most = _percentile(found.folded(), percentile) * found.largest
     else:
-        most = METHODS[method](found.folded(), steps) * found.largest
+        most = METHODS[name](found.folded(), steps) * found.largest
     return Range(max(found.low, -most), min(found.high, most))
 
 
@@ -53,6 +70,7 @@ def entropy(counts: Array, steps: int) -> float:
     q_sums = np.diff(inside[edges], axis=1)
     p_sums = q_sums.copy()
     p_sums[:, -1] += outside
+    q_sums[:, -1] = np.where((q_sums[:, -1] == 0) & (outside > 0), NONE, q_sums[:, -1])
     places = np.diff(filled[edges], axis=1)
     places[:, -1] += (last == 0) & (outside > 0)
     with np.errstate(divide="ignore", invalid="ignore"):

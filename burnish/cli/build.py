@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.arguments import parse_size
+from burnish.cli.calibrate import Calib, Method, SaveQuantised, ranges_for_build
 from burnish.cli.options import AsJson
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import ends_alone, parse_ranges, parse_shapes
@@ -104,7 +105,7 @@ _Overridable = Annotated[
 ]
 _Precision = Annotated[
     str | None,
-    typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16 or bf16. The same as --fp16 or --bf16."),
+    typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16, bf16, int8, int8+fp16 or int8+bf16."),
 ]
 _Output = Annotated[Path | None, typer.Option("--output", "-o", help="Plan file to write (default: MODEL.plan).")]
 _Explain = Annotated[bool, typer.Option("--explain", help="Print the number of nodes before and after each pass.")]
@@ -169,37 +170,37 @@ def build(
     output_precision: _OutputPrecision = None,
     explain_precision: _ExplainPrecision = False,
     precision: _Precision = None,
-    int8: Annotated[bool, typer.Option("--int8", hidden=True)] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Multiply codes of 8 bits; needs --calib.")] = False,
+    calib: Calib = None,
+    calib_method: Method = "entropy",
+    save_quantised: SaveQuantised = None,
     fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build a plan from an ONNX model."""
     import burnish
 
-    chosen, path = _precision(precision, fp16=fp16, bf16=bf16, int8=int8, fp8=fp8), output or model.with_suffix(".plan")
+    start, path = time.perf_counter(), output or model.with_suffix(".plan")
     _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
-    ranges, artefacts = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), _artefacts(dump, override)
-    decisions: list[Decision] = []
+    given, decisions = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), list[Any]()
+    bounds, artefacts = _bounds(shapes, given, batch, workspace, max_memory), _artefacts(dump, override)
+    flags: dict[str, Any] = {"allow_fallback": allow_fallback, "overridable": overridable, "index_checks": index_checks}
     with progress() as advance:
-        start = time.perf_counter()
+        receivers: dict[str, Any] = {"explain_precision": decisions.append, "progress": advance, "artefacts": artefacts}
         plan = burnish.build(
             model,
-            **_bounds(shapes, ranges, batch, workspace, max_memory),
+            **bounds,
+            precision=_precision(precision, fp16=fp16, bf16=bf16, int8=int8, fp8=fp8),
+            ranges=ranges_for_build(model, calib, calib_method, save_quantised, bounds, advance),
             target=target or None,
-            precision=chosen,
             output_precision=output_precision,
-            allow_fallback=allow_fallback,
-            overridable=overridable,
-            index_checks=index_checks,
             explain=note if explain else None,
-            explain_precision=decisions.append,
-            progress=advance,
-            artefacts=artefacts,
+            **flags,
+            **receivers,
             **_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for),
         )
-    _save(plan, path, sign, artefacts)
-    _note_choices(plan, is_bounded=max_memory is not None, is_tuned=bool(opt_level or timing_cache))
-    report = summary(plan, path, ends_alone(*ranges)) | {"build_s": round(time.perf_counter() - start, 3)}
+    _save(plan, path, sign, artefacts, is_tuned=bool(opt_level or timing_cache))
+    report = summary(plan, path, ends_alone(*given)) | {"build_s": round(time.perf_counter() - start, 3)}
     _print(report, decisions if explain_precision else None, as_json)
 
 
@@ -209,8 +210,9 @@ def _artefacts(dump: Path | None, override: Path | None) -> Artefacts:
     return Artefacts(dump, override)
 
 
-def _save(plan: Plan, path: Path, sign: Path | None, artefacts: Artefacts) -> None:
+def _save(plan: Plan, path: Path, sign: Path | None, artefacts: Artefacts, *, is_tuned: bool) -> None:
     plan.save(path, sign)
+    _note_choices(plan, is_tuned=is_tuned)
     if artefacts.dump is not None:
         from burnish.cli.describe_plan import facts, launch_rows
         from burnish.plan import open_plan
@@ -285,12 +287,12 @@ def _bounds(
     }
 
 
-def _note_choices(plan: Plan, *, is_bounded: bool, is_tuned: bool) -> None:
+def _note_choices(plan: Plan, *, is_tuned: bool) -> None:
     """Notes: tactics were not measured; --workspace no longer limits all temporaries, as it once did."""
     if not is_tuned:
         note("tactics by cost model; --opt-level 3 measures")
     limit, largest = plan.manifest.options["workspace"], max(v.arena_bytes for v in plan.manifest.variants)
-    if limit is not None and not is_bounded and largest > limit:
+    if limit is not None and "max_memory" not in plan.manifest.options and largest > limit:
         note(
             f"temporaries take {format_bytes(largest)}, more than --workspace: it bounds what one tactic may need for "
             "itself, as in TensorRT; --max-memory bounds all memory"
@@ -323,12 +325,15 @@ def _without_effect(flag: str, why: str, needed: str) -> UserError:
     return UserError("E622", f"{flag} has no effect here", why=why, hint=f"add {needed}, or leave {flag} out")
 
 
-def _precision(named: str | None, **flags: bool) -> str:
-    """The requested precision, from --precision or from a flag such as --fp16. E610 if there are two."""
+def _precision(named: str | None, *, int8: bool, **flags: bool) -> str:
+    """The requested precision, from --precision or from flags such as --int8 --fp16. E610 if they contradict."""
     wanted = {name: f"--{name}" for name, on in flags.items() if on}
     if named is not None:
         wanted.setdefault(named, f"--precision {named}")
     if len(wanted) > 1:
         first, second, *_ = wanted.values()
         raise UserError("E610", f"{first} and {second} exclude each other", hint="give one of them")
-    return next(iter(wanted), "fp32")
+    found = next(iter(wanted), "fp32")
+    if not int8 or found.startswith("int8"):
+        return found
+    return "int8" if found == "fp32" else f"int8+{found}"

@@ -176,7 +176,8 @@ INTEGERS = Repeat(
     _has_integers,
 )
 
-PORTABLE: tuple[Pass | Repeat, ...] = (  # the same for every target: what calibration observes, and quantises
+Passes = tuple[Pass | Repeat, ...]
+PORTABLE: Passes = (  # the same for every target: what calibration observes, and quantises
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
     CLEAN,
     Pass("move_into_sides", "a plan's memory needs ranks, and a side of an If knows its own", move_into_sides),
@@ -194,7 +195,7 @@ PORTABLE: tuple[Pass | Repeat, ...] = (  # the same for every target: what calib
     FINISH,
 )
 
-FOR_TARGET: tuple[Pass | Repeat, ...] = (
+FOR_TARGET: Passes = (
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images, DEEPEN),
     Pass(
         "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
@@ -203,12 +204,10 @@ FOR_TARGET: tuple[Pass | Repeat, ...] = (
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )
 
-PIPELINE = (*PORTABLE, *FOR_TARGET)
+PIPELINE: Passes = (*PORTABLE, *FOR_TARGET)
 
 
-def optimize(
-    model: ir.Model, context: PassContext | None = None, pipeline: tuple[Pass | Repeat, ...] = PIPELINE
-) -> PassReport:
+def optimize(model: ir.Model, context: PassContext | None = None, pipeline: Passes = PIPELINE) -> PassReport:
     """Run the pipeline on a model, in place; the answers stay the same.
 
     returns: the report: a row for each pass that ran, and the reasons why rules declined
@@ -227,7 +226,7 @@ def optimize(
     return context.report
 
 
-def each_pass(pipeline: tuple[Pass | Repeat, ...] = PIPELINE) -> Iterator[Pass]:
+def each_pass(pipeline: Passes = PIPELINE) -> Iterator[Pass]:
     """Every pass once, in order."""
     yield from dict.fromkeys(p for entry in pipeline for p in ((entry,) if isinstance(entry, Pass) else entry.passes))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from burnish.dtypes import DType
@@ -20,13 +19,12 @@ WORDS = {DType.F32: "fp32", DType.F16: "fp16", DType.BF16: "bf16"}
 class Precision:
     """values: the type for f32 values where that is safe (F32: no change). outputs: the type for f32 outputs.
 
-    ranges: of tensors that become codes of 8 bits; None: none does. kept: names of nodes that stay f32
+    ranges: of tensors that become codes of 8 bits; None: none does
     """
 
     values: DType = DType.F32
     outputs: DType = DType.F32
     ranges: Ranges | None = None
-    kept: frozenset[str] = frozenset()
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -65,12 +63,10 @@ class Decision:
 UNCHANGED = Precision()
 
 
-def parse_precision(
-    values: str = "fp32", outputs: str | None = None, ranges: Ranges | None = None, kept: Collection[str] = ()
-) -> Precision:
+def parse_precision(values: str = "fp32", outputs: str | None = None, ranges: Ranges | None = None) -> Precision:
     """Read `fp32`, `fp16`, `bf16`, `int8`, `int8+fp16` or `int8+bf16`. Outputs stay f32 unless another type is given.
 
-    ranges: of the tensors, which int8 needs; kept: names of nodes that stay f32
+    ranges: of the tensors, which int8 needs
     raises: E610 for any other word, E720 for int8 without ranges or ranges without int8
     """
     word, has_codes = values, False
@@ -79,7 +75,7 @@ def parse_precision(
     if has_codes != (ranges is not None):
         raise _no_ranges() if has_codes else _no_int8()
     wanted = _read(word, values), _read("fp32" if outputs is None else outputs, outputs)
-    return Precision(*wanted, ranges, frozenset(kept))
+    return Precision(*wanted, ranges)
 
 
 def _read(word: str, given: object) -> DType:
@@ -98,7 +94,7 @@ def _no_ranges() -> UserError:
         "E720",
         "int8 needs the ranges of the model's tensors",
         why="a code of 8 bits says nothing before its scale is known, and the model has none",
-        hint="burnish build --int8 --calib DATA, or build(..., precision='int8', ranges=burnish.calibrate(model, data))",
+        hint="burnish build --int8 --calib DATA, or build(..., ranges=burnish.calibrate(model, data))",
     )
 
 

@@ -1,15 +1,15 @@
 """The ranges of a model's tensors, as calibration finds them, and the codes that they make.
 
 A range keeps the numbers from `low` to `high`; what lies outside is clipped to its ends. Codes of signed numbers are
-symmetric, i8 of scale max(|low|, |high|) / 127; numbers that are never negative use all of u8, scale high / 255. The zero
-point is 0 in both: sums of such codes need no correction, and a GPU's integer products take them as they are.
+symmetric, i8 of scale max(|low|, |high|) / 127; numbers that are never negative use all of u8, scale high / 255. The
+zero point is 0 in both: sums of such codes need no correction, and a GPU's integer products take them as they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,11 +50,17 @@ class Ranges:
     """tensors: by the name that the tensor has in the optimised graph, which `inspect graph` shows.
 
     graph:   digest of that graph, "" if the ranges come from elsewhere (a TensorRT cache, a caller's own)
-    method:  how they were chosen; samples: from how many
+    method:  how they were chosen; samples: from how many; notes: what to know about them
+    kept:    names of nodes that stay f32 whatever the ranges say
     """
 
     tensors: Mapping[str, Range]
     graph: str = ""
     method: str = ""
     samples: int = 0
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    notes: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
+
+    def keep(self, *nodes: str) -> Ranges:
+        """These ranges, with more nodes that stay f32."""
+        return replace(self, kept=self.kept.union(nodes))

@@ -8,33 +8,27 @@ of it. Biases stay f32. Runs on the optimised graph, before what depends on a ta
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import constant_array, new_initializer
 from burnish.precision.precision import Decision
 from burnish.precision.quantise.points import Point, find_points, readers_of_codes
-from burnish.precision.ranges import Range, Ranges
 from burnish.precision.quantise.weights import quantise_weight
+from burnish.precision.ranges import Range, Ranges
 
 INT8 = "int8"
 
 
-def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[str] = ()) -> tuple[Decision, ...]:
-    """Rewrite an optimised f32 graph in place.
-
-    kept:    names of nodes that stay f32
-    returns: a decision for each product
-    """
+def quantise(graph: ir.Graph, ranges: Ranges) -> tuple[Decision, ...]:
+    """Rewrite an optimised f32 graph in place. Returns a decision for each product."""
     points, decisions = find_points(graph)
     work, rows = _Quantising(graph), list(decisions)
     for point in points:
         name = str(point.node.name)
         found = ranges.tensors.get(str(point.data.name))
-        if name in kept or found is None:
-            why = "it was asked to stay" if name in kept else f"the ranges know no tensor '{point.data.name}'"
+        if name in ranges.kept or found is None:
+            why = "it was asked to stay" if name in ranges.kept else f"the ranges know no tensor '{point.data.name}'"
             rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
             continue
         work.product(point, found)
@@ -43,7 +37,7 @@ def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[str] = ()) -> tup
 
 
 def _reason(point: Point, found: Range) -> str:
-    return f"{point.data.name} is {found.codes} of scale {found.scale:.4g}; a scale for each output channel of its weight"
+    return f"{point.data.name} is {found.codes} of scale {found.scale:.4g}; its weight has one for each channel"
 
 
 class _Quantising:

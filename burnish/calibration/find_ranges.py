@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from burnish.arguments import expect_function, number
+from burnish.arguments import expect_function
 from burnish.building import build
 from burnish.building.analyze import Prepared, prepare
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.samples import open_samples
-from burnish.calibration.thresholds import NAMES, PERCENTILE, choose_range
+from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
 from burnish.precision.quantise.points import find_points
 from burnish.precision.ranges import Ranges
@@ -29,7 +29,6 @@ def calibrate(
     data: Any,
     *,
     method: str = "entropy",
-    percentile: float = PERCENTILE,
     shapes: Mapping[str, Any] | None = None,
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
@@ -40,20 +39,18 @@ def calibrate(
 
     model, shapes, profile, batch: as for `build`; the profile must allow the samples' shapes
     data:       an .npz or .npy file, a folder of them, or an iterable of samples (calibration/samples.py)
-    method:     entropy, minmax, percentile or mse (calibration/thresholds.py); percentile: of that method
+    method:     entropy, minmax, mse or percentile:99.9 (calibration/thresholds.py)
     progress:   gets what is done, how many samples, and how many of them there are (0: not known)
     raises:     E721 if there are no samples, E722 for one that does not fit, E723 for an unknown method, E724 for a
                 tensor of which no number is finite; E1xx and E2xx for the model
     """
-    if method not in NAMES:
-        raise UserError("E723", f"there is no calibration method '{method}'", why=f"there are {', '.join(NAMES)}")
-    percentile = number("percentile", percentile)
+    parse_method(method)
     if progress is not None:
         expect_function("progress", progress, "progress=function")
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     digest = graph_digest(found.imported.model.graph)
     histograms, samples = _observe(found, data, threads, progress or (lambda what, done, total: None))
-    tensors = {name: choose_range(counts, method, percentile) for name, counts in histograms.items()}
+    tensors = {name: choose_range(counts, method) for name, counts in histograms.items()}
     return Ranges(tensors, digest, method, samples, tuple(_notes(histograms, samples)))
 
 
@@ -63,9 +60,7 @@ def graph_digest(graph: ir.Graph) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _observe(
-    found: Prepared, data: Any, threads: int | None, progress: Progress
-) -> tuple[dict[str, Histogram], int]:
+def _observe(found: Prepared, data: Any, threads: int | None, progress: Progress) -> tuple[dict[str, Histogram], int]:
     """A histogram of each tensor that a product reads, and the number of samples."""
     model = found.imported.model
     values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))

@@ -1,0 +1,103 @@
+"""`burnish calibrate`: samples in, the ranges of a model's tensors out. `burnish build --int8 --calib` does it too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from burnish.cli.options import AsJson, Threads
+from burnish.cli.output import note, print_facts, print_json
+from burnish.cli.parse_shapes import parse_ranges, parse_shapes
+from burnish.cli.progress import Advance, progress
+from burnish.errors import UserError
+
+if TYPE_CHECKING:
+    from burnish.precision.ranges import Ranges
+
+Calib = Annotated[
+    Path | None,
+    typer.Option(
+        "--calib",
+        metavar="DATA",
+        help="Samples for --int8: an .npz, an .npy or a folder of them; or a file of ranges that is reused.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--calib-method", metavar="NAME", help="How to choose ranges: entropy (default), minmax, mse, percentile:99.9."
+    ),
+]
+SaveQuantised = Annotated[
+    Path | None,
+    typer.Option("--save-quantised", metavar="FILE", help="Also write the quantised model as ONNX, for other tools."),
+]
+Texts = list[str] | None
+_Shapes = Annotated[
+    Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
+]
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", help="Samples: an .npz, an .npy or a folder of them.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write (MODEL.ranges.json).")] = None,
+    method: Method = "entropy",
+    shapes: Annotated[
+        Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
+    ] = None,
+    minimum: Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes.")] = None,
+    optimum: Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Usual shapes.")] = None,
+    maximum: Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes.")] = None,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="MIN:OPT:MAX", help="As for build.")] = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the ranges of a model's tensors from samples, for int8."""
+    from burnish.calibration import calibrate as find
+    from burnish.calibration import save_ranges
+
+    bounds: dict[str, Any] = {
+        "shapes": parse_shapes(shapes or ()) or None,
+        "profile": parse_ranges(minimum or (), optimum or (), maximum or (), ("--min", "--opt", "--max")) or None,
+        "batch": batch,
+    }
+    path = output or model.with_suffix(".ranges.json")
+    with progress() as advance:
+        found = find(model, data, method=method, threads=threads, progress=advance, **bounds)
+    save_ranges(found, path)
+    facts = {"ranges": str(path), "tensors": len(found.tensors), "samples": found.samples, "method": found.method}
+    if as_json:
+        print_json({**facts, "notes": list(found.notes)})
+        return
+    print_facts({**{k: str(v) for k, v in facts.items()}, **({"notes": "\n".join(found.notes)} if found.notes else {})})
+
+
+def ranges_for_build(
+    model: Path, calib: Path | None, method: str, save: Path | None, bounds: dict[str, Any], advance: Advance
+) -> Ranges | None:
+    """The ranges of `--calib`: read from a file of ranges, or found from samples. None without it.
+
+    save: a file for the quantised model
+    """
+    if calib is None:
+        if save is not None:
+            why, hint = "nothing is quantised", "add --int8 --calib DATA, or leave it out"
+            raise UserError("E622", "--save-quantised has no effect here", why=why, hint=hint)
+        return None
+    from burnish.calibration import calibrate as find
+    from burnish.calibration import is_range_file, load_ranges, quantised_model
+    from burnish.plan import write_atomically
+
+    shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
+    if is_range_file(calib):
+        found = load_ranges(calib)
+    else:
+        found = find(model, calib, method=method, progress=advance, **shapes)
+        for line in found.notes:
+            note(line)
+    if save is not None:
+        write_atomically(save, [quantised_model(model, found, **shapes).SerializeToString(deterministic=True)])
+    return found

@@ -1,0 +1,72 @@
+"""Samples from files and iterables, and what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from burnish.calibration.samples import open_samples
+from burnish.dims import symbol
+from burnish.dtypes import DType
+from burnish.errors import UserError
+from burnish.plan.manifest import TensorSpec
+
+X = TensorSpec("x", DType.F32, (1, 3), 0)
+IDS = TensorSpec("ids", DType.I64, (symbol("n"), 4), 1)
+
+
+def test_a_longer_first_axis_is_several_samples(tmp_path: Path) -> None:
+    array = np.arange(12, dtype=np.float32).reshape(4, 3)
+    np.savez(tmp_path / "a.npz", x=array, labels=np.arange(4))
+    np.save(tmp_path / "a.npy", array)
+    for data in (tmp_path / "a.npz", str(tmp_path / "a.npy"), {"x": array}, [array]):
+        assert np.array_equal(np.concatenate([s["x"] for s in open_samples(data, [X])]), array)
+
+
+def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        np.savez(tmp_path / f"{name}.npz", x=np.full((1, 3), ord(name), np.float32))
+    samples = open_samples(tmp_path, [X])
+    assert samples.count == 3
+    assert [int(s["x"][0, 0]) for s in samples] == [ord(c) for c in "abc"]
+
+
+def test_a_model_of_one_input_takes_the_array_that_fits_whatever_its_name() -> None:
+    (sample,) = open_samples({"image": np.ones((1, 3)), "label": np.zeros(1)}, [X])
+    assert sample["x"].sum() == 3
+    with pytest.raises(UserError, match="no array for input 'x'"):
+        list(open_samples({"a": np.ones((1, 3)), "b": np.zeros((1, 3))}, [X]))
+
+
+def test_an_open_first_axis_is_not_split() -> None:
+    ids = np.zeros((5, 4), np.int32)
+    (sample,) = open_samples([{"ids": ids}], [IDS])
+    assert sample["ids"].shape == (5, 4) and sample["ids"].dtype == np.int64
+
+
+def test_a_missing_batch_axis_is_added() -> None:
+    assert [s["x"].shape for s in open_samples(iter([np.zeros(3), np.ones((1, 3))]), [X])] == [(1, 3), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        ({"y": np.zeros((1, 4))}, "E722", "no array for input 'x'"),
+        ({"x": np.zeros((1, 4))}, "E722", "it is 1x4; a run takes 1x3"),
+        ([np.array([["a", "b", "c"]])], "E722", "another type"),
+        (5, "E721", "not iterable"),
+        ("missing.npz", "E721", "FileNotFoundError"),
+    ],
+)
+def test_what_does_not_fit_is_refused(data: object, code: str, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        list(open_samples(data, [X]))
+    assert caught.value.code == code
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no \.npz") as caught:
+        open_samples(tmp_path, [X])
+    assert caught.value.code == "E721"

@@ -1,0 +1,46 @@
+"""`burnish calibrate`, and `burnish build --int8`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from burnish.plan import read
+from tests.cli.conftest import Command
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODEL, SAMPLES = EXAMPLES / "digits.onnx", EXAMPLES / "digits_samples.npz"
+
+
+def test_ranges_are_found_once_and_used_again(command: Command, tmp_path: Path) -> None:
+    done = command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "r.json", "--json")
+    assert done.code == 0 and json.loads(done.out)["samples"] == 40, done.err
+    for name, data in (("a", SAMPLES), ("b", tmp_path / "r.json")):
+        saved = ("--save-quantised", tmp_path / f"{name}.onnx")
+        done = command("build", MODEL, "-o", tmp_path / f"{name}.plan", "--int8", "--calib", data, *saved)
+        assert done.code == 0, done.err
+    assert (tmp_path / "a.plan").read_bytes() == (tmp_path / "b.plan").read_bytes()
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    assert "QuantizeLinear" in {n.op_type for n in onnx.load(tmp_path / "a.onnx").graph.node}
+    assert read(tmp_path / "a.plan").manifest.options["precision"] == "int8"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--calib", "none.npz"], "E721"),
+        (["--int8", "--calib", "none.npz"], "E721"),
+        (["--calib", str(SAMPLES)], "E720"),
+        (["--save-quantised", "q.onnx"], "E622"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("build", MODEL, "-o", tmp_path / "a.plan", *arguments)
+    assert done.code == 2 and code in done.err
+    assert not (tmp_path / "a.plan").exists()

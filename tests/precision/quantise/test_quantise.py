@@ -1,0 +1,56 @@
+"""Q and DQ around products: valid ONNX, each tensor once, what it stands for near what it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+
+from burnish.precision.quantise.quantise import quantise
+from burnish.precision.ranges import Range, Ranges
+from tests.precision.graphs import normal, parse
+
+TEXT = """g (float[1,4,6,6] x) => (float[1,4,6,6] y) {
+    a = Conv<pads=[1,1,1,1]>(x, w1)   r = Relu(a)   b = Conv<pads=[1,1,1,1]>(r, w2)   c = Conv(r, w3)   s = Add(b, r)
+    y = Add(s, c)
+}"""
+WEIGHTS = {"w1": normal(4, 4, 3, 3), "w2": normal(4, 4, 3, 3, seed=1), "w3": normal(4, 4, 1, 1, seed=2)}
+
+
+def run(model: ir.Model, x: np.ndarray) -> np.ndarray:
+    proto = ir.to_proto(model)
+    onnx.checker.check_model(proto, full_check=True)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options).run(None, {"x": x})[0]
+
+
+def test_the_model_stays_valid_and_its_answer_near() -> None:
+    x = normal(1, 4, 6, 6, seed=3)
+    model = parse(TEXT, WEIGHTS)
+    exact = run(model, x)
+    decisions = quantise(model.graph, Ranges({"x": Range(-4, 4), "r": Range(0, 30)}))
+    assert [d.now for d in decisions] == ["int8"] * 3
+    assert 0 < np.abs(run(model, x) - exact).max() < 0.03 * np.abs(exact).max()
+    kinds = [node.op_type for node in model.graph]
+    assert kinds.count("QuantizeLinear") == 2 and kinds.count("DequantizeLinear") == 5
+    assert {str(n.inputs[2].dtype) for n in model.graph if n.op_type == "QuantizeLinear"} == {"INT8", "UINT8"}
+
+
+def test_what_has_no_range_or_is_kept_stays_and_says_why() -> None:
+    model = parse(TEXT, WEIGHTS)
+    names = [n.name for n in model.graph]
+    for node, name in zip(model.graph, ["first", "relu", "second", "third", "sum", "last"]):
+        node.name = name
+    assert len(names) == 6
+    found = {d.node: d for d in quantise(model.graph, Ranges({"r": Range(0, 1)}).keep("third"))}
+    assert "know no tensor 'x'" in found["first"].why and found["second"].now == "int8"
+    assert found["third"].why == "it was asked to stay"
+
+
+def test_a_weight_that_two_products_share_is_quantised_once() -> None:
+    text = "g (float[2,8] x) => (float[2,8] y) { a = MatMul(x, w)  y = MatMul(a, w) }"
+    model = parse(text, {"w": normal(8, 8)})
+    quantise(model.graph, Ranges({"x": Range(-3, 3), "a": Range(-9, 9)}))
+    assert [n.op_type for n in model.graph].count("DequantizeLinear") == 3

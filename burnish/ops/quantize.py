@@ -14,7 +14,7 @@ from burnish.ops.arguments import axis_in
 from burnish.ops.broadcasting import spread
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, cast, const, dim, fresh_axis, reduce, unary, where
-from burnish.ops.registry import Undefined, operator
+from burnish.ops.registry import Misfit, Undefined, operator
 
 
 def limits(dtype: DType) -> tuple[int, int]:
@@ -43,7 +43,8 @@ def parameter(node: NodeView, x: Tensor, tensor: Tensor, default_axis: int = 1) 
         agree(tensor.shape[0], x.shape[a], f"'{tensor.name}' and axis {a} of '{x.name}'", "stretch")
         return lambda i: tensor[(i[a] * dim(spread(tensor.shape[0], x.shape[a])),)]
     if tensor.rank != x.rank or not block:
-        raise Undefined(f"{node.op_type} with a scale of rank {tensor.rank} for a tensor of rank {x.rank}")
+        how = f"blocks of '{x.name}', of rank {x.rank}" if block else "a tensor without block_size"
+        raise Misfit(f"'{tensor.name}' of rank {tensor.rank} for {how}")
     for n in range(x.rank):
         blocks = ceildiv(x.shape[n], block) if n == a else x.shape[n]
         agree(tensor.shape[n], blocks, f"axis {n} of '{tensor.name}' and the blocks of '{x.name}'")

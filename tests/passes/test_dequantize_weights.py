@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx.parser
+import pytest
 
+import burnish
+from burnish.errors import UserError
 from burnish.passes.dequantize_weights import dequantize_weights
 from burnish.passes.rewrite.context import PassContext
 from tests.passes.models import assert_same_answers, parse, random_feeds
@@ -28,6 +32,18 @@ def test_a_quantised_weight_becomes_its_value_and_an_activation_stays():
     weight = next(n for n in model.graph if n.op_type == "MatMul").inputs[1]
     expected = (np.array([[1, 2], [3, 127]]) - [0, 1]) * [0.25, 2.0]
     assert (weight.const_value.numpy() == expected.astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("axis_and_blocks", ["axis = 0", "axis = 0, block_size = 4"])
+def test_scales_that_do_not_fit_are_left_to_the_definition_which_refuses_them(axis_and_blocks):
+    """As NNCF 3.4 writes for convolutions; ONNX Runtime refuses them when it runs."""
+    text = f"""<ir_version: 10, opset_import: ["" : 21]> agraph (float[1,6] x) => (float[1,4] y) <
+        int8[6,4] w = {{{", ".join("1" * 24)}}}, float[1,4] s = {{1.0, 1.0, 1.0, 1.0}}> {{
+        v = DequantizeLinear <{axis_and_blocks}> (w, s)
+        y = MatMul (x, v)
+    }}"""
+    with pytest.raises(UserError, match="E203"):
+        burnish.build(onnx.parser.parse_model(text), target="cpu:x86-64-v2")
 
 
 def test_a_second_run_changes_nothing():

@@ -43,10 +43,10 @@ def _check_node(node: ir.Node, imports: Mapping[str, int], name: str, keep: Call
     known = node.domain == BURNISH_DOMAIN or (
         keep is not None and node.domain != "" and keep(node.domain, node.op_type)
     )
-    if known and not _is_in_schema(node, version):
-        return
     if has_expansion(node.domain, node.op_type):
         check_expansion(node, where)
+        return
+    if known and not _is_in_schema(node, version):
         return
     if version is None:
         raise UserError(

@@ -18,6 +18,7 @@ class Abilities:
     pads_in_kernel   a convolution kernel supplies the zeros around its input; without it the zeros are in memory
     deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
     integer_products products of 8-bit integers with i32 sums are faster than f32: quantised tensors stay integers
+    blocked_weights  a packed constant may be kept in codes of 2 to 8 bits with a scale for each block
     winograd         transformed convolutions pay
     chains           it has a template for kernels that follow one another strip by strip
     adds_products    a contraction adds several products to one sum (only kernels that supply zeros themselves)
@@ -33,6 +34,7 @@ class Abilities:
     pads_in_kernel: bool = False
     deep_images: bool = False
     integer_products: bool = False
+    blocked_weights: bool = False
     winograd: bool = True
     chains: bool = False
     adds_products: bool = False

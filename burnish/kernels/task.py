@@ -28,6 +28,7 @@ import numpy as np
 
 from burnish.dims import Dim, product
 from burnish.index_check import IndexCheck
+from burnish.kernels.blocks import Blocks
 from burnish.kernels.slot import Slot
 from burnish.kernels.strips import Between, Part, Rows, Strip
 from burnish.ops.language.expr import Axis, Expr, text
@@ -114,6 +115,7 @@ class Contraction:
     packed    B is a constant, kept as [batch axes of B..., reduce axes..., n]; the schedule says how it is packed
     stores    values may use acc(0) and loads at any affine index of (pixels, n)
     more      further products, added to the same sums (for targets whose `Abilities.adds_products`)
+    blocks    B is kept in few bits (for targets whose `Abilities.blocked_weights`)
     """
 
     slots: tuple[Slot, ...]
@@ -126,13 +128,14 @@ class Contraction:
     stores: tuple[Store, ...]
     windows: tuple[Window, ...] = ()
     more: tuple[Term, ...] = ()
+    blocks: Blocks | None = None
 
     @cached_property
     def key(self) -> str:
         return (
             f"contraction({_slots(self.slots)})<{_axes(self.pixels)};{_axes((self.n,))};{_axes(self.reduce)}>"
             f"A[{_pairs(self.a_strides)}]B[{_pairs(self.b_strides)}]{'packed' if self.packed else ''}"
-            f"{''.join(f'W[{w}]' for w in self.windows)}"
+            f"{self.blocks or ''}{''.join(f'W[{w}]' for w in self.windows)}"
             f"{''.join(f'+{t}' for t in self.more)}"
             f"{{{_stores(self.stores)}}}"
         )

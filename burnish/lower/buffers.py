@@ -106,12 +106,12 @@ def content(tensor: Tensor) -> np.ndarray[Any, Any]:
     return np.array(tensor.elements, dtype=tensor.dtype.numpy).reshape(shape)
 
 
-def narrowest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Convert f32 values to bf16 or f16 if that type holds them exactly. Small arrays stay f32.
+def narrowest(array: np.ndarray[Any, Any], least: int = LEAST_NARROWED) -> np.ndarray[Any, Any]:
+    """Convert f32 values to bf16 or f16 if that type holds them exactly. Arrays of fewer elements than `least` stay.
 
     cost: a check of a sample, and one full pass if the sample fits
     """
-    if array.dtype != np.float32 or array.size < LEAST_NARROWED:
+    if array.dtype != np.float32 or array.size < least:
         return array
     for dtype in (DType.BF16.numpy, DType.F16.numpy):
         sample = array.reshape(-1)[: 1 << 10]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from burnish.dims import Dim
+from burnish.dims import Dim, known
 from burnish.dtypes import DType
 from burnish.kernels.task import Contraction
 from burnish.lower.buffers import Buffers
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import weights_of, without_zero
+from burnish.lower.quantised import place_blocks, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.broadcasting import broadcast_index, spread
 from burnish.ops.language import expr as ex
@@ -37,14 +37,20 @@ def lower_matmul(
     a = placed_tensor(form.a, placed)
     rows, columns = (a.strides[-1], a.strides[-2]) if form.transpose_a else (a.strides[-2], a.strides[-1])
     a_strides = [*_batch_strides(a, batch), (m, rows), (k, columns)]
-    b, b_strides, packed = _operand_b(form, batch, k, n, buffers, placed)
-    slots.placements += [a, b]
+    blocks = None
+    if form.blocks is not None:
+        parts, blocks = place_blocks(form.blocks, form.b.name, known(k.extent), buffers)
+        b_strides, packed = [(k, parts[0].strides[0]), (n, parts[0].strides[1])], True
+    else:
+        b, b_strides, packed = _operand_b(form, batch, k, n, buffers, placed)
+        parts = [b]
+    slots.placements += [a, *parts]
     depends = {x for x, s in b_strides if x in batch and s != 0}
     pixels = (*[x for x in batch if x in depends], *[x for x in batch if x not in depends], m)
     index = [*(axis(x) for x in batch), axis(m), axis(n)]
     store = store_of(tensor, body, index, _result(form, tensor, index, buffers), into, place, slots)
-    kernel = Contraction(slots.flat, pixels, n, (k,), _nonzero(a_strides), _nonzero(b_strides), packed, (store,))
-    return kernel, slots
+    strides = _nonzero(a_strides), _nonzero(b_strides)
+    return Contraction(slots.flat, pixels, n, (k,), *strides, packed, (store,), blocks=blocks), slots
 
 
 def depth_of(form: MatMul) -> Dim:

@@ -1,4 +1,4 @@
-"""What quantised graphs need: products that are rounded before they are added, and the zero points of integer products.
+"""What quantised graphs need: products that are rounded before they are added, zero points of integer products, codes.
 
 sum of (x - zero) * w  =  sum of x * w  -  zero * sum of w,  modulo 2^32: the kernel multiplies plain bytes, and its
 epilogue subtracts the second sum. w has lost its own zero point at build. The pads of an image are its zero point.
@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from burnish.dtypes import DType
+from burnish.kernels.blocks import Blocks
 from burnish.kernels.task import Chain, Contraction, Kernel, Loops
-from burnish.lower.buffers import Buffers, content
+from burnish.lower.buffers import Buffers, content, narrowest
+from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.contraction import centred, dot, scale_at
 from burnish.ops.language import expr as ex
-from burnish.ops.language.definition import Conv, MatMul, Tensor
+from burnish.ops.language.definition import Blocked, Conv, MatMul, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
 
 Array = np.ndarray[Any, Any]
@@ -163,3 +165,41 @@ def matmul_body(form: MatMul, index: Sequence[Expr]) -> Expr:
     """The value at an output index, for loops."""
     of_a, of_b = centred(form.a, form.a_zero, -2), centred(form.b, form.b_zero, -1)
     return dot(form.a, form.b, index, form.shape, of_a, of_b)
+
+
+def place_blocks(form: Blocked, name: str, depth: int, buffers: Buffers) -> tuple[list[Placement], Blocks]:
+    """Where B's codes [k, n], scales [blocks, n] and zero points lie, in slots 1, 2 and 3, and how they are read."""
+    packed = content(form.codes)
+    columns, blocks = packed.shape[:2]
+    codes = _unpack(packed.reshape(columns, -1), form.bits)[:, :depth].T
+    scale = narrowest(content(form.scale).reshape(columns, blocks), least=0)
+    zero = _zero_points(form, columns, blocks)
+    middle = 1 << (form.bits - 1)
+    if zero is None:
+        codes = codes ^ np.uint8(middle)
+    parts = [("codes", codes), ("scales", scale.T), ("zeros", None if zero is None else zero.T)]
+    key = (form.codes, form.scale, form.zero)
+    placed = [buffers.constant((*key, part), a, f"{name}/{part}") for part, a in parts if a is not None]
+    return placed, Blocks(form.size, form.bits, 2, None if zero is None else 3)
+
+
+def _zero_points(form: Blocked, columns: int, blocks: int) -> Array | None:
+    """[n, blocks] in the narrowest dtype that holds them; None if all are the middle of the codes."""
+    if form.zero is None:
+        return None
+    array = content(form.zero)
+    if array.dtype != np.uint8:
+        array = array.reshape(columns, blocks)
+        whole = (array == np.rint(array)).all() and array.min(initial=0) >= 0 and array.max(initial=0) <= 255
+        zero = array.astype(np.uint8) if whole else narrowest(array, least=0)
+    else:
+        zero = _unpack(array.reshape(columns, -1), form.bits)[:, :blocks]
+    return None if (zero == 1 << (form.bits - 1)).all() else zero
+
+
+def _unpack(packed: Array, bits: int) -> Array:
+    """A byte a code, of codes that lie side by side along the last axis."""
+    each = 8 // bits
+    shifts = np.arange(each, dtype=np.uint8) * np.uint8(bits)
+    codes: Array = (packed[..., None] >> shifts) & np.uint8((1 << bits) - 1)
+    return codes.reshape(*packed.shape[:-1], -1)

@@ -128,7 +128,7 @@ def sources(form: Form) -> list[Tensor]:
     elif isinstance(form, Concat):
         found = form.parts
     elif isinstance(form, MatMul):
-        found = [form.a, form.b, form.bias, form.a_zero, form.b_zero]
+        found = [form.a, None if form.blocks else form.b, form.bias, form.a_zero, form.b_zero]
     elif isinstance(form, Conv):
         found = [form.x, form.weight, form.bias, form.x_zero, form.weight_zero]
     elif isinstance(form, Trees):

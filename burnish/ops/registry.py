@@ -25,8 +25,8 @@ Function = TypeVar("Function", bound=Define)
 
 FAMILIES = (
     "pointwise", "activation", "quantize", "movement", "indexing", "generate", "scatter", "reduction",
-    "normalization", "pooling", "resize", "grid_sample", "contraction", "convolution", "attention", "recurrent",
-    "trees", "features",
+    "normalization", "pooling", "resize", "grid_sample", "contraction", "few_bits", "convolution", "attention",
+    "recurrent", "trees", "features",
 )  # fmt: skip
 _table: dict[tuple[str, str], Define] = {}
 

@@ -49,6 +49,7 @@ from burnish.passes.quantised.drop_requantisation import RULES as DROPS
 from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuantize
 from burnish.passes.quantised.lift_quantize import LiftQuantize
 from burnish.passes.quantised.merge_scales import MergeScales
+from burnish.passes.quantised.pack_weights import PackWeights
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
 from burnish.passes.quantised.split_dynamic_quantize import SplitDynamicQuantize
 from burnish.passes.quantised.split_transposed_conv import SplitTransposedConv
@@ -111,7 +112,12 @@ def _spell_out_qlinear(model: ir.Model, context: PassContext) -> int:
     return apply_rules(model.graph, QLINEAR, context.report) if context.integer_products else 0
 
 
+def _pack_weights(model: ir.Model, context: PassContext) -> int:
+    return apply_rules(model.graph, PACK, context.report) if context.blocked_weights else 0
+
+
 DEEPEN = (StrideToChannels(),)
+PACK = (PackWeights(),)
 QLINEAR = (QLinearToInteger(),)
 
 
@@ -201,6 +207,7 @@ FOR_TARGET: Passes = (
         "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
     ),
     INTEGERS,
+    Pass("pack_weights", "weights of few bits are read from memory as they are", _pack_weights, PACK),
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )
 

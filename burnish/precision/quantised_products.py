@@ -1,4 +1,7 @@
-"""Say which products of a quantised model run on integers, and why the others do not: rows of --explain-precision."""
+"""Say which products of a quantised model run on integers, which read weights of few bits, and why the others do not.
+
+These are rows of --explain-precision.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
+from burnish.passes.quantised.pack_weights import DOMAIN, NOT_PACKED, PackWeights
 from burnish.passes.quantised.product_to_integers import NOT_QUANTISED, ProductToIntegers
 from burnish.passes.rewrite.context import PassReport
 from burnish.passes.rewrite.rule import SOURCES, sources
@@ -13,6 +17,7 @@ from burnish.precision.precision import Decision
 
 ON_INTEGERS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 INTEGER = "int8"
+FEW_BITS = "-bit weights"  # how the types of such products end
 
 
 def quantised_products(model: ir.Model, report: PassReport) -> tuple[Decision, ...]:
@@ -27,14 +32,22 @@ def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
         if node.op_type in ON_INTEGERS and node.domain == "":
             was = "f32" if SOURCES in node.metadata_props else INTEGER
             yield Decision(sources(node)[-1], node.op_type, was, INTEGER, "its data and its weight are quantised")
+        elif (node.op_type, node.domain) == ("MatMulNBits", DOMAIN):
+            why = "its data are not quantised; kernels read the codes and compute in f32"
+            yield Decision(name, "MatMul", "f32", f"{node.attributes['bits'].as_int()}{FEW_BITS}", why)
         elif node.op_type in ProductToIntegers.op_types and node.domain == "":
             reason = report.declined.get((rule, name), NOT_QUANTISED)
             if reason != NOT_QUANTISED:
+                unpacked = report.declined.get((PackWeights.__name__, name), NOT_PACKED)
+                reason += f"; {unpacked}" if unpacked not in (NOT_PACKED, reason) else ""
                 yield Decision(name, node.op_type, "f32", "f32", reason)
 
 
 def product_notes(rows: Sequence[Decision]) -> Iterator[str]:
-    """A line for the plan's notes, if the model has quantised products."""
-    if rows:
-        whole = sum(row.now == INTEGER for row in rows)
-        yield f"{whole} of {len(rows)} quantised products run on integers; --explain-precision says which and why"
+    """Lines for the plan's notes, if the model has quantised products."""
+    packed = sum(row.now.endswith(FEW_BITS) for row in rows)
+    if packed:
+        yield f"{packed} products read their weights in few bits; --explain-precision says which"
+    if len(rows) > packed:
+        whole, total = sum(row.now == INTEGER for row in rows), len(rows) - packed
+        yield f"{whole} of {total} quantised products run on integers; --explain-precision says which and why"

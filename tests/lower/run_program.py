@@ -171,9 +171,21 @@ class Run:
                 at = at + w.first * evaluate(w.stride, self.symbols)
             return np.where(inside, array[np.where(inside, at, start)], 0)
 
+        def blocked() -> Array:
+            """(code - zero) * scale"""
+            (k,), n, blocks = term.reduce, kernel.n, kernel.blocks
+            assert blocks is not None
+            codes = operand(term.b, term.b_strides).astype(np.int64)
+            at = grid[k] // blocks.size * self.extent(n) + grid[n]
+            scale = views[blocks.scale][0][views[blocks.scale][1] + at].astype(np.float64)
+            if blocks.zero is None:
+                half = 1 << (blocks.bits - 1)
+                return ((codes ^ half) - half) * scale
+            return (codes - views[blocks.zero][0][views[blocks.zero][1] + at].astype(np.float64)) * scale
+
         product = windowed(term.a_strides) if term.windows else operand(term.a, term.a_strides)
         product = product.astype(np.float64)
-        product = product * operand(term.b, term.b_strides).astype(np.float64)
+        product = product * (operand(term.b, term.b_strides) if kernel.blocks is None else blocked()).astype(np.float64)
         lead = len(kernel.pixels) + 1
         full = np.broadcast_to(product, tuple(self.extent(a) for a in axes))
         return np.asarray(full.sum(axis=tuple(range(lead, len(axes)))))

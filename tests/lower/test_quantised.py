@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
+import pytest
 
 import burnish
 from burnish.building.analyze import analyze
@@ -11,7 +14,9 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import Contraction, Loops, Program, each_launch
-from burnish.lower.quantised import round_products
+from burnish.lower.buffers import Buffers
+from burnish.lower.quantised import place_blocks, round_products
+from burnish.ops.language.definition import Blocked, Tensor
 from burnish.ops.language.expr import Axis, axis, const, load, reduce, text
 from tests.end_to_end.oracle import answers, session
 
@@ -111,3 +116,54 @@ def test_an_image_of_bytes_has_its_channels_innermost_also_behind_a_pool():
     program = lowered(parsed(pool, result="int32[1, 8, 12, 12] y"))
     (product,) = [x.kernel for x in each_launch(program.steps) if isinstance(x.kernel, Contraction)]
     assert product.a_strides[-1][1] == 1
+
+
+RANDOM = np.random.default_rng(0)
+
+
+def tensor(name: str, array: Any) -> Tensor:
+    return Tensor(name, DType.of(array.dtype), array.shape, array=array)
+
+
+def placed(zero: Any, scale: Any = None, bits: int = 4) -> tuple[list[Any], Any]:
+    """[3 columns, 2 blocks of 16], of which 20 k exist"""
+    codes = RANDOM.integers(0, 256, (3, 2, 16 * bits // 8)).astype(np.uint8)
+    scale = RANDOM.standard_normal((3, 2)).astype(np.float32) if scale is None else scale
+    form = Blocked(tensor("w", codes), tensor("s", scale), None if zero is None else tensor("z", zero), 16, bits)
+    buffers = Buffers(frozenset())
+    parts, blocks = place_blocks(form, "w", 20, buffers)
+    return [buffers.constants[p.storage] for p in parts], (blocks, codes, scale)
+
+
+def test_codes_lie_by_k_and_symmetric_ones_are_signed():
+    (kept, scales), (blocks, codes, scale) = placed(None)
+    nibbles = np.stack([codes & 15, codes >> 4], -1).reshape(3, 32)[:, :20].T
+    np.testing.assert_array_equal(kept, nibbles ^ 8)
+    np.testing.assert_array_equal(scales, scale.T)
+    assert (blocks.size, blocks.bits, blocks.scale, blocks.zero) == (16, 4, 2, None)
+
+
+def test_zero_points_of_the_middle_are_none():
+    assert placed(np.full((3, 1), 0x88, np.uint8))[1][0].zero is None
+    assert placed(np.full((3, 2), 8, np.float32))[1][0].zero is None
+
+
+@pytest.mark.parametrize(
+    ("zero", "dtype"),
+    [
+        (np.array([[0x10], [0x32], [0xF4]], np.uint8), np.uint8),
+        (np.arange(6, dtype=np.float32).reshape(3, 2), np.uint8),
+        (np.arange(6, dtype=np.float16).reshape(3, 2) + np.float16(0.5), np.float16),
+        (np.linspace(0, 1, 6, dtype=np.float32).reshape(3, 2), np.float32),
+    ],
+)
+def test_zero_points_are_kept_in_the_narrowest_type(zero: Any, dtype: Any):
+    (_, _, kept), (blocks, *_) = placed(zero)
+    assert blocks.zero == 3
+    assert kept.dtype == dtype
+    values = zero if zero.dtype != np.uint8 else np.stack([zero & 15, zero >> 4], -1).reshape(3, 2)
+    np.testing.assert_array_equal(kept.astype(np.float32), values.astype(np.float32).T)
+
+
+def test_scales_that_16_bits_hold_are_kept_in_them():
+    assert placed(None, np.full((3, 2), 0.375, np.float32))[0][1].dtype.itemsize == 2

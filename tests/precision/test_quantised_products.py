@@ -15,13 +15,13 @@ WEIGHTS = {"s": np.float32(0.1), "z": np.uint8(7), "w": np.arange(9, dtype=np.in
 BODY = READ + "a = MatMul(d, v) b = Add(a, a) c = MatMul(b, v) e = MatMul(c, x) i = MatMulInteger(q, w) y = Identity(e)"
 
 
-def rows(integer_products: bool) -> tuple[Decision, ...]:
+def rows(integer_products: bool, blocked_weights: bool = False) -> tuple[Decision, ...]:
     model = build("float[3,3] x", BODY.replace("y =", "f = Cast<to=1>(i) g = Add(f, e) y ="), **WEIGHTS)
     for node in model.graph:
         node.name = f"node_{node.outputs[0].name}"
     body = next(n for n in model.graph if n.name == "node_y")
     body.replace_input_with(0, next(n for n in model.graph if n.name == "node_g").outputs[0])
-    report = optimize(model, PassContext(integer_products=integer_products))
+    report = optimize(model, PassContext(integer_products=integer_products, blocked_weights=blocked_weights))
     return quantised_products(model, report)
 
 
@@ -38,3 +38,13 @@ def test_the_note_counts_them():
         "2 of 3 quantised products run on integers; --explain-precision says which and why"
     ]
     assert list(product_notes(())) == []
+
+
+def test_weights_of_few_bits_have_rows_and_a_note_of_their_own():
+    found = rows(True, blocked_weights=True)
+    why = "its data are not quantised; kernels read the codes and compute in f32"
+    assert Decision("node_c", "MatMul", "f32", "8-bit weights", why) in found
+    assert list(product_notes(found)) == [
+        "1 products read their weights in few bits; --explain-precision says which",
+        "2 of 2 quantised products run on integers; --explain-precision says which and why",
+    ]

@@ -103,6 +103,21 @@ class Concat:
         return self.parts[0].dtype
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Blocked:
+    """b[k, n] = (code[n, k] - zero[n, k // size]) * scale[n, k // size], constants all.
+
+    codes: u8 [n, blocks, bytes of a block], the first code in the lowest bits
+    scale: as many floats as blocks; zero: as many floats, or codes in u8 [n, bytes]; None: the middle of the codes
+    """
+
+    codes: Tensor
+    scale: Tensor
+    zero: Tensor | None
+    size: int
+    bits: int
+
+
 @dataclass(frozen=True)
 class MatMul:
     """out[batch..., m, n] = sum_k a[batch..., m, k] * b[batch..., k, n] (+ bias), with numpy's broadcasting of batches.
@@ -110,6 +125,7 @@ class MatMul:
     transposed operands are given by flags; alpha and beta as in Gemm. Vectors are not allowed here (View them first).
     Of 8-bit integers (dtype i32): sum_k (a - a_zero) * (b - b_zero), modulo 2^32; a zero is one number, or one for each
     row of a, or for each column of b; None is 0.
+    blocks: how b, which is then only the name of these numbers, is kept in few bits.
     """
 
     a: Tensor
@@ -123,6 +139,7 @@ class MatMul:
     beta: float = 1.0
     a_zero: Tensor | None = None
     b_zero: Tensor | None = None
+    blocks: Blocked | None = None
 
 
 @dataclass(frozen=True)

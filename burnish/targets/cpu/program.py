@@ -62,7 +62,11 @@ class CpuCompiler:
         """No level has half-precision arithmetic, but bf16 products may have an instruction. Winograd pays in f32."""
         has_pairs = not {"bf16", "amx"}.isdisjoint(self.target.extensions)
         return Abilities(
-            packs_half=True, bf16_products=has_pairs, integer_products=True, chains=not self.target.is_checked
+            packs_half=True,
+            bf16_products=has_pairs,
+            integer_products=True,
+            blocked_weights=True,
+            chains=not self.target.is_checked,
         )
 
     @property

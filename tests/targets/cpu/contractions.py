@@ -42,9 +42,11 @@ def check(case: Case, schedule: Schedule, target: Target, thread_counts: Sequenc
     returns: the answer of the last run
     """
     assert contraction.legal(case.kernel, schedule, target)
-    b = case.b
+    b, others = case.b, case.others
     if case.kernel.packed:
         b = as_aligned(contraction.pack(case.kernel, schedule, 1, b))
+    if case.kernel.blocks is not None:
+        others = [as_aligned(contraction.pack(case.kernel, schedule, 2 + n, x)) for n, x in enumerate(others)]
     compiled = Compiled(
         lambda context: contraction.emit(context, case.kernel, schedule, "kernel"), target, sorted(case.sizes)
     )
@@ -56,9 +58,9 @@ def check(case: Case, schedule: Schedule, target: Target, thread_counts: Sequenc
         whole = aligned((reach + 128) * slot.dtype.size_bytes).view(slot.dtype.numpy)
         whole[:] = 77
         view = np.lib.stride_tricks.as_strided(whole[64:], shape, [s * slot.dtype.size_bytes for s in strides])
-        operands = [case.a, b, *case.others]
+        operands = [case.a, b, *others]
         operands.insert(case.output, whole[64:])
-        compiled(operands, case.sizes, threads)
+        compiled(operands, case.sizes, threads, max(1 << 16, contraction.scratch_bytes(case.kernel, schedule)))
         found = view.astype(np.float64)
         np.testing.assert_allclose(
             found, case.expected, rtol=case.tolerance, atol=case.tolerance, err_msg=str(schedule)

@@ -7,6 +7,7 @@ quads, B i8           [group][panel][K/4][vectors * lanes][4]   each innermost r
 quads, B i16          [group][panel][K/4][2][vectors * lanes][2]  the even k of a quad, then the odd ones
 tiles                 [group][panel][step][column tile][step / 2][16][2]   a step's rest padded with zeros (unit.py);
                                                                of bytes four along k instead of two
+codes                 see pack_codes.py
 dot                   [group][N][K]                            a row for each column of the result
 """
 
@@ -22,6 +23,7 @@ from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.contraction.pack_codes import pack_codes
 from burnish.targets.cpu.contraction.unit import scheduled_unit
 from burnish.targets.cpu.register_tile.matrix import ROWS
 from burnish.targets.cpu.register_tile.quads import QUAD
@@ -54,9 +56,11 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
 
     cost: one copy of the array
     """
+    options = ContractionOptions.read(schedule)
+    if kernel.blocks is not None:
+        return pack_codes(kernel, options, slot, array)
     if slot != 1 or not kernel.packed:
         return array
-    options = ContractionOptions.read(schedule)
     depth = int(np.prod([known(a.extent) for a in kernel.reduce], dtype=np.int64))
     columns = known(kernel.n.extent)
     kept = storage_dtype(kernel.slots[1].dtype, options.form)

@@ -7,6 +7,7 @@ forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: ve
          pairs: as tile, A and B bf16, two k side by side;               narrow: as tile, B kept in f16 or bf16
          tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
          quads: as tile, bytes (or B in 16 bits), four k side by side
+         codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic, any strides
@@ -26,7 +27,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelContext
-from burnish.targets.cpu.contraction import cost
+from burnish.targets.cpu.contraction import cost, few_bits
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
@@ -39,6 +40,7 @@ from burnish.targets.cpu.contraction.unit import (
     step_of,
 )
 from burnish.targets.cpu.contraction.write import TileWriter
+from burnish.targets.cpu.contraction.write_codes import CodesWriter
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.register_tile.matrix import ROWS
@@ -46,6 +48,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
+_WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
 
@@ -53,6 +56,8 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
     """Legal schedules, the one expected to be fastest first. sizes: the usual value of each symbol."""
     shape = analyse(kernel)
     model = CostModel(kernel, shape, target, sizes or {})
+    if kernel.blocks is not None:
+        return few_bits.schedules(model, max(1, min(2, len(shape.pixels))))[:_CANDIDATES]
     ranked = []
     for i, tiling in enumerate(_tilings(model)):
         cycles = model.cycles(tiling)
@@ -77,6 +82,10 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if options.fold and not _may_fold(shape, options):
         return False
+    if (options.form == few_bits.FORM) != (kernel.blocks is not None):
+        return False
+    if kernel.blocks is not None:
+        return few_bits.legal(options, register_lanes(shape, target))
     is_dot, spread = options.form == "dot", options.spread
     if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
         return False
@@ -94,6 +103,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
 def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     """Scratch memory of one thread."""
     options, shape = ContractionOptions.read(schedule), analyse(kernel)
+    if options.form == few_bits.FORM:
+        return few_bits.scratch_bytes(kernel, options)
     if options.form == "tiles":
         return scheduled_unit(kernel, shape, options).scratch_bytes
     if options.form == "quads":
@@ -105,7 +116,7 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
     """Write the kernel."""
     options = ContractionOptions.read(schedule)
-    writer = UnitWriter if options.form == "tiles" else TileWriter
+    writer = _WRITERS.get(options.form, TileWriter)
     return writer(context, kernel, options, name).write()
 
 

@@ -28,14 +28,15 @@ class RowCase:
 class RowTiles:
     """The tiles of one run. It is made once per kernel, because it may emit code in the prologue."""
 
-    def __init__(self, k: KernelBuilder, extent: Dim, rows: int) -> None:
+    def __init__(self, k: KernelBuilder, extent: Dim, rows: int, sizes: tuple[int, ...] = ()) -> None:
+        """sizes: of tiles of an extent that is not known, largest first, if they are not those of `dynamic_sizes`."""
         self.k, self.extent = k, extent
         if isinstance(extent, int):
             tiles = max(1, -(-extent // rows))
             self.small, self.big_tiles = extent // tiles, extent % tiles
             self.count: Dim | ir.Value = tiles
             return
-        self.sizes = dynamic_sizes(rows)
+        self.sizes = sizes or dynamic_sizes(rows)
         self.chosen: ir.Value = k.i64(1)
         total = k.dim(extent)
         for size in reversed(self.sizes[:-1]):

@@ -1,0 +1,35 @@
+"""Products with constant weights of few bits, as ONNX Runtime's MatMulNBits has them."""
+
+from __future__ import annotations
+
+from burnish.ops.agreement import agree
+from burnish.ops.language.definition import Blocked, MatMul, NodeView, Tensor
+from burnish.ops.registry import Misfit, Undefined, operator
+
+WORD_BITS = 32
+
+
+def can_pack(size: int, bits: int) -> bool:
+    """Can kernels keep blocks of this size? They consist of whole words of 32 bits."""
+    return bits in (2, 4, 8) and size > 0 and size % (WORD_BITS // bits) == 0
+
+
+@operator("MatMulNBits", "com.microsoft")
+def matmul_n_bits(node: NodeView) -> MatMul:
+    """x [..., K] times weights [N, K], which lie as codes [N, blocks, bytes of a block]"""
+    x, codes, scale, zero = node.tensor(0), node.tensor(1), node.tensor(2), node.optional(3)
+    depth, columns, size, bits = (node.attr(name) for name in ("K", "N", "block_size", "bits"))
+    if node.optional(4) is not None or not can_pack(size, bits):
+        raise Undefined(f"MatMulNBits of {bits} bits in blocks of {size}, or with groups of columns")
+    if not all(_is_constant(t) for t in (codes, scale, zero) if t is not None):
+        raise Undefined("MatMulNBits of weights that are computed")
+    if x.rank < 2:
+        raise Misfit("its data are no matrix")
+    agree(x.shape[-1], depth, f"the last axis of '{x.name}' and K")
+    blocks = Blocked(codes, scale, zero, size, bits)
+    weight = Tensor(codes.name, x.dtype, (depth, columns))
+    return MatMul(x, weight, node.optional(5), (*x.shape[:-1], columns), x.dtype, blocks=blocks)
+
+
+def _is_constant(tensor: Tensor) -> bool:
+    return tensor.array is not None or tensor.elements is not None

@@ -29,6 +29,7 @@ _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
 _INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow one counted twice
 _INTEL_PAIRS = 1.7  # vdpbf16ps on a processor with AMX: 0.58 of the products of f32's multiply-adds in the same time
+_UNITS_OF_BLOCK = 8
 _FLAT_ROW = 4.0  # cycles in which a flat row becomes a pixel, or not
 # of a constant that comes from memory while the sums run; 0.1 to 0.13 were measured, but 16 bits must win clearly
 _COLD_CYCLES_PER_BYTE = 0.08
@@ -145,15 +146,28 @@ class CostModel:
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
-        keeps_panel = tiling.form == "tiles" and a_bytes <= _LEVEL2_BYTES  # products read B faster from level 1
-        if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes and not keeps_panel:
+        if tiling.form == "tiles" and b_bytes <= _LEVEL2_BYTES // 2:
+            if self.unit(tiling).pieces > 1:
+                return 1  # A is gathered once for all panels
+            if a_bytes > b_bytes:
+                return self._units_of_block(tiling, b_bytes)
+        if b_bytes <= _LEVEL2_BYTES // 2 and a_bytes > b_bytes and tiling.form != "tiles":
             return 1
-        if tiling.form == "tiles" and self.unit(tiling).pieces > 1 and b_bytes <= _LEVEL2_BYTES // 2:
-            return 1  # A is gathered once for all panels
         if a_bytes <= 4 * _LEVEL2_BYTES:
             return 0
         tile_bytes = max(1, tiling.rows * self._rows(tiling).per_step * a_bytes // self.pixels)
         return max(1, _LEVEL2_BYTES // tile_bytes)
+
+    def _units_of_block(self, tiling: Tiling, b_bytes: int) -> int:
+        """Units that share a panel where A is the larger side: few, so that threads take rows and not columns.
+
+        Then a thread finds its rows where it wrote them in the launch before, and reads A once. Several, since products
+        read a panel faster from the first cache level: only if all of B stays there, one unit takes all panels in turn.
+        """
+        if b_bytes <= _LEVEL1_BYTES // 2:
+            return 1
+        fewest, units = 2, self._row_tiles(tiling)
+        return min(_UNITS_OF_BLOCK, units // 4) if units >= 4 * fewest else 0
 
     def prefetch(self, tiling: Tiling) -> int:
         """How many k ahead B is prefetched: 3 KB, if its rows are whole cache lines and a panel exceeds level 1."""
@@ -179,9 +193,11 @@ class CostModel:
         panel = tiling.vectors * tiling.lanes
         panels = self.groups * -(-self.columns // panel)
         is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
-        if not self.kernel.packed or tiling.form == "dot" or self.block(tiling) or panels == 1 or is_small:
+        block = self.block(tiling)
+        is_shared = block == 0 or (block > 1 and tiling.form == "tiles")
+        if not self.kernel.packed or tiling.form == "dot" or not is_shared or panels == 1 or is_small:
             return 0
-        most = min(self._row_tiles(tiling), unroll * panel * item // 64)
+        most = min(block or self._row_tiles(tiling), unroll * panel * item // 64)
         fewest = 1 if tiling.form == "tiles" else 2  # a panel that one unit reads is read as fast as memory gives it
         return 1 << (most.bit_length() - 1) if most >= fewest else 0
 

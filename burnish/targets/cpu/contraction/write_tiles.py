@@ -180,9 +180,11 @@ class UnitWriter(TileWriter):
         return Rows(k.address(k.scratch, offset, I8), k.i64(self.unit.columns * ROW_BYTES))
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
-        unit, spread = self.unit, self.options.spread
+        unit, spread, block = self.unit, self.options.spread, self.options.block
         if not spread:
             return None
+        if block:  # each block passes through the panels
+            number = self.k.ir.urem(number, self.k.i64(block))
         return share_of_next(self.k, panel.source, unit.steps * unit.step_bytes, number, spread, unit.step_bytes)
 
     # -- products -------------------------------------------------------------------------------------------------

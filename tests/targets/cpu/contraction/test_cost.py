@@ -9,7 +9,7 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
-from burnish.target import LEVELS, Target
+from burnish.target import LEVELS, Target, parse_target
 from burnish.targets.cpu.contraction import template as contraction
 from burnish.targets.cpu.contraction.cost import registers, row_sizes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
@@ -132,3 +132,18 @@ def test_weights_of_16_bits_stay_narrow_where_few_rows_wait_for_memory(
 def test_bf16_by_bf16_takes_pairs_where_the_target_multiplies_them(m: int, n: int, k: int) -> None:
     kernel = matmul(m, n, k, dtype=DType.BF16).kernel
     assert contraction.schedules(kernel, WITH_BF16)[0]["form"] == "pairs"
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "block", "spread"),
+    [
+        (3136, 64, 64, 1, 0), (12544, 96, 16, 1, 0), (3136, 256, 64, 8, 0), (784, 512, 128, 6, 4),
+        (196, 256, 1024, 0, 4), (49, 2048, 512, 0, 2), (128, 768, 3072, 0, 4),
+    ],
+)  # fmt: skip
+def test_tiles_take_rows_in_blocks_where_the_constant_is_the_smaller_side(
+    m: int, n: int, k: int, block: int, spread: int
+) -> None:
+    with_tiles = parse_target("cpu:x86-64-v4+amx")
+    chosen = contraction.schedules(matmul(m, n, k, dtype=DType.BF16).kernel, with_tiles)[0]
+    assert (chosen["form"], chosen["block"], chosen["spread"]) == ("tiles", block, spread)

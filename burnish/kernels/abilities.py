@@ -19,6 +19,7 @@ class Abilities:
     deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
     integer_products products of 8-bit integers with i32 sums are faster than f32: quantised tensors stay integers
     blocked_weights  a packed constant may be kept in codes of 2 to 8 bits with a scale for each block
+    byte_tiles       bytes of either sign are multiplied many times faster than 16-bit integers
     winograd         transformed convolutions pay
     chains           it has a template for kernels that follow one another strip by strip
     adds_products    a contraction adds several products to one sum (only kernels that supply zeros themselves)
@@ -35,6 +36,7 @@ class Abilities:
     deep_images: bool = False
     integer_products: bool = False
     blocked_weights: bool = False
+    byte_tiles: bool = False
     winograd: bool = True
     chains: bool = False
     adds_products: bool = False

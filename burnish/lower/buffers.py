@@ -35,10 +35,14 @@ class Layout:
 
 @dataclass(eq=False)
 class Buffers:
-    """All storages of a program. `from_data`: symbols known only during the run; storages sized by them are dynamic."""
+    """All storages of a program. `from_data`: symbols known only during the run; storages sized by them are dynamic.
+
+    packs_half, byte_tiles: how constants of products are kept (see `Abilities`)
+    """
 
     from_data: frozenset[str]
     packs_half: bool = False
+    byte_tiles: bool = False
     storages: list[Storage] = field(default_factory=list)
     constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
     geometry: dict[int, str] = field(default_factory=dict)  # storages with a halo

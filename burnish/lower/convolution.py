@@ -22,7 +22,7 @@ from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import is_product, pad_of, weights_of, without_zero
+from burnish.lower.quantised import is_product, pad_of, summands, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.lower.wants import needed_zeros
 from burnish.ops.contraction import scale_at
@@ -148,12 +148,13 @@ def _operands(
         if padded[i]
     ]
     order = [r for r, _ in reduce]
-    weights = _weights(form, phase, [*taps, channel], order)
+    weights = summands(_weights(form, phase, [*taps, channel], order), 1, buffers.byte_tiles)
+    halves = [Axis("h0", 2)] if weights.ndim > len(order) + 2 else []
     how = tuple(r.name for r in order), tuple(p.taps for p in phase)
     b = buffers.packed((form.weight, form.weight_zero, "conv", *how), weights, form.weight.name)
-    kept = [r for r, _ in ([(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:])]
+    kept = halves + [r for r, _ in ([(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:])]
     axes = (*_real_pixels(form, phase), *kept)
-    b_strides = _strides(list(zip([group, *order, n], b.strides)), (*axes, n))
+    b_strides = _strides(list(zip([group, *halves, *order, n], b.strides)), (*axes, n))
     term = Term(0, 1, tuple(kept), _strides(a_strides, axes), b_strides, True, tuple(windows))
     return Placement(x.storage, x.dtype, x.shape, x.strides, offset), b, term
 

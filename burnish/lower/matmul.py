@@ -11,7 +11,7 @@ from burnish.lower.buffers import Buffers
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import place_blocks, weights_of, without_zero
+from burnish.lower.quantised import place_blocks, summands, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.broadcasting import broadcast_index, spread
 from burnish.ops.language import expr as ex
@@ -32,25 +32,26 @@ def lower_matmul(
     """out[batch..., m, n]; batch axes of B that are real come first among the pixels."""
     batch = [Axis(f"p{i}", n) for i, n in enumerate(tensor.shape[:-2])]
     m, n = Axis(f"p{len(batch)}", tensor.shape[-2]), Axis("n", tensor.shape[-1])
-    k = Axis("k0", depth_of(form))
+    reduce = (Axis("h0", 2), Axis("k0", depth_of(form)))  # the first: weights in two summands
     slots = Slots()
     a = placed_tensor(form.a, placed)
     rows, columns = (a.strides[-1], a.strides[-2]) if form.transpose_a else (a.strides[-2], a.strides[-1])
-    a_strides = [*_batch_strides(a, batch), (m, rows), (k, columns)]
+    a_strides = [*_batch_strides(a, len(a.shape) - 2, batch), (m, rows), (reduce[-1], columns)]
     blocks = None
     if form.blocks is not None:
-        parts, blocks = place_blocks(form.blocks, form.b.name, known(k.extent), buffers)
-        b_strides, packed = [(k, parts[0].strides[0]), (n, parts[0].strides[1])], True
+        parts, blocks = place_blocks(form.blocks, form.b.name, known(reduce[-1].extent), buffers)
+        b_strides, packed = [(reduce[-1], parts[0].strides[0]), (n, parts[0].strides[1])], True
     else:
-        b, b_strides, packed = _operand_b(form, batch, k, n, buffers, placed)
+        b, b_strides, packed = _operand_b(form, batch, reduce, n, buffers, placed)
         parts = [b]
     slots.placements += [a, *parts]
     depends = {x for x, s in b_strides if x in batch and s != 0}
     pixels = (*[x for x in batch if x in depends], *[x for x in batch if x not in depends], m)
     index = [*(axis(x) for x in batch), axis(m), axis(n)]
     store = store_of(tensor, body, index, _result(form, tensor, index, buffers), into, place, slots)
+    summed = tuple(x for x in reduce if x is reduce[-1] or x in dict(b_strides))
     strides = _nonzero(a_strides), _nonzero(b_strides)
-    return Contraction(slots.flat, pixels, n, (k,), *strides, packed, (store,), blocks=blocks), slots
+    return Contraction(slots.flat, pixels, n, summed, *strides, packed, (store,), blocks=blocks), slots
 
 
 def depth_of(form: MatMul) -> Dim:
@@ -67,7 +68,7 @@ def placed_tensor(tensor: Tensor, placed: Place) -> Placement:
 
 
 def _operand_b(
-    form: MatMul, batch: list[Axis], k: Axis, n: Axis, buffers: Buffers, placed: Place
+    form: MatMul, batch: list[Axis], reduce: tuple[Axis, Axis], n: Axis, buffers: Buffers, placed: Place
 ) -> tuple[Placement, list[tuple[Axis, Dim]], bool]:
     if is_constant(form.b):
         array = weights_of(form)
@@ -75,17 +76,19 @@ def _operand_b(
             array = np.ascontiguousarray(np.swapaxes(array, -1, -2))
         while array.ndim > 2 and array.shape[0] == 1:
             array = array[0]
+        lead, array = array.ndim - 2, summands(array, array.ndim - 2, buffers.byte_tiles)
         b = buffers.packed((form.b, form.b_zero, "matmul", form.transpose_b), array, form.b.name)
-        return b, [*_batch_strides(b, batch), (k, b.strides[-2]), (n, b.strides[-1])], True
+        along = reduce if array.ndim > lead + 2 else reduce[1:]
+        return b, [*_batch_strides(b, lead, batch), *zip((*along, n), b.strides[lead:])], True
     b = placed_tensor(form.b, placed)
     rows, columns = (b.strides[-1], b.strides[-2]) if form.transpose_b else (b.strides[-2], b.strides[-1])
-    return b, [*_batch_strides(b, batch), (k, rows), (n, columns)], False
+    return b, [*_batch_strides(b, len(b.shape) - 2, batch), (reduce[-1], rows), (n, columns)], False
 
 
-def _batch_strides(operand: Placement, batch: list[Axis]) -> list[tuple[Axis, Dim]]:
-    lead = list(zip(operand.shape[:-2], operand.strides[:-2]))
-    used = batch[len(batch) - len(lead) :]
-    return [(x, stride * spread(extent, x.extent)) for x, (extent, stride) in zip(used, lead)]
+def _batch_strides(operand: Placement, lead: int, batch: list[Axis]) -> list[tuple[Axis, Dim]]:
+    """Of the operand's first `lead` axes."""
+    steps = list(zip(operand.shape[:lead], operand.strides))
+    return [(x, stride * spread(extent, x.extent)) for x, (extent, stride) in zip(batch[len(batch) - lead :], steps)]
 
 
 def _nonzero(strides: list[tuple[Axis, Dim]]) -> tuple[tuple[Axis, Dim], ...]:

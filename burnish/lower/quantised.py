@@ -80,6 +80,23 @@ def weights_of(form: Conv | MatMul) -> Array:
     return wide.astype(np.int8) if fits else wide
 
 
+def summands(weights: Array, lead: int, byte_tiles: bool) -> Array:
+    """[lead axes.., reduce axes.., n], as they are multiplied. byte_tiles: in bytes if they fit.
+
+    Weights of nine bits are sums of two bytes then: [lead axes.., 2, reduce axes.., n], one more axis to sum over,
+    along which the data stay. That is twice the work, and bytes are multiplied many times faster than 16 bits.
+    """
+    if weights.dtype != np.int16 or not byte_tiles:
+        return weights
+    low, high = weights.min(initial=0), weights.max(initial=0)
+    if low >= 0:
+        return weights.astype(np.uint8)
+    if low < -256 or high > 254:
+        return weights
+    first = np.clip(weights, -128, 127)
+    return np.stack([first, weights - first], axis=lead).astype(np.int8)
+
+
 def without_zero(form: Conv | MatMul, total: Expr, index: Sequence[Expr], buffers: Buffers) -> Expr:
     """The sum of raw data, and then without its zero point. index: of a convolution's channel, or (row, batch.., n)."""
     zero = form.a_zero if isinstance(form, MatMul) else form.x_zero

@@ -47,7 +47,8 @@ def in_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return {launch.kernel.key: tiled(launch.kernel, program, target) for launch in each_launch(program.steps)}
 
     monkeypatch.setattr(Tuner, "choose", choose)
-    monkeypatch.setattr(CpuCompiler, "abilities", replace(CpuCompiler(PLAIN).abilities, bf16_products=True))
+    able = replace(CpuCompiler(PLAIN).abilities, bf16_products=True, byte_tiles=True)
+    monkeypatch.setattr(CpuCompiler, "abilities", able)
     yield
 
 
@@ -99,9 +100,11 @@ def test_a_pooled_image_lies_channels_last_so_that_tiles_read_it() -> None:
 
 
 @pytest.mark.parametrize("left", ["uint8", "int8"])
-def test_products_of_bytes_in_tiles_are_exact(in_tiles: None, left: str) -> None:
+@pytest.mark.parametrize(("right", "zero"), [("int8", 0), ("uint8", 0), ("uint8", 121), ("int8", -7), ("uint8", 128)])
+def test_products_of_bytes_in_tiles_are_exact(in_tiles: None, left: str, right: str, zero: int) -> None:
+    """Weights are bytes with or without a sign, or sums of two bytes where they have nine bits without their zero."""
     text = f"""<ir_version: 10, opset_import: ["" : 21]> m ({left}[40,70] a, {left}[1,12,9,9] x)
-        => (int32[40,33] y, int32[1,20,9,9] z) <{left} p = {{7}}, int8 q = {{0}}> {{
+        => (int32[40,33] y, int32[1,20,9,9] z) <{left} p = {{7}}, {right} q = {{{zero}}}> {{
         y = MatMulInteger(a, w, p, q)
         z = ConvInteger<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(x, v, p, q) }}"""
     model, rng = onnx.parser.parse_model(text), np.random.default_rng(5)
@@ -109,18 +112,18 @@ def test_products_of_bytes_in_tiles_are_exact(in_tiles: None, left: str) -> None
     def any_bytes(dtype: str, *shape: int) -> Array:
         return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, shape).astype(dtype)
 
-    w, v = any_bytes("int8", 70, 33), any_bytes("int8", 20, 12, 3, 3)
+    w, v = any_bytes(right, 70, 33), any_bytes(right, 20, 12, 3, 3)
     model.graph.initializer.extend([numpy_helper.from_array(w, "w"), numpy_helper.from_array(v, "v")])
     feeds = {"a": any_bytes(left, 40, 70), "x": any_bytes(left, 1, 12, 9, 9)}
     plan = burnish.build(model, target=f"{PLAIN}+checked")
     assert tiles_of(plan) == 2
     with burnish.load(plan, threads=2) as engine:
         found = engine(feeds)
-    a, x, wide = (f.astype(np.int64) - 7 for f in (feeds["a"], feeds["x"], w))
-    assert np.array_equal(found["y"], a @ (wide + 7))
+    a, x = (feeds[name].astype(np.int64) - 7 for name in "ax")
+    assert np.array_equal(found["y"], a @ (w.astype(np.int64) - zero))
     x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     patches = np.stack([x[0, :, r : r + 9, s : s + 9] for r in range(3) for s in range(3)], 1).reshape(108, 81)
-    assert np.array_equal(found["z"].reshape(20, 81), v.astype(np.int64).reshape(20, 108) @ patches)
+    assert np.array_equal(found["z"].reshape(20, 81), (v.astype(np.int64) - zero).reshape(20, 108) @ patches)
 
 
 @pytest.mark.parametrize("name", SMALL)

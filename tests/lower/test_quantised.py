@@ -15,7 +15,7 @@ from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import Contraction, Loops, Program, each_launch
 from burnish.lower.buffers import Buffers
-from burnish.lower.quantised import place_blocks, round_products
+from burnish.lower.quantised import place_blocks, round_products, summands
 from burnish.ops.language.definition import Blocked, Tensor
 from burnish.ops.language.expr import Axis, axis, const, load, reduce, text
 from tests.end_to_end.oracle import answers, session
@@ -28,6 +28,24 @@ def test_a_product_outside_of_reductions_is_rounded():
     assert text(round_products(x * x + total)) == text(x * x + total).replace(
         "mul(0[0:i64],0[0:i64])", "unfused_mul(0[0:i64],0[0:i64])"
     )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype", "shape"),
+    [
+        (0, 255, np.uint8, (2, 6, 5)), (-121, 134, np.int8, (2, 2, 6, 5)), (-256, 254, np.int8, (2, 2, 6, 5)),
+        (-1, 255, np.int16, (2, 6, 5)), (-257, 0, np.int16, (2, 6, 5)),
+    ],
+)  # fmt: skip
+def test_weights_of_nine_bits_are_sums_of_two_bytes_for_tiles(
+    low: int, high: int, dtype: type[np.generic], shape: tuple[int, ...]
+) -> None:
+    weights = np.resize(np.array([low, high, 0, 100, 127], np.int16).clip(low, high), (2, 6, 5))
+    found = summands(weights, 1, True)
+    assert found.dtype == dtype and found.shape == shape
+    total = found.astype(np.int64).sum(1) if len(shape) == 4 else found
+    assert np.array_equal(total, weights)
+    assert summands(weights, 1, False) is weights
 
 
 def test_the_sum_of_two_dequantised_tensors_is_that_of_onnxruntime():

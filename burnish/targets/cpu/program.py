@@ -66,6 +66,7 @@ class CpuCompiler:
             bf16_products=has_pairs,
             integer_products=True,
             blocked_weights=True,
+            byte_tiles=self.target.has_tiles,
             chains=not self.target.is_checked,
         )
 

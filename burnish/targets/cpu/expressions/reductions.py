@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from burnish.dtypes import DType
 from burnish.kernels.facts import Facts, count_nodes
-from burnish.ops.language.expr import COMBINES, Axis, Expr, neutral, walk
+from burnish.ops.language.expr import COMBINES, Axis, Expr, linear, neutral, walk
 from burnish.targets.cpu.builder import I32, KernelBuilder, lanes_of
 from burnish.targets.cpu.expressions import arithmetic
 from burnish.targets.cpu.expressions.lanes import Lanes, Values, inside, scalar
@@ -117,7 +117,7 @@ def _sequential(
     first, rest = axes[0], axes[1:]
     copies = _copies(axes)
     is_long_sum = copies > BLOCK and _sums_floats(members)
-    if copies * sum(count_nodes(m.body) for m in members) <= UNROLL_LIMIT and not is_long_sum:
+    if copies * _operations(members) <= UNROLL_LIMIT and not is_long_sum:
         for n in range(_copies(axes[:1])):
             deeper = [inside(s, {first: s.code.builder.i64(n)}) for s in scopes]
             totals = _sequential(members, rest, deeper, totals)
@@ -125,6 +125,29 @@ def _sequential(
     for m, s in zip(members, scopes):
         hoist(s, [m.body], axes)
     return _blocks(members, axes, scopes, totals)
+
+
+def _operations(members: Sequence[Member]) -> int:
+    """How long the code of one term of each member is.
+
+    Where there are rows enough that the order of additions is the same in loops, indices are not counted. They become
+    offsets, and in straight-line code rows share what they load: a depthwise convolution loads 13 columns for 7 x 7
+    products, not 49.
+    """
+    is_many = len(members) >= CHAINS
+    return sum(_count_values(m.body) if is_many else count_nodes(m.body) for m in members)
+
+
+def _count_values(expr: Expr) -> int:
+    """The operations in an expression without its leaves, and without indices that are linear in the axes."""
+    found, wanted = set[Expr](), [expr]
+    while wanted:
+        node = wanted.pop()
+        if node.args and node not in found:
+            found.add(node)
+            is_linear = node.op == "load" and all(linear(a) is not None for a in node.args)
+            wanted += () if is_linear else node.args
+    return len(found)
 
 
 def _blocks(

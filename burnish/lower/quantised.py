@@ -23,6 +23,7 @@ from burnish.lower.buffers import Buffers, content, narrowest
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.contraction import centred, dot, scale_at
+from burnish.ops.few_bits import unpack_codes
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Blocked, Conv, MatMul, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
@@ -188,7 +189,7 @@ def place_blocks(form: Blocked, name: str, depth: int, buffers: Buffers) -> tupl
     """Where B's codes [k, n], scales [blocks, n] and zero points lie, in slots 1, 2 and 3, and how they are read."""
     packed = content(form.codes)
     columns, blocks = packed.shape[:2]
-    codes = _unpack(packed.reshape(columns, -1), form.bits)[:, :depth].T
+    codes = unpack_codes(packed.reshape(columns, -1), form.bits)[:, :depth].T
     scale = narrowest(content(form.scale).reshape(columns, blocks), least=0)
     zero = _zero_points(form, columns, blocks)
     middle = 1 << (form.bits - 1)
@@ -210,13 +211,5 @@ def _zero_points(form: Blocked, columns: int, blocks: int) -> Array | None:
         whole = (array == np.rint(array)).all() and array.min(initial=0) >= 0 and array.max(initial=0) <= 255
         zero = array.astype(np.uint8) if whole else narrowest(array, least=0)
     else:
-        zero = _unpack(array.reshape(columns, -1), form.bits)[:, :blocks]
+        zero = unpack_codes(array.reshape(columns, -1), form.bits)[:, :blocks]
     return None if (zero == 1 << (form.bits - 1)).all() else zero
-
-
-def _unpack(packed: Array, bits: int) -> Array:
-    """A byte a code, of codes that lie side by side along the last axis."""
-    each = 8 // bits
-    shifts = np.arange(each, dtype=np.uint8) * np.uint8(bits)
-    codes: Array = (packed[..., None] >> shifts) & np.uint8((1 << bits) - 1)
-    return codes.reshape(*packed.shape[:-1], -1)

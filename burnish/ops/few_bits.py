@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from burnish.ops.agreement import agree
 from burnish.ops.language.definition import Blocked, MatMul, NodeView, Tensor
 from burnish.ops.registry import Misfit, Undefined, operator
 
+Array = np.ndarray[Any, Any]
 WORD_BITS = 32
+
+
+def unpack_codes(packed: Array, bits: int) -> Array:
+    """A byte a code, of u8 codes that lie side by side along the last axis, the first one in the lowest bits."""
+    each = 8 // bits
+    shifts = np.arange(each, dtype=np.uint8) * np.uint8(bits)
+    codes: Array = (packed[..., None] >> shifts) & np.uint8((1 << bits) - 1)
+    return codes.reshape(*packed.shape[:-1], -1)
 
 
 def can_pack(size: int, bits: int) -> bool:

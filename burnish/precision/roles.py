@@ -52,6 +52,8 @@ KEPT = {
 
 def reason_kept(op_type: str, domain: str) -> str:
     """The reason why an operator that is neither product nor follower stays f32."""
+    if op_type == "MatMulNBits":
+        return "its weights are kept in fewer bits, and its data stay f32"
     if domain not in ("", "ai.onnx"):
         return f"an operator of {domain}"
     return KEPT.get(op_type, "not known to be safe in a narrow type")

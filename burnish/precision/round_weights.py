@@ -23,6 +23,7 @@ from burnish.ops.language.definition import Tensor
 from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
 from burnish.precision.constants import misfit, narrowed
 from burnish.precision.precision import Decision
+from burnish.precision.roles import reason_kept
 
 PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})
 WEIGHTS = " weights"  # how the types of such nodes end in a decision
@@ -53,6 +54,8 @@ def _decide(
     graph: ir.Graph, node: ir.Node, tensors: Mapping[ir.Value, Tensor], to: DType, rounded: dict[ir.Value, ir.Value]
 ) -> tuple[str, str]:
     place = 1 if node.op_type in PRODUCTS else 0
+    if node.op_type == "MatMulNBits":
+        return "f32", reason_kept(node.op_type, node.domain)
     if not (node.op_type in PRODUCTS or node.op_type == "Gather") or node.domain not in ("", "ai.onnx"):
         return "f32", "the target computes in f32, and only weights are kept in fewer bits"
     weight = node.inputs[place]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx.parser
+import onnx_ir as ir
 import pytest
 
 import burnish
 from burnish.errors import UserError
 from burnish.passes.dequantize_weights import dequantize_weights
 from burnish.passes.rewrite.context import PassContext
-from tests.passes.models import assert_same_answers, parse, random_feeds
+from tests.passes.models import add_constants, assert_same_answers, parse, random_feeds, run_ort
 
 TEXT = """agraph (float[1,2] x) => (float[1,2] y) <
     float s = {0.5}, int8 z = {3}, int8[2,2] w = {1, 2, 3, 127}, float[2] c = {0.25, 2.0}, int8[2] k = {0, 1} > {
@@ -50,3 +51,31 @@ def test_a_second_run_changes_nothing():
     model = parse(TEXT)
     dequantize_weights(model, PassContext())
     assert dequantize_weights(model, PassContext()) == 0
+
+
+@pytest.mark.parametrize("zeros", ["none", "codes", "floats"])
+def test_a_product_of_codes_is_spelled_out_for_targets_without_its_kernels(zeros: str):
+    def model() -> ir.Model:
+        r = np.random.default_rng(0)
+        arrays = {
+            "w": r.integers(0, 256, (3, 2, 8)).astype(np.uint8),
+            "s": r.standard_normal((3, 2)).astype(np.float32),
+            "z": r.integers(0, 256, (3, 1)).astype(np.uint8) if zeros == "codes" else r.random((3, 2), np.float32),
+            "c": r.random(3, np.float32),
+        }
+        types = {np.uint8: "uint8", np.float32: "float"}
+        inputs = ", ".join(f"{types[a.dtype.type]}[{','.join(map(str, a.shape))}] {n}" for n, a in arrays.items())
+        call = (
+            f"com.microsoft.MatMulNBits<K=20,N=3,bits=4,block_size=16>(x, w, s, {'' if zeros == 'none' else 'z'}, , c)"
+        )
+        head = '<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>'
+        return add_constants(
+            parse(f"{head} agraph (float[2,20] x, {inputs}) => (float[2,3] y) {{ y = {call} }}"), arrays
+        )
+
+    changed, kept = model(), model()
+    assert dequantize_weights(kept, PassContext(blocked_weights=True)) == 0
+    assert dequantize_weights(changed, PassContext()) == 1
+    assert [n.op_type for n in changed.graph] == ["MatMul", "Add"]
+    feeds = {"x": np.random.default_rng(1).standard_normal((2, 20)).astype(np.float32)}
+    np.testing.assert_allclose(run_ort(changed, feeds)[0], run_ort(model(), feeds)[0], rtol=1e-5, atol=1e-6)

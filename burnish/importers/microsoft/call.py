@@ -67,13 +67,19 @@ class Call:
         return lambda *inputs, **attributes: self.write(op_type, inputs, **attributes)[0]
 
     def write(
-        self, op_type: str, inputs: Sequence[ir.Value | None], _outputs: int = 1, _version: int = 0, **attributes: Any
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        _outputs: int = 1,
+        _version: int = 0,
+        _domain: str = "",
+        **attributes: Any,
     ) -> Sequence[ir.Value]:
         """Write a node before the call. `_version`: the opset of its form; the newest if left out."""
         given = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items() if v is not None]
         name = f"{self.node.name}/{op_type}"
-        node = ir.Node("", op_type, list(inputs), given, name=name, num_outputs=_outputs)
-        node.version = _version or TARGET_OPSET
+        node = ir.Node(_domain, op_type, list(inputs), given, name=name, num_outputs=_outputs)
+        node.version = _version or (self.imports.get(_domain, 1) if _domain else TARGET_OPSET)
         assert self.node.graph is not None
         for index, output in enumerate(node.outputs):
             output.name = f"{name}_output_{index}_{id(node):x}"

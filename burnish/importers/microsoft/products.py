@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from burnish.importers.microsoft.call import Call, V, expands
+from burnish.importers.microsoft.call import DOMAIN, Call, V, expands
 from burnish.importers.microsoft.quantised import scalar
-from burnish.passes.rewrite.constants import Array
+from burnish.ops.few_bits import can_pack, unpack_codes
+from burnish.passes.rewrite.constants import Array, is_constant
 
 
 def scaled_product(op: Call, a: V, b: V, scale: V, a_zero: V | None, b_zero: V | None, bias: V | None) -> V:
@@ -84,6 +85,8 @@ def matmul_n_bits(op: Call, a: V, b: V, scales: V, zeros: V | None, group: V | N
         ]
     else:
         zero_codes = zeros
+        if group is None and can_pack(block, bits) and is_constant(zeros) and is_constant(scales):
+            return _as_it_is(op, a, b, scales, zeros, bias)
     scale = op.Reshape(scales, op.constant([N, blocks], "blocks", np.int64))
     if group is None and isinstance(zero_codes, np.ndarray):
         small = ir.DataType.UINT8 if bits == 8 else ir.DataType.UINT4
@@ -100,8 +103,18 @@ def matmul_n_bits(op: Call, a: V, b: V, scales: V, zeros: V | None, group: V | N
     return product if bias is None else op.Add(product, bias)
 
 
+def _as_it_is(op: Call, a: V, b: V, scales: V, zeros: V, bias: V | None) -> V:
+    """DequantizeLinear has no zero points in floats: the product has a definition, and is spelled out by a pass."""
+    K, N, block = op.attribute("K"), op.attribute("N"), op.attribute("block_size")
+    codes = op.constant(op.array(b, "the weights").reshape(N, -(-K // block), -1), "codes")
+    given = {"K": K, "N": N, "block_size": block, "bits": op.attribute("bits")}
+    (y,) = op.write("MatMulNBits", [a, codes, scales, zeros, None, bias], _domain=DOMAIN, **given)
+    y.type, y.shape = a.type, None if a.shape is None else ir.Shape([*a.shape[:-1], N])
+    return y
+
+
 def _by_group(op: Call, codes: Array, scale: V, zeros: V | Array, group: V | None, block: int) -> V:
-    """Dequantise non-integer zero points, or columns that name their group: DequantizeLinear has neither."""
+    """Dequantise columns that name their group, or zero points in floats: DequantizeLinear has neither."""
     columns = group if group is not None else op.constant(np.arange(codes.shape[1]) // block, "group", np.int64)
     zero = op.constant(zeros, "zeros") if isinstance(zeros, np.ndarray) else op.Reshape(zeros, op.Shape(scale))
     centred = op.Sub(
@@ -134,9 +147,7 @@ def _codes(op: Call, packed: Array, bits: int, shape: tuple[int, ...]) -> Array:
     each = 8 // bits
     if packed.dtype != np.uint8 or packed.size * each != int(np.prod(shape)):
         raise op.refuse(f"{packed.size} bytes do not hold {'x'.join(map(str, shape))} codes of {bits} bits")
-    shifts = np.arange(each, dtype=np.uint8) * np.uint8(bits)
-    codes: Array = ((packed.reshape(-1, 1) >> shifts) & np.uint8((1 << bits) - 1)).reshape(shape)
-    return codes
+    return unpack_codes(packed.reshape(-1), bits).reshape(shape)
 
 
 def _as_type(op: Call, codes: Array, dtype: ir.DataType, name: str) -> V:

@@ -1,4 +1,4 @@
-"""Products with constant weights of few bits, as ONNX Runtime's MatMulNBits has them."""
+"""Constants of few bits as ONNX Runtime has them: weights of products (MatMulNBits), tables (GatherBlockQuantized)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from burnish.ops.agreement import agree
-from burnish.ops.language.definition import Blocked, MatMul, NodeView, Tensor
+from burnish.dtypes import DType
+from burnish.ops.agreement import agree, inside
+from burnish.ops.indexing import position
+from burnish.ops.language.definition import Blocked, Compute, Index, MatMul, NodeView, Tensor
+from burnish.ops.language.expr import Expr, binary, cast
 from burnish.ops.registry import Misfit, Undefined, operator
 
 Array = np.ndarray[Any, Any]
@@ -42,6 +45,33 @@ def matmul_n_bits(node: NodeView) -> MatMul:
     blocks = Blocked(codes, scale, zero, size, bits)
     weight = Tensor(codes.name, x.dtype, (depth, columns))
     return MatMul(x, weight, node.optional(5), (*x.shape[:-1], columns), x.dtype, blocks=blocks)
+
+
+@operator("GatherBlockQuantized", "com.microsoft")
+def gather_block_quantized(node: NodeView) -> Compute:
+    """out[i..., k] = (code[indices[i...], k] - zero) * scale; rows of u8 that hold several codes each"""
+    table, indices, scale, zero = (node.tensor(n) for n in range(4))
+    bits, size = node.attr("bits"), node.attr("block_size")
+    if (
+        table.rank != 2
+        or table.dtype is not DType.U8
+        or (node.attr("gather_axis"), node.attr("quantize_axis")) != (0, 1)
+    ):
+        raise Undefined("GatherBlockQuantized of another form than rows of a matrix of bytes")
+    each = 8 // bits
+    inside(indices, table, 0)
+
+    def code(packed: Tensor, row: Expr, place: Expr) -> Expr:
+        byte = cast(packed[row, place // each], DType.I32)
+        shift = cast(place - place // each * each, DType.I32) * bits
+        return binary("bitand", binary("shr", byte, shift), (1 << bits) - 1)
+
+    def body(i: Index) -> Expr:
+        row, k = position(indices[i[:-1]], table.shape[0]), i[-1]
+        number = cast(code(table, row, k) - code(zero, row, k // size), DType.F32)
+        return cast(binary("unfused_mul", number, cast(scale[row, k // size], DType.F32)), scale.dtype)
+
+    return Compute(scale.dtype, (*indices.shape, table.shape[1] * each), body)
 
 
 def _is_constant(tensor: Tensor) -> bool:

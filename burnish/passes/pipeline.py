@@ -49,6 +49,7 @@ from burnish.passes.quantised.drop_requantisation import RULES as DROPS
 from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuantize
 from burnish.passes.quantised.lift_quantize import LiftQuantize
 from burnish.passes.quantised.merge_scales import MergeScales
+from burnish.passes.quantised.pack_tables import PackTables
 from burnish.passes.quantised.pack_weights import PackWeights
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
 from burnish.passes.quantised.split_dynamic_quantize import SplitDynamicQuantize
@@ -117,7 +118,7 @@ def _pack_weights(model: ir.Model, context: PassContext) -> int:
 
 
 DEEPEN = (StrideToChannels(),)
-PACK = (PackWeights(),)
+PACK = (PackWeights(), PackTables())
 QLINEAR = (QLinearToInteger(),)
 
 
@@ -207,7 +208,7 @@ FOR_TARGET: Passes = (
         "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
     ),
     INTEGERS,
-    Pass("pack_weights", "weights of few bits are read from memory as they are", _pack_weights, PACK),
+    Pass("pack_weights", "weights and tables of few bits are read as they are", _pack_weights, PACK),
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )
 

@@ -42,3 +42,11 @@ def test_forms_without_kernels_say_so():
 def test_blocks_consist_of_whole_words():
     assert [can_pack(size, 4) for size in (0, 4, 8, 12, 32)] == [False, False, True, False, True]
     assert can_pack(4, 8) and can_pack(16, 2) and not can_pack(8, 2) and not can_pack(16, 3)
+
+
+def test_a_table_of_another_form_says_so():
+    inputs = (CODES, Tensor("i", DType.I64, (2,)), SCALES, CODES)
+    given = {"bits": 4, "block_size": 16, "gather_axis": 0, "quantize_axis": 1}
+    view = NodeView("GatherBlockQuantized", "y", inputs, given, ("y",), 21, "com.microsoft")
+    with pytest.raises(Undefined, match="rows of a matrix of bytes"):
+        define(view)

@@ -19,6 +19,7 @@ WITHOUT_CASES = {
     "ai.onnx.ml.Scaler",
     "ai.onnx.ml.TreeEnsembleClassifier",
     "ai.onnx.ml.TreeEnsembleRegressor",
+    "com.microsoft.GatherBlockQuantized",
     "com.microsoft.MatMulNBits",
 }  # in ONNX
 X = Tensor("x", DType.F32, (2, 3))

@@ -61,7 +61,7 @@ def check(
     by_reference: bool = False,
     kept: Sequence[str] = (),
 ) -> onnx.ModelProto:
-    """The expansion has ONNX's operators, and those kept, and the same answers; integers to `steps`, one in a hundred."""
+    """The expansion has ONNX's operators and those kept, and equal answers; integers to `steps`, one in a hundred."""
     # ONNX Runtime's own Attention takes no mask that is one row for all queries
     expanded = export_model(load_model(model, keep=lambda domain, op_type: domain == "").model)
     assert {node.op_type for node in expanded.graph.node if node.domain} == set(kept)

@@ -183,7 +183,7 @@ class RecurrentTask:
 
     X[t,b,i], W[d,g*h,i], R[d,g*h,h], B[d,2*g*h]?, sequence_lens[b]?, initial_h[d,b,h]?, initial_c[d,b,h]?, P[d,3*h]?,
     then the outputs Y[t,d,b,h]?, Y_h[d,b,h]?, Y_c[d,b,h]?. Gate order and formulas as ONNX says.
-    packed: W and R are constants, which the template packs.
+    packed: W and R are constants, which the template packs. attributes: rounds_states: h is rounded to u8 in each step.
     """
 
     slots: tuple[Slot, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from burnish.dims import Dim
 from burnish.ops.agreement import agree_at
 from burnish.ops.language.definition import NodeView, Recurrent, Shape
 from burnish.ops.registry import Misfit, Undefined, operator
@@ -9,6 +10,7 @@ from burnish.ops.registry import Misfit, Undefined, operator
 ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
+MOST_ROUNDED = 8  # sequences whose states have one range
 OPTIONS = {"LSTM": ("input_forget",), "GRU": ("linear_before_reset",), "RNN": ()}
 
 
@@ -25,6 +27,12 @@ def gru(node: NodeView) -> Recurrent:
 @operator("RNN")
 def rnn(node: NodeView) -> Recurrent:
     return _recurrent(node, outputs=2)
+
+
+def _rounds_states(node: NodeView, batch: Dim) -> bool:
+    """Whether all sequences of the batch are few enough to be computed side by side."""
+    is_small = isinstance(batch, int) and batch <= MOST_ROUNDED
+    return node.rounds_states and is_small and node.optional(4) is None
 
 
 def _recurrent(node: NodeView, outputs: int) -> Recurrent:
@@ -61,6 +69,7 @@ def _recurrent(node: NodeView, outputs: int) -> Recurrent:
         "activation_beta": tuple(node.attr("activation_beta", ())),
         "clip": node.attr("clip", 0.0),
         **{name: node.attr(name, 0) for name in OPTIONS[node.op_type]},
+        **({"rounds_states": 1} if _rounds_states(node, batch) else {}),
     }
     return Recurrent(
         kind=node.op_type,

@@ -119,7 +119,7 @@ def _work(node: Any, weights: dict[str, tuple[int, ...]]) -> tuple[int, int]:
         return max(sum(w[0] for w in g) for g in per_graph), max(sum(w[1] for w in g) for g in per_graph)
     if node.op_type in _EXACT:
         return 0, 0
-    if node.op_type == "DynamicQuantizeLSTM":  # the oracle rounds its states to 8 bits, a plan does not
+    if node.op_type == "DynamicQuantizeLSTM":  # the oracle rounds its states to 8 bits, a plan may not
         return round((2.0**-9 / unit_roundoff(DType.F32)) ** 2), 0
     if node.op_type in _SUMS:
         shape = weights.get(node.input[1], ()) if len(node.input) > 1 else ()

@@ -21,8 +21,6 @@ TARGETS = [t for t in ("cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4+vnni") i
 # The largest difference that the forms promise. Codes are equal, or one step apart where f32 and the exact sum lie on
 # either side of a tie; f32 behind them differs by a few roundings, or by that step.
 STEP = {"ort_digits_qdq_a16w8_int": 1.0, "ort_cnn_qdq_u8s8_pc": 0.004}
-# TO DO of another part: DynamicQuantizeLSTM quantises its data in each step, which the model that it becomes does not
-LOOSE = {"ort_lstm_dyn": 1e-3}
 ROUNDINGS = 2e-6
 
 
@@ -46,7 +44,7 @@ def test_answers_are_those_of_the_operators_as_they_stand_in_the_file(name: str)
     for got, want in zip(found.values(), arrays(name, "output"), strict=True):
         assert (got.dtype, got.shape) == (want.dtype, want.shape)
         reach = max(float(np.abs(want.astype(np.float64)).max()), 1.0) if want.dtype.kind == "f" else 0.0
-        limit = STEP.get(name, LOOSE.get(name, ROUNDINGS * reach))
+        limit = STEP.get(name, ROUNDINGS * reach)
         np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=0, atol=limit)
 
 

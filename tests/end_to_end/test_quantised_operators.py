@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 
 import burnish
 from tests.end_to_end.oracle import Array, answers, session
+from tests.importers.microsoft.run import call
 
 TARGETS = ("cpu:x86-64-v3", "cpu")
 
@@ -62,6 +63,27 @@ def test_average_pool(opset: int, kernel: list[int], strides: list[int], pads: l
     """ONNX Runtime sums columns first before opset 19, unless the stride is more than two, and rows first since."""
     x = codes(2, 24, 13, 14)
     assert_equal(between_codes("AveragePool", x, opset=opset, kernel_shape=kernel, strides=strides, pads=pads), x)
+
+
+@pytest.mark.parametrize(("batch", "direction", "kind"), [(1, "reverse", np.uint8), (5, "bidirectional", np.int8)])
+def test_an_lstm_rounds_its_states_as_onnxruntime_does(batch: int, direction: str, kind: type) -> None:
+    """Its states have one range over the batch, in each step and direction; a step that differs would be 1e-3."""
+    count, width, hidden = 2 if direction == "bidirectional" else 1, 9, 20
+    scale = np.full((count, 4 * hidden), 0.004, np.float32)
+    zero = np.full((count, 4 * hidden), 128 if kind is np.uint8 else 0, kind)
+    generator = np.random.default_rng(2)
+    x = generator.standard_normal((7, batch, width)).astype(np.float32)
+    bias = generator.standard_normal((count, 8 * hidden)).astype(np.float32)
+    weights = [codes(count, n, 4 * hidden, dtype=kind, seed=n) for n in (width, hidden)]
+    inputs = [x, *weights, bias, None, None, None, None, scale, zero, scale, zero]
+    given, outputs = (1, 2, 3, 8, 9, 10, 11), (np.float32,) * 3
+    model, feeds = call("DynamicQuantizeLSTM", inputs, given, outputs, direction=direction, hidden_size=hidden)
+    want = answers(session(model.SerializeToString()), feeds)
+    for target in TARGETS:
+        with burnish.load(burnish.build(model, target=target), threads=2) as engine:
+            found = engine(feeds)
+        for got, right in zip(found.values(), want.values(), strict=True):
+            np.testing.assert_allclose(got, right, rtol=0, atol=3e-6, err_msg=target)
 
 
 @pytest.mark.parametrize("coordinates", ["half_pixel", "align_corners"])

@@ -13,6 +13,7 @@ from burnish.ops.language.definition import NodeView, Tensor
 
 KEEPS_EXCESS = "burnish.keeps_excess"  # in a Cast's `meta`: its result is narrow in memory only
 SUMS_COLUMNS = "burnish.sums_columns"  # in an AveragePool's `meta`: it is older than opset 19
+ROUNDS_STATES = "burnish.rounds_states"  # in an LSTM's `meta`: its product with the states is of codes
 KNOWN_ELEMENTS = 1024  # a tensor of more elements is known by its array only
 
 
@@ -29,6 +30,7 @@ def view_node(node: ir.Node, tensors: Mapping[ir.Value, Tensor], opset: int = 0)
         output_ranks=tuple(None if v.shape is None else len(v.shape) for v in node.outputs),
         keeps_excess=bool(node.meta.get(KEEPS_EXCESS)),
         sums_columns=bool(node.meta.get(SUMS_COLUMNS)),
+        rounds_states=bool(node.meta.get(ROUNDS_STATES)),
     )
 
 

@@ -37,4 +37,4 @@ def test_an_lstm_of_quantised_weights(direction: str, per_column: bool):
     model, feeds = call(
         "DynamicQuantizeLSTM", inputs, (1, 2, 3, 8, 9, 10, 11), outputs, direction=direction, hidden_size=HIDDEN
     )
-    check(model, feeds, relative=0.01)  # ONNX Runtime rounds the states to 8 bits between steps
+    check(model, feeds, relative=0.02)  # ONNX Runtime rounds the states to 8 bits between steps

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 INPUTS = {"LSTM": 8, "GRU": 6, "RNN": 6}
 _NAMES = ("x", "w", "r", "b", "lengths", "initial_h", "initial_c", "peepholes")
-STATES = 5  # h before and after, c, and the values that a GRU keeps from a step; one row of each per sequence
+STATES = 5  # h before and after, c, and what a step keeps (a GRU's gates, an LSTM's rounded h); a row per sequence
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ def layout(kernel: RecurrentTask, options: RecurrentOptions) -> Layout:
         options.steps,
         accumulator,
     )
+
+
+def rounds_states(kernel: RecurrentTask) -> bool:
+    """Is h rounded to 8 bits in each step, before it is multiplied?"""
+    return bool(dict(kernel.attributes).get("rounds_states"))
 
 
 def slot_numbers(kernel: RecurrentTask) -> dict[str, int]:

@@ -10,9 +10,11 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.task import RecurrentTask
 from burnish.targets.cpu.builder import F32, F64, KernelBuilder, vector_type
+from burnish.targets.cpu.expressions.real import Real
 from burnish.targets.cpu.recurrent.cell import Cell, Gates
-from burnish.targets.cpu.recurrent.layout import Layout
+from burnish.targets.cpu.recurrent.layout import Layout, rounds_states
 from burnish.targets.cpu.recurrent.memory import Operands
+from burnish.targets.cpu.recurrent.round_states import Codes
 
 _STRAIGHT_LINE = 128  # multiply-adds that are written out rather than looped over
 
@@ -45,6 +47,7 @@ class Sequences:
         state = shape.steps * shape.rows * shape.row_elements
         one = shape.rows * shape.padded
         self.h, self.h_next, self.c, self.reset, self.update = (self._at(b.scratch, state + n * one) for n in range(5))
+        self.rounded = self.reset  # an LSTM has no reset gate
 
     def run(self) -> None:
         """Initial states, all steps, final states."""
@@ -136,7 +139,25 @@ class Sequences:
         t = self._time(position)
         if self.cell.needs_reset_first:
             self._each_block(lambda j: self._reset_gates(step, before, j))
+        if rounds_states(self.kernel):
+            self._round(before)
         self._each_block(lambda j: self._finish_block(t, step, before, after, j))
+
+    def _round(self, state: ir.Value) -> None:
+        """The hidden states as codes of 8 bits stand for them; one range for all sequences."""
+        zero, rows = ir.Constant(self.vector, None), range(self.shape.rows)
+        with self.b.loop(0, self.shape.blocks, carried=(zero, zero)) as loop:
+            low, high = (Real(self.b, v) for v in loop.carried)
+            for value in (Real(self.b, self._get(state, r, loop.index)) for r in rows):
+                low, high = value.at_most(low), value.at_least(high)
+            loop.next = [low.value, high.value]
+        codes = Codes.of_range(self.b, loop.results[0], loop.results[1])
+
+        def block(j: ir.Value) -> None:
+            for r in rows:
+                self._put(self.rounded, r, j, codes.nearest(self._get(state, r, j)))
+
+        self._each_block(block)
 
     def _reset_gates(self, step: ir.Value, before: ir.Value, block: ir.Value) -> None:
         """For a GRU that resets before the product: compute z and r * h of every hidden unit first."""
@@ -152,7 +173,8 @@ class Sequences:
             for r, gates in enumerate(every):
                 gates.sums[0] = self._get(self.update, r, block)
         else:
-            every = self._gates(step, before, block, list(range(self.shape.gates)))
+            source = self.rounded if rounds_states(self.kernel) else before
+            every = self._gates(step, source, block, list(range(self.shape.gates)))
         for r, gates in enumerate(every):
             h, c = self._get(before, r, block), self._get(self.c, r, block)
             new_h, new_c = self.cell.finish(gates, h, c, block)

@@ -6,6 +6,7 @@ work     2 * time * batch * directions * gates * hidden * (inputs + hidden) flop
 how      a unit is one direction of a few sequences. The inputs of a few time steps are projected at once, then the
          steps follow: for each block of hidden units all gates are accumulated side by side, with enough independent
          chains to hide the latency, and finished in registers. Units are shared out over the threads, without barriers
+         An LSTM may round its states before each product (round_states.py); one unit then has the whole batch
 limits   any sizes; hidden and input sizes are static, time and batch may be dims; weights that are not constants are
          packed at the start of every run
 """
@@ -28,7 +29,7 @@ from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.hardware import SERIAL_NS
 from burnish.targets.cpu.recurrent.copy import copy_packed
-from burnish.targets.cpu.recurrent.layout import GATES, Layout, layout, pack_weight, slot_numbers
+from burnish.targets.cpu.recurrent.layout import GATES, Layout, layout, pack_weight, rounds_states, slot_numbers
 from burnish.targets.cpu.recurrent.options import RecurrentOptions
 from burnish.targets.cpu.recurrent.steps import Sequences
 
@@ -46,6 +47,8 @@ def schedules(kernel: RecurrentTask, target: Target, sizes: Mapping[str, int] | 
     width = _width(kernel, target)
     limit = (24 if target.level == "x86-64-v4" else 12) // gates
     fitting = [n for n in (4, 3, 2, 1) if n <= limit and isinstance(batch, int) and batch % n == 0] or [1]
+    if rounds_states(kernel):
+        fitting = [size(batch)]  # the states of all sequences have one range
     steps = min(8, time) if isinstance(time, int) else 8
     found: list[RecurrentOptions] = []
     for rows in fitting:

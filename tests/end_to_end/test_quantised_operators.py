@@ -49,11 +49,11 @@ def codes(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(limits.min, limits.max + 1, shape).astype(dtype)
 
 
-def assert_equal(model: onnx.ModelProto, x: Array) -> None:
-    (want,) = answers(session(model.SerializeToString()), {"x": x}).values()
+def assert_equal(model: onnx.ModelProto, **feeds: Array) -> None:
+    (want,) = answers(session(model.SerializeToString()), feeds).values()
     for target in TARGETS:
         with burnish.load(burnish.build(model, target=target), threads=1) as engine:
-            (got,) = engine({"x": x}).values()
+            (got,) = engine(feeds).values()
         np.testing.assert_array_equal(got, want, err_msg=target)
 
 
@@ -62,7 +62,15 @@ def assert_equal(model: onnx.ModelProto, x: Array) -> None:
 def test_average_pool(opset: int, kernel: list[int], strides: list[int], pads: list[int]) -> None:
     """ONNX Runtime sums columns first before opset 19, unless the stride is more than two, and rows first since."""
     x = codes(2, 24, 13, 14)
-    assert_equal(between_codes("AveragePool", x, opset=opset, kernel_shape=kernel, strides=strides, pads=pads), x)
+    assert_equal(between_codes("AveragePool", x, opset=opset, kernel_shape=kernel, strides=strides, pads=pads), x=x)
+
+
+def test_qlinear_average_pool_adds_the_zero_point_before_it_rounds() -> None:
+    """A mean just above a tie lies on it once the zero point is added: f32 holds fewer bits behind the point then."""
+    x, scale, zero = codes(2, 24, 12, 12), np.float32(0.05), np.uint8(30)
+    inputs = [x, scale, zero, scale, zero]
+    model, feeds = call("QLinearAveragePool", inputs, (1, 2, 3, 4), (np.uint8,), kernel_shape=[2, 2], strides=[2, 2])
+    assert_equal(model, **feeds)
 
 
 @pytest.mark.parametrize(("batch", "direction", "kind"), [(1, "reverse", np.uint8), (5, "bidirectional", np.int8)])
@@ -91,4 +99,4 @@ def test_linear_resize(coordinates: str) -> None:
     x = codes(1, 16, 9, 11)
     factors = np.array([1, 1, 2, 2], np.float32)
     options = {"mode": "linear", "coordinate_transformation_mode": coordinates}
-    assert_equal(between_codes("Resize", x, None, factors, opset=17, **options), x)
+    assert_equal(between_codes("Resize", x, None, factors, opset=17, **options), x=x)

@@ -118,7 +118,7 @@ def qlinear_average_pool(op: Call, x: V, x_scale: V, x_zero: V | None, y_scale: 
         y = to_channels_last(op, pooled, rank)
     else:
         y = op.AveragePool(real, **op.attributes("channels_last"))
-    return quantize(op, y, y_scale, y_zero, x)
+    return round_steps(op, op.Div(y, scalar(op, y_scale)), y_zero, x)
 
 
 @expands("QLinearReduceMean", axes=tuple, keepdims=int)

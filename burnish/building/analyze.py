@@ -34,8 +34,8 @@ from burnish.passes.rewrite.graph_text import graph_text
 from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
-from burnish.precision.quantise.quantise import quantise
-from burnish.precision.quantised_products import product_notes, quantised_products
+from burnish.precision.quantise.quantise import quantise, range_notes
+from burnish.precision.quantised_products import as_one, product_notes, quantised_products
 from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
@@ -156,7 +156,7 @@ def analyze(
         optimize(imported.model, found.context, FOR_TARGET)
         shape_outputs = flatten_outputs(imported.model, found.context)
         stages.explain_passes(report)
-        decisions, told = _decide(imported.model, report, found.sizes, abilities, precision)
+        decisions, told = _decide(imported.model, report, found.sizes, abilities, precision, quantised)
     with stages.stage("infer"), _doubting(resolved.notes):
         inferred = infer(graph, sizes=found.sizes)
     with stages.stage("lower"):
@@ -173,7 +173,7 @@ def analyze(
         inferred,
         program,
         (*imported.notes, *resolved.notes, *told, *program.notes),
-        (*quantised, *decisions),
+        decisions,
         tuple(_fallbacks(program.steps, inferred)),
         imported.presentations,
         imported.defaults,
@@ -242,12 +242,18 @@ def _decide(
     sizes: Mapping[str, tuple[int, int]],
     abilities: Abilities,
     precision: Precision,
+    quantised: tuple[Decision, ...],
 ) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
-    """Narrow the model. Returns what became of each node, quantised products first, and the notes about it."""
+    """Narrow the model. Returns what became of each node, quantised products first, and the notes about it.
+
+    quantised: what the ranges have made of each product
+    """
     products = quantised_products(model, report) if abilities.integer_products else ()
     has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
     decisions = apply_precision(model, sizes, precision, has_half)
-    return (*products, *decisions), (*product_notes(products), *precision_notes(decisions, precision))
+    known = () if precision.ranges is None else range_notes(quantised, precision.ranges)
+    notes = (*known, *product_notes(products), *precision_notes(decisions, precision))
+    return (*as_one(quantised, products), *decisions), notes
 
 
 def graph_bytes(model: ir.Model) -> bytes:

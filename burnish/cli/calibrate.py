@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.cli.options import AsJson, Threads
-from burnish.cli.output import note, print_facts, print_json
+from burnish.cli.output import print_facts, print_json
 from burnish.cli.parse_shapes import parse_ranges, parse_shapes
 from burnish.cli.progress import Advance, progress
 from burnish.errors import UserError
@@ -21,7 +21,8 @@ Calib = Annotated[
     typer.Option(
         "--calib",
         metavar="DATA",
-        help="Samples for --int8: an .npz, an .npy or a folder of them; or a file of ranges that is reused.",
+        help="Samples for --int8: an .npz, an .npy or a folder of them; or a file of ranges, or a TensorRT calibration "
+        "cache.",
     ),
 ]
 Method = Annotated[
@@ -43,7 +44,9 @@ _Shapes = Annotated[
 def calibrate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
     data: Annotated[Path, typer.Option("--data", help="Samples: an .npz, an .npy or a folder of them.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write (MODEL.ranges.json).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write: MODEL.ranges.json, or a TensorRT FILE.cache.")
+    ] = None,
     method: Method = "entropy",
     shapes: Annotated[
         Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
@@ -96,8 +99,6 @@ def ranges_for_build(
         found = load_ranges(calib)
     else:
         found = find(model, calib, method=method, progress=advance, **shapes)
-        for line in found.notes:
-            note(line)
     if save is not None:
         write_atomically(save, [quantised_model(model, found, **shapes).SerializeToString(deterministic=True)])
     return found

@@ -6,6 +6,7 @@ These are rows of --explain-precision.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -41,6 +42,18 @@ def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
                 unpacked = report.declined.get((PackWeights.__name__, name), NOT_PACKED)
                 reason += f"; {unpacked}" if unpacked not in (NOT_PACKED, reason) else ""
                 yield Decision(name, node.op_type, "f32", "f32", reason)
+
+
+def as_one(quantised: Sequence[Decision], products: Sequence[Decision]) -> tuple[Decision, ...]:
+    """One row for each product: the calibrator's, which has the scale, with what became of it in this target."""
+    by_node = {row.node: row for row in products}
+    rows = list[Decision]()
+    for row in quantised:
+        own = by_node.pop(row.node, None) if row.now == INTEGER else None
+        if own is not None and own.now != INTEGER:
+            row = replace(row, now=own.now, why=f"{own.why}; {row.why}")
+        rows.append(row)
+    return (*rows, *by_node.values())
 
 
 def product_notes(rows: Sequence[Decision]) -> Iterator[str]:

@@ -28,6 +28,19 @@ def test_ranges_are_found_once_and_used_again(command: Command, tmp_path: Path) 
     assert read(tmp_path / "a.plan").manifest.options["precision"] == "int8"
 
 
+def test_a_tensorrt_cache_is_written_and_builds_and_each_product_has_one_row(command: Command, tmp_path: Path) -> None:
+    cache, plan = tmp_path / "m.cache", tmp_path / "m.plan"
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", cache).code == 0
+    assert cache.read_text().startswith("TRT-")
+    done = command("build", MODEL, "-o", plan, "--int8", "--calib", cache, "--explain-precision", "--json")
+    rows = json.loads(done.out)["precision"]
+    assert len({row["node"] for row in rows}) == len(rows) == 7, done.err
+    assert all(row["now"] == "int8" and "int8 of scale" in row["why"] for row in rows)
+    cache.write_text(cache.read_text().replace("/", "of another model/"))
+    done = command("build", MODEL, "-o", plan, "--int8", "--calib", cache)
+    assert done.code == 2 and "E731" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

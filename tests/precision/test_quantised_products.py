@@ -7,7 +7,7 @@ import numpy as np
 from burnish.passes.pipeline import optimize
 from burnish.passes.rewrite.context import PassContext
 from burnish.precision.precision import Decision
-from burnish.precision.quantised_products import product_notes, quantised_products
+from burnish.precision.quantised_products import as_one, product_notes, quantised_products
 from tests.passes.golden import build
 
 READ = "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) v = DequantizeLinear(w, s) "
@@ -48,3 +48,18 @@ def test_weights_of_few_bits_have_rows_and_a_note_of_their_own():
         "1 products read their weights in few bits; --explain-precision says which",
         "2 of 2 quantised products run on integers; --explain-precision says which and why",
     ]
+
+
+def test_a_product_that_ranges_quantised_has_one_row_with_scale_and_outcome():
+    scaled = [Decision(n, "MatMul", "f32", "int8", "x is int8 of scale 0.1") for n in ("a", "b", "gpu")]
+    kept = Decision("k", "MatMul", "f32", "f32", "it was asked to stay")
+    own = Decision("own", "MatMul", "f32", "f32", "y is not dequantised")
+    products = [Decision("a", "MatMulInteger", "f32", "int8", "its data and its weight are quantised")]
+    products += [Decision("b", "MatMul", "f32", "f32", "sums may not fit 32 bits"), own]
+    assert as_one([*scaled, kept], products) == (
+        scaled[0],
+        Decision("b", "MatMul", "f32", "f32", "sums may not fit 32 bits; x is int8 of scale 0.1"),
+        scaled[2],
+        kept,
+        own,
+    )

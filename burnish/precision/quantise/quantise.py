@@ -8,27 +8,35 @@ of it. Biases stay f32. Runs on the optimised graph, before what depends on a ta
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import constant_array, new_initializer
 from burnish.precision.precision import Decision
+from burnish.precision.quantise.known import known_ranges
 from burnish.precision.quantise.points import Point, find_points, readers_of_codes
 from burnish.precision.quantise.weights import quantise_weight
 from burnish.precision.ranges import Range, Ranges
 
 INT8 = "int8"
+UNKNOWN = "the ranges know no tensor"
 
 
 def quantise(graph: ir.Graph, ranges: Ranges) -> tuple[Decision, ...]:
-    """Rewrite an optimised f32 graph in place. Returns a decision for each product."""
+    """Rewrite an optimised f32 graph in place. Returns a decision for each product.
+
+    raises: E731 if the ranges are those of another model
+    """
     points, decisions = find_points(graph)
+    known = known_ranges(points, ranges)
     work, rows = _Quantising(graph), list(decisions)
     for point in points:
         name = str(point.node.name)
-        found = ranges.tensors.get(str(point.data.name))
+        found = known.get(point.data)
         if name in ranges.kept or found is None:
-            why = "it was asked to stay" if name in ranges.kept else f"the ranges know no tensor '{point.data.name}'"
+            why = "it was asked to stay" if name in ranges.kept else f"{UNKNOWN} '{point.data.name}'"
             rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
             continue
         work.product(point, found)
@@ -38,6 +46,15 @@ def quantise(graph: ir.Graph, ranges: Ranges) -> tuple[Decision, ...]:
 
 def _reason(point: Point, found: Range) -> str:
     return f"{point.data.name} is {found.codes} of scale {found.scale:.4g}; its weight has one for each channel"
+
+
+def range_notes(decisions: Iterable[Decision], ranges: Ranges) -> Iterator[str]:
+    """Lines for the plan's notes: what to know about the ranges, and how many tensors they lack."""
+    yield from ranges.notes
+    rows = list(decisions)
+    count = sum(row.why.startswith(UNKNOWN) for row in rows)
+    if count:
+        yield f"{count} of {len(rows)} products read a tensor that the ranges do not know, and stay f32"
 
 
 class _Quantising:

@@ -24,13 +24,21 @@ def limits(dtype: DType) -> tuple[int, int]:
 
 
 def requantize(value: Expr, zero_point: Expr | None, dtype: DType) -> Expr:
-    """saturate(round(value) + zero_point)"""
+    """saturate(round(value) + zero_point)
+
+    The bounds are integers, so what saturates may do so before it is rounded: then the rounded value fits an integer of
+    32 bits, to which the zero point is added. A NaN becomes the lowest number, as in ONNX Runtime.
+    """
     low, high = limits(dtype)
-    rounded = unary("round", value)
-    if zero_point is not None:
-        rounded = rounded + cast(zero_point, value.dtype)
-    # a NaN becomes the lowest number, as in ONNX Runtime
-    return cast(where(binary("ge", rounded, low), binary("min", rounded, high), low), dtype)
+    if dtype.size_bytes == 4:  # floats do not hold its bounds, nor the sum
+        rounded = unary("round", value)
+        if zero_point is not None:
+            rounded = rounded + cast(zero_point, value.dtype)
+        return cast(where(binary("ge", rounded, low), binary("min", rounded, high), low), dtype)
+    zero = const(0, DType.I32) if zero_point is None else cast(zero_point, DType.I32)
+    least, most = cast(low - zero, value.dtype), cast(high - zero, value.dtype)
+    inside = binary("min", where(binary("gt", value, least), value, least), most)
+    return cast(cast(unary("round", inside), DType.I32) + zero, dtype)
 
 
 def parameter(node: NodeView, x: Tensor, tensor: Tensor, default_axis: int = 1) -> Callable[[Index], Expr]:

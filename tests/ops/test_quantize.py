@@ -36,3 +36,16 @@ def test_the_scale_of_a_range_of_zeros_is_one():
 def test_a_nan_is_quantised_to_the_lowest_number_and_infinities_saturate():
     x = f32(np.nan, np.inf, -np.inf, 3)
     assert_same("QuantizeLinear", [x, f32(1).reshape(()), np.asarray(7, np.int8)], oracle=onnxruntime)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
+def test_every_number_is_rounded_to_even_and_limited_whatever_the_zero_point(dtype):
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    for zero in (low, 3, high):
+        ends = np.concatenate([n - zero + np.arange(-3, 3.25, 0.25) for n in (low, high, 0)])
+        random = np.random.default_rng(0).uniform(2 * low - 9, 2 * high + 9, 500)
+        x = f32(*ends, *random, 0.0, -0.0, 2.0**31, -(2.0**31), 3e38, -3e38, np.inf, -np.inf, np.nan)
+        with np.errstate(invalid="ignore"):
+            want = np.where(np.isnan(x), low, np.clip(np.rint(x.astype(np.float64)) + zero, low, high))
+        found = ours("QuantizeLinear", [x, f32(1).reshape(()), np.asarray(zero, dtype)])
+        np.testing.assert_array_equal(np.asarray(found).reshape(-1), want.astype(dtype))

@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from burnish.dtypes import DType
 from burnish.errors import InternalError
-from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, vector_type
+from burnish.targets.cpu.builder import I1, I32, I64, KernelBuilder, element_of, lanes_of, type_suffix, vector_type
 from burnish.targets.cpu.expressions import exponential, integers, narrow, trigonometry
 from burnish.targets.cpu.expressions.real import Real
 from burnish.targets.cpu.expressions.storage import fill, register_type, to_register, to_storage
@@ -121,13 +121,13 @@ def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Val
 
 
 def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:
-    """max or min of floats; NaN if either is NaN. One instruction if one side is a constant, otherwise three."""
-    if isinstance(y, ir.Constant):
+    """max or min of floats; NaN if either is NaN. One instruction if one side is known to be a number, else three."""
+    if isinstance(y, ir.Constant) or (_is_number(y) and not _is_number(x)):
         x, y = y, x
     sign = ">" if op == "max" else "<"
     # maxps and minps give the second operand when the two do not compare: a NaN in y stays
     chosen = b.ir.select(b.ir.fcmp_ordered(sign, x, y), x, y)
-    if isinstance(x, ir.Constant):
+    if _is_number(x):
         return chosen
     return b.ir.select(b.ir.fcmp_unordered("uno", x, x), x, chosen)
 
@@ -174,10 +174,37 @@ def _float_to_float(b: KernelBuilder, source: DType, target: DType, x: ir.Value,
 def _float_to_integer(b: KernelBuilder, target: DType, x: ir.Value, kind: ir.Type) -> ir.Value:
     if target is DType.U64:
         return b.ir.fptoui(x, kind)
+    rounded = _rounded(x) if target.size_bytes <= 4 and target is not DType.U32 else None
+    if rounded is not None:  # one instruction rounds and converts
+        wide = vector_type(I32, lanes_of(x))
+        found = b.call(f"llvm.lrint.{type_suffix(wide)}.{type_suffix(x.type)}", wide, [rounded])
+        return found if target is DType.I32 else b.ir.trunc(found, kind)
     if target.size_bytes == 8 or target is DType.I32:
         return b.ir.fptosi(x, kind)
     through = I64 if target is DType.U32 else I32
     return b.ir.trunc(b.ir.fptosi(x, vector_type(through, lanes_of(x))), kind)
+
+
+def _is_number(x: ir.Value) -> bool:
+    """Is it known not to be a NaN? An integer is a number, and so is what is taken unless a value compares with one."""
+    x = _in_lanes(x)
+    if isinstance(x, ir.SelectInstr) and isinstance(x.cond, ir.FCMPInstr) and x.cond.op in ("ogt", "olt"):
+        pairs = zip(x.cond.operands, x.operands[1:])
+        return all(_in_lanes(a) is _in_lanes(b) for a, b in pairs) and _is_number(x.operands[2])
+    return isinstance(x, ir.Constant) or (isinstance(x, ir.CastInstr) and x.opname in ("sitofp", "uitofp"))
+
+
+def _in_lanes(x: ir.Value) -> ir.Value:
+    """The scalar that is in every lane, or the value itself."""
+    if isinstance(x, ir.ShuffleVector) and isinstance(x.operands[0], ir.InsertElement):
+        return x.operands[0].operands[1]
+    return x
+
+
+def _rounded(x: ir.Value) -> ir.Value | None:
+    """Of what a value was rounded to the nearest even integer, if it was."""
+    is_call = isinstance(x, ir.CallInstr) and str(x.callee.name).startswith("llvm.roundeven.")
+    return x.args[0] if is_call else None
 
 
 def _missing(op: str, dtype: DType) -> InternalError:

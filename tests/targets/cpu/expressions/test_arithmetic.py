@@ -11,8 +11,14 @@ from llvmlite import ir
 import burnish
 from burnish.dtypes import DType
 from burnish.errors import InternalError
+from burnish.kernels.slot import Slot
+from burnish.kernels.task import Loops, Store
+from burnish.ops.language.expr import Axis, axis, const, load
+from burnish.ops.quantize import requantize
 from burnish.targets.cpu.builder import F32, I8, I32, KernelBuilder, KernelContext
+from burnish.targets.cpu.codegen import assembly
 from burnish.targets.cpu.expressions import arithmetic
+from burnish.targets.cpu.loops import template as loops
 from tests.targets.cpu.elementwise import evaluate
 from tests.targets.cpu.run_kernel import TARGETS, runnable
 
@@ -177,3 +183,15 @@ def test_a_subnormal_number_has_a_sign_and_is_true_in_a_run_and_in_a_constant(ki
             found = engine({"x": x} if graph.input else {})
         np.testing.assert_array_equal(found["s"].astype(np.float64), [1, -1, 0, 0, 1, -1, np.nan])
         np.testing.assert_array_equal(found["t"], [True, True, False, False, True, True, True])
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.level)
+def test_numbers_are_limited_and_rounded_to_codes_by_one_instruction_each(target):
+    i = Axis("i", 4096)
+    value = requantize(load(0, DType.F32, [axis(i)]), load(1, DType.U8, [const(0, DType.I64)]), DType.U8)
+    slots = (Slot(DType.F32, (4096,), (1,)), Slot(DType.U8, (1,), (1,)), Slot(DType.U8, (4096,), (1,)))
+    kernel, module = Loops(slots, (i,), (Store(2, (axis(i),), value),)), ir.Module("m")
+    loops.emit(KernelContext(module, target, {}), kernel, loops.schedules(kernel, target)[0], "f").linkage = "external"
+    text = assembly(module, target)
+    assert "cvtps2dq" in text and "maxps" in text and "minps" in text
+    assert not any(slow in text for slow in ("roundps", "rndscale", "cmpltps", "cmpleps", "cmpunordps", "blendv"))

@@ -5,6 +5,7 @@
     expm1, log1p     2      2
     erf              2      2
     tanh, sigmoid    3      3
+    gelu             3 from x = -1 on, 1e-5 of the value from -5.5 on, 1 of x everywhere (f64: 1 of x)
     pow              1      2 + |y ln x| / 2
 
 Infinities, NaN and zeros are as in C.
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
+from burnish.targets.cpu.expressions.avx512 import fraction, times_power_of_two
 from burnish.targets.cpu.expressions.real import Real
 
 _LOG2_E = 1.4426950408889634
@@ -36,6 +38,13 @@ _ERF_LARGE = (
     -1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1,
 )  # fmt: skip
 
+_EXP2_SINGLE = (0.000216129149, 0.0012467847, 0.00967545155, 0.0554852821, 0.240229309, 0.693147063, 1.0)  # on [0, 1)
+_LOG2_TAIL = (  # log2 of Phi(-t) on [0, 5.5]; falls faster beyond
+    -2.69831464e-08, 7.92410844e-07, -1.00586021e-05, 7.00597811e-05, -0.000253992883, -6.04804191e-05, 0.00702933362,
+    -0.0525027066, -0.459198654, -1.15110719, -0.99999994,
+)  # fmt: skip
+_TAIL_END = 12.0  # 2**-196
+
 _ERF_NEAR = (
     5.957176147748911e-11, -1.1372848856791674e-09, 1.4659775274047436e-08, -1.6350312701054695e-07,
     1.6461000484121368e-06, -1.4925595266831182e-05, 0.0001205533111164271, -0.000854832698083379,
@@ -49,8 +58,13 @@ _ERF_FAR = (
 )  # fmt: skip
 
 
-def _reduce_exponent(x: Real) -> tuple[ir.Value, Real]:
-    """n, q with e**x = 2**n * (1 + q), |q| < 0.42; x must be in range."""
+def _has_scaling(x: Real) -> bool:
+    """Is a product with a power of two one instruction?"""
+    return not x.is_double and x.b.at_least("x86-64-v4")
+
+
+def _reduce_exponent(x: Real) -> tuple[Real, ir.Value, Real]:
+    """n, n as an integer, and q with e**x = 2**n * (1 + q), |q| < 0.42; x must be in range."""
     magic = 1.5 * 2.0**52 if x.is_double else 1.5 * 2.0**23
     shifted = x.times_plus(_LOG2_E, magic)
     n = shifted - magic
@@ -61,13 +75,15 @@ def _reduce_exponent(x: Real) -> tuple[ir.Value, Real]:
     else:
         r = n.times_plus(2.12194440e-4, n.times_plus(-0.693359375, x))
         tail = r.polynomial(_EXP_SINGLE)
-    return exponent, tail.times_plus(r * r, r)
+    return n, exponent, tail.times_plus(r * r, r)
 
 
 def exp(x: Real) -> Real:
     """e**x"""
     low, high = (-746.0, 710.0) if x.is_double else (-105.0, 89.0)
-    exponent, q = _reduce_exponent(x.at_most(high).at_least(low))
+    n, exponent, q = _reduce_exponent(x.at_most(high).at_least(low))
+    if _has_scaling(x):
+        return times_power_of_two(q + 1.0, n)
     half = x.b.ir.ashr(exponent, x.integer(1))
     rest = x.b.ir.sub(exponent, half)
     return (q + 1.0) * x.power_of_two(half) * x.power_of_two(rest)
@@ -75,9 +91,19 @@ def exp(x: Real) -> Real:
 
 def _expm1_bounded(x: Real) -> Real:
     """e**x - 1 for -40 < x < 60"""
-    exponent, q = _reduce_exponent(x)
+    _, exponent, q = _reduce_exponent(x)
     scale = x.power_of_two(exponent)
     return q.times_plus(scale, scale - 1.0)
+
+
+def _exp2_of_negative(y: Real) -> Real:
+    """2**y of f32, y <= 0; 0 where that is subnormal"""
+    if _has_scaling(y):
+        return times_power_of_two(fraction(y).polynomial(_EXP2_SINGLE), y)
+    magic, whole = 1.5 * 2.0**23, y.intrinsic("floor")
+    exponent = y.b.ir.sub((whole + magic).bits(), y.of(magic).bits())
+    power = (y - whole).polynomial(_EXP2_SINGLE) * y.power_of_two(exponent)
+    return y.pick(y < -126.0, 0.0, power)
 
 
 def expm1(x: Real) -> Real:
@@ -155,8 +181,11 @@ def erf(x: Real) -> Real:
 
 
 def gelu(x: Real) -> Real:
-    """x * Phi(x)"""
-    return x * 0.5 * (erf(x * math.sqrt(0.5)) + 1.0)
+    """x * Phi(x) = max(x, 0) - t * Phi(-t), t = |x|, Phi(-t) = 2**P(t)"""
+    if x.is_double:
+        return x * 0.5 * (erf(x * math.sqrt(0.5)) + 1.0)
+    t = abs(x).at_most(_TAIL_END)
+    return t.times_plus(-_exp2_of_negative(t.polynomial(_LOG2_TAIL)), x.at_least(0.0))
 
 
 def gelu_tanh(x: Real) -> Real:

@@ -20,7 +20,7 @@ from burnish.target import Target
 
 _UNIT_CYCLES = 8.0
 _HEAVY = {
-    "exp": 24, "log": 32, "tanh": 40, "erf": 60, "sigmoid": 40, "gelu": 63, "gelu_tanh": 47, "pow": 120, "div": 10,
+    "exp": 24, "log": 32, "tanh": 40, "erf": 60, "sigmoid": 40, "gelu": 30, "gelu_tanh": 47, "pow": 120, "div": 10,
     "sqrt": 12, "reciprocal": 10, "floordiv": 24, "mod": 24, "fmod": 24,
 }  # fmt: skip
 _LONG = 80  # every other costly function

@@ -2,8 +2,8 @@
 
     Conv(DQ(x, sx, zx), DQ(w, sw, zw), DQ(b, sx * sw))  ->  f32(ConvInteger(x, w, zx, zw) + b) * (sx * sw)
 
-    MatMul and Gemm likewise, by MatMulInteger. sw: one scale, or one per output channel. A bias with another scale, or
-    in f32, is added after the scaling.
+    MatMul and Gemm likewise, by MatMulInteger. sw: one scale, or one per output channel; sx: one, or one per channel of
+    a depthwise convolution, as NNCF writes. A bias with another scale, or in f32, is added after the scaling.
 
 The sum is exact in i32, where f32 rounds at each step: answers differ by a few roundings of f32. Weights of any form
 (u8, four bits) become i8 here, where they can without a zero point. Runs after the patterns, which know f32 nodes, and
@@ -12,7 +12,7 @@ before what is left is dequantised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -98,19 +98,34 @@ def _read(node: ir.Node) -> Product | Skip:
         return x
     if x.scheme.dtype not in EIGHT_BITS:
         return Skip(f"its data has codes of type {x.scheme.dtype.name.lower()}, not 8 bits")
-    if x.scheme.axis is not None:
-        return Skip(f"its data has a scale for each place on axis {x.scheme.axis}")
     if refused := _refuse_gemm(node):
         return refused
     weight = _read_weight(node)
     if isinstance(weight, Skip):
         return weight
+    if x.scheme.axis is not None:
+        by_channel = _of_each_channel(node, x, weight)
+        if isinstance(by_channel, Skip):
+            return by_channel
+        x = by_channel
     factor = x.scheme.scale * weight.scale
     low, high = (limit - int(x.scheme.zero) for limit in x.scheme.limits)
     room = MOST - _largest_sum(weight, node, max(abs(low), abs(high)))
     if room < 0:
         return Skip("its sum may not fit 32 bits")
     return _with_bias(node, x, weight, factor, room)
+
+
+def _of_each_channel(node: ir.Node, x: Codes, weight: Weight) -> Codes | Skip:
+    """The data of a depthwise convolution with the scale that each output channel multiplies, and one zero point."""
+    scheme, groups = x.scheme, node.attributes.get_int("group", 1)
+    several = Skip(f"its data has a scale for each place on axis {scheme.axis}")
+    if node.op_type != "Conv" or scheme.axis != 1 or groups != scheme.scale.size or weight.codes.shape[1] != 1:
+        return several
+    if (scheme.zero != scheme.zero[0]).any():
+        return Skip(f"its data has a zero point for each place on axis {scheme.axis}")
+    scale = np.repeat(scheme.scale, weight.codes.shape[0] // groups)
+    return replace(x, scheme=replace(scheme, scale=scale, zero=scheme.zero[0].reshape(()), axis=None))
 
 
 def _refuse_gemm(node: ir.Node) -> Skip | None:

@@ -47,6 +47,12 @@ FORMS: dict[str, tuple[str, str, Mapping[str, Any]]] = {
         READ + "v = DequantizeLinear<axis=0>(w, sw) y = Conv<group=2, dilations=[1,2]>(d, v)",
         {**DATA, "w": codes(6, 2, 3, 2), "sw": S6},
     ),
+    "depthwise, a scale per channel of the data": (
+        IMAGE,
+        READ.replace("(x", "<axis=1>(x").replace("(q", "<axis=1>(q")
+        + "v = DequantizeLinear<axis=0>(w, sw) y = Conv<group=4>(d, v)",
+        {"sx": scales(4), "zx": np.full(4, 77, np.uint8), "w": codes(8, 1, 3, 3), "sw": scales(8)},
+    ),
     "one scale in a vector, negative": (
         IMAGE,
         READ + "v = DequantizeLinear(w, sw, zw) y = Conv(d, v)",
@@ -179,6 +185,15 @@ def test_it_says_why_a_product_keeps_f32(body: str, weights: Mapping[str, Any], 
 def test_a_scaled_or_transposed_gemm_keeps_f32():
     body = READ + "v = DequantizeLinear(w, sw) y = Gemm<alpha=0.5>(d, v)"
     assert why(build(ROWS, body, **M), ProductToIntegers(), "Gemm") == "its alpha is 0.5"
+
+
+def test_a_depthwise_convolution_has_one_zero_point_for_all_channels():
+    body = READ.replace("(x", "<axis=1>(x").replace("(q", "<axis=1>(q") + "v = DequantizeLinear(w, s) "
+    given = {"sx": scales(4), "w": codes(4, 1, 3, 3), "s": np.float32(0.1)}
+    model = build(IMAGE, body + "y = Conv<group=4>(d, v)", **given, zx=np.uint8([1, 2, 3, 4]))
+    assert why(model, ProductToIntegers(), "Conv") == "its data has a zero point for each place on axis 1"
+    model = build(IMAGE, body + "y = Conv<group=2>(d, v)", **given | {"w": codes(4, 2, 3, 3)}, zx=np.zeros(4, np.uint8))
+    assert why(model, ProductToIntegers(), "Conv") == "its data has a scale for each place on axis 1"
 
 
 @pytest.mark.parametrize("stride, reason", [("1,2", "it is dilated, has different strides"), ("2,2", "it becomes a")])

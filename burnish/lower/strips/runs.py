@@ -23,15 +23,13 @@ from burnish.ops.language.definition import Conv, Tensor
 from burnish.ops.language.expr import Axis, free_axes, linear, walk
 
 MOST_LINKS = 4  # of a chain: the rows computed twice add up
-MOST_STRIP_BYTES = 640 << 10  # what a strip hands on
-CACHE_BYTES, SHARED_CACHE_BYTES = 1 << 20, 12 << 20  # tensors that stay in a core's cache, and in that of all cores
-FLOP_PER_BYTE, FLOP_PER_SHARED_BYTE = (
-    15.0,
-    4.0,
-)  # for a byte that is written and read, in memory and in the shared cache
+MOST_STRIP_BYTES = 1000 << 10  # what a strip hands on: larger strips compute fewer rows twice
+# For a byte that is written and read, in memory or in the cache of all cores: another core may have written it, and a
+# launch less is a barrier less. Measured on two Zen 4 cores (benchmarks/README.md).
+FLOP_PER_BYTE = 15.0
 DEPTHWISE = 2.0  # as long as the same flops of a matrix product
-FEWEST_STRIPS = 8  # for the threads to share
-LEAST_GAIN = 1 << 21  # flops: 20 us of a core
+FEWEST_STRIPS = 6  # for the threads to share
+LEAST_GAIN = 1 << 19  # flops, 5 us of a core: short kernels are those of one thread, which waits for none
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +182,7 @@ def best_runs(links: Sequence[Link], opt: Mapping[str, int], workspace: int | No
 def best_run(links: Sequence[Link], opt: Mapping[str, int], workspace: int | None) -> tuple[float, Run | None]:
     """The gain of a chain of all these links, in flops of a core, and its rows; None where there is no gain."""
     images = max(1, usual_size(links[0].form.shape[0], opt))
-    saved = sum(_traffic(images * link.height * link.row_bytes) for link in links[:-1])
+    saved = FLOP_PER_BYTE * images * sum(link.height * link.row_bytes for link in links[:-1])
     most = MOST_STRIP_BYTES if workspace is None else min(MOST_STRIP_BYTES, workspace)
     best: tuple[float, Run | None] = (LEAST_GAIN, None)
     for size in range(1, links[-1].height + 1):
@@ -215,10 +213,3 @@ def strip_bytes(links: Sequence[Link], rows: Sequence[int]) -> int:
         pads = sum(sum(p) for p in needed_zeros(following.form)[:1])
         total += (n + pads) * link.row_bytes
     return total
-
-
-def _traffic(size_bytes: int) -> float:
-    """What it costs to hand on so many bytes through memory."""
-    if size_bytes <= CACHE_BYTES:
-        return 0.0
-    return size_bytes * (FLOP_PER_SHARED_BYTE if size_bytes <= SHARED_CACHE_BYTES else FLOP_PER_BYTE)

@@ -10,7 +10,6 @@ from burnish.lower.strips import runs
 @pytest.fixture
 def slow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any chain pays, and a strip is a few rows."""
-    for name in ("CACHE_BYTES", "SHARED_CACHE_BYTES", "FEWEST_STRIPS"):
-        monkeypatch.setattr(runs, name, 0)
+    monkeypatch.setattr(runs, "FEWEST_STRIPS", 0)
     monkeypatch.setattr(runs, "FLOP_PER_BYTE", 1e6)
     monkeypatch.setattr(runs, "MOST_STRIP_BYTES", 12 << 10)

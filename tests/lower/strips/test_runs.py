@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from burnish.dtypes import DType
 from burnish.lower.epilogue import plain_body
-from burnish.lower.strips.runs import Link, best_run, best_runs, rows_of_strip, strip_bytes
+from burnish.lower.strips.runs import FEWEST_STRIPS, Link, best_run, best_runs, rows_of_strip, strip_bytes
 from burnish.ops.language.definition import Conv, Tensor
 
 
@@ -43,15 +43,17 @@ def test_the_rows_of_a_strip_are_those_that_the_next_convolution_reads() -> None
     assert strip_bytes(links, (15, 6, 4)) == (15 + 4 + 6 + 2) * 8 * 9 * 4
 
 
-def test_large_tensors_are_worth_a_chain_and_small_ones_are_not() -> None:
+def test_traffic_is_worth_a_chain_and_images_of_few_rows_or_little_traffic_are_not() -> None:
     gain, run = best_run(block(56, 24, 144, images=8), {}, None)
     assert run is not None and gain > 0 and len(run.links) == 3
-    assert best_run(block(14, 96, 576, images=1), {}, None)[1] is None
+    assert best_run(block(7, 160, 960, images=1), {}, None)[1] is None, "most rows would be computed twice"
+    assert best_run(block(7, 160, 960, images=8), {}, None)[1] is not None, "each image is a strip"
+    assert best_run(block(16, 4, 8, images=1), {}, None)[1] is None, "8 KB"
 
 
 def test_a_chain_leaves_strips_to_share_out() -> None:
     _, run = best_run(block(56, 24, 144, images=1), {}, None)
-    assert run is not None and -(-56 // run.rows[-1]) >= 8
+    assert run is not None and -(-56 // run.rows[-1]) >= FEWEST_STRIPS
 
 
 def test_the_workspace_limits_a_strip() -> None:

@@ -1,6 +1,6 @@
 """The tile unit (AMX) of this machine: permission, the bits of its products, its peak, and layers as a share of that.
 
-    python benchmarks/amx.py [--only 3x3] [--seconds 120] [--no-bits] [--cold-mb 128] [--all] [--pairs]
+    python benchmarks/amx.py [--only 3x3] [--seconds 120] [--no-bits] [--cold-mb 128] [--all] [--pairs] [--bytes]
 
 Bits: each case of tests/targets/cpu/tile_cases.py by tiles and by their emulation must agree.
 Speed: layers of BERT and ResNet-50 by f32 tiles of registers, by pairs (vdpbf16ps) and by tiles; on one thread and on
@@ -37,6 +37,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.slot import Slot
 from burnish.kernels.task import Contraction, Store
 from burnish.ops.language.expr import Axis, Expr, acc, axis, binary, cast, const, load, unary
+from burnish.ops.quantize import requantize
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext
 from burnish.targets.cpu.codegen import compile_module, target_machine
@@ -55,11 +56,12 @@ PRODUCTS = [  # rows, columns, depth, epilogue
     (128, 3072, 768, "gelu"), (128, 768, 3072, "none"), (128, 768, 768, "none"), (128, 512, 768, "none"),
     (197, 768, 768, "none"), (196, 256, 1024, "relu"), (196, 1024, 256, "relu"), (49, 512, 2048, "relu"),
     (49, 2048, 512, "relu"), (784, 128, 512, "relu"), (3136, 64, 64, "relu"), (3136, 256, 64, "relu"),
+    (784, 512, 128, "relu"), (3136, 24, 144, "none"), (49, 160, 960, "none"),
     (8, 3072, 768, "none"), (1, 3072, 768, "none"), (1, 1000, 2048, "none"),
 ]  # fmt: skip
-CONVOLUTIONS = [  # size, input and output channels, kernel, stride
+CONVOLUTIONS = [  # size, input and output channels, kernel, stride; the result lies in a halo
     (56, 64, 64, 3, 1), (28, 128, 128, 3, 1), (14, 256, 256, 3, 1), (7, 512, 512, 3, 1), (28, 128, 128, 3, 2),
-    (112, 3, 64, 7, 2),
+    (7, 512, 512, 3, 2), (112, 3, 64, 7, 2), (7, 2048, 512, 1, 1), (112, 16, 96, 1, 1), (28, 32, 192, 1, 1),
 ]  # fmt: skip
 
 
@@ -79,15 +81,27 @@ def finished(kind: str, value: Expr) -> Expr:
     return value
 
 
+def operands(dtype: DType) -> tuple[DType, DType, DType, DType]:
+    """A, B, the result, and what each column has: a bias, or of bytes a scale."""
+    return dtype, DType.I8 if dtype is U8 else dtype, dtype, F32
+
+
+def result(dtype: DType, n: Axis, kind: str) -> Expr:
+    """Of floats with bias and activation; bytes by their scale, rounded and limited."""
+    own = load(3, F32, (axis(n),))
+    if dtype is U8:
+        return requantize(binary("unfused_mul", cast(acc(0, DType.I32), F32), own), None, U8)
+    return cast(finished(kind, acc(0, F32) + own), dtype)
+
+
 def product(dtype: DType, m: int, n: int, k: int, kind: str) -> Layer:
     """A dense layer with bias; rows 32 elements apart more than they are long."""
     p, q, r = Axis("m", m), Axis("n", n), Axis("k", k)
     shapes = (((m, k), (k + 32, 1)), ((k, n), (n, 1)), ((m, n), (n + 32, 1)), ((n,), (1,)))
-    dtypes = (dtype, dtype, dtype, F32)
-    value = finished(kind, cast(acc(0, F32) + load(3, F32, (axis(q),)), dtype))
+    slots = tuple(Slot(d, *s) for d, s in zip(operands(dtype), shapes))
     task = Contraction(
-        tuple(Slot(d, *s) for d, s in zip(dtypes, shapes)), (p,), q, (r,), ((p, k + 32), (r, 1)), ((r, n), (q, 1)),
-        True, (Store(2, (axis(p), axis(q)), cast(value, dtype)),),
+        slots, (p,), q, (r,), ((p, k + 32), (r, 1)), ((r, n), (q, 1)),
+        True, (Store(2, (axis(p), axis(q)), result(dtype, q, kind)),),
     )  # fmt: skip
     name = f"matmul {m}x{k}x{n}{'' if kind == 'none' else ' ' + kind}"
     return Layer(name, task, (m * (k + 32), 0, m * (n + 32), n), 2 * m * n * k)
@@ -100,9 +114,9 @@ def convolution(dtype: DType, size: int, c: int, o: int, kernel: int, stride: in
     y, x, n, r, s, i = (Axis(*a) for a in zip("yxnrsc", (size, size, o, kernel, kernel, c)))
     shapes = (((width, width, c), (row, pixel, 1)), ((kernel, kernel, c, o), (kernel * c * o, c * o, o, 1)),
               ((size, size, o), (out_row, out_pixel, 1)), ((o,), (1,)))  # fmt: skip
-    value = cast(finished("relu", acc(0, F32) + load(3, F32, (axis(n),))), dtype)
+    value = result(dtype, n, "relu")
     task = Contraction(
-        tuple(Slot(d, *t) for d, t in zip((dtype, dtype, dtype, F32), shapes)), (y, x), n, (r, s, i),
+        tuple(Slot(d, *t) for d, t in zip(operands(dtype), shapes)), (y, x), n, (r, s, i),
         ((y, row * stride), (x, pixel * stride), (r, row), (s, pixel), (i, 1)),
         ((r, kernel * c * o), (s, c * o), (i, o), (n, 1)), True, (Store(2, (axis(y), axis(x), axis(n)), value),),
     )  # fmt: skip
@@ -278,6 +292,7 @@ def main() -> None:
     parser.add_argument("--cold-mb", type=int, default=128, help="weights that pass before the same come again")
     parser.add_argument("--all", action="store_true", help="every schedule in tiles, not the first alone")
     parser.add_argument("--pairs", action="store_true", help="vdpbf16ps too")
+    parser.add_argument("--bytes", action="store_true", help="u8 by i8 to u8 too")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
@@ -293,15 +308,19 @@ def main() -> None:
     weights = memory((options.cold_mb + 16) << 20)
     weights.array(np.uint16, (weights.size_bytes // 2,))[:] = 0x3C01  # small in bf16 and in f32 alike
     for layer, target, schedule in chosen(options):
-        told = f"{schedule['form']} {schedule['rows']}x{schedule['vectors']}{' fold' * bool(schedule['fold'])}"
+        told = "bytes " * (layer.kernel.slots[0].dtype is U8)
+        told += f"{schedule['form']} {schedule['rows']}x{schedule['vectors']}"
+        told += ("", " fold", " flat")[bool(schedule["fold"]) * (2 - schedule["axis"])]
         shown.append((layer.name, f"{told} spread {schedule['spread']} block {schedule['block']}", layer.flops))
         every += runs(layer, schedule, target, weights)
     one, two, bytes_one, bytes_two, *times = best_of(every, options.seconds)
     for name, work, alone, both in (("bf16", products, one, two), ("bytes", bytes_products, bytes_one, bytes_two)):
         print(f"peak of {name}: {work / alone / 1e12:.2f} T on one thread, {2 * work / both / 1e12:.2f} T on two")
-    tops = [products / one, products / one, 2 * products / two, 2 * products / two]
+    narrow = [products / one, products / one, 2 * products / two, 2 * products / two]
+    of_bytes = [bytes_products / bytes_one] * 2 + [2 * bytes_products / bytes_two] * 2
     print(f"{'us, and the share of the peak of as many threads':46} 1 hot       1 cold      2 hot       2 cold")
     for n, (name, told, flops) in enumerate(shown):
+        tops = of_bytes if told.startswith("bytes") else narrow
         cells = [f"{t * 1e6:6.1f} {flops / t / top:4.0%}" for t, top in zip(times[4 * n : 4 * n + 4], tops)]
         if n == 0 or shown[n - 1][0] != name:
             print(name)
@@ -319,8 +338,9 @@ def chosen(options: argparse.Namespace) -> list[tuple[Layer, Target, Schedule]]:
             found.append((wide, PLAIN, in_form(wide.kernel, PLAIN, ("tile",))))
             if options.pairs:
                 found.append((narrow, PAIRS, in_form(narrow.kernel, PAIRS, ("pairs",))))
-            tiles = [s for s in contraction.schedules(narrow.kernel, TILES, {}) if s["form"] == "tiles"]
-            found += [(narrow, TILES, s) for s in tiles[: None if options.all else 1]]
+            for layer in (narrow, make(U8, *row)) if options.bytes else (narrow,):
+                tiles = [s for s in contraction.schedules(layer.kernel, TILES, {}) if s["form"] == "tiles"]
+                found += [(layer, TILES, s) for s in tiles[: None if options.all else 1]]
     return found
 
 

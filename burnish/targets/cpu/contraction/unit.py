@@ -25,6 +25,7 @@ from burnish.targets.cpu.register_tile.matrix import REGISTERS, ROW_BYTES, ROWS,
 _BYTES = (DType.U8, DType.I8)
 _LEVEL1_BYTES = 40 * 1024
 _MOST_PIECES = 64  # their copies are written out
+_STORED, _BEGUN = 4, 120  # cycles of a vector of results (loaded, finished, stored), and of a unit's begin and end
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
 
 
@@ -176,5 +177,5 @@ def unit_cycles(unit: Unit, columns: int) -> float:
     step = max(products, lines)
     pieces = unit.pieces if unit.pieces > 1 else unit.runs if unit.tail else 0
     copies = pieces * unit.rows * (4 * unit.height + 15) if unit.tail else 1.5 * pieces * unit.rows * unit.height
-    stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * 6
-    return unit.steps * step + copies + 220 + max(0.0, stored - unit.steps * step / 2)
+    stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * _STORED
+    return unit.steps * step + copies + _BEGUN + max(0.0, stored - unit.steps * step / 2)

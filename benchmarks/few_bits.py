@@ -26,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 SHAPES = [(2048, 2048), (4096, 4096), (4096, 11008)]
-SECONDS = 0.5  # of one turn; alone.py asks for less than one
+SECONDS = 0.3  # of one turn; alone.py asks for less than one, and for as long in between
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -62,6 +62,8 @@ def compare(depth: int, columns: int, rows: int, options: argparse.Namespace) ->
         if options.openvino:
             for name, group in (("OpenVINO", "0"), ("its int8 data", "32")):
                 workers[name] = Worker([options.openvino, "openvino", str(paths[0]), threads, group])
+        for worker in workers.values():  # they load at the same time
+            worker.is_ready = worker.ask() == "ready\n"
         for _ in range(options.rounds):
             for worker in workers.values():
                 worker.turn()
@@ -90,7 +92,7 @@ class Worker:
         self.process = subprocess.Popen(
             line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self.is_ready = self.ask() == "ready\n"
+        self.is_ready = True
 
     def ask(self) -> str:
         assert self.process.stdout is not None
@@ -101,7 +103,7 @@ class Worker:
             with alone(self.process.pid):
                 self._send("run")
                 self.ask()
-            time.sleep(SECONDS / 2)
+            time.sleep(SECONDS)
 
     def close(self) -> dict[str, float]:
         if not self.is_ready:

@@ -18,7 +18,7 @@ from burnish.precision.precision import Decision
 
 ON_INTEGERS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 INTEGER = "int8"
-FEW_BITS = "-bit weights"  # how the types of such products end
+FEW_BITS = "-bit codes"  # how the types of such products end
 
 
 def quantised_products(model: ir.Model, report: PassReport) -> tuple[Decision, ...]:
@@ -60,7 +60,7 @@ def product_notes(rows: Sequence[Decision]) -> Iterator[str]:
     """Lines for the plan's notes, if the model has quantised products."""
     packed = sum(row.now.endswith(FEW_BITS) for row in rows)
     if packed:
-        yield f"{packed} products read their weights in few bits; --explain-precision says which"
+        yield f"products that read their weights in few bits: {packed}; --explain-precision says which"
     if len(rows) > packed:
         whole, total = sum(row.now == INTEGER for row in rows), len(rows) - packed
         yield f"{whole} of {total} quantised products run on integers; --explain-precision says which and why"

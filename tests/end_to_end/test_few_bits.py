@@ -77,3 +77,26 @@ def test_a_plan_holds_the_codes_and_takes_any_number_of_rows(target: str) -> Non
 def test_zero_points_may_be_floats() -> None:
     """Of 4 bits: ONNX Runtime has no kernel for others."""
     compare(n_bits(100, 40, 4, 32, "float"), TARGETS[0], RNG.standard_normal((2, 100)).astype(np.float32))
+
+
+def test_a_decoder_takes_any_batch_and_any_length() -> None:
+    """Two blocks with a residual, data [batch, length, 64], and both products in one plan."""
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+    g (float[b,s,64] x, uint8[96,2,16] u, float[96,2] us, uint8[64,3,16] d, float[64,3] ds) => (float[b,s,64] y) {
+      h = com.microsoft.MatMulNBits<K=64, N=96, bits=4, block_size=32>(x, u, us)  a = Relu(h)
+      o = com.microsoft.MatMulNBits<K=96, N=64, bits=4, block_size=32>(a, d, ds)  y = Add(o, x) }""")
+    arrays = {
+        "u": RNG.integers(0, 256, (96, 2, 16)).astype(np.uint8),
+        "us": RNG.standard_normal((96, 2)).astype(np.float32),
+        "d": RNG.integers(0, 256, (64, 3, 16)).astype(np.uint8),
+        "ds": RNG.standard_normal((64, 3)).astype(np.float32) / 50,
+    }
+    model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in arrays.items())
+    del model.graph.input[1:]
+    oracle = session(model.SerializeToString())
+    plan = burnish.build(model, target=TARGETS[0], profile={"x": ((1, 1, 64), (1, 1, 64), (3, 40, 64))})
+    with burnish.load(plan, threads=2) as engine:
+        for shape in ((1, 1, 64), (2, 1, 64), (1, 13, 64), (3, 40, 64)):
+            x = RNG.standard_normal(shape).astype(np.float32)
+            (want,), (found,) = answers(oracle, {"x": x}).values(), engine(x=x).values()
+            np.testing.assert_allclose(found, want, rtol=0, atol=3e-6 * float(np.abs(want).max()))

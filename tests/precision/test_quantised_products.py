@@ -43,9 +43,9 @@ def test_the_note_counts_them():
 def test_weights_of_few_bits_have_rows_and_a_note_of_their_own():
     found = rows(True, blocked_weights=True)
     why = "its data are not quantised; kernels read the codes and compute in f32"
-    assert Decision("node_c", "MatMul", "f32", "8-bit weights", why) in found
+    assert Decision("node_c", "MatMul", "f32", "8-bit codes", why) in found
     assert list(product_notes(found)) == [
-        "1 products read their weights in few bits; --explain-precision says which",
+        "products that read their weights in few bits: 1; --explain-precision says which",
         "2 of 2 quantised products run on integers; --explain-precision says which and why",
     ]
 

@@ -33,6 +33,7 @@ from burnish.passes.rewrite.context import PassContext, PassReport
 from burnish.passes.rewrite.graph_text import graph_text
 from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
+from burnish.precision.layers import unmatched_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.quantise.quantise import quantise, range_notes
 from burnish.precision.quantised_products import as_one, product_notes, quantised_products
@@ -152,7 +153,9 @@ def analyze(
     )
     imported, resolved, report, graph = found.imported, found.profile, found.report, found.imported.model.graph
     with stages.stage("passes"), _doubting(resolved.notes):
-        quantised = () if precision.ranges is None else quantise(graph, precision.ranges)
+        unmatched = tuple(unmatched_notes(graph, precision.layers))
+        kept = precision.kept_from_codes(graph)
+        quantised = () if precision.ranges is None else quantise(graph, precision.ranges, kept)
         optimize(imported.model, found.context, FOR_TARGET)
         shape_outputs = flatten_outputs(imported.model, found.context)
         stages.explain_passes(report)
@@ -172,7 +175,7 @@ def analyze(
         report,
         inferred,
         program,
-        (*imported.notes, *resolved.notes, *told, *program.notes),
+        (*imported.notes, *resolved.notes, *unmatched, *told, *program.notes),
         decisions,
         tuple(_fallbacks(program.steps, inferred)),
         imported.presentations,

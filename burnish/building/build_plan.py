@@ -29,6 +29,7 @@ from burnish.plan.manifest import DefaultSpec, LaunchSpec, Manifest, SymbolRange
 from burnish.plan.plan import Plan
 from burnish.precision.apply_precision import weight_notes
 from burnish.precision.precision import Decision, Precision, parse_precision
+from burnish.precision.precision_config import PrecisionConfig, read_precision_config
 from burnish.precision.ranges import Ranges
 from burnish.target import INTEGER_EXTENSIONS, Target
 from burnish.targets import Compiler, compiler_of
@@ -52,6 +53,7 @@ def build(
     precision: str = "fp32",
     output_precision: str | None = None,
     ranges: Ranges | None = None,
+    precision_config: PrecisionConfig = None,
     allow_fallback: bool = False,
     overridable: bool = False,
     index_checks: bool = True,
@@ -73,21 +75,20 @@ def build(
                 in neither is fixed at 1 on every dynamic axis, with a note, or gets batch ("1:4:8") on its first one
     target:     "cpu" (this machine's level), "cpu:x86-64-v3", "cuda" or "cuda:1" (its GPU), "cuda:sm_90a"; or several,
                 in a list or with commas: one plan that holds code for each; what is named twice counts once
-    workspace:  bytes, or "1GiB": what one tactic may need for itself; those that need more are left out, with a note
-    max_memory: bytes, or "1GiB": limit of weights, temporaries, inputs and outputs together, at the profile's maximum
-    precision:  fp32, fp16, bf16 where that is safe, output_precision for outputs; int8, int8+fp16 .. by `ranges`
+    workspace, max_memory: bytes, or "1GiB": of what one tactic may need, and of all memory at the profile's maximum
+    precision:  fp32, fp16, bf16 where that is safe, output_precision for outputs; int8, int8+fp16 .. by `ranges`;
+                precision_config: that of some nodes, from a TOML file or such a mapping
     allow_fallback: on a GPU, what has no kernel may run on the host's reference kernel; notes list it with its cost
-    overridable: initializers that are also inputs stay inputs, which callers may leave out; else they are constants
-    index_checks: refuse a run (E525) whose data holds an index out of range; else the nearest index is taken
+    overridable: initializers that are also inputs stay inputs; index_checks: a run with an index out of range is E525
     timing_cache .. note_tuning: how tactics are chosen, see `tune.TuningOptions`
     explain:    gets the nodes before and after each pass, and the time of each stage; explain_precision: each decision;
                 artefacts: graphs, sources and assembly, which it shows, writes, or replaces by edited ones
     raises:     E1xx for the model, E2xx if a node has no lowering, E3xx for targets and memory, E6xx for arguments
     """
     _check_kinds(artefacts, ranges, explain=explain, explain_precision=explain_precision, progress=progress)
-    stages, wanted = Stages(explain, progress, artefacts), parse_precision(precision, output_precision, ranges)
-    tuning: TuningOptions = {"timing_cache": timing_cache, "locked": locked, "opt_level": opt_level}
-    tuning |= {"tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
+    stages, tuning = Stages(explain, progress, artefacts), TuningOptions(timing_cache=timing_cache, locked=locked)
+    wanted = parse_precision(precision, output_precision, ranges, read_precision_config(precision_config))
+    tuning |= {"opt_level": opt_level, "tune_budget": tune_budget, "tuned_for": tuned_for, "note_tuning": note_tuning}
     request = Request(
         {t: target_by_name(t, wanted.extensions) for t in _names(target)},
         wanted,

@@ -27,7 +27,7 @@ def apply_precision(
     found = infer(model.graph, sizes=sizes)
     decisions: list[Decision] = []
     if precision.values is not DType.F32 and not has_half:
-        decisions = round_weights(model.graph, found, precision.values)
+        decisions = round_weights(model.graph, found, precision.values, precision.kept_wide(model.graph))
         precision = replace(precision, values=DType.F32)
     decisions += narrow(model.graph, found, precision)
     return tuple(decisions)

@@ -20,7 +20,7 @@ from burnish.ops.inference.infer import Inferred
 from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
 from burnish.precision.casts import Casts, cast
 from burnish.precision.constants import lifting, misfit, narrowed
-from burnish.precision.precision import Decision, Precision
+from burnish.precision.precision import ASKED, Decision, Precision
 from burnish.precision.roles import FOLLOWERS, KEEPS_INPUTS, PRODUCTS, SELECTS, reason_kept
 
 FLOAT = ir.DataType.FLOAT
@@ -46,6 +46,7 @@ class _Narrowing:
     def __init__(self, graph: ir.Graph, found: Inferred, precision: Precision) -> None:
         self.graph, self.found, self.precision = graph, found, precision
         self.to = ir.DataType(precision.values.onnx)
+        self.kept = precision.kept_wide(graph)
         self.version = int(graph.opset_imports.get("", graph.opset_imports.get("ai.onnx", 0)))
         self.wide = {v for v, t in found.tensors.items() if t.dtype is DType.F32}
         self.narrow: set[ir.Value] = set()
@@ -129,6 +130,8 @@ class _Narrowing:
 
     def _refusal(self, node: ir.Node) -> str:
         """The reason why the node stays f32; empty if it narrows."""
+        if node in self.kept:
+            return ASKED
         divides = node.op_type == "Div" and is_constant(node.inputs[1])
         if node.domain not in ("", "ai.onnx") or not (node.op_type in PRODUCTS | FOLLOWERS or divides):
             return reason_kept(node.op_type, node.domain)

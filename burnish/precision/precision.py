@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
 
 from burnish.dtypes import DType
 from burnish.errors import UserError
+from burnish.precision.layers import ANY, LayerRule, precision_of_nodes
 from burnish.precision.ranges import Ranges
 
 _NAMES = {
     "f32": DType.F32, "fp32": DType.F32, "f16": DType.F16, "fp16": DType.F16, "half": DType.F16, "bf16": DType.BF16,
 }  # fmt: skip
 INT8 = "int8"
+ASKED = "it was asked to stay"
 WORDS = {DType.F32: "fp32", DType.F16: "fp16", DType.BF16: "bf16"}
 
 
@@ -20,11 +26,13 @@ class Precision:
     """values: the type for f32 values where that is safe (F32: no change). outputs: the type for f32 outputs.
 
     ranges: of tensors that become codes of 8 bits; None: none does
+    layers: rules for some nodes; if there are any, the first one fits all nodes and is what the build asked for
     """
 
     values: DType = DType.F32
     outputs: DType = DType.F32
     ranges: Ranges | None = None
+    layers: tuple[LayerRule, ...] = ()
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -32,12 +40,23 @@ class Precision:
         return ("amx", "bf16") if self.values is DType.BF16 else ()
 
     @property
-    def words(self) -> dict[str, str]:
+    def words(self) -> dict[str, Any]:
         """The words for it in a plan's options."""
         values = WORDS[self.values]
         if self.ranges is not None:
             values = INT8 if self.values is DType.F32 else f"{INT8}+{values}"
-        return {"precision": values, "output_precision": WORDS[self.outputs]}
+        layers = {"precision_layers": [rule.words for rule in self.layers]} if self.layers else {}
+        return {"precision": values, "output_precision": WORDS[self.outputs], **layers}
+
+    def kept_wide(self, graph: ir.Graph) -> frozenset[ir.Node]:
+        """The nodes that keep f32, since a rule says so."""
+        chosen = precision_of_nodes(graph, self.layers)
+        return frozenset(node for node, word in chosen.items() if word.rpartition("+")[2] in ("fp32", INT8))
+
+    def kept_from_codes(self, graph: ir.Graph) -> frozenset[ir.Node]:
+        """The nodes that do not multiply codes, since a rule says so."""
+        chosen = precision_of_nodes(graph, self.layers)
+        return frozenset(node for node, word in chosen.items() if not word.startswith(INT8))
 
     @property
     def is_narrow(self) -> bool:
@@ -63,19 +82,36 @@ class Decision:
 UNCHANGED = Precision()
 
 
-def parse_precision(values: str = "fp32", outputs: str | None = None, ranges: Ranges | None = None) -> Precision:
+def parse_precision(
+    values: str = "fp32",
+    outputs: str | None = None,
+    ranges: Ranges | None = None,
+    layers: Sequence[LayerRule] = (),
+) -> Precision:
     """Read `fp32`, `fp16`, `bf16`, `int8`, `int8+fp16` or `int8+bf16`. Outputs stay f32 unless another type is given.
 
-    ranges: of the tensors, which int8 needs
-    raises: E610 for any other word, E720 for int8 without ranges or ranges without int8
+    ranges: of the tensors, which int8 needs; layers: rules for some nodes
+    raises: E610 for any other word or two narrow floats, E720 for int8 without ranges or ranges without int8
     """
-    word, has_codes = values, False
-    if isinstance(values, str) and values.partition("+")[0] == INT8:
-        word, has_codes = values.partition("+")[2] or "fp32", True
+    own, has_codes = _read_word(values)
+    rules = (LayerRule(values if has_codes else WORDS[own], (ANY,)), *layers) if layers else ()
+    words = [_read_word(rule.precision) for rule in rules]
+    has_codes = has_codes or any(codes for _, codes in words)
     if has_codes != (ranges is not None):
         raise _no_ranges() if has_codes else _no_int8()
-    wanted = _read(word, values), _read("fp32" if outputs is None else outputs, outputs)
-    return Precision(*wanted, ranges)
+    narrow = list(dict.fromkeys(dtype for dtype, _ in [(own, False), *words] if dtype is not DType.F32))
+    if len(narrow) > 1:
+        names = " and ".join(WORDS[dtype] for dtype in narrow)
+        raise UserError("E610", f"{names} exclude each other", hint="one plan has one float of 16 bits: choose it")
+    values_as = narrow[0] if narrow else DType.F32
+    return Precision(values_as, _read("fp32" if outputs is None else outputs, outputs), ranges, rules)
+
+
+def _read_word(values: str) -> tuple[DType, bool]:
+    """The float of a precision, and whether products multiply codes."""
+    if isinstance(values, str) and values.partition("+")[0] == INT8:
+        return _read(values.partition("+")[2] or "fp32", values), True
+    return _read(values, values), False
 
 
 def _read(word: str, given: object) -> DType:

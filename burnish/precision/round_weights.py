@@ -11,7 +11,7 @@ choice is that of f32: never slower. Runs after the fusing passes, before `infer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -22,21 +22,26 @@ from burnish.ops.inference.infer import Inferred
 from burnish.ops.language.definition import Tensor
 from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
 from burnish.precision.constants import misfit, narrowed
-from burnish.precision.precision import Decision
+from burnish.precision.precision import ASKED, Decision
 from burnish.precision.roles import reason_kept
 
 PRODUCTS = frozenset({"MatMul", "Gemm", "Conv"})
 WEIGHTS = " weights"  # how the types of such nodes end in a decision
 
 
-def round_weights(graph: ir.Graph, found: Inferred, to: DType) -> list[Decision]:
-    """Rewrite the graph and sides of Ifs in place. Returns a decision for each node that computes on f32 values."""
+def round_weights(
+    graph: ir.Graph, found: Inferred, to: DType, kept: Collection[ir.Node] = frozenset()
+) -> list[Decision]:
+    """Rewrite the graph and sides of Ifs in place. Returns a decision for each node that computes on f32 values.
+
+    kept: nodes whose weights stay f32
+    """
     tensors, rounded, decisions = found.tensors, dict[ir.Value, ir.Value](), list[Decision]()
     for node in _each_node(graph, found):
         touched = [v for v in (*node.inputs, *node.outputs) if v is not None and v in tensors]
         if not any(tensors[v].dtype is DType.F32 for v in touched):
             continue
-        now, why = _decide(graph, node, tensors, to, rounded)
+        now, why = ("f32", ASKED) if node in kept else _decide(graph, node, tensors, to, rounded)
         decisions.append(Decision(node.name or "", node.op_type, "f32", now, why))
     return decisions
 

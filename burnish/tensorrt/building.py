@@ -9,11 +9,16 @@ from contextlib import contextmanager
 import burnish
 from burnish.errors import UserError
 from burnish.plan import Plan
+from burnish.precision.precision import INT8, Decision
+from burnish.precision.quantise.quantise import without_range
+from burnish.precision.ranges import Ranges
 from burnish.tensorrt.config import IBuilderConfig
-from burnish.tensorrt.enums import BuilderFlag, MemoryPoolType
+from burnish.tensorrt.enums import MemoryPoolType
 from burnish.tensorrt.interfaces import ILogger, IProgressMonitor, Severity
 from burnish.tensorrt.network.network import INetworkDefinition
 from burnish.tensorrt.profile import merged_ranges
+from burnish.tensorrt.quantise.int8 import MISSING, int8_ranges
+from burnish.tensorrt.quantise.layer_precision import check_layers, layer_rules
 
 PHASE = "Building the plan"
 
@@ -25,18 +30,26 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
     profile i's shapes.
     raises: E652, E653 and whatever the build raises
     """
-    _warn(network, config, logger)
-    profile = merged_ranges(network, config._profiles)
-    limit = config.get_memory_pool_limit(MemoryPoolType.WORKSPACE)
+    for flag in config.flags_not_there_yet():  # never ignored silently
+        logger.log(Severity.WARNING, f"{flag} is not there yet: the plan computes in the network's own types")
+    profile, translated = merged_ranges(network, config._profiles), network.translated()
+    limit, decisions = config.get_memory_pool_limit(MemoryPoolType.WORKSPACE), list[Decision]()
+    ranges = int8_ranges(network, config, logger, translated)
     with _progress(config.progress_monitor) as progress:
         plan: Plan = burnish.build(
-            network.to_model(),
+            translated.model,
             profile=profile,
             workspace=limit or None,
-            precision=config.precision,
+            precision=_precision(config.precision, ranges),
+            ranges=ranges,
+            precision_config=layer_rules(translated, config, logger, ranges is not None),
+            explain_precision=decisions.append,
             progress=progress,
             **config.tuning(lambda line: logger.log(Severity.WARNING, line)),
         )
+    check_layers(translated, config, logger, decisions)
+    for tensor in dict.fromkeys(tensor for row in decisions if (tensor := without_range(row))):
+        logger.log(Severity.WARNING, MISSING.format(tensor))
     for note in plan.manifest.notes:
         logger.log(Severity.INFO, note)
     profiles = [{n: [list(s) for s in r] for n, r in sorted(p._ranges.items())} for p in config._profiles]
@@ -51,18 +64,11 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
     return dataclasses.replace(plan, manifest=dataclasses.replace(plan.manifest, options=options))
 
 
-def _warn(network: INetworkDefinition, config: IBuilderConfig, logger: ILogger) -> None:
-    """Warn about requested features that do not exist yet; they are never ignored silently."""
-    for flag in config.flags_not_there_yet():
-        logger.log(Severity.WARNING, f"{flag} is not there yet: the plan computes in the network's own types")
-    if config.int8_calibrator is not None and not config.get_flag(BuilderFlag.INT8):
-        logger.log(Severity.WARNING, "int8_calibrator is set and BuilderFlag.INT8 is not: it is not called")
-    lowered = [layer.name for layer in network if layer.precision_is_set and layer.precision.name != "FLOAT"]
-    if lowered:
-        names = ", ".join(lowered[:3]) + (" ..." if len(lowered) > 3 else "")
-        logger.log(
-            Severity.WARNING, f"layer precision is not there yet: {len(lowered)} layers ({names}) keep their types"
-        )
+def _precision(word: str, ranges: Ranges | None) -> str:
+    """Burnish's word for the flags that are set."""
+    if ranges is None:
+        return word
+    return INT8 if word == "fp32" else f"{INT8}+{word}"
 
 
 @contextmanager

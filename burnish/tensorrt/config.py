@@ -28,7 +28,7 @@ from burnish.tune import TimingCache, TuningOptions
 __all__ = ["IBuilderConfig", "ITimingCache"]
 
 NOT_THERE_YET = (
-    BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4,
+    BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4,
     BuilderFlag.SPARSE_WEIGHTS, BuilderFlag.REFIT, BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING,
 )  # fmt: skip
 
@@ -219,6 +219,16 @@ class IBuilderConfig(Managed):
         if self.get_flag(BuilderFlag.FP16):
             return "fp16"
         return "bf16" if self.get_flag(BuilderFlag.BF16) else "fp32"
+
+    @property
+    def obeys_layers(self) -> bool:
+        """Do the precisions of single layers hold? Without such a flag they are hints, in TensorRT too."""
+        return self.must_obey_layers or self.get_flag(BuilderFlag.PREFER_PRECISION_CONSTRAINTS)
+
+    @property
+    def must_obey_layers(self) -> bool:
+        """Does a build fail that cannot keep to them?"""
+        return self.get_flag(BuilderFlag.OBEY_PRECISION_CONSTRAINTS) or self.get_flag(BuilderFlag.STRICT_TYPES)
 
     def flags_not_there_yet(self) -> list[BuilderFlag]:
         """The flags that are set but have no effect yet, in order."""

@@ -54,6 +54,10 @@ class BuilderFlag(TensorRTEnum):
     STRICT_TYPES, ENABLE_TACTIC_HEURISTIC = 29, 30  # TensorRT 8
 
 
+class CalibrationAlgoType(TensorRTEnum):
+    LEGACY_CALIBRATION, ENTROPY_CALIBRATION, ENTROPY_CALIBRATION_2, MINMAX_CALIBRATION = range(4)
+
+
 class CumulativeOperation(TensorRTEnum):
     SUM = 0
 

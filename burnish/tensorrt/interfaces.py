@@ -1,16 +1,18 @@
 """Base classes for a user's script: loggers, profilers, recorders, monitors, allocators.
 
-Burnish calls `log`, `report_layer_time`, `report_error`, `phase_start` ... where TensorRT would. Memory allocators and
-INT8 calibrators can be derived from and passed, so that a script's own classes load; the log says how they are used.
+Burnish calls `log`, `report_layer_time`, `report_error`, `phase_start`, `get_batch` ... where TensorRT would. Memory
+allocators can be derived from and passed, so that a script's own classes load; they are not called.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from burnish.errors import BurnishError, UserError
-from burnish.tensorrt.enums import TensorRTEnum
+from burnish.tensorrt.enums import CalibrationAlgoType, TensorRTEnum
 
 __all__ = [
     "IErrorRecorder", "IGpuAllocator", "IInt8Calibrator", "IInt8EntropyCalibrator", "IInt8EntropyCalibrator2",
@@ -102,23 +104,53 @@ class IGpuAllocator:
 
 
 class IInt8Calibrator:
-    """Accepted; INT8 is not there yet, and the build says so."""
+    """Derive from one of the four below and define the four. A build with BuilderFlag.INT8 calls them as TensorRT does:
+    the cache first; batches only if it gives none; then the new cache is handed over."""
+
+    def get_batch_size(self) -> int:
+        raise _undefined(self, "get_batch_size()")
+
+    def get_batch(self, names: list[str]) -> Sequence[Any] | None:
+        """An address for each input, in the order of their names; None or an empty list at the end."""
+        raise _undefined(self, "get_batch(names)")
+
+    def read_calibration_cache(self) -> bytes | None:
+        """What `write_calibration_cache` got in an earlier build; None: calibrate."""
+        return None
+
+    def write_calibration_cache(self, cache: bytes) -> None:
+        """Keep it, if you like."""
+
+    def get_algorithm(self) -> CalibrationAlgoType:
+        raise _undefined(self, "get_algorithm(): it derives from none of the four calibrators")
 
 
 class IInt8LegacyCalibrator(IInt8Calibrator):
-    pass
+    def get_quantile(self) -> float:
+        """The share of the numbers that stays inside the range."""
+        return 0.9999
+
+    def get_regression_cutoff(self) -> float:
+        """Not asked for: the range is the quantile's."""
+        return 1.0
+
+    def get_algorithm(self) -> CalibrationAlgoType:
+        return CalibrationAlgoType.LEGACY_CALIBRATION
 
 
 class IInt8EntropyCalibrator(IInt8Calibrator):
-    pass
+    def get_algorithm(self) -> CalibrationAlgoType:
+        return CalibrationAlgoType.ENTROPY_CALIBRATION
 
 
 class IInt8EntropyCalibrator2(IInt8Calibrator):
-    pass
+    def get_algorithm(self) -> CalibrationAlgoType:
+        return CalibrationAlgoType.ENTROPY_CALIBRATION_2
 
 
 class IInt8MinMaxCalibrator(IInt8Calibrator):
-    pass
+    def get_algorithm(self) -> CalibrationAlgoType:
+        return CalibrationAlgoType.MINMAX_CALIBRATION
 
 
 def report(logger: ILogger, error: BurnishError, recorder: IErrorRecorder | None = None) -> None:

@@ -8,13 +8,13 @@ of it. Biases stay f32. Runs on the optimised graph, before what depends on a ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import constant_array, new_initializer
-from burnish.precision.precision import Decision
+from burnish.precision.precision import ASKED, Decision
 from burnish.precision.quantise.known import known_ranges
 from burnish.precision.quantise.points import Point, find_points, readers_of_codes
 from burnish.precision.quantise.weights import quantise_weight
@@ -24,9 +24,10 @@ INT8 = "int8"
 UNKNOWN = "the ranges know no tensor"
 
 
-def quantise(graph: ir.Graph, ranges: Ranges) -> tuple[Decision, ...]:
+def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) -> tuple[Decision, ...]:
     """Rewrite an optimised f32 graph in place. Returns a decision for each product.
 
+    kept:   nodes that a precision configuration keeps from codes
     raises: E731 if the ranges are those of another model
     """
     points, decisions = find_points(graph)
@@ -35,8 +36,9 @@ def quantise(graph: ir.Graph, ranges: Ranges) -> tuple[Decision, ...]:
     for point in points:
         name = str(point.node.name)
         found = known.get(point.data)
-        if name in ranges.kept or found is None:
-            why = "it was asked to stay" if name in ranges.kept else f"{UNKNOWN} '{point.data.name}'"
+        is_kept = name in ranges.kept or point.node in kept
+        if is_kept or found is None:
+            why = ASKED if is_kept else f"{UNKNOWN} '{point.data.name}'"
             rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
             continue
         work.product(point, found)
@@ -55,6 +57,11 @@ def range_notes(decisions: Iterable[Decision], ranges: Ranges) -> Iterator[str]:
     count = sum(row.why.startswith(UNKNOWN) for row in rows)
     if count:
         yield f"{count} of {len(rows)} products read a tensor that the ranges do not know, and stay f32"
+
+
+def without_range(row: Decision) -> str:
+    """The tensor that a product reads and the ranges do not know; empty if that is not why it stays."""
+    return row.why.removeprefix(UNKNOWN).strip(" '") if row.why.startswith(UNKNOWN) else ""
 
 
 class _Quantising:

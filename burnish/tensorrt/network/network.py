@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import onnx
 import onnx_ir as ir
@@ -19,6 +20,15 @@ from burnish.tensorrt.network.layer import ILayer, in_order, layer_of
 from burnish.tensorrt.network.tensor import Facts, ITensor
 
 __all__ = ["INetworkDefinition"]
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """A network as a model. values: the name of each tensor's value; nodes: the names of each layer's nodes."""
+
+    model: ir.Model
+    values: Mapping[ITensor, str]
+    nodes: Mapping[ILayer, tuple[str, ...]]
 
 
 class INetworkDefinition(LayerMethods, Managed):
@@ -113,6 +123,10 @@ class INetworkDefinition(LayerMethods, Managed):
 
     def to_model(self) -> ir.Model:
         """The network as the build takes it. E652 if it has no outputs, or two inputs or outputs of one name."""
+        return self.translated().model
+
+    def translated(self) -> Translation:
+        """The same, with what became of each tensor and each layer."""
         self._check_surface()
         graph = Emission()
         graph.reserve([t.name for t in (*self._inputs, *self._outputs)])
@@ -121,12 +135,16 @@ class INetworkDefinition(LayerMethods, Managed):
         for tensor, content in self._constants.items():
             names[tensor] = tensor._value_name
             graph.constants[tensor._value_name] = content
+        nodes: dict[ILayer, tuple[str, ...]] = {}
         for layer in in_order([maker for t in self._outputs if (maker := layer_of(t)) is not None]):
+            start = len(graph.nodes)
             outputs = layer.emit_all(graph, ["" if t is None else names[t] for t in layer._inputs])
             names.update(zip(layer._outputs, outputs))
+            nodes[layer] = tuple(node.name for node in graph.nodes[start:])
         for tensor in self._outputs:
             self._emit_output(graph, tensor, names[tensor])
-        return graph.model(self.name, [_described(t) for t in self._inputs], [_described(t) for t in self._outputs])
+        described = [[_described(t) for t in tensors] for tensors in (self._inputs, self._outputs)]
+        return Translation(graph.model(self.name, *described), names, nodes)
 
     def _add(self, layer: L) -> L:
         layer.name = f"(Unnamed Layer* {len(self._layers)}) [{layer.layer_type.name.replace('_', ' ').title()}]"

@@ -65,6 +65,7 @@ class ITensor:
         self._users: list[Layer] = []
         self._is_input = self._is_output = False
         self._io_type: int | None = None  # what the plan's surface has, where that is not what the graph computes with
+        self._dynamic_range: tuple[float, float] | None = None
         self._value_name = ""  # the name that a parsed graph's nodes use, whatever the user calls the tensor
         self.location = TensorLocation.DEVICE
         self.allowed_formats = TensorFormat.LINEAR.bit
@@ -153,10 +154,27 @@ class ITensor:
         dim = (self.facts.shape or ())[index]
         return dim if isinstance(dim, str) else None
 
+    @property
+    def dynamic_range(self) -> tuple[float, float] | None:
+        """The range that INT8 codes of the tensor cover, symmetric to the larger side; None: it was not set."""
+        return self._dynamic_range
+
+    @dynamic_range.setter
+    def dynamic_range(self, value: tuple[float, float]) -> None:
+        low, high = map(float, value)
+        if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+            raise UserError(
+                "E651", f"{low:g} to {high:g} is no range of tensor '{self.name}'", hint="min <= max, finite"
+            )
+        self._dynamic_range = (low, high)
+
     def set_dynamic_range(self, min: float, max: float) -> bool:
-        """Kept for scripts that calibrate INT8; INT8 is not there yet, and the build says so where its flag is set."""
+        """The same in one call."""
         self.dynamic_range = (min, max)
         return True
+
+    def reset_dynamic_range(self) -> None:
+        self._dynamic_range = None
 
     def _require_input(self, what: str) -> None:
         if not self._is_input:

@@ -20,7 +20,7 @@ from burnish.version import __version__
 
 if TYPE_CHECKING:
     from burnish.building import build
-    from burnish.calibration import calibrate
+    from burnish.calibration import calibrate, verify
     from burnish.devices.cuda import DeviceArray
     from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError
     from burnish.measuring import BenchReport, Contender, Latency, bench
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from burnish.precision.ranges import Ranges
     from burnish.runtime import Context, Engine, InputInfo, LayerTime, Pending, load
     from burnish.tune import TimingCache
-    from burnish.verification import Comparison, VerifyReport, verify
+    from burnish.verification import Comparison, VerifyReport
 
 __all__ = [
     "BenchReport",
@@ -82,7 +82,7 @@ _PLACES = {
     "build": "burnish.building",
     "calibrate": "burnish.calibration",
     "load": "burnish.runtime",
-    "verify": "burnish.verification",
+    "verify": "burnish.calibration",
 }
 
 

@@ -30,6 +30,7 @@ from burnish.plan.plan import Plan
 from burnish.precision.apply_precision import weight_notes
 from burnish.precision.precision import Decision, Precision, parse_precision
 from burnish.precision.precision_config import PrecisionConfig, read_precision_config
+from burnish.precision.range_text import RANGES, range_bytes
 from burnish.precision.ranges import Ranges
 from burnish.target import INTEGER_EXTENSIONS, Target
 from burnish.targets import Compiler, compiler_of
@@ -186,7 +187,7 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
         options |= {"overridable": True} if request.overridable else {}  # few plans have it
         own = (*_notes(notes), *stages.artefacts.notes())
         manifest = _manifest(list(analyses.values()), variants, own, options)
-        blobs |= _model_blobs(next(iter(analyses.values())))
+        blobs |= _model_blobs(next(iter(analyses.values()))) | _range_blob(request.precision.ranges)
     stages.explain_times()
     return Plan(manifest, blobs)
 
@@ -194,6 +195,11 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
 def _model_blobs(found: Analysis) -> dict[str, bytes]:
     """The graph, and the defaults of inputs."""
     return {"graph": graph_bytes(found.model)} | {f"{DEFAULTS}/{n}": a.tobytes() for n, a in found.defaults.items()}
+
+
+def _range_blob(ranges: Ranges | None) -> dict[str, bytes]:
+    """What `verify` quantises the model with once more."""
+    return {} if ranges is None else {RANGES: range_bytes(ranges)}
 
 
 def _manifest(

@@ -3,5 +3,8 @@
 from burnish.calibration.find_ranges import calibrate
 from burnish.calibration.quantised_model import quantised_model
 from burnish.calibration.range_file import is_range_file, load_ranges, save_ranges
+from burnish.calibration.verify_quantised import profile_of, verify
 
-__all__ = ["calibrate", "is_range_file", "load_ranges", "quantised_model", "save_ranges"]
+__all__ = [
+    "calibrate", "is_range_file", "load_ranges", "profile_of", "quantised_model", "save_ranges", "verify",
+]  # fmt: skip

@@ -10,6 +10,8 @@ import onnx_ir as ir
 
 from burnish.building.analyze import prepare
 from burnish.passes.pipeline import PORTABLE
+from burnish.precision.precision import INT8, parse_precision
+from burnish.precision.precision_config import PrecisionConfig, read_precision_config
 from burnish.precision.quantise.quantise import quantise
 from burnish.precision.ranges import Ranges
 
@@ -24,6 +26,7 @@ def quantised_model(
     shapes: Mapping[str, Any] | None = None,
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
+    precision_config: PrecisionConfig = None,
 ) -> onnx.ModelProto:
     """The optimised model with QuantizeLinear and DequantizeLinear around its products; arguments as for `build`.
 
@@ -31,7 +34,9 @@ def quantised_model(
     (docs/quantization.md).
     """
     found = prepare(model, shapes=shapes, profile=profile, batch=batch, passes=SPELLED_OUT)
-    quantise(found.imported.model.graph, ranges)
+    graph = found.imported.model.graph
+    wanted = parse_precision(INT8, None, ranges, read_precision_config(precision_config))
+    quantise(graph, ranges, wanted.kept_from_codes(graph))
     return _in_oldest_opset(ir.to_proto(found.imported.model))
 
 

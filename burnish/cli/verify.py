@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,6 @@ from burnish.cli.progress import progress
 
 if TYPE_CHECKING:
     from burnish.plan import Plan
-    from burnish.plan.manifest import SymbolRange
     from burnish.verification import VerifyReport
 
 
@@ -52,7 +50,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare every output of a plan with ONNX Runtime's. The exit code is 1 if one differs too much."""
-    from burnish.verification import verify as compare_all
+    from burnish.calibration import verify as compare_all
 
     bound = parse_shapes(shapes or ())
     with progress() as advance:
@@ -78,23 +76,15 @@ def verify(
 
 
 def _rebuild(source: bytes, path: Path) -> Plan:
-    """Build the marked model for the same shapes and target as the plan."""
+    """Build the marked model for the same shapes and target as the plan. A model of codes says them by itself."""
     import burnish
-    from burnish.dims import evaluate
+    from burnish.calibration import profile_of
     from burnish.plan import open_plan
 
     manifest = open_plan(path).manifest
-    profile = {}
-    for tensor in manifest.inputs:
-        sizes = [{s.name: n for s, n in zip(manifest.symbols, column)} for column in _columns(manifest.symbols)]
-        low, opt, high = (tuple(evaluate(d, values) for d in tensor.shape) for values in sizes)
-        profile[tensor.name] = low, opt, high
-    precision = manifest.options.get("precision", "fp32")
-    return burnish.build(source, profile=profile, target=manifest.variants[0].target, precision=precision)
-
-
-def _columns(symbols: Sequence[SymbolRange]) -> tuple[list[int], list[int], list[int]]:
-    return [s.min for s in symbols], [s.opt for s in symbols], [s.max for s in symbols]
+    target, precision = manifest.variants[0].target, manifest.options.get("precision", "fp32")
+    precision = precision.removeprefix("int8").removeprefix("+") or "fp32"
+    return burnish.build(source, profile=profile_of(manifest), target=target, precision=precision)
 
 
 def _print(report: VerifyReport) -> None:
@@ -127,4 +117,9 @@ def _print(report: VerifyReport) -> None:
             print(f"first divergent: {found.tensor}, of {found.operator} '{found.node}'; agrees up to {after}")
         else:
             print("no tensor differs when it is looked at: the fault lies in a fusion that looking prevents")
-    note(f"oracle: {report.oracle}; {', '.join(report.cases)}")
+    for case, outputs in report.distance.items():
+        for c in outputs:
+            print(
+                f"from f32, {case}: {c.name} differs by {c.rms_relative:.2e} (root mean square), cosine {c.cosine:.6f}"
+            )
+    note(f"oracle: {report.oracle}{' on the quantised model' if report.distance else ''}; {', '.join(report.cases)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from burnish.errors import EnvironmentProblem, UserError
 from burnish.importers.load import read_file
 from burnish.plan import Plan, is_plan, read
 from burnish.plan.sample_inputs import sample_inputs
-from burnish.precision.precision import parse_precision
+from burnish.precision.precision import INT8, parse_precision
 from burnish.runtime import load
 from burnish.runtime.present import as_array
 from burnish.verification.compare import Array, Comparison, compare
@@ -34,11 +34,15 @@ Advance = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """cases: comparisons of every output, by set of inputs. divergence: where the difference began, if requested."""
+    """cases: comparisons of every output, by set of inputs. divergence: where the difference began, if requested.
+
+    distance: of a plan of codes from the f32 model, shown and not judged; `cases` compare with the quantised model
+    """
 
     oracle: str
     cases: dict[str, tuple[Comparison, ...]]
     divergence: Divergence | None = None
+    distance: dict[str, tuple[Comparison, ...]] = field(default_factory=dict)
 
     @property
     def is_accepted(self) -> bool:
@@ -49,9 +53,14 @@ class VerifyReport:
         return {
             "accepted": self.is_accepted,
             "oracle": self.oracle,
-            "outputs": [{"case": case, **c.as_dict()} for case, found in self.cases.items() for c in found],
+            "outputs": _rows(self.cases),
             "first_divergent": self.divergence.as_dict() if self.divergence else None,
+            **({"distance_from_f32": _rows(self.distance)} if self.distance else {}),
         }
+
+
+def _rows(cases: Mapping[str, tuple[Comparison, ...]]) -> list[dict[str, Any]]:
+    return [{"case": case, **c.as_dict()} for case, found in cases.items() for c in found]
 
 
 def verify(
@@ -131,9 +140,15 @@ def _check_arguments(model: Any, data: object, seed: Any, threads: Any, rebuild:
 
 
 def _stored(plan: Plan) -> DType:
-    """The narrowest float that the plan keeps values in by its build options; f32 if it keeps the model's types."""
+    """The narrowest float that the plan keeps values in by its build options; f32 if it keeps the model's types.
+
+    What becomes codes is in the quantised model, so that codes are no rounding of the plan's.
+    """
     options = plan.manifest.options
-    found = parse_precision(options.get("precision", "fp32"), options.get("output_precision", "fp32"))
+    word = (
+        options.get("precision", "fp32").removeprefix(INT8).removeprefix("+") or "fp32"
+    )  # codes have no rounding here
+    found = parse_precision(word, options.get("output_precision", "fp32"))
     return narrowest([found.values, found.outputs])
 
 

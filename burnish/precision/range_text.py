@@ -1,0 +1,36 @@
+"""Ranges as text: JSON, canonical. A file of ranges holds it, and so does a plan that was built from ranges.
+
+{"burnish_ranges": 1, "graph": "9f...", "method": "entropy", "samples": 500, "tensors": {"relu1": [0.0, 5.25]}}
+"""
+
+from __future__ import annotations
+
+import json
+
+from burnish.precision.ranges import Range, Ranges
+
+VERSION = 1
+MARK = "burnish_ranges"
+RANGES = "ranges"  # the blob of a plan
+
+
+def range_bytes(ranges: Ranges) -> bytes:
+    """The content of a file of ranges."""
+    tensors = {name: [found.low, found.high] for name, found in sorted(ranges.tensors.items())}
+    head = {MARK: VERSION, "graph": ranges.graph, "method": ranges.method, "samples": ranges.samples}
+    content = {**head, "notes": list(ranges.notes), "kept": sorted(ranges.kept), "tensors": tensors}
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def parse_ranges(text: bytes) -> Ranges:
+    """What `range_bytes` wrote. ValueError if it is something else."""
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get(MARK) != VERSION:
+            raise ValueError(f'it does not begin with "{MARK}": {VERSION}')
+        tensors = {str(n): Range(float(low), float(high)) for n, (low, high) in content["tensors"].items()}
+        own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
+        words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
+        return Ranges(tensors, *own, words[0], frozenset(words[1]))
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -107,6 +107,17 @@ _Precision = Annotated[
     str | None,
     typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16, bf16, int8, int8+fp16 or int8+bf16."),
 ]
+_PrecisionConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--precision-config",
+        metavar="FILE",
+        help="TOML that names the precision of some nodes, by patterns of names, operators or regions.",
+    ),
+]
+_Best = Annotated[
+    bool, typer.Option("--best", help="Every narrow precision that is safe: --fp16, and --int8 if --calib is given.")
+]
 _Output = Annotated[Path | None, typer.Option("--output", "-o", help="Plan file to write (default: MODEL.plan).")]
 _Explain = Annotated[bool, typer.Option("--explain", help="Print the number of nodes before and after each pass.")]
 _IndexChecks = Annotated[
@@ -175,6 +186,8 @@ def build(
     calib_method: Method = "entropy",
     save_quantised: SaveQuantised = None,
     fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
+    best: _Best = False,
+    precision_config: _PrecisionConfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a plan from an ONNX model."""
@@ -185,18 +198,16 @@ def build(
     given, decisions = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), list[Any]()
     bounds, artefacts = _bounds(shapes, given, batch, workspace, max_memory), _artefacts(dump, override)
     flags: dict[str, Any] = {"allow_fallback": allow_fallback, "overridable": overridable, "index_checks": index_checks}
+    flags |= {"target": target or None, "output_precision": output_precision, "precision_config": precision_config}
+    flags |= {"explain": note if explain else None, "explain_precision": decisions.append, "artefacts": artefacts}
     with progress() as advance:
-        receivers: dict[str, Any] = {"explain_precision": decisions.append, "progress": advance, "artefacts": artefacts}
         plan = burnish.build(
             model,
             **bounds,
-            precision=_precision(precision, fp16=fp16, bf16=bf16, int8=int8, fp8=fp8),
-            ranges=ranges_for_build(model, calib, calib_method, save_quantised, bounds, advance),
-            target=target or None,
-            output_precision=output_precision,
-            explain=note if explain else None,
+            precision=_precision(precision, fp16=fp16 or best, bf16=bf16, int8=int8 or (best and bool(calib)), fp8=fp8),
+            ranges=ranges_for_build(model, calib, calib_method, save_quantised, precision_config, bounds, advance),
+            progress=advance,
             **flags,
-            **receivers,
             **_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for),
         )
     _save(plan, path, sign, artefacts, is_tuned=bool(opt_level or timing_cache))

@@ -79,11 +79,17 @@ def calibrate(
 
 
 def ranges_for_build(
-    model: Path, calib: Path | None, method: str, save: Path | None, bounds: dict[str, Any], advance: Advance
+    model: Path,
+    calib: Path | None,
+    method: str,
+    save: Path | None,
+    config: Path | None,
+    bounds: dict[str, Any],
+    advance: Advance,
 ) -> Ranges | None:
     """The ranges of `--calib`: read from a file of ranges, or found from samples. None without it.
 
-    save: a file for the quantised model
+    save: a file for the quantised model; config: the precision configuration that it keeps to
     """
     if calib is None:
         if save is not None:
@@ -100,5 +106,6 @@ def ranges_for_build(
     else:
         found = find(model, calib, method=method, progress=advance, **shapes)
     if save is not None:
-        write_atomically(save, [quantised_model(model, found, **shapes).SerializeToString(deterministic=True)])
+        proto = quantised_model(model, found, **shapes, precision_config=config)
+        write_atomically(save, [proto.SerializeToString(deterministic=True)])
     return found

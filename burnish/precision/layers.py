@@ -54,7 +54,7 @@ def matching(graph: ir.Graph, rule: LayerRule) -> list[ir.Node]:
     return [
         node
         for node in graph.all_nodes()
-        if (not rule.nodes or _is_named(node, rule.nodes))
+        if (not rule.nodes or _is_named(node, rule))
         and (not rule.operators or node.op_type in rule.operators)
         and (inside is None or node in inside)
     ]
@@ -76,13 +76,17 @@ def rules_of(entries: Iterable[Mapping[str, object]]) -> tuple[LayerRule, ...]:
     )
 
 
+def matched_by_name(name: str, rule: LayerRule) -> bool:
+    """Does a rule's pattern fit a name?"""
+    return any(re.fullmatch(_expression(pattern), name, re.DOTALL) for pattern in rule.nodes)
+
+
 def _texts(given: object) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(map(str, given)) if isinstance(given, list | tuple) else ()
 
 
-def _is_named(node: ir.Node, patterns: Sequence[str]) -> bool:
-    names = {str(node.name), *sources(node)}
-    return any(re.fullmatch(_expression(p), name, re.DOTALL) for p in patterns for name in names)
+def _is_named(node: ir.Node, rule: LayerRule) -> bool:
+    return any(matched_by_name(name, rule) for name in {str(node.name), *sources(node)})
 
 
 def _expression(pattern: str) -> str:
@@ -91,7 +95,7 @@ def _expression(pattern: str) -> str:
 
 
 def _region(graph: ir.Graph, ends: Sequence[str]) -> set[ir.Node]:
-    first, last = ([n for n in graph if _is_named(n, (pattern,))] for pattern in ends)
+    first, last = ([n for n in graph if _is_named(n, LayerRule("", (pattern,)))] for pattern in ends)
     return _reached(first, forward=True) & _reached(last, forward=False)
 
 

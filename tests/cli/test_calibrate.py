@@ -57,3 +57,20 @@ def test_what_does_not_go_together_is_refused(
     done = command("build", MODEL, "-o", tmp_path / "a.plan", *arguments)
     assert done.code == 2 and code in done.err
     assert not (tmp_path / "a.plan").exists()
+
+
+def test_a_precision_config_keeps_nodes_wide_and_best_takes_what_calibration_gives(
+    command: Command, tmp_path: Path
+) -> None:
+    config, plan = tmp_path / "p.toml", tmp_path / "m.plan"
+    config.write_text('[[layers]]\nnodes = ["/block1/*"]\nprecision = "fp32"\n')
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "m.cache").code == 0
+    saved = ("--save-quantised", tmp_path / "q.onnx")
+    options = ("--best", "--calib", tmp_path / "m.cache", "--precision-config", config, "--explain-precision", *saved)
+    done = command("build", MODEL, "-o", plan, *options, "--json")
+    assert done.code == 0, done.err
+    kept = {r["node"] for r in json.loads(done.out)["precision"] if r["why"] == "it was asked to stay"}
+    assert {"/block1/norm1/BatchNormalization", "/block1/norm2/BatchNormalization"} <= kept
+    assert read(plan).manifest.options["precision"] == "int8+fp16"
+    assert sum(n.op_type == "QuantizeLinear" for n in onnx.load(tmp_path / "q.onnx").graph.node) == 4
+    assert command("build", MODEL, "-o", plan, "--precision-config", tmp_path / "none.toml").code == 2

@@ -42,13 +42,17 @@ VALUES: dict[str, str] = {
     "exportOutput": "Write the outputs as JSON",
     "exportProfile": "Write the time of each layer as JSON",
     "exportLayerInfo": "Write the names and kernels of the layers as JSON",
+    "calib": "Ranges for --int8: a TensorRT calibration cache, a file of ranges, or samples (as burnish build --calib)",
+    "layerPrecisions": "NAME:fp32|fp16|bf16|int8,...: precisions of layers, * is any text; see --precisionConstraints",
+    "precisionConstraints": "none (default: --layerPrecisions changes nothing) | prefer | obey (fail if it cannot be)",
     "target": "Burnish's own flag: what to build for, as in burnish build --target (default: this machine's processor)",
 }
 SWITCHES: dict[str, str] = {
     "help": "Print this help",
     "fp16": "Use float16 wherever the result stays safe (with --bf16 too: float16)",
     "bf16": "Use bfloat16 wherever the result stays safe",
-    "best": "The same as --fp16",
+    "int8": "Multiply codes of 8 bits. Without --calib, and without Q and DQ in the model, answers are not kept",
+    "best": "The same as --int8 --fp16",
     "verbose": "Print the passes while building, and what the metrics mean",
     "threads": "Each stream always has its own thread. --threads=N sets its number of CPU threads (default: all cores)",
     "errorOnTimingCacheMiss": "Fail if any task is missing from the timing cache",
@@ -62,15 +66,15 @@ SWITCHES: dict[str, str] = {
     "dumpOptimizationProfile": "Print the range of each input",
     "getPlanVersionOnly": "Print the version of the Burnish that built the plan of --loadEngine, and stop",
 }
-_PRECISION = "8 bits and fewer are not there yet; they change nothing"
+_PRECISION = "it is not there yet, and changes nothing"
 WARNED: dict[str, str] = {
-    **dict.fromkeys(("int8", "fp8", "int4"), _PRECISION),
-    "calib": _PRECISION,
+    **dict.fromkeys(("fp8", "int4"), _PRECISION),
+    "layerOutputTypes": "a tensor's type follows from the layers beside it; use --layerPrecisions",
     "sparsity": "sparse weights are computed as dense ones",
     "useManagedMemory": "a CPU plan's memory is the host's",
 }
 TAKES_VALUE = {
-    "calib", "sparsity", "avgTiming", "maxAuxStreams", "maxTactics",
+    "layerOutputTypes", "sparsity", "avgTiming", "maxAuxStreams", "maxTactics",
     "tacticSources", "tilingOptimizationLevel", "l2LimitForTiling", "persistentCacheRatio", "tempdir",
     "tempfileControls", "nvtxMode", "preview", "hardwareCompatibilityLevel", "allocationStrategy",
 }  # fmt: skip
@@ -88,7 +92,7 @@ _SAFE = "there is no safety runtime; leave it out"
 _REFIT = "build the plan again; it takes seconds"
 _STREAMING = "weights are memory-mapped and shared anyway; leave it out"
 _LAYER = "write the types into the model (Cast nodes): what the graph says is what is built"
-_CALIBRATION = "calibration is not there yet"
+_CALIBRATION = "calibrate in these shapes first: burnish calibrate MODEL --data DATA -o FILE.cache"
 _DEBUG = "use burnish verify --first-divergent, or mark the tensors as outputs of the model"
 _REMOVED = "TensorRT has removed it as well; export the model to ONNX"
 REFUSED: dict[str, str] = {
@@ -101,7 +105,7 @@ REFUSED: dict[str, str] = {
     **dict.fromkeys(("refit", "refitFromOnnx", "dumpRefit", "timeRefit", "stripWeights", "stripAllWeights"), _REFIT),
     "weightless": _REFIT,
     **dict.fromkeys(("allowWeightStreaming", "weightStreamingBudget"), _STREAMING),
-    **dict.fromkeys(("precisionConstraints", "layerPrecisions", "layerOutputTypes", "decomposableAttentions"), _LAYER),
+    "decomposableAttentions": _LAYER,
     **dict.fromkeys(("minShapesCalib", "optShapesCalib", "maxShapesCalib", "calibProfile"), _CALIBRATION),
     **dict.fromkeys(("markDebug", "markUnfusedTensorsAsDebugTensors"), _DEBUG),
     **dict.fromkeys(("saveDebugTensors", "saveAllDebugTensors"), _DEBUG),

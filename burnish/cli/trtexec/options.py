@@ -12,6 +12,7 @@ from burnish.cli.trtexec.flags import IGNORED, KNOWN, REFUSED, SWITCHES, TAKES_V
 from burnish.errors import UserError
 
 RANGE_FLAGS = ("--minShapes", "--optShapes", "--maxShapes")
+TYPES = ("fp32", "fp16", "bf16", "int8")
 ON, OFF = ("", "1", "true", "on"), ("0", "false", "off")
 
 
@@ -28,6 +29,9 @@ class Options:
     timing_cache: str = ""
     opt_level: int = 0
     precision: str = "fp32"
+    calib: str = ""
+    constraints: str = "none"
+    layers: tuple[tuple[str, str], ...] = ()  # patterns of names and precisions, where they hold
     target: str = ""
     iterations: int = 10
     duration_s: float = 3.0
@@ -44,6 +48,11 @@ class Options:
     switches: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def must_obey(self) -> bool:
+        """--precisionConstraints=obey"""
+        return self.constraints == "obey"
+
     def wants(self, switch: str) -> bool:
         return switch in self.switches
 
@@ -52,6 +61,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
     """E630 unknown flag, E631 refused flag, E632 invalid value, E633 no model."""
     given = _read(arguments)
     warnings = [f"--{name}: {WARNED[name]}" for name, value in given if name in WARNED and value not in OFF]
+    if values_of(given, "layerPrecisions") and values_of(given, "precisionConstraints") in ("", "none"):
+        warnings.append("--layerPrecisions changes nothing: give --precisionConstraints=prefer or =obey too")
     switches = frozenset(name for name, value in given if name in SWITCHES and value not in OFF)
     values = {name: value for name, value in given if name in VALUES}
     threads = dict(given).get("threads", "")
@@ -73,6 +84,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
         timing_cache=values.get("timingCacheFile", ""),
         opt_level=int(_number(values, "builderOptimizationLevel", 3 if "timingCacheFile" in values else 0)),
         precision=_precision(switches),
+        calib=values.get("calib", ""),
+        constraints=values.get("precisionConstraints", "none"),
+        layers=_layers(values),
         target=values.get("target", ""),
         iterations=int(_number(values, "iterations", 10)),
         duration_s=_number(values, "duration", 3, least=-1),
@@ -118,9 +132,29 @@ def _read(arguments: Sequence[str]) -> list[tuple[str, str]]:
 
 def _precision(switches: frozenset[str]) -> str:
     """The precision for burnish.build. trtexec lets the builder choose; of f16 and bf16, f16 is the more exact."""
-    if switches & {"fp16", "best"}:
-        return "fp16"
-    return "bf16" if "bf16" in switches else "fp32"
+    found = "fp16" if switches & {"fp16", "best"} else "bf16" if "bf16" in switches else "fp32"
+    if not switches & {"int8", "best"}:
+        return found
+    return "int8" if found == "fp32" else f"int8+{found}"
+
+
+def values_of(given: Sequence[tuple[str, str]], name: str) -> str:
+    """The last value of a flag; empty if it was not given."""
+    return dict(given).get(name, "")
+
+
+def _layers(values: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """--layerPrecisions, unless --precisionConstraints is none, which is the default."""
+    constraints = values.get("precisionConstraints", "none")
+    if constraints not in ("none", "prefer", "obey"):
+        raise _bad("precisionConstraints", constraints, "none, prefer or obey")
+    found = []
+    for text in filter(None, values.get("layerPrecisions", "").split(",")):
+        name, _, word = text.rpartition(":")
+        if not name or word not in TYPES:
+            raise _bad("layerPrecisions", text, f"NAME:TYPE must follow, with one of {', '.join(TYPES)}")
+        found.append((name.strip("'\""), word))
+    return tuple(found) if constraints != "none" else ()
 
 
 def _list(values: dict[str, str], name: str) -> list[str]:

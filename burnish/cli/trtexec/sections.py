@@ -39,7 +39,9 @@ def _build(options: Options) -> list[str]:
     return [
         "=== Build Options ===",
         f"Memory Pools: workspace: {pool}",
-        f"Precision: {'as the model states' if options.precision == 'fp32' else 'FP32+' + options.precision.upper()}",
+        f"Precision: {_precision(options.precision)}",
+        f"LayerPrecisions: {', '.join(f'{name}:{word}' for name, word in options.layers)}",
+        f"Calibration: {options.calib or ('Dynamic' if options.precision.startswith('int8') else '')}",
         f"Skip inference: {_enabled(is_build_only(options))}",
         f"Save engine: {options.save_engine}",
         f"Load engine: {options.load_engine}",
@@ -48,6 +50,11 @@ def _build(options: Options) -> list[str]:
         "Output(s)s format: as the model states, row-major",
         *_ranges(options.ranges or {name: (s, s, s) for name, s in options.shapes.items()}),
     ]
+
+
+def _precision(word: str) -> str:
+    """FP32+FP16+INT8, as trtexec writes it."""
+    return "as the model states" if word == "fp32" else "+".join(["FP32", *reversed(word.upper().split("+"))])
 
 
 def _inference(options: Options) -> list[str]:

@@ -11,10 +11,12 @@ from burnish.cli.trtexec import exports
 from burnish.cli.trtexec.log import info, warning
 from burnish.cli.trtexec.model_inputs import declared_shapes, expand_wildcards, make_inputs, overridden
 from burnish.cli.trtexec.options import Options
+from burnish.cli.trtexec.precision import check_layers, precision_arguments
 from burnish.cli.trtexec.sections import dims, is_build_only, options_text, summary_text, trace_text
 from burnish.cli.trtexec.timing import repeat_streams
 from burnish.dims import evaluate
 from burnish.plan import Manifest, Plan, check_place, read
+from burnish.precision.precision import Decision
 from burnish.runtime import Engine, load
 
 PROFILED_RUNS = 20
@@ -51,7 +53,7 @@ def _built(options: Options) -> tuple[Plan, Options]:
         )
     if options.save_engine:
         check_place(options.save_engine)
-    start = time.perf_counter()
+    decisions, start = list[Decision](), time.perf_counter()
     with progress() as advance:
         plan = burnish.build(
             options.onnx,
@@ -59,7 +61,8 @@ def _built(options: Options) -> tuple[Plan, Options]:
             profile=options.ranges or None,
             target=options.target or None,
             workspace=options.workspace_bytes,
-            precision=options.precision,
+            **precision_arguments(options),
+            explain_precision=decisions.append,
             explain=info if options.wants("verbose") else None,
             progress=advance,
             timing_cache=options.timing_cache or None,
@@ -67,6 +70,7 @@ def _built(options: Options) -> tuple[Plan, Options]:
             opt_level=options.opt_level,
             note_tuning=warning,
         )
+    check_layers(options, decisions)
     info(f"Engine built in {time.perf_counter() - start:.5g} sec.")
     for text in plan.manifest.notes:
         info(text)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from burnish.dtypes import DType
 from burnish.kernels.usual_size import usual_count
 from burnish.lower.add_products import depth_of, why_no_term, why_not_added
 from burnish.lower.scope import Body, Scope, StepForm, is_constant, placed_sources, sources
@@ -24,6 +25,7 @@ from burnish.ops.language.expr import COSTLY, Axis, Expr, free_axes, linear, sub
 MAX_NODES = 400  # of one expression: bounds compile time
 MAX_LOADS = 16  # distinct tensors in one kernel
 TEMPLATES = (MatMul, Conv)
+_DEQUANTISES = ("load", "const", "cast", "sub", "mul", "unfused_mul")
 
 
 @dataclass(eq=False)
@@ -123,7 +125,7 @@ class _Fuser:
             return "its consumer needs it in memory"
         if any(u not in self.expanded for u in users):
             return "its consumer is no expression"
-        free = not _loaded(form.expr) and not _has_reduce(form.expr)
+        free = (not _loaded(form.expr) and not _has_reduce(form.expr)) or _is_dequantised(form.expr)
         if len(users) > 1 and not free:
             return f"{len(users)} kernels read it"
         for root in sorted(users, key=self._when):
@@ -131,7 +133,7 @@ class _Fuser:
                 return f"{self.scope.node_name(root)} is the epilogue of a product, which reduces nothing else"
             expr = self.expanded[root]
             times = self._times_read(tensor, expr)
-            if times > 1.0 and not free and (times > 4 or not self._is_cheap(form.expr)):
+            if times > 1.0 and not free and (times > 4 or not self._is_cheap(tensor, form.expr)):
                 return f"{self.scope.node_name(root)} would compute each element {times:.1f} times"
             if self._widens(tensor, form, root, times):
                 return f"{self.scope.node_name(root)} would read sums of more bytes"
@@ -151,11 +153,15 @@ class _Fuser:
         others = self.sums & (_loaded(expr) - {tensor})
         return times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or bool(others)
 
-    def _is_cheap(self, expr: Expr) -> bool:
+    def _is_cheap(self, tensor: Tensor, expr: Expr) -> bool:
+        """Codes are not: a division and a rounding make them, and they are fewer bytes than what they are made of."""
         nodes = walk(expr)
         if any(e.op in COSTLY or e.op == "reduce" for e in nodes):
             return False
         loaded = [t for t in _loaded(expr) if not is_constant(t)]
+        is_narrower = any(t.dtype.size_bytes > tensor.dtype.size_bytes for t in loaded)
+        if is_narrower and tensor.dtype.is_integer and any(e.op == "round" for e in nodes):
+            return False
         return len(loaded) <= 1 and not any(isinstance(self.scope.forms.get(t), TEMPLATES) for t in loaded)
 
     def _times_read(self, tensor: Tensor, expr: Expr) -> float:
@@ -273,6 +279,14 @@ def epilogue_index(body: Body, template: Tensor) -> tuple[dict[Axis, int], str]:
 
 def _loaded(expr: Expr) -> set[Tensor]:
     return {e.attr for e in walk(expr) if e.op == "load"}
+
+
+def _is_dequantised(expr: Expr) -> bool:
+    """Is it (code - zero) * scale? To compute that again costs less than to read the four times as many bytes."""
+    codes = [t for t in _loaded(expr) if not is_constant(t)]
+    if len(codes) != 1 or codes[0].dtype.size_bytes != 1 or not expr.dtype.is_float:
+        return False
+    return all(e.dtype is DType.I64 or e.op in _DEQUANTISES for e in walk(expr))
 
 
 def _has_reduce(expr: Expr) -> bool:

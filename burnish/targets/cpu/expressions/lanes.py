@@ -140,6 +140,9 @@ class LaneInstructions:
         b, element, pointer = self.builder, storage.storage_type(slot.dtype), self.pointers[number]
         mask, condition = self.mask, None if guard is None else guard.value
         if isinstance(offset.value.type, ir.VectorType):
+            if condition is None and memory.is_table(b, slot, self.width):
+                raw = memory.looked_up(b, pointer, offset.value, slot.aligned)
+                return Lanes(storage.to_register(b, slot.dtype, raw))
             if condition is not None:
                 condition = b.splat(condition, self.width)
                 mask = condition if mask is None else b.ir.and_(mask, condition)

@@ -154,13 +154,12 @@ class _Fuser:
         return times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or bool(others)
 
     def _is_cheap(self, tensor: Tensor, expr: Expr) -> bool:
-        """Codes are not: a division and a rounding make them, and they are fewer bytes than what they are made of."""
+        """Codes are not: a division and a rounding, or a table, make fewer bytes than those they are made of."""
         nodes = walk(expr)
         if any(e.op in COSTLY or e.op == "reduce" for e in nodes):
             return False
         loaded = [t for t in _loaded(expr) if not is_constant(t)]
-        is_narrower = any(t.dtype.size_bytes > tensor.dtype.size_bytes for t in loaded)
-        if is_narrower and tensor.dtype.is_integer and any(e.op == "round" for e in nodes):
+        if tensor.dtype in (DType.U8, DType.I8) and any(t.dtype.size_bytes > 1 for t in loaded):
             return False
         return len(loaded) <= 1 and not any(isinstance(self.scope.forms.get(t), TEMPLATES) for t in loaded)
 

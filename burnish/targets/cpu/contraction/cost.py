@@ -23,6 +23,7 @@ from burnish.targets.cpu.contraction.unit import Unit, step_of, unit_cycles, uni
 from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
+_COPY = 2.5  # cycles of an element of B that lies apart from its neighbours, on its way into scratch memory
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
@@ -93,7 +94,7 @@ class CostModel:
         panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
         sizes = self._row_sizes(tiling)
         is_single = not rows.outer and len(sizes) == sizes[0][1] == 1
-        total = 0.0
+        total, copy = 0.0, _COPY * self.depth * self.columns if tiling.form == "copied" else 0.0
         for steps, count in sizes:
             size = steps * rows.per_step
             for vectors, repeats in panels:
@@ -104,7 +105,8 @@ class CostModel:
                 else:
                     one = self.depth * self._step(tiling, size, vectors, is_single)
                 total += count * repeats * (one + 30 + size * vectors * 3)
-        return max(total * self.groups * self.expect(product(r.extent for r in rows.outer)), self._cold(tiling))
+        total = copy + total * self.expect(product(r.extent for r in rows.outer))
+        return max(total * self.groups, self._cold(tiling))
 
     def _cold(self, tiling: Tiling) -> float:
         """Cycles in which memory gives a constant that could lie in 16 bits, but was widened at build.
@@ -143,6 +145,8 @@ class CostModel:
         all tiles: each thread reads its own panels once, and A's rows (a third of the traffic) from any cache level
         that holds them. If no cache holds them, as many tiles as fit.
         """
+        if tiling.form == "copied":
+            return 0
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
@@ -238,7 +242,7 @@ class CostModel:
         if tiling.form == "quads":
             return self._quad(tiling, rows, vectors, is_single) / QUAD
         loads = (rows + vectors) / _LOADS_PER_CYCLE
-        if not self.kernel.packed and self.shape.n_stride != 1:
+        if not self.kernel.packed and self.shape.n_stride != 1 and tiling.form != "copied":
             loads += vectors * tiling.lanes
         loads *= self._conflicts(tiling, rows)
         panel = self.columns if is_single else tiling.vectors * tiling.lanes

@@ -15,6 +15,7 @@ class ContractionOptions(CpuOptions):
     form      tile: A broadcast, B by columns; dot: vectors along the depth; narrow, pairs: as tile, with B kept in 16
               bits and made f32 at each use, or multiplied with a narrow A by pairs of k; quads: bytes, four k each;
               tiles: products of whole tiles of 16 x 16 sums, in units of several (unit.py);
+              copied: as tile, with a panel of B whose columns lie apart copied to scratch memory first;
               codes: B in few bits, widened in registers for few rows, or once for all rows of a panel (few_bits.py)
     rows      steps of a tile along the tiled run of pixels; in the tiles form rows of a unit, 16 to a row tile
     vectors   registers of a tile across its columns; in the dot form 1; in the tiles form column tiles

@@ -6,6 +6,7 @@ layout   A anywhere its strides say (padding lies in memory); constant B packed 
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
          pairs: as tile, A and B bf16, two k side by side;               narrow: as tile, B kept in f16 or bf16
          tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
+         copied: as tile, a B whose columns lie apart goes through scratch memory, a panel at a time
          quads: as tile, bytes (or B in 16 bits), four k side by side
          codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from burnish.dims import Dim, symbols
+from burnish.dims import Dim, known, symbols
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape, analyse
 from burnish.kernels.schedule import Schedule
@@ -49,6 +50,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
 _WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
+_COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
 
@@ -110,6 +112,8 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     if options.form == "quads":
         rows = options.rows * rows_of(shape, options.axis, options.fold).per_step
         return rows * options.width * shape.accumulator.size_bytes
+    if options.form == "copied":
+        return known(shape.depth) * options.width * kernel.slots[1].dtype.size_bytes
     return 0
 
 
@@ -176,8 +180,10 @@ def can_dot(kernel: Contraction, shape: Shape) -> bool:
 def _forms(kernel: Contraction, shape: Shape) -> list[str]:
     """The ways to keep a narrow B: widened at build, element by element, or side by side along k for a narrow A."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
-    if not kernel.packed or not shape.reduce or not isinstance(shape.depth, int):
+    if not shape.reduce or not isinstance(shape.depth, int):
         return ["tile"]
+    if not kernel.packed:
+        return ["tile", "copied"] if shape.n_stride != 1 and shape.depth <= _COPIED_AT_MOST else ["tile"]
     if a in (DType.U8, DType.I8) and b in (DType.I8, DType.I16) and shape.reduce[-1].a_stride == 1:
         return ["quads", "tile"]
     if b not in (DType.F16, DType.BF16):

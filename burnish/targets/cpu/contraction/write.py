@@ -27,7 +27,7 @@ from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
 from burnish.targets.cpu.register_tile.dot import accumulate_dots
-from burnish.targets.cpu.register_tile.load import lanes_below, scaled
+from burnish.targets.cpu.register_tile.load import lanes_below, load_lanes, scaled
 from burnish.targets.cpu.register_tile.pairs import accumulate_pairs, pairs_at_once
 from burnish.targets.cpu.register_tile.prefetch import Ahead, share_of_next
 from burnish.targets.cpu.register_tile.quads import QUAD, accumulate_quads, quads_at_once
@@ -56,7 +56,8 @@ class TileWriter:
         self.kernel, self.options, self.shape = kernel, options, analyse(kernel)
         self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
         self.lanes, self.vectors, self.width, self.form = options.lanes, options.vectors, options.width, options.form
-        self.is_dot = self.form == "dot"
+        self.is_dot, self.copies = self.form == "dot", self.form == "copied"
+        self.is_packed = kernel.packed or self.copies
         self.rows = rows_of(self.shape, options.axis, options.fold)
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
         if kernel.packed:
@@ -113,6 +114,7 @@ class TileWriter:
             for condition, masks in self._panel_cases(number):
                 with k.when(condition) if condition is not None else nullcontext():
                     panel = self._panel(group, bound, number, masks)
+                    panel = self._copied(panel) if self.copies else panel
                     with k.loop(k.ir.add(base, first), k.ir.add(base, last)) as loop:
                         self._row_tile(loop.index, bound, panel)
 
@@ -147,6 +149,26 @@ class TileWriter:
         b = k.address(source, self.lead * self.width, storage_type(self.b_dtype))
         return Panel(column, b, source, masks)
 
+    def _copied(self, panel: Panel) -> Panel:
+        """The panel in scratch memory, as if it were packed: columns that lie apart are read once for all row tiles."""
+        k, kind = self.k, storage_type(self.b_dtype)
+        row_bytes = self.width * self.b_dtype.size_bytes
+
+        def copy(runs: Sequence[Run], source: ir.Value, row: ir.Value) -> None:
+            if runs:
+                with k.loop(0, runs[0].extent) as steps:
+                    at = k.address(source, scaled(k, steps.index, runs[0].b_stride), kind)
+                    copy(runs[1:], at, k.ir.add(k.ir.mul(row, k.dim(runs[0].extent)), steps.index))
+                return
+            into = k.address(k.scratch, k.ir.mul(row, k.i64(row_bytes)), I8)
+            for v, mask in enumerate(panel.masks):
+                at = k.address(source, k.dim(self.shape.n_stride * (v * self.lanes)), kind)
+                lanes = load_lanes(k, at, self.b_dtype, self.lanes, self.shape.n_stride, mask)
+                k.ir.store(lanes, k.address(into, v * self.lanes, kind), align=self.b_dtype.size_bytes)
+
+        copy(self.shape.reduce, panel.source, k.i64(0))
+        return Panel(panel.column, k.scratch, k.scratch, panel.masks)
+
     def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
         k = self.k
         outer, tile = number, number
@@ -172,7 +194,7 @@ class TileWriter:
         elif self.form == "quads":
             sums = accumulate_quads(k, tile, a, panel.b, panel.source if self.lead else None)
         else:
-            sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.kernel.packed else panel.masks)
+            sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.is_packed else panel.masks)
         self._store(case, bound, panel, sums)
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
@@ -197,7 +219,7 @@ class TileWriter:
         return [scaled(k, k.minimum(k.i64(c), last), step) for c in range(self.lanes)]
 
     def _describe(self, steps: int, vectors: int, ahead: Ahead | None) -> Tile:
-        packed, reduce = self.kernel.packed, self.shape.reduce
+        packed, reduce = self.is_packed, self.shape.reduce
         between_k, between_columns = (1, self.shape.depth) if self.is_dot else (self.width, 1)
         b_steps = [between_k * product(self.depths[i + 1 :]) for i in range(len(reduce))]
         levels = tuple(Level(r.extent, r.a_stride, s if packed else r.b_stride) for r, s in zip(reduce, b_steps))

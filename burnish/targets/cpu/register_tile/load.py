@@ -20,18 +20,20 @@ def load_operand(
     mask: ir.Value | None = None,
 ) -> ir.Value:
     """Load `lanes` elements from `at`, `step` elements apart, as dtype `wanted`; zero where the mask is false."""
-    element = storage.storage_type(dtype)
     if lanes == 1 or step == 0:
-        raw = k.load(at, element, dtype.size_bytes)
+        raw = k.load(at, storage.storage_type(dtype), dtype.size_bytes)
         return k.splat(widen(k, storage.to_register(k, dtype, raw), dtype, wanted), lanes)
-    kind = vector_type(element, lanes)
+    return widen(k, storage.to_register(k, dtype, load_lanes(k, at, dtype, lanes, step, mask)), dtype, wanted)
+
+
+def load_lanes(k: KernelBuilder, at: ir.Value, dtype: DType, lanes: int, step: Dim, mask: ir.Value | None) -> ir.Value:
+    """Load several elements as they lie in memory, `step` elements apart."""
+    kind = vector_type(storage.storage_type(dtype), lanes)
     if step != 1:
-        raw = _gather(k, at, kind, step, mask, dtype.size_bytes)
-    elif mask is None:
-        raw = k.load(at, kind, dtype.size_bytes)
-    else:
-        raw = memory.masked_load(k, at, kind, mask, dtype.size_bytes)
-    return widen(k, storage.to_register(k, dtype, raw), dtype, wanted)
+        return _gather(k, at, kind, step, mask, dtype.size_bytes)
+    if mask is None:
+        return k.load(at, kind, dtype.size_bytes)
+    return memory.masked_load(k, at, kind, mask, dtype.size_bytes)
 
 
 def widen(k: KernelBuilder, value: ir.Value, dtype: DType, wanted: DType) -> ir.Value:

@@ -48,6 +48,12 @@ def test_transposed_operands_are_dot_products_and_plain_ones_are_not() -> None:
     assert first(64, 64, 256, b_layout="rows")["form"] == "tile"
 
 
+def test_columns_that_lie_apart_are_copied_where_several_row_tiles_read_them() -> None:
+    """Scores of attention: 128 queries and keys of 64 elements."""
+    assert first(128, 128, 64, b_layout="columns", batch=12, shared_b=False)["form"] == "copied"
+    assert first(1, 128, 64, b_layout="columns", batch=12, shared_b=False)["form"] == "dot"
+
+
 def test_small_constant_operands_stay_while_rows_stream() -> None:
     assert first(4000, 64, 64)["block"] == 1
     assert first(128, 3072, 768)["block"] == 0

@@ -118,6 +118,33 @@ def test_asking_for_the_next_panel_changes_no_answer(case: Case, spread: int) ->
     check(case, Schedule.of("contraction", **options), BEST)
 
 
+@pytest.mark.parametrize("dtype", [DType.F32, DType.F64, DType.F16, DType.BF16, DType.U8, DType.I32])
+@pytest.mark.parametrize("layout", ["columns", "loose"])
+@pytest.mark.parametrize("target", LEVELS)
+def test_a_copied_panel_has_the_columns_that_lie_apart(target: Target, layout: str, dtype: DType) -> None:
+    for sizes in ({"m": 30, "n": 45, "k": 21, "batch": 2}, {"m": 9, "n": 7, "k": 2}):
+        case = matmul(**sizes, b_layout=layout, dtype=dtype, shared_b=False, epilogue="residual")
+        options = dict(schedules(case, target)[0].options)
+        options |= {"form": "copied", "rows": 4, "vectors": 2, "block": 0, "prefetch": 0, "serial": False}
+        options |= {"lanes": min(16, target.vector_bytes // contraction.analyse(case.kernel).accumulator.size_bytes)}
+        check(case, Schedule.of("contraction", **options), target)
+
+
+@pytest.mark.parametrize("n", [1, 16, 33, 70])
+def test_a_copied_panel_of_any_number_of_columns(n: int) -> None:
+    case = matmul(19, n, 24, b_layout="columns", epilogue="bias", symbols=["m", "n"])
+    options = dict(schedules(case)[0].options) | {"form": "copied", "rows": 6, "vectors": 2, "lanes": 16, "block": 0}
+    check(case, Schedule.of("contraction", **options), BEST)
+
+
+def test_a_panel_is_copied_where_columns_lie_apart_and_its_depth_is_known() -> None:
+    def forms(**options: object) -> set[object]:
+        return {s["form"] for s in schedules(matmul(64, 64, 32, **options))}  # type: ignore[arg-type]
+
+    assert "copied" in forms(b_layout="columns")
+    assert "copied" not in forms(b_layout="rows") | forms() | forms(b_layout="columns", symbols=["k"])
+
+
 def test_schedules_are_legal_distinct_and_bounded() -> None:
     for case in (matmul(128, 768, 768), matmul(1, 1000, 2048), matmul(8, 1, 64), convolution(14, 14, 32, 32)):
         found = schedules(case)

@@ -17,7 +17,7 @@ measured see benchmarks/README.md; `python benchmarks/cpu_kernels.py`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
@@ -49,6 +49,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
+_FAR_BEHIND = 3.0  # times the cycles of the best
 _WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
 _COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
@@ -67,10 +68,22 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
         ranked.append((shared, i, cycles, tiling))
     is_known = sizes is not None or not _symbols(shape)
     found = [
-        _schedule(model, tiling, is_known and cycles < SERIAL_CYCLES)
-        for _, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])
+        (shared, _schedule(model, tiling, is_known and cycles < SERIAL_CYCLES))
+        for shared, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])
     ]
-    return list(dict.fromkeys(found))[:_CANDIDATES]
+    return _chosen(found)
+
+
+def _chosen(ranked: Sequence[tuple[float, Schedule]]) -> list[Schedule]:
+    """The best schedules, and of each form at least one: a model that is wrong is wrong about a whole form.
+
+    The best of forms that are not far behind come first, so that tuning measures them even if it has few candidates.
+    """
+    leaders = {schedule["form"]: (cycles, schedule) for cycles, schedule in reversed(ranked)}
+    near = [s for cycles, s in sorted(leaders.values(), key=lambda x: x[0]) if cycles <= _FAR_BEHIND * ranked[0][0]]
+    found = list(dict.fromkeys([ranked[0][1], *near, *(schedule for _, schedule in ranked)]))
+    far = [s for _, s in leaders.values() if s not in found[:_CANDIDATES]]
+    return [*found[: _CANDIDATES - len(far)], *far]
 
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:

@@ -152,6 +152,29 @@ def test_schedules_are_legal_distinct_and_bounded() -> None:
         assert all(contraction.legal(case.kernel, s, BEST) for s in found)
 
 
+@pytest.mark.parametrize(
+    ("extensions", "a", "b", "forms"),
+    [
+        ((), DType.U8, DType.I8, ["quads", "tile", "dot"]),
+        (("vnni",), DType.I8, DType.I8, ["quads", "tile", "dot"]),
+        (("bf16",), DType.BF16, DType.BF16, ["pairs", "tile", "narrow", "dot"]),
+        (("amx", "bf16", "vnni"), DType.U8, DType.I8, ["tiles", "quads", "tile", "dot"]),
+        (("amx", "bf16", "vnni"), DType.BF16, DType.BF16, ["tiles", "pairs", "tile", "narrow", "dot"]),
+    ],
+    ids=str,
+)
+def test_the_best_of_each_form_is_offered(extensions: tuple[str, ...], a: DType, b: DType, forms: list[str]) -> None:
+    target = Target("cpu", "x86-64-v4", extensions)
+    found = [s["form"] for s in schedules(matmul(128, 256, 256, dtype=a, b_dtype=b), target)]
+    assert found[0] == forms[0] and set(found) == set(forms) and len(found) <= 12
+
+
+def test_the_best_of_a_form_that_is_near_is_among_the_first() -> None:
+    target = Target("cpu", "x86-64-v4", ("bf16",))
+    near = [s["form"] for s in schedules(matmul(128, 768, 768, dtype=DType.BF16, b_dtype=DType.BF16), target)[:3]]
+    assert near[0] == "pairs" and set(near) == {"pairs", "tile", "narrow"}
+
+
 def test_tiny_products_are_serial_and_large_ones_are_not() -> None:
     assert schedules(matmul(4, 16, 16))[0]["serial"] is True
     assert schedules(matmul(128, 256, 256))[0]["serial"] is False

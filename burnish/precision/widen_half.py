@@ -92,7 +92,7 @@ def _cast_input(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
     uses = list(value.uses())
     as_output = [i for i, out in enumerate(graph.outputs) if out is value]
     value.type = ir.TensorType(dtype)
-    node = _cast(value, ir.DataType.FLOAT, f"{value.name}/widened")
+    node = _cast(value, ir.DataType.FLOAT, _unused(graph, f"{value.name}/widened"))
     for user, index in uses:
         user.replace_input_with(index, node.outputs[0])
     first = next(iter(graph), None)
@@ -104,8 +104,16 @@ def _cast_input(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
 
 def _cast_output(graph: ir.Graph, position: int, value: ir.Value, dtype: ir.DataType) -> None:
     name = value.name
-    value.name = f"{name}/wide"
-    node = _cast(value, dtype, f"{name}/narrowed")
+    value.name = _unused(graph, f"{name}/wide")
+    node = _cast(value, dtype, _unused(graph, f"{name}/narrowed"))
     node.outputs[0].name = name
     graph.append(node)
     graph.outputs[position] = node.outputs[0]
+
+
+def _unused(graph: ir.Graph, name: str) -> str:
+    """The name, or one like it: a graph that was widened once, as calibration's, has it already."""
+    taken = {v.name for v in _values(graph)} | {n.name for n in graph}
+    while name in taken:
+        name += "_again"
+    return name

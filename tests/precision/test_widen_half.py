@@ -88,3 +88,16 @@ def test_a_second_run_changes_nothing_inside() -> None:
     nodes = len(model.graph)
     assert {v.dtype for n in model.graph for v in n.outputs if n.op_type != "Cast"} == {ir.DataType.FLOAT}
     assert nodes == len(parse(NET, {"w": (4, 3)}).graph) + 3
+
+
+def test_a_widened_graph_is_widened_once_more_without_a_name_that_stands_twice() -> None:
+    """Calibration builds the graph that it has prepared."""
+    model, x = parse(NET, {"w": (4, 3)}), RNG.standard_normal((2, 4)).astype(np.float16)
+    widen_half(model)
+    once = run(model, {"x": x})
+    assert widen_half(model) > 0
+    names = [v.name for n in model.graph for v in n.outputs]
+    assert len(names) == len(set(names))
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    for a, b in zip(once, run(model, {"x": x})):
+        np.testing.assert_array_equal(a, b)

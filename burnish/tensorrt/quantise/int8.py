@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import burnish
 from burnish.calibration.tensorrt_cache import NEWEST, cache_bytes, parse_cache
-from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.precision.ranges import Range, Ranges
 from burnish.tensorrt.config import IBuilderConfig
+from burnish.tensorrt.datatype import burnish_dtype
 from burnish.tensorrt.enums import BuilderFlag, CalibrationAlgoType, LayerType
 from burnish.tensorrt.interfaces import IInt8Calibrator, IInt8LegacyCalibrator, ILogger, Severity
 from burnish.tensorrt.memory import Array, address_of, view
@@ -92,7 +92,8 @@ def _of_calibrator(
         return Ranges({names.get(n, n): r for n, r in found.tensors.items()}, "", found.method, 0, found.notes)
     start = time.perf_counter()
     say("Starting Calibration.")
-    shapes = {t: _shape(t, config, calibrator.get_batch_size()) for t in network._inputs}
+    batch = calibrator.get_batch_size()
+    shapes = {t: _shape(t, config, batch, _common_batch(network)) for t in network._inputs}
     fixed = {t.name: (shape,) * 3 for t, shape in shapes.items() if -1 in t.shape}
     batches = _batches(calibrator, shapes, say)
     found = burnish.calibrate(network.to_model(), batches, method=_method(calibrator), profile=fixed or None)
@@ -112,7 +113,13 @@ def _method(calibrator: IInt8Calibrator) -> str:
     return "minmax" if is_minmax else "entropy"
 
 
-def _shape(tensor: ITensor, config: IBuilderConfig, batch: int) -> tuple[int, ...]:
+def _common_batch(network: INetworkDefinition) -> int:
+    """The first dimension that all inputs have; 0 if they differ, so that it need not be the batch."""
+    first = {t.shape[0] for t in network._inputs if len(t.shape) > 1}
+    return first.pop() if len(first) == 1 else 0
+
+
+def _shape(tensor: ITensor, config: IBuilderConfig, batch: int, common: int) -> tuple[int, ...]:
     """The shape of a batch: the network's, where that is open the calibration profile's (else the first profile's)
     `opt`, and as many samples as the calibrator says that it gives.
 
@@ -129,9 +136,9 @@ def _shape(tensor: ITensor, config: IBuilderConfig, batch: int) -> tuple[int, ..
         shape = [o if s < 0 else s for s, o in zip(shape, opt)]
         if tensor.shape[0] < 0 and batch > 0:
             shape[0] = batch
-    elif shape and batch > shape[0] > 0 and batch % shape[0] == 0 and len(shape) > 1:
+    elif len(shape) > 1 and batch > shape[0] == common > 0 and batch % shape[0] == 0:
         shape[0] = batch  # several runs of the network's own batch
-    elif len(shape) > 1 and 0 < batch < shape[0]:
+    elif len(shape) > 1 and 0 < batch < shape[0] == common:
         why = f"get_batch_size() is {batch}, and the network takes {shape[0]} samples"
         raise UserError("E722", f"a batch is shorter than input '{tensor.name}'", why=why, hint="give whole batches")
     return tuple(shape)
@@ -153,7 +160,7 @@ def _batches(
                 "E722", "a batch does not fit the network", why=why, hint="give one for each input, in order"
             )
         yield {
-            t.name: view(address_of(memory), DType.from_onnx(t.facts.elem_type), shape, f"a batch of '{t.name}'").copy()
+            t.name: view(address_of(memory), burnish_dtype(t.dtype), shape, f"a batch of '{t.name}'").copy()
             for (t, shape), memory in zip(shapes.items(), given)
         }
         say(f"Calibrated batch {number} in {time.perf_counter() - start:.6g} seconds.")

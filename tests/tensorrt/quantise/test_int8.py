@@ -221,3 +221,36 @@ def test_the_builder_says_whether_the_processor_multiplies_bytes_and_tensorrt_7_
     builder.int8_mode, builder.int8_calibrator = True, Calibrator()
     assert builder.int8_mode and builder.build_cuda_engine(network) is not None
     assert builder.int8_calibrator.calls[-1] == "write" and not builder.fp16_mode
+
+
+def test_inputs_without_a_batch_are_read_in_their_own_shape() -> None:
+    logger = Quiet()
+    builder = trt.Builder(logger)
+    network, config = builder.create_network(1), builder.create_builder_config()
+    x, scale = network.add_input("x", trt.float16, (4, 16)), network.add_input("scale", trt.float32, (1, 16))
+    weight = network.add_constant((16, 8), WEIGHTS["w"][:16].astype(np.float32)).get_output(0)
+    wide = network.add_cast(x, trt.float32).get_output(0)
+    scaled = network.add_elementwise(wide, scale, trt.ElementWiseOperation.PROD).get_output(0)
+    none = trt.MatrixOperation.NONE
+    network.mark_output(network.add_matrix_multiply(scaled, none, weight, none).get_output(0))
+    memory = [SAMPLES[:4].astype(np.float16), np.full((1, 16), 2, np.float32)]
+    seen = []
+
+    class Own(trt.IInt8MinMaxCalibrator):
+        def get_batch_size(self) -> int:
+            return 4
+
+        def get_batch(self, names: list[str]) -> list[object] | None:
+            seen.append(names)
+            return list(memory) if len(seen) == 1 else None
+
+        def write_calibration_cache(self, cache: bytes) -> None:
+            seen.append(cache.decode().splitlines())
+
+    config.set_flag(trt.BuilderFlag.INT8)
+    config.int8_calibrator = Own()
+    assert builder.build_serialized_network(network, config) is not None, logger.messages
+    assert seen[:2] == [["x", "scale"]] * 2
+    digits = seen[2][1].split(": ")[-1]
+    largest = np.frombuffer(bytes.fromhex(digits.zfill(8)), ">f4")[0] * 127
+    assert largest == pytest.approx(2 * np.abs(SAMPLES[:4].astype(np.float16)).max(), rel=1e-6)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import enum
 
 __all__ = [
-    "ActivationType", "BoundingBoxFormat", "BuilderFlag", "CumulativeOperation", "DeviceType", "ElementWiseOperation",
-    "EngineCapability", "ErrorCode", "ExecutionContextAllocationStrategy", "FillOperation", "GatherMode",
+    "ActivationType", "BoundingBoxFormat", "BuilderFlag", "CalibrationAlgoType", "CumulativeOperation", "DeviceType",
+    "ElementWiseOperation", "EngineCapability", "ErrorCode", "ExecutionContextAllocationStrategy", "FillOperation",
+    "GatherMode",
     "HardwareCompatibilityLevel", "InterpolationMode", "LayerInformationFormat", "LayerType", "MatrixOperation",
     "MemoryPoolType", "NetworkDefinitionCreationFlag", "OnnxParserFlag", "PaddingMode", "PoolingType", "PreviewFeature",
     "ProfilingVerbosity", "QuantizationFlag", "ReduceOperation", "ResizeCoordinateTransformation", "ResizeRoundMode",

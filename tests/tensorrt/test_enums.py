@@ -28,6 +28,7 @@ from burnish.tensorrt import enums
         (trt.TensorFormat.DHWC, 12),
         (trt.SampleMode.REFLECT, 4),
         (trt.ErrorCode.REFIT_FAILED, 14),
+        (trt.CalibrationAlgoType.MINMAX_CALIBRATION, 3),
         (trt.ILogger.Severity.VERBOSE, 4),
     ],
 )

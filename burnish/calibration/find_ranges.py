@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
 from burnish.precision.quantise.points import find_points
 from burnish.precision.ranges import Ranges
-from burnish.runtime import load
+from burnish.runtime import Engine, load
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[str, int, int], None]
@@ -65,18 +66,18 @@ def _observe(found: Prepared, data: Any, threads: int | None, progress: Progress
     model = found.imported.model
     values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))
     histograms = {str(v.name): Histogram() for v in values}
-    for value in values:
-        if not value.is_graph_input() and not value.is_graph_output():
-            model.graph.outputs.append(value)
+    outputs = model.graph.outputs
+    captured = [v for v in values if not v.is_graph_input()]
+    outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
     bounds = {spec: found.profile.ranges[spec] for spec in found.profile.ranges}
     count = 0
-    with load(build(model, profile=bounds), threads=threads) as engine:
+    with load(build(model, profile=bounds), threads=threads) as engine, ThreadPoolExecutor(engine.threads) as pool:
+        run = _Runs(engine)
         samples = open_samples(data, engine.manifest.inputs)
         for sample in samples:
             progress("calibrate", count, samples.count or 0)
-            seen = {**sample, **engine(sample)}
-            for name, counts in histograms.items():
-                counts.add(seen[name])
+            seen = {**sample, **run(sample)}
+            _count(histograms, seen, pool, engine.threads)
             count += 1
     if not count:
         raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
@@ -85,6 +86,39 @@ def _observe(found: Prepared, data: Any, threads: int | None, progress: Progress
             why = "each of its numbers is NaN or Inf, in every sample"
             raise UserError("E724", f"tensor '{name}' has no range", why=why, hint="look at the data: a NaN stays one")
     return histograms, count
+
+
+def _count(
+    histograms: Mapping[str, Histogram], seen: Mapping[str, Array], pool: ThreadPoolExecutor, threads: int
+) -> None:
+    """Count one run's tensors; each thread gets a part of them, the large ones first."""
+    names = sorted(histograms, key=lambda name: -seen[name].size)
+
+    def add(first: int) -> None:
+        for name in names[first::threads]:
+            histograms[name].add(seen[name])
+
+    for _ in pool.map(add, range(threads)):
+        pass
+
+
+class _Runs:
+    """Runs that write their outputs where the one before did: fresh memory costs the system a fault for each page."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._out: dict[str, Array] = {}
+
+    def __call__(self, sample: Mapping[str, Array]) -> dict[str, Array]:
+        shapes = {name: array.shape for name, array in sample.items()}
+        if shapes != self._shapes:
+            self._shapes, self._out = shapes, {}
+        results = self._engine(sample, out=self._out or None)
+        if not self._out:
+            fixed = self._engine.output_shapes(shapes)
+            self._out = {name: array for name, array in results.items() if fixed[name] is not None}
+        return results
 
 
 def _notes(histograms: Mapping[str, Histogram], samples: int) -> list[str]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from burnish.calibration.counting import FINE, MOST, counting
+
 Array = np.ndarray[Any, Any]
-FINE = 1 << 14  # bins on each side of 0
 BINS = 2048
 SHORTEST = 2.0**-100  # reach: what is smaller by many powers of two than any activation shares a bin
 
@@ -37,30 +38,19 @@ class Histogram:
     def add(self, numbers: Array) -> None:
         """Count an f32 tensor of any shape."""
         flat = np.ascontiguousarray(numbers, np.float32).reshape(-1)
-        self.count += flat.size
-        if not flat.size:
+        for start in range(0, flat.size, MOST):
+            self._add(flat[start : start + MOST])
+
+    def _add(self, flat: Array) -> None:
+        found = counting().survey(flat)
+        self.count, self.zeros, self.bad = self.count + flat.size, self.zeros + found.zeros, self.bad + found.bad
+        if found.bad == flat.size:
             return
-        low, high = float(flat.min()), float(flat.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            kept = flat[np.isfinite(flat)]
-            self.bad += flat.size - kept.size
-            self.count -= kept.size  # they are counted again below
-            self.add(kept)
-            return
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        largest = max(abs(low), abs(high))
-        if largest == 0:
-            self.zeros += flat.size
-            return
-        self._reach(largest)
-        positions = np.floor(flat * np.float32(FINE / self.reach)).astype(np.int32)  # exact: a power of two
-        np.minimum(positions, FINE - 1, out=positions)
-        positions += FINE
-        found = np.bincount(positions, minlength=2 * FINE)
-        zeros = flat.size - int(np.count_nonzero(flat))
-        found[FINE] -= zeros
-        self.zeros += zeros
-        self.counts += found
+        self.low, self.high = min(self.low, found.low), max(self.high, found.high)
+        largest = max(abs(found.low), abs(found.high))
+        if largest:
+            self._reach(largest)
+            counting().tally(flat, FINE / self.reach, found, self.counts)
 
     def _reach(self, largest: float) -> None:
         """Let the bins reach a number: double their width until they do."""

@@ -1,0 +1,171 @@
+"""Native code that counts the numbers of a tensor: an image gives 10 million, and numpy makes seven passes over them.
+
+    survey   the smallest and the largest finite number; how many are 0, and how many NaN or Inf
+    tally    counts[floor(x * scale) + FINE] += 1 for each finite x that is not 0; scale is a power of two, so exact
+
+A counter that was just written cannot be read again for some cycles, and neighbours in a tensor are alike: lanes count
+in SPREAD tables in turn, and what has no bin goes to a place of its lane's own. Both kernels run with the GIL released.
+measured 0.14 + 0.70 ns a number from cache, one core of an EPYC with AVX-512; numpy 2.6
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from burnish.devices.cpu.elf import load_object
+from burnish.devices.cpu.processor import best_target
+from burnish.dims import symbol
+from burnish.targets.cpu.builder import F32, I32, I64, KernelBuilder, KernelContext, lanes_of, type_suffix, vector_type
+from burnish.targets.cpu.codegen import compile_module
+
+Array = np.ndarray[Any, Any]
+FINE = 1 << 14  # bins on each side of 0
+SPREAD = 4  # tables of 32-bit counters: 512 KiB, which a core's cache holds
+MOST = 1 << 31  # numbers of one call: no counter runs over
+_TABLE = SPREAD * 2 * FINE
+_SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_int64)
+_N, _FIRST, _LAST = map(symbol, ("n", "first", "last"))  # numbers; the bins that may be hit, [first, last)
+
+
+class Survey(NamedTuple):
+    """low, high: of the finite numbers, inf and -inf if there are none."""
+
+    low: float
+    high: float
+    zeros: int
+    bad: int
+
+
+class Counting:
+    """The two kernels. Any number of threads may call them."""
+
+    def __init__(self) -> None:
+        module = ir.Module("counting")
+        context = KernelContext(module, best_target(), {"n": 0, "first": 1, "last": 2})
+        for function in (_emit_survey(context), _emit_tally(context)):
+            function.linkage = ""  # seen from outside
+        self._code = load_object(compile_module(module, context.target), ("survey", "tally"))
+        self._survey, self._tally = (_SIGNATURE(self._code.symbols[name]) for name in ("survey", "tally"))
+        self._own = threading.local()
+
+    def survey(self, flat: Array) -> Survey:
+        """flat: contiguous f32, at most MOST numbers"""
+        ends, numbers, dims = np.zeros(2, np.float32), np.zeros(2, np.int64), np.array([flat.size, 0, 0])
+        self._survey(flat.ctypes.data, ends.ctypes.data, numbers.ctypes.data, dims.ctypes.data, None, 0, 1)
+        return Survey(float(ends[0]), float(ends[1]), int(numbers[0]), int(numbers[1]))
+
+    def tally(self, flat: Array, scale: float, found: Survey, counts: Array) -> None:
+        """counts: i64 [2 * FINE], added to; found: the same numbers' survey; scale takes them to [-FINE, FINE]"""
+        table = getattr(self._own, "table", None)
+        if table is None:
+            table = self._own.table = np.zeros(_TABLE + 64, np.uint32)  # the last are for what has no bin
+        first, last = (min(int(np.floor(end * scale)), FINE - 1) + FINE for end in (found.low, found.high))
+        dims, factor = np.array([flat.size, first, last + 1]), np.array(scale, np.float32)
+        addresses = (a.ctypes.data for a in (flat, factor, counts, dims, table))
+        self._tally(*addresses, 0, 1)
+
+
+@functools.cache
+def counting() -> Counting:
+    """Compiled at the first use, in about 30 ms."""
+    return Counting()
+
+
+def _emit_survey(context: KernelContext) -> ir.Function:
+    k = KernelBuilder(context, "survey", 3)
+    numbers, ends, totals = k.slots
+    state = [ir.Constant(F32, float("inf")), ir.Constant(F32, float("-inf")), k.i64(0), k.i64(0)]
+    whole, size = _whole(k), k.lanes
+    start = [k.splat(v, size) for v in state[:2]] + [ir.Constant(vector_type(I32, size), [0] * size)] * 2
+    with k.loop(0, whole, size, start) as loop:
+        loop.next = _surveyed(k, k.load(k.address(numbers, loop.index, F32), vector_type(F32, size), 4), loop.carried)
+    low, high, zeros, bad = loop.results
+    for lane in range(size):
+        one = [k.ir.extract_element(v, ir.Constant(I32, lane)) for v in (low, high, zeros, bad)]
+        state[:2] = [_less(k, one[0], state[0]), _more(k, one[1], state[1])]
+        state[2:] = [k.ir.add(s, k.ir.zext(o, I64)) for s, o in zip(state[2:], one[2:])]
+    with k.loop(whole, k.dim(_N), 1, state) as rest:
+        rest.next = _surveyed(k, k.load(k.address(numbers, rest.index, F32), F32, 4), rest.carried)
+    for place, value in enumerate(rest.results):
+        home, kind = ((ends, F32), (totals, I64))[place // 2]
+        k.ir.store(value, k.address(home, place % 2, kind))
+    return k.finish()
+
+
+def _surveyed(k: KernelBuilder, x: ir.Value, state: list[ir.Value]) -> list[ir.Value]:
+    low, high, zeros, bad = state
+    finite = _finite(k, x)
+    counted = [k.ir.zext(c, zeros.type) for c in (k.ir.fcmp_ordered("==", x, _zero(x)), k.ir.not_(finite))]
+    low = _less(k, k.ir.select(finite, x, k.splat(ir.Constant(F32, float("inf")), lanes_of(x))), low)
+    high = _more(k, k.ir.select(finite, x, k.splat(ir.Constant(F32, float("-inf")), lanes_of(x))), high)
+    return [low, high, k.ir.add(zeros, counted[0]), k.ir.add(bad, counted[1])]
+
+
+def _emit_tally(context: KernelContext) -> ir.Function:
+    k = KernelBuilder(context, "tally", 3)
+    numbers, factor, counts = k.slots
+    scale, whole = k.load(factor, F32, 4), _whole(k)
+    for lo, hi, size in ((k.i64(0), whole, k.lanes), (whole, k.dim(_N), 1)):
+        with k.loop(lo, hi, size) as loop:
+            x = k.load(k.address(numbers, loop.index, F32), vector_type(F32, size), 4)
+            places = _places(k, x, k.splat(scale, size))
+            for lane in range(size):
+                place = k.ir.extract_element(places, ir.Constant(I32, lane)) if size > 1 else places
+                _increment(k, k.address(k.scratch, k.ir.zext(place, I64), I32))
+    with k.loop(k.dim(_FIRST), k.dim(_LAST)) as loop:
+        home = k.address(counts, loop.index, I64)
+        total = k.load(home, I64, 8)
+        for table in range(SPREAD):
+            part = k.address(k.scratch, k.ir.add(loop.index, k.i64(table * 2 * FINE)), I32)
+            total = k.ir.add(total, k.ir.zext(k.load(part, I32, 4), I64))
+            k.ir.store(ir.Constant(I32, 0), part)
+        k.ir.store(total, home)
+    return k.finish()
+
+
+def _places(k: KernelBuilder, x: ir.Value, scale: ir.Value) -> ir.Value:
+    """Where each lane counts: in the bin of its table, or behind the tables if it has none."""
+    size, kind = lanes_of(x), vector_type(I32, lanes_of(x))
+    has_bin = k.ir.and_(_finite(k, x), k.ir.fcmp_ordered("!=", x, _zero(x)))
+    safe = k.ir.select(has_bin, x, _zero(x))
+    floor = k.call(f"llvm.floor.{type_suffix(x.type)}", x.type, [k.ir.fmul(safe, scale)])
+    bins = k.ir.fptosi(floor, kind)
+    last = k.splat(ir.Constant(I32, FINE - 1), size)
+    bins = k.ir.select(k.ir.icmp_signed("<", bins, last), bins, last)
+    tables = [FINE + lane % SPREAD * 2 * FINE for lane in range(size)]
+    shift, trash = (
+        ir.Constant(kind, v if size > 1 else v[0]) for v in (tables, [_TABLE + lane for lane in range(size)])
+    )
+    return k.ir.select(has_bin, k.ir.add(bins, shift), trash)
+
+
+def _increment(k: KernelBuilder, place: ir.Value) -> None:
+    k.ir.store(k.ir.add(k.load(place, I32, 4), ir.Constant(I32, 1)), place)
+
+
+def _whole(k: KernelBuilder) -> ir.Value:
+    """The numbers that fill whole vectors."""
+    return k.ir.and_(k.dim(_N), k.i64(-k.lanes))
+
+
+def _finite(k: KernelBuilder, x: ir.Value) -> ir.Value:
+    size = k.call(f"llvm.fabs.{type_suffix(x.type)}", x.type, [x])
+    return k.ir.fcmp_ordered("<", size, k.splat(ir.Constant(F32, float("inf")), lanes_of(x)))
+
+
+def _less(k: KernelBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    return k.ir.select(k.ir.fcmp_ordered("<", a, b), a, b)
+
+
+def _more(k: KernelBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    return k.ir.select(k.ir.fcmp_ordered(">", a, b), a, b)
+
+
+def _zero(x: ir.Value) -> ir.Constant:
+    return ir.Constant(x.type, [0.0] * lanes_of(x) if lanes_of(x) > 1 else 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from burnish.arguments import expect_function
 from burnish.building import build
 from burnish.building.analyze import Prepared, prepare
 from burnish.calibration.histogram import Histogram
+from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.samples import open_samples
 from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
@@ -34,23 +36,27 @@ def calibrate(
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
     threads: int | None = None,
+    preprocess: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Ranges:
     """Run samples through a model in f32 on this CPU, and choose a range for each tensor that int8 turns into codes.
 
     model, shapes, profile, batch: as for `build`; the profile must allow the samples' shapes
-    data:       an .npz or .npy file, a folder of them, or an iterable of samples (calibration/samples.py)
+    data:       a file, a folder of files, or an iterable of samples (calibration/samples.py)
+    preprocess: a .toml or .py file that states how images and audio become inputs (calibration/preprocess.py)
     method:     entropy, minmax, mse or percentile:99.9 (calibration/thresholds.py)
     progress:   gets what is done, how many samples, and how many of them there are (0: not known)
     raises:     E721 if there are no samples, E722 for one that does not fit, E723 for an unknown method, E724 for a
-                tensor of which no number is finite; E1xx and E2xx for the model
+                tensor of which no number is finite, E745 if it is not stated how files become inputs; E1xx and E2xx
+                for the model
     """
     parse_method(method)
     if progress is not None:
         expect_function("progress", progress, "progress=function")
+    stated = None if preprocess is None else load_preprocess(preprocess)
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     digest = graph_digest(found.imported.model.graph)
-    histograms, samples = _observe(found, data, threads, progress or (lambda what, done, total: None))
+    histograms, samples = _observe(found, data, stated, threads, progress or (lambda what, done, total: None))
     tensors = {name: choose_range(counts, method) for name, counts in histograms.items()}
     return Ranges(tensors, digest, method, samples, tuple(_notes(histograms, samples)))
 
@@ -61,7 +67,9 @@ def graph_digest(graph: ir.Graph) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _observe(found: Prepared, data: Any, threads: int | None, progress: Progress) -> tuple[dict[str, Histogram], int]:
+def _observe(
+    found: Prepared, data: Any, stated: Preprocess | None, threads: int | None, progress: Progress
+) -> tuple[dict[str, Histogram], int]:
     """A histogram of each tensor that a product reads, and the number of samples."""
     model = found.imported.model
     values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))
@@ -73,7 +81,7 @@ def _observe(found: Prepared, data: Any, threads: int | None, progress: Progress
     count = 0
     with load(build(model, profile=bounds), threads=threads) as engine, ThreadPoolExecutor(engine.threads) as pool:
         run = _Runs(engine)
-        samples = open_samples(data, engine.manifest.inputs)
+        samples = open_samples(data, engine.manifest.inputs, stated)
         for sample in samples:
             progress("calibrate", count, samples.count or 0)
             seen = {**sample, **run(sample)}

@@ -3,7 +3,9 @@
 .npz             arrays by input name, or the only one that fits a model of one input; a first axis longer than
                      the model's batch is split into several samples
 .npy             the same, for a model of one input
-a folder         its .npz and .npy files, sorted by name
+.csv             a row is a sample
+images, .wav     by a stated preprocessing (preprocess.py), which may also be a Python function for any file
+a folder         its files of these kinds, sorted by name; with a Python function all its files
 any iterable     of mappings, or of arrays for a model of one input
 """
 
@@ -17,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from burnish.calibration.preprocess import Preprocess
+from burnish.calibration.read_files import ENDINGS, IMAGES, read_file
 from burnish.errors import UserError
 from burnish.plan.manifest import TensorSpec
 
 Array = np.ndarray[Any, Any]
 Sample = Mapping[str, Array]
-ENDINGS = (".npz", ".npy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +39,19 @@ class Samples:
         return iter(self.items)
 
 
-def open_samples(data: Any, inputs: Sequence[TensorSpec]) -> Samples:
+def open_samples(data: Any, inputs: Sequence[TensorSpec], stated: Preprocess | None = None) -> Samples:
     """The samples in a file, a folder or an iterable, as the inputs take them.
 
-    raises: E721 if there are none or a file cannot be read, E722 for an array that does not fit
+    raises: E721 if there are none or a file cannot be read, E722 for an array that does not fit, E745 if it is not
+            stated how a file becomes an input
     """
     if isinstance(data, str | os.PathLike):
         path = Path(data)
-        files = sorted(f for f in path.iterdir() if f.suffix in ENDINGS) if path.is_dir() else [path]
+        files = sorted(f for f in path.iterdir() if _is_read(f, stated)) if path.is_dir() else [path]
         if not files:
-            raise _none(path, "the folder holds no .npz or .npy file")
-        return Samples(_from_files(files, inputs), len(files) if len(files) > 1 else None)
+            raise _none(path, f"the folder holds no file of the kinds {', '.join(ENDINGS)}")
+        is_one_each = all(f.suffix.lower() in (".wav", *IMAGES) for f in files)
+        return Samples(_from_files(files, inputs, stated), len(files) if len(files) > 1 or is_one_each else None)
     if isinstance(data, Mapping):
         return Samples(_split(data, inputs, "the data"), None)
     if isinstance(data, Iterable):
@@ -56,14 +61,16 @@ def open_samples(data: Any, inputs: Sequence[TensorSpec]) -> Samples:
     raise UserError("E721", f"there are no samples in {type(data).__name__}", why="it is not iterable", hint=hint)
 
 
-def _from_files(files: Sequence[Path], inputs: Sequence[TensorSpec]) -> Iterator[Sample]:
+def _is_read(file: Path, stated: Preprocess | None) -> bool:
+    if stated is not None and stated.function is not None:
+        return file.is_file() and not file.name.startswith(".")
+    return file.suffix.lower() in ENDINGS
+
+
+def _from_files(files: Sequence[Path], inputs: Sequence[TensorSpec], stated: Preprocess | None) -> Iterator[Sample]:
     for file in files:
-        try:
-            loaded = np.load(file, allow_pickle=False)
-            arrays = dict(loaded) if file.suffix == ".npz" else {inputs[0].name: loaded}
-        except Exception as error:  # numpy and zipfile raise a dozen kinds
-            raise _none(file, f"{type(error).__name__}: {error}") from error
-        yield from _split(arrays, inputs, str(file))
+        for arrays in read_file(file, inputs, stated):
+            yield from _split(arrays, inputs, str(file))
 
 
 def _from_iterable(data: Iterable[Any], inputs: Sequence[TensorSpec]) -> Iterator[Sample]:
@@ -119,4 +126,4 @@ def _fits(array: Array, spec: TensorSpec) -> bool:
 
 
 def _none(path: Path, why: str) -> UserError:
-    return UserError("E721", f"{path} holds no samples", why=why, hint="give an .npz, an .npy or a folder of them")
+    return UserError("E721", f"{path} holds no samples", why=why, hint="give a file of samples, or a folder of them")

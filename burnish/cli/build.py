@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.arguments import parse_size
-from burnish.cli.calibrate import Calib, Method, SaveQuantised, ranges_for_build
+from burnish.cli.calibrate import Calib, CalibPreprocess, Method, SaveQuantised, ranges_for_build
 from burnish.cli.options import AsJson
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import ends_alone, parse_ranges, parse_shapes
@@ -183,11 +183,12 @@ def build(
     precision: _Precision = None,
     int8: Annotated[bool, typer.Option("--int8", help="Multiply codes of 8 bits; needs --calib.")] = False,
     calib: Calib = None,
-    calib_method: Method = "entropy",
+    preprocess: CalibPreprocess = None,
+    method: Method = "entropy",
     save_quantised: SaveQuantised = None,
     fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
     best: _Best = False,
-    precision_config: _PrecisionConfig = None,
+    config: _PrecisionConfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a plan from an ONNX model."""
@@ -198,21 +199,20 @@ def build(
     given, decisions = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), list[Any]()
     bounds, artefacts = _bounds(shapes, given, batch, workspace, max_memory), _artefacts(dump, override)
     flags: dict[str, Any] = {"allow_fallback": allow_fallback, "overridable": overridable, "index_checks": index_checks}
-    flags |= {"target": target or None, "output_precision": output_precision, "precision_config": precision_config}
+    flags |= {"target": target or None, "output_precision": output_precision, "precision_config": config}
     flags |= {"explain": note if explain else None, "explain_precision": decisions.append, "artefacts": artefacts}
     with progress() as advance:
         plan = burnish.build(
             model,
             **bounds,
             precision=_precision(precision, fp16=fp16 or best, bf16=bf16, int8=int8 or (best and bool(calib)), fp8=fp8),
-            ranges=ranges_for_build(model, calib, calib_method, save_quantised, precision_config, bounds, advance),
+            ranges=ranges_for_build(model, calib, preprocess, method, save_quantised, config, bounds, advance),
             progress=advance,
             **flags,
             **_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for),
         )
     _save(plan, path, sign, artefacts, is_tuned=bool(opt_level or timing_cache))
-    report = summary(plan, path, ends_alone(*given)) | {"build_s": round(time.perf_counter() - start, 3)}
-    _print(report, decisions if explain_precision else None, as_json)
+    _print(summary(plan, path, ends_alone(*given)), start, decisions if explain_precision else None, as_json)
 
 
 def _artefacts(dump: Path | None, override: Path | None) -> Artefacts:
@@ -261,8 +261,9 @@ def _code_bytes(plan: Plan, variant: Any) -> int:
     return sum(len(plan.blobs[name]) for name in code_blobs(variant))
 
 
-def _print(report: dict[str, Any], decisions: list[Decision] | None, as_json: bool) -> None:
-    """decisions: the decisions about narrower precision, if the user asked for them"""
+def _print(report: dict[str, Any], start: float, decisions: list[Decision] | None, as_json: bool) -> None:
+    """start: of the build, on the clock; decisions: those about narrower precision, if the user asked for them"""
+    report = report | {"build_s": round(time.perf_counter() - start, 3)}
     if as_json:
         print_json(report | ({} if decisions is None else {"precision": list(map(asdict, decisions))}))
         return

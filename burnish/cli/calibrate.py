@@ -21,14 +21,22 @@ Calib = Annotated[
     typer.Option(
         "--calib",
         metavar="DATA",
-        help="Samples for --int8: an .npz, an .npy or a folder of them; or a file of ranges, or a TensorRT calibration "
-        "cache.",
+        help="Samples for --int8: .npz, .npy, .csv, .wav, an image, or a folder of them; or a file of ranges, or a "
+        "TensorRT calibration cache.",
     ),
 ]
 Method = Annotated[
     str,
     typer.Option(
         "--calib-method", metavar="NAME", help="How to choose ranges: entropy (default), minmax, mse, percentile:99.9."
+    ),
+]
+CalibPreprocess = Annotated[
+    Path | None,
+    typer.Option(
+        "--calib-preprocess",
+        metavar="FILE",
+        help="How images and audio become inputs: a .toml file, or a .py file with preprocess(path).",
     ),
 ]
 SaveQuantised = Annotated[
@@ -43,10 +51,13 @@ _Shapes = Annotated[
 
 def calibrate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
-    data: Annotated[Path, typer.Option("--data", help="Samples: an .npz, an .npy or a folder of them.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="Samples: .npz, .npy, .csv, .wav, an image, or a folder of them.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write: MODEL.ranges.json, or a TensorRT FILE.cache.")
     ] = None,
+    preprocess: CalibPreprocess = None,
     method: Method = "entropy",
     shapes: Annotated[
         Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
@@ -69,7 +80,7 @@ def calibrate(
     }
     path = output or model.with_suffix(".ranges.json")
     with progress() as advance:
-        found = find(model, data, method=method, threads=threads, progress=advance, **bounds)
+        found = find(model, data, method=method, threads=threads, preprocess=preprocess, progress=advance, **bounds)
     save_ranges(found, path)
     facts = {"ranges": str(path), "tensors": len(found.tensors), "samples": found.samples, "method": found.method}
     if as_json:
@@ -81,6 +92,7 @@ def calibrate(
 def ranges_for_build(
     model: Path,
     calib: Path | None,
+    preprocess: Path | None,
     method: str,
     save: Path | None,
     config: Path | None,
@@ -92,9 +104,10 @@ def ranges_for_build(
     save: a file for the quantised model; config: the precision configuration that it keeps to
     """
     if calib is None:
-        if save is not None:
-            why, hint = "nothing is quantised", "add --int8 --calib DATA, or leave it out"
-            raise UserError("E622", "--save-quantised has no effect here", why=why, hint=hint)
+        for option, value in (("--save-quantised", save), ("--calib-preprocess", preprocess)):
+            if value is not None:
+                why, hint = "nothing is quantised", "add --int8 --calib DATA, or leave it out"
+                raise UserError("E622", f"{option} has no effect here", why=why, hint=hint)
         return None
     from burnish.calibration import calibrate as find
     from burnish.calibration import is_range_file, load_ranges, quantised_model
@@ -104,7 +117,7 @@ def ranges_for_build(
     if is_range_file(calib):
         found = load_ranges(calib)
     else:
-        found = find(model, calib, method=method, progress=advance, **shapes)
+        found = find(model, calib, method=method, preprocess=preprocess, progress=advance, **shapes)
     if save is not None:
         proto = quantised_model(model, found, **shapes, precision_config=config)
         write_atomically(save, [proto.SerializeToString(deterministic=True)])

@@ -48,6 +48,8 @@ def test_a_tensorrt_cache_is_written_and_builds_and_each_product_has_one_row(com
         (["--int8", "--calib", "none.npz"], "E721"),
         (["--calib", str(SAMPLES)], "E720"),
         (["--save-quantised", "q.onnx"], "E622"),
+        (["--calib-preprocess", "p.toml"], "E622"),
+        (["--int8", "--calib", str(SAMPLES), "--calib-preprocess", "p.toml"], "E745"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -14,9 +15,10 @@ import onnx_ir as ir
 from burnish.arguments import expect_function
 from burnish.building import build
 from burnish.building.analyze import Prepared, prepare
+from burnish.calibration.checkpoint import Tally, delayed_interrupt, load_tally, model_digest, resume, save_tally
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.preprocess import Preprocess, load_preprocess
-from burnish.calibration.samples import open_samples
+from burnish.calibration.samples import Samples, open_samples
 from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
 from burnish.precision.quantise.points import find_points
@@ -37,6 +39,7 @@ def calibrate(
     batch: Sequence[int] | str | None = None,
     threads: int | None = None,
     preprocess: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Ranges:
     """Run samples through a model in f32 on this CPU, and choose a range for each tensor that int8 turns into codes.
@@ -44,11 +47,13 @@ def calibrate(
     model, shapes, profile, batch: as for `build`; the profile must allow the samples' shapes
     data:       a file, a folder of files, or an iterable of samples (calibration/samples.py)
     preprocess: a .toml or .py file that states how images and audio become inputs (calibration/preprocess.py)
+    cache:      a file that keeps the histograms (checkpoint.py): an interrupted run goes on after the samples
+                that it counted, and another method runs nothing again
     method:     entropy, minmax, mse or percentile:99.9 (calibration/thresholds.py)
     progress:   gets what is done, how many samples, and how many of them there are (0: not known)
     raises:     E721 if there are no samples, E722 for one that does not fit, E723 for an unknown method, E724 for a
-                tensor of which no number is finite, E745 if it is not stated how files become inputs; E1xx and E2xx
-                for the model
+                tensor of which no number is finite, E745 if it is not stated how files become inputs; E747 or
+                E748 for a cache that is none, or of another model or other data; E1xx and E2xx for the model
     """
     parse_method(method)
     if progress is not None:
@@ -56,9 +61,18 @@ def calibrate(
     stated = None if preprocess is None else load_preprocess(preprocess)
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     digest = graph_digest(found.imported.model.graph)
-    histograms, samples = _observe(found, data, stated, threads, progress or (lambda what, done, total: None))
-    tensors = {name: choose_range(counts, method) for name, counts in histograms.items()}
-    return Ranges(tensors, digest, method, samples, tuple(_notes(histograms, samples)))
+    given = _Data(data, stated, None if cache is None else Path(cache))
+    tally = _observe(found, given, threads, progress or (lambda what, done, total: None))
+    tensors = {name: choose_range(counts, method) for name, counts in tally.histograms.items()}
+    return Ranges(tensors, digest, method, tally.samples, tuple(_notes(tally.histograms, tally.samples)))
+
+
+class _Data(NamedTuple):
+    """Where samples come from, how files become inputs, and the file that keeps the histograms."""
+
+    source: Any
+    stated: Preprocess | None
+    cache: Path | None
 
 
 def graph_digest(graph: ir.Graph) -> str:
@@ -67,33 +81,66 @@ def graph_digest(graph: ir.Graph) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _observe(
-    found: Prepared, data: Any, stated: Preprocess | None, threads: int | None, progress: Progress
-) -> tuple[dict[str, Histogram], int]:
-    """A histogram of each tensor that a product reads, and the number of samples."""
+def _observe(found: Prepared, data: _Data, threads: int | None, progress: Progress) -> Tally:
+    """A histogram of each tensor that a product reads."""
     model = found.imported.model
     values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))
-    histograms = {str(v.name): Histogram() for v in values}
+    digest = "" if data.cache is None else model_digest(model.graph)
+    tally = Tally(digest, {str(v.name): Histogram() for v in values})
     outputs = model.graph.outputs
     captured = [v for v in values if not v.is_graph_input()]
     outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
     bounds = {spec: found.profile.ranges[spec] for spec in found.profile.ranges}
-    count = 0
-    with load(build(model, profile=bounds), threads=threads) as engine, ThreadPoolExecutor(engine.threads) as pool:
-        run = _Runs(engine)
-        samples = open_samples(data, engine.manifest.inputs, stated)
-        for sample in samples:
-            progress("calibrate", count, samples.count or 0)
-            seen = {**sample, **run(sample)}
-            _count(histograms, seen, pool, engine.threads)
-            count += 1
-    if not count:
+    with load(build(model, profile=bounds), threads=threads) as engine:
+        samples = open_samples(data.source, engine.manifest.inputs, data.stated)
+        if data.cache is None:
+            _run(engine, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0))
+        else:
+            _run_from(data.cache, engine, tally, samples, progress)
+    if not tally.samples:
         raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
-    for name, counts in histograms.items():
+    for name, counts in tally.histograms.items():
         if counts.bad == counts.count:
             why = "each of its numbers is NaN or Inf, in every sample"
             raise UserError("E724", f"tensor '{name}' has no range", why=why, hint="look at the data: a NaN stays one")
-    return histograms, count
+    return tally
+
+
+def _run_from(cache: Path, engine: Engine, tally: Tally, samples: Samples, progress: Progress) -> None:
+    """Go on after the samples that a file of histograms has counted, and keep what is counted there, come what may."""
+    items = iter(samples)
+    if cache.exists():
+        resume(load_tally(cache), tally, items)
+    before = tally.samples
+    with delayed_interrupt() as pressed:
+
+        def go_on(done: int) -> None:
+            progress("calibrate", done, samples.count or 0)
+            if pressed.is_set():
+                raise KeyboardInterrupt
+
+        def known() -> Iterator[Mapping[str, Array]]:
+            for sample in items:
+                yield sample
+                tally.know(sample)
+
+        try:
+            _run(engine, tally, known(), go_on)
+        finally:
+            if tally.is_whole and tally.samples > before:
+                save_tally(tally, cache)
+
+
+def _run(engine: Engine, tally: Tally, samples: Iterator[Mapping[str, Array]], go_on: Callable[[int], None]) -> None:
+    """Run samples and count their tensors. go_on: called before each run with the number of samples counted"""
+    run = _Runs(engine)
+    with ThreadPoolExecutor(engine.threads) as pool:
+        for sample in samples:
+            go_on(tally.samples)
+            seen = {**sample, **run(sample)}
+            tally.is_whole = False
+            _count(tally.histograms, seen, pool, engine.threads)
+            tally.samples, tally.is_whole = tally.samples + 1, True
 
 
 def _count(

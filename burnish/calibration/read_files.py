@@ -176,8 +176,9 @@ def _shaped(cells: Sequence[float], spec: TensorSpec) -> Array:
 
 
 def _numpy(path: Path) -> Any:
-    loaded = np.load(path, allow_pickle=False)
-    return dict(loaded) if path.suffix.lower() == ".npz" else loaded
+    with open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        return dict(loaded) if path.suffix.lower() == ".npz" else loaded
 
 
 def _by_name(found: Any, inputs: Sequence[TensorSpec]) -> Arrays:

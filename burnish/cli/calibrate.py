@@ -58,6 +58,14 @@ def calibrate(
         Path | None, typer.Option("--output", "-o", help="File to write: MODEL.ranges.json, or a TensorRT FILE.cache.")
     ] = None,
     preprocess: CalibPreprocess = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--calib-cache",
+            metavar="FILE",
+            help="Keep the histograms here: an interrupted run goes on, and another method runs nothing again.",
+        ),
+    ] = None,
     method: Method = "entropy",
     shapes: Annotated[
         Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
@@ -80,7 +88,9 @@ def calibrate(
     }
     path = output or model.with_suffix(".ranges.json")
     with progress() as advance:
-        found = find(model, data, method=method, threads=threads, preprocess=preprocess, progress=advance, **bounds)
+        found = find(
+            model, data, method=method, threads=threads, preprocess=preprocess, cache=cache, progress=advance, **bounds
+        )
     save_ranges(found, path)
     facts = {"ranges": str(path), "tensors": len(found.tensors), "samples": found.samples, "method": found.method}
     if as_json:

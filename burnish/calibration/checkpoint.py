@@ -1,0 +1,155 @@
+"""Histograms in a file: what an interrupted calibration goes on from, and another method chooses ranges from.
+
+An .npz that is written whole or not at all: `head` (JSON: the model's digest, the number of samples, a digest of them
+all in order, and each tensor's name and ends) and `counts`, an i64 row for each tensor. A later run reads the
+samples already counted again, to see that they are the same, but does not run them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from burnish.calibration.counting import FINE
+from burnish.calibration.histogram import Histogram
+from burnish.errors import UserError
+from burnish.plan import check_place, write_atomically
+
+VERSION = 1
+MARK = "burnish_histograms"
+_FIELDS = ("reach", "low", "high", "count", "zeros", "bad")
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Tally:
+    """Histograms of a model's tensors, how many samples they count, and the digest of those samples."""
+
+    model: str
+    histograms: dict[str, Histogram]
+    samples: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+    is_whole: bool = True  # False while a sample is being counted
+
+    @property
+    def data(self) -> str:
+        return str(self._digest.hexdigest())
+
+    def know(self, sample: Mapping[str, Array]) -> None:
+        """Take a sample into the digest."""
+        for name in sorted(sample):
+            array = np.ascontiguousarray(sample[name])
+            self._digest.update(f"{name} {array.dtype} {array.shape};".encode())
+            self._digest.update(array.data if array.size else b"")
+
+
+def model_digest(graph: ir.Graph) -> str:
+    """Tells one optimised model from another: its nodes, attributes, and the bytes of its constants."""
+    found = hashlib.sha256()
+    for node in graph:
+        attributes = sorted(f"{name}={a.value}" for name, a in node.attributes.items())
+        names = [str(v and v.name) for v in (*node.inputs, *node.outputs)]
+        found.update(f"{node.domain}:{node.op_type}({','.join(names)}){attributes}\n".encode())
+    for name in sorted(map(str, graph.initializers)):
+        content = graph.initializers[name].const_value
+        found.update(name.encode())
+        if content is not None:
+            found.update(np.ascontiguousarray(content.numpy()).tobytes())
+    return found.hexdigest()
+
+
+def save_tally(tally: Tally, path: str | os.PathLike[str]) -> None:
+    """Write a file that `load_tally` reads. E403 if it cannot be written."""
+    check_place(path)
+    tensors = [[name, *(getattr(h, f) for f in _FIELDS)] for name, h in tally.histograms.items()]
+    head = {MARK: VERSION, "model": tally.model, "samples": tally.samples, "data": tally.data, "tensors": tensors}
+    counts = np.stack([h.counts for h in tally.histograms.values()] or [np.zeros(2 * FINE, np.int64)])
+    file = io.BytesIO()
+    np.savez_compressed(file, head=np.frombuffer(json.dumps(head).encode(), np.uint8), counts=counts)
+    write_atomically(path, [file.getvalue()])
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file of histograms holds."""
+
+    path: Path
+    model: str
+    samples: int
+    data: str
+    histograms: dict[str, Histogram]
+
+
+def load_tally(path: str | os.PathLike[str]) -> Saved:
+    """Read a file of histograms. E747 if it is none."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+            head, counts = json.loads(content["head"].tobytes()), content["counts"]
+        if head.get(MARK) != VERSION:
+            raise ValueError(f'it does not say "{MARK}": {VERSION}')
+        if counts.dtype != np.int64 or counts.shape != (max(len(head["tensors"]), 1), 2 * FINE):
+            raise ValueError("its counts do not fit its tensors")
+        found = {}
+        for (name, reach, low, high, *numbers), row in zip(head["tensors"], counts):
+            count, zeros, bad = map(int, numbers)
+            found[str(name)] = Histogram(row.copy(), float(reach), float(low), float(high), count, zeros, bad)
+        return Saved(Path(path), str(head["model"]), int(head["samples"]), str(head["data"]), found)
+    except Exception as error:  # numpy and zipfile raise a dozen kinds
+        why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        hint = "delete it, or give --calib-cache another name"
+        raise UserError("E747", f"{path} is no file of histograms", why=why, hint=hint) from error
+
+
+def resume(saved: Saved, tally: Tally, samples: Iterator[Mapping[str, Array]]) -> None:
+    """Take what a file counted, and the samples that it counted from the iterator. E748 if it is of another run."""
+    if saved.model != tally.model or set(saved.histograms) != set(tally.histograms):
+        raise _another(saved, "its model has other nodes or weights than this one")
+    for number in range(saved.samples):
+        sample = next(samples, None)
+        if sample is None:
+            raise _another(saved, f"it counted {saved.samples} samples; the data has {number}")
+        tally.know(sample)
+    if saved.data != tally.data:
+        raise _another(saved, f"its {saved.samples} samples are not the data's first ones")
+    tally.histograms, tally.samples = {n: saved.histograms[n] for n in tally.histograms}, saved.samples
+
+
+@contextmanager
+def delayed_interrupt() -> Iterator[threading.Event]:
+    """The event is set by Ctrl-C, which then raises nothing: who counts looks at it between two samples.
+
+    A second one ends the program at once, as ever. Only the main thread gets signals; elsewhere nothing changes.
+    """
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(number: int, frame: Any) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _another(saved: Saved, why: str) -> UserError:
+    hint = "delete it to count anew, or give --calib-cache another name"
+    return UserError("E748", f"{saved.path} is of another model or other data", why=why, hint=hint)

@@ -1,10 +1,18 @@
 """Choose the ranges of a model's tensors from samples, for codes of 8 bits."""
 
 from burnish.calibration.find_ranges import calibrate
+from burnish.calibration.gate.gate import meet_budget
 from burnish.calibration.quantised_model import quantised_model
 from burnish.calibration.range_file import is_range_file, load_ranges, save_ranges
 from burnish.calibration.verify_quantised import profile_of, verify
 
 __all__ = [
-    "calibrate", "is_range_file", "load_ranges", "profile_of", "quantised_model", "save_ranges", "verify",
-]  # fmt: skip
+    "calibrate",
+    "is_range_file",
+    "load_ranges",
+    "meet_budget",
+    "profile_of",
+    "quantised_model",
+    "save_ranges",
+    "verify",
+]

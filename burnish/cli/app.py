@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import bench, build, cache, calibrate, diff, inspect, perf, run, serve, tritonserver, trtexec, verify
+from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, tritonserver, trtexec, verify
+from burnish.cli.calibration import accuracy, calibrate
 
 app = typer.Typer(
     name="burnish",
@@ -39,6 +40,7 @@ def _options(
 
 
 app.command(name="build")(build.build)
+app.command(name="accuracy")(accuracy.accuracy)
 app.command(name="calibrate")(calibrate.calibrate)
 app.command(name="run")(run.run)
 app.command(name="bench")(bench.bench)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.arguments import parse_size
-from burnish.cli.calibrate import Calib, CalibPreprocess, Method, SaveQuantised, ranges_for_build
+from burnish.cli.calibration.calibrate import Calib, CalibPreprocess, Method, SaveQuantised, ranges_for_build
 from burnish.cli.options import AsJson
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import ends_alone, parse_ranges, parse_shapes

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from typing import Any
 
-from burnish.precision.ranges import Range, Ranges
+from burnish.precision.ranges import Accuracy, LayerAccuracy, Range, Ranges
 
 VERSION = 1
 MARK = "burnish_ranges"
@@ -19,6 +21,8 @@ def range_bytes(ranges: Ranges) -> bytes:
     tensors = {name: [found.low, found.high] for name, found in sorted(ranges.tensors.items())}
     head = {MARK: VERSION, "graph": ranges.graph, "method": ranges.method, "samples": ranges.samples}
     content = {**head, "notes": list(ranges.notes), "kept": sorted(ranges.kept), "tensors": tensors}
+    if ranges.accuracy is not None:
+        content["accuracy"] = asdict(ranges.accuracy)
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
@@ -31,6 +35,12 @@ def parse_ranges(text: bytes) -> Ranges:
         tensors = {str(n): Range(float(low), float(high)) for n, (low, high) in content["tensors"].items()}
         own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
         words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
-        return Ranges(tensors, *own, words[0], frozenset(words[1]))
+        return Ranges(tensors, *own, words[0], frozenset(words[1]), _accuracy(content.get("accuracy")))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _accuracy(content: Any) -> Accuracy | None:
+    if content is None:
+        return None
+    return Accuracy(**{**content, "layers": tuple(LayerAccuracy(**row) for row in content["layers"])})

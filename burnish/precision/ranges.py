@@ -45,13 +45,39 @@ class Range:
         return np.dtype(np.int8) if self.has_negative else np.dtype(np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class LayerAccuracy:
+    """A product: the error when it alone runs on codes (None: not measured), the time that codes save, and its form."""
+
+    layer: str
+    alone: float | None
+    saved_ms: float
+    form: str
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a build was measured to lose against f32.
+
+    metric, limit: the budget; found: what the finished plan measures, all_int8: what it would without layers in f32
+    samples:       of the data that was measured with; layers: as measured
+    """
+
+    metric: str
+    limit: float
+    found: float
+    all_int8: float
+    samples: int
+    layers: tuple[LayerAccuracy, ...] = ()
+
+
 @dataclass(frozen=True)
 class Ranges:
     """tensors: by the name that the tensor has in the optimised graph, which `inspect graph` shows.
 
     graph:   digest of that graph, "" if the ranges come from elsewhere (a TensorRT cache, a caller's own)
     method:  how they were chosen; samples: from how many; notes: what to know about them
-    kept:    names of nodes that stay f32 whatever the ranges say
+    kept:    names of nodes that stay f32 whatever the ranges say; accuracy: what was measured, if a budget was given
     """
 
     tensors: Mapping[str, Range]
@@ -60,6 +86,7 @@ class Ranges:
     samples: int = 0
     notes: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
+    accuracy: Accuracy | None = None
 
     def keep(self, *nodes: str) -> Ranges:
         """These ranges, with more nodes that stay f32."""

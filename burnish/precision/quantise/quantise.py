@@ -32,7 +32,7 @@ def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) ->
     """
     points, decisions = find_points(graph)
     known = known_ranges(points, ranges)
-    work, rows = _Quantising(graph), list(decisions)
+    work, rows = Quantising(graph), list(decisions)
     for point in points:
         name = str(point.node.name)
         found = known.get(point.data)
@@ -41,6 +41,7 @@ def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) ->
             why = ASKED if is_kept else f"{UNKNOWN} '{point.data.name}'"
             rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
             continue
+        work.followers(point, found)
         work.product(point, found)
         rows.append(Decision(name, point.node.op_type, "f32", INT8, _reason(point, found)))
     return tuple(rows)
@@ -64,7 +65,7 @@ def without_range(row: Decision) -> str:
     return row.why.removeprefix(UNKNOWN).strip(" '") if row.why.startswith(UNKNOWN) else ""
 
 
-class _Quantising:
+class Quantising:
     """The graph while it is rewritten: each tensor is quantised once, whoever reads it."""
 
     def __init__(self, graph: ir.Graph) -> None:
@@ -74,14 +75,20 @@ class _Quantising:
 
     def product(self, point: Point, found: Range) -> None:
         """Give a product its operands as codes."""
-        data = self._numbers.get(point.data)
-        if data is None:
-            others = readers_of_codes(point.data)
-            data = self._numbers[point.data] = self._quantised(point.data, found, point.node)
-            for node, index in others:
-                node.replace_input_with(index, data)
+        data = self._data(point, found)
         point.node.replace_input_with(0, data)
         point.node.replace_input_with(1, self._weight(point))
+
+    def followers(self, point: Point, found: Range) -> None:
+        """Let others that read the data read its codes, too: the tensor is stored as bytes alone."""
+        others = readers_of_codes(point.data)
+        for node, index in others:
+            node.replace_input_with(index, self._data(point, found))
+
+    def _data(self, point: Point, found: Range) -> ir.Value:
+        if point.data not in self._numbers:
+            self._numbers[point.data] = self._quantised(point.data, found, point.node)
+        return self._numbers[point.data]
 
     def _quantised(self, value: ir.Value, found: Range, first: ir.Node) -> ir.Value:
         scale = new_initializer(self.graph, np.array(found.scale, np.float32), f"{value.name}/scale")

@@ -18,12 +18,12 @@ TEXT = """g (float[1,4,6,6] x) => (float[1,4,6,6] y) {
 WEIGHTS = {"w1": normal(4, 4, 3, 3), "w2": normal(4, 4, 3, 3, seed=1), "w3": normal(4, 4, 1, 1, seed=2)}
 
 
-def run(model: ir.Model, x: np.ndarray) -> np.ndarray:
+def run(model: ir.Model, x: np.ndarray, **more: np.ndarray) -> np.ndarray:
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(proto.SerializeToString(), options).run(None, {"x": x})[0]
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options).run(None, {"x": x, **more})[0]
 
 
 def test_the_model_stays_valid_and_its_answer_near() -> None:

@@ -11,7 +11,7 @@ import pytest
 from burnish.plan import read
 from tests.cli.conftest import Command
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 MODEL, SAMPLES = EXAMPLES / "digits.onnx", EXAMPLES / "digits_samples.npz"
 
 

@@ -1,0 +1,1 @@
+"""Commands for fewer bits: calibrate, accuracy."""

@@ -1,0 +1,52 @@
+"""Budgets: their words, and what they measure, against plain formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from burnish.calibration.gate.metrics import parse_budget
+from burnish.errors import UserError
+
+EXACT = [{"y": np.array([[1.0, 0.0, 3.0]])}, {"y": np.array([[2.0, 5.0, -1.0]])}]
+OURS = [{"y": np.array([[1.0, 0.0, 3.0]])}, {"y": np.array([[6.0, 5.0, -1.0]])}]
+
+
+def test_cosine_is_a_mean_over_samples() -> None:
+    a, b = EXACT[1]["y"][0], OURS[1]["y"][0]
+    wanted = (1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b)) / 2
+    assert parse_budget("cos=1e-3").measure(OURS, EXACT, None) == pytest.approx(wanted)
+
+
+def test_decibels_are_of_all_samples_together() -> None:
+    assert parse_budget("sqnr=30dB").measure(OURS, EXACT, None) == pytest.approx(10 * np.log10((10 + 30) / 16))
+    assert parse_budget("psnr=40").measure(OURS, EXACT, None) == pytest.approx(10 * np.log10(36 / (16 / 6)))
+    assert parse_budget("sqnr=30dB").measure(EXACT, EXACT, None) == np.inf
+
+
+def test_top1_counts_labels_if_there_are_any() -> None:
+    budget = parse_budget("top1=0.5%")
+    assert budget.measure(OURS, EXACT, None) == 50.0
+    assert budget.measure(OURS, EXACT, np.array([2, 1])) == 50.0
+    assert budget.measure(OURS, EXACT, np.array([2, 0])) == -50.0
+    with pytest.raises(UserError, match="labels do not fit") as caught:
+        budget.measure(OURS, EXACT, np.array([2]))
+    assert caught.value.code == "E727"
+
+
+def test_a_budget_knows_which_side_is_better() -> None:
+    assert parse_budget("cos=0.1").is_met(0.05) and not parse_budget("cos=0.1").is_met(0.2)
+    assert parse_budget("sqnr=30dB").is_met(31) and not parse_budget("sqnr=30dB").is_met(29)
+    assert parse_budget("sqnr=30dB").excess(31) < 0 < parse_budget("sqnr=30dB").excess(29)
+
+
+def test_a_function_is_a_budget() -> None:
+    budget = parse_budget((lambda ours, exact, labels: float(len(ours)), 3))
+    assert budget.measure(OURS, EXACT, None) == 2.0 and budget.is_met(2.0)
+
+
+@pytest.mark.parametrize("word", ["", "cos", "cos=", "cos=x", "cos=1e", "ssim=1", "sqnr=30%", "cos=-", 5, (3, 4), None])
+def test_what_says_nothing_is_refused(word: object) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_budget(word)
+    assert caught.value.code == "E726"

@@ -1,0 +1,37 @@
+"""`burnish accuracy`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tests.cli.conftest import Command
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+MODEL, SAMPLES = EXAMPLES / "digits.onnx", EXAMPLES / "digits_samples.npz"
+
+
+def test_a_budget_is_met_and_the_file_says_how(command: Command, tmp_path: Path) -> None:
+    ranges, labels = tmp_path / "r.json", tmp_path / "labels.npy"
+    np.save(labels, np.load(SAMPLES)["labels"])
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", ranges).code == 0
+    loose = command("accuracy", MODEL, ranges, "--data", SAMPLES, "--max-error", "top1=2%", "--labels", labels)
+    assert loose.code == 0 and "no layer" in loose.out and "so none was measured alone" in loose.err, loose.err
+    limit = json.loads(ranges.read_text())["accuracy"]
+    assert limit["metric"] == "top1" and limit["samples"] == 40
+    cosine = command("accuracy", MODEL, ranges, "--data", SAMPLES, "--max-error", "cos=1", "--json")
+    all_int8 = json.loads(cosine.out)["accuracy"]["all_int8"]
+    tight = ("--max-error", f"cos={all_int8 / 3:.3e}", "-o", tmp_path / "t.json")
+    done = command("accuracy", MODEL, ranges, "--data", SAMPLES, *tight)
+    assert done.code == 0 and "error alone" in done.out, done.err
+    assert json.loads((tmp_path / "t.json").read_text())["kept"]
+    built = command("build", MODEL, "-o", tmp_path / "a.plan", "--int8", "--calib", tmp_path / "t.json")
+    assert built.code == 0, built.err
+
+
+def test_a_budget_that_says_nothing_is_refused(command: Command, tmp_path: Path) -> None:
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "r.json").code == 0
+    done = command("accuracy", MODEL, tmp_path / "r.json", "--data", SAMPLES, "--max-error", "good")
+    assert done.code == 2 and "E726" in done.err

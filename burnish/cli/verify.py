@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from burnish.cli.calibration.accuracy import summary
 from burnish.cli.options import AsJson, Device, Threads
-from burnish.cli.output import note, print_json, print_table
+from burnish.cli.output import note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import progress
 
@@ -67,10 +69,7 @@ def verify(
             rebuild=(lambda source: _rebuild(source, plan)) if first_divergent else None,
             progress=advance,
         )
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        _print(report)
+    _show(report, plan, as_json)
     if not report.is_accepted:
         raise typer.Exit(1)
 
@@ -85,6 +84,20 @@ def _rebuild(source: bytes, path: Path) -> Plan:
     target, precision = manifest.variants[0].target, manifest.options.get("precision", "fp32")
     precision = precision.removeprefix("int8").removeprefix("+") or "fp32"
     return burnish.build(source, profile=profile_of(manifest), target=target, precision=precision)
+
+
+def _show(report: VerifyReport, plan: Path, as_json: bool) -> None:
+    """The report, and what was measured when the layers of a plan of codes were chosen."""
+    from burnish.calibration import accuracy_of
+    from burnish.plan import read
+
+    measured = accuracy_of(read(plan))
+    if as_json:
+        print_json(report.as_dict() | ({} if measured is None else {"accuracy": asdict(measured)}))
+        return
+    _print(report)
+    if measured is not None:
+        print_facts(summary(measured))
 
 
 def _print(report: VerifyReport) -> None:

@@ -29,6 +29,8 @@ def test_a_budget_is_met_and_the_file_says_how(command: Command, tmp_path: Path)
     assert json.loads((tmp_path / "t.json").read_text())["kept"]
     built = command("build", MODEL, "-o", tmp_path / "a.plan", "--int8", "--calib", tmp_path / "t.json")
     assert built.code == 0, built.err
+    told = command("verify", MODEL, tmp_path / "a.plan")
+    assert told.code == 0 and "on 40 samples" in told.out and "budget" in told.out, told.err
 
 
 def test_a_budget_that_says_nothing_is_refused(command: Command, tmp_path: Path) -> None:

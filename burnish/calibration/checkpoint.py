@@ -56,16 +56,18 @@ class Tally:
 
 
 def model_digest(graph: ir.Graph) -> str:
-    """Tells one optimised model from another: its nodes, attributes, and the bytes of its constants."""
+    """Tells one optimised model from another: its nodes, attributes, and constants."""
     found = hashlib.sha256()
     for node in graph:
-        attributes = sorted(f"{name}={a.value}" for name, a in node.attributes.items())
         names = [str(v and v.name) for v in (*node.inputs, *node.outputs)]
-        found.update(f"{node.domain}:{node.op_type}({','.join(names)}){attributes}\n".encode())
+        found.update(f"{node.domain}:{node.op_type}({','.join(names)})\n".encode())
+        for name in sorted(node.attributes):  # as text a long tensor is only its shape
+            found.update(ir.to_proto(node.attributes[name]).SerializeToString(deterministic=True))
     for name in sorted(map(str, graph.initializers)):
         content = graph.initializers[name].const_value
         found.update(name.encode())
         if content is not None:
+            found.update(f":{content.dtype}{content.shape}".encode())
             found.update(np.ascontiguousarray(content.numpy()).tobytes())
     return found.hexdigest()
 

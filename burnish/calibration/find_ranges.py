@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx_ir as ir
 
 from burnish.arguments import expect_function
 from burnish.building import build
@@ -60,11 +58,10 @@ def calibrate(
         expect_function("progress", progress, "progress=function")
     stated = None if preprocess is None else load_preprocess(preprocess)
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
-    digest = graph_digest(found.imported.model.graph)
     given = _Data(data, stated, None if cache is None else Path(cache))
     tally = _observe(found, given, threads, progress or (lambda what, done, total: None))
     tensors = {name: choose_range(counts, method) for name, counts in tally.histograms.items()}
-    return Ranges(tensors, digest, method, tally.samples, tuple(_notes(tally.histograms, tally.samples)))
+    return Ranges(tensors, tally.model, method, tally.samples, tuple(_notes(tally.histograms, tally.samples)))
 
 
 class _Data(NamedTuple):
@@ -75,23 +72,15 @@ class _Data(NamedTuple):
     cache: Path | None
 
 
-def graph_digest(graph: ir.Graph) -> str:
-    """Tells one optimised graph from another: its nodes, and the names of their values."""
-    lines = (f"{n.domain}:{n.op_type}({','.join(str(v and v.name) for v in n.inputs)})" for n in graph)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
 def _observe(found: Prepared, data: _Data, threads: int | None, progress: Progress) -> Tally:
     """A histogram of each tensor that a product reads."""
     model = found.imported.model
     values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))
-    digest = "" if data.cache is None else model_digest(model.graph)
-    tally = Tally(digest, {str(v.name): Histogram() for v in values})
+    tally = Tally(model_digest(model.graph), {str(v.name): Histogram() for v in values})
     outputs = model.graph.outputs
     captured = [v for v in values if not v.is_graph_input()]
     outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
-    bounds = {spec: found.profile.ranges[spec] for spec in found.profile.ranges}
-    with load(build(model, profile=bounds), threads=threads) as engine:
+    with load(build(model, profile=found.profile.ranges), threads=threads) as engine:
         samples = open_samples(data.source, engine.manifest.inputs, data.stated)
         if data.cache is None:
             _run(engine, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0))

@@ -20,7 +20,7 @@ import importlib.util
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def _checked(rule: type[Any], table: str, given: Mapping[str, Any]) -> dict[str,
     known = {f.name: f for f in fields(rule)}
     if unknown := set(given) - set(known):
         raise ValueError(f"[{table}] has no key '{min(unknown)}'; it has {', '.join(known)}")
-    needed = [n for n in list(known)[: -1 if rule is AudioRule else -4] if n not in given]
+    needed = [n for n, f in known.items() if f.default is MISSING and n not in given]
     if needed:
         raise ValueError(f"[{table}] must also say {', '.join(needed)}")
     found: dict[str, Any] = {}

@@ -82,11 +82,14 @@ def _from_iterable(data: Iterable[Any], inputs: Sequence[TensorSpec]) -> Iterato
 def _split(arrays: Mapping[str, Any], inputs: Sequence[TensorSpec], where: str) -> Iterator[Sample]:
     """One sample, or several where the first axis holds more than a run takes."""
     found = {spec.name: _fitting(arrays, spec, where, len(inputs) == 1) for spec in inputs}
-    runs = {len(found[s.name]) // s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int)}
-    count = max(runs, default=1)
+    runs = {s.name: len(found[s.name]) // s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int)}
+    count = max(runs.values(), default=1)
     if count == 1:
         yield found
         return
+    if odd := [name for name, own in runs.items() if own not in (1, count)]:
+        why = f"it is enough for {runs[odd[0]]} runs, and another array for {count}"
+        raise UserError("E722", f"the array for input '{odd[0]}' is of another length", where=where, why=why)
     for index in range(count):
         yield {spec.name: _part(found[spec.name], spec, index) for spec in inputs}
 

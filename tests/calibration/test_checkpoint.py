@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 
 from burnish.calibration import calibrate
-from burnish.calibration.checkpoint import load_tally
+from burnish.calibration.checkpoint import load_tally, model_digest
 from burnish.errors import BurnishError
 from tests.end_to_end.architectures import SMALL
 
@@ -81,3 +83,33 @@ def test_a_damaged_file_is_refused(model: Path, tmp_path: Path) -> None:
         with pytest.raises(BurnishError, match="no file of histograms") as caught:
             calibrate(model, images(1), cache=cache)
         assert caught.value.code == "E747"
+
+
+def digest(bias: float = 1.0, shape: tuple[int, ...] = (2,), attribute: float = 0.0) -> str:
+    """Of y = (x * attribute's long tensor) + bias."""
+    long = np.zeros(5000, np.float32)
+    long[-1] = attribute
+    x, b = ir.Value(name="x"), ir.Value(name="b", const_value=ir.tensor(np.full(shape, bias, np.float32)))
+    constant = ir.node("Constant", [], {"value": ir.tensor(long)})
+    product = ir.node("Mul", [x, constant.outputs[0]])
+    total = ir.node("Add", [product.outputs[0], b])
+    for n, node in enumerate((constant, product, total)):
+        node.outputs[0].name = f"v{n}"
+    nodes = [constant, product, total]
+    return model_digest(ir.Graph([x], total.outputs, nodes=nodes, initializers=[b]))
+
+
+def test_models_that_compute_other_things_have_other_digests() -> None:
+    assert digest() == digest()
+    assert len({digest(), digest(bias=2.0), digest(shape=(2, 1)), digest(attribute=1.0)}) == 4
+
+
+def test_ranges_name_the_model_with_its_weights() -> None:
+    networks = [SMALL["resnet"].make(), SMALL["resnet"].make()]
+    found = ir.from_proto(onnx.load_from_string(networks[1]))
+    weight = next(v for v in found.graph.initializers.values() if len(v.shape or ()) == 4)
+    weight.const_value = ir.tensor(weight.const_value.numpy() * 2, name=weight.name)
+    networks[1] = ir.to_proto(found).SerializeToString()
+    samples = [SMALL["resnet"].feeds(1)]
+    first, again, other = (calibrate(n, samples, method="minmax").graph for n in (networks[0], *networks))
+    assert first == again != other

@@ -40,6 +40,15 @@ def test_a_model_of_one_input_takes_the_array_that_fits_whatever_its_name() -> N
         list(open_samples({"a": np.ones((1, 3)), "b": np.zeros((1, 3))}, [X]))
 
 
+def test_inputs_for_different_numbers_of_runs_are_refused() -> None:
+    inputs = [X, TensorSpec("z", DType.F32, (2, 1), 0)]
+    constant = {"x": np.arange(9).reshape(3, 3), "z": np.ones((2, 1))}
+    assert [s["z"].shape for s in open_samples(constant, inputs)] == [(2, 1)] * 3
+    with pytest.raises(UserError, match="'z' is of another length") as caught:
+        list(open_samples({"x": np.zeros((3, 3)), "z": np.ones((4, 1))}, inputs))
+    assert caught.value.code == "E722"
+
+
 def test_an_open_first_axis_is_not_split() -> None:
     ids = np.zeros((5, 4), np.int32)
     (sample,) = open_samples([{"ids": ids}], [IDS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from burnish.building import build
 from burnish.building.analyze import prepare
 from burnish.calibration.gate.metrics import Budget, parse_budget
 from burnish.calibration.gate.search import search
+from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.samples import open_samples
 from burnish.errors import UserError
 from burnish.precision.quantise.switch import SWITCHES, add_switches
@@ -35,20 +37,22 @@ def meet_budget(
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
     threads: int | None = None,
+    preprocess: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Ranges:
     """The ranges with `kept`, so that the plan meets the budget, and with `accuracy`, which says what was measured.
 
     data:      samples to measure with, as for `calibrate`; other ones than those that the ranges come from
+    preprocess: as for `calibrate`: how images and audio become inputs
     max_error: cos=1e-3, sqnr=30dB, psnr=40dB, top1=0.5%, or (function, limit) (calibration/gate/metrics.py)
     labels:    one for each sample, for top1 and for a function
     raises:    E726 for a budget that says nothing, E727 for labels that do not fit, E728 if nothing meets it but all
                layers in f32
     """
-    budget = parse_budget(max_error)
+    budget, stated = parse_budget(max_error), None if preprocess is None else load_preprocess(preprocess)
     bounds: dict[str, Any] = {"shapes": shapes, "profile": profile, "batch": batch}
     gate = _Gate(model, ranges, budget, bounds, threads, progress or (lambda what, done, total: None))
-    gate.take(data, None if labels is None else np.asarray(labels).reshape(-1))
+    gate.take(data, stated, None if labels is None else np.asarray(labels).reshape(-1))
     return gate.decide()
 
 
@@ -71,10 +75,10 @@ class _Gate:
         self.labels: Array | None = None
         self.passes = 0
 
-    def take(self, data: Any, labels: Array | None) -> None:
+    def take(self, data: Any, stated: Preprocess | None, labels: Array | None) -> None:
         """Read the samples, and run them in f32."""
         with load(build(self.model, **self.bounds), threads=self.threads) as engine:
-            self.samples = list(open_samples(data, engine.manifest.inputs))
+            self.samples = list(open_samples(data, engine.manifest.inputs, stated))
             if not self.samples:
                 hint = "give samples that the ranges do not come from"
                 raise UserError("E721", "there is nothing to measure with", why="the data holds no sample", hint=hint)

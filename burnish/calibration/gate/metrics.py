@@ -1,6 +1,6 @@
 """How far answers may be from those in f32: a word such as cos=1e-3, and what it measures.
 
-cos=1e-3      mean over the samples of 1 - cosine between the outputs
+cos=1e-3      mean over the samples of 1 - cosine between the outputs; 1 where one is NaN or Inf and f32's is not
 sqnr=30dB     signal to quantisation noise over all samples, at least
 psnr=40dB     peak signal to noise of the first output over all samples, at least; the peak is its range in f32
 top1=0.5%     share of samples that f32 labels right and codes do not, less the reverse; without labels: share of
@@ -119,6 +119,10 @@ def _flat(outputs: Mapping[str, Array]) -> Array:
 
 
 def _one_minus_cosine(a: Array, b: Array) -> float:
+    finite = np.isfinite(b)
+    if not np.array_equal(finite, np.isfinite(a)):
+        return 1.0  # as far as a right angle: of a NaN no cosine is known
+    a, b = a[finite], b[finite]
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     if size == 0:
         return float(np.any(a) != np.any(b))
@@ -126,4 +130,6 @@ def _one_minus_cosine(a: Array, b: Array) -> float:
 
 
 def _decibel(signal: float, noise: float) -> float:
+    if not np.isfinite(noise):
+        return float("-inf")
     return float("inf") if noise == 0 else float(10 * np.log10(max(signal, 1e-300) / noise))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from burnish.cli.calibration.calibrate import CalibPreprocess, Shapes
 from burnish.cli.options import AsJson, Threads
 from burnish.cli.output import note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
@@ -16,10 +17,6 @@ from burnish.cli.progress import progress
 if TYPE_CHECKING:
     from burnish.precision.ranges import Accuracy, Ranges
 
-_Shapes = Annotated[
-    list[str] | None,
-    typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,..."),
-]
 _Labels = Annotated[Path | None, typer.Option("--labels", help="A label for each sample (.npy), for top1.")]
 
 
@@ -40,7 +37,8 @@ def accuracy(
     ],
     labels: _Labels = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write (default: RANGES).")] = None,
-    shapes: _Shapes = None,
+    preprocess: CalibPreprocess = None,
+    shapes: Shapes = None,
     batch: Annotated[str | None, typer.Option("--batch", metavar="MIN:OPT:MAX", help="As for build.")] = None,
     threads: Threads = None,
     as_json: AsJson = False,
@@ -54,7 +52,16 @@ def accuracy(
     bounds = parse_shapes(shapes or ()) or None
     with progress() as advance:
         found = meet_budget(
-            model, given, data, max_error, labels=marks, shapes=bounds, batch=batch, threads=threads, progress=advance
+            model,
+            given,
+            data,
+            max_error,
+            labels=marks,
+            preprocess=preprocess,
+            shapes=bounds,
+            batch=batch,
+            threads=threads,
+            progress=advance,
         )
     path = output or ranges
     save_ranges(found, path)

@@ -44,7 +44,7 @@ SaveQuantised = Annotated[
     typer.Option("--save-quantised", metavar="FILE", help="Also write the quantised model as ONNX, for other tools."),
 ]
 Texts = list[str] | None
-_Shapes = Annotated[
+Shapes = Annotated[
     Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
 ]
 
@@ -67,9 +67,7 @@ def calibrate(
         ),
     ] = None,
     method: Method = "entropy",
-    shapes: Annotated[
-        Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
-    ] = None,
+    shapes: Shapes = None,
     minimum: Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes.")] = None,
     optimum: Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Usual shapes.")] = None,
     maximum: Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes.")] = None,

@@ -18,6 +18,21 @@ def test_cosine_is_a_mean_over_samples() -> None:
     assert parse_budget("cos=1e-3").measure(OURS, EXACT, None) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_no_budget_is_met_by_numbers_that_f32_does_not_have(odd: float) -> None:
+    ours = [EXACT[0], {"y": np.array([[odd, 5.0, -1.0]])}]
+    assert parse_budget("cos=1e-3").measure(ours, EXACT, None) == pytest.approx(0.5)
+    for word in ("cos=1e-3", "sqnr=30dB", "psnr=40dB"):
+        budget = parse_budget(word)
+        found = budget.measure(ours, EXACT, None)
+        assert not budget.is_met(found) and budget.excess(found) > 0
+
+
+def test_what_is_no_number_in_f32_either_is_left_out() -> None:
+    exact, ours = [{"y": np.array([np.nan, 3.0, 4.0])}], [{"y": np.array([np.nan, 4.0, 3.0])}]
+    assert parse_budget("cos=1e-3").measure(ours, exact, None) == pytest.approx(1 - 24 / 25)
+
+
 def test_decibels_are_of_all_samples_together() -> None:
     assert parse_budget("sqnr=30dB").measure(OURS, EXACT, None) == pytest.approx(10 * np.log10((10 + 30) / 16))
     assert parse_budget("psnr=40").measure(OURS, EXACT, None) == pytest.approx(10 * np.log10(36 / (16 / 6)))

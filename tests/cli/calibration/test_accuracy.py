@@ -37,3 +37,19 @@ def test_a_budget_that_says_nothing_is_refused(command: Command, tmp_path: Path)
     assert command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "r.json").code == 0
     done = command("accuracy", MODEL, tmp_path / "r.json", "--data", SAMPLES, "--max-error", "good")
     assert done.code == 2 and "E726" in done.err
+
+
+def test_it_measures_with_files_by_the_preprocessing_that_is_stated(command: Command, tmp_path: Path) -> None:
+    ranges, folder, rule = tmp_path / "r.json", tmp_path / "samples", tmp_path / "p.py"
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", ranges).code == 0
+    folder.mkdir()
+    for n, image in enumerate(np.load(SAMPLES)["images"][:3]):
+        (folder / f"{n}.raw").write_bytes(image.tobytes())
+    shape = np.load(SAMPLES)["images"].shape[1:]
+    rule.write_text(
+        f"import numpy\ndef preprocess(path):\n    return numpy.fromfile(path, 'f4').reshape(1, *{shape})\n"
+    )
+    words = ("accuracy", MODEL, ranges, "--data", folder, "--max-error", "cos=1")
+    assert "E721" in command(*words).err
+    done = command(*words, "--calib-preprocess", rule, "--json")
+    assert done.code == 0 and json.loads(done.out)["accuracy"]["samples"] == 3, done.err

@@ -23,7 +23,7 @@ from burnish.lower.buffers import Buffers, content, narrowest
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.contraction import centred, dot, scale_at
-from burnish.ops.few_bits import unpack_codes
+from burnish.ops.few_bits import unpack_codes, zero_points
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Blocked, Conv, MatMul, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
@@ -205,11 +205,8 @@ def _zero_points(form: Blocked, columns: int, blocks: int) -> Array | None:
     """[n, blocks] in the narrowest dtype that holds them; None if all are the middle of the codes."""
     if form.zero is None:
         return None
-    array = content(form.zero)
-    if array.dtype != np.uint8:
-        array = array.reshape(columns, blocks)
-        whole = (array == np.rint(array)).all() and array.min(initial=0) >= 0 and array.max(initial=0) <= 255
-        zero = array.astype(np.uint8) if whole else narrowest(array, least=0)
-    else:
-        zero = unpack_codes(array.reshape(columns, -1), form.bits)[:, :blocks]
+    zero = zero_points(content(form.zero), form.bits, columns, blocks)
+    if zero.dtype != np.uint8:
+        is_whole = (zero == np.rint(zero)).all() and zero.min(initial=0) >= 0 and zero.max(initial=0) <= 255
+        zero = zero.astype(np.uint8) if is_whole else narrowest(zero, least=0)
     return None if (zero == 1 << (form.bits - 1)).all() else zero

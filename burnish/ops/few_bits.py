@@ -25,6 +25,25 @@ def unpack_codes(packed: Array, bits: int) -> Array:
     return codes.reshape(*packed.shape[:-1], -1)
 
 
+def pack_codes(codes: Array, bits: int) -> Array:
+    """What `unpack_codes` reads: u8 codes side by side in bytes; the rest of the last byte is zero."""
+    each = 8 // bits
+    wide = -(-codes.shape[-1] // each) * each
+    padded = np.zeros((*codes.shape[:-1], wide), np.uint8)
+    padded[..., : codes.shape[-1]] = codes
+    packed = np.zeros((*codes.shape[:-1], wide // each), np.uint8)
+    for n in range(each):
+        packed |= padded[..., n::each] << np.uint8(n * bits)
+    return packed
+
+
+def zero_points(zero: Array, bits: int, columns: int, blocks: int) -> Array:
+    """[columns, blocks], of floats as they are, or of u8 codes that lie side by side."""
+    if zero.dtype != np.uint8:
+        return zero.reshape(columns, blocks)
+    return unpack_codes(zero.reshape(columns, -1), bits)[:, :blocks]
+
+
 def can_pack(size: int, bits: int) -> bool:
     """Can kernels keep blocks of this size? They consist of whole words of 32 bits."""
     return bits in (2, 4, 8) and size > 0 and size % (WORD_BITS // bits) == 0

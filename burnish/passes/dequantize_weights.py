@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from burnish.ops.few_bits import unpack_codes
+from burnish.ops.few_bits import unpack_codes, zero_points
 from burnish.passes.fold_constants import run_reference
 from burnish.passes.quantised.pack_weights import DOMAIN
 from burnish.passes.rewrite.constants import Array, constant_array, is_constant, new_initializer
@@ -63,8 +63,8 @@ def _dequantised(node: ir.Node) -> Array:
     columns, blocks = codes.shape[:2]
     if zero is None:
         zero = np.full((columns, blocks), 1 << (bits - 1), np.float32)
-    elif zero.dtype == np.uint8:
-        zero = unpack_codes(zero.reshape(columns, -1), bits)[:, :blocks]
+    else:
+        zero = zero_points(zero, bits, columns, blocks)
     wide = (np.repeat(a.reshape(columns, blocks).astype(np.float32), size, 1)[:, :depth] for a in (zero, scale))
     (shift, factor), numbers = wide, unpack_codes(codes.reshape(columns, -1), bits)[:, :depth]
     weight: Array = np.ascontiguousarray(((numbers.astype(np.float32) - shift) * factor).T)

@@ -68,6 +68,11 @@ def unmatched_notes(graph: ir.Graph, rules: Iterable[LayerRule]) -> Iterator[str
             yield f"no node fits the precision rule {words}: it changes nothing"
 
 
+def keeps_to(now: str, word: str) -> bool:
+    """Does what a node computes in (`Decision.now`) keep to a word? Nothing breaks fp32, or a word for two types."""
+    return now.startswith({"fp16": "f16", "bf16": "bf16", "int8": "int8"}.get(word, ""))
+
+
 def rules_of(entries: Iterable[Mapping[str, object]]) -> tuple[LayerRule, ...]:
     """The rules from their `words`, which must be right."""
     return tuple(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.dtypes import DType
-from burnish.ops.few_bits import can_pack
+from burnish.ops.few_bits import can_pack, pack_codes, unpack_codes, zero_points
 from burnish.ops.language.definition import MatMul, NodeView, Tensor
 from burnish.ops.registry import Misfit, Undefined, define
 
@@ -50,3 +50,20 @@ def test_a_table_of_another_form_says_so():
     view = NodeView("GatherBlockQuantized", "y", inputs, given, ("y",), 21, "com.microsoft")
     with pytest.raises(Undefined, match="rows of a matrix of bytes"):
         define(view)
+
+
+def test_codes_lie_side_by_side_from_the_lowest_bits():
+    assert pack_codes(np.array([[1, 2, 3, 4, 5]], np.uint8), 4).tolist() == [[0x21, 0x43, 0x05]]
+    assert pack_codes(np.array([[1, 2, 3, 0, 2]], np.uint8), 2).tolist() == [[0b00111001, 0b10]]
+    assert pack_codes(np.array([[7, 255]], np.uint8), 8).tolist() == [[7, 255]]
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_codes_that_were_packed_are_read_again(bits):
+    codes = np.random.default_rng(bits).integers(0, 1 << bits, (3, 7), dtype=np.uint8)
+    assert np.array_equal(unpack_codes(pack_codes(codes, bits), bits)[:, :7], codes)
+
+
+def test_zero_points_are_floats_or_codes():
+    assert zero_points(np.array([0x21, 0x03], np.uint8), 4, 1, 3).tolist() == [[1, 2, 3]]
+    assert zero_points(np.array([1.5, 2, 3, 4], np.float32), 4, 2, 2).tolist() == [[1.5, 2], [3, 4]]

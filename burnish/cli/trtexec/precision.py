@@ -17,13 +17,12 @@ from burnish.calibration.placeholder_ranges import placeholder_ranges
 from burnish.cli.trtexec.log import info, warning
 from burnish.cli.trtexec.options import Options
 from burnish.errors import UserError
-from burnish.precision.layers import matched_by_name, rules_of
+from burnish.precision.layers import keeps_to, matched_by_name, rules_of
 from burnish.precision.precision import INT8, Decision
 from burnish.precision.quantise.points import PRODUCTS
 from burnish.precision.quantised_products import ON_INTEGERS
 from burnish.precision.ranges import Ranges
 
-NOW = {"fp16": "f16", "bf16": "bf16", "int8": "int8"}  # how a decision begins that keeps to it
 PLACEHOLDERS = (
     "--int8 without --calib: every tensor has a placeholder range, as in TensorRT's trtexec. Times are right, ANSWERS "
     "ARE NOT. Calibrate for answers: --calib=FILE.cache, or --calib=samples.npz"
@@ -53,7 +52,7 @@ def check_layers(options: Options, decisions: Sequence[Decision]) -> None:
         fitting = [rule.precision for rule in rules if matched_by_name(row.node, rule)]
         if row.op_type not in ON_INTEGERS.union(PRODUCTS) or not fitting:
             continue
-        if fitting[-1] in NOW and not row.now.startswith(NOW[fitting[-1]]):
+        if not keeps_to(row.now, fitting[-1]):
             what = f"layer '{row.node}' cannot compute in {fitting[-1]}: it is {row.now}"
             if options.must_obey:
                 raise UserError("E658", what, why=row.why, hint="--precisionConstraints=prefer builds it all the same")

@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from burnish.ops.few_bits import pack_codes
 from burnish.passes.forms.linear import op_name
 from burnish.passes.forms.products import matched
-from burnish.passes.quantised.pack_weights import DOMAIN, Weight, pack_codes, read_weight
+from burnish.passes.quantised.pack_weights import DOMAIN, Weight, read_weight
 from burnish.passes.rewrite.constants import is_constant
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from burnish.ops.few_bits import can_pack
+from burnish.ops.few_bits import can_pack, pack_codes
 from burnish.passes.forms.linear import op_name
 from burnish.passes.forms.products import matched
 from burnish.passes.rewrite.constants import Array, constant_array, is_constant
@@ -174,15 +174,3 @@ def _spread(node: ir.Node, shape: tuple[int, ...], scale: Array, along: int) -> 
     if axis == along:
         return Skip(f"{op_name(node)} has a scale for each row that is summed")
     return whole
-
-
-def pack_codes(codes: Array, bits: int) -> Array:
-    """u8 codes side by side in bytes along the last axis, the first one in the lowest bits; the rest is zero."""
-    each = 8 // bits
-    wide = -(-codes.shape[-1] // each) * each
-    padded = np.zeros((*codes.shape[:-1], wide), np.uint8)
-    padded[..., : codes.shape[-1]] = codes
-    packed = np.zeros((*codes.shape[:-1], wide // each), np.uint8)
-    for n in range(each):
-        packed |= padded[..., n::each] << np.uint8(n * bits)
-    return packed

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from burnish.errors import UserError
+from burnish.precision.layers import keeps_to
 from burnish.precision.precision import Decision
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.datatype import DataType
@@ -14,7 +15,6 @@ from burnish.tensorrt.network.layer import ILayer
 from burnish.tensorrt.network.network import Translation
 
 WORDS = {DataType.FLOAT: "fp32", DataType.HALF: "fp16", DataType.BF16: "bf16", DataType.INT8: "int8"}
-NOW = {"fp16": "f16", "bf16": "bf16", "int8": "int8"}  # how a decision begins that keeps to it
 NONE_OBEYS = (
     "No implementation of layer {} obeys the requested constraints in strict mode. No conforming implementation was "
     "found i.e. requested layer computation precision and output precision types are ignored, using the fastest "
@@ -49,7 +49,7 @@ def check_layers(
     now = {row.node: row.now for row in decisions}
     for layer, word in _asked(translated):
         found = [now[node] for node in translated.nodes[layer] if node in now]
-        if word in NOW and found and not any(text.startswith(NOW[word]) for text in found):
+        if found and not any(keeps_to(text, word) for text in found):
             if config.must_obey_layers:
                 why = f"it was asked to compute in {word}, and would in {found[0]}"
                 hint = "PREFER_PRECISION_CONSTRAINTS builds it all the same"

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from burnish.passes.quantised.pack_weights import PackWeights, pack_codes
+from burnish.passes.quantised.pack_weights import PackWeights
 from burnish.passes.rewrite.context import PassReport
 from burnish.passes.rewrite.rule import apply_rules
 from tests.passes.models import add_constants, parse, run_ort
@@ -110,9 +110,3 @@ def test_data_without_rows_are_left_alone():
     model, report = add_constants(parse(text), {"w": codes(S8, 20, 3), "s": scales()}), PassReport()
     assert apply_rules(model.graph, (PackWeights(),), report) == 0
     assert [d.reason for d in report.why("PackWeights")] == ["its data are a vector, or of unknown rank"]
-
-
-def test_codes_lie_side_by_side_from_the_lowest_bits():
-    assert pack_codes(np.array([[1, 2, 3, 4, 5]], np.uint8), 4).tolist() == [[0x21, 0x43, 0x05]]
-    assert pack_codes(np.array([[1, 2, 3, 0, 2]], np.uint8), 2).tolist() == [[0b00111001, 0b10]]
-    assert pack_codes(np.array([[7, 255]], np.uint8), 8).tolist() == [[7, 255]]

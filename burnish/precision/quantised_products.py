@@ -14,10 +14,9 @@ from burnish.passes.quantised.pack_weights import DOMAIN, NOT_PACKED, PackWeight
 from burnish.passes.quantised.product_to_integers import NOT_QUANTISED, ProductToIntegers
 from burnish.passes.rewrite.context import PassReport
 from burnish.passes.rewrite.rule import SOURCES, sources
-from burnish.precision.precision import Decision
+from burnish.precision.precision import INT8, Decision
 
 ON_INTEGERS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
-INTEGER = "int8"
 FEW_BITS = "-bit codes"  # how the types of such products end
 
 
@@ -31,8 +30,8 @@ def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
     for node in model.graph.all_nodes():
         name = str(node.name)
         if node.op_type in ON_INTEGERS and node.domain == "":
-            was = "f32" if SOURCES in node.metadata_props else INTEGER
-            yield Decision(sources(node)[-1], node.op_type, was, INTEGER, "its data and its weight are quantised")
+            was = "f32" if SOURCES in node.metadata_props else INT8
+            yield Decision(sources(node)[-1], node.op_type, was, INT8, "its data and its weight are quantised")
         elif (node.op_type, node.domain) == ("MatMulNBits", DOMAIN):
             why = "its data are not quantised; kernels read the codes and compute in f32"
             yield Decision(name, "MatMul", "f32", f"{node.attributes['bits'].as_int()}{FEW_BITS}", why)
@@ -49,8 +48,8 @@ def as_one(quantised: Sequence[Decision], products: Sequence[Decision]) -> tuple
     by_node = {row.node: row for row in products}
     rows = list[Decision]()
     for row in quantised:
-        own = by_node.pop(row.node, None) if row.now == INTEGER else None
-        if own is not None and own.now != INTEGER:
+        own = by_node.pop(row.node, None) if row.now == INT8 else None
+        if own is not None and own.now != INT8:
             row = replace(row, now=own.now, why=f"{own.why}; {row.why}")
         rows.append(row)
     return (*rows, *by_node.values())
@@ -62,5 +61,5 @@ def product_notes(rows: Sequence[Decision]) -> Iterator[str]:
     if packed:
         yield f"products that read their weights in few bits: {packed}; --explain-precision says which"
     if len(rows) > packed:
-        whole, total = sum(row.now == INTEGER for row in rows), len(rows) - packed
+        whole, total = sum(row.now == INT8 for row in rows), len(rows) - packed
         yield f"{whole} of {total} quantised products run on integers; --explain-precision says which and why"

@@ -14,34 +14,33 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import constant_array, new_initializer
-from burnish.precision.precision import ASKED, Decision
+from burnish.precision.precision import ASKED, INT8, Decision
 from burnish.precision.quantise.known import known_ranges
 from burnish.precision.quantise.points import Point, find_points, readers_of_codes
 from burnish.precision.quantise.weights import quantise_weight
 from burnish.precision.ranges import Range, Ranges
 
-INT8 = "int8"
 UNKNOWN = "the ranges know no tensor"
 
 
 def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) -> tuple[Decision, ...]:
     """Rewrite an optimised f32 graph in place. Returns a decision for each product.
 
-    kept:   nodes that a precision configuration keeps from codes
+    kept:   nodes that a precision configuration keeps from codes: products, and what would read a product's data
     raises: E731 if the ranges are those of another model
     """
     points, decisions = find_points(graph)
     known = known_ranges(points, ranges)
+    stay = {node for node in graph if node in kept or str(node.name) in ranges.kept}
     work, rows = Quantising(graph), list(decisions)
     for point in points:
         name = str(point.node.name)
         found = known.get(point.data)
-        is_kept = name in ranges.kept or point.node in kept
-        if is_kept or found is None:
-            why = ASKED if is_kept else f"{UNKNOWN} '{point.data.name}'"
+        if point.node in stay or found is None:
+            why = ASKED if point.node in stay else f"{UNKNOWN} '{point.data.name}'"
             rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
             continue
-        work.followers(point, found)
+        work.followers(point, found, stay)
         work.product(point, found)
         rows.append(Decision(name, point.node.op_type, "f32", INT8, _reason(point, found)))
     return tuple(rows)
@@ -79,11 +78,11 @@ class Quantising:
         point.node.replace_input_with(0, data)
         point.node.replace_input_with(1, self._weight(point))
 
-    def followers(self, point: Point, found: Range) -> None:
-        """Let others that read the data read its codes, too: the tensor is stored as bytes alone."""
-        others = readers_of_codes(point.data)
-        for node, index in others:
-            node.replace_input_with(index, self._data(point, found))
+    def followers(self, point: Point, found: Range, stay: Collection[ir.Node]) -> None:
+        """Let others that read the data read its codes, too, unless they stay f32: it is stored as bytes alone."""
+        for node, index in readers_of_codes(point.data):
+            if node not in stay:
+                node.replace_input_with(index, self._data(point, found))
 
     def _data(self, point: Point, found: Range) -> ir.Value:
         if point.data not in self._numbers:

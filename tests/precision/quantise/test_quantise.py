@@ -49,6 +49,18 @@ def test_what_has_no_range_or_is_kept_stays_and_says_why() -> None:
     assert found["third"].why == "it was asked to stay"
 
 
+def test_a_sum_that_is_kept_reads_no_codes() -> None:
+    def second_operand(by_rule: bool, by_name: bool) -> str:
+        model, ranges = parse(TEXT, WEIGHTS), Ranges({"r": Range(0, 1)})
+        total = next(node for node in model.graph if node.outputs[0].name == "s")
+        total.name = "sum"
+        quantise(model.graph, ranges.keep("sum") if by_name else ranges, [total] if by_rule else [])
+        return str(total.inputs[1].name)
+
+    assert second_operand(False, False) == "r/quantised"
+    assert second_operand(True, False) == second_operand(False, True) == "r"
+
+
 def test_a_weight_that_two_products_share_is_quantised_once() -> None:
     text = "g (float[2,8] x) => (float[2,8] y) { a = MatMul(x, w)  y = MatMul(a, w) }"
     model = parse(text, {"w": normal(8, 8)})

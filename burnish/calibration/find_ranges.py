@@ -81,7 +81,7 @@ def _observe(found: Prepared, data: _Data, threads: int | None, progress: Progre
     captured = [v for v in values if not v.is_graph_input()]
     outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
     with load(build(model, profile=found.profile.ranges), threads=threads) as engine:
-        samples = open_samples(data.source, engine.manifest.inputs, data.stated)
+        samples = open_samples(data.source, engine.manifest.inputs, data.stated, engine.manifest.symbols)
         if data.cache is None:
             _run(engine, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0))
         else:

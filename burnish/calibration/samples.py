@@ -1,7 +1,7 @@
 """Samples to calibrate with: one mapping of arrays by input name for each run.
 
 .npz             arrays by input name, or the only one that fits a model of one input; a first axis longer than
-                     the model's batch is split into several samples
+                     the model's batch, or than the profile allows, is split into several samples
 .npy             the same, for a model of one input
 .csv             a row is a sample
 images, .wav     by a stated preprocessing (preprocess.py), which may also be a Python function for any file
@@ -11,6 +11,7 @@ any iterable     of mappings, or of arrays for a model of one input
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ import numpy as np
 
 from burnish.calibration.preprocess import Preprocess
 from burnish.calibration.read_files import ENDINGS, IMAGES, read_file
+from burnish.dims import symbol_name, symbols
 from burnish.errors import UserError
-from burnish.plan.manifest import TensorSpec
+from burnish.plan.manifest import SymbolRange, TensorSpec
 
 Array = np.ndarray[Any, Any]
 Sample = Mapping[str, Array]
@@ -39,9 +41,12 @@ class Samples:
         return iter(self.items)
 
 
-def open_samples(data: Any, inputs: Sequence[TensorSpec], stated: Preprocess | None = None) -> Samples:
+def open_samples(
+    data: Any, inputs: Sequence[TensorSpec], stated: Preprocess | None = None, bounds: Sequence[SymbolRange] = ()
+) -> Samples:
     """The samples in a file, a folder or an iterable, as the inputs take them.
 
+    bounds: what the profile allows; a first axis that is longer is split
     raises: E721 if there are none or a file cannot be read, E722 for an array that does not fit, E745 if it is not
             stated how a file becomes an input
     """
@@ -51,12 +56,13 @@ def open_samples(data: Any, inputs: Sequence[TensorSpec], stated: Preprocess | N
         if not files:
             raise _none(path, f"the folder holds no file of the kinds {', '.join(ENDINGS)}")
         is_one_each = all(f.suffix.lower() in (".wav", *IMAGES) for f in files)
-        return Samples(_from_files(files, inputs, stated), len(files) if len(files) > 1 or is_one_each else None)
+        arrays = ((str(file), found) for file in files for found in read_file(file, inputs, stated))
+        return Samples(_samples(arrays, inputs, bounds), len(files) if len(files) > 1 or is_one_each else None)
     if isinstance(data, Mapping):
-        return Samples(_split(data, inputs, "the data"), None)
+        return Samples(_samples([("the data", data)], inputs, bounds), None)
     if isinstance(data, Iterable):
         count = len(data) if isinstance(data, Sequence) else None
-        return Samples(_from_iterable(data, inputs), count)
+        return Samples(_samples(_from_iterable(data, inputs), inputs, bounds), count)
     hint = "give a file, a folder, or an iterable of arrays"
     raise UserError("E721", f"there are no samples in {type(data).__name__}", why="it is not iterable", hint=hint)
 
@@ -67,21 +73,41 @@ def _is_read(file: Path, stated: Preprocess | None) -> bool:
     return file.suffix.lower() in ENDINGS
 
 
-def _from_files(files: Sequence[Path], inputs: Sequence[TensorSpec], stated: Preprocess | None) -> Iterator[Sample]:
-    for file in files:
-        for arrays in read_file(file, inputs, stated):
-            yield from _split(arrays, inputs, str(file))
-
-
-def _from_iterable(data: Iterable[Any], inputs: Sequence[TensorSpec]) -> Iterator[Sample]:
+def _from_iterable(data: Iterable[Any], inputs: Sequence[TensorSpec]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, item in enumerate(data):
-        arrays = item if isinstance(item, Mapping) else {inputs[0].name: np.asarray(item)}
-        yield from _split(arrays, inputs, f"sample {number}")
+        yield f"sample {number}", item if isinstance(item, Mapping) else {inputs[0].name: np.asarray(item)}
 
 
-def _split(arrays: Mapping[str, Any], inputs: Sequence[TensorSpec], where: str) -> Iterator[Sample]:
-    """One sample, or several where the first axis holds more than a run takes."""
-    found = {spec.name: _fitting(arrays, spec, where, len(inputs) == 1) for spec in inputs}
+def _samples(
+    data: Iterable[tuple[str, Mapping[str, Any]]], inputs: Sequence[TensorSpec], bounds: Sequence[SymbolRange]
+) -> Iterator[Sample]:
+    """One sample for each mapping of arrays, or several where the first axis holds more than a run takes."""
+    rows = {b.name: b for b in bounds}.get(_batch(inputs) or "")
+    for where, arrays in data:
+        found = {spec.name: _fitting(arrays, spec, where, len(inputs) == 1) for spec in inputs}
+        yield from _split(found, inputs, where) if rows is None else _split_rows(found, rows)
+
+
+def _batch(inputs: Sequence[TensorSpec]) -> str | None:
+    """The symbol that is the first axis of each input, and stands on no other."""
+    firsts = {symbol_name(spec.shape[0]) if spec.shape else None for spec in inputs}
+    others = {name for spec in inputs for dim in spec.shape[1:] for name in symbols(dim)}
+    return firsts.pop() if len(firsts) == 1 and not firsts & others else None
+
+
+def _split_rows(found: Sample, rows: SymbolRange) -> Iterator[Sample]:
+    """Parts of nearly equal sizes that the profile allows. Where there are none, the run refuses the whole."""
+    size = min(map(len, found.values()))
+    parts = -(-size // rows.max)
+    if parts < 2 or size // parts < rows.min or any(len(array) != size for array in found.values()):
+        yield found
+        return
+    ends = [size * index // parts for index in range(parts + 1)]
+    for first, end in itertools.pairwise(ends):
+        yield {name: array[first:end] for name, array in found.items()}
+
+
+def _split(found: Sample, inputs: Sequence[TensorSpec], where: str) -> Iterator[Sample]:
     runs = {s.name: len(found[s.name]) // s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int)}
     count = max(runs.values(), default=1)
     if count == 1:

@@ -11,7 +11,7 @@ from burnish.calibration.samples import open_samples
 from burnish.dims import symbol
 from burnish.dtypes import DType
 from burnish.errors import UserError
-from burnish.plan.manifest import TensorSpec
+from burnish.plan.manifest import SymbolRange, TensorSpec
 
 X = TensorSpec("x", DType.F32, (1, 3), 0)
 IDS = TensorSpec("ids", DType.I64, (symbol("n"), 4), 1)
@@ -53,6 +53,17 @@ def test_an_open_first_axis_is_not_split() -> None:
     ids = np.zeros((5, 4), np.int32)
     (sample,) = open_samples([{"ids": ids}], [IDS])
     assert sample["ids"].shape == (5, 4) and sample["ids"].dtype == np.int64
+
+
+def test_an_open_first_axis_is_split_into_parts_that_the_profile_allows() -> None:
+    ids, n = np.arange(44).reshape(11, 4), SymbolRange("n", 2, 2, 4)
+    parts = [s["ids"] for s in open_samples([{"ids": ids}], [IDS], bounds=[n])]
+    assert [len(part) for part in parts] == [3, 4, 4] and np.array_equal(np.concatenate(parts), ids)
+    (whole,) = open_samples([{"ids": ids}], [IDS], bounds=[SymbolRange("n", 4, 4, 4)])  # 11 are no fours: E505 says so
+    assert len(whole["ids"]) == 11
+    state = TensorSpec("state", DType.F32, (2, symbol("n")), 2)  # rows are on another axis here
+    (sample,) = open_samples([{"ids": ids, "state": np.zeros((2, 11))}], [IDS, state], bounds=[n])
+    assert len(sample["ids"]) == 11
 
 
 def test_a_missing_batch_axis_is_added() -> None:

@@ -78,7 +78,7 @@ class _Gate:
     def take(self, data: Any, stated: Preprocess | None, labels: Array | None) -> None:
         """Read the samples, and run them in f32."""
         with load(build(self.model, **self.bounds), threads=self.threads) as engine:
-            self.samples = list(open_samples(data, engine.manifest.inputs, stated))
+            self.samples = list(open_samples(data, engine.manifest.inputs, stated, engine.manifest.symbols))
             if not self.samples:
                 hint = "give samples that the ranges do not come from"
                 raise UserError("E721", "there is nothing to measure with", why="the data holds no sample", hint=hint)

@@ -14,6 +14,7 @@ from burnish.arguments import expect_function
 from burnish.building import build
 from burnish.building.analyze import Prepared, prepare
 from burnish.calibration.checkpoint import Tally, delayed_interrupt, load_tally, model_digest, resume, save_tally
+from burnish.calibration.counting import counting
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.samples import Samples, open_samples
@@ -123,6 +124,7 @@ def _run_from(cache: Path, engine: Engine, tally: Tally, samples: Samples, progr
 def _run(engine: Engine, tally: Tally, samples: Iterator[Mapping[str, Array]], go_on: Callable[[int], None]) -> None:
     """Run samples and count their tensors. go_on: called before each run with the number of samples counted"""
     run = _Runs(engine)
+    counting()  # compiled once, before several threads need it at the same time
     with ThreadPoolExecutor(engine.threads) as pool:
         for sample in samples:
             go_on(tally.samples)

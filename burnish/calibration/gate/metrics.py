@@ -53,7 +53,7 @@ class Budget:
 
 def parse_budget(given: Any) -> Budget:
     """A budget from a word, or from (function, limit). E726 for anything else."""
-    if isinstance(given, tuple) and len(given) == 2 and callable(given[0]):
+    if isinstance(given, tuple) and len(given) == 2 and callable(given[0]) and isinstance(given[1], int | float):
         return Budget(getattr(given[0], "__name__", "function"), given[0], float(given[1]))
     found = _WORD.fullmatch(given) if isinstance(given, str) else None
     name = found["name"] if found else ""

@@ -60,7 +60,9 @@ def test_a_function_is_a_budget() -> None:
     assert budget.measure(OURS, EXACT, None) == 2.0 and budget.is_met(2.0)
 
 
-@pytest.mark.parametrize("word", ["", "cos", "cos=", "cos=x", "cos=1e", "ssim=1", "sqnr=30%", "cos=-", 5, (3, 4), None])
+@pytest.mark.parametrize(
+    "word", ["", "cos", "cos=", "cos=x", "cos=1e", "ssim=1", "sqnr=30%", "cos=-", 5, (3, 4), (max, "x"), None]
+)
 def test_what_says_nothing_is_refused(word: object) -> None:
     with pytest.raises(UserError) as caught:
         parse_budget(word)

@@ -36,7 +36,7 @@ from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.layers import unmatched_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.quantise.quantise import quantise, range_notes
-from burnish.precision.quantised_products import as_one, product_notes, quantised_products
+from burnish.precision.quantised_products import as_one, product_notes, quantised_products, without_integers
 from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
@@ -251,12 +251,14 @@ def _decide(
 
     quantised: what the ranges have made of each product
     """
-    products = quantised_products(model, report) if abilities.integer_products else ()
+    is_integer = abilities.integer_products
+    products = quantised_products(model, report) if is_integer else without_integers(quantised)
     has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
     decisions = apply_precision(model, sizes, precision, has_half)
     known = () if precision.ranges is None else range_notes(quantised, precision.ranges)
     notes = (*known, *product_notes(products), *precision_notes(decisions, precision))
-    return (*as_one(quantised, products), *decisions), notes
+    narrowed = frozenset() if is_integer else {row.node for row in decisions}  # there, a row says the type already
+    return (*(row for row in as_one(quantised, products) if row.node not in narrowed), *decisions), notes
 
 
 def graph_bytes(model: ir.Model) -> bytes:

@@ -170,6 +170,8 @@ class _Runs:
 def _notes(histograms: Mapping[str, Histogram], samples: int) -> list[str]:
     """What a user must know about the data."""
     notes = []
+    if not histograms:
+        notes.append("the model has no product that int8 could compute: there are no ranges")
     if samples < 2:
         notes.append("one sample: the ranges are those of that sample")
     for name, counts in histograms.items():

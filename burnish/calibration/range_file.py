@@ -41,8 +41,8 @@ def _none(path: str | os.PathLike[str], why: str) -> UserError:
 
 
 def is_range_file(path: str | os.PathLike[str]) -> bool:
-    """Is it meant to be one, or a calibration cache, by its beginning?"""
-    if is_cache(path):
+    """Is it meant to be one, or a calibration cache, by its beginning or its name?"""
+    if is_cache(path) or Path(path).suffix in (".json", ".cache"):
         return True
     try:
         with open(path, "rb") as file:

@@ -43,6 +43,12 @@ def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
                 yield Decision(name, node.op_type, "f32", "f32", reason)
 
 
+def without_integers(quantised: Sequence[Decision]) -> tuple[Decision, ...]:
+    """A row for each product that ranges have quantised, on a target without integer products."""
+    why = "this target has no integer products: the numbers that codes stand for are multiplied"
+    return tuple(replace(row, now="f32", why=why) for row in quantised if row.now == INT8)
+
+
 def as_one(quantised: Sequence[Decision], products: Sequence[Decision]) -> tuple[Decision, ...]:
     """One row for each product: the calibrator's, which has the scale, with what became of it in this target."""
     by_node = {row.node: row for row in products}

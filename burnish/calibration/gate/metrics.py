@@ -64,6 +64,9 @@ def parse_budget(given: Any) -> Budget:
         limit = float(found["limit"])
     except ValueError as error:
         raise UserError("E726", f"{given!r} is no error budget", why=str(error), hint="give a number") from error
+    if name == "cos" and limit < 0:
+        why = "1 - cosine is never negative, so no layer could be in int8"
+        raise UserError("E726", f"{given!r} is no error budget", why=why, hint="cos=1e-3, for one")
     measure, is_better_high, unit = MEASURES[name]
     return Budget(name, measure, limit, is_better_high, unit)
 

@@ -13,6 +13,7 @@ from burnish.cli.options import AsJson, Threads
 from burnish.cli.output import note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import progress
+from burnish.errors import UserError
 
 if TYPE_CHECKING:
     from burnish.precision.ranges import Accuracy, Ranges
@@ -44,9 +45,13 @@ def accuracy(
     as_json: AsJson = False,
 ) -> None:
     """Measure a model in int8 against f32, and raise layers to f32 until the budget is met."""
-    from burnish.calibration import load_ranges, meet_budget, save_ranges
+    from burnish.calibration import is_cache, load_ranges, meet_budget, save_ranges
     from burnish.cli.tensor_files import read_tensor
 
+    path = output or ranges
+    if is_cache(path) or path.suffix == ".cache":
+        why, hint = "a TensorRT calibration cache has no place for the layers that stay f32", "-o FILE.json"
+        raise UserError("E622", f"the result cannot be kept in {path}", why=why, hint=hint)
     given = load_ranges(ranges)
     marks = None if labels is None else read_tensor(labels)
     bounds = parse_shapes(shapes or ()) or None
@@ -63,7 +68,6 @@ def accuracy(
             threads=threads,
             progress=advance,
         )
-    path = output or ranges
     save_ranges(found, path)
     _print(found, path, as_json)
 

@@ -54,6 +54,8 @@ def range_notes(decisions: Iterable[Decision], ranges: Ranges) -> Iterator[str]:
     """Lines for the plan's notes: what to know about the ranges, and how many tensors they lack."""
     yield from ranges.notes
     rows = list(decisions)
+    if not rows:
+        yield "the model has no product that int8 could compute: nothing is quantised"
     count = sum(row.why.startswith(UNKNOWN) for row in rows)
     if count:
         yield f"{count} of {len(rows)} products read a tensor that the ranges do not know, and stay f32"

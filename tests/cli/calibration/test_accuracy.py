@@ -35,8 +35,19 @@ def test_a_budget_is_met_and_the_file_says_how(command: Command, tmp_path: Path)
 
 def test_a_budget_that_says_nothing_is_refused(command: Command, tmp_path: Path) -> None:
     assert command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "r.json").code == 0
-    done = command("accuracy", MODEL, tmp_path / "r.json", "--data", SAMPLES, "--max-error", "good")
-    assert done.code == 2 and "E726" in done.err
+    for budget in ("good", "cos=-1", "cos=e"):
+        done = command("accuracy", MODEL, tmp_path / "r.json", "--data", SAMPLES, "--max-error", budget)
+        assert done.code == 2 and "E726" in done.err
+
+
+def test_a_tensorrt_cache_is_not_overwritten_by_what_it_cannot_hold(command: Command, tmp_path: Path) -> None:
+    cache = tmp_path / "a.cache"
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", cache).code == 0
+    before = cache.read_bytes()
+    for output in ((), ("-o", tmp_path / "new.cache")):
+        done = command("accuracy", MODEL, cache, "--data", SAMPLES, "--max-error", "cos=1", *output)
+        assert done.code == 2 and "E622" in done.err and "no place for the layers" in done.err
+    assert cache.read_bytes() == before and not (tmp_path / "new.cache").exists()
 
 
 def test_it_measures_with_files_by_the_preprocessing_that_is_stated(command: Command, tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def test_a_tensorrt_cache_is_written_and_builds_and_each_product_has_one_row(com
     ("arguments", "code"),
     [
         (["--calib", "none.npz"], "E721"),
+        (["--int8", "--calib", "none.json"], "E725"),
+        (["--int8", "--calib", "none.cache"], "E725"),
         (["--int8", "--calib", "none.npz"], "E721"),
         (["--calib", str(SAMPLES)], "E720"),
         (["--save-quantised", "q.onnx"], "E622"),

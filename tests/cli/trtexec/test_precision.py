@@ -95,7 +95,7 @@ def test_a_layer_that_cannot_obey_fails_or_is_named(command: Command, folder: Pa
 
 def test_what_is_no_calibration_is_refused_and_calib_alone_is_told(command: Command, folder: Path) -> None:
     (folder / "bad.cache").write_text("TRT-8602-EntropyCalibration2\nx 3cc00000\n")
-    for name, code in [("bad.cache", "E730"), ("none.cache", "E721")]:
+    for name, code in [("bad.cache", "E730"), ("none.cache", "E725")]:
         status, said, _, _ = run(command, folder, "--int8", f"--calib={folder / name}")
         assert status == 2 and code in said
     status, said, _, _ = run(command, folder, f"--calib={folder / 'm.cache'}")

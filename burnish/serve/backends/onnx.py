@@ -97,10 +97,11 @@ async def _build(file: Path, plan: Path, arguments: Sequence[str], limit_bytes: 
 
 
 def _why(lines: list[str], status: int, limit_bytes: int) -> str:
-    """What the build printed last. A limit is named wherever its want of memory may have shown itself."""
+    """What the build printed last. A limit is named wherever want of memory may have shown itself: Python itself
+    may end in any error then."""
     starts = [n for n, line in enumerate(lines) if line.startswith(("error ", "internal error "))]
     text = "\n".join(lines[starts[0] if starts else -8 :])
-    may_be_memory = status < 0 or "E901" in text or "memory" in text.lower()
+    may_be_memory = status < 0 or not starts or "E901" in text or "memory" in text.lower()
     limit = f" (it may use {limit_bytes >> 20} MiB of memory)" if limit_bytes and may_be_memory else ""
     ended = f" by signal {-status}" if status < 0 else ""
     where = _WHERE if "E627" in text else ""

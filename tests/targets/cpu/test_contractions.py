@@ -38,7 +38,7 @@ def test_a_wrong_answer_is_rejected(wrong: str) -> None:
 def test_threads_that_leave_elements_out_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Compiled.__call__
     monkeypatch.setattr(
-        Compiled, "__call__", lambda self, slots, dims, threads: whole(self, slots, dims, threads, only=1)
+        Compiled, "__call__", lambda self, slots, dims, threads, *more: whole(self, slots, dims, threads, *more, only=1)
     )
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         run(matmul(64, 64, 64, b_layout="rows"))
@@ -48,8 +48,8 @@ def test_threads_that_leave_elements_out_are_rejected(monkeypatch: pytest.Monkey
 def test_a_store_beside_the_output_is_rejected(monkeypatch: pytest.MonkeyPatch, byte: int) -> None:
     whole = Compiled.__call__
 
-    def astray(self, slots, dims, threads):  # type: ignore[no-untyped-def]
-        whole(self, slots, dims, threads)
+    def astray(self, slots, dims, threads, *more):  # type: ignore[no-untyped-def]
+        whole(self, slots, dims, threads, *more)
         ctypes.memset(slots[2].ctypes.data + byte, 1, 1)  # 77.0 has no such byte
 
     monkeypatch.setattr(Compiled, "__call__", astray)

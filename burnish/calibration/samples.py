@@ -143,7 +143,7 @@ def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str, is_only: b
     if array.dtype != spec.dtype.numpy and not np.can_cast(array.dtype, spec.dtype.numpy, "same_kind"):
         why = f"it is {array.dtype}; the input takes {spec.dtype.value}"
         raise UserError("E722", f"an array is of another type than input '{spec.name}'", where=where, why=why)
-    return np.ascontiguousarray(array, spec.dtype.numpy)
+    return np.asarray(array, spec.dtype.numpy, order="C")  # ascontiguousarray would make a scalar 1-d
 
 
 def _fits(array: Array, spec: TensorSpec) -> bool:

@@ -66,6 +66,12 @@ def test_an_open_first_axis_is_split_into_parts_that_the_profile_allows() -> Non
     assert len(sample["ids"]) == 11
 
 
+def test_a_scalar_stays_one() -> None:
+    rate = TensorSpec("rate", DType.I64, (), 1)
+    (sample,) = open_samples([{"x": np.ones((1, 3)), "rate": np.array(16000)}], [X, rate])
+    assert sample["rate"].shape == () and sample["rate"] == 16000
+
+
 def test_a_missing_batch_axis_is_added() -> None:
     assert [s["x"].shape for s in open_samples(iter([np.zeros(3), np.ones((1, 3))]), [X])] == [(1, 3), (1, 3)]
 

@@ -1,9 +1,16 @@
 import base64
+import tempfile
 
 import pytest
 
 from burnish.serve.repository.given_files import write_files
 from burnish.serve.status import Code, ServeError
+
+
+@pytest.fixture(autouse=True)
+def _folder_of_the_test(tmp_path, monkeypatch):
+    """The folders that the tests ask for lie where pytest removes them."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def test_files_are_written_into_a_folder_of_the_models_name():

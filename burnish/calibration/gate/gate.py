@@ -108,7 +108,8 @@ class _Gate:
 
             found = search(layers, saved, error)
         if not found.is_met:
-            raise self._impossible(whole)
+            nearest = min(excess for kept, excess in found.curve if len(kept) < len(layers))
+            raise self._impossible(self.budget.measured(nearest))
         rest = sorted(set(layers) - found.kept, key=lambda name: -found.alone.get(name, 0.0))
         return self._finished(found.kept, rest, whole, found.alone, saved)
 

@@ -46,6 +46,11 @@ class Budget:
         """How far the error is beyond the limit's; 0 or less if the budget is met."""
         return self.error(found) - self.error(self.limit)
 
+    def measured(self, excess: float) -> float:
+        """What was measured where the error was so far beyond the limit's."""
+        error = excess + self.error(self.limit)
+        return _decibel(1.0, error) if self.is_better_high else error
+
     def text(self, found: float) -> str:
         """A number with its unit."""
         return f"{found:.4g}{' ' if self.unit == 'dB' else ''}{self.unit}"

@@ -55,6 +55,12 @@ def test_a_budget_knows_which_side_is_better() -> None:
     assert parse_budget("sqnr=30dB").excess(31) < 0 < parse_budget("sqnr=30dB").excess(29)
 
 
+@pytest.mark.parametrize("word", ["cos=0.1", "sqnr=30dB"])
+def test_what_was_measured_is_told_from_its_excess(word: str) -> None:
+    budget = parse_budget(word)
+    assert budget.measured(budget.excess(25.0)) == pytest.approx(25.0)
+
+
 def test_a_function_is_a_budget() -> None:
     budget = parse_budget((lambda ours, exact, labels: float(len(ours)), 3))
     assert budget.measure(OURS, EXACT, None) == 2.0 and budget.is_met(2.0)

@@ -123,6 +123,9 @@ def ranges_for_build(
 
     shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
     if is_range_file(calib):
+        if preprocess is not None:
+            why, hint = f"{calib} holds ranges, and no samples are read", "leave it out, or give the samples"
+            raise UserError("E622", "--calib-preprocess has no effect here", why=why, hint=hint)
         found = load_ranges(calib)
     else:
         found = find(model, calib, method=method, preprocess=preprocess, progress=advance, **shapes)

@@ -41,6 +41,14 @@ def test_a_tensorrt_cache_is_written_and_builds_and_each_product_has_one_row(com
     assert done.code == 2 and "E731" in done.err
 
 
+def test_a_preprocessing_beside_a_file_of_ranges_is_refused(command: Command, tmp_path: Path) -> None:
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "r.json").code == 0
+    given = ("--int8", "--calib", tmp_path / "r.json", "--calib-preprocess", tmp_path / "p.toml")
+    done = command("build", MODEL, "-o", tmp_path / "a.plan", *given)
+    assert done.code == 2 and "E622" in done.err and "no samples are read" in done.err
+    assert not (tmp_path / "a.plan").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

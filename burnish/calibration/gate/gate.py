@@ -108,7 +108,10 @@ class _Gate:
 
             found = search(layers, saved, error)
         if not found.is_met:
-            nearest = min(excess for kept, excess in found.curve if len(kept) < len(layers))
+            tried = (excess for kept, excess in found.curve if len(kept) < len(layers))
+            nearest = min(
+                tried, default=self.budget.excess(whole)
+            )  # no layer could be tried in a model without products
             raise self._impossible(self.budget.measured(nearest))
         rest = sorted(set(layers) - found.kept, key=lambda name: -found.alone.get(name, 0.0))
         return self._finished(found.kept, rest, whole, found.alone, saved)

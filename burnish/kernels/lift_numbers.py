@@ -27,7 +27,7 @@ from burnish.ops.language.expr import COMPARE, Expr, const, load, rebuild, subst
 
 Number = tuple[DType, float | int]
 ALIGN = 16  # the elements between the numbers of two launches: whole cache lines
-_OF_FLOATS = COMPARE | {"add", "sub", "mul", "unfused_mul", "div", "max", "min", "where"}
+_OF_FLOATS = COMPARE | {"add", "sub", "mul", "unfused_mul", "div", "quotient", "max", "min", "where"}
 _PRODUCTS = ("mul", "unfused_mul", "div")
 
 

@@ -32,14 +32,7 @@ from burnish.lower.kernels import Slots, loops_of, merged
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
-from burnish.lower.quantised import (
-    computed_operands,
-    is_product,
-    matmul_body,
-    pad_of,
-    padded_by_data,
-    with_rounded_products,
-)
+from burnish.lower.quantised import as_quantised, computed_operands, is_product, matmul_body, pad_of, padded_by_data
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
 from burnish.lower.strips.convolutions import lower_run
@@ -331,7 +324,7 @@ class ScopeLowering:
         tensors = tuple(None if p.storage in self.buffers.geometry else p.slot for p in slots.placements)
         is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
         written = tuple(sorted(slots.written))
-        kernel = with_rounded_products(kernel) if self.is_quantised else kernel
+        kernel = as_quantised(kernel, self.abilities.quotients) if self.is_quantised else kernel
         self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned))
 
     # ---- steps of several outputs -----------------------------------------------------------------------------

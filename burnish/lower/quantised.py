@@ -18,6 +18,7 @@ import numpy as np
 
 from burnish.dtypes import DType
 from burnish.kernels.blocks import Blocks
+from burnish.kernels.codes import simplify_codes
 from burnish.kernels.task import Chain, Contraction, Kernel, Loops
 from burnish.lower.buffers import Buffers, content, narrowest
 from burnish.lower.placement import Placement
@@ -49,14 +50,15 @@ def round_products(root: Expr) -> Expr:
     return visit(root)
 
 
-def with_rounded_products(kernel: K) -> K:
-    """The kernel, with what it stores as `round_products` has it."""
+def as_quantised(kernel: K, has_quotient: bool) -> K:
+    """The kernel, with what it stores as `round_products` and `simplify_codes` have it."""
     if isinstance(kernel, Chain):
-        stages = (replace(s, kernel=with_rounded_products(s.kernel)) for s in kernel.stages)
+        stages = (replace(s, kernel=as_quantised(s.kernel, has_quotient)) for s in kernel.stages)
         return replace(kernel, stages=tuple(stages))
     if not isinstance(kernel, Contraction | Loops):
         return kernel
-    return replace(kernel, stores=tuple(replace(s, value=round_products(s.value)) for s in kernel.stores))
+    values = (simplify_codes(round_products(s.value), has_quotient) for s in kernel.stores)
+    return replace(kernel, stores=tuple(replace(s, value=v) for s, v in zip(kernel.stores, values)))
 
 
 def is_product(form: Conv | MatMul, has_integers: bool) -> bool:

@@ -10,7 +10,8 @@ subexpression is computed once.
 
 `max` and `min`, as pointwise operation and as reduction, give NaN where a side is NaN.
 `round_f16` and `round_bf16` round an f32 to what that type holds (a cast to it rounds only when it is stored);
-`unfused_mul` is a product of floats that is rounded before a sum takes it. Integer `div` truncates (ONNX Div);
+`unfused_mul` is a product of floats that is rounded before a sum takes it; `quotient` an f32 `div` of which only the
+nearest integer is used (kernels/codes.py). Integer `div` truncates (ONNX Div);
 `floordiv` and `mod` round down (index arithmetic, ONNX Mod fmod=0). Comparisons and logic give bool. An index is an i64
 expression. `gelu` is x * Phi(x) and `gelu_tanh` its usual approximation; each is one function, so that no constant in
 it is rounded to a narrow dtype.
@@ -39,7 +40,7 @@ UNARY = frozenset({
 COMPARE = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 BINARY = COMPARE | {
     "add", "sub", "mul", "div", "floordiv", "mod", "fmod", "pow", "max", "min", "and", "or", "xor",
-    "bitand", "bitor", "bitxor", "shl", "shr", "unfused_mul",
+    "bitand", "bitor", "bitxor", "shl", "shr", "unfused_mul", "quotient",
 }  # fmt: skip
 COSTLY = frozenset({  # long polynomials, whatever the target
     "exp", "log", "tanh", "erf", "sigmoid", "sin", "cos", "tan", "pow", "asin", "acos", "atan", "sinh", "cosh", "asinh",

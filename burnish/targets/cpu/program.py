@@ -36,7 +36,7 @@ from burnish.plan.manifest import (
     Variant,
 )
 from burnish.plan.native_abi import HEADER_BYTES, WORTH_WAKING_FLOP
-from burnish.target import Target
+from burnish.target import LEVELS, Target
 from burnish.targets.constants import Constants
 from burnish.targets.cpu.builder import I8, I32, POINTER, KernelContext
 from burnish.targets.cpu.check_accesses import LEAD_BYTES, check_accesses, slot_bytes
@@ -67,6 +67,7 @@ class CpuCompiler:
             integer_products=True,
             blocked_weights=True,
             byte_tiles=self.target.has_tiles,
+            quotients=LEVELS.index(self.target.level) >= LEVELS.index("x86-64-v3"),
             chains=not self.target.is_checked,
         )
 

@@ -104,6 +104,8 @@ def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Val
         return b.ir.fmul(x, y)
     if op == "div":
         return b.ir.fdiv(x, y)
+    if op == "quotient":
+        return _quotient(b, x, y)
     if op in ("max", "min"):
         return extreme(b, op, x, y)
     left, right = Real(b, x), Real(b, y)
@@ -118,6 +120,14 @@ def _float_binary(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Val
         wrong_sign = b.ir.and_(rest != 0.0, b.ir.xor(rest < 0.0, right < 0.0))
         return rest.pick(wrong_sign, rest + right, rest).value
     raise InternalError("E901", f"operator {op} on floats has no CPU code")
+
+
+def _quotient(b: KernelBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """x / y for the nearest integer, as kernels/codes.py has it: y is known, so LLVM divides once for all x."""
+    reciprocal = b.ir.fdiv(fill(y, element_of(y), 1.0), y)
+    near = b.ir.fmul(x, reciprocal)
+    rest = b.multiply_add(b.ir.fneg(near), y, x)
+    return b.multiply_add(rest, reciprocal, near)
 
 
 def extreme(b: KernelBuilder, op: str, x: ir.Value, y: ir.Value) -> ir.Value:

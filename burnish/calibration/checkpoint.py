@@ -27,7 +27,7 @@ from burnish.calibration.histogram import Histogram
 from burnish.errors import UserError
 from burnish.plan import check_place, write_atomically
 
-VERSION = 1
+VERSION = 2
 MARK = "burnish_histograms"
 _FIELDS = ("reach", "low", "high", "count", "zeros", "bad")
 Array = np.ndarray[Any, Any]
@@ -35,10 +35,14 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Tally:
-    """Histograms of a model's tensors, how many samples they count, and the digest of those samples."""
+    """Histograms of a model's tensors, how many samples they count, and the digest of those samples.
+
+    runs: of the model; each counts the samples of a batch
+    """
 
     model: str
     histograms: dict[str, Histogram]
+    runs: int = 0
     samples: int = 0
     _digest: Any = field(default_factory=hashlib.sha256)
     is_whole: bool = True  # False while a sample is being counted
@@ -76,7 +80,8 @@ def save_tally(tally: Tally, path: str | os.PathLike[str]) -> None:
     """Write a file that `load_tally` reads. E403 if it cannot be written."""
     check_place(path)
     tensors = [[name, *(getattr(h, f) for f in _FIELDS)] for name, h in tally.histograms.items()]
-    head = {MARK: VERSION, "model": tally.model, "samples": tally.samples, "data": tally.data, "tensors": tensors}
+    head = {MARK: VERSION, "model": tally.model, "runs": tally.runs, "samples": tally.samples}
+    head |= {"data": tally.data, "tensors": tensors}
     counts = np.stack([h.counts for h in tally.histograms.values()] or [np.zeros(2 * FINE, np.int64)])
     file = io.BytesIO()
     np.savez_compressed(file, head=np.frombuffer(json.dumps(head).encode(), np.uint8), counts=counts)
@@ -89,6 +94,7 @@ class Saved:
 
     path: Path
     model: str
+    runs: int
     samples: int
     data: str
     histograms: dict[str, Histogram]
@@ -107,7 +113,8 @@ def load_tally(path: str | os.PathLike[str]) -> Saved:
         for (name, reach, low, high, *numbers), row in zip(head["tensors"], counts):
             count, zeros, bad = map(int, numbers)
             found[str(name)] = Histogram(row.copy(), float(reach), float(low), float(high), count, zeros, bad)
-        return Saved(Path(path), str(head["model"]), int(head["samples"]), str(head["data"]), found)
+        runs, samples = int(head["runs"]), int(head["samples"])
+        return Saved(Path(path), str(head["model"]), runs, samples, str(head["data"]), found)
     except Exception as error:  # numpy and zipfile raise a dozen kinds
         why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
         hint = "delete it, or give --calib-cache another name"
@@ -118,14 +125,15 @@ def resume(saved: Saved, tally: Tally, samples: Iterator[Mapping[str, Array]]) -
     """Take what a file counted, and the samples that it counted from the iterator. E748 if it is of another run."""
     if saved.model != tally.model or set(saved.histograms) != set(tally.histograms):
         raise _another(saved, "its model has other nodes or weights than this one")
-    for number in range(saved.samples):
+    for number in range(saved.runs):
         sample = next(samples, None)
         if sample is None:
-            raise _another(saved, f"it counted {saved.samples} samples; the data has {number}")
+            raise _another(saved, f"it counted {saved.runs} runs; the data has {number}")
         tally.know(sample)
     if saved.data != tally.data:
         raise _another(saved, f"its {saved.samples} samples are not the data's first ones")
-    tally.histograms, tally.samples = {n: saved.histograms[n] for n in tally.histograms}, saved.samples
+    tally.histograms = {name: saved.histograms[name] for name in tally.histograms}
+    tally.runs, tally.samples = saved.runs, saved.samples
 
 
 @contextmanager

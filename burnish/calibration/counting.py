@@ -13,12 +13,13 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
-from burnish.devices.cpu.elf import load_object
+from burnish.devices.cpu.elf import LoadedObject, load_object
 from burnish.devices.cpu.processor import best_target
 from burnish.dims import symbol
 from burnish.targets.cpu.builder import F32, I32, I64, KernelBuilder, KernelContext, lanes_of, type_suffix, vector_type
@@ -29,7 +30,7 @@ FINE = 1 << 14  # bins on each side of 0
 SPREAD = 4  # tables of 32-bit counters: 512 KiB, which a core's cache holds
 MOST = 1 << 31  # numbers of one call: no counter runs over
 _TABLE = SPREAD * 2 * FINE
-_SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_int64)
+SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_int64)
 _N, _FIRST, _LAST = map(symbol, ("n", "first", "last"))  # numbers; the bins that may be hit, [first, last)
 
 
@@ -46,12 +47,8 @@ class Counting:
     """The two kernels. Any number of threads may call them."""
 
     def __init__(self) -> None:
-        module = ir.Module("counting")
-        context = KernelContext(module, best_target(), {"n": 0, "first": 1, "last": 2})
-        for function in (_emit_survey(context), _emit_tally(context)):
-            function.linkage = ""  # seen from outside
-        self._code = load_object(compile_module(module, context.target), ("survey", "tally"))
-        self._survey, self._tally = (_SIGNATURE(self._code.symbols[name]) for name in ("survey", "tally"))
+        self._code = compiled(("n", "first", "last"), _emit_survey, _emit_tally)
+        self._survey, self._tally = (SIGNATURE(self._code.symbols[name]) for name in ("survey", "tally"))
         self._own = threading.local()
 
     def survey(self, flat: Array) -> Survey:
@@ -71,6 +68,15 @@ class Counting:
         self._tally(*addresses, 0, 1)
 
 
+def compiled(dims: Sequence[str], *emitters: Callable[[KernelContext], ir.Function]) -> LoadedObject:
+    """The kernels' machine code for this processor, by their names. dims: what their table of dims holds"""
+    context = KernelContext(ir.Module("counting"), best_target(), {name: place for place, name in enumerate(dims)})
+    functions = [emit(context) for emit in emitters]
+    for function in functions:
+        function.linkage = ""  # seen from outside
+    return load_object(compile_module(context.module, context.target), [function.name for function in functions])
+
+
 @functools.cache
 def counting() -> Counting:
     """Compiled at the first use, in about 30 ms."""
@@ -88,7 +94,7 @@ def _emit_survey(context: KernelContext) -> ir.Function:
     low, high, zeros, bad = loop.results
     for lane in range(size):
         one = [k.ir.extract_element(v, ir.Constant(I32, lane)) for v in (low, high, zeros, bad)]
-        state[:2] = [_less(k, one[0], state[0]), _more(k, one[1], state[1])]
+        state[:2] = [smaller(k, one[0], state[0]), larger(k, one[1], state[1])]
         state[2:] = [k.ir.add(s, k.ir.zext(o, I64)) for s, o in zip(state[2:], one[2:])]
     with k.loop(whole, k.dim(_N), 1, state) as rest:
         rest.next = _surveyed(k, k.load(k.address(numbers, rest.index, F32), F32, 4), rest.carried)
@@ -100,10 +106,10 @@ def _emit_survey(context: KernelContext) -> ir.Function:
 
 def _surveyed(k: KernelBuilder, x: ir.Value, state: list[ir.Value]) -> list[ir.Value]:
     low, high, zeros, bad = state
-    finite = _finite(k, x)
-    counted = [k.ir.zext(c, zeros.type) for c in (k.ir.fcmp_ordered("==", x, _zero(x)), k.ir.not_(finite))]
-    low = _less(k, k.ir.select(finite, x, k.splat(ir.Constant(F32, float("inf")), lanes_of(x))), low)
-    high = _more(k, k.ir.select(finite, x, k.splat(ir.Constant(F32, float("-inf")), lanes_of(x))), high)
+    finite = is_finite(k, x)
+    counted = [k.ir.zext(c, zeros.type) for c in (k.ir.fcmp_ordered("==", x, zero_like(x)), k.ir.not_(finite))]
+    low = smaller(k, k.ir.select(finite, x, k.splat(ir.Constant(F32, float("inf")), lanes_of(x))), low)
+    high = larger(k, k.ir.select(finite, x, k.splat(ir.Constant(F32, float("-inf")), lanes_of(x))), high)
     return [low, high, k.ir.add(zeros, counted[0]), k.ir.add(bad, counted[1])]
 
 
@@ -117,7 +123,7 @@ def _emit_tally(context: KernelContext) -> ir.Function:
             places = _places(k, x, k.splat(scale, size))
             for lane in range(size):
                 place = k.ir.extract_element(places, ir.Constant(I32, lane)) if size > 1 else places
-                _increment(k, k.address(k.scratch, k.ir.zext(place, I64), I32))
+                increment(k, k.address(k.scratch, k.ir.zext(place, I64), I32))
     with k.loop(k.dim(_FIRST), k.dim(_LAST)) as loop:
         home = k.address(counts, loop.index, I64)
         total = k.load(home, I64, 8)
@@ -132,8 +138,8 @@ def _emit_tally(context: KernelContext) -> ir.Function:
 def _places(k: KernelBuilder, x: ir.Value, scale: ir.Value) -> ir.Value:
     """Where each lane counts: in the bin of its table, or behind the tables if it has none."""
     size, kind = lanes_of(x), vector_type(I32, lanes_of(x))
-    has_bin = k.ir.and_(_finite(k, x), k.ir.fcmp_ordered("!=", x, _zero(x)))
-    safe = k.ir.select(has_bin, x, _zero(x))
+    has_bin = k.ir.and_(is_finite(k, x), k.ir.fcmp_ordered("!=", x, zero_like(x)))
+    safe = k.ir.select(has_bin, x, zero_like(x))
     floor = k.call(f"llvm.floor.{type_suffix(x.type)}", x.type, [k.ir.fmul(safe, scale)])
     bins = k.ir.fptosi(floor, kind)
     last = k.splat(ir.Constant(I32, FINE - 1), size)
@@ -145,7 +151,7 @@ def _places(k: KernelBuilder, x: ir.Value, scale: ir.Value) -> ir.Value:
     return k.ir.select(has_bin, k.ir.add(bins, shift), trash)
 
 
-def _increment(k: KernelBuilder, place: ir.Value) -> None:
+def increment(k: KernelBuilder, place: ir.Value) -> None:
     k.ir.store(k.ir.add(k.load(place, I32, 4), ir.Constant(I32, 1)), place)
 
 
@@ -154,18 +160,18 @@ def _whole(k: KernelBuilder) -> ir.Value:
     return k.ir.and_(k.dim(_N), k.i64(-k.lanes))
 
 
-def _finite(k: KernelBuilder, x: ir.Value) -> ir.Value:
+def is_finite(k: KernelBuilder, x: ir.Value) -> ir.Value:
     size = k.call(f"llvm.fabs.{type_suffix(x.type)}", x.type, [x])
     return k.ir.fcmp_ordered("<", size, k.splat(ir.Constant(F32, float("inf")), lanes_of(x)))
 
 
-def _less(k: KernelBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+def smaller(k: KernelBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     return k.ir.select(k.ir.fcmp_ordered("<", a, b), a, b)
 
 
-def _more(k: KernelBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+def larger(k: KernelBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     return k.ir.select(k.ir.fcmp_ordered(">", a, b), a, b)
 
 
-def _zero(x: ir.Value) -> ir.Constant:
+def zero_like(x: ir.Value) -> ir.Constant:
     return ir.Constant(x.type, [0.0] * lanes_of(x) if lanes_of(x) > 1 else 0.0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from burnish.calibration.checkpoint import Tally, delayed_interrupt, load_tally,
 from burnish.calibration.counting import counting
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.preprocess import Preprocess, load_preprocess
-from burnish.calibration.samples import Samples, open_samples
+from burnish.calibration.samples import Samples, batch_symbol, open_samples
 from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
-from burnish.precision.quantise.points import find_points
+from burnish.precision.quantise.points import Point, find_points
 from burnish.precision.ranges import Ranges
 from burnish.runtime import Engine, load
 
@@ -59,34 +60,72 @@ def calibrate(
         expect_function("progress", progress, "progress=function")
     stated = None if preprocess is None else load_preprocess(preprocess)
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
-    given = _Data(data, stated, None if cache is None else Path(cache))
-    tally = _observe(found, given, threads, progress or (lambda what, done, total: None))
+    given = Data(data, stated, None if cache is None else Path(cache))
+    with capturing(found, threads) as capture:
+        tally = count_samples(capture, given, progress or (lambda what, done, total: None))
     tensors = {name: choose_range(counts, method) for name, counts in tally.histograms.items()}
-    return Ranges(tensors, tally.model, method, tally.samples, tuple(_notes(tally.histograms, tally.samples)))
+    return Ranges(tensors, tally.model, method, tally.samples, tuple(notes_of(tally)))
 
 
-class _Data(NamedTuple):
+class Data(NamedTuple):
     """Where samples come from, how files become inputs, and the file that keeps the histograms."""
 
     source: Any
-    stated: Preprocess | None
-    cache: Path | None
+    stated: Preprocess | None = None
+    cache: Path | None = None
 
 
-def _observe(found: Prepared, data: _Data, threads: int | None, progress: Progress) -> Tally:
-    """A histogram of each tensor that a product reads."""
+class Capture(NamedTuple):
+    """An engine whose outputs are what products read, their points, and the model's digest.
+
+    is_batched: is the first axis of its inputs that of samples?
+    """
+
+    engine: Engine
+    points: tuple[Point, ...]
+    model: str
+    is_batched: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The tensors, each once."""
+        return list(dict.fromkeys(str(point.data.name) for point in self.points))
+
+
+class Watch(Protocol):
+    """Who sees more of the tensors than their histograms."""
+
+    def see(self, name: str, numbers: Array, counts: Histogram) -> None:
+        """A tensor of a run, which its histogram has counted. Threads call it, each for other tensors."""
+
+    def end(self, tally: Tally) -> None:
+        """The run is counted."""
+
+
+@contextmanager
+def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
+    """Build the model in f32 so that a run gives each tensor that a product reads."""
     model = found.imported.model
-    values = list(dict.fromkeys(point.data for point in find_points(model.graph)[0]))
-    tally = Tally(model_digest(model.graph), {str(v.name): Histogram() for v in values})
+    points, digest = find_points(model.graph)[0], model_digest(model.graph)
     outputs = model.graph.outputs
-    captured = [v for v in values if not v.is_graph_input()]
+    firsts = {value.shape[0] if value.shape else None for value in outputs}
+    captured = [v for v in dict.fromkeys(p.data for p in points) if not v.is_graph_input()]
     outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
     with load(build(model, profile=found.profile.ranges), threads=threads) as engine:
-        samples = open_samples(data.source, engine.manifest.inputs, data.stated, engine.manifest.symbols)
-        if data.cache is None:
-            _run(engine, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0))
-        else:
-            _run_from(data.cache, engine, tally, samples, progress)
+        inputs = engine.manifest.inputs
+        fixed = {spec.shape[0] if spec.shape else None for spec in inputs}
+        yield Capture(engine, points, digest, batch_symbol(inputs) is not None or len(fixed | firsts) == 1)
+
+
+def count_samples(capture: Capture, data: Data, progress: Progress, watch: Watch | None = None) -> Tally:
+    """A histogram of each tensor that a product reads."""
+    engine = capture.engine
+    tally = Tally(capture.model, {name: Histogram() for name in capture.names})
+    samples = open_samples(data.source, engine.manifest.inputs, data.stated, engine.manifest.symbols)
+    if data.cache is None:
+        _run(capture, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0), watch)
+    else:
+        _run_from(data.cache, capture, tally, samples, progress)
     if not tally.samples:
         raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
     for name, counts in tally.histograms.items():
@@ -96,12 +135,12 @@ def _observe(found: Prepared, data: _Data, threads: int | None, progress: Progre
     return tally
 
 
-def _run_from(cache: Path, engine: Engine, tally: Tally, samples: Samples, progress: Progress) -> None:
+def _run_from(cache: Path, capture: Capture, tally: Tally, samples: Samples, progress: Progress) -> None:
     """Go on after the samples that a file of histograms has counted, and keep what is counted there, come what may."""
     items = iter(samples)
     if cache.exists():
         resume(load_tally(cache), tally, items)
-    before = tally.samples
+    before = tally.runs
     with delayed_interrupt() as pressed:
 
         def go_on(done: int) -> None:
@@ -115,27 +154,41 @@ def _run_from(cache: Path, engine: Engine, tally: Tally, samples: Samples, progr
                 tally.know(sample)
 
         try:
-            _run(engine, tally, known(), go_on)
+            _run(capture, tally, known(), go_on)
         finally:
-            if tally.is_whole and tally.samples > before:
+            if tally.is_whole and tally.runs > before:
                 save_tally(tally, cache)
 
 
-def _run(engine: Engine, tally: Tally, samples: Iterator[Mapping[str, Array]], go_on: Callable[[int], None]) -> None:
-    """Run samples and count their tensors. go_on: called before each run with the number of samples counted"""
+def _run(
+    capture: Capture,
+    tally: Tally,
+    samples: Iterator[Mapping[str, Array]],
+    go_on: Callable[[int], None],
+    watch: Watch | None = None,
+) -> None:
+    """Run samples and count their tensors. go_on: called before each run with the number of runs counted"""
+    engine = capture.engine
     run = _Runs(engine)
     counting()  # compiled once, before several threads need it at the same time
     with ThreadPoolExecutor(engine.threads) as pool:
         for sample in samples:
-            go_on(tally.samples)
+            go_on(tally.runs)
             seen = {**sample, **run(sample)}
             tally.is_whole = False
-            _count(tally.histograms, seen, pool, engine.threads)
-            tally.samples, tally.is_whole = tally.samples + 1, True
+            _count(tally.histograms, seen, pool, engine.threads, watch)
+            tally.runs, tally.is_whole = tally.runs + 1, True
+            tally.samples += len(next(iter(sample.values()))) if capture.is_batched else 1
+            if watch is not None:
+                watch.end(tally)
 
 
 def _count(
-    histograms: Mapping[str, Histogram], seen: Mapping[str, Array], pool: ThreadPoolExecutor, threads: int
+    histograms: Mapping[str, Histogram],
+    seen: Mapping[str, Array],
+    pool: ThreadPoolExecutor,
+    threads: int,
+    watch: Watch | None,
 ) -> None:
     """Count one run's tensors; each thread gets a part of them, the large ones first."""
     names = sorted(histograms, key=lambda name: -seen[name].size)
@@ -143,6 +196,8 @@ def _count(
     def add(first: int) -> None:
         for name in names[first::threads]:
             histograms[name].add(seen[name])
+            if watch is not None:
+                watch.see(name, seen[name], histograms[name])
 
     for _ in pool.map(add, range(threads)):
         pass
@@ -167,14 +222,14 @@ class _Runs:
         return results
 
 
-def _notes(histograms: Mapping[str, Histogram], samples: int) -> list[str]:
+def notes_of(tally: Tally) -> list[str]:
     """What a user must know about the data."""
     notes = []
-    if not histograms:
+    if not tally.histograms:
         notes.append("the model has no product that int8 could compute: there are no ranges")
-    if samples < 2:
+    if tally.samples < 2:
         notes.append("one sample: the ranges are those of that sample")
-    for name, counts in histograms.items():
+    for name, counts in tally.histograms.items():
         if counts.bad:
             notes.append(f"{name}: {counts.bad} of {counts.count} numbers are NaN or Inf; they were left out")
         elif not counts.largest:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from burnish.calibration.counting import FINE, MOST, counting
+from burnish.precision.ranges import Range
 
 Array = np.ndarray[Any, Any]
 BINS = 2048
@@ -49,10 +50,10 @@ class Histogram:
         self.low, self.high = min(self.low, found.low), max(self.high, found.high)
         largest = max(abs(found.low), abs(found.high))
         if largest:
-            self._reach(largest)
+            self.reach_to(largest)
             counting().tally(flat, FINE / self.reach, found, self.counts)
 
-    def _reach(self, largest: float) -> None:
+    def reach_to(self, largest: float) -> None:
         """Let the bins reach a number: double their width until they do."""
         wanted = max(2.0 ** math.ceil(math.log2(largest)), SHORTEST)
         if self.reach == 0:
@@ -68,15 +69,26 @@ class Histogram:
         self.count, self.zeros, self.bad = self.count + other.count, self.zeros + other.zeros, self.bad + other.bad
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         if other.reach:
-            self._reach(other.reach)
+            self.reach_to(other.reach)
             taken = Histogram(other.counts.copy(), other.reach)
-            taken._reach(self.reach)
+            taken.reach_to(self.reach)
             self.counts = self.counts + taken.counts
 
     @property
     def largest(self) -> float:
         """The largest magnitude; 0 if there was no finite number."""
         return max(abs(self.low), abs(self.high)) if self.count > self.bad else 0.0
+
+    def outside(self, kept: Range) -> tuple[float, float]:
+        """How many numbers are clipped below a range's codes and above them. A fine bin that an end cuts is shared."""
+        if not self.reach:
+            return 0.0, 0.0
+        summed = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.float64)
+        edges = np.arange(-FINE, FINE + 1)
+        low, high = kept.ends
+        inside = np.interp(np.array([low, high]) * (FINE / self.reach), edges, summed)
+        below, above = float(inside[0]), float(summed[-1] - inside[1])
+        return below if self.low < low else 0.0, above if self.high > high else 0.0
 
     def folded(self, bins: int = BINS) -> Array:
         """Counts of magnitudes in `bins` bins of equal width from 0 to `largest`, as f64.

@@ -82,13 +82,13 @@ def _samples(
     data: Iterable[tuple[str, Mapping[str, Any]]], inputs: Sequence[TensorSpec], bounds: Sequence[SymbolRange]
 ) -> Iterator[Sample]:
     """One sample for each mapping of arrays, or several where the first axis holds more than a run takes."""
-    rows = {b.name: b for b in bounds}.get(_batch(inputs) or "")
+    rows = {b.name: b for b in bounds}.get(batch_symbol(inputs) or "")
     for where, arrays in data:
         found = {spec.name: _fitting(arrays, spec, where, len(inputs) == 1) for spec in inputs}
         yield from _split(found, inputs, where) if rows is None else _split_rows(found, rows)
 
 
-def _batch(inputs: Sequence[TensorSpec]) -> str | None:
+def batch_symbol(inputs: Sequence[TensorSpec]) -> str | None:
     """The symbol that is the first axis of each input, and stands on no other."""
     firsts = {symbol_name(spec.shape[0]) if spec.shape else None for spec in inputs}
     others = {name for spec in inputs for dim in spec.shape[1:] for name in symbols(dim)}

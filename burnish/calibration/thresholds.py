@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,19 +38,38 @@ def parse_method(word: str) -> tuple[str, float]:
     return name, share
 
 
-def choose_range(found: Histogram, method: str) -> Range:
+class Folded(NamedTuple):
+    """What a range is chosen from: a tensor's ends, and the counts of its magnitudes up to the largest one."""
+
+    low: float
+    high: float
+    counts: Array
+
+    @classmethod
+    def of(cls, found: Histogram) -> Folded:
+        """A tensor without a finite number ends at 0."""
+        is_empty = found.count == found.bad
+        return cls(0.0 if is_empty else found.low, 0.0 if is_empty else found.high, found.folded())
+
+    @property
+    def largest(self) -> float:
+        return max(abs(self.low), abs(self.high))
+
+
+def choose_range(found: Histogram | Folded, method: str) -> Range:
     """The range of a tensor. A tensor without any number but 0 gets the range 0 to 0. E723 for an unknown method."""
     name, percentile = parse_method(method)
-    if not found.largest:
+    low, high, counts = Folded.of(found) if isinstance(found, Histogram) else found
+    largest = max(abs(low), abs(high))
+    if not largest:
         return Range(0.0, 0.0)
-    steps = 127 if found.low < 0 else 255
     if name == "minmax":
-        most = found.largest
+        most = largest
     elif name == "percentile":
-        most = _percentile(found.folded(), percentile) * found.largest
+        most = _percentile(counts, percentile) * largest
     else:
-        most = METHODS[name](found.folded(), steps) * found.largest
-    return Range(max(found.low, -most), min(found.high, most))
+        most = METHODS[name](counts, 127 if low < 0 else 255) * largest
+    return Range(max(low, -most), min(high, most))
 
 
 def entropy(counts: Array, steps: int) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, tritonserver, trtexec, verify
-from burnish.cli.calibration import accuracy, calibrate
+from burnish.cli.calibration import accuracy, calib, calibrate
 
 app = typer.Typer(
     name="burnish",
@@ -48,6 +48,7 @@ app.command(name="verify")(verify.verify)
 app.command(name="diff")(diff.diff)
 app.command(name="perf", cls=perf.PerfCommand)(perf.perf)
 app.command(name="serve")(serve.serve)
+app.add_typer(calib.app, name="calib")
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
 for name, command in (("trtexec", trtexec.trtexec), ("tritonserver", tritonserver.tritonserver)):

@@ -36,6 +36,11 @@ class Range:
         return self.low < 0
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest and the largest number that a code stands for: what lies outside is clipped."""
+        return (-self.largest, self.largest) if self.has_negative else (0.0, self.high)
+
+    @property
     def scale(self) -> np.float32:
         """The number that one step of a code stands for."""
         return np.float32(max(self.largest / (127 if self.has_negative else 255), SMALLEST))

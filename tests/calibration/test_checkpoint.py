@@ -42,9 +42,9 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(model: Path, tmp_path: Pat
 
     with pytest.raises(KeyboardInterrupt):
         calibrate(model, interrupted(), cache=cache)
-    assert load_tally(cache).samples == 2
+    assert load_tally(cache).runs == 2
     assert calibrate(model, images(5), cache=cache) == calibrate(model, images(5))
-    assert load_tally(cache).samples == 5
+    assert load_tally(cache).runs == 5
 
 
 def test_another_method_runs_nothing_again(model: Path, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_another_method_runs_nothing_again(model: Path, tmp_path: Path) -> None:
 def test_a_sample_that_fails_keeps_those_before_it(model: Path, tmp_path: Path) -> None:
     with pytest.raises(BurnishError, match="E722"):
         calibrate(model, [*images(2), np.zeros(3)], cache=tmp_path / "c.npz")
-    assert load_tally(tmp_path / "c.npz").samples == 2
+    assert load_tally(tmp_path / "c.npz").runs == 2
 
 
 def test_a_file_of_other_data_or_of_another_model_is_refused(model: Path, tmp_path: Path) -> None:

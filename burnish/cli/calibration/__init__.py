@@ -1,1 +1,1 @@
-"""Commands for fewer bits: calibrate, accuracy."""
+"""Commands for fewer bits: calibrate, calib, accuracy."""

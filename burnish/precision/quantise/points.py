@@ -29,6 +29,14 @@ class Point:
     weight: ir.Value
     axis: int
 
+    @property
+    def channel_axis(self) -> int:
+        """The axis of the data that counts its channels: the one that the product sums."""
+        if self.node.op_type in ("Conv", "ConvTranspose"):
+            return 1
+        attributes = self.node.attributes
+        return 0 if "transA" in attributes and attributes["transA"].as_int() else -1
+
 
 def find_points(graph: ir.Graph) -> tuple[tuple[Point, ...], tuple[Decision, ...]]:
     """The products to quantise, in order, and a decision for each product that is not."""

@@ -115,7 +115,7 @@ def _link(root: Tensor, scope: Scope, fusion: Fusion, choice: Choice) -> Link | 
         return None
     if symbols(form.shape[0]) & choice.from_data or not _has_kernel(form, choice):
         return None
-    if choice.may_transform and choose_transform(form, choice.opt) is not None:
+    if choice.may_transform and choose_transform(form, choice.opt, choice.abilities.chains) is not None:
         return None
     body = plain_body(root) if template is root else fusion.bodies[root]
     positions, _ = epilogue_index(body, template)

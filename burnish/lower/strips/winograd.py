@@ -80,7 +80,8 @@ F4 = Transform(
     ),
     ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
 )  # fmt: skip
-LEAST_CHANNELS = 32  # fewer do not fill the vectors of the transforms
+LEAST_CHANNELS = 32  # in and out: with fewer, launches over all tiles take longer than the sums
+LEAST_MEAN_OF_STRIPS = 20  # strips stay in a cache, so that they pay for this harmonic mean of channels in and out
 # What the choice between them rests on: flops a core does while a byte of a weight arrives from memory, and flops that
 # one element of a transform costs. Both are usual values of current servers; see benchmarks/README.md.
 WINOGRAD_FLOP_PER_BYTE = 16
@@ -99,11 +100,11 @@ def choose_within(
 
     chains: are chains possible?
     """
-    best = choose_transform(form, opt)
+    best = choose_transform(form, opt, chains)
     if best is None or workspace is None:
         return best, ""
     needs = {t: scratch_bytes(form, t, ranges, opt if chains else None) for t in (F2, F4)}
-    found = choose_transform(form, opt, [t for t, size in needs.items() if size <= workspace])
+    found = choose_transform(form, opt, chains, [t for t, size in needs.items() if size <= workspace])
     if found == best:
         return found, ""
     return found, (
@@ -112,10 +113,13 @@ def choose_within(
     )
 
 
-def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Transform] = (F2, F4)) -> Transform | None:
+def choose_transform(
+    form: Conv, opt: Mapping[str, int], chains: bool, allowed: Sequence[Transform] = (F2, F4)
+) -> Transform | None:
     """F(4x4), F(2x2), or None where the direct sum is cheaper or the only way.
 
     opt:     the profile's opt value of every symbol; the number of images may be symbolic
+    chains:  are chains possible?
     allowed: the transforms to choose from
     """
     extents = (*form.x.shape[1:], *form.shape[1:])
@@ -127,18 +131,30 @@ def choose_transform(form: Conv, opt: Mapping[str, int], allowed: Sequence[Trans
         return None
     images = max(evaluate(form.shape[0], opt), 1)
     channels, outputs, height, width = _sizes(form)
-    if min(channels, outputs) < LEAST_CHANNELS:
-        return None
     mixed = channels * outputs
     best, choice = max(18 * images * height * width, 36 * WINOGRAD_FLOP_PER_BYTE) * mixed, None
     for transform in allowed:
-        if min(height, width) >= transform.m:
+        if min(height, width) >= transform.m and _has_channels(form, transform, opt if chains else None):
             tiles = images * -(-height // transform.m) * -(-width // transform.m)
             sums = max(2 * tiles, 4 * WINOGRAD_FLOP_PER_BYTE) * transform.points * mixed
             cost = sums + FLOP_PER_ELEMENT * transform.points * tiles * (channels + outputs)
             if cost < best:
                 best, choice = cost, transform
     return choice
+
+
+def _has_channels(form: Conv, transform: Transform, chained: Mapping[str, int] | None) -> bool:
+    """Are there enough channels for what the transforms cost beside the sums?
+
+    chained: the opt value of every symbol, where chains are possible
+    measured, two AVX-512 cores: strips over 80 and 160 pixels 1.06x to 2.2x as fast as direct sums from a mean of 20
+    on, 0.95x to 1.13x with 16; launches over 20 and 40 pixels 0.4x to 0.8x with means below 24
+    """
+    channels, outputs, _, _ = _sizes(form)
+    if min(channels, outputs) >= LEAST_CHANNELS:
+        return True
+    is_enough = 2 * channels * outputs >= LEAST_MEAN_OF_STRIPS * (channels + outputs)
+    return is_enough and chained is not None and rows_of_strip(form, transform, chained) is not None
 
 
 def scratch_bytes(

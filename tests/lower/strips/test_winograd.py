@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from burnish.building.analyze import analyze
+from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import each_launch
 from burnish.lower.strips.winograd import F2, F4, Transform
 from tests.lower.test_lowering import check, model
 
+CHAINS = Abilities(chains=True)
 
-def parts(text: str, *weights: tuple[int, ...]) -> list[str]:
-    program = analyze(model(text, {f"w{i}": shape for i, shape in enumerate(weights)})).program
+
+def parts(text: str, *weights: tuple[int, ...], abilities: Abilities | None = None) -> list[str]:
+    parsed = model(text, {f"w{i}": shape for i, shape in enumerate(weights)})
+    program = analyze(parsed, abilities=abilities).program
     return [launch.name.rpartition("/")[2] for launch in each_launch(program.steps)]
 
 
@@ -61,6 +65,24 @@ def test_a_residual_is_added_while_the_outputs_are_written() -> None:
 def test_what_it_does_not_pay_for_is_summed_directly(why: str, conv: str, weight: tuple[int, ...]) -> None:
     del why
     assert "products" not in parts(f"m (float[1,64,28,28] x) => (float y) {{ y = {conv} (x, w0) }}", weight)
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "pixels", "pays"),
+    [(96, 24, 80, True), (16, 32, 80, True), (64, 12, 80, True), (16, 16, 80, False), (96, 24, 20, False)],
+)
+def test_few_channels_pay_in_strips_that_stay_in_a_cache(channels: int, outputs: int, pixels: int, pays: bool) -> None:
+    image = f"float[1,{channels},{pixels},{pixels}]"
+    text = f"m ({image} x) => (float y) {{ c = Conv <pads=[1,1,1,1]> (x, w0) y = Relu(c) }}"
+    assert ("strips" in parts(text, (outputs, channels, 3, 3), abilities=CHAINS)) is pays
+    assert parts(text, (outputs, channels, 3, 3))[-1] == "Relu_1"  # without chains it never pays
+
+
+def test_strips_of_few_channels_give_the_answers() -> None:
+    text = """m (float[1,20,75,81] x, float[23] c) => (float y) {
+        h = Conv <pads=[1,1,1,1]> (x, w, b) y = Relu(h) }"""
+    program = check(model(text, {"w": (23, 20, 3, 3), "b": (23,)}), abilities=CHAINS)
+    assert any(launch.name.endswith("/strips") for launch in each_launch(program.steps))
 
 
 def test_large_weights_for_small_images_are_summed_directly() -> None:

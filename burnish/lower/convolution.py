@@ -22,7 +22,7 @@ from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import is_product, pad_of, summands, weights_of, without_zero
+from burnish.lower.quantised import Computed, is_product, pad_of, summands, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.lower.wants import needed_zeros
 from burnish.ops.contraction import scale_at
@@ -41,9 +41,11 @@ def is_deep(form: Conv) -> bool:
     return is_depthwise(form) or int(form.channels) > 4 or not form.x.dtype.is_float  # type: ignore[arg-type]
 
 
-def has_template(form: Conv, can_pad: bool, has_integers: bool = False) -> bool:
-    """Whether the contraction template can compute it. Otherwise loops compute it."""
-    if is_depthwise(form) or not can_pad or not is_constant(form.weight) or not is_product(form, has_integers):
+def has_template(form: Conv, can_pad: bool, has_integers: bool = False, is_computed: bool = False) -> bool:
+    """Whether the contraction template can compute it. Otherwise loops compute it. is_computed: as `Computed` has it"""
+    if is_depthwise(form) or not can_pad:
+        return False
+    if not is_computed and not (is_constant(form.weight) and is_product(form, has_integers)):
         return False
     if any(p < 0 for p in (*form.pads_begin, *form.pads_end)):
         return False
@@ -94,14 +96,21 @@ def lower_convolution(
     buffers: Buffers,
     place: Place,
     in_kernel: bool,
+    computed: Computed | None = None,
+    weight: Placement | None = None,
 ) -> tuple[Contraction, Slots]:
-    """Lower one phase. x: the input with zeros around it, or without them if the kernel supplies them itself."""
+    """Lower one phase. x: the input with zeros around it, or without them if the kernel supplies them itself.
+
+    computed: how this is the convolution of raw codes, if a run tells its weights or their zero points
+    weight: where the weights lie, if they are no constant
+    """
     image, group, *pixels = _pixel_axes(form, phase)
-    a, b, term = _operands(form, phase, x, buffers, in_kernel)
+    a, b, term = _operands(form, phase, x, buffers, in_kernel, weight)
     slots, n = Slots([a, b]), _column_axis(form)
     index = [axis(image), axis(group) * n.extent + axis(n)]
     index += [axis(q) * p.out_step + ex.dim(p.out_first) for q, p in zip(pixels, phase)]
-    store = store_of(tensor, body, index, _result(form, index, buffers), into, place, slots)
+    result = _result(form, index, buffers) if computed is None else _rest(form, index, axis(group), computed)
+    store = store_of(tensor, body, index, result, into, place, slots)
     kernel = Contraction(
         slots.flat,
         _real_pixels(form, phase),
@@ -109,7 +118,7 @@ def lower_convolution(
         term.reduce,
         term.a_strides,
         term.b_strides,
-        True,
+        term.packed,
         tuple(without_units([store], (image, group, *pixels))),
         term.windows,
     )
@@ -127,7 +136,12 @@ def add_term(kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffer
 
 
 def _operands(
-    form: Conv, phase: tuple[Phase, ...], x: Placement, buffers: Buffers, in_kernel: bool
+    form: Conv,
+    phase: tuple[Phase, ...],
+    x: Placement,
+    buffers: Buffers,
+    in_kernel: bool,
+    weight: Placement | None = None,
 ) -> tuple[Placement, Placement, Term]:
     """A, B, and how the kernel steps through them."""
     spatial, per_group_in = len(phase), int(form.channels) // form.groups  # type: ignore[arg-type]
@@ -148,14 +162,21 @@ def _operands(
         if padded[i]
     ]
     order = [r for r, _ in reduce]
-    weights = summands(_weights(form, phase, [*taps, channel], order), 1, buffers.byte_tiles)
-    halves = [Axis("h0", 2)] if weights.ndim > len(order) + 2 else []
-    how = tuple(r.name for r in order), tuple(p.taps for p in phase)
-    b = buffers.packed((form.weight, form.weight_zero, "conv", *how), weights, form.weight.name)
+    halves: list[Axis] = []
+    if weight is None:
+        weights = summands(_weights(form, phase, [*taps, channel], order), 1, buffers.byte_tiles)
+        halves = [Axis("h0", 2)] if weights.ndim > len(order) + 2 else []
+        how = tuple(r.name for r in order), tuple(p.taps for p in phase)
+        b = buffers.packed((form.weight, form.weight_zero, "conv", *how), weights, form.weight.name)
+        b_steps = list(zip([group, *halves, *order, n], b.strides))
+    else:
+        b, of_taps = weight, dict(zip([*taps, channel], (*weight.strides[2:], weight.strides[1])))
+        per_group = n.extent * b.strides[0]
+        b_steps = [(group, per_group), *((r, of_taps[r]) for r in order), (n, b.strides[0])]
     kept = halves + [r for r, _ in ([(r, s) for r, s in reduce if r.extent != 1] or reduce[-1:])]
     axes = (*_real_pixels(form, phase), *kept)
-    b_strides = _strides(list(zip([group, *halves, *order, n], b.strides)), (*axes, n))
-    term = Term(0, 1, tuple(kept), _strides(a_strides, axes), b_strides, True, tuple(windows))
+    b_strides = _strides(b_steps, (*axes, n))
+    term = Term(0, 1, tuple(kept), _strides(a_strides, axes), b_strides, weight is None, tuple(windows))
     return Placement(x.storage, x.dtype, x.shape, x.strides, offset), b, term
 
 
@@ -268,6 +289,11 @@ def _strides(pairs: Sequence[tuple[Axis, Dim]], kept: Sequence[Axis]) -> tuple[t
 def _result(form: Conv, index: list[Expr], buffers: Buffers) -> Expr:
     total = accumulator(form.x.dtype)
     return with_bias(form, without_zero(form, ex.acc(0, total), index[1:2], buffers), index[1], total)
+
+
+def _rest(form: Conv, index: list[Expr], group: Expr, computed: Computed) -> Expr:
+    total = accumulator(form.x.dtype)
+    return with_bias(form, computed.rest(ex.acc(0, total), index, group), index[1], total)
 
 
 def with_bias(form: Conv, value: Expr, channel: Expr, total: DType) -> Expr:

@@ -42,3 +42,12 @@ def plain_body(tensor: Tensor) -> Body:
     """A template without consumers in its kernel: out = acc."""
     axes = tuple(ex.fresh_axis(n, "a") for n in tensor.shape)
     return Body(axes, tensor[[ex.axis(a) for a in axes]], True)
+
+
+def spelled_out(template: Tensor, body: Body, value: Callable[[Sequence[Expr]], Expr]) -> Body:
+    """The root's body for loops, if its template has no kernel. value: the template's element at an index."""
+
+    def replace(e: Expr) -> Expr | None:
+        return value(e.args) if e.op == "load" and e.attr is template else None
+
+    return Body(body.axes, substitute(body.expr, replace), False)

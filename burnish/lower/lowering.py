@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar, cast
 
 import onnx_ir as ir
 
@@ -23,7 +24,7 @@ from burnish.lower.convolution import (
     lower_convolution,
     phases,
 )
-from burnish.lower.epilogue import plain_body
+from burnish.lower.epilogue import plain_body, spelled_out
 from burnish.lower.fuse import Fusion, fuse
 from burnish.lower.homes import Homes
 from burnish.lower.images import Images
@@ -32,7 +33,15 @@ from burnish.lower.kernels import Slots, loops_of, merged
 from burnish.lower.layers import lower_attention, lower_recurrent, lower_trees
 from burnish.lower.matmul import lower_matmul
 from burnish.lower.placement import Placement, dense_strides, reshape, view
-from burnish.lower.quantised import as_quantised, computed_operands, is_product, matmul_body, pad_of, padded_by_data
+from burnish.lower.quantised import (
+    Computed,
+    as_quantised,
+    computed_product,
+    is_product,
+    matmul_body,
+    pad_of,
+    padded_by_data,
+)
 from burnish.lower.reference import lower_reference
 from burnish.lower.scope import Body, Scope, StepForm, build_scope, is_constant
 from burnish.lower.strips.convolutions import lower_run
@@ -44,6 +53,8 @@ from burnish.ops.inference.infer import Inferred
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Attention, Concat, Conv, MatMul, Reshape, Tensor, Trees
 from burnish.ops.language.expr import Axis, Expr, axis, free_axes, fresh_axis, substitute
+
+P = TypeVar("P", MatMul, Conv)
 
 
 @dataclass(eq=False)
@@ -196,18 +207,12 @@ class ScopeLowering:
                 body = without_term(body, term, more)
             form = self.scope.forms[template]
             has_integers = self.abilities.integer_products
-            if isinstance(form, MatMul) and has_integers and not is_product(form, has_integers):
-                form, made = computed_operands(form)
-                for operand, how in made:
-                    self.placements[operand] = self.buffers.dense("arena", operand)
-                    self.loops(operand, how, self.placements[operand], operand.name)
             if isinstance(form, MatMul) and form.dtype is DType.I32 and not has_integers:
-                self.spelled_out(root, template, body, partial(matmul_body, form), into)
+                self.loops(root, spelled_out(template, body, partial(matmul_body, form)), into)
             elif isinstance(form, MatMul):
-                kernel, slots = lower_matmul(
-                    template, form, body, into, self.buffers, self.homes.place, self.homes.placed_load
-                )
-                self.launch(root, kernel, slots)
+                form, computed = (form, None) if is_product(form, has_integers) else self.computed(form)
+                place = self.homes.place, self.homes.placed_load
+                self.launch(root, *lower_matmul(template, form, body, into, self.buffers, *place, computed))
             else:
                 assert isinstance(form, Conv)
                 self.convolution(root, template, form, body, into, more if isinstance(more, Conv) else None)
@@ -223,7 +228,11 @@ class ScopeLowering:
             order = (0, *range(2, image.rank), 1)
             self.placements[image] = self.buffers.temporary(image.name, image.dtype, image.shape, Layout(order))
             self.loops(image, filled, self.placements[image], form.x.name)
-        if has_template(form, can_pad, self.abilities.integer_products):
+        has_integers, computed = self.abilities.integer_products, None
+        if has_integers and not is_product(form, True) and has_template(form, can_pad, is_computed=True):
+            form, computed = self.computed(form)
+        if has_template(form, can_pad, has_integers, computed is not None):
+            weight = None if is_constant(form.weight) else self.homes.placed(form.weight)
             x = self.homes.placed(form.x) if in_kernel else self.images.padded(form, channels_last=is_deep(form))
             if self.may_transform and more is None and (transform := self.transform(root, form)) is not None:
                 place, opt = self.homes.place, self.shared.opt if self.abilities.chains else None
@@ -234,7 +243,7 @@ class ScopeLowering:
                 return
             for phase in phases(form):
                 kernel, slots = lower_convolution(
-                    template, form, phase, body, x, into, self.buffers, self.homes.place, in_kernel
+                    template, form, phase, body, x, into, self.buffers, self.homes.place, in_kernel, computed, weight
                 )
                 if more is not None:
                     kernel = add_term(kernel, slots, more, self.homes.placed(more.x), self.buffers)
@@ -243,7 +252,16 @@ class ScopeLowering:
         crops = min((*form.pads_begin, *form.pads_end), default=0) < 0
         in_place = can_pad and not in_kernel and not form.transposed and not crops
         source = self.images.padded(form, channels_last=True) if in_place else form.x
-        self.spelled_out(root, template, body, partial(convolution_body, form, source, self.buffers), into)
+        self.loops(root, spelled_out(template, body, partial(convolution_body, form, source, self.buffers)), into)
+
+    def computed(self, form: P) -> tuple[P, Computed]:
+        """A product of codes with operands that a run tells, and the tensors that it needs."""
+        found = computed_product(form)
+        for operand, how in found.made:
+            into = self.buffers.temporary(operand.name, operand.dtype, operand.shape, Layout(found.order_of(operand)))
+            self.placements[operand] = into
+            self.loops(operand, how, into, operand.name)
+        return cast(P, found.form), found
 
     def chain(self, run: Run) -> None:
         """Convolutions as one chain; as a launch each where something fused into them does not follow their rows."""
@@ -258,16 +276,6 @@ class ScopeLowering:
         covers[root] = [t for link in reversed(run.links) for t in covers[link.root]]
         self.launch(root, *found)
         self.placements[root] = into
-
-    def spelled_out(
-        self, root: Tensor, template: Tensor, body: Body, value: Callable[[Sequence[Expr]], Expr], into: Placement
-    ) -> None:
-        """A template without a kernel of its own as loops. value: the template's element at an index."""
-
-        def replace(e: Expr) -> Expr | None:
-            return value(e.args) if e.op == "load" and e.attr is template else None
-
-        self.loops(root, Body(body.axes, substitute(body.expr, replace), False), into)
 
     def transform(self, root: Tensor, form: Conv) -> Transform | None:
         """The Winograd transform, if one pays and its tiles fit the workspace.

@@ -11,7 +11,7 @@ from burnish.lower.buffers import Buffers
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import place_blocks, summands, weights_of, without_zero
+from burnish.lower.quantised import Computed, place_blocks, summands, weights_of, without_zero
 from burnish.lower.scope import Body, is_constant
 from burnish.ops.broadcasting import broadcast_index, spread
 from burnish.ops.language import expr as ex
@@ -27,9 +27,19 @@ def accumulator(dtype: DType) -> DType:
 
 
 def lower_matmul(
-    tensor: Tensor, form: MatMul, body: Body, into: Placement, buffers: Buffers, place: Place, placed: Place
+    tensor: Tensor,
+    form: MatMul,
+    body: Body,
+    into: Placement,
+    buffers: Buffers,
+    place: Place,
+    placed: Place,
+    computed: Computed | None = None,
 ) -> tuple[Contraction, Slots]:
-    """out[batch..., m, n]; batch axes of B that are real come first among the pixels."""
+    """out[batch..., m, n]; batch axes of B that are real come first among the pixels.
+
+    computed: how this is the product of raw codes, if it is one of two computed tensors of codes
+    """
     batch = [Axis(f"p{i}", n) for i, n in enumerate(tensor.shape[:-2])]
     m, n = Axis(f"p{len(batch)}", tensor.shape[-2]), Axis("n", tensor.shape[-1])
     reduce = (Axis("h0", 2), Axis("k0", depth_of(form)))  # the first: weights in two summands
@@ -48,7 +58,7 @@ def lower_matmul(
     depends = {x for x, s in b_strides if x in batch and s != 0}
     pixels = (*[x for x in batch if x in depends], *[x for x in batch if x not in depends], m)
     index = [*(axis(x) for x in batch), axis(m), axis(n)]
-    store = store_of(tensor, body, index, _result(form, tensor, index, buffers), into, place, slots)
+    store = store_of(tensor, body, index, _result(form, tensor, index, buffers, computed), into, place, slots)
     summed = tuple(x for x in reduce if x is reduce[-1] or x in dict(b_strides))
     strides = _nonzero(a_strides), _nonzero(b_strides)
     return Contraction(slots.flat, pixels, n, summed, *strides, packed, (store,), blocks=blocks), slots
@@ -95,9 +105,11 @@ def _nonzero(strides: list[tuple[Axis, Dim]]) -> tuple[tuple[Axis, Dim], ...]:
     return tuple((a, s) for a, s in strides if s != 0)
 
 
-def _result(form: MatMul, tensor: Tensor, index: list[Expr], buffers: Buffers) -> Expr:
+def _result(form: MatMul, tensor: Tensor, index: list[Expr], buffers: Buffers, computed: Computed | None) -> Expr:
     total = accumulator(form.a.dtype)
     value = ex.acc(0, total)
+    if computed is not None:
+        value = computed.rest(value, index, ex.const(0, DType.I64))
     if form.a_zero is not None:
         batch = broadcast_index(form.b.shape[:-2], index[:-2], tensor.shape[:-2])
         value = without_zero(form, value, [index[-2], *batch, index[-1]], buffers)

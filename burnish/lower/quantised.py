@@ -10,12 +10,13 @@ then be quantised to the next integer: 11 of 16,384 elements of a u16 sum differ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.kernels.blocks import Blocks
 from burnish.kernels.codes import simplify_codes
@@ -23,6 +24,7 @@ from burnish.kernels.task import Chain, Contraction, Kernel, Loops
 from burnish.lower.buffers import Buffers, content, narrowest
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
+from burnish.ops.broadcasting import broadcast_index
 from burnish.ops.contraction import centred, dot, scale_at
 from burnish.ops.few_bits import unpack_codes, zero_points
 from burnish.ops.language import expr as ex
@@ -152,11 +154,7 @@ def padded_by_data(form: Conv) -> tuple[Conv, Tensor, Body]:
     places, value = [], form.x_zero[(0,) * form.x_zero.rank]
     tests: list[Expr] = []
     for a, n, (low, high) in zip(axes, form.x.shape, pads):
-        place = axis(a) - low
-        if (low, high) != (0, 0):
-            tests += [binary("ge", place, 0), binary("lt", place, n)]
-            place = binary("max", binary("min", place, ex.dim(n - 1)), 0)
-        places.append(place)
+        places.append(_inside(axis(a) - low, n, (low, high), tests))
     inside = form.x[places]
     for test in tests:
         inside = ex.where(test, inside, value)
@@ -164,21 +162,144 @@ def padded_by_data(form: Conv) -> tuple[Conv, Tensor, Body]:
     return replace(form, x=image, pads_begin=none, pads_end=none), image, Body(axes, inside, False)
 
 
-def computed_operands(form: MatMul) -> tuple[MatMul, list[tuple[Tensor, Body]]]:
-    """A product of two computed matrices, without zero points: of what is left of them in i16, and how that is made."""
+@dataclass(frozen=True)
+class Computed:
+    """A product of codes, of which only a run tells the second operand, or its zero points.
+
+    form   the product of raw codes, without zero points; the second operand is signed, if its codes are bytes
+    made   tensors that a run computes first, each with how
+    rest   the raw sum, its index, and its group -> the sum without zero points
+    """
+
+    form: MatMul | Conv
+    made: list[tuple[Tensor, Body]]
+    rest: Callable[[Expr, Sequence[Expr], Expr], Expr]
+
+    def order_of(self, operand: Tensor) -> tuple[int, ...]:
+        """How one of `made` lies in memory: weights of a convolution as the kernel walks the image."""
+        axes = tuple(range(operand.rank))
+        return (0, *axes[2:], 1) if isinstance(self.form, Conv) and operand is self.form.weight else axes
+
+
+def computed_product(form: MatMul | Conv) -> Computed:
+    """sum of (x - zx) (w - zw)  =  sum of x w  -  zx * (sum of w - depth * zw)  -  zw * sum of x,  modulo 2^32."""
     made: list[tuple[Tensor, Body]] = []
+    is_matmul = isinstance(form, MatMul)
+    own = form.b if isinstance(form, MatMul) else form.weight
+    weight, (of_data, of_weight) = _signed(own, is_matmul, made), _zeros(form)
+    rows, columns = (form.shape[-2], form.shape[-1]) if is_matmul else (1, form.shape[1])
+    zero_x, zero_w = _zero_at(of_data, rows, 0), _zero_at(of_weight, columns, 128 if own.dtype is DType.U8 else 0)
+    sums_x = None if zero_w is None else _sums_of_data(form, made)
+    sums_w = None if zero_x is None else _sums_of_columns(weight, is_matmul, made)
+    depth = weight.shape[-2] if is_matmul else product(weight.shape[1:])
 
-    def centre(x: Tensor, zero: Tensor | None, along: int) -> Tensor:
-        if zero is None or (is_constant(zero) and not content(zero).any()):
-            return x
-        axes = tuple(fresh_axis(n, "a") for n in x.shape)
-        result = Tensor(x.name + "/centred", DType.I16, x.shape)
-        value = ex.cast(centred(x, zero, along)([axis(a) for a in axes]), DType.I16)
-        made.append((result, Body(axes, value, False)))
-        return result
+    def rest(total: Expr, index: Sequence[Expr], group: Expr) -> Expr:
+        of_w, of_x, row, column = [index[1]], [index[0], group, *index[2:]], index[0], index[1]
+        if isinstance(form, MatMul):
+            *batch, row, column = index
+            of_w = [*broadcast_index(form.b.shape[:-2], batch, form.shape[:-2]), column]
+            of_x = [*broadcast_index(form.a.shape[:-2], batch, form.shape[:-2]), row]
+        if zero_x is not None and sums_w is not None:
+            sums = sums_w[of_w]
+            if zero_w is not None:
+                sums = sums - ex.cast(ex.dim(depth), DType.I32) * zero_w(column)
+            total = total - zero_x(row) * sums
+        if zero_w is not None and sums_x is not None:
+            total = total - zero_w(column) * sums_x[of_x]
+        return total
 
-    a, b = centre(form.a, form.a_zero, -2), centre(form.b, form.b_zero, -1)
-    return replace(form, a=a, b=b, a_zero=None, b_zero=None), made
+    if isinstance(form, MatMul):
+        return Computed(replace(form, b=weight, a_zero=None, b_zero=None), made, rest)
+    return Computed(replace(form, weight=weight, weight_zero=None), made, rest)
+
+
+def _signed(codes: Tensor, is_matmul: bool, made: list[tuple[Tensor, Body]]) -> Tensor:
+    """The second operand in i8, less 128 if it is in u8. Of a convolution it is made anew, in an order of ours."""
+    is_unsigned, name = codes.dtype is DType.U8, f"{codes.name}/signed"
+    if not is_unsigned and (is_matmul or is_constant(codes)):
+        return codes
+    if is_constant(codes):
+        return Tensor(name, DType.I8, codes.shape, array=(content(codes).astype(np.int16) - 128).astype(np.int8))
+    return _made(made, name, DType.I8, codes.shape, lambda at: ex.cast(codes[at], DType.I32) - 128 * is_unsigned)
+
+
+def _zero_at(zero: Tensor | None, extent: Dim, shift: int) -> Callable[[Expr], Expr] | None:
+    """A zero point less `shift`, at an index of the axis of `extent`; None if all are 0."""
+    if zero is None:
+        return (lambda at: ex.const(-shift, DType.I32)) if shift else None
+    if is_constant(zero) and (content(zero) == shift).all():
+        return None
+    return lambda at: ex.cast(scale_at(zero, at, extent), DType.I32) - shift
+
+
+def _sums_of_columns(weight: Tensor, is_matmul: bool, made: list[tuple[Tensor, Body]]) -> Tensor:
+    """For each column, or each output channel, the sum of its codes."""
+    name, summed = f"{weight.name}/sums", (weight.rank - 2,) if is_matmul else tuple(range(1, weight.rank))
+    kept = [a for a in range(weight.rank) if a not in summed]
+    shape = tuple(weight.shape[a] for a in kept)
+    if is_constant(weight):
+        return Tensor(name, DType.I32, shape, array=content(weight).sum(summed, dtype=np.int32))
+    over = {a: fresh_axis(weight.shape[a], "r") for a in summed}
+
+    def value(at: Sequence[Expr]) -> Expr:
+        places = dict(zip(kept, at)) | {a: axis(x) for a, x in over.items()}
+        codes = weight[[places[a] for a in range(weight.rank)]]
+        return ex.reduce("sum", tuple(over.values()), ex.cast(codes, DType.I32))
+
+    return _made(made, name, DType.I32, shape, value)
+
+
+def _sums_of_data(form: MatMul | Conv, made: list[tuple[Tensor, Body]]) -> Tensor:
+    """For each row, or for each group and pixel, the sum of the codes that are multiplied; pads are the zero point."""
+    if isinstance(form, MatMul):
+        a, k = form.a, fresh_axis(form.a.shape[-1], "r")
+
+        def row(at: Sequence[Expr]) -> Expr:
+            return ex.reduce("sum", (k,), ex.cast(a[[*at, axis(k)]], DType.I32))
+
+        return _made(made, f"{a.name}/sums", DType.I32, a.shape[:-1], row)
+    x, conv = form.x, form
+    channel, taps = fresh_axis(conv.weight.shape[1], "r"), [fresh_axis(n, "r") for n in conv.weight.shape[2:]]
+
+    def window(at: Sequence[Expr]) -> Expr:
+        image, group, *pixels = at
+        source, tests = [image, group * conv.weight.shape[1] + axis(channel)], list[Expr]()
+        steps = zip(pixels, taps, conv.strides, conv.dilations, conv.pads_begin, conv.pads_end, x.shape[2:])
+        for pixel, tap, stride, dilation, low, high, extent in steps:
+            place = pixel * stride + axis(tap) * dilation - low
+            source.append(_inside(place, extent, (low, high), tests))
+        value = ex.cast(x[source], DType.I32)
+        zero = ex.const(0, DType.I32)
+        if conv.x_zero is not None:
+            zero = ex.cast(conv.x_zero[(0,) * conv.x_zero.rank], DType.I32)
+        for test in tests:
+            value = ex.where(test, value, zero)
+        return ex.reduce("sum", (channel, *taps), value)
+
+    shape = (conv.shape[0], conv.groups, *conv.shape[2:])
+    return _made(made, f"{x.name}/sums", DType.I32, shape, window)
+
+
+def _made(
+    made: list[tuple[Tensor, Body]],
+    name: str,
+    dtype: DType,
+    shape: Sequence[Dim],
+    value: Callable[[Sequence[Expr]], Expr],
+) -> Tensor:
+    """A tensor that a run computes. value: its element at an index."""
+    axes = tuple(fresh_axis(n, "a") for n in shape)
+    result = Tensor(name, dtype, tuple(shape))
+    made.append((result, Body(axes, ex.cast(value([axis(a) for a in axes]), dtype), False)))
+    return result
+
+
+def _inside(place: Expr, extent: Dim, pads: tuple[int, int], tests: list[Expr]) -> Expr:
+    """The nearest place that lies on an axis. tests: gets what says that `place` lies there itself."""
+    if pads == (0, 0):
+        return place
+    tests += [binary("ge", place, 0), binary("lt", place, extent)]
+    return binary("max", binary("min", place, ex.dim(extent - 1)), 0)
 
 
 def matmul_body(form: MatMul, index: Sequence[Expr]) -> Expr:

@@ -207,3 +207,88 @@ def test_a_softmax_reads_the_codes_that_the_product_before_stores():
 def test_two_kernels_read_codes_and_not_what_they_stand_for():
     program = rows_of_codes("e = Softmax <axis = 3> (d) g = Softmax <axis = 2> (d) y = Add (e, g)")
     assert temporaries(program)[-2:] == [8 * 144, 8 * 144]  # the image of x, and the codes; totals of rows are less
+
+
+def computed_codes(dtype: type[np.generic], *shape: int) -> Any:
+    info = np.iinfo(dtype)  # type: ignore[type-var]
+    return RANDOM.integers(info.min, int(info.max) + 1, shape).astype(dtype)
+
+
+PRODUCTS = {  # of x, y: shape, zero point (None: there is none; a shape: a run tells it)
+    "codes alone": ((3, 5, 70), None, (3, 70, 33), None),
+    "zero points of a run": ((2, 4, 9, 16), (), (2, 4, 16, 40), ()),
+    "a zero point for each row and column": ((9, 21), (9,), (21, 20), (20,)),
+    "one matrix for several": ((3, 4, 5, 18), (), (1, 4, 18, 7), ()),
+    "one row for several": ((1, 6, 8), None, (5, 8, 3), ()),
+    "constant codes, a zero point of a run": ((4, 24), (), [24, 17], (17,)),
+}
+
+
+@pytest.mark.parametrize("case", PRODUCTS.values(), ids=PRODUCTS.keys())
+@pytest.mark.parametrize("types", [(np.uint8, np.uint8), (np.int8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_product_of_two_computed_matrices_of_codes(case: Any, types: Any, is_turned: bool) -> None:
+    of_x, zero_x, of_y, zero_y = case
+    x, y = computed_codes(types[0], *of_x), computed_codes(types[1], *of_y)
+    zeros = [None if z is None else computed_codes(t, *z) for z, t in zip((zero_x, zero_y), types)]
+    names = ["" if z is None else n for z, n in zip(zeros, "pq")]
+    given = {"x": x, "y": y} | {n: z for n, z in zip(names, zeros) if z is not None}
+    fixed = {"y": given.pop("y")} if isinstance(of_y, list) else {}
+    if is_turned and not fixed:
+        order = [*range(y.ndim - 2), y.ndim - 1, y.ndim - 2]
+        given["y"] = np.ascontiguousarray(y.transpose(order))
+        body = f"t = Transpose <perm = {order}> (y) z = MatMulInteger (x, t, {names[0]}, {names[1]})"
+    else:
+        body = f"z = MatMulInteger (x, y, {names[0]}, {names[1]})"
+    left = x.astype(np.float64) - (0 if zeros[0] is None else zeros[0].astype(np.float64).reshape(*zeros[0].shape, 1))
+    right = y.astype(np.float64) - (0 if zeros[1] is None else zeros[1].astype(np.float64))
+    np.testing.assert_array_equal(run_body(body.replace(", , )", ")"), given, fixed), left @ right)
+
+
+IMAGES = {  # of w: shape, zero point; ConvInteger's attributes; w is constant if its shape is a list
+    "weights of a run": ((6, 4, 3, 3), None, {"pads": [1, 0, 2, 1], "strides": [2, 1]}),
+    "groups, several zero points": ((6, 2, 3, 2), (6,), {"group": 2, "dilations": [1, 2], "pads": [0, 1, 0, 1]}),
+    "1 x 1": ((5, 4, 1, 1), (), {}),
+    "depthwise": ((4, 1, 3, 3), (), {"group": 4, "pads": [1, 1, 1, 1]}),
+    "a zero point of a run": ([6, 4, 3, 3], (6,), {"pads": [1, 1, 1, 1]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", IMAGES.values(), ids=IMAGES.keys())
+@pytest.mark.parametrize("types", [(np.uint8, np.uint8), (np.int8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)])
+@pytest.mark.parametrize("is_fixed", [False, True])
+def test_a_convolution_with_computed_codes_or_zero_points(case: Any, types: Any, is_fixed: bool) -> None:
+    of_w, zero, attributes = case
+    x, w, p = computed_codes(types[0], 2, 4, 6, 7), computed_codes(types[1], *of_w), computed_codes(types[0])
+    q = None if zero is None else computed_codes(types[1], *zero)
+    text = ", ".join(f"{n} = {v}" for n, v in attributes.items())
+    body = f"z = ConvInteger <{text}> (x, w, p{'' if q is None else ', q'})".replace("<> ", "")
+    given = {"x": x, "w": w, "p": p} | ({} if q is None else {"q": q})
+    fixed = {n: given.pop(n) for n in ("w" * isinstance(of_w, list) + "p" * is_fixed)}
+    centred = w.astype(np.float64) - (0 if q is None else q.astype(np.float64).reshape(-1, *(1,) * 3 * (q.ndim > 0)))
+    want = correlated(x.astype(np.float64) - float(p), centred, **attributes)
+    np.testing.assert_array_equal(run_body(body, given, fixed), want)
+
+
+def run_body(body: str, given: dict[str, Any], fixed: dict[str, Any]) -> Any:
+    """What a plan answers for the integer output z."""
+    types = {np.dtype(np.uint8): "uint8", np.dtype(np.int8): "int8"}
+    inputs = ", ".join(f"{types[a.dtype]}{list(a.shape) if a.ndim else ''} {n}" for n, a in given.items())
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 10, opset_import: ["" : 21]> g ({inputs}) => (int32 z) {{{body}}}"""
+    )
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for n, a in fixed.items())
+    with burnish.load(burnish.build(model), threads=1) as engine:
+        return engine(given)["z"]
+
+
+def correlated(
+    x: Any, w: Any, group: int = 1, pads: Any = (0, 0, 0, 0), strides: Any = (1, 1), dilations: Any = (1, 1)
+) -> Any:
+    """A convolution in f64."""
+    x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+    reach = [1 + (n - 1) * d for n, d in zip(w.shape[2:], dilations)]
+    seen = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(2, 3))
+    seen = seen[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
+    parts = zip(np.split(seen, group, axis=1), np.split(w, group))
+    return np.concatenate([np.einsum("nchwij,ocij->nohw", a, b) for a, b in parts], axis=1)

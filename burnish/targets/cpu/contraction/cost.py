@@ -17,6 +17,7 @@ from burnish.kernels.contraction_runs import Shape
 from burnish.kernels.task import Contraction
 from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
+from burnish.targets.cpu.contraction.copy_panel import copies_panel
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
 from burnish.targets.cpu.contraction.unit import Unit, step_of, unit_cycles, unit_of
@@ -24,6 +25,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
 _COPY = 2.5  # cycles of an element of B that lies apart from its neighbours, on its way into scratch memory
+_COPY_BYTE = 0.25  # of a byte of words that are copied, where rows or columns lie side by side
 _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
@@ -88,13 +90,13 @@ class CostModel:
             units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
             unit, is_flat = self.unit(tiling), tiling.fold and tiling.axis == 0
             located = _FLAT_ROW * unit.rows * unit.height if is_flat else 0.0
-            return units * (unit_cycles(unit, self.columns) + located)
+            return units * (unit_cycles(unit, self.columns) + located) + self._copying(tiling) * self.groups
         rows = self._rows(tiling)
         whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
         panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
         sizes = self._row_sizes(tiling)
         is_single = not rows.outer and len(sizes) == sizes[0][1] == 1
-        total, copy = 0.0, _COPY * self.depth * self.columns if tiling.form == "copied" else 0.0
+        total, copy = 0.0, self._copying(tiling)
         for steps, count in sizes:
             size = steps * rows.per_step
             for vectors, repeats in panels:
@@ -107,6 +109,14 @@ class CostModel:
                 total += count * repeats * (one + 30 + size * vectors * 3)
         total = copy + total * self.expect(product(r.extent for r in rows.outer))
         return max(total * self.groups, self._cold(tiling))
+
+    def _copying(self, tiling: Tiling) -> float:
+        """Cycles in which a computed B of one group goes through scratch memory, if it does."""
+        shape = self.shape
+        if not copies_panel(self.kernel, tiling.form):
+            return 0.0
+        is_apart = tiling.form == "copied" or 1 not in (shape.n_stride, shape.reduce[-1].b_stride)
+        return (_COPY if is_apart else _COPY_BYTE) * self.depth * self.columns
 
     def _cold(self, tiling: Tiling) -> float:
         """Cycles in which memory gives a constant that could lie in 16 bits, but was widened at build.
@@ -145,7 +155,7 @@ class CostModel:
         all tiles: each thread reads its own panels once, and A's rows (a third of the traffic) from any cache level
         that holds them. If no cache holds them, as many tiles as fit.
         """
-        if tiling.form == "copied":
+        if copies_panel(self.kernel, tiling.form):
             return 0
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
@@ -180,6 +190,7 @@ class CostModel:
         together = {"pairs": 2, "narrow": 2, "quads": QUAD}.get(tiling.form, 1)
         if (
             tiling.form in ("dot", "tiles")
+            or copies_panel(self.kernel, tiling.form)
             or row_bytes * together % 64
             or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
         ):

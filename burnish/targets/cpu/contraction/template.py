@@ -7,7 +7,7 @@ forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: ve
          pairs: as tile, A and B bf16, two k side by side;               narrow: as tile, B kept in f16 or bf16
          tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
          copied: as tile, a B whose columns lie apart goes through scratch memory, a panel at a time
-         quads: as tile, bytes (or B in 16 bits), four k side by side
+         quads: as tile, bytes (or B in 16 bits), four k side by side; here and in tiles a computed B is copied, too
          codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
-from burnish.dims import Dim, known, symbols
+from burnish.dims import Dim, symbols
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape, analyse
 from burnish.kernels.schedule import Schedule
@@ -29,11 +29,13 @@ from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction import cost, few_bits
+from burnish.targets.cpu.contraction.copy_panel import copies_panel, copy_bytes_of
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
-from burnish.targets.cpu.contraction.tile_rows import flat_rows, register_lanes, rows_of
+from burnish.targets.cpu.contraction.tile_rows import flat_rows, register_lanes, rows_of, sums_in_memory
 from burnish.targets.cpu.contraction.unit import (
+    COPIED_AT_MOST,
     can_multiply_tiles,
     fits_tiles,
     rows_along,
@@ -51,7 +53,6 @@ SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than 
 _CANDIDATES = 12
 _FAR_BEHIND = 3.0  # times the cycles of the best
 _WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
-_COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
 
@@ -120,14 +121,10 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     options, shape = ContractionOptions.read(schedule), analyse(kernel)
     if options.form == few_bits.FORM:
         return few_bits.scratch_bytes(kernel, options)
+    panel = copy_bytes_of(kernel, shape, options) if copies_panel(kernel, options.form) else 0
     if options.form == "tiles":
-        return scheduled_unit(kernel, shape, options).scratch_bytes
-    if options.form == "quads":
-        rows = options.rows * rows_of(shape, options.axis, options.fold).per_step
-        return rows * options.width * shape.accumulator.size_bytes
-    if options.form == "copied":
-        return known(shape.depth) * options.width * kernel.slots[1].dtype.size_bytes
-    return 0
+        return scheduled_unit(kernel, shape, options).scratch_bytes + panel
+    return panel + (sums_in_memory(shape, options) if options.form == "quads" else 0)
 
 
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
@@ -195,9 +192,12 @@ def _forms(kernel: Contraction, shape: Shape) -> list[str]:
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
     if not shape.reduce or not isinstance(shape.depth, int):
         return ["tile"]
+    is_quads = a in (DType.U8, DType.I8) and b in (DType.I8, DType.I16) and shape.reduce[-1].a_stride == 1
     if not kernel.packed:
-        return ["tile", "copied"] if shape.n_stride != 1 and shape.depth <= _COPIED_AT_MOST else ["tile"]
-    if a in (DType.U8, DType.I8) and b in (DType.I8, DType.I16) and shape.reduce[-1].a_stride == 1:
+        copied = ["copied"] if shape.n_stride != 1 else []
+        copied += ["quads"] if is_quads and b is DType.I8 else []
+        return ["tile", *(copied if shape.depth <= COPIED_AT_MOST else [])]
+    if is_quads:
         return ["quads", "tile"]
     if b not in (DType.F16, DType.BF16):
         return ["tile"]

@@ -8,6 +8,7 @@ from burnish.dims import Dim
 from burnish.kernels.contraction_runs import Run, Shape
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
+from burnish.targets.cpu.contraction.options import ContractionOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,9 @@ def dot_lanes(shape: Shape, target: Target) -> int:
     extent = shape.reduce[-1].extent
     full = register_lanes(shape, target)
     return full if not isinstance(extent, int) else min(full, 1 << max(0, extent.bit_length() - 1))
+
+
+def sums_in_memory(shape: Shape, options: ContractionOptions) -> int:
+    """Scratch memory of a tile's sums where rows are stored in a loop, in whole cache lines [bytes]."""
+    rows = options.rows * rows_of(shape, options.axis, options.fold).per_step
+    return -(-rows * options.width * shape.accumulator.size_bytes // 64) * 64

@@ -24,6 +24,7 @@ from burnish.targets.cpu.register_tile.matrix import REGISTERS, ROW_BYTES, ROWS,
 
 _BYTES = (DType.U8, DType.I8)
 _LEVEL1_BYTES = 40 * 1024
+COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _MOST_PIECES = 64  # their copies are written out
 _STORED, _BEGUN = 4, 120  # cycles of a vector of results (loaded, finished, stored), and of a unit's begin and end
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
@@ -111,7 +112,9 @@ def can_multiply_tiles(kernel: Contraction, shape: Shape) -> bool:
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
     is_float = a is b is DType.BF16 and shape.accumulator is DType.F32
     is_bytes = a in _BYTES and b in _BYTES and shape.accumulator is DType.I32
-    if not (is_float or is_bytes) or not kernel.packed or not shape.reduce or shape.reduce[-1].a_stride != 1:
+    if not (is_float or is_bytes) or not shape.reduce or shape.reduce[-1].a_stride != 1:
+        return False
+    if not kernel.packed and (not is_bytes or not isinstance(shape.depth, int) or shape.depth > COPIED_AT_MOST):
         return False
     extents = (shape.depth, *(p.extent for p in shape.pixels))
     return isinstance(shape.depth, int) and not any(isinstance(e, int) and e < 1 for e in extents)
@@ -128,7 +131,7 @@ def fits_tiles(kernel: Contraction, shape: Shape, options: ContractionOptions) -
         and unit.rows * unit.columns + min(unit.rows, unit.columns) < REGISTERS
         and 0 < step_bytes <= ROW_BYTES
         and step_bytes % _WORD_BYTES == 0
-        and unit.pieces <= _MOST_PIECES
+        and unit.pieces <= (_MOST_PIECES if kernel.packed else 1)
     )
 
 
@@ -137,7 +140,7 @@ def step_of(kernel: Contraction, shape: Shape) -> int:
     item, inner, depth = kernel.slots[0].dtype.size_bytes, shape.reduce[-1].extent, shape.depth
     assert isinstance(inner, int) and isinstance(depth, int)
     own, gathered = _equal_steps(inner, item), _equal_steps(depth, item)
-    pays = inner % own or inner * item * 2 <= ROW_BYTES
+    pays = kernel.packed and (inner % own or inner * item * 2 <= ROW_BYTES)
     is_legal = gathered - inner >= _WORD_BYTES // item and depth // inner <= _MOST_PIECES
     return gathered if pays and is_legal else own
 

@@ -20,14 +20,15 @@ from burnish.kernels.contraction_runs import Run, analyse
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I1, I8, I32, KernelBuilder, KernelContext
+from burnish.targets.cpu.contraction.copy_panel import WordCopier, copies_panel, copy_elements, panel_words
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import lead_steps, packed_run, storage_dtype
-from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of
+from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of, sums_in_memory
 from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
 from burnish.targets.cpu.register_tile.dot import accumulate_dots
-from burnish.targets.cpu.register_tile.load import lanes_below, load_lanes, scaled
+from burnish.targets.cpu.register_tile.load import lanes_below, scaled
 from burnish.targets.cpu.register_tile.pairs import accumulate_pairs, pairs_at_once
 from burnish.targets.cpu.register_tile.prefetch import Ahead, share_of_next
 from burnish.targets.cpu.register_tile.quads import QUAD, accumulate_quads, quads_at_once
@@ -56,7 +57,7 @@ class TileWriter:
         self.kernel, self.options, self.shape = kernel, options, analyse(kernel)
         self.k = KernelBuilder(context, name, len(kernel.slots), private=frozenset({0, 1}))
         self.lanes, self.vectors, self.width, self.form = options.lanes, options.vectors, options.width, options.form
-        self.is_dot, self.copies = self.form == "dot", self.form == "copied"
+        self.is_dot, self.copies = self.form == "dot", copies_panel(kernel, self.form)
         self.is_packed = kernel.packed or self.copies
         self.rows = rows_of(self.shape, options.axis, options.fold)
         self.a_dtype, self.b_dtype = kernel.slots[0].dtype, kernel.slots[1].dtype
@@ -150,24 +151,25 @@ class TileWriter:
         return Panel(column, b, source, masks)
 
     def _copied(self, panel: Panel) -> Panel:
-        """The panel in scratch memory, as if it were packed: columns that lie apart are read once for all row tiles."""
-        k, kind = self.k, storage_type(self.b_dtype)
-        row_bytes = self.width * self.b_dtype.size_bytes
+        """The panel in scratch memory, as if it were packed."""
+        k, shape = self.k, self.shape
+        words = panel_words(self.kernel, shape, self.options)
+        if words is None:
+            b = copy_elements(k, shape, self.b_dtype, self.lanes, panel.source, panel.masks, self.width)
+            return Panel(panel.column, b, b, panel.masks)
+        into = k.address(k.scratch, self._panel_at, I8)
+        left = k.ir.sub(k.dim(shape.n.extent), panel.column)
+        WordCopier(k, shape, words, into).copy(panel.source, self._column_masks(panel), left)
+        return Panel(panel.column, k.address(into, words.lead, I8), into, panel.masks)
 
-        def copy(runs: Sequence[Run], source: ir.Value, row: ir.Value) -> None:
-            if runs:
-                with k.loop(0, runs[0].extent) as steps:
-                    at = k.address(source, scaled(k, steps.index, runs[0].b_stride), kind)
-                    copy(runs[1:], at, k.ir.add(k.ir.mul(row, k.dim(runs[0].extent)), steps.index))
-                return
-            into = k.address(k.scratch, k.ir.mul(row, k.i64(row_bytes)), I8)
-            for v, mask in enumerate(panel.masks):
-                at = k.address(source, k.dim(self.shape.n_stride * (v * self.lanes)), kind)
-                lanes = load_lanes(k, at, self.b_dtype, self.lanes, self.shape.n_stride, mask)
-                k.ir.store(lanes, k.address(into, v * self.lanes, kind), align=self.b_dtype.size_bytes)
+    @property
+    def _panel_at(self) -> int:
+        """Where a copied panel begins in scratch memory: after the sums that are stored in loops."""
+        return sums_in_memory(self.shape, self.options)
 
-        copy(self.shape.reduce, panel.source, k.i64(0))
-        return Panel(panel.column, k.scratch, k.scratch, panel.masks)
+    def _column_masks(self, panel: Panel) -> tuple[ir.Value | None, ...]:
+        """For each vector of the panel the columns that exist, to be copied."""
+        return panel.masks
 
     def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
         k = self.k

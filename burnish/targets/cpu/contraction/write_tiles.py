@@ -65,7 +65,7 @@ class UnitWriter(TileWriter):
         if options.fold and options.axis == 1:  # then a row tile is the innermost run
             self.rows = rows_of(self.shape, 0, False)
         self.panel_depth = self.unit.steps * self.unit.step
-        self.ragged = isinstance(kernel.n.extent, int) and bool(kernel.n.extent % self.width)
+        self.ragged = not isinstance(kernel.n.extent, int) or bool(kernel.n.extent % self.width)
 
     def _count_row_tiles(self) -> ir.Value:
         """The units of each panel. Also decides the height of row tiles, and begins."""
@@ -113,6 +113,17 @@ class UnitWriter(TileWriter):
     def _panel_cases(self, number: ir.Value) -> list[tuple[ir.Value | None, tuple[ir.Value | None, ...]]]:
         """B is padded with zeros, so that all panels are alike."""
         return [(None, (None,) * self.vectors)]
+
+    @property
+    def _panel_at(self) -> int:
+        return self.unit.scratch_bytes
+
+    def _column_masks(self, panel: Panel) -> tuple[ir.Value | None, ...]:
+        k, n = self.k, self.shape.n.extent
+        if not self.ragged:
+            return panel.masks
+        starts = (k.ir.add(panel.column, k.i64(v * self.lanes)) for v in range(self.vectors))
+        return tuple(lanes_below(k, start, k.dim(n), self.lanes) for start in starts)
 
     def _row_tile(self, number: ir.Value, bound: Bound, panel: Panel) -> None:
         """One unit."""

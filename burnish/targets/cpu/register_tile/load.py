@@ -29,7 +29,7 @@ def load_operand(
 def load_lanes(k: KernelBuilder, at: ir.Value, dtype: DType, lanes: int, step: Dim, mask: ir.Value | None) -> ir.Value:
     """Load several elements as they lie in memory, `step` elements apart."""
     kind = vector_type(storage.storage_type(dtype), lanes)
-    if step != 1:
+    if step != 1 and lanes > 1:
         return _gather(k, at, kind, step, mask, dtype.size_bytes)
     if mask is None:
         return k.load(at, kind, dtype.size_bytes)

@@ -43,6 +43,13 @@ def sums_bytes(has_vnni: bool, b: DType) -> bool:
     return has_vnni and b is DType.I8
 
 
+def add_quads(k: KernelBuilder, total: ir.Value, unsigned: ir.Value, signed: ir.Value) -> ir.Value:
+    """total + the four products of each lane's bytes, by one instruction."""
+    lanes = total.type.count
+    quads = [k.ir.bitcast(x, ir.VectorType(I8, QUAD * lanes)) for x in (unsigned, signed)]
+    return k.call(f"llvm.x86.avx512.vpdpbusd.{_INSTRUCTION_BITS[lanes]}", total.type, [total, *quads])
+
+
 def accumulate_quads(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value, start: ir.Value | None) -> Sums:
     """The sums of one tile, rows * vectors values, row by row. A's innermost reduce axis is contiguous.
 
@@ -180,9 +187,7 @@ class _QuadNest:
     # ---- products -----------------------------------------------------------------------------------------------
 
     def _dot_quads(self, total: ir.Value, row: Operand, column: Operand) -> ir.Value:
-        kind = ir.VectorType(I8, QUAD * self.lanes)
-        quads = [self.k.ir.bitcast(x, kind) for (x,) in (row, column)]
-        return self.k.call(f"llvm.x86.avx512.vpdpbusd.{_INSTRUCTION_BITS[self.lanes]}", self.words, [total, *quads])
+        return add_quads(self.k, total, row[0], column[0])
 
     def _dot_halves(self, total: ir.Value, row: Operand, column: Operand) -> ir.Value:
         for x, y in zip(row, column):

@@ -137,6 +137,12 @@ def test_a_copied_panel_of_any_number_of_columns(n: int) -> None:
     check(case, Schedule.of("contraction", **options), BEST)
 
 
+def test_a_copied_panel_of_one_column_and_lane() -> None:
+    case = matmul(3, 1, 4, b_layout="columns")
+    for schedule in schedules(case):
+        check(case, schedule, BEST)
+
+
 def test_a_panel_is_copied_where_columns_lie_apart_and_its_depth_is_known() -> None:
     def forms(**options: object) -> set[object]:
         return {s["form"] for s in schedules(matmul(64, 64, 32, **options))}  # type: ignore[arg-type]

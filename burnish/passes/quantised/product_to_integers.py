@@ -2,8 +2,9 @@
 
     Conv(DQ(x, sx, zx), DQ(w, sw, zw), DQ(b, sx * sw))  ->  f32(ConvInteger(x, w, zx, zw) + b) * (sx * sw)
 
-    MatMul and Gemm likewise, by MatMulInteger. sw: one scale, or one per output channel; sx: one, or one per channel of
-    a depthwise convolution, as NNCF writes. A bias with another scale, or in f32, is added after the scaling.
+    MatMul and Gemm likewise, by MatMulInteger; so is a MatMul of two computed tensors. sw: one scale, or one per output
+    channel; sx: one, or one per channel of a depthwise convolution, as NNCF writes. A bias with another scale, or in
+    f32, is added after the scaling.
 
 The sum is exact in i32, where f32 rounds at each step: answers differ by a few roundings of f32. Weights of any form
 (u8, four bits) become i8 here, where they can without a zero point. Runs after the patterns, which know f32 nodes, and
@@ -18,7 +19,7 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.forms.products import matched
-from burnish.passes.quantised.codes import EIGHT_BITS, Codes, read_codes
+from burnish.passes.quantised.codes import EIGHT_BITS, Codes, Scheme, read_codes
 from burnish.passes.quantised.split_transposed_conv import read_transposed
 from burnish.passes.rewrite.constants import Array, constant_array
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
@@ -39,10 +40,13 @@ class Weight:
 
 @dataclass(frozen=True)
 class Product:
-    """x: the codes of the data; factor: sx * sw; steps: a bias in i32; bias: one that is added after the scaling."""
+    """x: the codes of the data; factor: sx * sw; steps: a bias in i32; bias: one that is added after the scaling.
+
+    weight: constant codes, or the codes of a tensor that is computed, too
+    """
 
     x: Codes
-    weight: Weight
+    weight: Weight | Codes
     factor: Array
     steps: Array | None
     bias: Array | ir.Value | None
@@ -65,8 +69,7 @@ class ProductToIntegers(Rule):
     def rewrite(self, op: Builder, match: Match, found: Product) -> ir.Value:
         node, result = match.root, match.root.outputs[0]
         zero_x = _zero(op, found.x.scheme.zero, found.x.scheme.dtype, f"{node.name}.data_zero")
-        zero_w = _zero(op, found.weight.zero, ir.DataType.INT8, f"{node.name}.weight_zero")
-        weight = op.constant(found.weight.codes, f"{node.name}.weight")
+        weight, zero_w = _operand(op, found.weight, node.name)
         if node.op_type == "Conv":
             kept = {k: a.value for k, a in node.attributes.items()}
             total = op.ConvInteger(found.x.codes, weight, zero_x, zero_w, **kept)
@@ -100,6 +103,9 @@ def _read(node: ir.Node) -> Product | Skip:
         return Skip(f"its data has codes of type {x.scheme.dtype.name.lower()}, not 8 bits")
     if refused := _refuse_gemm(node):
         return refused
+    other = read_codes(node.inputs[1])
+    if node.op_type == "MatMul" and isinstance(other, Codes) and constant_array(other.codes) is None:
+        return _of_two(node, x, other)
     weight = _read_weight(node)
     if isinstance(weight, Skip):
         return weight
@@ -109,11 +115,40 @@ def _read(node: ir.Node) -> Product | Skip:
             return by_channel
         x = by_channel
     factor = x.scheme.scale * weight.scale
-    low, high = (limit - int(x.scheme.zero) for limit in x.scheme.limits)
-    room = MOST - _largest_sum(weight, node, max(abs(low), abs(high)))
+    room = MOST - _largest_sum(weight, node, _furthest(x.scheme))
     if room < 0:
         return Skip("its sum may not fit 32 bits")
     return _with_bias(node, x, weight, factor, room)
+
+
+def _of_two(node: ir.Node, x: Codes, y: Codes) -> Product | Skip:
+    """A product of two computed tensors, as of attention; each has one scale."""
+    for codes in (x, y):
+        if codes.scheme.dtype not in EIGHT_BITS:
+            return Skip(f"{codes.codes.name} has codes of type {codes.scheme.dtype.name.lower()}, not 8 bits")
+        if codes.scheme.axis is not None:
+            return Skip(f"{codes.codes.name} has a scale for each place on axis {codes.scheme.axis}")
+    shapes = [codes.codes.shape for codes in (x, y)]
+    if any(shape is None or len(shape) < 2 for shape in shapes):
+        return Skip("one side of it is a vector, or of unknown rank")
+    depth = next((d for d in (shapes[0][-1], shapes[1][-2]) if isinstance(d, int)), None)  # type: ignore[index]
+    if depth is None:
+        return Skip("both sides are computed, and only a run tells how many products are summed")
+    if depth * _furthest(x.scheme) * _furthest(y.scheme) > MOST:
+        return Skip("its sum may not fit 32 bits")
+    return Product(x, y, x.scheme.scale * y.scheme.scale, None, None)
+
+
+def _furthest(scheme: Scheme) -> int:
+    """The largest absolute number that a code stands for, in steps."""
+    return max(abs(limit - int(scheme.zero)) for limit in scheme.limits)
+
+
+def _operand(op: Builder, weight: Weight | Codes, name: str | None) -> tuple[ir.Value, ir.Value | None]:
+    """The second operand of the product, and its zero point."""
+    if isinstance(weight, Codes):
+        return weight.codes, _zero(op, weight.scheme.zero, weight.scheme.dtype, f"{name}.other_zero")
+    return op.constant(weight.codes, f"{name}.weight"), _zero(op, weight.zero, ir.DataType.INT8, f"{name}.weight_zero")
 
 
 def _of_each_channel(node: ir.Node, x: Codes, weight: Weight) -> Codes | Skip:

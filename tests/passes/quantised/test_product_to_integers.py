@@ -32,6 +32,8 @@ def scales(count: int) -> np.ndarray[Any, Any]:
 S6, S5 = scales(6), scales(5)
 W = {**DATA, "w": codes(6, 4, 3, 3), "sw": S6, "zw": np.zeros(6, np.int8)}
 M = {**DATA, "w": codes(7, 5), "sw": S5}
+TWO = {**DATA, "s": np.float32(0.02), "z": np.int8(-7)}
+OTHER = "p = QuantizeLinear(o, s, z) v = DequantizeLinear(p, s, z) "
 CONV = READ + "v = DequantizeLinear<axis=0>(w, sw, zw) y = Conv<pads=[1,0,1,2], strides=[2,1]>(d, v)"
 FORMS: dict[str, tuple[str, str, Mapping[str, Any]]] = {
     "a scale per channel": (IMAGE, CONV, W),
@@ -80,6 +82,12 @@ FORMS: dict[str, tuple[str, str, Mapping[str, Any]]] = {
         ROWS,
         READ + "v = DequantizeLinear(w, sw, zw) y = MatMul(d, v)",
         {**M, "w": codes(7, 5, dtype=ml_dtypes.uint4), "zw": np.arange(5).astype(ml_dtypes.uint4)},
+    ),
+    "matmul of two computed tensors": ("float[2,3,7] x, float[2,7,5] o", READ + OTHER + "y = MatMul(d, v)", TWO),
+    "matmul of two computed tensors, broadcast": (
+        "float[2,4,3,7] x, float[1,7,5] o",
+        READ + OTHER + "y = MatMul(d, v)",
+        {**TWO, "z": np.uint8(200)},
     ),
     "gemm, transposed": (
         ROWS,
@@ -158,10 +166,22 @@ SKIPS = {
         {**M, "w": codes(2, 7, 5), "sw": np.float32(0.1)},
         "its weight has rank 3, not 2",
     ),
-    "both sides are computed": (
-        READ + "t = Transpose(q) v = DequantizeLinear(t, sx, zx) y = MatMul(d, v)",
-        DATA,
-        "t is no constant: both sides of the product are computed",
+    "both sides are computed, one in 16 bits": (
+        "r = Transpose(x) q = QuantizeLinear(r, sx, zx) d = DequantizeLinear(q, sx, zx) "
+        "p = QuantizeLinear(x, s, z) v = DequantizeLinear(p, s, z) y = MatMul(d, v)",
+        {**TWO, "z": np.int16(3)},
+        "p has codes of type int16, not 8 bits",
+    ),
+    "both sides are computed, one with several scales": (
+        "r = Transpose(x) q = QuantizeLinear(r, sx, zx) d = DequantizeLinear(q, sx, zx) "
+        "p = QuantizeLinear(x, s, z) v = DequantizeLinear(p, s, z) y = MatMul(d, v)",
+        {**DATA, "s": scales(7), "z": np.zeros(7, np.int8)},
+        "p has a scale for each place on axis 1",
+    ),
+    "both sides are computed, one is a vector": (
+        READ + "g = Gather(q, i) v = DequantizeLinear(g, sx, zx) y = MatMul(d, v)",
+        {**DATA, "i": np.int64(1)},
+        "one side of it is a vector, or of unknown rank",
     ),
     "wide weights": (
         READ + "v = DequantizeLinear(w, sw) y = MatMul(d, v)",
@@ -180,6 +200,24 @@ SKIPS = {
 @pytest.mark.parametrize("body, weights, reason", SKIPS.values(), ids=SKIPS.keys())
 def test_it_says_why_a_product_keeps_f32(body: str, weights: Mapping[str, Any], reason: str):
     assert why(build(ROWS, body, **weights), ProductToIntegers(), "MatMul") == reason
+
+
+@pytest.mark.parametrize(
+    "shapes, reason",
+    [
+        ("float[3,n] x, float[n,4] o", "both sides are computed, and only a run tells how many products are summed"),
+        ("float[1,120000] x, float[120000,1] o", "its sum may not fit 32 bits"),
+    ],
+)
+def test_the_depth_of_a_product_of_two_computed_tensors_is_known_and_limited(shapes: str, reason: str):
+    assert why(build(shapes, READ + OTHER + "y = MatMul(d, v)", **TWO), ProductToIntegers(), "MatMul") == reason
+
+
+def test_a_convolution_with_computed_weights_keeps_f32():
+    body = READ + OTHER + "y = Conv(d, v)"
+    model = build(f"{IMAGE}, float[6,4,3,3] o", body, **TWO)
+    reason = "p is no constant: both sides of the product are computed"
+    assert why(model, ProductToIntegers(), "Conv") == reason
 
 
 def test_a_scaled_or_transposed_gemm_keeps_f32():

@@ -145,13 +145,20 @@ class _Fuser:
     def _widens(self, tensor: Tensor, form: Body, root: Tensor, times: float) -> bool:
         """Would a product of integers lie in memory, in place of the fewer bytes that its own kernel makes of it?
 
-        Not if the root becomes the product's epilogue, which is then the only one.
+        Not if the root becomes the product's epilogue, which is then the only one, and reads it where it is made.
         """
         if not self.sums or tensor in self.sums or _has_reduce(form.expr) or not self.sums & _loaded(form.expr):
             return False
         expr = self.expanded[root]
         others = self.sums & (_loaded(expr) - {tensor})
-        return times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or bool(others)
+        if times > 1.0 or _has_reduce(expr) or root in self.result.epilogue or others:
+            return True
+        return any(
+            index.op not in ("axis", "const")
+            for e in walk(expr)
+            if e.op == "load" and e.attr is tensor
+            for index in e.args
+        )
 
     def _is_cheap(self, tensor: Tensor, expr: Expr) -> bool:
         """Codes are not: a division and a rounding, or a table, make fewer bytes than those they are made of."""

@@ -52,6 +52,7 @@ from burnish.passes.quantised.merge_scales import MergeScales
 from burnish.passes.quantised.pack_tables import PackTables
 from burnish.passes.quantised.pack_weights import PackWeights
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
+from burnish.passes.quantised.raise_dequantize import RaiseDequantize
 from burnish.passes.quantised.split_dynamic_quantize import SplitDynamicQuantize
 from burnish.passes.quantised.split_transposed_conv import SplitTransposedConv
 from burnish.passes.quantised.tabulate_codes import TabulateCodes
@@ -208,6 +209,7 @@ FOR_TARGET: Passes = (
         "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
     ),
     INTEGERS,
+    rules("raise_dequantize", "products of f32 read numbers where codes would be stored", RaiseDequantize()),
     Pass("pack_weights", "weights and tables of few bits are read as they are", _pack_weights, PACK),
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 
 import burnish
@@ -292,3 +293,24 @@ def correlated(
     seen = seen[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
     parts = zip(np.split(seen, group, axis=1), np.split(w, group))
     return np.concatenate([np.einsum("nchwij,ocij->nohw", a, b) for a, b in parts], axis=1)
+
+
+def test_what_attention_reads_is_stored_by_the_product_and_not_as_its_sums() -> None:
+    """Q and DQ between product and attention, heads moved behind them: numbers in one launch, no sum in memory."""
+    body = """i = MatMulInteger (x, w, p) f = Cast <to = 1> (i) m = Mul (f, s) q = QuantizeLinear (m, t, p)
+    r = Reshape (q, n) h = Transpose <perm = [0, 2, 1, 3]> (r) d = DequantizeLinear (h, t, p) y = Attention (d, d, d)"""
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 10, opset_import: ["" : 23]> g (uint8[2, 6, 32] x) => (float[2, 4, 6, 8] y)
+        <float s = {{0.0003}}, float t = {{0.02}}, uint8 p = {{120}}, int64[4] n = {{2, 6, 4, 8}},
+         int8[32, 32] w = {{1}}>
+        {{ {body} }}"""
+    )
+    weight = RANDOM.integers(-128, 128, (32, 32)).astype(np.int8)
+    next(i for i in model.graph.initializer if i.name == "w").CopyFrom(onnx.numpy_helper.from_array(weight, "w"))
+    feeds = {"x": RANDOM.integers(0, 256, (2, 6, 32)).astype(np.uint8)}
+    with burnish.load(burnish.build(model), threads=1) as engine:
+        got = engine(feeds)["y"]
+    want = onnx.reference.ReferenceEvaluator(model).run(None, feeds)[0]
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    program = analyze(model, abilities=Abilities(integer_products=True)).program
+    assert [type(x.kernel).__name__ for x in each_launch(program.steps)] == ["Contraction", "AttentionTask"]

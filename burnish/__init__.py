@@ -20,7 +20,7 @@ from burnish.version import __version__
 
 if TYPE_CHECKING:
     from burnish.building import build
-    from burnish.calibration import calibrate, verify
+    from burnish.calibration import Evaluation, build_within, calibrate, verify
     from burnish.devices.cuda import DeviceArray
     from burnish.errors import BurnishError, EnvironmentProblem, InternalError, UserError
     from burnish.measuring import BenchReport, Contender, Latency, bench
@@ -39,6 +39,7 @@ __all__ = [
     "DeviceArray",
     "Engine",
     "EnvironmentProblem",
+    "Evaluation",
     "InputInfo",
     "InternalError",
     "Latency",
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "bench",
     "build",
+    "build_within",
     "calibrate",
     "load",
     "verify",
@@ -67,6 +69,7 @@ _PLACES = {
     "DeviceArray": "burnish.devices.cuda",
     "Engine": "burnish.runtime",
     "EnvironmentProblem": "burnish.errors",
+    "Evaluation": "burnish.calibration",
     "InputInfo": "burnish.runtime",
     "InternalError": "burnish.errors",
     "Latency": "burnish.measuring",
@@ -80,6 +83,7 @@ _PLACES = {
     "VerifyReport": "burnish.verification",
     "bench": "burnish.measuring",
     "build": "burnish.building",
+    "build_within": "burnish.calibration",
     "calibrate": "burnish.calibration",
     "load": "burnish.runtime",
     "verify": "burnish.calibration",

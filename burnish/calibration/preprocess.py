@@ -16,7 +16,6 @@ wrong guess would give ranges that look right. docs/quantization.md explains eac
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from burnish.calibration.python_file import load_function
 from burnish.errors import UserError
 
 FITS = ("crop", "stretch", "pad")
@@ -92,7 +92,7 @@ def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
     path = Path(path)
     try:
         if path.suffix == ".py":
-            return Preprocess(path, function=_function(path))
+            return Preprocess(path, function=load_function(path, "preprocess"))
         content = tomllib.loads(path.read_text())
         if unknown := set(content) - {"image", "audio", "csv"}:
             raise ValueError(f"there is no table [{min(unknown)}]; there are [image], [audio] and [csv.columns]")
@@ -110,17 +110,6 @@ def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
         why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
         hint = "docs/quantization.md shows a whole file"
         raise UserError("E745", f"{path} does not state how files become inputs", why=why, hint=hint) from error
-
-
-def _function(path: Path) -> Callable[[str], Any]:
-    spec = importlib.util.spec_from_file_location(f"burnish_preprocess_{path.stem}", path)
-    assert spec is not None and spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = getattr(module, "preprocess", None)
-    if not callable(found):
-        raise ValueError("it has no function preprocess(path)")
-    return found  # type: ignore[no-any-return]
 
 
 def _checked(rule: type[Any], table: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 .npy             the same, for a model of one input
 .csv             a row is a sample
 images, .wav     by a stated preprocessing (preprocess.py), which may also be a Python function for any file
-a folder         its files of these kinds, sorted by name; with a Python function all its files
+a folder         its files of these kinds but labels.csv, sorted by name; with a Python function all its files
 any iterable     of mappings, or of arrays for a model of one input
 """
 
@@ -26,6 +26,7 @@ from burnish.dims import symbol_name, symbols
 from burnish.errors import UserError
 from burnish.plan.manifest import SymbolRange, TensorSpec
 
+LABELS = "labels.csv"  # in a folder: what its files show, no samples (gate/evaluation.py)
 Array = np.ndarray[Any, Any]
 Sample = Mapping[str, Array]
 
@@ -52,7 +53,7 @@ def open_samples(
     """
     if isinstance(data, str | os.PathLike):
         path = Path(data)
-        files = sorted(f for f in path.iterdir() if _is_read(f, stated)) if path.is_dir() else [path]
+        files = files_of(path, stated) if path.is_dir() else [path]
         if not files:
             raise _none(path, f"the folder holds no file of the kinds {', '.join(ENDINGS)}")
         is_one_each = all(f.suffix.lower() in (".wav", *IMAGES) for f in files)
@@ -67,7 +68,14 @@ def open_samples(
     raise UserError("E721", f"there are no samples in {type(data).__name__}", why="it is not iterable", hint=hint)
 
 
+def files_of(folder: Path, stated: Preprocess | None) -> list[Path]:
+    """The files of a folder that hold samples, in the order in which they are read."""
+    return sorted(file for file in folder.iterdir() if _is_read(file, stated))
+
+
 def _is_read(file: Path, stated: Preprocess | None) -> bool:
+    if file.name == LABELS:
+        return False
     if stated is not None and stated.function is not None:
         return file.is_file() and not file.name.startswith(".")
     return file.suffix.lower() in ENDINGS

@@ -20,7 +20,6 @@ from burnish.calibration.quantised_model import quantised_model
 from burnish.dims import evaluate
 from burnish.plan import Manifest, Plan, is_plan, read
 from burnish.precision.range_text import RANGES, parse_ranges
-from burnish.precision.ranges import Accuracy
 from burnish.verification import VerifyReport
 from burnish.verification import verify as compare
 from burnish.verification.data_sets import Data
@@ -60,11 +59,6 @@ def verify(
         onnx.save(proto, place, save_as_external_data=True, location="weights")
         report = judge(place, found)
     return replace(report, distance=run(model, found).cases)
-
-
-def accuracy_of(plan: Plan) -> Accuracy | None:
-    """What was measured when the plan's layers were chosen; None if no budget was given, or nothing is quantised."""
-    return parse_ranges(bytes(plan.blobs[RANGES])).accuracy if RANGES in plan.blobs else None
 
 
 def profile_of(manifest: Manifest) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.arguments import parse_size
-from burnish.cli.calibration.calibrate import Calib, CalibPreprocess, Method, SaveQuantised, ranges_for_build
+from burnish.cli.calibration.calibrate import Calib, CalibPreprocess, Method, SaveQuantised
+from burnish.cli.calibration.gate_options import Curve, Decode, EvalData, Labels, MaxErrors
+from burnish.cli.calibration.narrow_build import Narrowing, build_narrow
+from burnish.cli.calibration.show_accuracy import accuracy_facts, show_accuracy
 from burnish.cli.options import AsJson
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
 from burnish.cli.parse_shapes import ends_alone, parse_ranges, parse_shapes
@@ -186,14 +189,17 @@ def build(
     preprocess: CalibPreprocess = None,
     method: Method = "entropy",
     save_quantised: SaveQuantised = None,
+    max_error: MaxErrors = None,
+    eval_data: EvalData = None,
+    labels: Labels = None,
+    decode: Decode = None,
+    curve: Curve = None,
     fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
     best: _Best = False,
     config: _PrecisionConfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a plan from an ONNX model."""
-    import burnish
-
     start, path = time.perf_counter(), output or model.with_suffix(".plan")
     _check_places([path, *([timing_cache] if timing_cache and opt_level else [])], sign)
     given, decisions = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), list[Any]()
@@ -201,16 +207,13 @@ def build(
     flags: dict[str, Any] = {"allow_fallback": allow_fallback, "overridable": overridable, "index_checks": index_checks}
     flags |= {"target": target or None, "output_precision": output_precision, "precision_config": config}
     flags |= {"explain": note if explain else None, "explain_precision": decisions.append, "artefacts": artefacts}
+    flags |= _tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
+    flags["precision"] = _precision(
+        precision, fp16=fp16 or best, bf16=bf16, int8=int8 or (best and bool(calib)), fp8=fp8
+    )
+    narrow = Narrowing(calib, preprocess, method, save_quantised, max_error, eval_data, labels, decode, curve)
     with progress() as advance:
-        plan = burnish.build(
-            model,
-            **bounds,
-            precision=_precision(precision, fp16=fp16 or best, bf16=bf16, int8=int8 or (best and bool(calib)), fp8=fp8),
-            ranges=ranges_for_build(model, calib, preprocess, method, save_quantised, config, bounds, advance),
-            progress=advance,
-            **flags,
-            **_tuning(timing_cache, locked, opt_level, tune_budget, tuned_for),
-        )
+        plan = build_narrow(model, narrow, bounds, flags, advance)
     _save(plan, path, sign, artefacts, is_tuned=bool(opt_level or timing_cache))
     _print(summary(plan, path, ends_alone(*given)), start, decisions if explain_precision else None, as_json)
 
@@ -252,6 +255,7 @@ def summary(plan: Plan, path: Path, notes: Sequence[str] = ()) -> dict[str, Any]
         },
         "fallbacks": fallback_rows(manifest),
         "notes": [*notes, *manifest.notes],
+        **accuracy_facts(plan),
     }
 
 
@@ -265,6 +269,7 @@ def _print(report: dict[str, Any], start: float, decisions: list[Decision] | Non
     """start: of the build, on the clock; decisions: those about narrower precision, if the user asked for them"""
     report = report | {"build_s": round(time.perf_counter() - start, 3)}
     if as_json:
+        report |= {"accuracy": report["accuracy"].as_dict} if "accuracy" in report else {}
         print_json(report | ({} if decisions is None else {"precision": list(map(asdict, decisions))}))
         return
     targets = (
@@ -284,6 +289,8 @@ def _print(report: dict[str, Any], start: float, decisions: list[Decision] | Non
     if decisions is not None:
         columns = ("node", "operator", "was", "is", "why", *(["target"] if any(d.target for d in decisions) else []))
         print_table(columns, [astuple(d)[: len(columns)] for d in decisions])
+    if "accuracy" in report:
+        show_accuracy(report["accuracy"])
 
 
 def _bounds(

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from burnish.cli.calibration.accuracy import summary
+from burnish.cli.calibration.calibrate import CalibPreprocess
+from burnish.cli.calibration.gate_options import Decode, EvalData, Labels, MaxErrors
+from burnish.cli.calibration.recheck_accuracy import Recheck, recheck_accuracy, show_recheck
+from burnish.cli.calibration.show_accuracy import accuracy_facts, show_accuracy
 from burnish.cli.options import AsJson, Device, Threads
-from burnish.cli.output import note, print_facts, print_json, print_table
+from burnish.cli.output import note, print_json, print_table
 from burnish.cli.parse_shapes import parse_shapes
 from burnish.cli.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from burnish.calibration import Rechecked
     from burnish.plan import Plan
     from burnish.verification import VerifyReport
 
@@ -49,6 +55,11 @@ def verify(
     first_divergent: Annotated[
         bool, typer.Option("--first-divergent", help="If an output is rejected, find the first tensor that differs.")
     ] = False,
+    eval_data: EvalData = None,
+    labels: Labels = None,
+    decode: Decode = None,
+    preprocess: CalibPreprocess = None,
+    max_error: MaxErrors = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare every output of a plan with ONNX Runtime's. The exit code is 1 if one differs too much."""
@@ -69,8 +80,9 @@ def verify(
             rebuild=(lambda source: _rebuild(source, plan)) if first_divergent else None,
             progress=advance,
         )
-    _show(report, plan, as_json)
-    if not report.is_accepted:
+    again = recheck_accuracy(model, plan, Recheck(eval_data, labels, decode, preprocess, max_error), threads)
+    _show(report, plan, again, as_json)
+    if not report.is_accepted or not all(row.is_met for row in again):
         raise typer.Exit(1)
 
 
@@ -86,18 +98,20 @@ def _rebuild(source: bytes, path: Path) -> Plan:
     return burnish.build(source, profile=profile_of(manifest), target=target, precision=precision)
 
 
-def _show(report: VerifyReport, plan: Path, as_json: bool) -> None:
-    """The report, and what was measured when the layers of a plan of codes were chosen."""
-    from burnish.calibration import accuracy_of
+def _show(report: VerifyReport, plan: Path, again: Sequence[Rechecked], as_json: bool) -> None:
+    """The report; what was measured when the plan's layers were chosen, and what is measured now."""
     from burnish.plan import read
 
-    measured = accuracy_of(read(plan))
+    measured = accuracy_facts(read(plan))
     if as_json:
-        print_json(report.as_dict() | ({} if measured is None else {"accuracy": asdict(measured)}))
+        rows = {"rechecked": list(map(asdict, again))} if again else {}
+        print_json(report.as_dict() | {name: found.as_dict for name, found in measured.items()} | rows)
         return
     _print(report)
-    if measured is not None:
-        print_facts(summary(measured))
+    if measured:
+        show_accuracy(measured["accuracy"])
+    if again:
+        show_recheck(again)
 
 
 def _print(report: VerifyReport) -> None:

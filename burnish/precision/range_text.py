@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import Any
 
-from burnish.precision.ranges import Accuracy, LayerAccuracy, Range, Ranges
+from burnish.precision.accuracy import parse_accuracy
+from burnish.precision.ranges import Range, Ranges
 
 VERSION = 1
 MARK = "burnish_ranges"
@@ -22,7 +21,7 @@ def range_bytes(ranges: Ranges) -> bytes:
     head = {MARK: VERSION, "graph": ranges.graph, "method": ranges.method, "samples": ranges.samples}
     content = {**head, "notes": list(ranges.notes), "kept": sorted(ranges.kept), "tensors": tensors}
     if ranges.accuracy is not None:
-        content["accuracy"] = asdict(ranges.accuracy)
+        content["accuracy"] = ranges.accuracy.as_dict
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
@@ -35,12 +34,7 @@ def parse_ranges(text: bytes) -> Ranges:
         tensors = {str(n): Range(float(low), float(high)) for n, (low, high) in content["tensors"].items()}
         own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
         words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
-        return Ranges(tensors, *own, words[0], frozenset(words[1]), _accuracy(content.get("accuracy")))
+        measured = None if "accuracy" not in content else parse_accuracy(content["accuracy"])
+        return Ranges(tensors, *own, words[0], frozenset(words[1]), measured)
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
-
-
-def _accuracy(content: Any) -> Accuracy | None:
-    if content is None:
-        return None
-    return Accuracy(**{**content, "layers": tuple(LayerAccuracy(**row) for row in content["layers"])})

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from burnish.precision.accuracy import Accuracy
+
 SMALLEST = float(np.finfo(np.float32).tiny)  # of a scale: a smaller one is a subnormal number, which counts as 0
 
 
@@ -48,32 +50,6 @@ class Range:
     @property
     def codes(self) -> np.dtype[np.int8] | np.dtype[np.uint8]:
         return np.dtype(np.int8) if self.has_negative else np.dtype(np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerAccuracy:
-    """A product: the error when it alone runs on codes (None: not measured), the time that codes save, and its form."""
-
-    layer: str
-    alone: float | None
-    saved_ms: float
-    form: str
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """What a build was measured to lose against f32.
-
-    metric, limit: the budget; found: what the finished plan measures, all_int8: what it would without layers in f32
-    samples:       of the data that was measured with; layers: as measured
-    """
-
-    metric: str
-    limit: float
-    found: float
-    all_int8: float
-    samples: int
-    layers: tuple[LayerAccuracy, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,43 @@
-"""Meet an error budget: measure the plan in int8 against f32, and raise the fewest, cheapest layers until it fits."""
+"""Meet an error budget: measure the plan against f32, and raise the fewest, cheapest layers until it fits."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from burnish.building import build
-from burnish.building.analyze import prepare
-from burnish.calibration.gate.metrics import Budget, parse_budget
-from burnish.calibration.gate.search import search
-from burnish.calibration.preprocess import Preprocess, load_preprocess
-from burnish.calibration.samples import open_samples
+from burnish.calibration.gate.budget import Budgets, parse_budgets
+from burnish.calibration.gate.choices import BOUNDS, Choices, Codes, Floats, Run, running
+from burnish.calibration.gate.evaluation import Evaluation
+from burnish.calibration.gate.metrics import Answers, noise_share
+from burnish.calibration.gate.recheck import ranges_of
+from burnish.calibration.gate.search import MOST, Error, search
 from burnish.errors import UserError
-from burnish.precision.quantise.switch import SWITCHES, add_switches
-from burnish.precision.ranges import Accuracy, LayerAccuracy, Ranges
-from burnish.runtime import Engine, load
+from burnish.plan import Plan
+from burnish.precision.accuracy import (
+    ACCURACY,
+    WIDE,
+    Accuracy,
+    CurvePoint,
+    Judged,
+    LayerAccuracy,
+    accuracy_bytes,
+)
+from burnish.precision.precision import INT8
+from burnish.precision.precision_config import PrecisionConfig
+from burnish.precision.range_text import RANGES, range_bytes
+from burnish.precision.ranges import Ranges
+from burnish.runtime import Engine
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[str, int, int], None]
-Answers = list[dict[str, Array]]
+Samples = list[Mapping[str, Array]]
 EXTRA = 4  # layers that are raised beyond what the search found, if the finished plan misses the budget by a little
+SHOWN = 5  # layers that an error names
+assert 2 + MOST + 1 + EXTRA + 1 <= 60, "passes over the data, in all"
 
 
 def meet_budget(
@@ -33,141 +47,178 @@ def meet_budget(
     max_error: Any,
     *,
     labels: Any = None,
+    decode: Any = None,
+    preprocess: Any = None,
     shapes: Mapping[str, Any] | None = None,
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
     threads: int | None = None,
-    preprocess: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Ranges:
     """The ranges with `kept`, so that the plan meets the budget, and with `accuracy`, which says what was measured.
 
-    data:      samples to measure with, as for `calibrate`; other ones than those that the ranges come from
-    preprocess: as for `calibrate`: how images and audio become inputs
-    max_error: cos=1e-3, sqnr=30dB, psnr=40dB, top1=0.5%, or (function, limit) (calibration/gate/metrics.py)
-    labels:    one for each sample, for top1 and for a function
+    data, labels, decode, preprocess: what to measure with (gate/evaluation.py); other samples than those that the
+               ranges come from
+    max_error: cos=1e-3, top1=0.5% .. or (function, limit), or several (gate/budget.py)
     raises:    E726 for a budget that says nothing, E727 for labels that do not fit, E728 if nothing meets it but all
-               layers in f32
+               layers in f32; E763 to E767 for what it is measured with
     """
-    budget, stated = parse_budget(max_error), None if preprocess is None else load_preprocess(preprocess)
-    bounds: dict[str, Any] = {"shapes": shapes, "profile": profile, "batch": batch}
-    gate = _Gate(model, ranges, budget, bounds, threads, progress or (lambda what, done, total: None))
-    gate.take(data, stated, None if labels is None else np.asarray(labels).reshape(-1))
-    return gate.decide()
+    plan = build_within(
+        model,
+        max_error,
+        Evaluation(data, labels, preprocess, decode),
+        precision=INT8,
+        ranges=ranges,
+        threads=threads,
+        progress=progress,
+        shapes=shapes,
+        profile=profile,
+        batch=batch,
+    )
+    return ranges_of(plan)
+
+
+def build_within(
+    source: Any,
+    max_error: Any,
+    evaluation: Evaluation,
+    *,
+    precision: str = INT8,
+    ranges: Ranges | None = None,
+    precision_config: PrecisionConfig = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    explain_precision: Callable[[Any], None] | None = None,
+    **options: Any,
+) -> Plan:
+    """`build`, of which the plan meets a budget: layers are raised to f32 until it does. The plan keeps the measures.
+
+    precision, ranges, precision_config, options: as for `build`; other arguments and errors as for `meet_budget`
+    raises: E766 if nothing can lose accuracy (fp32), or this machine does not run the plan
+    """
+    budgets = parse_budgets(max_error)
+    if ranges is None and precision in ("fp32", "f32"):
+        why, hint = "it computes in f32, which is what accuracy is measured against", "--int8, --bf16 or --fp16"
+        raise UserError("E766", "there is no accuracy to measure in this build", why=why, hint=hint)
+    decisions = _Latest(explain_precision)
+
+    def make(**own: Any) -> Plan:
+        decisions.begin()
+        return build(source, **{"explain_precision": decisions.rows.append, **options, **own})
+
+    bounds = {name: options.get(name) for name in BOUNDS}
+    choices: Choices
+    if ranges is not None:
+        choices = Codes(source, make, precision, ranges, precision_config, bounds, threads)
+    else:
+        choices = Floats(make, precision, precision_config, threads)
+    gate = _Gate(budgets, evaluation, threads, progress or (lambda what, done, total: None))
+    gate.take(make(precision="fp32"))
+    plan = gate.decide(choices)
+    decisions.tell()
+    return plan
+
+
+class _Latest:
+    """The decisions of the latest build alone: trial builds explain nothing."""
+
+    def __init__(self, explain: Callable[[Any], None] | None) -> None:
+        self._explain, self.rows = explain, list[Any]()
+
+    def begin(self) -> None:
+        self.rows.clear()
+
+    def tell(self) -> None:
+        for row in self.rows if self._explain else ():
+            self._explain(row)  # type: ignore[misc]
 
 
 class _Gate:
     """The data, the answers in f32, and how to measure a choice of layers."""
 
-    def __init__(
-        self,
-        model: Any,
-        ranges: Ranges,
-        budget: Budget,
-        bounds: dict[str, Any],
-        threads: int | None,
-        progress: Progress,
-    ) -> None:
-        self.model, self.ranges, self.budget = model, ranges, budget
-        self.bounds, self.threads, self.progress = bounds, threads, progress
-        self.samples: list[Mapping[str, Array]] = []
-        self.exact: Answers = []
-        self.labels: Array | None = None
+    def __init__(self, budgets: Budgets, evaluation: Evaluation, threads: int | None, progress: Progress) -> None:
+        self.budgets, self.evaluation, self.threads, self.progress = budgets, evaluation, threads, progress
+        self.decode = evaluation.decoder()
         self.passes = 0
 
-    def take(self, data: Any, stated: Preprocess | None, labels: Array | None) -> None:
+    def take(self, plan: Plan) -> None:
         """Read the samples, and run them in f32."""
-        with load(build(self.model, **self.bounds), threads=self.threads) as engine:
-            self.samples = list(open_samples(data, engine.manifest.inputs, stated, engine.manifest.symbols))
-            if not self.samples:
-                hint = "give samples that the ranges do not come from"
-                raise UserError("E721", "there is nothing to measure with", why="the data holds no sample", hint=hint)
+        with running(plan, self.threads) as engine:
+            self.samples = self.evaluation.samples(engine.manifest)
+            self.labels = self.evaluation.read_labels([spec.name for spec in engine.manifest.inputs])
             self.exact = self._answers(engine)
             self.f32_ms = self._layer_times(engine)
-        self.labels = labels
-        self.budget.measure(self.exact, self.exact, labels)  # E727 before the long work
+        self.budgets.found(self.exact, self.exact, self.labels)  # labels that do not fit, before the long work
 
-    def decide(self) -> Ranges:
-        """The cheapest ranges that meet the budget."""
-        with load(self._build(self.ranges), threads=self.threads) as engine:
-            whole = self._measure(engine)
-            int8_ms = self._layer_times(engine)
-        if self.budget.is_met(whole):
-            return replace(self.ranges, accuracy=self._table(whole, whole, {}, {}))
-        prepared = prepare(self.model, **self.bounds)
-        layers = add_switches(prepared.imported.model.graph, self.ranges)
-        saved = {name: self.f32_ms.get(name, 0.0) - int8_ms.get(name, 0.0) for name in layers}
-        limits = {**prepared.profile.ranges, SWITCHES: ((len(layers),),) * 3}
-        with load(build(prepared.imported.model, profile=limits), threads=self.threads) as engine:
-            numbers = {name: i for i, name in enumerate(layers)}
+    def decide(self, choices: Choices) -> Plan:
+        """The fastest plan that meets the budgets. E728 if there is none."""
+        plan = choices.plan(())
+        with running(plan, self.threads) as engine:
+            whole, _ = self._measure(engine)
+            narrow_ms = self._layer_times(engine)
+        if self.budgets.is_met(whole):
+            return with_accuracy(plan, Accuracy(self._judged(whole, whole), len(self.samples)))
+        seen: dict[frozenset[str], tuple[float, ...]] = {}
+        with choices.open():
+            layers = choices.layers
+            saved = {name: self.f32_ms.get(name, 0.0) - narrow_ms.get(name, 0.0) for name in layers}
 
-            def error(chosen: frozenset[str]) -> float:
-                switches = np.zeros(len(layers), bool)
-                switches[[numbers[name] for name in chosen]] = True
-                return self.budget.excess(self._measure(engine, {SWITCHES: switches}))
+            def measure(chosen: frozenset[str]) -> Error:
+                seen[chosen], noise = self._measure(choices.run(chosen))
+                return Error(self.budgets.excess(seen[chosen]), noise)
 
-            found = search(layers, saved, error)
+            found = search(layers, saved, measure)
+        every, total = frozenset(layers), sum(self.f32_ms.values())
+        curve = {kept: total - sum(saved[name] for name in every - kept) for kept in found.curve}
+        points = [CurvePoint(len(kept), ms, seen[every - kept]) for kept, ms in curve.items()]
+        alone = {name: seen.get(frozenset([name])) for name in layers}
         if not found.is_met:
-            tried = (excess for kept, excess in found.curve if len(kept) < len(layers))
-            nearest = min(
-                tried, default=self.budget.excess(whole)
-            )  # no layer could be tried in a model without products
-            raise self._impossible(self.budget.measured(nearest))
-        rest = sorted(set(layers) - found.kept, key=lambda name: -found.alone.get(name, 0.0))
-        return self._finished(found.kept, rest, whole, found.alone, saved)
+            tried = [whole, *(seen[every - kept] for kept in found.curve if len(kept) < len(layers))]
+            raise self._impossible(min(tried, key=self.budgets.excess), found.costs, alone)
+        rest = sorted(every - found.kept, key=lambda name: -found.costs.get(name, 0.0))
+        for raised, is_last in _attempts(sorted(found.kept), rest, choices.has_step):
+            plan = choices.plan(raised, is_last=is_last)
+            with running(plan, self.threads) as engine:
+                value, _ = self._measure(engine)
+                ms = sum(self._layer_times(engine).values())
+            if self.budgets.is_met(value):
+                forms = {name: WIDE if name in raised else choices.form for name in layers}
+                rows = tuple(LayerAccuracy(name, alone[name], saved[name], forms[name]) for name in layers)
+                points.append(CurvePoint(len(raised), ms, value))
+                points.sort(key=lambda point: (point.raised, point.ms))
+                judged = self._judged(value, whole)
+                return with_accuracy(plan, Accuracy(judged, len(self.samples), rows, tuple(points)))
+        raise self._impossible(value, found.costs, alone)
 
-    def _finished(
-        self,
-        kept: frozenset[str],
-        rest: list[str],
-        whole: float,
-        alone: Mapping[str, float],
-        saved: Mapping[str, float],
-    ) -> Ranges:
-        """Measure the plan itself, in which sums read codes too; raise a few layers more if that is too much."""
-        for extra in range(min(EXTRA, len(rest)) + 1):
-            ranges = self.ranges.keep(*kept, *rest[:extra])
-            with load(self._build(ranges), threads=self.threads) as engine:
-                value = self._measure(engine)
-            if self.budget.is_met(value):
-                return replace(ranges, accuracy=self._table(value, whole, alone, saved, ranges.kept))
-        raise self._impossible(value)
+    def _judged(self, value: Sequence[float], whole: Sequence[float]) -> tuple[Judged, ...]:
+        rows = zip(self.budgets.each, value, whole, strict=True)
+        return tuple(Judged(budget.word, found, unraised) for budget, found, unraised in rows)
 
-    def _table(
-        self,
-        value: float,
-        whole: float,
-        alone: Mapping[str, float],
-        saved: Mapping[str, float],
-        kept: frozenset[str] = frozenset(),
-    ) -> Accuracy:
-        rows = [
-            LayerAccuracy(name, alone.get(name), ms, "f32" if name in kept else "int8") for name, ms in saved.items()
-        ]
-        return Accuracy(self.budget.name, self.budget.limit, value, whole, len(self.samples), tuple(rows))
-
-    def _impossible(self, nearest: float) -> UserError:
+    def _impossible(
+        self, nearest: Sequence[float], costs: Mapping[str, float], alone: Mapping[str, tuple[float, ...] | None]
+    ) -> UserError:
+        dear = sorted(costs, key=lambda name: -costs[name])[:SHOWN]
+        named = [f"{name} alone: {self.budgets.texts(values)}" for name in dear if (values := alone[name])]
+        lines = [f"the nearest was {self.budgets.texts(nearest)}, on {len(self.samples)} samples", *named]
         return UserError(
             "E728",
-            f"no choice of layers meets {self.budget.name} {self.budget.text(self.budget.limit)}",
-            why=f"the nearest was {self.budget.text(nearest)}, on {len(self.samples)} samples",
-            hint="allow more, give better samples to calibrate with, or build for fp16: one layer in int8 is too much",
+            f"no choice of layers meets {', '.join(budget.word for budget in self.budgets.each)}",
+            why="\n         ".join(lines),
+            hint="allow more, give better samples to calibrate with, or build for fp16: one narrow layer is too much",
         )
 
-    def _build(self, ranges: Ranges) -> Any:
-        return build(self.model, precision="int8", ranges=ranges, **self.bounds)
+    def _measure(self, run: Run) -> tuple[tuple[float, ...], float]:
+        answers = self._answers(run)
+        return self.budgets.found(answers, self.exact, self.labels), noise_share(answers, self.exact)
 
-    def _measure(self, engine: Engine, more: Mapping[str, Array] | None = None) -> float:
-        return self.budget.measure(self._answers(engine, more), self.exact, self.labels)
-
-    def _answers(self, engine: Engine, more: Mapping[str, Array] | None = None) -> Answers:
+    def _answers(self, run: Run) -> Answers:
         """One pass over the data."""
         self.passes += 1
-        answers = []
+        outputs = []
         for number, sample in enumerate(self.samples):
             self.progress(f"accuracy, pass {self.passes}", number, len(self.samples))
-            answers.append({name: np.array(a) for name, a in engine({**sample, **(more or {})}).items()})
-        return answers
+            outputs.append({name: np.array(a) for name, a in run(sample).items()})
+        return self.decode(outputs)
 
     def _layer_times(self, engine: Engine) -> dict[str, float]:
         """Milliseconds of each node's launch, shared among the launch's nodes."""
@@ -177,3 +228,19 @@ class _Gate:
                 for name in layer.nodes:
                     found[name] = found.get(name, 0.0) + layer.ms / len(layer.nodes)
         return found
+
+
+def _attempts(kept: list[str], rest: list[str], has_step: bool) -> Iterator[tuple[list[str], bool]]:
+    """What to raise, and whether to f32: the plan itself reads codes in sums, too, and may miss by a little."""
+    if has_step:
+        yield kept, False
+    for extra in range(min(EXTRA, len(rest)) + 1):
+        yield [*kept, *rest[:extra]], True
+
+
+def with_accuracy(plan: Plan, accuracy: Accuracy) -> Plan:
+    """The plan, which keeps what was measured: in its ranges, or beside them."""
+    if RANGES in plan.blobs:
+        ranges = replace(ranges_of(plan), accuracy=accuracy)
+        return Plan(plan.manifest, {**plan.blobs, RANGES: range_bytes(ranges)})
+    return Plan(plan.manifest, {**plan.blobs, ACCURACY: accuracy_bytes(accuracy)})

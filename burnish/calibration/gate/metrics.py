@@ -1,11 +1,18 @@
-"""How far answers may be from those in f32: a word such as cos=1e-3, and what it measures.
+"""What is measured between the outputs of a plan and those in f32, and against labels where there are any.
 
-cos=1e-3      mean over the samples of 1 - cosine between the outputs; 1 where one is NaN or Inf and f32's is not
-sqnr=30dB     signal to quantisation noise over all samples, at least
-psnr=40dB     peak signal to noise of the first output over all samples, at least; the peak is its range in f32
-top1=0.5%     share of samples that f32 labels right and codes do not, less the reverse; without labels: share of
-              samples whose largest score moves
-a function    of (outputs, those of f32, labels or None), which returns an error; its limit stands beside it
+cos=1e-3       mean over the samples of 1 - cosine between the outputs; 1 where one is NaN or Inf and f32's is not
+sqnr=30dB      signal to quantisation noise over all samples, at least
+psnr=40dB      peak signal to noise of the first output over all samples, at least; the peak is its range in f32
+ssim=0.99      mean structural similarity of the first output's planes [..., H, W], at least; or of decoded images
+top1=0.5%      share of samples whose label is among the 1 (or 5: top5) largest scores of the first output, f32's less
+               ours; without labels: share of samples whose largest score is not among ours
+map=0.01       mean average precision of boxes (COCO's, 0 to 1), f32's less ours; without labels: 1 less ours, of the
+               boxes that f32 finds with a score of at least 0.5
+spearman=0.005 rank correlation of one number a sample with the labels, f32's less ours; without: 1 less that with f32's
+wer=0.01       word error rate of decoded texts, ours less f32's; without labels: ours against f32's texts
+
+A metric gets what `decode` makes of each run's outputs, where a decoder is given; docs/quantization.md says what it
+returns. A NaN never passes: it is the wrong class, the last box, the worst correlation.
 """
 
 from __future__ import annotations
@@ -17,108 +24,172 @@ from typing import Any
 
 import numpy as np
 
+from burnish.calibration.gate.boxes import Boxes, mean_average_precision, read_boxes
+from burnish.calibration.gate.library_metrics import correlation, peak_signal, similarity, word_errors
 from burnish.errors import UserError
 
 Array = np.ndarray[Any, Any]
 Outputs = Sequence[Mapping[str, Array]]
-Measure = Callable[[Outputs, Outputs, "Array | None"], float]
-_WORD = re.compile(r"\s*(?P<name>[a-z0-9]+)\s*=\s*(?P<limit>[0-9.eE+-]+)\s*(?P<unit>dB|%)?\s*")
+Decode = Callable[[Mapping[str, Array]], Any]
+ROUNDING = 1e-15  # of a cosine in f64: a smaller distance is none
+SURE = 0.5  # a box of f32's with at least this score is true, where there are no labels
 
 
 @dataclass(frozen=True)
-class Budget:
-    """measure: gives a number; the limit is its largest, or its smallest where more is better."""
+class Answers:
+    """The outputs of each run, and what a decoder made of them: one item for each picture, text or number."""
 
-    name: str
-    measure: Measure
-    limit: float
-    is_better_high: bool = False
-    unit: str = ""
-
-    def is_met(self, found: float) -> bool:
-        return found >= self.limit if self.is_better_high else found <= self.limit
-
-    def error(self, found: float) -> float:
-        """A number that grows with the error and adds up over layers: of decibels, the share of noise."""
-        return 10 ** (-found / 10) if self.is_better_high else found
-
-    def excess(self, found: float) -> float:
-        """How far the error is beyond the limit's; 0 or less if the budget is met."""
-        return self.error(found) - self.error(self.limit)
-
-    def measured(self, excess: float) -> float:
-        """What was measured where the error was so far beyond the limit's."""
-        error = excess + self.error(self.limit)
-        return _decibel(1.0, error) if self.is_better_high else error
-
-    def text(self, found: float) -> str:
-        """A number with its unit."""
-        return f"{found:.4g}{' ' if self.unit == 'dB' else ''}{self.unit}"
+    outputs: Outputs
+    items: Sequence[Any] | None = None
 
 
-def parse_budget(given: Any) -> Budget:
-    """A budget from a word, or from (function, limit). E726 for anything else."""
-    if isinstance(given, tuple) and len(given) == 2 and callable(given[0]) and isinstance(given[1], int | float):
-        return Budget(getattr(given[0], "__name__", "function"), given[0], float(given[1]))
-    found = _WORD.fullmatch(given) if isinstance(given, str) else None
-    name = found["name"] if found else ""
-    if found is None or name not in MEASURES or (found["unit"] or "") not in ("", MEASURES[name][2]):
-        words = "cos=1e-3, sqnr=30dB, psnr=40dB, top1=0.5%"
-        raise UserError("E726", f"{given!r} is no error budget", why=f"there are {words}", hint="or (function, limit)")
-    try:
-        limit = float(found["limit"])
-    except ValueError as error:
-        raise UserError("E726", f"{given!r} is no error budget", why=str(error), hint="give a number") from error
-    if name == "cos" and limit < 0:
-        why = "1 - cosine is never negative, so no layer could be in int8"
-        raise UserError("E726", f"{given!r} is no error budget", why=why, hint="cos=1e-3, for one")
-    measure, is_better_high, unit = MEASURES[name]
-    return Budget(name, measure, limit, is_better_high, unit)
+Measure = Callable[[Answers, Answers, Any], float]
 
 
-def cosine(ours: Outputs, exact: Outputs, labels: Array | None = None) -> float:
+def cosine(ours: Answers, exact: Answers, labels: Any = None) -> float:
     """Mean of 1 - cosine over the samples, all outputs of a sample as one vector."""
-    return float(np.mean([_one_minus_cosine(_flat(a), _flat(b)) for a, b in zip(ours, exact, strict=True)]))
+    pairs = zip(ours.outputs, exact.outputs, strict=True)
+    return float(np.mean([_one_minus_cosine(_flat(a), _flat(b)) for a, b in pairs]))
 
 
-def sqnr(ours: Outputs, exact: Outputs, labels: Array | None = None) -> float:
+def sqnr(ours: Answers, exact: Answers, labels: Any = None) -> float:
     """In dB, over all samples; infinite if nothing differs."""
-    noise = sum(float(((_flat(a) - _flat(b)) ** 2).sum()) for a, b in zip(ours, exact, strict=True))
-    return _decibel(sum(float((_flat(b) ** 2).sum()) for b in exact), noise)
+    noise = sum(float(((_flat(a) - _flat(b)) ** 2).sum()) for a, b in zip(ours.outputs, exact.outputs, strict=True))
+    return _decibel(sum(float((_flat(b) ** 2).sum()) for b in exact.outputs), noise)
 
 
-def psnr(ours: Outputs, exact: Outputs, labels: Array | None = None) -> float:
+def noise_share(ours: Answers, exact: Answers) -> float:
+    """Noise over signal, over all samples: a measure for what a metric of few samples cannot tell apart."""
+    found = sqnr(ours, exact)
+    return 0.0 if found == float("inf") else 10 ** min(-found / 10, 300.0)
+
+
+def psnr(ours: Answers, exact: Answers, labels: Any = None) -> float:
     """In dB, of the first output; the peak is the difference of its largest and smallest number in f32."""
-    first = [np.asarray(next(iter(b.values())), np.float64) for b in exact]
-    mine = [np.asarray(next(iter(a.values())), np.float64) for a in ours]
-    noise = np.mean([((a - b) ** 2).mean() for a, b in zip(mine, first, strict=True)])
-    return _decibel(float(max(b.max() for b in first) - min(b.min() for b in first)) ** 2, float(noise))
+    return peak_signal(ours.outputs, exact.outputs)
 
 
-def top1(ours: Outputs, exact: Outputs, labels: Array | None = None) -> float:
-    """In percent of the samples; see the module."""
-    mine, theirs = _largest(ours), _largest(exact)
+def ssim(ours: Answers, exact: Answers, labels: Any = None) -> float:
+    """Of decoded images, or of the first output."""
+    return similarity(ours.items or _first(ours), exact.items or _first(exact))
+
+
+def top(k: int) -> Measure:
+    """The metric of the k largest scores, in percent of the samples; see the module."""
+
+    def top_k(ours: Answers, exact: Answers, labels: Any = None) -> float:
+        mine, theirs = _largest(ours, k), _largest(exact, k)
+        if labels is None:
+            return float(np.mean(~_holds(mine, theirs[:, 0])) * 100)
+        truth = np.asarray(labels).reshape(-1)
+        _check_count(len(truth), len(theirs))
+        return float((np.mean(_holds(theirs, truth)) - np.mean(_holds(mine, truth))) * 100)
+
+    return top_k
+
+
+def boxes(ours: Answers, exact: Answers, labels: Any = None) -> float:
+    """See `map` in the module."""
+    found, known = ([_picture(item) for item in x.items or x.outputs] for x in (ours, exact))
     if labels is None:
-        return float(np.mean(mine != theirs) * 100)
-    if len(labels) != len(theirs):
-        why = f"there are {len(labels)} labels and {len(theirs)} answers"
-        raise UserError("E727", "the labels do not fit the data", why=why, hint="one label for each sample")
-    return float((np.mean(theirs == labels) - np.mean(mine == labels)) * 100)
+        return 1 - mean_average_precision(found, [_sure(picture) for picture in known])
+    _check_count(len(labels), len(known))
+    return mean_average_precision(known, labels) - mean_average_precision(found, labels)
+
+
+def spearman(ours: Answers, exact: Answers, labels: Any = None) -> float:
+    """See the module."""
+    mine, theirs = (_numbers(x.items or _first(x)) for x in (ours, exact))
+    if labels is None:
+        return 1 - correlation(mine, theirs)
+    _check_count(len(labels), len(theirs))
+    return correlation(theirs, labels) - correlation(mine, labels)
+
+
+def wer(ours: Answers, exact: Answers, labels: Any = None) -> float:
+    """See the module."""
+    mine, theirs = (_texts(x) for x in (ours, exact))
+    if labels is None:
+        return word_errors(mine, theirs)
+    _check_count(len(labels), len(theirs))
+    return word_errors(mine, labels) - word_errors(theirs, labels)
 
 
 MEASURES: dict[str, tuple[Measure, bool, str]] = {
     "cos": (cosine, False, ""),
     "sqnr": (sqnr, True, "dB"),
     "psnr": (psnr, True, "dB"),
-    "top1": (top1, False, "%"),
+    "ssim": (ssim, True, ""),
+    "map": (boxes, False, ""),
+    "spearman": (spearman, False, ""),
+    "wer": (wer, False, ""),
 }
 
 
-def _largest(outputs: Outputs) -> Array:
-    """The place of the largest score of each row of the first output, over all samples."""
-    rows = [np.asarray(next(iter(each.values()))) for each in outputs]
-    scores = [row.reshape(-1, row.shape[-1]) if row.ndim < 3 else row.reshape(len(row), -1) for row in rows]
-    return np.concatenate([each.argmax(-1) for each in scores])
+def measure_of(name: str) -> tuple[Measure, bool, str] | None:
+    """A metric, whether more of it is better, and its unit; None for an unknown name."""
+    found = re.fullmatch(r"top([1-9]\d*)", name)
+    return (top(int(found[1])), False, "%") if found else MEASURES.get(name)
+
+
+def _decibel(signal: float, noise: float) -> float:
+    """-infinity if the noise is no number."""
+    if not np.isfinite(noise):
+        return float("-inf")
+    return float("inf") if noise == 0 else float(10 * np.log10(max(signal, 1e-300) / noise))
+
+
+def _first(answers: Answers) -> list[Array]:
+    return [np.asarray(next(iter(each.values()))) for each in answers.outputs]
+
+
+def _numbers(arrays: Sequence[Any]) -> Array:
+    """One number for each sample. ValueError if an output holds more for each row."""
+    found = [np.asarray(a, np.float64) for a in arrays]
+    if any(a.size != (len(a) if a.ndim else 1) for a in found):
+        raise ValueError("one number for each sample is needed; a decoder can make it of the outputs")
+    return np.concatenate([a.reshape(-1) for a in found])
+
+
+def _texts(answers: Answers) -> list[str]:
+    if answers.items is None or not all(isinstance(item, str) for item in answers.items):
+        raise ValueError("texts are needed: a decoder that makes a str, or a list of them, of a run's outputs")
+    return list(answers.items)
+
+
+def _picture(item: Any) -> Boxes:
+    """A picture's boxes: decoded, or the outputs 'boxes', 'scores' and 'labels' of a run of one picture."""
+    if isinstance(item, Mapping) and "boxes" in item and np.ndim(item["boxes"]) == 3 and len(item["boxes"]) == 1:
+        item = {name: np.asarray(array)[0] for name, array in item.items() if name in ("boxes", "scores", "labels")}
+    return read_boxes(item, scored=True)
+
+
+def _sure(picture: Boxes) -> Boxes:
+    keep = picture["scores"] >= SURE
+    return {name: array[keep] for name, array in picture.items()}
+
+
+def _check_count(labels: int, answers: int) -> None:
+    if labels != answers:
+        why = f"there are {labels} labels and {answers} answers"
+        raise UserError("E727", "the labels do not fit the data", why=why, hint="one label for each sample")
+
+
+def _largest(answers: Answers, k: int) -> Array:
+    """The places of the k largest scores of each row of the first output, [rows, k]; -1 for a row with a NaN."""
+    rows = _first(answers)
+    scores = np.concatenate([r.reshape(-1, r.shape[-1]) if r.ndim < 3 else r.reshape(len(r), -1) for r in rows])
+    if k > scores.shape[1]:
+        raise ValueError(f"top{k} of {scores.shape[1]} scores")
+    places = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :k]
+    places[np.isnan(scores).any(1)] = -1
+    return places
+
+
+def _holds(places: Array, wanted: Array) -> Array:
+    """Is each row's wanted class among its places? A row with a NaN holds none."""
+    found: Array = ((places == wanted[:, None]) & (places >= 0)).any(1)
+    return found
 
 
 def _flat(outputs: Mapping[str, Array]) -> Array:
@@ -134,10 +205,5 @@ def _one_minus_cosine(a: Array, b: Array) -> float:
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     if size == 0:
         return float(np.any(a) != np.any(b))
-    return max(0.0, 1 - float(a @ b) / size)
-
-
-def _decibel(signal: float, noise: float) -> float:
-    if not np.isfinite(noise):
-        return float("-inf")
-    return float("inf") if noise == 0 else float(10 * np.log10(max(signal, 1e-300) / noise))
+    found = 1 - float(a @ b) / size
+    return found if found > ROUNDING else 0.0

@@ -19,13 +19,14 @@ def test_a_budget_is_met_and_the_file_says_how(command: Command, tmp_path: Path)
     assert command("calibrate", MODEL, "--data", SAMPLES, "-o", ranges).code == 0
     loose = command("accuracy", MODEL, ranges, "--data", SAMPLES, "--max-error", "top1=2%", "--labels", labels)
     assert loose.code == 0 and "no layer" in loose.out and "so none was measured alone" in loose.err, loose.err
-    limit = json.loads(ranges.read_text())["accuracy"]
-    assert limit["metric"] == "top1" and limit["samples"] == 40
+    kept = json.loads(ranges.read_text())["accuracy"]
+    assert kept["budgets"][0]["budget"] == "top1=2%" and kept["samples"] == 40
     cosine = command("accuracy", MODEL, ranges, "--data", SAMPLES, "--max-error", "cos=1", "--json")
-    all_int8 = json.loads(cosine.out)["accuracy"]["all_int8"]
-    tight = ("--max-error", f"cos={all_int8 / 3:.3e}", "-o", tmp_path / "t.json")
+    all_int8 = json.loads(cosine.out)["accuracy"]["budgets"][0]["unraised"]
+    tight = ("--max-error", f"cos={all_int8 / 3:.3e}", "-o", tmp_path / "t.json", "--curve", tmp_path / "c.svg")
     done = command("accuracy", MODEL, ranges, "--data", SAMPLES, *tight)
-    assert done.code == 0 and "error alone" in done.out, done.err
+    assert done.code == 0 and "cos alone" in done.out and "layers raised" in done.out, done.err
+    assert (tmp_path / "c.svg").read_text().startswith("<svg")
     assert json.loads((tmp_path / "t.json").read_text())["kept"]
     built = command("build", MODEL, "-o", tmp_path / "a.plan", "--int8", "--calib", tmp_path / "t.json")
     assert built.code == 0, built.err

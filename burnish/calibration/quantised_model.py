@@ -37,10 +37,10 @@ def quantised_model(
     graph = found.imported.model.graph
     wanted = parse_precision(INT8, None, ranges, read_precision_config(precision_config))
     quantise(graph, ranges, wanted.kept_from_codes(graph))
-    return _in_oldest_opset(ir.to_proto(found.imported.model))
+    return in_oldest_opset(ir.to_proto(found.imported.model))
 
 
-def _in_oldest_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
+def in_oldest_opset(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same model in the oldest opset that has all it uses, since other tools lag behind ONNX.
 
     Operators that changed since then have only gained types and attributes, which the checker looks for.

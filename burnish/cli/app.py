@@ -8,6 +8,7 @@ import typer
 
 from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, tritonserver, trtexec, verify
 from burnish.cli.calibration import accuracy, calib, calibrate
+from burnish.cli.sparsity import inspect_sparsity, prune
 
 app = typer.Typer(
     name="burnish",
@@ -42,6 +43,7 @@ def _options(
 app.command(name="build")(build.build)
 app.command(name="accuracy")(accuracy.accuracy)
 app.command(name="calibrate")(calibrate.calibrate)
+app.command(name="prune")(prune.prune)
 app.command(name="run")(run.run)
 app.command(name="bench")(bench.bench)
 app.command(name="verify")(verify.verify)
@@ -50,6 +52,7 @@ app.command(name="perf", cls=perf.PerfCommand)(perf.perf)
 app.command(name="serve")(serve.serve)
 app.add_typer(calib.app, name="calib")
 app.add_typer(inspect.app, name="inspect")
+inspect.app.command(name="sparsity")(inspect_sparsity.sparsity)
 app.add_typer(cache.app, name="cache")
 for name, command in (("trtexec", trtexec.trtexec), ("tritonserver", tritonserver.tritonserver)):
     app.command(

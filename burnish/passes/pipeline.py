@@ -21,6 +21,7 @@ from burnish.passes import (
     transpose_to_reshape,
 )
 from burnish.passes.canonicalize_clip import CanonicalizeClip, MergeClips
+from burnish.passes.channels.drop_dead_channels import drop_dead_channels
 from burnish.passes.dequantize_weights import dequantize_weights
 from burnish.passes.drop_repeats import DropRepeat
 from burnish.passes.fold_batch_norm import FoldBatchNorm, SplitBatchNorm
@@ -196,6 +197,7 @@ PORTABLE: Passes = (  # the same for every target: what calibration observes, an
     rules("canonicalize_clip", "one clip for all that clips, which the gates need", CanonicalizeClip(), MergeClips()),
     rules("fuse_norms", "one row kernel for six to nine nodes", FuseLayerNorm(), FuseRmsNorm()),
     rules("fuse_gates", "one expression for an activation", FuseGelu(), FuseHardSigmoid(), FuseHardSwish(), FuseSilu()),
+    Pass("drop_dead_channels", "what pruning left of a channel is 0, and is read for nothing", drop_dead_channels),
     rules("fuse_softmax", "one row kernel; attention needs it", FuseSoftmax()),
     rules("fuse_attention", "scores are never stored", FuseAttention()),
     rules("narrow_mask", "a mask that is the same for every query is one row", NarrowMask()),

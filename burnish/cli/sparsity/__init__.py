@@ -1,0 +1,1 @@
+"""The commands about zeros among weights."""

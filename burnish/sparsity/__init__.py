@@ -1,0 +1,7 @@
+"""Zeros among weights: where a model has them, and how to make more of them."""
+
+from burnish.sparsity.compare import Comparison, compare
+from burnish.sparsity.layers import Layer, Sparsity, find_sparsity
+from burnish.sparsity.prune import PATTERNS, Pruned, prune
+
+__all__ = ["PATTERNS", "Comparison", "Layer", "Pruned", "Sparsity", "compare", "find_sparsity", "prune"]

@@ -1,0 +1,82 @@
+"""prune.py: what pruning leaves of a trained model, judged by ONNX Runtime on samples of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from burnish.errors import UserError
+from burnish.sparsity import find_sparsity, prune
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODEL = EXAMPLES / "digits.onnx"
+
+
+def samples() -> tuple[np.ndarray, np.ndarray]:
+    """Some to prune with, others to judge with."""
+    held = np.load(EXAMPLES / "digits_samples.npz")
+    images = held[next(name for name in held if held[name].dtype == np.float32)]
+    return images[::2], images[1::2]
+
+
+def answers(model: onnx.ModelProto | Path, images: np.ndarray) -> np.ndarray:
+    content = model.read_bytes() if isinstance(model, Path) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
+
+
+def distance(ours: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.linalg.norm(ours - exact) / np.linalg.norm(exact))
+
+
+@pytest.mark.parametrize("pattern, most", [("2:4", 0.35), ("channels", 0.7), ("unstructured", 0.6)])
+def test_samples_make_pruning_lose_less_on_other_samples(pattern: str, most: float) -> None:
+    given, others = samples()
+    exact = answers(MODEL, others)
+    fitted = distance(answers(prune(MODEL, pattern, data=given).model, others), exact)
+    plain = distance(answers(prune(MODEL, pattern).model, others), exact)
+    assert fitted < most and fitted < 0.75 * plain, (fitted, plain)
+
+
+def test_two_of_four_is_what_inspect_then_finds() -> None:
+    found = find_sparsity(prune(MODEL, "2:4").model)
+    assert [layer.groups for layer in found.layers] == [None, *[1.0] * (len(found.layers) - 1)]
+
+
+def test_channels_leave_the_model() -> None:
+    before, after = find_sparsity(MODEL), find_sparsity(prune(MODEL, "channels").model)
+    assert after.weights < 0.3 * before.weights and after.layers[-1].shape == (10, 32)
+
+
+def test_a_share_is_rounded_so_that_vectors_are_full() -> None:
+    assert [layer.shape[0] % 8 for layer in find_sparsity(prune(MODEL, "channels", share=0.4).model).layers[:-1]] == [
+        0
+    ] * 6
+
+
+def test_layers_that_are_kept_keep_their_weights() -> None:
+    done = prune(MODEL, "2:4", keep=["/block*"])
+    told = dict(done.layers)
+    assert told["/block1/norm1/BatchNormalization"] == "kept as asked" and "50%" in told["/classifier/Gemm"]
+    assert [layer.zeros for layer in find_sparsity(done.model).layers] == [0.0] * 6 + [0.5]
+
+
+REFUSED = {
+    "another pattern": ({"pattern": "3:4"}, "E770"),
+    "a share of all": ({"pattern": "channels", "share": 1.0}, "E770"),
+    "a share of nothing": ({"pattern": "unstructured", "share": 0}, "E770"),
+    "all layers kept": ({"pattern": "2:4", "keep": ["*"]}, "E771"),
+    "no samples": ({"pattern": "2:4", "data": []}, "E721"),
+}
+
+
+@pytest.mark.parametrize("options, code", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_done_is_refused(options, code: str) -> None:
+    with pytest.raises(UserError) as caught:
+        prune(MODEL, **options)
+    assert caught.value.code == code

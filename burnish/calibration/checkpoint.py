@@ -1,8 +1,8 @@
 """Histograms in a file: what an interrupted calibration goes on from, and another method chooses ranges from.
 
 An .npz that is written whole or not at all: `head` (JSON: the model's digest, the number of samples, a digest of them
-all in order, and each tensor's name and ends) and `counts`, an i64 row for each tensor. A later run reads the
-samples already counted again, to see that they are the same, but does not run them.
+all in order, and each tensor's name and ends), `counts`, an i64 row for each tensor, and `sums` of channels. A later
+run reads the samples already counted again, to see that they are the same, but does not run them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from burnish.calibration.channel_sums import ChannelSums
 from burnish.calibration.counting import FINE
 from burnish.calibration.histogram import Histogram
 from burnish.errors import UserError
 from burnish.plan import check_place, write_atomically
 
-VERSION = 2
+VERSION = 3
 MARK = "burnish_histograms"
 _FIELDS = ("reach", "low", "high", "count", "zeros", "bad")
 Array = np.ndarray[Any, Any]
@@ -44,6 +45,7 @@ class Tally:
     histograms: dict[str, Histogram]
     runs: int = 0
     samples: int = 0
+    channels: dict[str, ChannelSums] = field(default_factory=dict)
     _digest: Any = field(default_factory=hashlib.sha256)
     is_whole: bool = True  # False while a sample is being counted
 
@@ -82,9 +84,11 @@ def save_tally(tally: Tally, path: str | os.PathLike[str]) -> None:
     tensors = [[name, *(getattr(h, f) for f in _FIELDS)] for name, h in tally.histograms.items()]
     head = {MARK: VERSION, "model": tally.model, "runs": tally.runs, "samples": tally.samples}
     head |= {"data": tally.data, "tensors": tensors}
+    head["channels"] = [[name, c.axis, c.has_ends, c.count, len(c.sums)] for name, c in tally.channels.items()]
     counts = np.stack([h.counts for h in tally.histograms.values()] or [np.zeros(2 * FINE, np.int64)])
+    sums = np.concatenate([np.zeros((3, 0)), *(np.stack([c.sums, *c.ends]) for c in tally.channels.values())], 1)
     file = io.BytesIO()
-    np.savez_compressed(file, head=np.frombuffer(json.dumps(head).encode(), np.uint8), counts=counts)
+    np.savez_compressed(file, head=np.frombuffer(json.dumps(head).encode(), np.uint8), counts=counts, sums=sums)
     write_atomically(path, [file.getvalue()])
 
 
@@ -98,13 +102,14 @@ class Saved:
     samples: int
     data: str
     histograms: dict[str, Histogram]
+    channels: dict[str, ChannelSums]
 
 
 def load_tally(path: str | os.PathLike[str]) -> Saved:
     """Read a file of histograms. E747 if it is none."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-            head, counts = json.loads(content["head"].tobytes()), content["counts"]
+            head, counts, sums = json.loads(content["head"].tobytes()), content["counts"], content["sums"]
         if head.get(MARK) != VERSION:
             raise ValueError(f'it does not say "{MARK}": {VERSION}')
         if counts.dtype != np.int64 or counts.shape != (max(len(head["tensors"]), 1), 2 * FINE):
@@ -114,11 +119,26 @@ def load_tally(path: str | os.PathLike[str]) -> Saved:
             count, zeros, bad = map(int, numbers)
             found[str(name)] = Histogram(row.copy(), float(reach), float(low), float(high), count, zeros, bad)
         runs, samples = int(head["runs"]), int(head["samples"])
-        return Saved(Path(path), str(head["model"]), runs, samples, str(head["data"]), found)
+        channels = _channels(head["channels"], sums)
+        return Saved(Path(path), str(head["model"]), runs, samples, str(head["data"]), found, channels)
     except Exception as error:  # numpy and zipfile raise a dozen kinds
         why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
         hint = "delete it, or give --calib-cache another name"
         raise UserError("E747", f"{path} is no file of histograms", why=why, hint=hint) from error
+
+
+def _channels(rows: list[Any], sums: Array) -> dict[str, ChannelSums]:
+    """ValueError if the numbers do not fit the rows."""
+    if sums.dtype != np.float64 or sums.shape != (3, sum(size for *_, size in rows)):
+        raise ValueError("its channels do not fit its tensors")
+    found, start = {}, 0
+    for name, axis, has_ends, count, size in rows:
+        part = sums[:, start : start + size]
+        found[str(name)] = ChannelSums(
+            int(axis), bool(has_ends), int(count), part[0].copy(), part[1:].astype(np.float32)
+        )
+        start += size
+    return found
 
 
 def resume(saved: Saved, tally: Tally, samples: Iterator[Mapping[str, Array]]) -> None:
@@ -133,6 +153,7 @@ def resume(saved: Saved, tally: Tally, samples: Iterator[Mapping[str, Array]]) -
     if saved.data != tally.data:
         raise _another(saved, f"its {saved.samples} samples are not the data's first ones")
     tally.histograms = {name: saved.histograms[name] for name in tally.histograms}
+    tally.channels = {name: saved.channels[name] for name in tally.channels if name in saved.channels}
     tally.runs, tally.samples = saved.runs, saved.samples
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from burnish.arguments import expect_function
 from burnish.building import build
 from burnish.building.analyze import Prepared, prepare
+from burnish.calibration.channel_sums import ChannelSums
 from burnish.calibration.checkpoint import Tally, delayed_interrupt, load_tally, model_digest, resume, save_tally
 from burnish.calibration.counting import counting
 from burnish.calibration.histogram import Histogram
@@ -21,7 +22,7 @@ from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.samples import Samples, batch_symbol, open_samples
 from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
-from burnish.precision.quantise.points import Point, find_points
+from burnish.precision.quantise.points import Point, find_points, only_depthwise
 from burnish.precision.ranges import Ranges
 from burnish.runtime import Engine, load
 
@@ -40,6 +41,7 @@ def calibrate(
     threads: int | None = None,
     preprocess: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    channels: bool = True,
     progress: Progress | None = None,
 ) -> Ranges:
     """Run samples through a model in f32 on this CPU, and choose a range for each tensor that int8 turns into codes.
@@ -50,6 +52,8 @@ def calibrate(
     cache:      a file that keeps the histograms (checkpoint.py): an interrupted run goes on after the samples
                 that it counted, and another method runs nothing again
     method:     entropy, minmax, mse or percentile:99.9 (calibration/thresholds.py)
+    channels:   also find the mean of each channel, which corrects biases, and a range for each channel of what
+                depthwise convolutions read
     progress:   gets what is done, how many samples, and how many of them there are (0: not known)
     raises:     E721 if there are no samples, E722 for one that does not fit, E723 for an unknown method, E724 for a
                 tensor of which no number is finite, E745 if it is not stated how files become inputs; E747 or
@@ -62,9 +66,18 @@ def calibrate(
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     given = Data(data, stated, None if cache is None else Path(cache))
     with capturing(found, threads) as capture:
-        tally = count_samples(capture, given, progress or (lambda what, done, total: None))
+        sums = _channel_sums(capture) if channels else {}
+        tally = count_samples(capture, given, progress or (lambda what, done, total: None), sums=sums)
     tensors = {name: choose_range(counts, method) for name, counts in tally.histograms.items()}
-    return Ranges(tensors, tally.model, method, tally.samples, tuple(notes_of(tally)))
+    means, magnitudes = ({n: tuple(r.tolist()) for n, r in rows.items()} for rows in channel_rows(tally))
+    words = (tally.model, method, tally.samples, tuple(notes_of(tally)))
+    return Ranges(tensors, *words, means=means, magnitudes=magnitudes)
+
+
+def channel_rows(tally: Tally) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The means of channels, and their largest magnitudes, by tensor; those that are known."""
+    means = {name: row for name, c in tally.channels.items() if (row := c.means) is not None}
+    return means, {name: row for name, c in tally.channels.items() if (row := c.magnitudes) is not None}
 
 
 class Data(NamedTuple):
@@ -79,12 +92,14 @@ class Capture(NamedTuple):
     """An engine whose outputs are what products read, their points, and the model's digest.
 
     is_batched: is the first axis of its inputs that of samples?
+    depthwise: the tensors that depthwise convolutions alone read
     """
 
     engine: Engine
     points: tuple[Point, ...]
     model: str
     is_batched: bool
+    depthwise: frozenset[str]
 
     @property
     def names(self) -> list[str]:
@@ -107,6 +122,7 @@ def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
     """Build the model in f32 so that a run gives each tensor that a product reads."""
     model = found.imported.model
     points, digest = find_points(model.graph)[0], model_digest(model.graph)
+    depthwise = frozenset(str(p.data.name) for p in points if only_depthwise(p.data))
     outputs = model.graph.outputs
     firsts = {value.shape[0] if value.shape else None for value in outputs}
     captured = [v for v in dict.fromkeys(p.data for p in points) if not v.is_graph_input()]
@@ -114,13 +130,30 @@ def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
     with load(build(model, profile=found.profile.ranges), threads=threads) as engine:
         inputs = engine.manifest.inputs
         fixed = {spec.shape[0] if spec.shape else None for spec in inputs}
-        yield Capture(engine, points, digest, batch_symbol(inputs) is not None or len(fixed | firsts) == 1)
+        is_batched = batch_symbol(inputs) is not None or len(fixed | firsts) == 1
+        yield Capture(engine, points, digest, is_batched, depthwise)
 
 
-def count_samples(capture: Capture, data: Data, progress: Progress, watch: Watch | None = None) -> Tally:
-    """A histogram of each tensor that a product reads."""
+def _channel_sums(capture: Capture) -> dict[str, ChannelSums]:
+    """One for each tensor whose readers agree on its axis of channels."""
+    axes: dict[str, set[int]] = {}
+    for point in capture.points:
+        axes.setdefault(str(point.data.name), set()).add(point.channel_axis)
+    return {
+        name: ChannelSums(found.pop(), name in capture.depthwise) for name, found in axes.items() if len(found) == 1
+    }
+
+
+def count_samples(
+    capture: Capture,
+    data: Data,
+    progress: Progress,
+    watch: Watch | None = None,
+    sums: Mapping[str, ChannelSums] | None = None,
+) -> Tally:
+    """A histogram of each tensor that a product reads. sums: of channels, to count as well"""
     engine = capture.engine
-    tally = Tally(capture.model, {name: Histogram() for name in capture.names})
+    tally = Tally(capture.model, {name: Histogram() for name in capture.names}, channels=dict(sums or {}))
     samples = open_samples(data.source, engine.manifest.inputs, data.stated, engine.manifest.symbols)
     if data.cache is None:
         _run(capture, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0), watch)
@@ -176,7 +209,7 @@ def _run(
             go_on(tally.runs)
             seen = {**sample, **run(sample)}
             tally.is_whole = False
-            _count(tally.histograms, seen, pool, engine.threads, watch)
+            _count(tally, seen, pool, engine.threads, watch)
             tally.runs, tally.is_whole = tally.runs + 1, True
             tally.samples += len(next(iter(sample.values()))) if capture.is_batched else 1
             if watch is not None:
@@ -184,18 +217,21 @@ def _run(
 
 
 def _count(
-    histograms: Mapping[str, Histogram],
+    tally: Tally,
     seen: Mapping[str, Array],
     pool: ThreadPoolExecutor,
     threads: int,
     watch: Watch | None,
 ) -> None:
     """Count one run's tensors; each thread gets a part of them, the large ones first."""
+    histograms, channels = tally.histograms, tally.channels
     names = sorted(histograms, key=lambda name: -seen[name].size)
 
     def add(first: int) -> None:
         for name in names[first::threads]:
             histograms[name].add(seen[name])
+            if name in channels:
+                channels[name].add(seen[name])
             if watch is not None:
                 watch.see(name, seen[name], histograms[name])
 

@@ -1,11 +1,16 @@
 """Ranges as text: JSON, canonical. A file of ranges holds it, and so does a plan that was built from ranges.
 
 {"burnish_ranges": 1, "graph": "9f...", "method": "entropy", "samples": 500, "tensors": {"relu1": [0.0, 5.25]}}
+
+"means" and "magnitudes" hold an f32 for each channel of a tensor, in little-endian bytes as base64.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+
+import numpy as np
 
 from burnish.precision.accuracy import parse_accuracy
 from burnish.precision.ranges import Range, Ranges
@@ -20,6 +25,9 @@ def range_bytes(ranges: Ranges) -> bytes:
     tensors = {name: [found.low, found.high] for name, found in sorted(ranges.tensors.items())}
     head = {MARK: VERSION, "graph": ranges.graph, "method": ranges.method, "samples": ranges.samples}
     content = {**head, "notes": list(ranges.notes), "kept": sorted(ranges.kept), "tensors": tensors}
+    for key, rows in (("means", ranges.means), ("magnitudes", ranges.magnitudes)):
+        if rows:
+            content[key] = {name: _packed(row) for name, row in sorted(rows.items())}
     if ranges.accuracy is not None:
         content["accuracy"] = ranges.accuracy.as_dict
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
@@ -35,6 +43,18 @@ def parse_ranges(text: bytes) -> Ranges:
         own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
         words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
         measured = None if "accuracy" not in content else parse_accuracy(content["accuracy"])
-        return Ranges(tensors, *own, words[0], frozenset(words[1]), measured)
+        rows = [{str(n): _unpacked(row) for n, row in content.get(key, {}).items()} for key in ("means", "magnitudes")]
+        return Ranges(tensors, *own, words[0], frozenset(words[1]), measured, *rows)
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _packed(row: tuple[float, ...]) -> str:
+    return base64.b64encode(np.array(row, "<f4").tobytes()).decode()
+
+
+def _unpacked(text: str) -> tuple[float, ...]:
+    row = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+    if not np.isfinite(row).all():
+        raise ValueError("a number of a channel is not finite")
+    return tuple(row.tolist())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class Ranges:
 
     graph:   digest of that graph, "" if the ranges come from elsewhere (a TensorRT cache, a caller's own)
     method:  how they were chosen; samples: from how many; notes: what to know about them
+    means:   of each channel of a tensor, f32 (correct.py); magnitudes: the largest of each channel, of tensors that
+             only depthwise convolutions read: their codes have a scale for each channel
     kept:    names of nodes that stay f32 whatever the ranges say; accuracy: what was measured, if a budget was given
     """
 
@@ -68,6 +70,8 @@ class Ranges:
     notes: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
     accuracy: Accuracy | None = None
+    means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    magnitudes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def keep(self, *nodes: str) -> Ranges:
         """These ranges, with more nodes that stay f32."""

@@ -37,6 +37,13 @@ class Point:
         attributes = self.node.attributes
         return 0 if "transA" in attributes and attributes["transA"].as_int() else -1
 
+    @property
+    def is_depthwise(self) -> bool:
+        """A Conv of one input channel for each output channel: its data may have a scale for each channel."""
+        groups = self.node.attributes["group"].as_int() if "group" in self.node.attributes else 1
+        shape = self.weight.shape
+        return self.node.op_type == "Conv" and shape is not None and groups > 1 and list(shape)[:2] == [groups, 1]
+
 
 def find_points(graph: ir.Graph) -> tuple[tuple[Point, ...], tuple[Decision, ...]]:
     """The products to quantise, in order, and a decision for each product that is not."""
@@ -70,6 +77,17 @@ def _point(node: ir.Node) -> Point | str:
         transposed = node.attributes["transB"].as_int() if "transB" in node.attributes else 0
         axis = 0 if transposed else 1
     return Point(node, data, weight, axis)
+
+
+def only_depthwise(value: ir.Value) -> bool:
+    """Do depthwise convolutions alone read a tensor, as their data?"""
+    uses = list(value.uses())
+    return bool(uses) and all(use.idx == 0 and _is_depthwise(use.node) for use in uses) and not value.is_graph_output()
+
+
+def _is_depthwise(node: ir.Node) -> bool:
+    found = _point(node) if node.op_type == "Conv" and not node.domain else ""
+    return isinstance(found, Point) and found.is_depthwise
 
 
 def readers_of_codes(value: ir.Value) -> tuple[tuple[ir.Node, int], ...]:

@@ -3,7 +3,8 @@
     Conv(x, w)   ->   Conv(DQ(Q(x)), DQ(codes of w))
 
 The graph says its precision then, as ONNX: any tool runs it, and the passes for quantised models make integer products
-of it. Biases stay f32. Runs on the optimised graph, before what depends on a target.
+of it. Biases stay f32, less what rounded weights add to the sums (correct.py). Data that depthwise convolutions alone
+read have a scale for each channel. Runs on the optimised graph, before what depends on a target.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.rewrite.constants import constant_array, new_initializer
+from burnish.passes.rewrite.constants import Array, constant_array, new_initializer
 from burnish.precision.precision import ASKED, INT8, Decision
+from burnish.precision.quantise.correct import shift_of_sums, subtract
 from burnish.precision.quantise.known import known_ranges
-from burnish.precision.quantise.points import Point, find_points, readers_of_codes
-from burnish.precision.quantise.weights import quantise_weight
-from burnish.precision.ranges import Range, Ranges
+from burnish.precision.quantise.points import Point, find_points, only_depthwise, readers_of_codes
+from burnish.precision.quantise.weights import quantise_weight, rounding_of
+from burnish.precision.ranges import SMALLEST, Range, Ranges
 
 UNKNOWN = "the ranges know no tensor"
 
@@ -32,7 +34,7 @@ def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) ->
     points, decisions = find_points(graph)
     known = known_ranges(points, ranges)
     stay = {node for node in graph if node in kept or str(node.name) in ranges.kept}
-    work, rows = Quantising(graph), list(decisions)
+    work, rows = Quantising(graph, ranges), list(decisions)
     for point in points:
         name = str(point.node.name)
         found = known.get(point.data)
@@ -69,8 +71,8 @@ def without_range(row: Decision) -> str:
 class Quantising:
     """The graph while it is rewritten: each tensor is quantised once, whoever reads it."""
 
-    def __init__(self, graph: ir.Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: ir.Graph, ranges: Ranges) -> None:
+        self.graph, self._ranges = graph, ranges
         self._numbers: dict[ir.Value, ir.Value] = {}  # what DequantizeLinear makes of a value's codes
         self._weights: dict[tuple[ir.Value, int], ir.Value] = {}
 
@@ -78,7 +80,11 @@ class Quantising:
         """Give a product its operands as codes."""
         data = self._data(point, found)
         point.node.replace_input_with(0, data)
+        means = self._ranges.means.get(str(point.data.name))
+        shift = None if means is None else shift_of_sums(point, np.array(means, np.float32), self._rounding(point))
         point.node.replace_input_with(1, self._weight(point))
+        if shift is not None:
+            subtract(self.graph, point.node, shift)
 
     def followers(self, point: Point, found: Range, stay: Collection[ir.Node]) -> None:
         """Let others that read the data read its codes, too, unless they stay f32: it is stored as bytes alone."""
@@ -92,17 +98,35 @@ class Quantising:
         return self._numbers[point.data]
 
     def _quantised(self, value: ir.Value, found: Range, first: ir.Node) -> ir.Value:
-        scale = new_initializer(self.graph, np.array(found.scale, np.float32), f"{value.name}/scale")
-        zero = new_initializer(self.graph, np.array(0, found.codes), f"{value.name}/zero")
-        quantize = ir.node("QuantizeLinear", [value, scale, zero], name=f"{value.name}/quantize")
+        scales = self._scales(value, found)
+        scale = new_initializer(self.graph, scales, f"{value.name}/scale")
+        zero = new_initializer(self.graph, np.zeros(scales.shape, found.codes), f"{value.name}/zero")
+        axis = {"axis": 1} if scales.ndim else {}
+        quantize = ir.node("QuantizeLinear", [value, scale, zero], axis, name=f"{value.name}/quantize")
         codes = quantize.outputs[0]
         codes.name, codes.shape = f"{value.name}/codes", value.shape
         codes.type = ir.TensorType(ir.DataType.from_numpy(found.codes))
-        back = ir.node("DequantizeLinear", [codes, scale, zero], name=f"{value.name}/dequantize")
+        back = ir.node("DequantizeLinear", [codes, scale, zero], axis, name=f"{value.name}/dequantize")
         back.outputs[0].name, back.outputs[0].shape = f"{value.name}/quantised", value.shape
         back.outputs[0].type = value.type
         self._after(value, first, [quantize, back])
         return back.outputs[0]
+
+    def _rounding(self, point: Point) -> Array:
+        array = constant_array(point.weight)
+        assert array is not None
+        return rounding_of(array, point.axis)
+
+    def _scales(self, value: ir.Value, found: Range) -> Array:
+        """The scale of a tensor, f32; or one for each channel, if depthwise convolutions alone read it."""
+        magnitudes = self._ranges.magnitudes.get(str(value.name))
+        if magnitudes is None or not only_depthwise(value) or value.is_graph_output():
+            return np.array(found.scale, np.float32)
+        steps = np.float32(127 if found.has_negative else 255)
+        largest = np.array(magnitudes, np.float32)
+        return np.where(largest > 0, np.maximum(largest / steps, np.float32(SMALLEST)), np.float32(1)).astype(
+            np.float32
+        )
 
     def _weight(self, point: Point) -> ir.Value:
         key = point.weight, point.axis

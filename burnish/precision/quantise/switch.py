@@ -30,7 +30,7 @@ def add_switches(graph: ir.Graph, ranges: Ranges) -> tuple[str, ...]:
     shape, dtype = ir.Shape([len(switched)]), ir.TensorType(ir.DataType.BOOL)
     switches = ir.Value(name=SWITCHES, shape=shape, type=dtype)
     graph.inputs.append(switches)
-    work = Quantising(graph)
+    work = Quantising(graph, ranges)
     for number, point in enumerate(switched):
         _switch(graph, work, point, known[point.data], switches, number)
     return tuple(str(p.node.name) for p in switched)

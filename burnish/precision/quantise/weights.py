@@ -22,3 +22,10 @@ def quantise_weight(weight: Array, axis: int) -> tuple[Array, Array]:
     shape = [-1 if a == axis else 1 for a in range(weight.ndim)]
     codes = np.clip(np.rint(weight / scales.reshape(shape)), -MOST, MOST).astype(np.int8)
     return codes, scales
+
+
+def rounding_of(weight: Array, axis: int) -> Array:
+    """The weight that the codes stand for less the weight, f64."""
+    codes, scales = quantise_weight(weight, axis)
+    shape = [-1 if a == axis else 1 for a in range(weight.ndim)]
+    return codes * scales.astype(np.float64).reshape(shape) - weight

@@ -66,3 +66,20 @@ def test_a_weight_that_two_products_share_is_quantised_once() -> None:
     model = parse(text, {"w": normal(8, 8)})
     quantise(model.graph, Ranges({"x": Range(-3, 3), "a": Range(-9, 9)}))
     assert [n.op_type for n in model.graph].count("DequantizeLinear") == 3
+
+
+def test_what_depthwise_convolutions_alone_read_has_a_scale_for_each_channel() -> None:
+    x = normal(1, 4, 6, 6, seed=3) * np.array([0.01, 0.1, 1, 10], np.float32).reshape(4, 1, 1)
+    largest = tuple(np.abs(x).max((0, 2, 3)).tolist())
+    ranges = Ranges({"x": Range(float(x.min()), float(x.max()))}, magnitudes={"x": largest})
+    weights = {"w": normal(4, 1, 3, 3), "p": normal(2, 4, 1, 1)}
+    depthwise = "g (float[1,4,6,6] x) => (float[1,4,4,4] y) { y = Conv<group=4>(x, w) }"
+    exact, model = run(parse(depthwise, weights), x), parse(depthwise, weights)
+    quantise(model.graph, ranges)
+    error = np.abs(run(model, x) - exact).max((0, 2, 3)) / np.abs(exact).max((0, 2, 3))
+    assert error.max() < 0.02  # with one scale the first channel is all zeros
+    shared = "g (float[1,4,6,6] x) => (float[1,4,4,4] y, float[1,2,6,6] z) { y = Conv<group=4>(x, w)   z = Conv(x, p) }"
+    model = parse(shared, weights)
+    quantise(model.graph, ranges)
+    (quantize,) = (n for n in model.graph if n.op_type == "QuantizeLinear")
+    assert quantize.inputs[1].shape == ()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from burnish.building import build
-from burnish.calibration.gate.metrics import cosine, sqnr, top1
+from burnish.calibration.gate.metrics import Answers, cosine, sqnr, top
 from burnish.calibration.preprocess import load_preprocess
 from burnish.calibration.samples import open_samples
 from burnish.errors import UserError
@@ -58,6 +58,7 @@ def compare(
                 kept.append({name: np.array(array) for name, array in outputs.items()})
     if not answers[0]:
         raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
-    exact, ours = answers
+    exact, ours = (Answers(outputs) for outputs in answers)
     middle, pruned_middle = (float(np.median(ms)) for ms in times)
-    return Comparison(len(exact), cosine(ours, exact), sqnr(ours, exact), top1(ours, exact), middle, pruned_middle)
+    measured = (cosine(ours, exact), sqnr(ours, exact), top(1)(ours, exact, None))
+    return Comparison(len(exact.outputs), *measured, middle, pruned_middle)

@@ -12,7 +12,7 @@ from burnish.dtypes import DType
 from burnish.ops.agreement import agree, agree_all, agree_at, scalar
 from burnish.ops.broadcasting import broadcast_index, broadcast_load, broadcast_shapes, spread
 from burnish.ops.language.definition import Compute, Index, MatMul, NodeView, Shape, Tensor
-from burnish.ops.language.expr import Expr, axis, cast, dim, fresh_axis, reduce
+from burnish.ops.language.expr import Expr, axis, cast, const, dim, fresh_axis, reduce
 from burnish.ops.pointwise import fold
 from burnish.ops.quantize import requantize
 from burnish.ops.registry import Misfit, Undefined, operator
@@ -108,14 +108,16 @@ def quantized_matmul(node: NodeView) -> Compute:
     of_a, of_b = centred(a, a_zero, -2), centred(b, b_zero, -1)
     if y_scale.rank > 1 or (y_scale.rank == 1 and y_scale.shape[0] != 1):
         raise Undefined("QLinearMatMul with a scale per row of the result")
-    claim_scale(a_scale, shape[-2])
-    claim_scale(b_scale, shape[-1])
+    rows, columns = a.shape[-2] if a.rank > 1 else 1, b.shape[-1] if b.rank > 1 else 1
+    claim_scale(a_scale, rows)
+    claim_scale(b_scale, columns)
     scale, zero = scalar(y_scale), scalar(y_zero)
 
     def body(i: Index) -> Expr:
         total = cast(dot(a, b, i, shape, of_a, of_b), DType.F32)
-        row = scale_at(a_scale, i[-2], shape[-2])
-        column = scale_at(b_scale, i[-1], shape[-1])
+        rest = list(i[len(i) - min(a.rank - 1, 1) - min(b.rank - 1, 1) :])
+        row = scale_at(a_scale, rest[0] if a.rank > 1 else const(0, DType.I64), rows)
+        column = scale_at(b_scale, rest[-1] if b.rank > 1 else const(0, DType.I64), columns)
         factor = cast(row, DType.F32) * cast(column, DType.F32) / cast(scale, DType.F32)
         return requantize(total * factor, zero, y_zero.dtype)
 
@@ -136,17 +138,19 @@ def claim_scale(scale: Tensor | None, extent: Dim) -> None:
 
 
 def centred(x: Tensor, zero_point: Tensor | None, along: int) -> Convert:
-    """x - zero_point in i32, at an index of x; a vector of zero points runs along the given axis of x."""
+    """x - zero_point in i32, at an index of x; a vector of zero points runs along the given axis of a matrix x."""
+    is_matrix = x.rank > 1  # a vector is one row, or one column
 
     def at(index: Sequence[Expr]) -> Expr:
         value = cast(x[index], DType.I32)
         if zero_point is None:
             return value
-        return value - cast(scale_at(zero_point, index[along], x.shape[along]), DType.I32)
+        place, extent = (index[along], x.shape[along]) if is_matrix else (const(0, DType.I64), 1)
+        return value - cast(scale_at(zero_point, place, extent), DType.I32)
 
     if zero_point is not None and zero_point.rank > 1:
         raise Undefined(f"a zero point of rank {zero_point.rank}")
-    claim_scale(zero_point, x.shape[along])
+    claim_scale(zero_point, x.shape[along] if is_matrix else 1)
     return at
 
 

@@ -60,3 +60,15 @@ def test_inner_sizes_that_differ_are_refused():
 def test_gemm_does_not_read_what_beta_takes_away():
     one = np.ones((1, 1), np.float32)
     assert ours("Gemm", [one, one, np.array([np.inf], np.float32)], beta=0.0)[0].tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize(("a", "b"), [((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((5, 2, 3), (3,))])
+def test_a_vector_of_codes_is_one_row_or_one_column(a, b):
+    x, y = (random.integers(0, 256, shape).astype(np.uint8) for shape in (a, b))
+    p, q = np.array(7, np.uint8), np.array([200], np.uint8)
+    want = (x.astype(np.float64) - 7) @ (y.astype(np.float64) - 200)
+    (got,) = ours("MatMulInteger", [x, y, p, q])
+    np.testing.assert_array_equal(got, want)
+    scales = [np.array(s, np.float32) for s in (0.5, [0.25], 64.0)]
+    (got,) = ours("QLinearMatMul", [x, scales[0], p, y, scales[1], q, scales[2], np.array(9, np.uint8)])
+    np.testing.assert_array_equal(got, np.clip(np.rint(want / 512) + 9, 0, 255))

@@ -254,7 +254,7 @@ def _decide(
     is_integer = abilities.integer_products
     products = quantised_products(model, report) if is_integer else without_integers(quantised)
     has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
-    decisions = apply_precision(model, sizes, precision, has_half)
+    decisions = apply_precision(model, sizes, precision, has_half, abilities.bf16_codes)
     known = () if precision.ranges is None else range_notes(quantised, precision.ranges)
     notes = (*known, *product_notes(products), *precision_notes(decisions, precision))
     narrowed = frozenset() if is_integer else {row.node for row in decisions}  # there, a row says the type already

@@ -14,6 +14,7 @@ class Abilities:
 
     computes_half    arithmetic on f16 and bf16 tensors; without it they are computed (and kept) in f32
     bf16_products    f32 sums of bf16 products are faster than f32: bf16 tensors then pay even without computes_half
+    bf16_codes       bf16 data times codes of few bits are faster than f32 data times them
     packs_half       a packed constant may be stored in the narrowest float that holds its values
     pads_in_kernel   a convolution kernel supplies the zeros around its input; without it the zeros are in memory
     deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
@@ -32,6 +33,7 @@ class Abilities:
 
     computes_half: bool = False
     bf16_products: bool = False
+    bf16_codes: bool = False
     packs_half: bool = False
     pads_in_kernel: bool = False
     deep_images: bool = False

@@ -330,6 +330,6 @@ def _zero_points(form: Blocked, columns: int, blocks: int) -> Array | None:
         return None
     zero = zero_points(content(form.zero), form.bits, columns, blocks)
     if zero.dtype != np.uint8:
-        is_whole = (zero == np.rint(zero)).all() and zero.min(initial=0) >= 0 and zero.max(initial=0) <= 255
+        is_whole = (zero == np.rint(zero)).all() and zero.min(initial=0) >= 0 and zero.max(initial=0) < 1 << form.bits
         zero = zero.astype(np.uint8) if is_whole else narrowest(zero, least=0)
     return None if (zero == 1 << (form.bits - 1)).all() else zero

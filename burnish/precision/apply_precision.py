@@ -15,12 +15,17 @@ from burnish.precision.round_weights import PRODUCTS, WEIGHTS, round_weights
 
 
 def apply_precision(
-    model: ir.Model, sizes: Mapping[str, tuple[int, int]], precision: Precision, has_half: bool
+    model: ir.Model,
+    sizes: Mapping[str, tuple[int, int]],
+    precision: Precision,
+    has_half: bool,
+    bf16_codes: bool = False,
 ) -> tuple[Decision, ...]:
     """Rewrite an optimised model in place. Returns the decision for each node that computes on f32 values.
 
     sizes:    (min, max) of symbols, as for `infer`
     has_half: the target has arithmetic on tensors of that type; otherwise only weights are stored in it
+    bf16_codes: bf16 data times codes of few bits are faster than f32 data
     """
     if not precision.is_narrow:
         return ()
@@ -29,7 +34,7 @@ def apply_precision(
     if precision.values is not DType.F32 and not has_half:
         decisions = round_weights(model.graph, found, precision.values, precision.kept_wide(model.graph))
         precision = replace(precision, values=DType.F32)
-    decisions += narrow(model.graph, found, precision)
+    decisions += narrow(model.graph, found, precision, bf16_codes)
     return tuple(decisions)
 
 

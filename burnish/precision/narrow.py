@@ -21,19 +21,20 @@ from burnish.passes.rewrite.constants import constant_array, is_constant, new_in
 from burnish.precision.casts import Casts, cast
 from burnish.precision.constants import lifting, misfit, narrowed
 from burnish.precision.precision import ASKED, Decision, Precision
-from burnish.precision.roles import FOLLOWERS, KEEPS_INPUTS, PRODUCTS, SELECTS, reason_kept
+from burnish.precision.roles import FOLLOWERS, KEEPS_INPUTS, PRODUCTS, SELECTS, is_packed, multiplies_pairs, reason_kept
 
 FLOAT = ir.DataType.FLOAT
 LIFTED = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 
 
-def narrow(graph: ir.Graph, found: Inferred, precision: Precision) -> list[Decision]:
+def narrow(graph: ir.Graph, found: Inferred, precision: Precision, bf16_codes: bool = False) -> list[Decision]:
     """Rewrite the graph in place. Nodes on the reference kernel do not change.
 
     found:    the result of `infer` for it
+    bf16_codes: bf16 data times codes of few bits are faster than f32 data
     returns:  a decision for each node that computes on f32 values, in order, a side of an If before the If
     """
-    work = _Narrowing(graph, found, precision)
+    work = _Narrowing(graph, found, precision, bf16_codes)
     decisions = [] if precision.values is DType.F32 else work.nodes(graph)
     for position in range(len(graph.outputs)):
         work.output(position)
@@ -43,9 +44,10 @@ def narrow(graph: ir.Graph, found: Inferred, precision: Precision) -> list[Decis
 class _Narrowing:
     """The graph while it is being rewritten. `narrow`: the values that have become narrow."""
 
-    def __init__(self, graph: ir.Graph, found: Inferred, precision: Precision) -> None:
+    def __init__(self, graph: ir.Graph, found: Inferred, precision: Precision, bf16_codes: bool) -> None:
         self.graph, self.found, self.precision = graph, found, precision
         self.to = ir.DataType(precision.values.onnx)
+        self.bf16_codes = bf16_codes and precision.values is DType.BF16
         self.kept = precision.kept_wide(graph)
         self.version = int(graph.opset_imports.get("", graph.opset_imports.get("ai.onnx", 0)))
         self.wide = {v for v, t in found.tensors.items() if t.dtype is DType.F32}
@@ -133,7 +135,10 @@ class _Narrowing:
         if node in self.kept:
             return ASKED
         divides = node.op_type == "Div" and is_constant(node.inputs[1])
-        if node.domain not in ("", "ai.onnx") or not (node.op_type in PRODUCTS | FOLLOWERS or divides):
+        is_known = node.domain in ("", "ai.onnx") or is_packed(node)
+        if not is_known or not (node.op_type in PRODUCTS | FOLLOWERS or divides):
+            return reason_kept(node.op_type, node.domain)
+        if is_packed(node) and not (self.bf16_codes and multiplies_pairs(node)):
             return reason_kept(node.op_type, node.domain)
         if node in self.found.undefined:
             return f"runs on the reference kernel: {self.found.undefined[node]}"
@@ -158,6 +163,8 @@ class _Narrowing:
 
     def _is_allowed(self, node: ir.Node) -> bool:
         """Does ONNX define the operator for the narrow type, in every input and output that changes?"""
+        if is_packed(node):
+            return True
         schema = onnx.defs.get_schema(node.op_type, self.version)
         name = f"tensor({'float16' if self.precision.values is DType.F16 else 'bfloat16'})"
         allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
@@ -165,6 +172,8 @@ class _Narrowing:
 
     def _variable(self, node: ir.Node, position: int) -> str:
         """The type variable of an input, T or T1. A variadic input's variable applies to all inputs after it."""
+        if is_packed(node):
+            return "T1"
         formal = onnx.defs.get_schema(node.op_type, self.version).inputs
         return str(formal[min(position, len(formal) - 1)].type_str)
 
@@ -211,9 +220,9 @@ class _Narrowing:
                 node.replace_input_with(i, self._narrowed(value, node, lift))
             elif value in self.narrow:
                 node.replace_input_with(i, self._casts.before(node, value, FLOAT))
-        formal = onnx.defs.get_schema(node.op_type, self.version).outputs
+        formal = [] if is_packed(node) else onnx.defs.get_schema(node.op_type, self.version).outputs
         for i, value in enumerate(node.outputs):
-            if value in self.wide and formal[min(i, len(formal) - 1)].type_str in variables:
+            if value in self.wide and (not formal or formal[min(i, len(formal) - 1)].type_str in variables):
                 self.narrow.add(value)
                 value.type = ir.TensorType(self.to)
         if lift:
@@ -251,6 +260,8 @@ class _Narrowing:
 
 
 def _reason(node: ir.Node) -> str:
+    if is_packed(node):
+        return "weights are kept in fewer bits and their codes are exact; data and result are narrow, sums are f32"
     if node.op_type in PRODUCTS:
         return "sums are f32 inside; operands and result are narrow"
     return "computes in f32 registers on narrow tensors"

@@ -33,7 +33,7 @@ def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
             was = "f32" if SOURCES in node.metadata_props else INT8
             yield Decision(sources(node)[-1], node.op_type, was, INT8, "its data and its weight are quantised")
         elif (node.op_type, node.domain) == ("MatMulNBits", DOMAIN):
-            why = "its data are not quantised; kernels read the codes and compute in f32"
+            why = "its data are not quantised; kernels read the codes, and sums are f32"
             yield Decision(name, "MatMul", "f32", f"{node.attributes['bits'].as_int()}{FEW_BITS}", why)
         elif node.op_type in ProductToIntegers.op_types and node.domain == "":
             reason = report.declined.get((rule, name), NOT_QUANTISED)

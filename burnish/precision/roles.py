@@ -8,7 +8,9 @@ table      a follower whose data is a constant: an embedding
 
 from __future__ import annotations
 
-PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention"})
+import onnx_ir as ir
+
+PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention", "MatMulNBits"})
 FOLLOWERS = frozenset({
     # activations
     "Relu", "LeakyRelu", "PRelu", "Elu", "Celu", "Selu", "Gelu", "Mish", "Swish", "Sigmoid", "HardSigmoid", "HardSwish",
@@ -27,7 +29,9 @@ FOLLOWERS = frozenset({
 })  # fmt: skip
 SELECTS = frozenset({"Where", "Clip", "Max", "Min", "Pad"})  # where a huge constant means "no bound" or "never"
 # inputs that keep their type whatever the node does: masks with -3e38 in them, statistics, sizes
-KEEPS_INPUTS = {"Attention": (3,), "BatchNormalization": (1, 2, 3, 4), "Resize": (1, 2)}
+KEEPS_INPUTS = {
+    "Attention": (3,), "BatchNormalization": (1, 2, 3, 4), "MatMulNBits": (1, 2, 3, 4, 5), "Resize": (1, 2),
+}  # fmt: skip
 
 _GROWS = "its result has another range than its input, and loses digits in a narrow tensor"
 _SUMS = "a sum may leave the narrow range"
@@ -50,10 +54,22 @@ KEPT = {
 }
 
 
+def is_packed(node: ir.Node) -> bool:
+    """Is it a product whose weights are kept in few bits?"""
+    return (node.op_type, node.domain) == ("MatMulNBits", "com.microsoft")
+
+
+def multiplies_pairs(node: ir.Node) -> bool:
+    """Are the codes of a packed product multiplied as bf16? Not those of 8 bits, or whose zero points are no codes."""
+    zero = node.inputs[3] if len(node.inputs) > 3 else None
+    is_code = zero is None or zero.dtype == ir.DataType.UINT8
+    return is_code and node.attributes.get_int("bits", 4) < 8
+
+
 def reason_kept(op_type: str, domain: str) -> str:
     """The reason why an operator that is neither product nor follower stays f32."""
     if op_type == "MatMulNBits":
-        return "its weights are kept in fewer bits, and its data stay f32"
+        return "its weights are kept in fewer bits, which f32 data multiply"
     if domain not in ("", "ai.onnx"):
         return f"an operator of {domain}"
     return KEPT.get(op_type, "not known to be safe in a narrow type")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx.parser
 import onnx_ir as ir
 import pytest
 
+from burnish.ops.inference.infer import infer
+from burnish.precision.narrow import narrow
+from burnish.precision.precision import parse_precision
 from tests.precision.graphs import assert_within_roundings, narrowed, normal, parse, run, types
 
 MLP = (
@@ -222,3 +227,27 @@ def test_a_second_run_changes_nothing() -> None:
     before = ir.to_proto(model).SerializeToString(deterministic=True)
     assert {d.now for d in narrowed(model).values()} <= {"f32"}
     assert ir.to_proto(model).SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize(
+    ("word", "bits", "zero", "has_pairs", "now"),
+    [("bf16", 4, None, True, "bf16"), ("bf16", 2, np.uint8, True, "bf16"), ("bf16", 8, None, True, "f32"),
+     ("bf16", 4, np.float32, True, "f32"), ("bf16", 4, None, False, "f32"), ("fp16", 4, None, True, "f32")],
+)  # fmt: skip
+def test_data_of_codes_are_bf16_where_codes_are_multiplied_as_bf16(
+    word: str, bits: int, zero: type[np.generic] | None, has_pairs: bool, now: str
+) -> None:
+    inputs = "x, w, s, z" if zero else "x, w, s"
+    text = f"""<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]> m (float[3,64] x) => (float[3,4] y)
+    {{ y = com.microsoft.MatMulNBits <K = 64, N = 4, bits = {bits}, block_size = 32> ({inputs}) }}"""
+    proto = onnx.parser.parse_model(text)
+    shape = (4, 2) if zero is np.float32 else (4, 1)
+    arrays = {"w": np.full((4, 2, 4 * bits), 77, np.uint8), "s": np.ones((4, 2), np.float32)}
+    arrays |= {"z": np.ones(shape, zero)} if zero else {}
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for n, a in arrays.items())
+    model = ir.from_proto(proto)
+    (found,) = narrow(model.graph, infer(model.graph), parse_precision(word, None), has_pairs)
+    assert found.now == now
+    (product,) = (n for n in model.graph if n.op_type == "MatMulNBits")
+    narrow_types = [str(v.dtype) for v in (product.inputs[0], product.inputs[2], product.outputs[0])]
+    assert narrow_types == (["BFLOAT16", "FLOAT", "BFLOAT16"] if now == "bf16" else ["FLOAT"] * 3)

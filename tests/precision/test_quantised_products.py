@@ -42,7 +42,7 @@ def test_the_note_counts_them():
 
 def test_weights_of_few_bits_have_rows_and_a_note_of_their_own():
     found = rows(True, blocked_weights=True)
-    why = "its data are not quantised; kernels read the codes and compute in f32"
+    why = "its data are not quantised; kernels read the codes, and sums are f32"
     assert Decision("node_c", "MatMul", "f32", "8-bit codes", why) in found
     assert list(product_notes(found)) == [
         "products that read their weights in few bits: 1; --explain-precision says which",

@@ -64,6 +64,7 @@ class CpuCompiler:
         return Abilities(
             packs_half=True,
             bf16_products=has_pairs,
+            bf16_codes="bf16" in self.target.extensions and not self.target.has_tiles,
             integer_products=True,
             blocked_weights=True,
             byte_tiles=self.target.has_tiles,

@@ -20,6 +20,7 @@ from burnish.kernels.task import Contraction
 from burnish.ops.few_bits import WORD_BITS
 from burnish.targets.cpu.contraction.cost import CostModel, registers, row_sizes
 from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.contraction.pack_codes import is_paired
 from burnish.targets.cpu.contraction.tile_rows import register_lanes, rows_of
 from burnish.targets.cpu.register_tile.codes import Codes
 
@@ -29,6 +30,7 @@ _PREFETCH_BYTES = 2048
 _CYCLES_PER_BYTE = 0.14  # from memory, on one core (26 GB/s were measured at 3.7 GHz)
 # cycles, without and with 16 lanes: to widen a vector in registers, two at a time; to multiply one that is in memory
 _WIDEN, _MULTIPLY, _WRITE = (3.5, 2.0), (0.55, 0.65), 2.5
+_PAIR, _HALF_MULTIPLY = 2.5, 1.3  # as `_WIDEN`, of two k at once; to multiply by data that are made f32 first
 _FEW_ROWS = {16: 11, 8: 4, 4: 4}  # by lanes: the most whose sums, two of each, stay in registers
 
 
@@ -55,7 +57,8 @@ def codes_of(kernel: Contraction, options: ContractionOptions) -> Codes:
     zero = None if blocks.zero is None else kernel.slots[blocks.zero].dtype
     scale = kernel.slots[blocks.scale].dtype
     sizes = options.width, options.lanes
-    return Codes(blocks.bits, blocks.size, depth, *sizes, scale, zero, options.unroll, options.prefetch)
+    paired = is_paired(kernel)
+    return Codes(blocks.bits, blocks.size, depth, *sizes, scale, zero, options.unroll, options.prefetch, paired)
 
 
 def scratch_bytes(kernel: Contraction, options: ContractionOptions) -> int:
@@ -100,7 +103,11 @@ def _cycles(model: CostModel, options: ContractionOptions) -> float:
         size = next(s for s in tile_sizes(options.rows, lanes) if s <= total)
         sizes = [(size, -(-total // size))]
     step, widen = 0.0, _WIDEN[lanes == 16] * (1.0 if vectors == 1 else 1.5)
+    by_pairs = is_paired(model.kernel) and lanes == 16
     for size, count in sizes:  # cycles of one k of a vector, for all rows
+        if by_pairs:
+            step += count * (size * _HALF_MULTIPLY if size > few else (size + _PAIR) / 4)
+            continue
         step += count * (size * _MULTIPLY[lanes == 16] if size > few else (size + widen) / 2)
     step += _WRITE if sizes[0][0] > few else 0.0
     panels = -(-model.columns // (vectors * lanes))

@@ -4,6 +4,8 @@
                 block, none for each weight. Differences of codes are exact, so this rounds less often than f32 weights
     many rows   (code - zero) * scale, rounded as DequantizeLinear does, written to memory once for all rows
 
+    bf16 data   as few rows, two k by one instruction (vdpbf16ps): codes without their zero points are exact in bf16, so
+                that only the data are rounded, not weights as well
 A word of 32 bits holds the codes of one column at consecutive k. With 16 lanes one instruction looks the low four bits
 of each lane up in a table of 16 numbers, whatever lies above them; otherwise two shifts and a conversion make a number.
 """
@@ -12,19 +14,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from llvmlite import ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.targets.cpu.builder import F32, I32, KernelBuilder, vector_type
+from burnish.targets.cpu.builder import F32, I16, I32, KernelBuilder, vector_type
 from burnish.targets.cpu.expressions.storage import fill, storage_type, to_register
 from burnish.targets.cpu.register_tile.accumulate import Sums, keep_order, multiply_add
 from burnish.targets.cpu.register_tile.load import load_operand, scaled
+from burnish.targets.cpu.register_tile.pairs import add_pairs
 from burnish.targets.cpu.register_tile.prefetch import request_row
 
 _TABLE = 16  # numbers in the look-up; lanes too
 _CHAINS = 4  # sums that grow at the same time: a multiply-add takes four cycles
-_WORD_BYTES = 4
+_WORD_BYTES, _HALF_BITS = 4, 16
+_HALVES = ir.VectorType(I16, 2 * _TABLE)
+_PAIR_TABLE = 32  # numbers in the look-up of pairs: five bits of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Codes:
     """How a panel of B lies: words [K / per_word][width], scales and zero points [blocks][width].
 
     size: the k of a block; prefetch: words ahead of their use at which a row of the panel is prefetched, or 0
+    paired: in each word the even k lie in the low half and the odd k in the high half
     """
 
     bits: int
@@ -43,6 +50,11 @@ class Codes:
     zero: DType | None
     unroll: int
     prefetch: int
+    paired: bool = False
+
+    def shift(self, place: int) -> int:
+        """The lowest bit of a word's code number `place`."""
+        return place // 2 * self.bits + place % 2 * _HALF_BITS if self.paired else place * self.bits
 
     @property
     def per_word(self) -> int:
@@ -107,17 +119,44 @@ class CodeReader:
 
     def number(self, word: ir.Value, place: int, zero: ir.Value | None) -> ir.Value:
         """Code number `place` of a word without its zero point, in f32."""
-        k, bits, is_signed = self.k, self.codes.bits, self.codes.zero is None
+        k, c, bits, is_signed = self.k, self.codes, self.codes.bits, self.codes.zero is None
         if self.looks_up:
-            shifted = k.ir.lshr(word, fill(word, I32, place * bits)) if place else word
+            shifted = k.ir.lshr(word, fill(word, I32, c.shift(place))) if place else word
             value = k.call("llvm.x86.avx512.permvar.sf.512", self.kind, [self._table(is_signed), shifted])
         elif is_signed:
-            high = k.ir.shl(word, fill(word, I32, 32 - bits * (place + 1)))
+            high = k.ir.shl(word, fill(word, I32, 32 - bits - c.shift(place)))
             value = k.ir.sitofp(k.ir.ashr(high, fill(word, I32, 32 - bits)), self.kind)
         else:
-            low = k.ir.and_(k.ir.lshr(word, fill(word, I32, place * bits)), fill(word, I32, (1 << bits) - 1))
+            low = k.ir.and_(k.ir.lshr(word, fill(word, I32, c.shift(place))), fill(word, I32, (1 << bits) - 1))
             value = k.ir.sitofp(low, self.kind)
         return value if zero is None else k.ir.fsub(value, zero)
+
+    def zero_steps(self, place: Place) -> list[ir.Value | None]:
+        """The zero points as integers of 16 bits, each in both halves of a column's word."""
+        k, c = self.k, self.codes
+        if place.zeros is None or c.zero is None:
+            return [None] * self.vectors
+        found: list[ir.Value | None] = []
+        for v in range(self.vectors):
+            at = k.address(place.zeros, (self.first + v) * c.lanes, storage_type(c.zero))
+            steps = k.ir.zext(k.load(at, vector_type(storage_type(c.zero), c.lanes), 1), self.words)
+            both = k.ir.or_(steps, k.ir.shl(steps, fill(steps, I32, _HALF_BITS)))
+            found.append(k.ir.bitcast(both, _HALVES))
+        return found
+
+    def pair(self, word: ir.Value, number: int, zero: ir.Value | None) -> ir.Value:
+        """The codes 2 * number and 2 * number + 1 of a word, without their zero point, as two bf16: exactly."""
+        k, bits = self.k, self.codes.bits
+        shifted = k.ir.lshr(word, fill(word, I32, number * bits)) if number else word
+        index = k.ir.bitcast(shifted, _HALVES)
+        if zero is not None:  # the table holds differences: those of five bits
+            index = k.ir.sub(k.ir.and_(index, fill(index, I16, (1 << bits) - 1)), zero)
+            numbers = [n if n < _PAIR_TABLE // 2 else n - _PAIR_TABLE for n in range(_PAIR_TABLE)]
+        else:  # bits above a code, of its neighbours, change nothing
+            low = [n % (1 << bits) for n in range(_PAIR_TABLE)]
+            numbers = [n - (1 << bits) if n >> (bits - 1) else n for n in low]
+        codes = np.array(numbers, np.float32).view(np.uint32) >> _HALF_BITS
+        return k.call("llvm.x86.avx512.permvar.hi.512", _HALVES, [ir.Constant(_HALVES, codes.tolist()), index])
 
     def _table(self, is_signed: bool) -> ir.Constant:
         bits = self.codes.bits
@@ -135,6 +174,12 @@ class CodeReader:
         return k.ir.sitofp(k.ir.zext(raw, self.words), self.kind)
 
 
+def reads_pairs(k: KernelBuilder, codes: Codes, a: RowsOfA) -> bool:
+    """Are two k multiplied by one instruction? Zero points must be codes."""
+    has_table = codes.paired and codes.lanes == _TABLE and codes.zero in (None, DType.U8)
+    return has_table and "bf16" in k.target.extensions and a.dtype is DType.BF16 and a.step == 1
+
+
 def accumulate_codes(k: KernelBuilder, codes: Codes, a: RowsOfA, place: Place, first: int, vectors: int) -> Sums:
     """The sums of a tile of few rows, rows * vectors values, row by row."""
     return _CodeNest(k, CodeReader(k, codes, first, vectors), a).sums(place)
@@ -145,6 +190,7 @@ class _CodeNest:
         self.k, self.reader, self.codes, self.a = k, reader, reader.codes, a
         self.count = len(a.offsets) * reader.vectors
         self.chains = max(1, _CHAINS // self.count)
+        self.by_pairs = reads_pairs(k, self.codes, a)
         self.zero = ir.Constant(reader.kind, None if self.codes.lanes > 1 else 0)
 
     def sums(self, place: Place) -> Sums:
@@ -164,7 +210,7 @@ class _CodeNest:
     def _block(self, a: ir.Value, place: Place, depth: int, sums: Sums) -> Sums:
         """Add the products of one block of `depth` k."""
         k, c, reader = self.k, self.codes, self.reader
-        zeros = reader.zeros(place)
+        zeros = reader.zero_steps(place) if self.by_pairs else reader.zeros(place)
         words, rest = divmod(depth, c.per_word)
         unroll = min(c.unroll, words)
         parts: Sums = [self.zero] * (self.count * self.chains)
@@ -195,6 +241,8 @@ class _CodeNest:
         words = reader.words_at(place, number)
         at = self._a_at(a, k.ir.mul(number, k.i64(c.per_word)))
         total = list(parts)
+        if self.by_pairs:
+            return self._pairs(at, words, zeros, total, depth)
         for j in range(depth):
             columns = [reader.number(word, j, zero) for word, zero in zip(words, zeros)]
             chain = j % self.chains * self.count
@@ -204,6 +252,22 @@ class _CodeNest:
                 for v, column in enumerate(columns):
                     n = chain + i * reader.vectors + v
                     total[n] = multiply_add(k, factor, column, total[n])
+        return total
+
+    def _pairs(self, a: ir.Value, words: list[ir.Value], zeros: list[ir.Value | None], total: Sums, depth: int) -> Sums:
+        """The same by pairs of k; of an odd number of k the last one alone."""
+        k, c, reader = self.k, self.codes, self.reader
+        for p in range(-(-depth // 2)):
+            columns = [reader.pair(word, p, zero) for word, zero in zip(words, zeros)]
+            chain = p % self.chains * self.count
+            for i, offset in enumerate(self.a.offsets):
+                place = k.address(self._a_at(a, k.i64(2 * p)), k.dim(offset), I16)
+                is_last = 2 * p + 1 == depth
+                pair = k.ir.zext(k.load(place, I16, 2), I32) if is_last else k.load(place, I32, 2)
+                row = k.splat(pair, c.lanes)
+                for v, column in enumerate(columns):
+                    n = chain + i * reader.vectors + v
+                    total[n] = add_pairs(k, total[n], row, column)
         return total
 
     def _a_at(self, a: ir.Value, count: ir.Value) -> ir.Value:

@@ -26,6 +26,13 @@ def accumulate_pairs(k: KernelBuilder, tile: Tile, a: ir.Value, b: ir.Value) -> 
     return _PairNest(k, tile).nest(0, a, b, [zero] * (tile.rows * tile.vectors))
 
 
+def add_pairs(k: KernelBuilder, total: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
+    """total + the two products of each lane's bf16, by one instruction."""
+    lanes = total.type.count
+    pairs = [k.ir.bitcast(x, ir.VectorType(BFloat(), 2 * lanes)) for x in (row, column)]
+    return k.call(f"llvm.x86.avx512bf16.dpbf16ps.{_INSTRUCTION_LANES[lanes]}", total.type, [total, *pairs])
+
+
 class _PairNest:
     """The loops over the reduce axes, with the values that stay the same in all of them."""
 
@@ -89,11 +96,7 @@ class _PairNest:
         return total
 
     def _dot(self, row: ir.Value, column: ir.Value, total: ir.Value) -> ir.Value:
-        lanes = self.tile.lanes
-        kind = ir.VectorType(BFloat(), 2 * lanes)
-        pairs = [self.k.ir.bitcast(x, kind) for x in (row, column)]
-        name = f"llvm.x86.avx512bf16.dpbf16ps.{_INSTRUCTION_LANES[lanes]}"
-        return self.k.call(name, total.type, [total, *pairs])
+        return add_pairs(self.k, total, row, column)
 
     def _row_pair(self, a: ir.Value, offset: object, is_last: bool) -> ir.Value:
         """Two elements of a bf16 row, in all lanes. At the end of an odd number of k the second is zero."""

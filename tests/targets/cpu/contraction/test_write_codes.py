@@ -79,3 +79,17 @@ def test_other_forms_and_kernels_do_not_mix() -> None:
     options = dict(schedule.options)
     assert not contraction.legal(case.kernel, type(schedule).of("contraction", **{**options, "form": "tile"}), BEST)
     assert not contraction.legal(case.kernel, type(schedule).of("contraction", **{**options, "lanes": 32}), BEST)
+
+
+WITH_PAIRS = Target("cpu", "x86-64-v4", ("bf16",))
+
+
+@pytest.mark.skipif(not runnable(WITH_PAIRS), reason="this machine has no products of bf16 pairs")
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("zero", ZEROS, ids=str)
+def test_bf16_data_are_multiplied_by_pairs_of_codes(bits: int, zero: DType | None) -> None:
+    """No rounding of a weight: as close to float64 as sums of f32 are."""
+    for m, n, k, size in ((1, 70, 100, 32), (3, 33, 77, 16), (19, 70, 101, 64), (2, 9, 33, 16), (12, 40, 7, 32)):
+        case = product_of_codes(m, n, k, bits=bits, size=size, zero=zero, dtype=DType.BF16)
+        for schedule in contraction.schedules(case.kernel, WITH_PAIRS)[:3]:
+            check(case, schedule, WITH_PAIRS, (1, 2))

@@ -277,6 +277,7 @@ class Launch:
 
     tensors: the tensor at each binding, with its own shape; None where a kernel may also read the zeros around it
     is_tuned: its time matters; otherwise it uses the template's first schedule and is not in timing caches
+    result: the tensor that it computes, or a part of
     """
 
     kernel: Kernel
@@ -286,6 +287,7 @@ class Launch:
     nodes: tuple[str, ...]
     tensors: tuple[Slot | None, ...] = ()
     is_tuned: bool = True
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,7 @@ class Program:
     workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
     output_shapes: tuple[OutputShape, ...] = ()
     fills: dict[int, int] = field(default_factory=dict)  # the byte around those storages that is not zero
+    tensors: dict[str, tuple[Binding, Slot]] = field(default_factory=dict)  # where each computed tensor lies
 
     @property
     def sizes(self) -> dict[str, int]:

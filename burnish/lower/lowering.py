@@ -333,7 +333,7 @@ class ScopeLowering:
         is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
         written = tuple(sorted(slots.written))
         kernel = as_quantised(kernel, self.abilities.quotients) if self.is_quantised else kernel
-        self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned))
+        self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned, root.name))
 
     # ---- steps of several outputs -----------------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ def lower(
         workspace,
         shapes,
         buffers.fills,
+        {tensor.name: (at.binding, at.slot) for tensor, at in shared.placements.items()},
     )
     return lift_numbers(program)
 

@@ -25,6 +25,7 @@ from burnish.runtime.input_info import InputInfo, describe_inputs, describe_outp
 from burnish.runtime.layout import make_layout
 from burnish.runtime.shape_binder import ShapeBinder
 from burnish.runtime.shapes import Shape, profile_shapes
+from burnish.runtime.stepwise import Stepwise
 from burnish.runtime.variants import choose_variant
 from burnish.settings import settings
 
@@ -118,6 +119,12 @@ class Engine:
         if self._is_closed:
             raise closed()
         return self._new_context()
+
+    def stepwise(self) -> Stepwise:
+        """A session whose runs stop after each step, to look at what lies in memory. E511 if the engine is closed."""
+        if self._is_closed:
+            raise closed()
+        return Stepwise(self.layout, self.installed.session(self.threads), self._binder)
 
     def output_shapes(self, shapes: Mapping[str, Sequence[int] | str]) -> dict[str, Shape | None]:
         """The outputs' shapes for these input shapes; None where data decides. E502, E504 .. E506, E509, E602."""

@@ -29,9 +29,13 @@ class Run:
         self._unallocated: list[StorageSpec] = list(layout.dynamic)
 
     def run(self) -> None:
+        self.begin()
+        self.do(self._layout.items)
+
+    def begin(self) -> None:
+        """Before the first step."""
         self._session.begin()
         self._allocate_known()
-        self._items(self._layout.items)
 
     def shape(self, spec: TensorSpec) -> Shape:
         """E514 if a symbol has no value yet."""
@@ -40,12 +44,13 @@ class Run:
             raise _unknown_size(spec)
         return shape
 
-    def _items(self, items: Sequence[Item]) -> None:
+    def do(self, items: Sequence[Item]) -> None:
+        """The next steps."""
         for item in items:
             if isinstance(item, tuple):
                 self._session.launch(item)
             elif isinstance(item, Sides):
-                self._items(item.then if self._session.truth(item.condition) else item.otherwise)
+                self.do(item.then if self._session.truth(item.condition) else item.otherwise)
             elif isinstance(item, FailStep):
                 raise _cannot_run(item)
             elif isinstance(item, Requirement):

@@ -12,7 +12,7 @@ from burnish.building.analyze import prepare
 from burnish.passes.pipeline import PORTABLE
 from burnish.precision.precision import INT8, parse_precision
 from burnish.precision.precision_config import PrecisionConfig, read_precision_config
-from burnish.precision.quantise.quantise import quantise
+from burnish.precision.quantise.write_codes import write_codes
 from burnish.precision.ranges import Ranges
 
 SPELLED_OUT = tuple(p for p in PORTABLE if p.name not in ("fuse_attention", "narrow_mask"))  # few tools run Attention
@@ -36,7 +36,7 @@ def quantised_model(
     found = prepare(model, shapes=shapes, profile=profile, batch=batch, passes=SPELLED_OUT)
     graph = found.imported.model.graph
     wanted = parse_precision(INT8, None, ranges, read_precision_config(precision_config))
-    quantise(graph, ranges, wanted.kept_from_codes(graph))
+    write_codes(graph, wanted)
     return in_oldest_opset(ir.to_proto(found.imported.model))
 
 

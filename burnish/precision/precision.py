@@ -58,6 +58,11 @@ class Precision:
         chosen = precision_of_nodes(graph, self.layers)
         return frozenset(node for node, word in chosen.items() if not word.startswith(INT8))
 
+    def stated_numbers(self, graph: ir.Graph) -> frozenset[ir.Node]:
+        """The nodes for which a caller's rule says a float: they take no codes, even in a model that is quantised."""
+        chosen = precision_of_nodes(graph, self.layers[1:])
+        return frozenset(node for node, word in chosen.items() if not word.startswith(INT8))
+
     @property
     def is_narrow(self) -> bool:
         """Does anything change?"""

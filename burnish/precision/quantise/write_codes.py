@@ -1,0 +1,44 @@
+"""Codes in the graph as the precision asks: written by ranges, and taken away where a rule wants numbers.
+
+    Conv(DQ(Q(x)), DQ(codes of w))   ->   Conv(x, DQ(codes of w))      a model that is quantised already
+
+The weight stays what its codes stand for: what it was before is in no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+from burnish.precision.precision import Decision, Precision
+from burnish.precision.quantise.quantise import quantise
+
+
+def write_codes(graph: ir.Graph, precision: Precision) -> tuple[Decision, ...]:
+    """Rewrite an optimised graph in place. Returns a decision for each product, if there are ranges. E731."""
+    take_codes_away(precision.stated_numbers(graph))
+    if precision.ranges is None:
+        return ()
+    return quantise(graph, precision.ranges, precision.kept_from_codes(graph))
+
+
+def take_codes_away(nodes: Iterable[ir.Node]) -> None:
+    """Let nodes that read DequantizeLinear(QuantizeLinear(x)) read x."""
+    for node in nodes:
+        if node.op_type == "QuantizeLinear" and not node.domain:
+            continue
+        for place, value in enumerate(node.inputs):
+            if value is not None and (numbers := numbers_behind(value)) is not value:
+                node.replace_input_with(place, numbers)
+
+
+def numbers_behind(value: ir.Value) -> ir.Value:
+    """x of DequantizeLinear(QuantizeLinear(x)); any other value is itself."""
+    back = value.producer()
+    if back is None or (back.op_type, back.domain) != ("DequantizeLinear", "") or back.inputs[0] is None:
+        return value
+    there = back.inputs[0].producer()
+    if there is None or (there.op_type, there.domain) != ("QuantizeLinear", "") or there.inputs[0] is None:
+        return value
+    return there.inputs[0]

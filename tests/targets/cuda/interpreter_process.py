@@ -123,10 +123,11 @@ class _Library:
     @staticmethod
     def _apply(function, *arguments):
         kind = arguments[0].dtype
-        wide = [np.asarray(a.handle.data, np.float64) for a in arguments]
+        wide = [np.asarray(a.handle.data if isinstance(a, tl.tensor) else a, np.float64) for a in arguments]
         result = function(*wide).astype(arguments[0].handle.data.dtype)
         handle = TensorHandle(result, kind.scalar)
-        shape = list(result.shape) if any(a.type.is_block() for a in arguments) else None
+        is_block = any(isinstance(a, tl.tensor) and a.type.is_block() for a in arguments)
+        shape = list(result.shape) if is_block else None
         return tl.tensor(handle, tl.block_type(kind.scalar, shape) if shape is not None else kind)
 
 

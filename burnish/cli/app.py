@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli import bench, build, cache, diff, inspect, perf, run, serve, tritonserver, trtexec, verify
-from burnish.cli.calibration import accuracy, calib, calibrate
+from burnish.cli.calibration import accuracy, calib, calibrate, doctor
 from burnish.cli.sparsity import inspect_sparsity, prune
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.add_typer(calib.app, name="calib")
 app.add_typer(inspect.app, name="inspect")
 inspect.app.command(name="sparsity")(inspect_sparsity.sparsity)
 app.add_typer(cache.app, name="cache")
+app.add_typer(doctor.app, name="doctor")
 for name, command in (("trtexec", trtexec.trtexec), ("tritonserver", tritonserver.tritonserver)):
     app.command(
         name=name,

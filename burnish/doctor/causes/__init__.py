@@ -1,0 +1,1 @@
+"""The causes that the doctor knows, a file each; channels.py measures for several of them."""

@@ -1,0 +1,27 @@
+"""A range that is far wider than the data."""
+
+from __future__ import annotations
+
+import pytest
+
+from burnish.precision.ranges import Range
+from tests.doctor.planted import CPU, DATA, GPU, Surgery, fitting_ranges, mlp
+
+
+@pytest.mark.parametrize("target", [CPU, GPU])
+def test_the_tensor_whose_codes_are_not_used_is_named(surgery: Surgery, target: str) -> None:
+    model = mlp()
+    planted = fitting_ranges(model, b=Range(0.0, 1000.0))
+    found = surgery.diagnose(model, DATA, target, precision="int8", ranges=planted, remedy=False)
+    (finding,) = found.findings
+    assert (finding.cause.name, finding.tensor, finding.raises) == ("wide_range", "b", ("second",))
+    assert "of 256 codes are used" in finding.evidence
+
+
+def test_a_few_rare_numbers_that_make_the_range_are_told_from_wrong_samples(surgery: Surgery) -> None:
+    model = mlp()
+    data = [{"x": DATA[0]["x"].copy()}]
+    data[0]["x"][3] *= 300  # one row
+    planted = fitting_ranges(model, b=Range(0.0, 1500.0), x=Range(-1000.0, 1000.0))
+    found = surgery.diagnose(model, data, CPU, precision="int8", ranges=planted, remedy=False)
+    assert not found.is_healthy

@@ -3,63 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from burnish.doctor.difference import Difference
 from burnish.doctor.finding import Cause, Finding
 from burnish.doctor.meaning import Meaning
-from burnish.doctor.observe import Observed, Sample
+from burnish.doctor.observe import Observed, Sample, channel_axis
 from burnish.doctor.reference import Reference
 from burnish.doctor.tasks import Tasks
 from burnish.passes.rewrite.rule import sources
 from burnish.precision.roles import PRODUCTS
 
 Array = np.ndarray[Any, Any]
+LOST = 0.1  # of a tensor, in codes that never lie in memory
 MOST_SAMPLES = 8  # whose numbers are kept to tell a cause
 QUANTISES = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """region: the model's nodes whose work the launches did, in order; readers: those that read the result.
-
-    exact: tensors of the f32 model around the boundary, a list of arrays for each, one a sample
-    made:  the boundary's numbers, made of exact ones
-    codes: what the numbers are kept as, or were before they were numbers again; None for floats
+    """tensor: the f32 model's; axis: the one that counts its channels; error: that is made here
+    region: the model's nodes whose work the launches did, in order; readers: those that read the result
+    exact:  tensors of the f32 model around the boundary, a list of arrays for each, one a sample
+    made:   the boundary's numbers, made of exact ones
+    codes:  what the numbers are kept as, or were before they were numbers again; None for floats
     sources: the types in which the launches found what they read, by the f32 model's tensor; makers: the nodes that
              made those of 16 bits
     own_precision: what products are in that leave int8
+    hidden: tensors in the region that become codes there which cannot keep them, and never lie in memory by themselves
     """
 
     observed: Observed
+    tensor: str
+    axis: int
+    error: float
     region: tuple[ir.Node, ...]
     readers: tuple[ir.Node, ...]
     exact: Mapping[str, list[Array]]
     made: list[Array]
+    codes: Meaning | None
     sources: Mapping[str, np.dtype[Any]]
     makers: tuple[str, ...] = ()
     own_precision: str = "fp32"
-
-    @property
-    def codes(self) -> Meaning | None:
-        meaning = self.observed.boundary.meaning
-        return meaning if meaning.is_code else meaning.coded
-
-    @property
-    def tensor(self) -> str:
-        return self.observed.tensor
+    hidden: tuple[Case, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of what is stored."""
         return self.observed.boundary.slot.dtype.numpy
-
-    @property
-    def axis(self) -> int:
-        return self.observed.axis
 
     @property
     def numbers(self) -> list[Array]:
@@ -92,10 +87,10 @@ class Case:
             made = [] if is_cast else [n for n in self.region if n.op_type not in (*QUANTISES, "Cast")]
             own = made or self.readers
             nodes, word = tuple(dict.fromkeys(str(n.name) for n in own)), "fp32"
-        name, error = layer or self.layer, self.observed.made.error
+        name = layer or self.layer
         whole = next((sources(n) for n in (*self.region, *self.readers) if n.name == name), ())
         replaced = tuple(n for n in whole if n != name)
-        return Finding(cause, name, self.tensor, evidence, error, nodes, word, advice, replaced)
+        return Finding(cause, name, self.tensor, evidence, self.error, nodes, word, advice, replaced)
 
 
 def take_cases(
@@ -133,16 +128,33 @@ def take_cases(
     for own, region, readers, _, made, kept in places:
         for name in [n for n in meanings if n not in kept and meanings[n].tensor in kept]:
             kept[name] = kept[meanings[name].tensor]  # codes, and numbers that were codes
-        sources = {
-            meanings[r].tensor: slot.dtype.numpy
-            for r in own.boundary.reads
-            if r in meanings and (slot := tasks.program.tensors[r][1])
-        }
-        narrow = [
-            producer for name, dtype in sources.items() if dtype.itemsize == 2 and (producer := _maker(values, name))
-        ]
-        cases.append(Case(own, region, readers, kept, made, sources, tuple(narrow), own_precision))
+        meaning, reads = own.boundary.meaning, own.boundary.reads
+        sources = {meanings[r].tensor: tasks.program.tensors[r][1].dtype.numpy for r in reads if r in meanings}
+        makers = [m for name, dtype in sources.items() if dtype.itemsize == 2 and (m := _maker(values, name))]
+        codes = meaning if meaning.is_code else meaning.coded
+        about = (own, own.tensor, own.axis, own.made.error, region, readers, kept, made, codes)
+        found = Case(*about, sources, tuple(makers), own_precision)
+        cases.append(replace(found, hidden=tuple(_hidden(found, meanings, reference.graph))))
     return cases
+
+
+def _hidden(case: Case, meanings: Mapping[str, Meaning], graph: ir.Graph) -> Iterator[Case]:
+    """A case for each QuantizeLinear inside the region whose codes lose too much."""
+    for place, node in enumerate(case.region):
+        codes = meanings.get(str(node.outputs[0].name))
+        if node.op_type != "QuantizeLinear" or codes is None or not codes.is_code or case.codes is codes:
+            continue
+        if codes.tensor not in case.exact or (case.codes is not None and codes.tensor == case.tensor):
+            continue
+        axis = channel_axis(graph, codes.tensor)
+        made = [codes.decode(codes.encode(a, codes.dtype)) for a in case.exact[codes.tensor]]
+        loss = Difference(axis)
+        for found, exact in zip(made, case.exact[codes.tensor]):
+            loss.add(found, exact)
+        if loss.error > LOST or loss.lost:
+            region, readers = case.region[: place + 1], tuple(_readers(node.outputs[0]))
+            inner = replace(case, tensor=codes.tensor, axis=axis, error=loss.error, region=region, readers=readers)
+            yield replace(inner, made=made, codes=codes)
 
 
 def graph_values(graph: ir.Graph) -> Iterator[ir.Value]:

@@ -117,6 +117,14 @@ class Diagnosis:
         """Nothing was found, and the outputs are as near as this precision allows."""
         return not self.findings and self.error <= self.limit
 
+    @property
+    def verdict(self) -> str:
+        """In a few words."""
+        if not self.findings:
+            return "nothing wrong" if self.is_healthy else "far off, and no cause was found"
+        near = "; the outputs are near all the same" if self.error <= self.limit else ""
+        return f"{len(self.findings)} found{near}"
+
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {

@@ -80,7 +80,7 @@ def _growth(case: Case, seen: Observation) -> float:
     """How many times larger the error is than in what was read."""
     reads = set(case.observed.boundary.reads)
     before = max((o.whole.error for o in seen.boundaries if o.boundary.name in reads), default=0.0)
-    return case.observed.whole.error / max(before, case.observed.made.error, 1e-12)
+    return case.observed.whole.error / max(before, case.error, 1e-12)
 
 
 def _constant(value: Any) -> list[Array] | None:

@@ -35,5 +35,7 @@ CAUSES: tuple[Callable[[Case], Finding | None], ...] = (
 
 
 def name_cause(case: Case) -> Finding:
-    """The first cause that fits; `unexplained` always does."""
+    """The first cause that fits; `unexplained` always does. Codes that are hidden in the launch come first."""
+    if case.hidden:
+        return name_cause(case.hidden[0])
     return next(found for cause in CAUSES if (found := cause(case)) is not None)

@@ -52,9 +52,8 @@ def percent(share: float) -> str:
 
 
 def _tiles(found: Diagnosis) -> str:
-    verdict = "nothing wrong" if found.is_healthy else f"{len(found.findings)} found" if found.findings else "far off"
     tiles = [
-        _tile(verdict, "verdict", not found.is_healthy),
+        _tile(found.verdict, "verdict", not found.is_healthy),
         _tile(percent(found.error), f"from f32; up to {percent(found.limit)} is usual", found.error > found.limit),
     ]
     if found.findings:
@@ -75,7 +74,11 @@ def _card(title: str, about: str, content: str) -> str:
 
 def _finding(number: int, found: Finding) -> str:
     made_of = f" (made of {', '.join(found.replaces)})" if found.replaces else ""
-    lines = [found.evidence, found.cause.why, *([found.advice] if found.advice else [])]
+    lines = [found.evidence, found.cause.why]
+    lines += [f"tensor '{found.tensor}'; to be raised to {found.precision}: {', '.join(found.raises)}"] * bool(
+        found.raises
+    )
+    lines += [found.advice] * bool(found.advice)
     text = "<br>".join(map(escape, lines))
     head = f"{number}. {found.cause.title}: <code>{escape(found.layer)}</code>{escape(made_of)}"
     return f"<p><b>{head}</b><br>{text}</p>"

@@ -18,11 +18,13 @@ from burnish.building.analyze import prepare
 from burnish.doctor.meaning import FLOATS
 from burnish.dtypes import DType
 from burnish.errors import UserError
+from burnish.passes.rewrite.constants import constant_array
 from burnish.plan.manifest import Manifest
 from burnish.precision.quantise.write_codes import numbers_behind
 from burnish.runtime import load
 
 Array = np.ndarray[Any, Any]
+SUMS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "BatchNormalization")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,13 @@ def open_reference(model: Any, manifest: Manifest, profile: Mapping[str, Any], t
 
 
 def without_codes(graph: ir.Graph) -> None:
-    """Let everything that reads DequantizeLinear(QuantizeLinear(x)) read x, the model's outputs too."""
+    """Let everything that reads DequantizeLinear(QuantizeLinear(x)) read x, the model's outputs too.
+
+    Some tools leave a Relu out before codes that begin at 0, which say the same: it comes back, as x.
+    """
+    for node in list(graph):
+        if node.op_type == "QuantizeLinear" and not node.domain and _begins_at_zero(node):
+            _add_relu(graph, node)
     for node in list(graph):
         for value in node.outputs:
             if (numbers := numbers_behind(value)) is not value:
@@ -83,3 +91,24 @@ def without_codes(graph: ir.Graph) -> None:
                     name, value.name = value.name, f"{value.name}/codes"
                     numbers.name = name
                 value.replace_all_uses_with(numbers, replace_graph_outputs=True)
+
+
+def _begins_at_zero(node: ir.Node) -> bool:
+    """Do the codes end at 0, and is it they alone that read the numbers of a product or a sum?"""
+    source = node.inputs[0]
+    maker = None if source is None else source.producer()
+    if source is None or maker is None or maker.op_type not in SUMS or len(source.uses()) != 1:
+        return False
+    zero = constant_array(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(1, np.uint8)
+    return zero is not None and zero.dtype.kind in "iu" and bool((zero == np.iinfo(zero.dtype).min).all())
+
+
+def _add_relu(graph: ir.Graph, node: ir.Node) -> None:
+    source = node.inputs[0]
+    assert source is not None
+    relu = ir.node("Relu", [source], name=f"{source.name}/relu")
+    after = relu.outputs[0]
+    after.name, after.type, after.shape = source.name, source.type, source.shape
+    source.name = f"{source.name}/sum"
+    node.replace_input_with(0, after)
+    graph.insert_before(node, relu)

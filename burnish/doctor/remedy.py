@@ -56,7 +56,7 @@ def find_remedy(
     rules = _rules(groups)
     with open_plan(build(rules)) as healed:
         before_ms, after_ms = times_in_turns(engine, healed, samples[0])
-    is_healed = latest.is_healthy or error <= located.limit
+    is_healed = latest.is_healthy or error <= located.limit < located.error
     return Remedy(tuple(rules), located.error, error, before_ms, after_ms, is_healed)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.dims import evaluate
+from burnish.dims import evaluate, product
 from burnish.doctor.meaning import Meaning
 from burnish.doctor.rebuilt import Rebuilt
 from burnish.kernels.slot import Slot
@@ -16,6 +16,7 @@ from burnish.kernels.task import Binding, Launch, Program, ReferenceStep, each_s
 from burnish.runtime import Engine
 
 Array = np.ndarray[Any, Any]
+Made = tuple[int, dict[str, None], dict[str, None]]  # the last step that writes a tensor, its nodes, what was read
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,22 +137,47 @@ class Tasks:
         return [tuple(n for n in own if n not in made) for own, made in zip(found, written)]
 
     def _find(self) -> Iterator[Boundary]:
-        made: dict[str, tuple[int, dict[str, None], dict[str, None]]] = {}
+        made: dict[str, Made] = {}
         in_storage: dict[int, list[str]] = {}
         for name, (at, _) in self.program.tensors.items():
             in_storage.setdefault(at.storage, []).append(name)
         for step, work in self._launches():
             names = [t.name for t in work.outputs] if isinstance(work, ReferenceStep) else [work.result]
-            nodes = (work.name,) if isinstance(work, ReferenceStep) else work.nodes
+            own = (work.name,) if isinstance(work, ReferenceStep) else work.nodes
             read, written = storages_of(work)
             sources = dict.fromkeys(n for s in read if s not in written for n in in_storage.get(s, ()))
             for name in names:
+                name = self._view_of(name, in_storage)
                 _, known_nodes, known_reads = made.get(name, (0, {}, {}))
-                made[name] = (step, known_nodes | dict.fromkeys(nodes), known_reads | sources)
-        for name, (step, all_nodes, reads) in made.items():
+                made[name] = (step, known_nodes | dict.fromkeys(own), known_reads | sources)
+        for name, (step, nodes, _) in made.items():
             if name in self._known:
                 at, slot = self._known[name]
-                yield Boundary(name, step, at, slot, self._meanings[name], tuple(all_nodes), tuple(reads))
+                before, reads = self._known_before(name, made)
+                yield Boundary(name, step, at, slot, self._meanings[name], (*before, *nodes), reads)
+
+    def _view_of(self, name: str, in_storage: Mapping[int, list[str]]) -> str:
+        """A tensor of known meaning that views all of it, if its own is not known."""
+        if name in self._known or name not in self.program.tensors:
+            return name
+        at, slot = self.program.tensors[name]
+        size = product(slot.shape)
+        views = (n for n in in_storage[at.storage] if n in self._known)
+        whole = (n for n in views if product(self._known[n][1].shape) == size and self._known[n][0] == at)
+        return next(whole, name)
+
+    def _known_before(self, name: str, made: Mapping[str, Made]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was read for a tensor, up to tensors of known meaning; and the nodes of those on the way."""
+        nodes, reads, waiting, seen = dict[str, None](), dict[str, None](), list(made[name][2]), {name}
+        while waiting:
+            source = waiting.pop()
+            if source in self._known or source not in made:
+                reads[source] = None
+            elif source not in seen:
+                seen.add(source)
+                nodes = dict.fromkeys(made[source][1]) | nodes
+                waiting += made[source][2]
+        return tuple(nodes), tuple(reads)
 
 
 def storages_of(work: Launch | ReferenceStep) -> tuple[list[int], list[int]]:

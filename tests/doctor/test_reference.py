@@ -46,3 +46,18 @@ def test_a_model_of_other_inputs_is_no_reference() -> None:
     with pytest.raises(UserError) as refused:
         open_reference(other, plan.manifest, {}, 1)
     assert refused.value.code == "E759"
+
+
+def test_a_relu_that_codes_stand_for_is_there_in_the_f32_model() -> None:
+    text = """g (float[16,32] x) => (float[16,12] y) {
+        [first] b = MatMul(x, w)
+        [q] bq = QuantizeLinear(b, bs, bz) [dq] bd = DequantizeLinear(bq, bs, bz)
+        [second] y = MatMul(bd, v)
+    }"""
+    scale = {"bs": np.array(0.04, np.float32), "bz": np.array(-128, np.int8)}
+    model = model_of(text, w=WEIGHTS["w"], v=WEIGHTS["v"], **scale)
+    with open_reference(model, burnish.build(model).manifest, {}, 1) as reference:
+        found = reference(DATA[0])
+    want = np.maximum(DATA[0]["x"] @ WEIGHTS["w"], 0)
+    np.testing.assert_allclose(found["b"], want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["y"], want @ WEIGHTS["v"], rtol=1e-4, atol=1e-4)

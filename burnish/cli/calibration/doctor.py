@@ -83,11 +83,7 @@ def _print(found: Diagnosis) -> None:
         "plan": f"{found.model}, {found.precision}, {found.target}",
         "distance": f"{_percent(found.error)} of output '{worst}' (root mean square, {found.samples} samples); "
         f"up to {_percent(found.limit)} is usual for this precision",
-        "verdict": "nothing wrong"
-        if found.is_healthy
-        else f"{len(found.findings)} found"
-        if found.findings
-        else "far off",
+        "verdict": found.verdict,
     }
     print_facts(facts)
     for line in found.notes:
@@ -97,6 +93,8 @@ def _print(found: Diagnosis) -> None:
         print(f"\n{number}. {each.cause.title}: {each.layer}{of}")
         print(f"   {each.evidence}")
         print(f"   {each.cause.why}")
+        if each.raises:
+            print(f"   tensor '{each.tensor}'; to be raised to {each.precision}: {', '.join(each.raises)}")
         if each.advice:
             print(f"   {each.advice}")
     if found.remedy is not None:

@@ -35,7 +35,7 @@ def find(case: Case) -> Finding | None:
     eps = max((float(ml_dtypes.finfo(d).eps) for d in case.sources.values() if d.kind in "fV"), default=0.0)
     for node, terms, left in _sums(case):
         times = terms / left if left else np.inf
-        if times >= LEAST and times * eps >= SHARE * case.observed.made.error:
+        if times >= LEAST and times * eps >= SHARE * case.error:
             text = f"{node.op_type} '{node.name}' leaves {left:.3g} of terms of {terms:.4g} (root mean squares)"
             found = case.finding(CAUSE, f"{text}, which are kept to {eps / 2:.1g} of themselves", str(node.name))
             return replace(found, raises=tuple(dict.fromkeys((*found.raises, *case.makers))))

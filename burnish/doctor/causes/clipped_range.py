@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from burnish.doctor.case import Case
+from burnish.doctor.causes import channels
 from burnish.doctor.finding import Cause, Finding
 
 CAUSE = Cause(
@@ -31,9 +32,9 @@ def find(case: Case) -> Finding | None:
     if not squares or cut < LEAST_SHARE * squares:
         return None
     first, last = (float(np.max(end)) for end in case.codes.range(case.numbers[0].ndim))
-    own = case.observed
+    least, most = channels.ends(case.numbers, case.axis)
     text = (
-        f"'{case.tensor}' goes from {own.low:.4g} to {own.high:.4g}; its range is {first:.4g} to {last:.4g}: "
+        f"'{case.tensor}' goes from {least.min():.4g} to {most.max():.4g}; its range is {first:.4g} to {last:.4g}: "
         f"{outside / count:.2%} of the numbers are cut, {cut / squares:.0%} of the squared error"
     )
     advice = "or calibrate again with samples like these (--calib-method minmax keeps all of them): that costs no time"

@@ -15,7 +15,7 @@ CAUSE = Cause(
 def find(case: Case) -> Finding | None:
     """Differs it only where f32 has no number either?"""
     made = case.observed.made
-    if not made.bad_exact or (made.bad > made.bad_exact and not case.observed.boundary.meaning.is_code):
+    if not made.bad_exact or (made.bad > made.bad_exact and case.codes is None):
         return None  # codes have no NaN: there, each one differs
     text = f"{made.bad_exact} of {made.count} numbers are NaN or Inf in f32, too"
     return case.finding(CAUSE, text, advice="look at the data and at the weights: no precision mends it")

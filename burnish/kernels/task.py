@@ -84,7 +84,7 @@ class Window:
 class Term:
     """One more product of a sum, described as `Contraction` describes its own A and B.
 
-    Its A and B are in slots `a` and `b`.
+    Its A and B are in slots `a` and `b`.  total: the number of its sum, acc(total)
     """
 
     a: int
@@ -94,10 +94,12 @@ class Term:
     b_strides: tuple[tuple[Axis, Dim], ...]
     packed: bool
     windows: tuple[Window, ...] = ()
+    total: int = 0
 
     def __str__(self) -> str:
+        own = f"acc{self.total}" if self.total else ""
         return (
-            f"<{_axes(self.reduce)}>A{self.a}[{_pairs(self.a_strides)}]B{self.b}[{_pairs(self.b_strides)}]"
+            f"{own}<{_axes(self.reduce)}>A{self.a}[{_pairs(self.a_strides)}]B{self.b}[{_pairs(self.b_strides)}]"
             f"{'packed' if self.packed else ''}{''.join(f'W[{w}]' for w in self.windows)}"
         )
 
@@ -113,8 +115,8 @@ class Contraction:
     pixels    outer to inner; those that B depends on (batch, group) come first
     reduce    outer to inner; A's last one has stride 1 wherever that is possible
     packed    B is a constant, kept as [batch axes of B..., reduce axes..., n]; the schedule says how it is packed
-    stores    values may use acc(0) and loads at any affine index of (pixels, n)
-    more      further products, added to the same sums (for targets whose `Abilities.adds_products`)
+    stores    values may use acc(0) (and the sums of `more`) and loads at any affine index of (pixels, n)
+    more      further products, added to the same sums or to others (for targets whose `Abilities.adds_products`)
     blocks    B is kept in few bits (for targets whose `Abilities.blocked_weights`)
     """
 
@@ -145,6 +147,11 @@ class Contraction:
         """Every product of the sum, the contraction's own product first."""
         own = Term(0, 1, self.reduce, self.a_strides, self.b_strides, self.packed, self.windows)
         return (own, *self.more)
+
+    @property
+    def totals(self) -> int:
+        """The number of sums."""
+        return 1 + max(t.total for t in self.terms)
 
     def alone(self, number: int) -> Contraction:
         """One product of the sum by itself: its A and B are slots 0 and 1, and nothing is stored."""

@@ -3,7 +3,8 @@
     load(first) + load(second)    ->    acc(0) + bias of the second,    acc = both products
 
 Exact in real arithmetic, and one rounding fewer: the second result is never stored. Only where nothing but additions
-(and casts between floats) stands between the two results and the node that joins them.
+(and casts between floats) stands between the two results and the node that joins them. Integers have a scale each, so
+that the second product has a sum of its own, acc(1), and anything may stand between.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 
 from burnish.dims import Dim, product
+from burnish.lower.quantised import weights_of
 from burnish.lower.scope import Body, Form, is_constant
 from burnish.ops.language import expr as ex
 from burnish.ops.language.definition import Conv, Tensor
@@ -25,8 +27,10 @@ def why_no_term(form: Form, other: Form) -> str:
         if min((*each.pads_begin, *each.pads_end), default=0) < 0:
             return "a convolution that crops its input is not added to another"
     assert isinstance(form, Conv) and isinstance(other, Conv)
-    if form.x.dtype is not other.x.dtype or not form.x.dtype.is_float or form.shape != other.shape:
+    if form.x.dtype is not other.x.dtype or form.shape != other.shape:
         return "the two products have other types or shapes"
+    if not form.x.dtype.is_float and weights_of(form).dtype != weights_of(other).dtype:
+        return "the weights of the two products have other types"
     return ""
 
 
@@ -37,6 +41,8 @@ def depth_of(form: Conv) -> Dim:
 
 def why_not_added(root: Expr, first: Tensor, second: Tensor) -> str:
     """The reason why the loads of two tensors (one load each) are not joined by plain additions, or nothing."""
+    if not first.dtype.is_float:
+        return ""
     nodes = walk(root)
     users = Counter(id(a) for e in nodes for a in e.args)
     loads = {e.attr: e for e in nodes if e.op == "load" and isinstance(e.attr, Tensor)}

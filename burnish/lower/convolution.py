@@ -17,12 +17,21 @@ from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.merge_axes import without_units
 from burnish.kernels.task import Contraction, Term, Window
+from burnish.lower.add_products import without_term
 from burnish.lower.buffers import Buffers
 from burnish.lower.epilogue import Place, store_of
 from burnish.lower.kernels import Slots
 from burnish.lower.matmul import accumulator
 from burnish.lower.placement import Placement
-from burnish.lower.quantised import Computed, is_product, pad_of, summands, weights_of, without_zero
+from burnish.lower.quantised import (
+    Computed,
+    is_product,
+    pad_of,
+    summands,
+    weights_of,
+    without_zero,
+    without_zero_inside,
+)
 from burnish.lower.scope import Body, is_constant
 from burnish.lower.wants import needed_zeros
 from burnish.ops.contraction import scale_at
@@ -109,7 +118,7 @@ def lower_convolution(
     slots, n = Slots([a, b]), _column_axis(form)
     index = [axis(image), axis(group) * n.extent + axis(n)]
     index += [axis(q) * p.out_step + ex.dim(p.out_first) for q, p in zip(pixels, phase)]
-    result = _result(form, index, buffers) if computed is None else _rest(form, index, axis(group), computed)
+    result = _result(form, index, buffers, in_kernel) if computed is None else _rest(form, index, axis(group), computed)
     store = store_of(tensor, body, index, result, into, place, slots)
     kernel = Contraction(
         slots.flat,
@@ -126,12 +135,12 @@ def lower_convolution(
 
 
 def add_term(kernel: Contraction, slots: Slots, form: Conv, x: Placement, buffers: Buffers) -> Contraction:
-    """The same kernel with the product of another convolution of the same output in its sum. `slots` gets its operands.
+    """The same kernel with the product of another convolution of the same output. `slots` gets its operands.
 
-    Only for kernels that supply the zeros around images themselves.
+    Only for kernels that supply the zeros around images themselves. Floats are added to the first product's sum.
     """
     a, b, term = _operands(form, phases(form)[0], x, buffers, in_kernel=True)
-    term = replace(term, a=slots.number(a), b=slots.number(b))
+    term = replace(term, a=slots.number(a), b=slots.number(b), total=0 if form.x.dtype.is_float else 1)
     return replace(kernel, slots=slots.flat, more=(*kernel.more, term))
 
 
@@ -286,9 +295,25 @@ def _strides(pairs: Sequence[tuple[Axis, Dim]], kept: Sequence[Axis]) -> tuple[t
     return tuple((a, s) for a, s in pairs if a in kept and s != 0)
 
 
-def _result(form: Conv, index: list[Expr], buffers: Buffers) -> Expr:
+def with_term(body: Body, tensor: Tensor, form: Conv, buffers: Buffers) -> Body:
+    """The body, whose kernel adds a second product too: to the same sum, or, of integers, to acc(1)."""
+    if form.x.dtype.is_float:
+        return without_term(body, tensor, form)
+
+    def replaced(e: Expr) -> Expr | None:
+        return _result(form, e.args, buffers, True, 1) if e.op == "load" and e.attr is tensor else None
+
+    return Body(body.axes, ex.substitute(body.expr, replaced), False)
+
+
+def _result(form: Conv, index: Sequence[Expr], buffers: Buffers, in_kernel: bool, number: int = 0) -> Expr:
+    """A sum without its zero point, plus the bias. in_kernel: zeros pad the image, else its zero point does."""
     total = accumulator(form.x.dtype)
-    return with_bias(form, without_zero(form, ex.acc(0, total), index[1:2], buffers), index[1], total)
+    if in_kernel and any(zeros != (0, 0) for zeros in needed_zeros(form)):
+        value = without_zero_inside(form, ex.acc(number, total), index, buffers)
+    else:
+        value = without_zero(form, ex.acc(number, total), index[1:2], buffers)
+    return with_bias(form, value, index[1], total)
 
 
 def _rest(form: Conv, index: list[Expr], group: Expr, computed: Computed) -> Expr:

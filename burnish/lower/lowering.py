@@ -14,7 +14,6 @@ from burnish.dtypes import DType
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.name_axes import share_reductions
 from burnish.kernels.task import Branch, Fail, Kernel, Launch, Step
-from burnish.lower.add_products import without_term
 from burnish.lower.buffers import Buffers, Layout
 from burnish.lower.convolution import (
     add_term,
@@ -23,6 +22,7 @@ from burnish.lower.convolution import (
     is_deep,
     lower_convolution,
     phases,
+    with_term,
 )
 from burnish.lower.epilogue import plain_body, spelled_out
 from burnish.lower.fuse import Fusion, fuse
@@ -37,9 +37,9 @@ from burnish.lower.quantised import (
     Computed,
     as_quantised,
     computed_product,
+    is_padded_in_memory,
     is_product,
     matmul_body,
-    pad_of,
     padded_by_data,
 )
 from burnish.lower.reference import lower_reference
@@ -204,7 +204,7 @@ class ScopeLowering:
             term = self.fusion.term.get(root)
             more = self.scope.forms[term] if term is not None else None
             if term is not None and isinstance(more, Conv):
-                body = without_term(body, term, more)
+                body = with_term(body, term, more, self.buffers)
             form = self.scope.forms[template]
             has_integers = self.abilities.integer_products
             if isinstance(form, MatMul) and form.dtype is DType.I32 and not has_integers:
@@ -223,7 +223,7 @@ class ScopeLowering:
     ) -> None:
         in_kernel = self.abilities.pads_in_kernel
         can_pad = in_kernel or not any(symbols(n) & self.buffers.from_data for n in form.x.shape)
-        if pad_of(form) is None and not in_kernel and max((*form.pads_begin, *form.pads_end)) > 0:
+        if is_padded_in_memory(form, in_kernel):
             form, image, filled = padded_by_data(form)
             order = (0, *range(2, image.rank), 1)
             self.placements[image] = self.buffers.temporary(image.name, image.dtype, image.shape, Layout(order))

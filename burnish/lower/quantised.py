@@ -33,6 +33,7 @@ from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
 
 Array = np.ndarray[Any, Any]
 K = TypeVar("K", bound=Kernel)
+MOST_CUTS = 4096  # entries of a table for each column
 
 
 def round_products(root: Expr) -> Expr:
@@ -121,6 +122,70 @@ def without_zero(form: Conv | MatMul, total: Expr, index: Sequence[Expr], buffer
     if isinstance(form, MatMul):
         factor = scale_at(zero, index[0], form.shape[-2])
     return total - ex.cast(factor, DType.I32) * ex.load(kept, kept.dtype, at)
+
+
+def without_zero_inside(form: Conv, total: Expr, index: Sequence[Expr], buffers: Buffers) -> Expr:
+    """As `without_zero`, where zeros pad the image, not its zero point: only the taps inside the image have one.
+
+    index: of the result, [image, channel, pixel...]. The sums of those taps' weights lie in a table, by the number of
+    taps that the image's ends cut off before and after the others, along each axis.
+    """
+    if form.x_zero is None or pad_of(form) == 0:
+        return total
+    sums = _sums_of_taps(form)
+    at: list[Expr] = []
+    for a, (most, y) in enumerate(zip(_most_cut(form), index[2:], strict=True)):
+        first = y * form.strides[a] - form.pads_begin[a]
+        taps, step = int(form.weight.shape[2 + a]), form.dilations[a]  # type: ignore[arg-type]
+        beyond = (0 - first, first + ex.dim((taps - 1) * step + 1 - form.x.shape[2 + a]))
+        at += [_steps_of(e, step) if n else ex.const(0, DType.I64) for e, n in zip(beyond, most)]
+    known = pad_of(form)
+    key = (form.weight, *_zeros(form), "sums of taps", form.pads_begin, form.pads_end, form.dilations)
+    array = sums if known is None else sums * np.int32(known)
+    kept = buffers.constant((*key, known), array, form.weight.name + "/sums")
+    table = ex.load(kept, kept.dtype, [*at, index[1]])
+    if known is not None:
+        return total - table
+    return total - ex.cast(form.x_zero[(0,) * form.x_zero.rank], DType.I32) * table
+
+
+def is_padded_in_memory(form: Conv, in_kernel: bool) -> bool:
+    """Must a copy of the image have its pads around it? in_kernel: kernels read zeros there."""
+    if pad_of(form) == 0 or max((*form.pads_begin, *form.pads_end)) <= 0:
+        return False
+    if in_kernel:  # there are no tables of computed weights, nor of too many ways to cut taps off
+        return (
+            not is_constant(form.weight)
+            or math.prod((low + 1) * (high + 1) for low, high in _most_cut(form)) > MOST_CUTS
+        )
+    return pad_of(form) is None
+
+
+def _most_cut(form: Conv) -> list[tuple[int, int]]:
+    """The most taps that lie before, and after, the image along each axis."""
+    pads = zip(form.pads_begin, form.pads_end, form.dilations, strict=True)
+    return [(-(-low // step), -(-high // step)) for low, high, step in pads]
+
+
+def _steps_of(distance: Expr, step: int) -> Expr:
+    """How many steps cover a distance; 0 if it is negative."""
+    positive = binary("max", distance, 0)
+    return positive if step == 1 else binary("floordiv", positive + (step - 1), step)
+
+
+def _sums_of_taps(form: Conv) -> Array:
+    """[cut before, cut after, (of the next axis) ..., column]: sums of w without its zero point, modulo 2^32."""
+    array, zero = content(form.weight).astype(np.int32), _zeros(form)[1]
+    if zero is not None:
+        array = array - content(zero).astype(np.int32).reshape(-1, *[1] * (array.ndim - 1))
+    sums = array.sum(1, dtype=np.int32)  # [column, taps...]
+    for before, after in _most_cut(form):
+        parts = [
+            [sums[:, low : max(sums.shape[1] - high, 0)] for high in range(after + 1)] for low in range(before + 1)
+        ]
+        cut = np.stack([np.stack([p.sum(1, dtype=np.int32) for p in row], -1) for row in parts], -2)
+        sums = cut
+    return np.ascontiguousarray(np.moveaxis(sums, 0, -1))
 
 
 def _sums_of_weights(form: Conv | MatMul) -> Array:

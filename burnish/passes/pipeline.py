@@ -211,6 +211,7 @@ FOR_TARGET: Passes = (
         "qlinear_to_integer", "integer products have kernels, and fuse with what follows", _spell_out_qlinear, QLINEAR
     ),
     INTEGERS,
+    Pass("deepen_codes", "images of codes likewise, once their products are known", _deepen_images, DEEPEN),
     rules("raise_dequantize", "products of f32 read numbers where codes would be stored", RaiseDequantize()),
     Pass("pack_weights", "weights and tables of few bits are read as they are", _pack_weights, PACK),
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),

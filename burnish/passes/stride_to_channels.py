@@ -5,6 +5,9 @@
 
 Pixel 2*o + r of the padded input is at position r % 2 of block o + r // 2. Matrix units need long runs of channels, so
 only targets that ask for it get this pass (`PassContext.deep_images`). Exact; more multiplications by zero.
+
+ConvInteger likewise: its zero point pads the codes. If a QuantizeLinear makes them for it alone, zeros pad what that
+reads, so that one kernel pads, quantises and moves.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ class Geometry:
 
 
 class StrideToChannels(Rule):
-    op_types = ("Conv",)
+    op_types = ("Conv", "ConvInteger")
 
     def find(self, node: ir.Node) -> Match | Skip:
         weights, shape = constant_array(node.inputs[1]), integer_shape_but_batch(node.inputs[0])
@@ -53,16 +56,46 @@ class StrideToChannels(Rule):
         geometry = _geometry(node, strides[0], shape, out[2:], weights.shape[2:])
         if isinstance(geometry, Skip):
             return geometry
-        return matched(node, (node,), weights=weights, geometry=geometry)
+        zeros = _zero_points(node)
+        if isinstance(zeros, Skip):
+            return zeros
+        return matched(node, (node,), weights=weights, geometry=geometry, zero=zeros)
 
     def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
         node, geometry = match.root, match.geometry
         weights = match.weights
         pads = [0, 0, *geometry.before, 0, geometry.channels - weights.shape[1], *geometry.after]
-        padded = op.Pad(node.inputs[0], op.constant(np.array(pads, np.int64), "pads"))
+        padded = _padded(op, node.inputs[0], op.constant(np.array(pads, np.int64), "pads"), match.zero)
         deep = op.node("SpaceToDepth", padded, blocksize=geometry.stride)
         packed = op.constant(_deep_weights(weights, geometry), "deep_weights")
-        return op.node("Conv", deep, packed, *node.inputs[2:])  # type: ignore[no-any-return]
+        return op.node(node.op_type, deep, packed, *node.inputs[2:])  # type: ignore[no-any-return]
+
+
+def _zero_points(node: ir.Node) -> Array | Skip:
+    """What pads the image: an array of one number."""
+    if node.op_type == "Conv":
+        return np.zeros((), np.float32)
+    given = [node.inputs[n] if len(node.inputs) > n else None for n in (2, 3)]
+    zero, of_weights = (np.zeros((), np.int8) if v is None else constant_array(v) for v in given)
+    if zero is None or zero.size != 1:
+        return Skip(f"the zero point of {node.name} is not known")
+    if of_weights is None or of_weights.any():
+        return Skip(f"the weights of {node.name} have zero points")
+    return zero
+
+
+def _padded(op: Builder, x: ir.Value | None, pads: ir.Value, zero: Array) -> ir.Value:
+    assert x is not None
+    quantise = x.producer()
+    if not zero.any() and zero.dtype == np.float32:
+        return op.Pad(x, pads)  # type: ignore[no-any-return]
+    if quantise is None or quantise.op_type != "QuantizeLinear" or len(x.uses()) > 1 or x.is_graph_output():
+        return op.Pad(x, pads, op.constant(zero.reshape(()).astype(x.dtype.numpy()), "zero"))  # type: ignore
+    numbers = op.Pad(quantise.inputs[0], pads)
+    kept = {k: a.value for k, a in quantise.attributes.items()}
+    codes = op.QuantizeLinear(numbers, *quantise.inputs[1:], **kept)
+    codes.type = x.type
+    return codes  # type: ignore[no-any-return]
 
 
 def integer_shape_but_batch(value: ir.Value | None) -> tuple[int, ...] | None:

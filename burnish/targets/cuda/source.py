@@ -68,6 +68,8 @@ Parameter = Pointer | Size | TensorMap | Workspace
 class Source:
     """overlaps: the kernel calls gdc_wait() before it touches memory that other launches write.
 
+    signs: of 8-bit operands of products: how the first and the second one are read ("u8" or "i8"). In the text they
+           are int8, as Triton's `dot` wants them; () if there are none
     registers: that a thread may have; the assembler then orders loads as if it had them all. 0: it decides itself
     name: template and schedule, for messages
     origins: for each line of the text the function that wrote it, or ""
@@ -80,6 +82,7 @@ class Source:
     stages: int = 3
     overlaps: bool = False
     registers: int = 0
+    signs: tuple[str, ...] = ()
     name: str = field(default="", compare=False)
     origins: tuple[str, ...] = field(default=(), compare=False, repr=False)
 

@@ -60,7 +60,7 @@ class KernelText:
         self._taken: set[str] = set()
         self._count = 0
         self._functions: dict[str, Function] = {}
-        self._pointers: dict[int, Pointer] = {}
+        self._pointers: dict[tuple[int, DType], Pointer] = {}
         self._memory: dict[Name, TensorMap | Workspace] = {}
         self._sizes: dict[tuple[Dim, DType], Size] = {}
 
@@ -142,12 +142,14 @@ class KernelText:
 
     # -- parameters -----------------------------------------------------------------------------------------------
 
-    def pointer(self, slot: int) -> Name:
-        """The address of a slot's element 0."""
-        if slot not in self._pointers:
-            found, name = self.slots[slot], self.name(self._pointer_names[slot])
-            self._pointers[slot] = Pointer(name, slot, found.dtype, found.aligned)
-        return Name(self._pointers[slot].name)
+    def pointer(self, slot: int, dtype: DType | None = None) -> Name:
+        """The address of a slot's element 0. dtype: of its elements, if they are read as another type of that size."""
+        found = self.slots[slot]
+        key = (slot, dtype or found.dtype)
+        if key not in self._pointers:
+            name = self.name(self._pointer_names[slot])
+            self._pointers[key] = Pointer(name, slot, key[1], found.aligned)
+        return Name(self._pointers[key].name)
 
     def tensor_map(
         self,
@@ -158,12 +160,11 @@ class KernelText:
         box: Sequence[int],
         steps: Sequence[int] = (),
         offset: Dim = 0,
+        dtype: DType | None = None,
     ) -> Name:
-        """A tensor map on a slot; see `TensorMap`."""
-        name, dtype = self.name(stem), self.slots[slot].dtype
-        self._memory[name] = TensorMap(
-            name, slot, dtype, tuple(shape), tuple(strides), tuple(box), tuple(steps), offset
-        )
+        """A tensor map on a slot; see `TensorMap`. dtype: as `pointer` has it."""
+        name, kind = self.name(stem), dtype or self.slots[slot].dtype
+        self._memory[name] = TensorMap(name, slot, kind, tuple(shape), tuple(strides), tuple(box), tuple(steps), offset)
         return name
 
     def workspace(self, stem: str, dtype: DType, size_bytes: Dim, zeroed: bool = False) -> Name:
@@ -207,6 +208,7 @@ class KernelText:
         warps: int,
         stages: int,
         registers: int = 0,
+        signs: tuple[str, ...] = (),
         name: str = "",
         order: Order | None = None,
     ) -> Source:
@@ -223,6 +225,7 @@ class KernelText:
             stages=stages,
             overlaps=self.overlaps,
             registers=registers,
+            signs=signs,
             name=name,
             origins=("",) * first.count("\n") + tuple(self.origins),
         )

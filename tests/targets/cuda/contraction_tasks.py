@@ -154,6 +154,19 @@ def added(kernel: Contraction, *others: Contraction) -> Contraction:
     return replace(kernel, slots=tuple(slots), more=tuple(more))
 
 
+def beside(kernel: Contraction, other: Contraction) -> Contraction:
+    """The first one's kernel with the other's product in a sum of its own; it stores acc(0) * 3 - acc(1) + the rest."""
+    joined = added(kernel, other)
+    (*first, last) = joined.more
+    total = DType.F32 if kernel.slots[0].dtype.is_float else DType.I32
+
+    def both(e: Expr) -> Expr | None:
+        return ex.acc(0, total) * ex.const(3, total) - ex.acc(1, total) if e.op == "acc" else None
+
+    stores = tuple(replace(s, value=ex.substitute(s.value, both)) for s in joined.stores)
+    return replace(joined, more=(*first, replace(last, total=1)), stores=stores)
+
+
 def arrays_for(kernel: Contraction, sizes: Mapping[str, int], seed: int = 0) -> list[Array]:
     """A flat array for each slot: operands are multiples of 1/8, so that short sums are exact; outputs NaN or 77."""
     random = np.random.default_rng(seed)
@@ -193,9 +206,10 @@ def expected(kernel: Contraction, arrays: Sequence[Array], sizes: Mapping[str, i
     """What every written slot must hold, in float64 (integers exactly); elements that are not written stay."""
     pixels, n = list(kernel.pixels), kernel.n
     wide = np.float64 if kernel.slots[0].dtype.is_float else np.int64
-    parts = enumerate(kernel.terms)
-    sums = sum(_product(kernel.alone(i), [arrays[t.a], arrays[t.b]], sizes, wide) for i, t in parts)
-    assert isinstance(sums, np.ndarray)
+    parts = [_product(kernel.alone(i), [arrays[t.a], arrays[t.b]], sizes, wide) for i, t in enumerate(kernel.terms)]
+    sums = [
+        np.sum([p for p, t in zip(parts, kernel.terms) if t.total == total], axis=0) for total in range(kernel.totals)
+    ]
     domain = [*pixels, n]
     found = {s.slot: arrays[s.slot].astype(wide) for s in kernel.stores}
     for store in kernel.stores:
@@ -228,11 +242,11 @@ def _product(kernel: Contraction, arrays: Sequence[Array], sizes: Mapping[str, i
 
 
 def _evaluate(
-    e: Expr, domain: Sequence[Axis], sums: Array, arrays: Sequence[Array], sizes: Mapping[str, int], wide: Any
+    e: Expr, domain: Sequence[Axis], sums: Sequence[Array], arrays: Sequence[Array], sizes: Mapping[str, int], wide: Any
 ) -> Array:
     arguments = [_evaluate(x, domain, sums, arrays, sizes, wide) for x in e.args]
     if e.op == "acc":
-        return sums
+        return sums[e.attr]
     if e.op == "axis":
         return _counter(domain, e.attr, sizes)
     if e.op in ("const", "dim"):

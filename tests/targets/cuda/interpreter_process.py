@@ -2,7 +2,7 @@
 
 * An access outside the arrays, or a store into a slot that is only read, is an error.
 * Lanes that a mask leaves out read NaN, or a large number, unless the load says `other`.
-* bfloat16 is rounded to nearest even, and multiplied by `tl.dot` as floats.
+* bfloat16 is rounded to nearest even, and multiplied by `tl.dot` as floats; bytes are multiplied by the source's signs.
 * Reductions by any function are vectorised; libdevice is numpy; prefetches, pauses and what says when
   the next launch may begin do nothing.
 """
@@ -30,6 +30,7 @@ _ELEMENTS = {
     "i32": tl.int32, "i16": tl.int16, "i8": tl.int8,
     "u64": tl.uint64, "u32": tl.uint32, "u16": tl.uint16, "u8": tl.uint8,
 }  # fmt: skip
+_signs: tuple[str, ...] = ()  # of the source that runs
 _readable: list[tuple[int, int]] = []
 _writable: list[tuple[int, int]] = []
 
@@ -54,6 +55,8 @@ def serve() -> None:
 
 
 def _run(source, arrays, sizes, offsets, written):
+    global _signs
+    _signs = source.signs
     arrays = {n: np.array(a) for n, a in arrays.items()}
     spaces = []
     _readable.clear(), _writable.clear()
@@ -122,6 +125,7 @@ class _Library:
 
     @staticmethod
     def _apply(function, *arguments):
+        arguments = [interpreter.TritonSemantic(interpreter_builder).to_tensor(a) for a in arguments]
         kind = arguments[0].dtype
         wide = [np.asarray(a.handle.data if isinstance(a, tl.tensor) else a, np.float64) for a in arguments]
         result = function(*wide).astype(arguments[0].handle.data.dtype)
@@ -221,11 +225,20 @@ def _near_quotient(self, x, y):
     return found
 
 
+def _fused(self, x, y, z):
+    """A product that is not rounded before the sum is: exact in 64 bits of mantissa for what is added to f32."""
+    wide = [np.asarray(v.data, np.longdouble) for v in (x, y, z)]
+    return TensorHandle((wide[0] * wide[1] + wide[2]).astype(x.data.dtype), z.dtype.scalar)
+
+
 _dot = interpreter.InterpreterBuilder.create_dot
 
 
 def _wide_dot(self, a, b, d, input_precision, max_num_imprecise_acc):
     a, b = (_cast(self, x, tl.float32) if x.dtype.scalar == tl.bfloat16 else x for x in (a, b))
+    if _signs:
+        assert a.dtype.scalar == b.dtype.scalar == tl.int8
+        a, b = (TensorHandle(x.data.view({"u8": np.uint8, "i8": np.int8}[s]), x.dtype) for x, s in zip((a, b), _signs))
     return _dot(self, a, b, d, input_precision, max_num_imprecise_acc)
 
 
@@ -295,7 +308,9 @@ def _make_strict():
     builder = interpreter.InterpreterBuilder
     builder.create_masked_load, builder.create_masked_store = _masked_load, _masked_store
     builder.cast_impl, builder.create_fp_to_fp = _cast, _fp_to_fp
-    builder.create_fdiv = _near_quotient
+    builder.create_fdiv, builder.create_fma = _near_quotient, _fused
+    builder.create_maxnumf = lambda self, x, y: self.binary_op(x, y, np.fmax)  # the number, if the other is a NaN
+    builder.create_minnumf = lambda self, x, y: self.binary_op(x, y, np.fmin)
     builder.create_dot, builder.create_inline_asm = _wide_dot, _inline_asm
     builder.create_descriptor_load, builder.create_descriptor_store = _descriptor_load, _descriptor_store
     TensorDescHandle.materialize_pointers = _stepped_pointers

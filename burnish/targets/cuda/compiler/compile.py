@@ -12,10 +12,12 @@ import importlib
 import io
 import linecache
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from burnish.errors import BurnishError, EnvironmentProblem, InternalError
@@ -29,6 +31,7 @@ _NAMES = {
     "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8", "u64": "u64", "u32": "u32", "u16": "u16", "u8": "u8",
 }  # fmt: skip
 _SHOWN_LINES = 12
+_PRODUCT_OF_BYTES = re.compile(r"(\b(?:wg)?mma[\w.:]*?)(?:\.satfinite)?\.s32\.s8\.s8\b")
 _COMPILERS_OWN = ("TRITON_", "LLVM_", "MLIR_", "NVPTX_", "PTXAS_", "AMDGCN_")
 _COMPILERS_OTHERS = ("DISABLE_LLVM_OPT", "DISABLE_PTXAS_OPT", "USE_IR_LOC", "ALLOW_LHS_TMEM_LAYOUT_CONVERSION")
 
@@ -57,7 +60,7 @@ def compile_one(source: Source, target: Target) -> Cubin:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    with _own_environment(), _kernel_of(source, triton) as function, _private_settings(triton):
+    with _own_environment(), _kernel_of(source, triton) as function, _private_settings(triton, source.signs):
         tree = ASTSource(function, signature=_signature(source, target), attrs=_attributes(source.parameters))
         options = {"num_warps": source.warps, "num_stages": source.stages, "maxnreg": source.registers or None}
         said = io.StringIO()
@@ -117,8 +120,8 @@ def _kernel_of(source: Source, triton: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _private_settings(triton: Any) -> Iterator[None]:
-    """Triton's cache in a folder that goes away, no lines of files in the code.
+def _private_settings(triton: Any, signs: Sequence[str]) -> Iterator[None]:
+    """Triton's cache in a folder that goes away, no lines of files in the code, products of bytes by their signs.
 
     One part of its cache keys is left out: a digest of all of Triton's files, which takes 0.7 s in each process.
     """
@@ -126,15 +129,33 @@ def _private_settings(triton: Any) -> Iterator[None]:
     caches: Any = importlib.import_module("triton.runtime.cache")
     digest, caches.triton_key = caches.triton_key, lambda: triton.__version__
     try:
-        with triton.knobs.cache.scope(), triton.knobs.compilation.scope():
+        with triton.knobs.cache.scope(), triton.knobs.compilation.scope(), triton.knobs.runtime.scope():
             triton.knobs.cache.dir = folder
             triton.knobs.compilation.disable_line_info = True
             triton.knobs.compilation.always_compile = True
             triton.knobs.compilation.store_binary_only = True
+            if signs:
+                triton.knobs.runtime.add_stages_inspection_hook = partial(_read_signs, signs)
             yield
     finally:
         caches.triton_key = digest
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_signs(signs: Sequence[str], backend: Any, stages: dict[str, Any], *others: Any) -> None:
+    """Products of bytes read their operands by these signs, and sums wrap: Triton takes int8 alone, and saturates.
+
+    mma....satfinite.s32.s8.s8.s32  ->  mma....s32.u8.s8.s32        wgmma....s32.s8.s8  ->  wgmma....s32.u8.s8
+    """
+    del backend, others
+    wanted = ".".join(sign.replace("i8", "s8") for sign in signs)
+    make = stages["ptx"]
+
+    def make_with_signs(source: Any, metadata: Any) -> str:
+        text: str = make(source, metadata)
+        return _PRODUCT_OF_BYTES.sub(rf"\g<1>.s32.{wanted}", text)
+
+    stages["ptx"] = make_with_signs
 
 
 @contextlib.contextmanager

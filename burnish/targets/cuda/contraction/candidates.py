@@ -13,9 +13,11 @@ from burnish.kernels.contraction_runs import Shape
 from burnish.kernels.task import Contraction
 from burnish.targets.cuda.contraction.axes import Coordinate, copied_a, copied_b, pixels_of, reduction_of
 from burnish.targets.cuda.contraction.cost import CostModel
+from burnish.targets.cuda.contraction.multiply import EXACT_DEPTH
 from burnish.targets.cuda.contraction.operands_by_copy import BOX_EXTENT, LARGEST_STEP
 from burnish.targets.cuda.contraction.split_sum import MOST_SHARING
 from burnish.targets.cuda.contraction.tile import Tile
+from burnish.targets.cuda.expressions.codes import BYTES
 
 SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
@@ -24,7 +26,7 @@ WORTH_MORE = 8  # us: a launch must take so long to try persistent programs, and
 CYCLES = 1700  # of a processor in a us, about
 MOST_ACCUMULATORS = 128  # registers of a thread
 SLOW_TILE = Tile("load", 16, 16, 16, warps=4, stages=1)  # product by product
-_COPIED = (DType.F16, DType.BF16, DType.I8)
+_COPIED = (DType.F16, DType.BF16, *BYTES)
 
 
 class Candidates:
@@ -50,9 +52,12 @@ class Candidates:
     @staticmethod
     def _can_copy(product: Contraction, shape: Shape) -> bool:
         a, b = product.slots
-        if a.dtype is not b.dtype or a.dtype not in _COPIED:
+        if a.dtype not in _COPIED or b.dtype not in (BYTES if a.dtype in BYTES else (a.dtype,)):
             return False
-        return b.aligned % 16 == 0 if product.packed else copied_b(product, shape) is not None
+        if product.packed:
+            return b.aligned % 16 == 0
+        found = copied_b(product, shape)
+        return found is not None and (a.dtype not in BYTES or found[-1].tap is not None)  # bytes: k must be innermost
 
     def each(self) -> Iterator[Tile]:
         """Legal tiles: forms, sides, depth, then how the sum is split and how deep the pipeline is."""
@@ -71,7 +76,9 @@ class Candidates:
 
     def legal(self, tile: Tile) -> bool:
         """Can the kernel be written with this tile, and does it fit the chip, for all sizes?"""
-        if not all(n in SIDES for n in (tile.m, tile.n)) or tile.k < 16 or tile.k & (tile.k - 1):
+        if not all(n in SIDES for n in (tile.m, tile.n)) or tile.k < self._least_depth or tile.k & (tile.k - 1):
+            return False
+        if self.model.is_widened and tile.k > EXACT_DEPTH:
             return False
         if self.model.multiplied is None and tile.m * tile.n * tile.k > 4096:
             return False
@@ -94,9 +101,16 @@ class Candidates:
             return False
         if tile.apart and len(self.model.products) == 1:
             return False
-        words = max(4, self.shape.accumulator.size_bytes) // 4
+        if tile.split > 1 and self.kernel.totals > 1:
+            return False
+        words = max(4, self.shape.accumulator.size_bytes) // 4 * self.kernel.totals
         fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
         return fits and tile.split >= 1 and tile.stages >= 1 and self.model.resident(tile) >= max(1, tile.persistent)
+
+    @property
+    def _least_depth(self) -> int:
+        """The smallest depth of a step that tensor cores take."""
+        return 32 if self.model.multiplied is DType.I8 else 16
 
     def _suits_sm_100(self, tile: Tile) -> bool:
         """Does Triton 3.6 compile it there? f64 only in small tiles; persistent loops need too much shared memory."""
@@ -157,7 +171,7 @@ class Candidates:
             if k * element <= 256 and (padded <= extent * 1.34 or k == 32):
                 found.append((k, False))
         if extent <= 16:
-            found = [(16, False)]
+            found = [(self._least_depth, False)]
         found = [(k, f) for k, f in found if k == found[-1][0] or k >= 64 or extent % 64]
         if form == "load" and taps > 1 and extent % 32:
             deep = 64 if taps * extent > 32 else 32
@@ -214,7 +228,7 @@ class Candidates:
             yield replace(tile, stagger=max(1, cycles >> 8) << 8)
 
     def _precision(self) -> str:
-        if self.model.multiplied is DType.F32 and self.model.chip.has_tensor_cores:
+        if self.model.multiplied is DType.F32 and self.model.chip.has_tensor_cores and not self.model.is_widened:
             return "tf32x3"
         return "ieee"
 

@@ -30,9 +30,9 @@ from burnish.ops.language.expr import COSTLY, Expr, walk
 from burnish.target import Target
 from burnish.targets.cuda.chips import Chip, chip_of
 from burnish.targets.cuda.contraction.axes import copied_tile, pixels_of, reduction_of
+from burnish.targets.cuda.contraction.multiply import multiplied_as
 from burnish.targets.cuda.contraction.sum_loops import Loop, loops_of
 from burnish.targets.cuda.contraction.tile import Tile
-from burnish.targets.cuda.contraction.write import operand_kind
 
 WARPGROUP_ROWS = 64
 MANY_ROUNDS = 4
@@ -139,7 +139,12 @@ class CostModel:
     @cached_property
     def multiplied(self) -> DType | None:
         """The dtype that tl.dot multiplies."""
-        return operand_kind(self.kernel.slots[0].dtype, self.kernel.slots[1].dtype, self.target)
+        return multiplied_as(self.kernel.slots[0].dtype, self.kernel.slots[1].dtype, self.target)
+
+    @property
+    def is_widened(self) -> bool:
+        """Are integers multiplied as floats?"""
+        return self.multiplied is DType.F32 and not self.shape.accumulator.is_float
 
     @cached_property
     def residual_bytes(self) -> int:
@@ -238,7 +243,7 @@ class CostModel:
 
     def shared_bytes(self, tile: Tile) -> int:
         """Shared memory of a program."""
-        item = self.element_bytes if self.chip.has_tensor_cores else max(4, self.element_bytes)  # sm_75 widens
+        item = max(4, self.element_bytes) if self.multiplied is DType.F32 else self.element_bytes  # it may be widened
         ring = (tile.m + tile.n) * tile.k * item * tile.stages * self.together(tile)
         out = tile.m * tile.n * (self.stored_bytes + self.residual_bytes) if tile.is_copied else 0
         return (ring + out + 16 * tile.n if tile.persistent else max(ring, out)) + 1024
@@ -246,6 +251,7 @@ class CostModel:
     def registers(self, tile: Tile) -> int:
         """Registers of a thread, as ptxas assigns them; if sums take half, the epilogue's values take the rest."""
         sums = tile.m * tile.n * max(4, self.shape.accumulator.size_bytes) // 4 // (32 * tile.warps)
+        sums *= self.kernel.totals
         own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
         is_heavy = self.residual_bytes + self.strewn_bytes > 0 or self.instructions > LIGHT_INSTRUCTIONS
         if sums >= CROWDED_SUMS and is_heavy:
@@ -255,7 +261,7 @@ class CostModel:
     def fits_early(self, tile: Tile) -> bool:
         """Are there residuals to load early, and enough registers to hold them?"""
         values = tile.m * tile.n / (32 * tile.warps)
-        words = max(4, self.shape.accumulator.size_bytes) / 4
+        words = max(4, self.shape.accumulator.size_bytes) / 4 * self.kernel.totals
         return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= EARLY_REGISTERS
 
     def resident(self, tile: Tile) -> int:

@@ -2,7 +2,7 @@
 
 Loads of rows or columns (a bias) are always early. Loads of whole tiles (a residual) are early if the schedule says so,
 because they stay in registers meanwhile. They use addresses (a copy would be waited for at once) and keep their own
-type until used. A load under a `where` is never early: its address might lie outside the tensor.
+type until used. A load under a `where` is early only if its address lies inside the tensor for certain.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from burnish.dims import Dim
+from burnish.dtypes import DType
+from burnish.kernels.facts import Facts
 from burnish.ops.language.expr import Axis, Expr, walk
 from burnish.targets.cuda.contraction.axes import address
 from burnish.targets.cuda.contraction.places import Place, Rows, scaled, write_rows
 from burnish.targets.cuda.contraction.tiling import Tiling
 from burnish.targets.cuda.expressions import arithmetic
+from burnish.targets.cuda.expressions.codes import BYTES
 from burnish.targets.cuda.expressions.emitter import Emitter, Value
 from burnish.targets.cuda.text import KernelText, Name
 
@@ -41,10 +44,12 @@ def early_loads(tiling: Tiling) -> list[EarlyLoad]:
     """The loads that come before the sum, each once, in a fixed order."""
     if tiling.tile.persistent and not tiling.tile.early:
         return []
-    nodes = [e for s in tiling.kernel.stores for e in walk(s.value)]
+    nodes = dict.fromkeys(e for s in tiling.kernel.stores for e in walk(s.value))
+    loads = [e for e in nodes if e.op == "load"]
     if any(e.op == "where" for e in nodes):
-        return []
-    found = [_early(tiling, e) for e in dict.fromkeys(nodes) if e.op == "load"]
+        facts = Facts(tiling.kernel.slots)
+        loads = [e for e in loads if facts.is_inside(e)]
+    found = [_early(tiling, e) for e in loads]
     columns_only = tiling.tile.shared  # its epilogue and its sum have different rows
     kept = [e for e in found if e is not None and (tiling.tile.early or len(e.dims) < 2)]
     return [e for e in kept if not (columns_only and 0 in e.dims)]
@@ -95,7 +100,7 @@ def know_early_loads(emitter: Emitter, values: Mapping[EarlyLoad, Name]) -> None
 def _early(tiling: Tiling, node: Expr) -> EarlyLoad | None:
     slot = tiling.kernel.slots[node.attr]
     strides, offset = address(slot, node.args)
-    if strides is None or not node.dtype.is_float:
+    if strides is None or not (node.dtype.is_float or node.dtype in (*BYTES, DType.I32)):
         return None
     known = {
         tiling.kernel.n,

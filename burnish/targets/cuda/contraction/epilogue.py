@@ -18,6 +18,7 @@ from burnish.targets.cuda.contraction.operands_by_copy import map_of
 from burnish.targets.cuda.contraction.places import Place, Slice, counter_of, write_rows
 from burnish.targets.cuda.contraction.tiling import Tiling
 from burnish.targets.cuda.expressions import arithmetic
+from burnish.targets.cuda.expressions.codes import BYTES, know_codes
 from burnish.targets.cuda.expressions.emitter import Emitter, Value, emitter_at, placed
 from burnish.targets.cuda.text import KernelText, Name
 
@@ -28,14 +29,14 @@ BOTH = frozenset({0, 1})
 class Sums:
     """The values from which an epilogue starts.
 
-    values  of the tile, [m, n], or of some of its `rows`
+    values  of the tile, [m, n], or of some of its `rows`; of each total
     early   what was loaded before the sum
     """
 
     place: Place
     starts: tuple[Name, ...]
     early: Mapping[EarlyLoad, Name]
-    values: Name
+    values: tuple[Name, ...]
     rows: Slice | None = None
 
 
@@ -45,6 +46,7 @@ def write_epilogue(text: KernelText, tiling: Tiling, sums: Sums) -> None:
     copied = [_copied(tiling, sums, s.slot, s.index) for s in tiling.kernel.stores]
     know_early_loads(emitter, sums.early)
     _load_copies(text, tiling, sums, emitter)
+    know_codes(emitter, tiling.kernel.stores)
     for store in tiling.kernel.stores:
         emitter.value(store.value)
     for i, (store, found) in enumerate(zip(tiling.kernel.stores, copied, strict=True)):
@@ -73,7 +75,8 @@ def _emitter(text: KernelText, tiling: Tiling, sums: Sums) -> Emitter:
     mask = masks[0] if masks else None
     if len(masks) == 2:
         mask = Value(text.let("tile_is", f"{row_is} & {column_is}"), "int1", BOTH)
-    return emitter_at(text, found, accumulators=(Value(sums.values, tiling.accumulator, BOTH),), mask=mask)
+    totals = tuple(Value(name, tiling.accumulator, BOTH) for name in sums.values)
+    return emitter_at(text, found, accumulators=totals, mask=mask)
 
 
 def _places_of(run: Run, place: Value) -> dict[Axis, Value]:
@@ -89,8 +92,8 @@ def _copied(tiling: Tiling, sums: Sums, slot: int, index: Sequence[Expr]) -> tup
 
 def _load_copies(text: KernelText, tiling: Tiling, sums: Sums, emitter: Emitter) -> None:
     """Loads of whole tiles that did not come early, before anything is computed."""
-    nodes = dict.fromkeys(e for s in tiling.kernel.stores for e in walk(s.value) if e.op == "load" and e.dtype.is_float)
-    for i, node in enumerate(nodes):
+    loads = (e for s in tiling.kernel.stores for e in walk(s.value) if e.op == "load")
+    for i, node in enumerate(dict.fromkeys(e for e in loads if e.dtype.is_float or e.dtype in BYTES)):
         found = None if emitter.find(node) is not None else _copied(tiling, sums, node.attr, node.args)
         if found is None:
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from burnish.dims import Dim
 from burnish.kernels.task import Window
+from burnish.targets.cuda.contraction.multiply import read_as
 from burnish.targets.cuda.contraction.operands import Loaded
 from burnish.targets.cuda.contraction.places import Place, Rows, scaled, write_counters, write_rows
 from burnish.targets.cuda.contraction.tiling import Product, Tiling
@@ -98,7 +99,7 @@ def _write_product(text: KernelText, tiling: Tiling, product: Product, place: Pl
     if product.kernel.packed:
         columns, depth = product.packed_shape
         group = f" + ({place.group}).to(tl.int64) * {columns * depth}" if place.group else ""
-        base, stride = text.pointer(product.slots[1]) + group, depth
+        base, stride = text.pointer(product.slots[1], read_as(product, tiling.target)[1]) + group, depth
     else:
         column = text.let("column_read", f"tl.minimum({column}, {text.count(tiling.kernel.n.extent)} - 1)")
         base, stride = _at_groups(text, tiling, product, place, 1), product.shape.n_stride
@@ -154,7 +155,7 @@ def _moved(product: Product, window: Window, depth: Depth) -> tuple[str, bool]:
 
 def _at_groups(text: KernelText, tiling: Tiling, product: Product, place: Place, operand: int) -> str:
     """The address of a group's first element."""
-    terms: list[str] = [text.pointer(product.slots[operand])]
+    terms: list[str] = [text.pointer(product.slots[operand], read_as(product, tiling.target)[operand])]
     for name, run in zip(place.groups, product.shape.groups):
         stride = run.a_stride if operand == 0 else run.b_stride
         if stride != 0:

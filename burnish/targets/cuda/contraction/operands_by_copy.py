@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim
+from burnish.dtypes import DType
 from burnish.targets.cuda.contraction.axes import Coordinate
+from burnish.targets.cuda.contraction.multiply import read_as
 from burnish.targets.cuda.contraction.operands import Loaded
 from burnish.targets.cuda.contraction.places import Place, counter_of, write_counters
 from burnish.targets.cuda.contraction.tiling import Product, Tiling
@@ -88,20 +90,29 @@ def write_maps(text: KernelText, tiling: Tiling, place: Place, starts: tuple[Nam
     """Before the loop: the maps become parameters."""
     found = []
     for product in tiling.products:
-        a = map_of(text, "map_a", product.slots[0], product.a_axes, product.box_of(product.a_axes, tiling.tile.k))
+        kinds = read_as(product, tiling.target)
+        box = product.box_of(product.a_axes, tiling.tile.k)
+        a = map_of(text, "map_a", product.slots[0], product.a_axes, box, dtype=kinds[0])
         sides = (tiling.tile.k, tiling.tile.n) if product.is_depth_first else (tiling.tile.n, tiling.tile.k)
-        b = map_of(text, "map_b", product.slots[1], product.b_axes, (*(1 for _ in product.b_axes[:-2]), *sides))
+        box = (*(1 for _ in product.b_axes[:-2]), *sides)
+        b = map_of(text, "map_b", product.slots[1], product.b_axes, box, dtype=kinds[1])
         found.append(Copies(tiling, product, a, b, place, starts))
     return found
 
 
 def map_of(
-    text: KernelText, stem: str, slot: int, axes: Sequence[Coordinate], box: Sequence[int], offset: Dim = 0
+    text: KernelText,
+    stem: str,
+    slot: int,
+    axes: Sequence[Coordinate],
+    box: Sequence[int],
+    offset: Dim = 0,
+    dtype: DType | None = None,
 ) -> Name:
-    """A tensor map of these axes."""
+    """A tensor map of these axes. dtype: of its elements, if not the slot's."""
     shape, strides = [c.extent for c in axes], [c.stride for c in axes]
     steps = [c.step if c.pixel is not None else 1 for c in axes]
-    return text.tensor_map(stem, slot, shape, strides, box, steps, offset)
+    return text.tensor_map(stem, slot, shape, strides, box, steps, offset, dtype)
 
 
 def write_prefetch(text: KernelText, tiling: Tiling, product: Product, place: Place, first: str, last: str) -> None:
@@ -117,7 +128,8 @@ def write_prefetch(text: KernelText, tiling: Tiling, product: Product, place: Pl
     start = f"{place.group}.to(tl.int64) * {columns * depth}" if place.group else "0"
     read = f"tl.minimum({place.column} + tl.arange(0, {tile.n}), {columns - 1})"
     row = text.let("ahead_row", f"{read}.to(tl.int64)[:, None]")
-    ahead = text.let("ahead", f"{text.pointer(product.slots[1])} + {start} + {row} * {depth} + {first} * {tile.k}")
+    base = text.pointer(product.slots[1], read_as(product, tiling.target)[1])
+    ahead = text.let("ahead", f"{base} + {start} + {row} * {depth} + {first} * {tile.k}")
     lines = text.let("ahead_lines", f"tl.cdiv(({last} - {first}) * {tile.k}, {line})")
     values = f"range({place.row_tile} * {many}, {lines}, {text.count(tiling.row_tiles * many)})"
     with text.loop(text.name("ahead_line"), values) as number:

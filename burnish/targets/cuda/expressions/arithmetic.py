@@ -88,6 +88,16 @@ def product(x, y):
     return x * y
 """,
 )
+QUOTIENT = Function(
+    "quotient",
+    """
+@triton.jit
+def quotient(x, y):
+    reciprocal = tl.div_rn(1.0, y)
+    near = x * reciprocal
+    return tl.fma(tl.fma(-near, y, x), reciprocal, near)
+""",
+)
 INTEGER_POWER = Function(
     "integer_power",
     """
@@ -216,6 +226,8 @@ def binary(text: KernelText, op: str, dtype: DType, x: str, y: str, exact: bool 
     if op in ("max", "min"):
         function = MAXIMUM if op == "max" else MINIMUM
         return text.call(function, x, y) if dtype.is_float else f"tl.{function.name}({x}, {y})"
+    if op == "quotient":
+        return text.call(QUOTIENT, x, y)
     if dtype.is_float:
         return _float_binary(op, dtype, x, y, exact)
     raise _missing(op, dtype)
@@ -250,6 +262,18 @@ def constant_power(x: str, exponent: float, dtype: DType) -> str | None:
 def cast(kind: str, x: str) -> str:
     """Into another register type. Floats are rounded when they are stored, not before."""
     return f"({x} != 0)" if kind == "int1" else f"{x}.to(tl.{kind})"
+
+
+def float_of_code(code: str, kind: str, zero: str | int) -> str:
+    """f32(code - zero), of a code of 8 bits. zero: a number, or the name of an i32
+
+    The code is the low bits of the float 2^23 + code (of a signed one, code + 128): sums are exact there.
+    """
+    start = (1 << 23) + (128 if kind == "int8" else 0)
+    low = f"({code}.to(tl.uint8, bitcast=True) ^ 128)" if kind == "int8" else code
+    bits = f"({low}.to(tl.int32) | {0x4B000000}).to(tl.float32, bitcast=True)"
+    taken = f"{float(start + zero)!r}" if isinstance(zero, int) else f"({zero} + {start}).to(tl.float32)"
+    return f"({bits} - {taken})"
 
 
 def _missing(op: str, dtype: DType) -> InternalError:

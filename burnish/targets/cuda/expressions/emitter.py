@@ -91,9 +91,13 @@ class BlockInstructions:
         elif op in ("max", "min") and not dtype.is_float and dtype is not DType.BOOL:
             left, right = (self.named(self.converted(v, kind)).text for v in (first, y))
             found = arithmetic.binary(self.text, op, dtype, left, right)
+        elif op == "quotient":
+            left, right = self.named(first).text, self.named(y).text
+            found = arithmetic.binary(self.text, op, dtype, left, right)
         else:
             found = arithmetic.binary(self.text, op, dtype, left, right)
-        result = Value(self.let(found), "int1" if op in COMPARE else kind, x.dims | y.dims)
+        code = (x.code[0], y) if op == "sub" and x.code is not None and x.code[1] is None and not y.dims else None
+        result = Value(self.let(found), "int1" if op in COMPARE else kind, x.dims | y.dims, code=code)
         if dtype is DType.I64 and result.kind == "int64" and _range_kind(ranges[0]) == "int32":
             return self.converted(result, "int32")  # done in i64, but it never leaves i32
         return with_origin(result, op, dtype, x, y)
@@ -112,7 +116,15 @@ class BlockInstructions:
         kind = register_kind(target)
         if x.kind == kind:
             return replace(x, number=None)
-        return Value(self.let(arithmetic.cast(kind, self.named(x).text)), kind, x.dims)
+        if target is DType.F32 and x.code is not None:
+            return Value(self.let(self._float_of_code(*x.code)), kind, x.dims)
+        is_code = target is DType.I32 and x.kind in ("uint8", "int8") and not x.constant and bool(x.dims)
+        code = (x, None) if is_code else None
+        return Value(self.let(arithmetic.cast(kind, self.named(x).text)), kind, x.dims, code=code)
+
+    def _float_of_code(self, code: Value, zero: Value | None) -> str:
+        taken = 0 if zero is None else zero.text if zero.number is None else int(zero.number)
+        return arithmetic.float_of_code(code.text, code.kind, taken)
 
     def select(self, dtype: DType, test: Value, x: Value, y: Value) -> Value:
         kind, test = x.kind, self.named(test)

@@ -16,6 +16,7 @@ class Value:
     mask    of a bound axis: the lanes that exist (a name or a term in parentheses), "" for all
     number  of a constant of an expression
     origin  of what is computed from a quotient of floats; see `as_written`
+    code    of an i32 that is a code of 8 bits less a zero point, which is the same in all lanes: both of them
     """
 
     text: str
@@ -25,6 +26,7 @@ class Value:
     mask: str = ""
     number: float | int | bool | None = None
     origin: Origin | None = None
+    code: tuple[Value, Value | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from burnish.dims import Dim, ceildiv, product
 from burnish.kernels.task import Loops
 from burnish.ops.language.expr import Axis
 from burnish.target import Target
+from burnish.targets.cuda.expressions.codes import know_codes
 from burnish.targets.cuda.expressions.emitter import Emitter, Value, emitter_at
 from burnish.targets.cuda.loops.arrange import Groups, groups_of
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
@@ -67,6 +68,7 @@ class _Tile:
             scope = scope.inside(bind(scope, groups.columns, index, 1, whole_mask(scope, index, self.block, extent)))
         if spread:
             self._ask(scope)
+            know_codes(scope, self.kernel.stores)
             scope.stores(self.kernel.stores)
         else:
             self._column_loop(scope)
@@ -120,4 +122,6 @@ class _Tile:
             inner = scope.inside({})
             index = inner.code.let(columns_block(self.block, start), "column")
             mask = whole_mask(inner, index, self.block, extent)
-            inner.inside(bind(inner, columns, index, 1, mask)).stores(self.kernel.stores)
+            scope = inner.inside(bind(inner, columns, index, 1, mask))
+            know_codes(scope, self.kernel.stores)
+            scope.stores(self.kernel.stores)

@@ -14,7 +14,7 @@ from burnish.targets.cuda.compiler.compile import compile_one
 from burnish.targets.cuda.contraction import template as contraction
 from burnish.targets.cuda.contraction.cost import CostModel
 from burnish.targets.cuda.contraction.tile import Tile
-from tests.targets.cuda.contraction_tasks import added, convolution, matmul
+from tests.targets.cuda.contraction_tasks import added, beside, convolution, matmul
 
 pytest.importorskip("triton")
 
@@ -24,6 +24,12 @@ SMALL = {
     "sum": added(
         convolution(1, 64, (14, 14), 64, (1, 1), bias=True, activation=True),
         convolution(1, 128, (28, 28), 64, (1, 1), stride=2),
+    ),
+    "bytes": matmul(64, 64, 128, DType.U8, b_dtype=DType.I8, bias=True, residual=True, out_dtype=DType.U8),
+    "bytes, 3x3": convolution(1, 64, (14, 14), 64, (3, 3), DType.U8, pads=(1, 1), out_dtype=DType.U8),
+    "bytes, two sums": beside(
+        convolution(1, 64, (14, 14), 64, (1, 1), DType.I8, out_dtype=DType.I8),
+        convolution(1, 128, (28, 28), 64, (1, 1), DType.I8, stride=2),
     ),
 }
 MORE = {
@@ -37,6 +43,8 @@ MORE = {
     "batched": matmul(64, 64, 128, batch=(2, 3), packed=False),
     "split": convolution(1, 512, (7, 7), 512, (3, 3), pads=(1, 1), bias=True, residual=True),
     "large": matmul(16384, 1024, 1024, bias=True),
+    "bytes of nine bits": matmul(64, 64, 128, DType.I16, b_dtype=DType.I16),
+    "large, bytes": matmul(16384, 1024, 1024, DType.U8, bias=True, out_dtype=DType.U8),
     "large convolution": convolution(64, 128, (28, 28), 128, (3, 3), pads=(1, 1), bias=True),
     "sum": added(
         convolution(64, 256, (28, 28), 256, (1, 1), stride=2, bias=True, activation=True),
@@ -47,6 +55,23 @@ MORE = {
         convolution(64, 256, (28, 28), 256, (1, 1), stride=2),
     ),
 }
+
+
+def compiled(source, target, monkeypatch):
+    """What Triton made of a source, with every stage's text."""
+    import triton
+
+    seen = []
+    compile_in_triton = triton.compile
+
+    def spy(*arguments, **options):
+        triton.knobs.compilation.store_binary_only = False
+        seen.append(compile_in_triton(*arguments, **options))
+        return seen[-1]
+
+    monkeypatch.setattr(triton, "compile", spy)
+    compile_one(source, target)
+    return seen
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -68,6 +93,19 @@ def test_several_schedules_compile_for(architecture: str, name: str):
     for schedule in contraction.schedules(MORE[name], target, {})[:6]:
         cubin = compile_one(contraction.emit(MORE[name], schedule, target), target)
         assert cubin.shared_bytes <= chip_of(target).shared_bytes
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_product_of_bytes_reads_each_operand_by_its_sign_and_wraps(architecture: str, swap: bool, monkeypatch):
+    target, tile = parse_target(f"cuda:{architecture}"), Tile("load", 64, 64, 64, swap=swap)
+    if not chip_of(target).has_tensor_cores:
+        pytest.skip("bytes are multiplied as floats")
+    kernel = matmul(64, 64, 128, DType.U8, b_dtype=DType.I8)
+    (made,) = compiled(contraction.emit(kernel, tile.schedule, target), target, monkeypatch)
+    products = re.findall(r"mma[\w.]*\.s32\S*", made.asm["ptx"])
+    assert products
+    assert all((".s8.u8" if swap else ".u8.s8") in each and "satfinite" not in each for each in products)
 
 
 MAIN = {
@@ -110,6 +148,14 @@ MAIN = {
         MORE["large"],
         Tile("copy", 128, 64, 64, swap=True, stages=3, persistent=2, stagger=7000),
     ),
+    "bytes": (MORE["large, bytes"], Tile("copy", 128, 128, 128, swap=True, stages=3)),
+    "bytes, two sums": (
+        beside(
+            convolution(64, 64, (56, 56), 256, (1, 1), DType.U8, out_dtype=DType.U8),
+            convolution(64, 64, (56, 56), 256, (1, 1), DType.U8),
+        ),
+        Tile("copy", 64, 64, 64, swap=True, stages=1),
+    ),
     "product by addresses": (MORE["large"], Tile("load", 128, 128, 64, stages=3)),
 }
 
@@ -119,18 +165,8 @@ def test_both_operands_come_from_shared_memory_and_nothing_is_spilled(name: str,
     import triton
 
     kernel, tile = MAIN[name]
-    seen = []
-    compile_in_triton = triton.compile
-
-    def spy(*arguments, **options):
-        triton.knobs.compilation.store_binary_only = False
-        seen.append(compile_in_triton(*arguments, **options))
-        return seen[-1]
-
-    monkeypatch.setattr(triton, "compile", spy)
     target = parse_target("cuda:sm_90a")
-    compile_one(contraction.emit(kernel, tile.schedule, target), target)
-    (made,) = seen
+    (made,) = compiled(contraction.emit(kernel, tile.schedule, target), target, monkeypatch)
     products = re.findall(r"warp_group_dot [^{]*\{[^}]*\} : (!ttg\.memdesc)?.* \* (!ttg\.memdesc)?", made.asm["ttgir"])
     assert products
     assert all(all(pair) for pair in products)

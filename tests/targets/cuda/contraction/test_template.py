@@ -18,6 +18,7 @@ from tests.targets.cuda.contraction_tasks import (
     added,
     aligned,
     arrays_for,
+    beside,
     constant_of,
     convolution,
     expected,
@@ -54,7 +55,7 @@ def check(kernel: Contraction, tile: Tile, target: Target = H200, sizes: Mapping
     for slot, reference in want.items():
         dtype = kernel.slots[slot].dtype
         if not dtype.is_float:
-            np.testing.assert_array_equal(given[slot], reference)
+            np.testing.assert_array_equal(given[slot], reference.astype(dtype.numpy))
             continue
         got = given[slot].astype(np.float64)
         np.testing.assert_array_equal(np.isnan(got), np.isnan(reference))
@@ -214,7 +215,35 @@ DTYPES = {
     "f64, parts": (matmul(20, 24, 40, DType.F64), Tile("load", 16, 16, 16, split=2)),
     "i8": (matmul(20, 24, 40, DType.I8, **EPILOGUE), Tile("load", 16, 16, 32)),
     "i8, copy": (matmul(20, 32, 48, DType.I8, bias=True), Tile("copy", 16, 16, 32)),
-    "u8 by i8": (matmul(20, 24, 40, DType.U8, b_dtype=DType.I8, bias=True), Tile("load", 16, 16, 16)),
+    "u8 by u8": (matmul(20, 24, 40, DType.U8, b_dtype=DType.U8), Tile("load", 16, 16, 32)),
+    "i8 by u8, swapped": (matmul(20, 40, 70, DType.I8, b_dtype=DType.U8), Tile("load", 16, 32, 32, swap=True)),
+    "u8 by i8, parts": (
+        matmul(20, 40, 300, DType.U8, b_dtype=DType.I8, **EPILOGUE),
+        Tile("load", 16, 32, 32, split=4, shared=True),
+    ),
+    "u8 by i8, copy": (
+        matmul(20, 32, 48, DType.U8, b_dtype=DType.I8, out_dtype=DType.U8, residual=True),
+        Tile("copy", 16, 16, 32, swap=True),
+    ),
+    "u8 by i8, copy, a residual asked for early": (
+        matmul(20, 32, 48, DType.U8, b_dtype=DType.I8, out_dtype=DType.U8, residual=True),
+        Tile("copy", 16, 16, 32, early=True),
+    ),
+    "u8 by i8, B not a constant": (
+        matmul(20, 32, 48, DType.U8, b_dtype=DType.I8, batch=(2,), packed=False, transpose_b=True),
+        Tile("copy", 16, 16, 32),
+    ),
+    "integers of nine bits": (matmul(20, 24, 300, DType.I16, b_dtype=DType.I16), Tile("load", 16, 16, 128)),
+    "u8 by nine bits": (matmul(20, 24, 40, DType.U8, b_dtype=DType.I16, bias=True), Tile("load", 16, 16, 16)),
+    "u8, 3x3, 3 channels": (
+        convolution(1, 3, (7, 8), 20, (3, 3), DType.U8, pads=(1, 1)),
+        Tile("load", 16, 32, 32, flat=True),
+    ),
+    "u8, copy: 3x3": (
+        convolution(2, 16, (5, 6), 32, (3, 3), DType.U8, pads=(1, 1), out_dtype=DType.U8),
+        Tile("copy", 16, 32, 32, box=(1, 4, 4), swap=True),
+    ),
+    "u8 by i8": (matmul(20, 24, 40, DType.U8, b_dtype=DType.I8, bias=True), Tile("load", 16, 16, 32)),
     "i64": (matmul(20, 24, 40, DType.I64, bias=True), Tile("load", 16, 16, 16)),
     "f16 into f32": (matmul(20, 24, 40, bias=True, out_dtype=DType.F32), Tile("copy", 16, 16, 16)),
 }
@@ -238,6 +267,32 @@ def test_a_dtype(name: str):
 @pytest.mark.parametrize("name", ["tails everywhere", "parts", "B transposed"])
 def test_an_older_chip(name: str):
     check(*PRODUCTS[name], target=parse_target("cuda:sm_80"))
+
+
+@pytest.mark.parametrize("name", ["i8", "u8 by i8", "u8 by u8", "u8, 3x3, 3 channels"])
+def test_bytes_without_tensor_cores_are_multiplied_exactly(name: str):
+    kernel, tile = DTYPES[name]
+    check(kernel, tile, parse_target("cuda:sm_75"))
+
+
+BYTES = convolution(2, 24, (5, 4), 32, (1, 1), DType.U8, bias=True, out_dtype=DType.I32)
+BYTES_HALVED = convolution(2, 48, (9, 8), 32, (1, 1), DType.U8, stride=2)
+TWO_SUMS = {
+    "u8": (beside(BYTES, BYTES_HALVED), Tile("load", 16, 32, 32)),
+    "u8, apart": (beside(BYTES, BYTES_HALVED), Tile("load", 16, 32, 32, apart=True)),
+    "u8, copy": (
+        beside(convolution(2, 32, (5, 4), 32, (1, 1), DType.U8, residual=True, out_dtype=DType.U8), BYTES_HALVED),
+        Tile("copy", 16, 32, 32, box=(1, 4, 4), swap=True),
+    ),
+    "f16": (beside(matmul(21, 19, 37, **EPILOGUE), matmul(21, 19, 50)), Tile("load", 16, 16, 32)),
+}
+
+
+@pytest.mark.parametrize("name", TWO_SUMS)
+def test_two_products_with_a_sum_each(name: str):
+    kernel, tile = TWO_SUMS[name]
+    assert not contraction.legal(kernel, Tile("load", 16, 16, 32, split=2).schedule, H200)
+    check(kernel, tile)
 
 
 def test_the_first_schedules_of_a_kernel_are_right():

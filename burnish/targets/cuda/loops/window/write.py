@@ -21,6 +21,7 @@ from burnish.ops.language.expr import Axis, Expr, Linear, axis, const, neutral, 
 from burnish.target import Target
 from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind, stored_kind
+from burnish.targets.cuda.expressions.codes import know_codes
 from burnish.targets.cuda.expressions.emitter import Value, emitter_at, placed
 from burnish.targets.cuda.loops.axes import bind, columns_block, is_wide, rows_block, whole_mask
 from burnish.targets.cuda.loops.options import WindowOptions
@@ -267,10 +268,12 @@ class _Patch:
             )
             for number, w in enumerate(self.windows.found):
                 self.scope.remember(substitute_axes(w.reduction, at), self._total(number, w, result))
-            self.scope.stores(
+            stores = [
                 Store(s.slot, tuple(substitute_axes(e, at) for e in s.index), substitute_axes(s.value, at))
                 for s in self.kernel.stores
-            )
+            ]
+            know_codes(self.scope, stores)
+            self.scope.stores(stores)
 
     def _total(self, number: int, window: Window, result: tuple[int, int]) -> Value:
         kind = register_kind(window.reduction.dtype)

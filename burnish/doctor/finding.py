@@ -48,7 +48,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One boundary of the plan: the error there, the error that its launch makes, and the limit of its type."""
+    """One boundary of the plan: the error there, the error that its launch makes, and the limit of its type.
+
+    is_blameless: what it reads cannot be kept in the plan, so that the launch had no exact numbers
+    """
 
     tensor: str
     nodes: tuple[str, ...]
@@ -56,6 +59,7 @@ class Row:
     whole: float
     made: float
     limit: float
+    is_blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

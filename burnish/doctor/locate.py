@@ -92,10 +92,8 @@ def locate(
         most = max(chosen or seen.boundaries, key=lambda o: o.made.error / limits[o.boundary.name], default=None)
         shown = [] if most is None else take_cases(tasks, reference, written, meanings, [most], samples[:1], "")
         picture = picture_of(shown[0]) if shown else None
-    rows = tuple(
-        Row(o.boundary.name, o.boundary.nodes, str(o.boundary.slot.dtype.value), o.whole.error, o.made.error, limit)
-        for o, limit in zip(seen.boundaries, limits.values())
-    )
+    spoilt = _spoilt(seen.boundaries, limits)
+    rows = tuple(_row(own, limits[own.boundary.name], spoilt) for own in seen.boundaries)
     return Located(tuple(findings), rows, seen, width, found.variant.target, picture)
 
 
@@ -112,13 +110,24 @@ def written_graph(model: Any, plan: Plan, found: Rebuilt) -> ir.Graph:
 def _makers(boundaries: Sequence[Observed], limits: Mapping[str, float]) -> list[Observed]:
     """The boundaries at which error is made: those that cannot keep the exact numbers, and launches that lose more than
     is usual although what they read can be kept."""
-    spoilt = {o.boundary.name for o in boundaries if o.stored.error > limits[o.boundary.name] or o.stored.lost}
+    spoilt = _spoilt(boundaries, limits)
     return [
         own
         for own in boundaries
         if own.boundary.name in spoilt
         or ((own.made.error > limits[own.boundary.name] or own.made.lost) and not spoilt & {*own.boundary.reads})
     ]
+
+
+def _spoilt(boundaries: Sequence[Observed], limits: Mapping[str, float]) -> set[str]:
+    """The boundaries that cannot keep the exact numbers."""
+    return {o.boundary.name for o in boundaries if o.stored.error > limits[o.boundary.name] or o.stored.lost}
+
+
+def _row(own: Observed, limit: float, spoilt: set[str]) -> Row:
+    at = own.boundary
+    is_blameless = at.name not in spoilt and bool(spoilt & {*at.reads})
+    return Row(at.name, at.nodes, at.slot.dtype.value, own.whole.error, own.made.error, limit, is_blameless)
 
 
 def _nan(seen: Observation, reference: Reference) -> list[Finding]:

@@ -101,6 +101,7 @@ def _table(found: Diagnosis) -> str:
         cells = f"<td>{percent(row.whole)}</td>"
         cells += f"<td{' class=bad' if row.made > row.limit else ''}>{percent(row.made)}</td>"
         names = f"<code>{escape(row.tensor)}</code> of {escape(', '.join(row.nodes) or 'a copy')}"
+        names += "; what it reads cannot be kept" if row.is_blameless and row.made > row.limit else ""
         rows.append(f"<tr>{cells}<td>{percent(row.limit)}</td><td>{escape(row.dtype)}</td><td>{names}</td></tr>")
     head = "<tr><th>error</th><th>made there</th><th>usual up to</th><th>kept as</th><th>tensor</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"

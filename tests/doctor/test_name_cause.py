@@ -28,12 +28,12 @@ def test_the_first_that_fits_is_named(monkeypatch) -> None:  # type: ignore[no-u
 
 
 def test_codes_that_never_lie_in_memory_are_found_in_their_launch(surgery: Surgery) -> None:
-    text = """g (float[2,3,8,8] x) => (float[2,10] y) {
+    text = """g (float[1,3,5,5] x) => (float[1,10] y) {
         [conv] a = Conv(x, w) [act] b = Relu(a) [pool] h = GlobalAveragePool(b) [flat] i = Flatten(h)
         [last] y = Gemm(i, v)
     }"""
-    model = model_of(text, w=normal(16, 3, 3, 3, seed=1, scale=0.3), v=normal(16, 10, seed=2))
-    data = [{"x": normal(2, 3, 8, 8, seed=n)} for n in (3, 4)]
+    model = model_of(text, w=normal(8, 3, 3, 3, seed=1, scale=0.3), v=normal(8, 10, seed=2))
+    data = [{"x": normal(1, 3, 5, 5, seed=n)} for n in (3, 4)]
     right = calibrate(model, data, method="minmax", threads=1)
     planted = replace(right, tensors={**right.tensors, "i": Range(0.0, 0.1)})
     for target in (CPU, GPU):

@@ -101,7 +101,7 @@ def _print(found: Diagnosis) -> None:
         print(f"\n{_remedy(found.remedy)}")
     if not found.is_healthy:
         print()
-        rows = sorted(found.rows, key=lambda row: -row.made / row.limit)[:SHOWN]
+        rows = sorted(found.rows, key=lambda row: (row.is_blameless, -row.made / row.limit))[:SHOWN]
         table = ((r.tensor, r.dtype, _percent(r.whole), _percent(r.made), _percent(r.limit)) for r in rows)
         print_table(("tensor", "kept as", "error>", "made there>", "usual up to>"), table)
 

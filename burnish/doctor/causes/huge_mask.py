@@ -19,7 +19,8 @@ CAUSE = Cause(
     "a huge mask in low precision",
     'Numbers like -1e9 that only mean "never" take the whole range, or leave it.',
 )
-HUGE = 1e3  # a mask's number is at least this far below zero, and this many times the rest
+HUGE = 9e3  # a mask's number is at least this far below zero: -10000 is one that tools write for f16
+TIMES = 1e3  # and this many times the rest
 Array = np.ndarray[Any, Any]
 
 
@@ -46,7 +47,7 @@ def _mask(arrays: list[Array]) -> tuple[float, float, int] | None:
     masked = numbers <= lowest / 2 if np.isfinite(lowest) else np.isneginf(numbers)
     rest = np.abs(numbers[~masked & np.isfinite(numbers)])
     largest = float(rest.max(initial=0.0))
-    if not rest.size or -lowest < HUGE * max(largest, 1.0):
+    if not rest.size or -lowest < TIMES * max(largest, 1.0):
         return None
     return lowest, largest, int(np.count_nonzero(masked))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from burnish.precision.ranges import Range, Ranges
 from tests.doctor.planted import CPU, DATA, GPU, WEIGHTS, Surgery, fitting_ranges, mlp, model_of, normal
 
 
@@ -20,6 +21,17 @@ def test_a_constant_channel_that_makes_the_scale_is_told_from_an_outlier(surgery
     assert "channel 3 of 'b' is always 500" in finding.evidence
     if target == CPU:
         assert found.remedy is not None and found.remedy.is_healed
+
+
+def test_a_constant_channel_below_zero_is_no_mask(surgery: Surgery) -> None:
+    w, c, v = (WEIGHTS[name].copy() for name in "wcv")
+    w[:, 3], c[3] = 0, -5000
+    v[3] *= 1e-4
+    text = """g (float[16,32] x) => (float[16,12] y) { [first] b = Gemm(x, w, c) [second] y = MatMul(b, v) }"""
+    ranges = Ranges({"x": Range(-5.0, 5.0), "b": Range(-5000.0, 5.0)})
+    model = model_of(text, w=w, c=c, v=v)
+    found = surgery.diagnose(model, DATA, CPU, precision="int8", ranges=ranges, remedy=False)
+    assert [(f.cause.name, f.tensor) for f in found.findings] == [("dead_channel", "b")]
 
 
 @pytest.mark.parametrize("target", [CPU, GPU])

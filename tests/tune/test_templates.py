@@ -75,7 +75,7 @@ def quantised(rows: int = 24) -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("name", "forms"),
     [
-        ("cpu:x86-64-v3", {"quads", "tile", "dot"}),
+        ("cpu:x86-64-v3", {"bytes", "quads", "tile", "dot"}),
         ("cpu:x86-64-v4+vnni", {"quads", "tile", "dot"}),
         ("cpu:x86-64-v4+amx", {"tiles", "quads", "tile", "dot"}),
     ],

@@ -21,6 +21,7 @@ from burnish.targets.cpu.contraction.copy_panel import copies_panel
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
 from burnish.targets.cpu.contraction.unit import Unit, step_of, unit_cycles, unit_of
+from burnish.targets.cpu.register_tile.byte_words import FORM as BYTES
 from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
@@ -73,7 +74,8 @@ class CostModel:
 
     def rows_at_most(self, form: str, vectors: int) -> int:
         """The most rows of a tile of this form."""
-        more = {"quads": 2 if self._sums_bytes else vectors + 2}  # quads of the next rows, and halves of this one's
+        # quads of the next rows, and halves of this one's; ones, and products beside a row that is still needed
+        more = {"quads": 2 if self._sums_bytes else vectors + 2, BYTES: min(vectors, 2)}
         return rows_at_most(self.target, vectors, more.get(form, 0))
 
     @property
@@ -189,7 +191,7 @@ class CostModel:
         # a pair or quad of k is a row; if rows are narrow, some lines are prefetched twice
         together = {"pairs": 2, "narrow": 2, "quads": QUAD}.get(tiling.form, 1)
         if (
-            tiling.form in ("dot", "tiles")
+            tiling.form in ("dot", "tiles", BYTES)
             or copies_panel(self.kernel, tiling.form)
             or row_bytes * together % 64
             or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
@@ -210,7 +212,7 @@ class CostModel:
         is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
         block = self.block(tiling)
         is_shared = block == 0 or (block > 1 and tiling.form == "tiles")
-        if not self.kernel.packed or tiling.form == "dot" or not is_shared or panels == 1 or is_small:
+        if not self.kernel.packed or tiling.form in ("dot", BYTES) or not is_shared or panels == 1 or is_small:
             return 0
         most = min(block or self._row_tiles(tiling), unroll * panel * item // 64)
         fewest = 1 if tiling.form == "tiles" else 2  # a panel that one unit reads is read as fast as memory gives it
@@ -252,6 +254,8 @@ class CostModel:
         """Cycles that one tile takes for one step of k."""
         if tiling.form == "quads":
             return self._quad(tiling, rows, vectors, is_single) / QUAD
+        if tiling.form == BYTES:
+            return self._word(tiling, rows, vectors, is_single) / QUAD
         loads = (rows + vectors) / _LOADS_PER_CYCLE
         if not self.kernel.packed and self.shape.n_stride != 1 and tiling.form != "copied":
             loads += vectors * tiling.lanes
@@ -281,6 +285,26 @@ class CostModel:
         transfer = QUAD * vectors * tiling.lanes * item / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
         slow = _LATENCY if products < 2 * _LATENCY else 0.0
         return _overlapped(max(busy, loads / _LOADS_PER_CYCLE * self._conflicts(tiling, rows), slow), transfer)
+
+    def _word(self, tiling: Tiling, rows: int, vectors: int, is_single: bool) -> float:
+        """Cycles that one tile takes for four steps of k in words; the more columns, the more words.
+
+        Words over quads, of weights of a normal distribution:
+
+            k                64      128     256     512     1024    2304
+            8 columns        1.34    1.21    1.15    1.11    1.07    1.04
+            16               1.58    1.40    1.29    1.20    1.13    1.09
+            32               1.90    1.66    1.50    1.37    1.25    1.17
+        """
+        is_signed = self.kernel.slots[0].dtype is DType.I8
+        products, width = float(rows * vectors), vectors * tiling.lanes
+        words = 1 + min(1.0, 2.1 * math.pow(width / 8, 0.75) * math.pow(self.depth, -0.44))
+        busy = (2.2 * products + (rows if is_signed else 0)) / 2
+        loads = (rows + vectors) / _LOADS_PER_CYCLE * self._conflicts(tiling, rows)
+        panel = self.columns if is_single else width
+        streams = self.depth * panel * words > _LEVEL1_BYTES
+        transfer = QUAD * width / _LEVEL2_BYTES_PER_CYCLE if streams else 0.0
+        return words * _overlapped(max(busy, loads, _LATENCY if products < 2 * _LATENCY else 0.0), transfer)
 
     def _operations(self, tiling: Tiling, rows: int, vectors: int) -> float:
         """Instructions of the multiply-add units for one step of k, including those that widen halves."""

@@ -14,6 +14,7 @@ class ContractionOptions(CpuOptions):
 
     form      tile: A broadcast, B by columns; dot: vectors along the depth; narrow, pairs: as tile, with B kept in 16
               bits and made f32 at each use, or multiplied with a narrow A by pairs of k; quads: bytes, four k each;
+              bytes: the same without VNNI, in words that never saturate;
               tiles: products of whole tiles of 16 x 16 sums, in units of several (unit.py);
               copied: as tile, with a panel of B whose columns lie apart copied to scratch memory first;
               codes: B in few bits, widened in registers for few rows, or once for all rows of a panel (few_bits.py)

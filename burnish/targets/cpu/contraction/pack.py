@@ -5,6 +5,7 @@ pairs                 [group][panel][K/2][vectors * lanes][2]   the innermost ru
 quads, B i8           [group][panel][K/4][vectors * lanes][4]   each innermost run of K in whole quads; if A is signed,
                                                                 a row before them: -128 * sum of the column, i32
 quads, B i16          [group][panel][K/4][2][vectors * lanes][2]  the even k of a quad, then the odd ones
+bytes                 see pack_bytes.py and register_tile/byte_words.py
 tiles                 [group][panel][step][column tile][step / 2][16][2]   a step's rest padded with zeros (unit.py);
                                                                of bytes four along k instead of two
 codes                 see pack_codes.py
@@ -23,8 +24,10 @@ from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.contraction.options import ContractionOptions
+from burnish.targets.cpu.contraction.pack_bytes import pack_bytes
 from burnish.targets.cpu.contraction.pack_codes import pack_codes
 from burnish.targets.cpu.contraction.unit import scheduled_unit
+from burnish.targets.cpu.register_tile import byte_words
 from burnish.targets.cpu.register_tile.matrix import ROWS
 from burnish.targets.cpu.register_tile.quads import QUAD
 
@@ -69,6 +72,8 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         return _pairs(kernel, options.width, groups)
     if options.form == "quads":
         return _quads(kernel, options.width, groups)
+    if options.form == byte_words.FORM:
+        return pack_bytes(kernel, options, groups)
     if options.form == "tiles":
         return _tiles(kernel, options, groups)
     if options.form == "dot":

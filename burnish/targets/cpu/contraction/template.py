@@ -8,6 +8,7 @@ forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: ve
          tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
          copied: as tile, a B whose columns lie apart goes through scratch memory, a panel at a time
          quads: as tile, bytes (or B in 16 bits), four k side by side; here and in tiles a computed B is copied, too
+         bytes: the same without VNNI, in words that never saturate; see register_tile/byte_words.py
          codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
@@ -33,6 +34,7 @@ from burnish.targets.cpu.contraction.copy_panel import copies_panel, copy_bytes_
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
+from burnish.targets.cpu.contraction.pack_bytes import can_multiply_bytes
 from burnish.targets.cpu.contraction.tile_rows import flat_rows, register_lanes, rows_of, sums_in_memory
 from burnish.targets.cpu.contraction.unit import (
     COPIED_AT_MOST,
@@ -42,10 +44,11 @@ from burnish.targets.cpu.contraction.unit import (
     scheduled_unit,
     step_of,
 )
-from burnish.targets.cpu.contraction.write import TileWriter
+from burnish.targets.cpu.contraction.write import STORED_IN_LOOPS, TileWriter
 from burnish.targets.cpu.contraction.write_codes import CodesWriter
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
+from burnish.targets.cpu.register_tile import byte_words
 from burnish.targets.cpu.register_tile.matrix import ROWS
 from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 
@@ -83,8 +86,8 @@ def _chosen(ranked: Sequence[tuple[float, Schedule]]) -> list[Schedule]:
     leaders = {schedule["form"]: (cycles, schedule) for cycles, schedule in reversed(ranked)}
     near = [s for cycles, s in sorted(leaders.values(), key=lambda x: x[0]) if cycles <= _FAR_BEHIND * ranked[0][0]]
     found = list(dict.fromkeys([ranked[0][1], *near, *(schedule for _, schedule in ranked)]))
-    far = [s for _, s in leaders.values() if s not in found[:_CANDIDATES]]
-    return [*found[: _CANDIDATES - len(far)], *far]
+    far = [s for _, s in leaders.values() if s not in found[: _CANDIDATES - len(leaders)]]
+    return [*[s for s in found if s not in far][: _CANDIDATES - len(far)], *far]
 
 
 def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
@@ -111,7 +114,7 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
         return False
-    if options.form == "quads" and options.lanes not in QUAD_LANES:
+    if options.form in STORED_IN_LOOPS and options.lanes not in QUAD_LANES:
         return False
     return options.lanes <= register_lanes(shape, target)
 
@@ -124,7 +127,7 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     panel = copy_bytes_of(kernel, shape, options) if copies_panel(kernel, options.form) else 0
     if options.form == "tiles":
         return scheduled_unit(kernel, shape, options).scratch_bytes + panel
-    return panel + (sums_in_memory(shape, options) if options.form == "quads" else 0)
+    return panel + (sums_in_memory(shape, options) if options.form in STORED_IN_LOOPS else 0)
 
 
 def emit(context: KernelContext, kernel: Contraction, schedule: Schedule, name: str) -> ir.Function:
@@ -140,11 +143,11 @@ def _tilings(model: CostModel) -> list[Tiling]:
         rows = rows_of(shape, axis, fold)
         extent = rows.tiled.extent
         for vectors, lanes in _widths(shape, target):
-            for form in _forms(model.kernel, shape):
+            for form in _forms(model.kernel, shape, "vnni" in target.extensions):
                 most = model.rows_at_most(form, vectors) // rows.per_step
                 if most and (vectors <= 4 or model.expect(extent) <= most):
                     choices = _row_choices(extent, model.expect(extent), most)
-                    wide = max(lanes, QUAD_LANES[0]) if form == "quads" else lanes
+                    wide = max(lanes, QUAD_LANES[0]) if form in STORED_IN_LOOPS else lanes
                     found += [Tiling(r, vectors, wide, axis, form, fold) for r in choices]
         found += _tiles(model, axis, fold) if target.has_tiles else []
         for columns in (1, 2, 4) if can_dot(model.kernel, shape) and not fold else ():
@@ -187,7 +190,7 @@ def can_dot(kernel: Contraction, shape: Shape) -> bool:
     return bool(shape.reduce) and shape.reduce[-1].a_stride == 1 and (kernel.packed or shape.reduce[-1].b_stride == 1)
 
 
-def _forms(kernel: Contraction, shape: Shape) -> list[str]:
+def _forms(kernel: Contraction, shape: Shape, has_vnni: bool = False) -> list[str]:
     """The ways to keep a narrow B: widened at build, element by element, or side by side along k for a narrow A."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
     if not shape.reduce or not isinstance(shape.depth, int):
@@ -198,7 +201,8 @@ def _forms(kernel: Contraction, shape: Shape) -> list[str]:
         copied += ["quads"] if is_quads and b is DType.I8 else []
         return ["tile", *(copied if shape.depth <= COPIED_AT_MOST else [])]
     if is_quads:
-        return ["quads", "tile"]
+        has_words = not has_vnni and can_multiply_bytes(kernel, shape)
+        return [byte_words.FORM, "quads", "tile"] if has_words else ["quads", "tile"]
     if b not in (DType.F16, DType.BF16):
         return ["tile"]
     has_pairs = (a, b) == (DType.BF16, DType.BF16) and shape.reduce[-1].a_stride == 1
@@ -255,7 +259,7 @@ def _unroll(model: CostModel, tiling: Tiling) -> int:
     rows = rows_of(shape, tiling.axis, tiling.fold)
     between = (rows.folded or rows.tiled).a_stride
     extent, limit = shape.reduce[-1].extent, 4
-    if tiling.form == "quads":
+    if tiling.form in STORED_IN_LOOPS:
         return 2 * QUAD if isinstance(extent, int) and extent >= 4 * QUAD else QUAD
     if shape.reduce[-1].a_stride == 1 and isinstance(between, int) and between > 0:
         limit = min(limit, between)

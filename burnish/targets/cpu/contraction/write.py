@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from burnish.dims import Dim, ceildiv, product
+from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Run, analyse
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
@@ -26,6 +27,7 @@ from burnish.targets.cpu.contraction.pack import lead_steps, packed_run, storage
 from burnish.targets.cpu.contraction.tile_rows import dot_lanes, rows_of, sums_in_memory
 from burnish.targets.cpu.expressions.storage import storage_type
 from burnish.targets.cpu.expressions.values import values_at
+from burnish.targets.cpu.register_tile import byte_words
 from burnish.targets.cpu.register_tile.accumulate import Level, Tile, accumulate
 from burnish.targets.cpu.register_tile.dot import accumulate_dots
 from burnish.targets.cpu.register_tile.load import lanes_below, scaled
@@ -35,6 +37,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, accumulate_quads, quad
 from burnish.targets.cpu.register_tile.rows import RowCase, RowTiles
 
 Bound = Mapping[Axis, ir.Value]
+STORED_IN_LOOPS = ("quads", byte_words.FORM)  # forms whose sums lie in scratch memory before they are stored
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,10 @@ class TileWriter:
     def _panel(self, group: ir.Value, bound: Bound, number: ir.Value, masks: tuple[ir.Value | None, ...]) -> Panel:
         k, shape = self.k, self.shape
         column = k.ir.mul(number, k.i64(self.width))
+        if self.form == byte_words.FORM:
+            number = k.ir.add(k.ir.mul(group, k.dim(self.panels)), number)
+            panel = byte_words.panel_address(k, k.slots[1], number)
+            return Panel(column, panel, panel, masks)
         if self.kernel.packed:
             columns = shape.n.extent if self.is_dot else self.panels * self.width
             offset = k.ir.mul(k.ir.add(k.ir.mul(group, k.dim(columns)), column), k.dim(self.panel_depth))
@@ -193,11 +200,17 @@ class TileWriter:
             sums = accumulate_dots(k, tile, a, panel.b, self._columns(panel, tile.lane_step), k_lanes)
         elif self.form == "pairs":
             sums = accumulate_pairs(k, tile, a, panel.b)
+        elif self.form == byte_words.FORM:
+            sums = byte_words.accumulate_bytes(k, tile, a, self._words_of(panel))
         elif self.form == "quads":
             sums = accumulate_quads(k, tile, a, panel.b, panel.source if self.lead else None)
         else:
             sums = accumulate(k, tile, a, panel.b, (None,) * tile.vectors if self.is_packed else panel.masks)
         self._store(case, bound, panel, sums)
+
+    def _words_of(self, panel: Panel) -> byte_words.BytePanel:
+        is_signed = self.a_dtype is DType.I8
+        return byte_words.open_panel(self.k, self.k.slots[1], panel.source, self.width, is_signed)
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
         """The part of the next panel that row tile `number` prefetches. The next panel follows this one in memory."""
@@ -243,7 +256,7 @@ class TileWriter:
         """The epilogue, row by row: steps below `first` belong to the tile before."""
         k, rows = self.k, self.rows
         columns = [k.ir.add(panel.column, k.i64(v * self.lanes)) for v in range(len(panel.masks))]
-        if self.form == "quads" and case.size > 1:
+        if self.form in STORED_IN_LOOPS and case.size > 1:
             self._store_in_loops(case, bound, panel, columns, sums)
             return
         for step in range(case.size):

@@ -161,7 +161,7 @@ def test_schedules_are_legal_distinct_and_bounded() -> None:
 @pytest.mark.parametrize(
     ("extensions", "a", "b", "forms"),
     [
-        ((), DType.U8, DType.I8, ["quads", "tile", "dot"]),
+        ((), DType.U8, DType.I8, ["bytes", "quads", "tile", "dot"]),
         (("vnni",), DType.I8, DType.I8, ["quads", "tile", "dot"]),
         (("bf16",), DType.BF16, DType.BF16, ["pairs", "tile", "narrow", "dot"]),
         (("amx", "bf16", "vnni"), DType.U8, DType.I8, ["tiles", "quads", "tile", "dot"]),

@@ -131,7 +131,9 @@ def test_no_byte_past_the_operand_is_read(inner: int) -> None:
     check(dataclasses.replace(case, a=a), in_quads(case, BEST), BEST, (1,))
 
 
-def test_the_cost_model_prefers_quads_at_every_level() -> None:
+def test_the_cost_model_prefers_quads_with_vnni_and_for_weights_of_16_bits() -> None:
     case = matmul(64, 256, 512, dtype=DType.U8, b_dtype=DType.I8)
+    assert contraction.schedules(case.kernel, WITH_VNNI, {})[0]["form"] == "quads"
+    wide = matmul(64, 256, 512, dtype=DType.U8, b_dtype=DType.I16)
     for target in (*TARGETS, WITH_VNNI):
-        assert contraction.schedules(case.kernel, target, {})[0]["form"] == "quads"
+        assert contraction.schedules(wide.kernel, target, {})[0]["form"] == "quads"

@@ -9,6 +9,7 @@ from burnish.dims import product
 from burnish.dtypes import DType
 from burnish.ops.agreement import not_empty
 from burnish.ops.arguments import size
+from burnish.ops.lane_sums import sum_of_plane
 from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, binary, cast, const, dim, reduce, unary
 from burnish.ops.movement import load_or
@@ -132,7 +133,8 @@ def _global(node: NodeView, finish: Callable[[Tensor, Index, tuple[int, ...]], E
 def global_average_pool(node: NodeView) -> Compute:
     def mean(x: Tensor, i: Index, axes: tuple[int, ...]) -> Expr:
         count = size(product(x.shape[2:]), x.dtype)
-        return reduce_over(x, axes, i, "sum", lambda v: v) / count
+        total = sum_of_plane(x, axes, i) if node.of_codes else None
+        return (reduce_over(x, axes, i, "sum", lambda v: v) if total is None else total) / count
 
     return _global(node, mean)
 

@@ -9,6 +9,7 @@ from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.ops.arguments import axes_in, axis_in, elements_of, ints_content, size
 from burnish.ops.broadcasting import ZERO
+from burnish.ops.lane_sums import sum_of_row
 from burnish.ops.language.definition import Compute, Index, NodeView, Shape, Tensor
 from burnish.ops.language.expr import Axis, Expr, axis, binary, cast, const, fresh_axis, reduce, unary, where
 from burnish.ops.registry import Undefined, operator
@@ -38,9 +39,15 @@ class Over:
     x: Tensor
     axes: tuple[int, ...]
     index: Index
+    of_codes: bool = False
 
     def __call__(self, kind: str, body: Callable[[Expr], Expr] = _same) -> Expr:
         return reduce_over(self.x, self.axes, self.index, kind, body)
+
+    def sum(self) -> Expr:
+        """The sum of x; of codes in an order that no machine changes, where there is one."""
+        total = sum_of_row(self.x, self.axes, self.index) if self.of_codes else None
+        return self("sum") if total is None else total
 
     @property
     def count(self) -> Dim:
@@ -64,7 +71,9 @@ def _reduction(op_type: str) -> Callable[[Finish], Finish]:
                 axes = tuple(range(x.rank))
             keep = bool(node.attr("keepdims", 1))
             shape = reduced_shape(x.shape, axes, keep)
-            return Compute(x.dtype, shape, lambda i: finish(Over(x, axes, expand_index(i, axes, x.rank, keep))))
+            return Compute(
+                x.dtype, shape, lambda i: finish(Over(x, axes, expand_index(i, axes, x.rank, keep), node.of_codes))
+            )
 
         return finish
 
@@ -86,12 +95,12 @@ def expand_index(index: Index, axes: Sequence[int], rank: int, keep: bool) -> li
 
 @_reduction("ReduceSum")
 def reduce_sum(over: Over) -> Expr:
-    return over("sum")
+    return over.sum()
 
 
 @_reduction("ReduceMean")
 def reduce_mean(over: Over) -> Expr:
-    total = over("sum")
+    total = over.sum()
     return total / size(over.count, total.dtype)
 
 

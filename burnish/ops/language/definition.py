@@ -233,6 +233,7 @@ class NodeView:
     output_ranks: tuple[int | None, ...] = ()  # as the model declares them, where it does
     keeps_excess: bool = False  # of a Cast to f16 or bf16: a value in a register need not be rounded
     rounds_states: bool = False  # of an LSTM: its hidden states are quantised by range before they are multiplied
+    of_codes: bool = False  # its first input comes from DequantizeLinear: means lie on ties of the next QuantizeLinear
     sums_columns: bool = False  # of an AveragePool: in the order that ONNX Runtime's had before opset 19
 
     def tensor(self, i: int) -> Tensor:

@@ -29,9 +29,15 @@ def view_node(node: ir.Node, tensors: Mapping[ir.Value, Tensor], opset: int = 0)
         domain=node.domain,
         output_ranks=tuple(None if v.shape is None else len(v.shape) for v in node.outputs),
         keeps_excess=bool(node.meta.get(KEEPS_EXCESS)),
+        of_codes=_is_of_codes(node),
         sums_columns=bool(node.meta.get(SUMS_COLUMNS)),
         rounds_states=bool(node.meta.get(ROUNDS_STATES)),
     )
+
+
+def _is_of_codes(node: ir.Node) -> bool:
+    producer = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
+    return producer is not None and producer.op_type == "DequantizeLinear"
 
 
 def constant_tensor(name: str, array: np.ndarray[Any, Any]) -> Tensor:

@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -40,6 +41,7 @@ class Case:
     name: str
     sizes: tuple[int, ...]
     residual: bool = False
+    float8: bool = False
 
     @property
     def is_product(self) -> bool:
@@ -55,6 +57,8 @@ class Case:
 
 CASES = (
     Case("gemm8192", (8192, 8192, 8192)),
+    Case("gemm8192f8", (8192, 8192, 8192), float8=True),
+    Case("gemm4096f8", (4096, 1024, 4096), float8=True),
     Case("conv3x3", (128, 64, 56, 64, 3, 1)),
     Case("conv1x1", (128, 256, 56, 64, 1, 1)),
     Case("conv3x3s3", (128, 256, 14, 256, 3, 1)),
@@ -83,6 +87,8 @@ def model_of(case: Case) -> tuple[onnx.ModelProto, dict[str, np.ndarray[Any, Any
         "z": np.uint8(0),
         "ys": np.float32(0.1),
     }
+    if case.float8:
+        return _float8_model(case, random)
     nodes = [
         helper.make_node("DequantizeLinear", ["x" if case.is_product else "xc", "xs", "z"], ["xf"]),
         helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wf"], axis=axis),
@@ -115,13 +121,56 @@ def model_of(case: Case) -> tuple[onnx.ModelProto, dict[str, np.ndarray[Any, Any
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), feeds
 
 
+def _float8_model(case: Case, random: np.random.Generator) -> tuple[onnx.ModelProto, dict[str, np.ndarray[Any, Any]]]:
+    """A product of float8 by float8 with a scale for each column, into float8."""
+    rows, depth, columns = case.sizes
+    kind = TensorProto.FLOAT8E4M3FN
+
+    def codes(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        return random.standard_normal(shape, np.float32).astype(ml_dtypes.float8_e4m3fn)
+
+    def constant(name: str, array: np.ndarray[Any, Any]) -> onnx.TensorProto:
+        return helper.make_tensor(name, kind, array.shape, array.tobytes(), raw=True)
+
+    zero, scale = np.zeros((), ml_dtypes.float8_e4m3fn), random.uniform(0.5, 1.5, columns).astype(np.float32)
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "xs", "z"], ["xf"]),
+        helper.make_node("DequantizeLinear", ["w", "ws"], ["wf"], axis=1),
+        helper.make_node("MatMul", ["xf", "wf"], ["y"]),
+        helper.make_node("QuantizeLinear", ["y", "ys", "z"], ["out"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        case.name,
+        [helper.make_tensor_value_info("x", kind, (rows, depth))],
+        [helper.make_tensor_value_info("out", kind, (rows, columns))],
+        [
+            constant("w", codes((depth, columns))),
+            constant("z", zero),
+            onnx.numpy_helper.from_array(scale, "ws"),
+            onnx.numpy_helper.from_array(np.float32(1), "xs"),
+            onnx.numpy_helper.from_array(np.float32(depth**0.5 / 50), "ys"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return model, {"x": codes((rows, depth))}
+
+
 def peer_of(case: Case) -> Callable[[int], list[float]] | None:
     """torch's times in ms, for a number of runs; None without torch."""
     try:
         import torch
     except ImportError:
         return None
-    if case.is_product:
+    if case.float8:
+        rows, depth, columns = case.sizes
+        a = torch.randn(rows, depth, device="cuda").to(torch.float8_e4m3fn)
+        b = torch.randn(columns, depth, device="cuda").to(torch.float8_e4m3fn).t()
+        one = torch.ones((), device="cuda")
+
+        def run() -> Any:
+            return torch._scaled_mm(a, b, one, one, out_dtype=torch.float16, use_fast_accum=True)
+    elif case.is_product:
         rows, depth, columns = case.sizes
         a = torch.randint(-127, 127, (rows, depth), dtype=torch.int8, device="cuda")
         b = torch.randint(-127, 127, (columns, depth), dtype=torch.int8, device="cuda").t()
@@ -177,12 +226,14 @@ def measure(case: Case, options: argparse.Namespace) -> None:
     )
     built = time.perf_counter() - start
     (variant,) = plan.manifest.variants
-    with burnish.load(burnish.build(model, target="cpu"), device="cpu") as engine:
-        expected = np.array(engine(**feeds)["out"])
+    expected = None
+    if options.compare:
+        with burnish.load(burnish.build(model, target="cpu"), device="cpu") as engine:
+            expected = np.array(engine(**feeds)["out"]).view(np.uint8)
     peer = peer_of(case) if options.peer else None
     ours, theirs = list[float](), list[float]()
     with burnish.load(plan, device="cuda") as engine, engine.create_context() as context:
-        found = np.array(context(**feeds)["out"])
+        found = np.array(context(**feeds)["out"]).view(np.uint8)
         runs = max(10, min(200, int(2e14 / case.operations)))
         for turn in range(options.rounds + 1):
             times = [float(t) for t in context.time(feeds, runs)]
@@ -190,13 +241,13 @@ def measure(case: Case, options: argparse.Namespace) -> None:
             if turn:
                 ours += times
                 theirs += other
-    different = np.count_nonzero(found != expected)
+    different = "" if expected is None else f"{np.count_nonzero(found != expected)} of {found.size} bytes differ | "
     median = statistics.median(ours)
     rate = case.operations / median * 1e3
     beside = f"torch {statistics.median(theirs):.4f} ms" if theirs else ""
     print(
         f"{case.name}: {median:.4f} ms ({rate / 1e12:.0f} TOP/s, {100 * rate / PEAK:.0f} % of peak) {beside} | "
-        f"{different} of {found.size} bytes differ | {len(variant.launches)} launches, built in {built:.0f} s | "
+        f"{different}{len(variant.launches)} launches, built in {built:.0f} s | "
         f"{[x.tactic for x in variant.launches]}",
         flush=True,
     )

@@ -235,7 +235,7 @@ def prepare(
 def _pass_context(
     profile: Profile, sizes: Mapping[str, tuple[int, int]], abilities: Abilities, stages: Stages
 ) -> PassContext:
-    wanted = (abilities.deep_images, abilities.integer_products, abilities.blocked_weights)
+    wanted = (abilities.deep_images, abilities.integer_products, abilities.blocked_weights, abilities.float8)
     return PassContext(profile.fixed, sizes, *wanted, after_pass=stages.keep_graph)
 
 

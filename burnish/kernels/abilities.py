@@ -21,6 +21,7 @@ class Abilities:
     integer_products products of 8-bit integers with i32 sums are faster than f32: quantised tensors stay integers
     blocked_weights  a packed constant may be kept in codes of 2 to 8 bits with a scale for each block
     byte_tiles       bytes of either sign are multiplied many times faster than 16-bit integers
+    float8           products of float8 (e4m3) with f32 sums are faster than f16, and its tensors have kernels
     quotients        a division whose result is rounded to a code may be products instead (kernels/codes.py)
     winograd         transformed convolutions pay
     chains           it has a template for kernels that follow one another strip by strip
@@ -40,6 +41,7 @@ class Abilities:
     integer_products: bool = False
     blocked_weights: bool = False
     byte_tiles: bool = False
+    float8: bool = False
     quotients: bool = False
     winograd: bool = True
     chains: bool = False

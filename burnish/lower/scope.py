@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import onnx_ir as ir
 
 from burnish.dims import Dim, symbol_name, symbols
+from burnish.dtypes import DType
 from burnish.errors import BurnishError
 from burnish.lower.placement import splitting_index
 from burnish.ops.agreement import IndexClaim
@@ -74,12 +75,15 @@ class Scope:
         return (node.name or tensor.name) if node is not None else tensor.name
 
 
-def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True) -> Scope:
-    """Find the forms of all values, then keep only those that the outputs need. has_trees: as `Abilities.trees`."""
+def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True, has_float8: bool = False) -> Scope:
+    """Find the forms of all values, then keep only those that the outputs need.
+
+    has_trees, has_float8: as `Abilities` says
+    """
     scope = Scope(outputs=[inferred.tensors[v] for v in graph.outputs])
     for node in graph:
         try:
-            pairs = _forms(node, inferred, has_trees)
+            pairs = _forms(node, inferred, has_trees, has_float8)
         except BurnishError:
             raise
         except Exception as error:  # a definition's body takes a node as ONNX describes it
@@ -92,10 +96,13 @@ def build_scope(graph: ir.Graph, inferred: Inferred, has_trees: bool = True) -> 
     return scope
 
 
-def _forms(node: ir.Node, inferred: Inferred, has_trees: bool) -> list[tuple[Tensor, Form]]:
+def _forms(node: ir.Node, inferred: Inferred, has_trees: bool, has_float8: bool) -> list[tuple[Tensor, Form]]:
     """The form of each output of the node."""
     outputs = [inferred.tensors.get(v) for v in node.outputs]
     results = inferred.definitions.get(node)
+    tensors = [*outputs, *(inferred.tensors.get(v) for v in node.inputs if v is not None)]
+    if not has_float8 and any(t is not None and t.dtype is DType.F8E4M3 for t in tensors):
+        results = None
     first = results[0] if results else None
     if isinstance(first, Trees) and has_trees:
         pairs: list[tuple[Tensor, Form]] = [(first.sums, first)]

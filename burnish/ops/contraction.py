@@ -25,7 +25,7 @@ def matmul(node: NodeView) -> MatMul | Compute:
     a, b = node.tensor(0), node.tensor(1)
     shape = matmul_shape(a, b)
     if a.dtype.is_float and a.rank > 1 and b.rank > 1 and 0 not in (a.shape[-1], b.shape[-2]):
-        return MatMul(a, b, None, shape, a.dtype)
+        return MatMul(a, b, None, shape, DType.F32 if a.dtype is DType.F8E4M3 else a.dtype)
     return Compute(a.dtype, shape, lambda i: dot(a, b, i, shape))
 
 

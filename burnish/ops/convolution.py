@@ -33,7 +33,7 @@ def _conv(node: NodeView, x: Tensor, weight: Tensor, bias: Tensor | None, window
         weight=weight,
         bias=bias,
         shape=(x.shape[0], weight.shape[0], *outputs_of(windows)),
-        dtype=x.dtype,
+        dtype=DType.F32 if x.dtype is DType.F8E4M3 else x.dtype,
         strides=tuple(w.stride for w in windows),
         dilations=tuple(w.dilation for w in windows),
         pads_begin=_numbers(node, [w.pad_begin for w in windows]),

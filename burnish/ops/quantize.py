@@ -16,6 +16,8 @@ from burnish.ops.language.definition import Compute, Index, NodeView, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, cast, const, dim, fresh_axis, reduce, unary, where
 from burnish.ops.registry import Misfit, Undefined, operator
 
+FLOAT8_MOST = 448.0
+
 
 def limits(dtype: DType) -> tuple[int, int]:
     """The smallest and the largest integer of the dtype."""
@@ -39,6 +41,21 @@ def requantize(value: Expr, zero_point: Expr | None, dtype: DType) -> Expr:
     least, most = cast(low - zero, value.dtype), cast(high - zero, value.dtype)
     inside = binary("min", where(binary("gt", value, least), value, least), most)
     return cast(cast(unary("round", inside), DType.I32) + zero, dtype)
+
+
+def float8(value: Expr) -> Expr:
+    """The nearest float8 (e4m3), ties to even; what is beyond the largest, 448, becomes it; a NaN stays one."""
+    inside = binary("min", binary("max", value, -FLOAT8_MOST), FLOAT8_MOST)
+    return cast(unary("round_f8e4m3", inside), DType.F8E4M3)
+
+
+def _without_zero(node: NodeView, zero_point: Tensor | None) -> None:
+    """Undefined unless float8 saturates and its zero point is 0."""
+    if node.attr("saturate", 1) != 1:
+        raise Undefined(f"{node.op_type} to float8 that does not saturate")
+    known = None if zero_point is None else zero_point.elements
+    if zero_point is not None and (known is None or any(e != 0 for e in known)):
+        raise Undefined(f"{node.op_type} of float8 with a zero point")
 
 
 def parameter(node: NodeView, x: Tensor, tensor: Tensor, default_axis: int = 1) -> Callable[[Index], Expr]:
@@ -77,9 +94,12 @@ def quantize_linear(node: NodeView) -> Compute:
             raise Undefined(f"QuantizeLinear to ONNX's element type {number}") from None
     else:
         dtype = DType.U8 if zero_point is None else zero_point.dtype
-    supported(node, dtype)
     wide = DType.F64 if x.dtype is DType.F64 else DType.F32
     scale_at = parameter(node, x, scale)
+    if dtype is DType.F8E4M3:
+        _without_zero(node, zero_point)
+        return Compute(dtype, x.shape, lambda i: float8(cast(cast(x[i], wide) / cast(scale_at(i), wide), DType.F32)))
+    supported(node, dtype)
     zero_at = None if zero_point is None else parameter(node, x, zero_point)
 
     def body(i: Index) -> Expr:
@@ -92,7 +112,11 @@ def quantize_linear(node: NodeView) -> Compute:
 @operator("DequantizeLinear")
 def dequantize_linear(node: NodeView) -> Compute:
     x, scale, zero_point = node.tensor(0), node.tensor(1), node.optional(2)
-    supported(node, x.dtype)
+    if x.dtype is DType.F8E4M3:
+        _without_zero(node, zero_point)
+        zero_point = None
+    else:
+        supported(node, x.dtype)
     number = node.attr("output_dtype", 0)
     dtype = DType.from_onnx(number) if number else scale.dtype
     wide = DType.F64 if dtype is DType.F64 else DType.F32
@@ -100,7 +124,7 @@ def dequantize_linear(node: NodeView) -> Compute:
     zero_at = None if zero_point is None else parameter(node, x, zero_point)
 
     def body(i: Index) -> Expr:
-        value = cast(x[i], DType.I32)
+        value = cast(x[i], DType.F32 if x.dtype.is_float else DType.I32)
         if zero_at is not None:
             value = value - cast(zero_at(i), DType.I32)
         # not fused into the sum after it: that would round once where the model rounds twice

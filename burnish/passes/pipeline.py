@@ -52,6 +52,7 @@ from burnish.passes.quantised.lift_quantize import LiftQuantize
 from burnish.passes.quantised.merge_scales import MergeScales
 from burnish.passes.quantised.pack_tables import PackTables
 from burnish.passes.quantised.pack_weights import PackWeights
+from burnish.passes.quantised.product_to_float8 import ProductToFloat8
 from burnish.passes.quantised.product_to_integers import ProductToIntegers
 from burnish.passes.quantised.raise_dequantize import RaiseDequantize
 from burnish.passes.quantised.split_dynamic_quantize import SplitDynamicQuantize
@@ -119,7 +120,12 @@ def _pack_weights(model: ir.Model, context: PassContext) -> int:
     return apply_rules(model.graph, PACK, context.report) if context.blocked_weights else 0
 
 
+def _multiply_float8(model: ir.Model, context: PassContext) -> int:
+    return apply_rules(model.graph, FLOAT8, context.report) if context.float8 else 0
+
+
 DEEPEN = (StrideToChannels(),)
+FLOAT8 = (ProductToFloat8(),)
 PACK = (PackWeights(), PackTables())
 QLINEAR = (QLinearToInteger(),)
 
@@ -212,6 +218,7 @@ FOR_TARGET: Passes = (
     ),
     INTEGERS,
     Pass("deepen_codes", "images of codes likewise, once their products are known", _deepen_images, DEEPEN),
+    Pass("float8_products", "float8 is multiplied as it is", _multiply_float8, FLOAT8),
     rules("raise_dequantize", "products of f32 read numbers where codes would be stored", RaiseDequantize()),
     Pass("pack_weights", "weights and tables of few bits are read as they are", _pack_weights, PACK),
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),

@@ -25,6 +25,7 @@ UNARY = {
     "reciprocal": lambda x: 1 / x, "erf": np.vectorize(math.erf, otypes=[np.float64]),
     "sigmoid": lambda x: 0.5 * (1 + np.tanh(0.5 * x)), "round_f16": lambda x: x.astype(np.float16),
     "round_bf16": lambda x: x.astype(ml_dtypes.bfloat16),
+    "round_f8e4m3": lambda x: x.astype(ml_dtypes.float8_e4m3fn),
     "gelu": lambda x: x * 0.5 * np.vectorize(math.erfc, otypes=[np.float64])(x * -math.sqrt(0.5)),
     "gelu_tanh": lambda x: x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
 }  # fmt: skip

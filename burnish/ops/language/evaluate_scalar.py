@@ -315,5 +315,6 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
     "isinf": math.isinf,
     "round_f16": lambda a: _rounded(a, DType.F16),
     "round_bf16": lambda a: _rounded(a, DType.BF16),
+    "round_f8e4m3": lambda a: _rounded(a, DType.F8E4M3),
 }
 assert _BINARY.keys() >= COMPARE

@@ -9,7 +9,8 @@ subexpression is computed once.
     reduction reduce(kind, axes, body)     kind: sum prod max min
 
 `max` and `min`, as pointwise operation and as reduction, give NaN where a side is NaN.
-`round_f16` and `round_bf16` round an f32 to what that type holds (a cast to it rounds only when it is stored);
+`round_f16`, `round_bf16` and `round_f8e4m3` round an f32 to what that type holds (a cast to it rounds only when it is
+stored);
 `unfused_mul` is a product of floats that is rounded before a sum takes it; `quotient` an f32 `div` of which only the
 nearest integer is used (kernels/codes.py). Integer `div` truncates (ONNX Div);
 `floordiv` and `mod` round down (index arithmetic, ONNX Mod fmod=0). Comparisons and logic give bool. An index is an i64
@@ -35,7 +36,7 @@ from burnish.dtypes import DType
 UNARY = frozenset({
     "neg", "abs", "sign", "exp", "log", "sqrt", "reciprocal", "floor", "ceil", "round", "trunc", "tanh", "erf",
     "sigmoid", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "log1p", "expm1",
-    "gelu", "gelu_tanh", "isnan", "isinf", "not", "bitnot", "round_f16", "round_bf16",
+    "gelu", "gelu_tanh", "isnan", "isinf", "not", "bitnot", "round_f16", "round_bf16", "round_f8e4m3",
 })  # fmt: skip
 COMPARE = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 BINARY = COMPARE | {

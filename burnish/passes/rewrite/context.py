@@ -70,6 +70,7 @@ class PassContext:
     sizes              (min, max) of the remaining symbols, from the profile: facts that hold in these ranges are folded
     deep_images        convolutions over few channels are slow: give them more channels
     integer_products   products of 8-bit integers are fast: quantised tensors stay integers
+    float8             products of float8 are fast: their codes are multiplied
     blocked_weights    products read weights of few bits in blocks: they are not dequantised
     after_pass         is called with the name of each pass that changed something, and the model after that pass
     fold_limit_bytes   a constant that is larger than this, and larger than its inputs, is left to the run
@@ -80,6 +81,7 @@ class PassContext:
     deep_images: bool = False
     integer_products: bool = False
     blocked_weights: bool = False
+    float8: bool = False
     fold_limit_bytes: int = 16 * MEBIBYTE
     after_pass: Callable[[str, ir.Model], None] = lambda name, model: None
     report: PassReport = field(default_factory=PassReport)

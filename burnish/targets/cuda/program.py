@@ -43,6 +43,8 @@ from burnish.targets.cuda.templates import TEMPLATES, schedules_of, template_of
 from burnish.targets.keep import Keep, keep_nothing
 from burnish.targets.steps import Parts, make_steps, place_storages
 
+FLOAT8_CAPABILITY = 89  # the first with tensor cores for float8
+
 
 @dataclass(frozen=True, slots=True)
 class CudaCompiler:
@@ -59,6 +61,7 @@ class CudaCompiler:
             deep_images=True,
             integer_products=True,
             byte_tiles=True,
+            float8=self.target.capability >= FLOAT8_CAPABILITY,
             quotients=True,
             winograd=False,
             adds_products=True,

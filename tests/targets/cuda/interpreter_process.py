@@ -2,7 +2,8 @@
 
 * An access outside the arrays, or a store into a slot that is only read, is an error.
 * Lanes that a mask leaves out read NaN, or a large number, unless the load says `other`.
-* bfloat16 is rounded to nearest even, and multiplied by `tl.dot` as floats; bytes are multiplied by the source's signs.
+* bfloat16 and float8 are rounded to nearest even, and multiplied by `tl.dot` as floats; bytes are multiplied by the
+  source's signs.
 * Reductions by any function are vectorised; libdevice is numpy; prefetches, pauses and what says when
   the next launch may begin do nothing.
 """
@@ -26,7 +27,8 @@ from burnish.targets.cuda.compiler import compile as compiling
 from burnish.targets.cuda.source import Pointer, Size, TensorMap, Workspace
 
 _ELEMENTS = {
-    "f64": tl.float64, "f32": tl.float32, "f16": tl.float16, "bf16": tl.bfloat16, "bool": tl.int8, "i64": tl.int64,
+    "f64": tl.float64, "f32": tl.float32, "f16": tl.float16, "bf16": tl.bfloat16, "f8e4m3": tl.float8e4nv,
+    "bool": tl.int8, "i64": tl.int64,
     "i32": tl.int32, "i16": tl.int16, "i8": tl.int8,
     "u64": tl.uint64, "u32": tl.uint32, "u16": tl.uint16, "u8": tl.uint8,
 }  # fmt: skip
@@ -205,7 +207,11 @@ def _masked_store(self, ptrs, value, mask, cache_modifier, eviction_policy):
 
 def _cast(self, src, dst_type):
     source, target = src.dtype.scalar, dst_type.scalar
-    data = src.data.view(ml_dtypes.bfloat16) if source == tl.bfloat16 else src.data
+    narrow = {tl.bfloat16: ml_dtypes.bfloat16, tl.float8e4nv: ml_dtypes.float8_e4m3fn}
+    data = src.data.view(narrow[source]) if source in narrow else src.data
+    if target == tl.float8e4nv:  # as the instruction does, it saturates
+        inside = np.clip(np.asarray(data, np.float32), -448, 448)
+        return TensorHandle(inside.astype(ml_dtypes.float8_e4m3fn).view(np.uint8), target)
     if target == tl.bfloat16:
         return TensorHandle(np.asarray(data, np.float32).astype(ml_dtypes.bfloat16).view(np.uint16), target)
     return TensorHandle(np.asarray(data).astype(interpreter._get_np_dtype(target)), target)
@@ -235,7 +241,8 @@ _dot = interpreter.InterpreterBuilder.create_dot
 
 
 def _wide_dot(self, a, b, d, input_precision, max_num_imprecise_acc):
-    a, b = (_cast(self, x, tl.float32) if x.dtype.scalar == tl.bfloat16 else x for x in (a, b))
+    narrow = (tl.bfloat16, tl.float8e4nv)
+    a, b = (_cast(self, x, tl.float32) if x.dtype.scalar in narrow else x for x in (a, b))
     if _signs:
         assert a.dtype.scalar == b.dtype.scalar == tl.int8
         a, b = (TensorHandle(x.data.view({"u8": np.uint8, "i8": np.int8}[s]), x.dtype) for x, s in zip((a, b), _signs))

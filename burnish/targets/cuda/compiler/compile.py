@@ -27,7 +27,7 @@ from burnish.targets.cuda.source import Parameter, Pointer, Size, Source, Tensor
 
 _SWIZZLE_BYTES = (0, 32, 64, 128)
 _NAMES = {
-    "f64": "fp64", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "bool": "i8",
+    "f64": "fp64", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "f8e4m3": "fp8e4nv", "bool": "i8",
     "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8", "u64": "u64", "u32": "u32", "u16": "u16", "u8": "u8",
 }  # fmt: skip
 _SHOWN_LINES = 12

@@ -12,7 +12,7 @@ from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape
 from burnish.kernels.task import Contraction
 from burnish.targets.cuda.contraction.axes import Coordinate, copied_a, copied_b, pixels_of, reduction_of
-from burnish.targets.cuda.contraction.cost import CostModel
+from burnish.targets.cuda.contraction.cost import MOST_REGISTERS, CostModel
 from burnish.targets.cuda.contraction.multiply import EXACT_DEPTH
 from burnish.targets.cuda.contraction.operands_by_copy import BOX_EXTENT, LARGEST_STEP
 from burnish.targets.cuda.contraction.split_sum import MOST_SHARING
@@ -23,10 +23,11 @@ SIDES = (16, 32, 64, 128, 256)
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
 FEW_COLUMNS = 32  # half of the rows that tensor cores prefer for a first operand
 WORTH_MORE = 8  # us: a launch must take so long to try persistent programs, and those that wait at first
+FEW_REGISTERS = 96  # of a thread: two programs of eight warps on a processor, and more
 CYCLES = 1700  # of a processor in a us, about
 MOST_ACCUMULATORS = 128  # registers of a thread
 SLOW_TILE = Tile("load", 16, 16, 16, warps=4, stages=1)  # product by product
-_COPIED = (DType.F16, DType.BF16, *BYTES)
+_COPIED = (DType.F16, DType.BF16, DType.F8E4M3, *BYTES)
 
 
 class Candidates:
@@ -57,7 +58,7 @@ class Candidates:
         if product.packed:
             return b.aligned % 16 == 0
         found = copied_b(product, shape)
-        return found is not None and (a.dtype not in BYTES or found[-1].tap is not None)  # bytes: k must be innermost
+        return found is not None and (a.dtype.size_bytes > 1 or found[-1].tap is not None)  # k is innermost
 
     def each(self) -> Iterator[Tile]:
         """Legal tiles: forms, sides, depth, then how the sum is split and how deep the pipeline is."""
@@ -79,6 +80,8 @@ class Candidates:
         if not all(n in SIDES for n in (tile.m, tile.n)) or tile.k < self._least_depth or tile.k & (tile.k - 1):
             return False
         if self.model.is_widened and tile.k > EXACT_DEPTH:
+            return False
+        if tile.registers and not (32 <= tile.registers <= MOST_REGISTERS and tile.registers % 8 == 0):
             return False
         if self.model.multiplied is None and tile.m * tile.n * tile.k > 4096:
             return False
@@ -110,7 +113,7 @@ class Candidates:
     @property
     def _least_depth(self) -> int:
         """The smallest depth of a step that tensor cores take."""
-        return 32 if self.model.multiplied is DType.I8 else 16
+        return 32 if self.model.multiplied in (DType.I8, DType.F8E4M3) else 16
 
     def _suits_sm_100(self, tile: Tile) -> bool:
         """Does Triton 3.6 compile it there? f64 only in small tiles; persistent loops need too much shared memory."""
@@ -207,16 +210,25 @@ class Candidates:
         depths: tuple[int, ...] = (2, 3, 4) if area >= 8192 else (3, 4, 6)
         if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
             depths, steps = (1, *(max(2, s // together) for s in depths)), max(2, steps // together)
-        for warps in (8,) if area > 16384 else (4, 8) if area == 16384 else (4,):
+        for warps, registers in self._threads(area):
+            tile = replace(tile, warps=warps, registers=registers)
             for stages in sorted({min(steps, s) for s in depths}):
-                found = replace(tile, warps=warps, stages=stages, band=band, prefetch=prefetch)
+                found = replace(tile, stages=stages, band=band, prefetch=prefetch)
                 for early in (True, False) if tile.split == 1 else (False,):
                     yield from self._staggered(replace(found, early=early))
             if many and flows and self.model.floor > WORTH_MORE:  # its pipeline goes on from tile to tile
                 deep = tuple(s for s in depths if s > 1)
                 for each, stages in product((1, 2, 4) if steps <= 2 else (1, 2), (2, *deep) if steps <= 2 else deep):
-                    flowing = replace(tile, warps=warps, stages=stages, band=band, persistent=each)
+                    flowing = replace(tile, stages=stages, band=band, persistent=each)
                     yield from self._staggered(flowing)
+
+    def _threads(self, area: int) -> list[tuple[int, int]]:
+        """Warps, and registers of a thread. Epilogues of bytes take longer than products: more threads."""
+        found = [(8, 0)] if area > 16384 else [(4, 0), (8, 0)] if area == 16384 else [(4, 0)]
+        if self.model.chip.has_warpgroups and self.model.element_bytes == 1 and self.model.floor > WORTH_MORE / 2:
+            found += [(8, 0)] if 8192 <= area < 16384 else []
+            found += [(8, FEW_REGISTERS)] if 8192 <= area <= 16384 else []
+        return found
 
     def _staggered(self, tile: Tile) -> Iterator[Tile]:
         """The tile without a pause; then with one, where some programs wait for half of another program's time."""

@@ -77,7 +77,7 @@ class Fit:
 _AREAS = (32768, 8192, 0)
 _WIDTHS = (128, 64, 0)
 # of the rate of f16, by what tl.dot multiplies
-_RATES = {DType.F16: 1.0, DType.BF16: 1.0, DType.I8: 2.0, DType.F64: 0.07}
+_RATES = {DType.F16: 1.0, DType.BF16: 1.0, DType.F8E4M3: 2.0, DType.I8: 2.0, DType.F64: 0.07}
 
 
 @dataclass
@@ -252,6 +252,8 @@ class CostModel:
         """Registers of a thread, as ptxas assigns them; if sums take half, the epilogue's values take the rest."""
         sums = tile.m * tile.n * max(4, self.shape.accumulator.size_bytes) // 4 // (32 * tile.warps)
         sums *= self.kernel.totals
+        if tile.registers:
+            return tile.registers
         own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
         is_heavy = self.residual_bytes + self.strewn_bytes > 0 or self.instructions > LIGHT_INSTRUCTIONS
         if sums >= CROWDED_SUMS and is_heavy:

@@ -86,7 +86,8 @@ def _write_load(
         both = text.name("early_place"), text.name("early_is")
         text.line(f"{', '.join(both)} = tl.broadcast({at}, {masking})")
         at, masking = both
-    return text.let("early", f"tl.load({at}{f', mask={masking}, other=0' if masking else ''})")
+    zero = arithmetic.nothing(early.node.dtype)
+    return text.let("early", f"tl.load({at}{f', mask={masking}, other={zero}' if masking else ''})")
 
 
 def know_early_loads(emitter: Emitter, values: Mapping[EarlyLoad, Name]) -> None:

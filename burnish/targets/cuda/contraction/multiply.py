@@ -1,6 +1,6 @@
 """How a step's operands are multiplied: acc += a b^T, in the type that tensor cores take.
 
-floats of one type     as they are; before sm_80 in f32
+floats of one type     as they are; before sm_80 in f32; float8 on targets with `Abilities.float8` alone
 other floats           widened to f32 (f64)
 bytes of either sign   as int8 with i32 sums; the instruction, not the text, says which operand is unsigned
 other small integers   in f32, without tensor cores: values have nine bits at most (lower/quantised.py), so that the sum
@@ -27,6 +27,7 @@ _TRITON = {
     DType.BF16: "bfloat16",
     DType.F32: "float32",
     DType.F64: "float64",
+    DType.F8E4M3: "float8e4nv",
     DType.I8: "int8",
 }
 

@@ -14,6 +14,7 @@ from burnish.targets.cuda.contraction.multiply import read_as
 from burnish.targets.cuda.contraction.operands import Loaded
 from burnish.targets.cuda.contraction.places import Place, Rows, scaled, write_counters, write_rows
 from burnish.targets.cuda.contraction.tiling import Product, Tiling
+from burnish.targets.cuda.expressions.arithmetic import nothing
 from burnish.targets.cuda.text import KernelText, Name
 
 
@@ -58,7 +59,8 @@ class Addresses:
         taps, channel = product.reduction.taps, product.reduction.channel
         terms = [scaled(text, tiling, n, run.b_stride) for n, run in zip(depth.taps, taps) if run.b_stride != 0]
         terms.append(scaled(text, tiling, depth.channel, channel.b_stride))
-        mask = f", mask={depth.exists}[None, :], other=0" if depth.exists else ""
+        zero = nothing(product.dtypes[1])
+        mask = f", mask={depth.exists}[None, :], other={zero}" if depth.exists else ""
         return Loaded(a, text.let("b", f"tl.load({self.b_rows} + ({' + '.join(terms)})[None, :]{mask})"))
 
     def _load_a(self, text: KernelText, depth: Depth) -> Name:
@@ -67,7 +69,8 @@ class Addresses:
         terms = [scaled(text, tiling, n, run.a_stride) for n, run in zip(depth.taps, taps) if run.a_stride != 0]
         terms.append(scaled(text, tiling, depth.channel, channel.a_stride))
         masks = self._tests(text, depth) + ([f"{depth.exists}[None, :]"] if depth.exists else [])
-        mask = f", mask={' & '.join(masks)}, other=0" if masks else ""
+        zero = nothing(self.product.dtypes[0])
+        mask = f", mask={' & '.join(masks)}, other={zero}" if masks else ""
         return text.let("a", f"tl.load({self.a_rows} + ({' + '.join(terms)})[None, :]{mask})")
 
     def _tests(self, text: KernelText, depth: Depth) -> list[str]:

@@ -66,7 +66,14 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
         _write_pause(text, tiling)
         _write_tile(text, tiling, place, steps)
     shape, signs = (grid, tile.split, 1), signs_of(tiling)
-    return text.source(shape, warps=tile.warps, stages=tile.stages, signs=signs, order=lambda p: p.name)
+    return text.source(
+        shape,
+        warps=tile.warps,
+        stages=tile.stages,
+        registers=tile.registers,
+        signs=signs,
+        order=lambda p: p.name,
+    )
 
 
 def _write_pause(text: KernelText, tiling: Tiling) -> None:

@@ -40,11 +40,11 @@ _LIBRARY = frozenset({  # libdevice's functions, by our name
 })  # fmt: skip
 _BUILT_IN = frozenset({"exp", "log", "erf", "sin", "cos", "floor", "ceil", "abs"})
 _KINDS = {
-    "f64": "float64", "f32": "float32", "f16": "float32", "bf16": "float32", "bool": "int1",
+    "f64": "float64", "f32": "float32", "f16": "float32", "bf16": "float32", "f8e4m3": "float32", "bool": "int1",
     "i64": "int64", "i32": "int32", "i16": "int16", "i8": "int8",
     "u64": "uint64", "u32": "uint32", "u16": "uint16", "u8": "uint8",
 }  # fmt: skip
-_STORED = {"f16": "float16", "bf16": "bfloat16", "bool": "int8"}
+_STORED = {"f16": "float16", "bf16": "bfloat16", "f8e4m3": "float8e4nv", "bool": "int8"}
 
 MAXIMUM = Function(
     "maximum",
@@ -128,6 +128,11 @@ def stored_kind(dtype: DType) -> str:
     return _STORED.get(dtype.value) or register_kind(dtype)
 
 
+def nothing(dtype: DType) -> str:
+    """What lanes that a mask leaves out read: zero, which Triton does not convert from an integer to float8."""
+    return "0.0" if dtype is DType.F8E4M3 else "0"
+
+
 def literal(value: float | int | bool, kind: str) -> str:
     """A constant as a Python literal."""
     if "float" in kind:
@@ -205,6 +210,7 @@ def _float_unary(text: KernelText, op: str, dtype: DType, x: str) -> str:
         "round": f"libdevice.rint({x})",
         "round_f16": f"{x}.to(tl.float16).to(tl.float32)",
         "round_bf16": f"{x}.to(tl.bfloat16).to(tl.float32)",
+        "round_f8e4m3": f"{x}.to(tl.float8e4nv).to(tl.float32)",
         "isnan": f"({x} != {x})",
         "isinf": f'(tl.abs({x}) == float("inf"))',
     }

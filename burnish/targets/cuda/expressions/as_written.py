@@ -16,7 +16,7 @@ from burnish.targets.cuda.expressions import arithmetic
 from burnish.targets.cuda.expressions.values import Origin, Value, let, named
 from burnish.targets.cuda.text import KernelText
 
-DECIDES = COMPARE | {"floor", "ceil", "round", "trunc", "sign", "floordiv", "mod", "fmod"}
+DECIDES = COMPARE | {"floor", "ceil", "round", "trunc", "sign", "floordiv", "mod", "fmod", "round_f8e4m3"}
 _STARTS = frozenset({"div", "reciprocal"})
 _CARRIES = frozenset({"add", "sub", "mul", "unfused_mul", "max", "min", "neg", "abs", "where"})
 

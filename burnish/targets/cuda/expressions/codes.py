@@ -3,6 +3,9 @@
     u8(i32(round(v)) + zero)        v is clamped to what codes reach, and 1.5 * 2^23 is added: the low bits are round(v)
 
 The sum is rounded to an integer because floats are integers there, ties to even. The way back is `float_of_code`.
+
+    f8(round_f8e4m3(min(max(x / c, -448), 448)))      x is clamped, to 448 * c; `quotient` divides, and one conversion
+                                                      rounds
 """
 
 from __future__ import annotations
@@ -10,13 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from burnish.dtypes import DType
 from burnish.kernels.task import Store
 from burnish.ops.language.expr import Expr
+from burnish.ops.quantize import FLOAT8_MOST
+from burnish.targets.cuda.expressions.arithmetic import MAXIMUM, MINIMUM
 from burnish.targets.cuda.expressions.as_written import as_written
 from burnish.targets.cuda.expressions.emitter import Emitter
 from burnish.targets.cuda.expressions.values import Value, let, named
 
+LEAST_SCALE, MOST_SCALE = 2.0**-60, 2.0**60  # for which `quotient` neither overflows nor underflows
 BYTES = (DType.U8, DType.I8)
 ROUNDER = 12582912.0  # 1.5 * 2^23
 
@@ -43,9 +51,12 @@ class Codes:
 def know_codes(emitter: Emitter, stores: Iterable[Store]) -> None:
     """Compute every stored value that is a code, in fewer instructions than its expression has."""
     for store in stores:
-        found = codes_of(store.value)
-        if found is not None and emitter.find(store.value) is None:
+        if emitter.find(store.value) is not None:
+            continue
+        if (found := codes_of(store.value)) is not None:
             emitter.remember(store.value, _code(emitter, found))
+        elif (value := float8_of(store.value)) is not None:
+            emitter.remember(store.value, _float8(emitter, value))
 
 
 def codes_of(e: Expr) -> Codes | None:
@@ -59,6 +70,30 @@ def codes_of(e: Expr) -> Codes | None:
     scale = rounded.args[1] if rounded.op == "quotient" else None
     clamped = _clamped(rounded if scale is None else rounded.args[0])
     return None if clamped is None else Codes(clamped, scale, zero, e.dtype)
+
+
+def float8_of(e: Expr) -> Expr | None:
+    """What an expression of float8 rounds and clamps, as `ops.quantize.float8` writes it; None for any other."""
+    if e.op != "cast" or e.dtype is not DType.F8E4M3 or e.args[0].op != "round_f8e4m3":
+        return None
+    inside = e.args[0].args[0]
+    is_clamped = inside.op == "min" and inside.args[0].op == "max"
+    return inside.args[0].args[0] if is_clamped else None
+
+
+def _float8(emitter: Emitter, value: Expr) -> Value:
+    """The conversion saturates by itself, but a quotient of infinity by products would be a NaN."""
+    text = emitter.code.text
+    scale = _number(value.args[1]) if value.op == "div" else None
+    if scale is None or not LEAST_SCALE < scale < MOST_SCALE:
+        given = named(text, as_written(text, emitter.value(value)))
+        return Value(let(text, f"{given.text}.to(tl.float8e4nv)"), "float8e4nv", given.dims)
+    given = named(text, as_written(text, emitter.value(value.args[0])))
+    most = float(np.float32(FLOAT8_MOST) * np.float32(scale))
+    clamped = text.call(MINIMUM, text.call(MAXIMUM, given.text, repr(-most)), repr(most))
+    divisor = emitter.code.const(scale, DType.F32)
+    quotient = emitter.code.binary("quotient", DType.F32, Value(let(text, clamped), "float32", given.dims), divisor, ())
+    return Value(let(text, f"{quotient.text}.to(tl.float8e4nv)"), "float8e4nv", given.dims)
 
 
 def _clamped(e: Expr) -> Clamped | None:

@@ -10,7 +10,7 @@ from burnish.kernels.facts import FAR
 from burnish.kernels.scope import Term
 from burnish.kernels.slot import Slot
 from burnish.targets.cuda.expressions import arithmetic
-from burnish.targets.cuda.expressions.arithmetic import register_kind, stored_kind, typed
+from burnish.targets.cuda.expressions.arithmetic import nothing, register_kind, stored_kind, typed
 from burnish.targets.cuda.expressions.values import Value, both, converted, let, named, size_value
 from burnish.targets.cuda.text import INT32, KernelText
 
@@ -20,7 +20,7 @@ def load(text: KernelText, number: int, slot: Slot, offset: Value, mask: Value |
     if guard is not None:
         mask = guard if mask is None else both(text, mask, guard)
     place, masking = _pointer(text, number, offset, mask)
-    loaded = f"tl.load({place}{f', mask={masking}, other=0' if masking else ''})"
+    loaded = f"tl.load({place}{f', mask={masking}, other={nothing(slot.dtype)}' if masking else ''})"
     kind = register_kind(slot.dtype)
     if slot.dtype is DType.BOOL:
         loaded = f"({loaded} != 0)"

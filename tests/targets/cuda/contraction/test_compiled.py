@@ -108,6 +108,15 @@ def test_a_product_of_bytes_reads_each_operand_by_its_sign_and_wraps(architectur
     assert all((".s8.u8" if swap else ".u8.s8") in each and "satfinite" not in each for each in products)
 
 
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if parse_target(f"cuda:{a}").capability >= 89])
+def test_a_product_of_float8_runs_on_tensor_cores(architecture: str, monkeypatch):
+    target = parse_target(f"cuda:{architecture}")
+    kernel = matmul(128, 128, 256, DType.F8E4M3, bias=True, out_dtype=DType.F8E4M3)
+    (schedule, *_) = contraction.schedules(kernel, target, {})
+    (made,) = compiled(contraction.emit(kernel, schedule, target), target, monkeypatch)
+    assert re.search(r"mma[\w.:]*(e4m3\.e4m3|f8f6f4)", made.asm["ptx"])
+
+
 MAIN = {
     "3x3": (MORE["large convolution"], Tile("copy", 128, 128, 64, box=(4, 4, 8), swap=True, stages=4)),
     "3x3, persistent": (

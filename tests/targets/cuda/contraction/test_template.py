@@ -245,6 +245,11 @@ DTYPES = {
     ),
     "u8 by i8": (matmul(20, 24, 40, DType.U8, b_dtype=DType.I8, bias=True), Tile("load", 16, 16, 32)),
     "i64": (matmul(20, 24, 40, DType.I64, bias=True), Tile("load", 16, 16, 16)),
+    "f8e4m3": (matmul(20, 24, 40, DType.F8E4M3, **EPILOGUE, out_dtype=DType.F32), Tile("load", 16, 16, 32)),
+    "f8e4m3, copy": (
+        matmul(20, 32, 48, DType.F8E4M3, bias=True, out_dtype=DType.F16),
+        Tile("copy", 16, 16, 32, swap=True, registers=96),
+    ),
     "f16 into f32": (matmul(20, 24, 40, bias=True, out_dtype=DType.F32), Tile("copy", 16, 16, 16)),
 }
 

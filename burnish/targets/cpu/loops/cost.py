@@ -18,7 +18,7 @@ from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import COSTLY, Axis, Expr, walk
 from burnish.target import Target
 
-_UNIT_CYCLES = 8.0
+_UNIT_CYCLES, _SHUFFLED = 8.0, 3.0
 _HEAVY = {
     "exp": 24, "log": 32, "tanh": 40, "erf": 60, "sigmoid": 40, "gelu": 30, "gelu_tanh": 47, "pow": 120, "div": 10,
     "sqrt": 12, "reciprocal": 10, "floordiv": 24, "mod": 24, "fmod": 24,
@@ -35,15 +35,16 @@ class Cost:
         self.lanes = target.vector_bytes // 4
         self.lane_cycles = 1.0 if self.lanes > 4 else 2.0
 
-    def nanoseconds(self, vector: Axis | None, width: int) -> float:
-        """On one thread."""
+    def nanoseconds(self, vector: Axis | None, width: int, interleaves: bool = False) -> float:
+        """On one thread. interleaves: vectors are stored after shuffles, although lanes are apart in memory."""
         points = self._iterations(frozenset(self.kernel.domain), vector, width)
         outer = frozenset(a for a in self.kernel.domain if a != vector)
         cycles = _UNIT_CYCLES * self._iterations(outer, None, 1)
         if width == 1:
             cycles += points
         for store in self.kernel.stores:
-            cycles += points * self._access(self.facts.address(store.slot, store.index), vector, width)
+            address = self.facts.address(store.slot, store.index)
+            cycles += points * (_SHUFFLED if interleaves else self._access(address, vector, width))
         for root in dict.fromkeys(s.value for s in self.kernel.stores):
             cycles += self._expression(root, vector, width)
         return cycles / 3.0

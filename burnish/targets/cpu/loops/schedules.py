@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from burnish.dims import product
-from burnish.kernels.task import Loops
+from burnish.dtypes import DType
+from burnish.kernels.facts import Facts
+from burnish.kernels.task import Loops, Store
 from burnish.kernels.usual_size import usual_size
-from burnish.ops.language.expr import Axis, free_axes, walk
+from burnish.ops.language.expr import Axis, Expr, free_axes, walk
 from burnish.target import Target
 from burnish.targets.cpu.hardware import SERIAL_NS
 from burnish.targets.cpu.loops.cost import Cost
+from burnish.targets.cpu.loops.interleave import interleaved_axis
 from burnish.targets.cpu.loops.options import LoopsOptions
 
 _L1_BYTES, _L2_BYTES = 32 << 10, 3 << 19  # the bytes that a window, and its tensor, may take
@@ -29,9 +32,11 @@ def ranked(kernel: Loops, target: Target, sizes: Mapping[str, int]) -> list[Loop
     cost = Cost(kernel, target, sizes)
     found: list[tuple[float, int, LoopsOptions]] = []
     for vector, width in _vectors(kernel, target):
-        time_ns = cost.nanoseconds(kernel.domain[vector] if width > 1 else None, width)
-        serial = time_ns < SERIAL_NS
+        axis = kernel.domain[vector] if width > 1 else None
         for tile, rows in _tiles(kernel, vector if width > 1 else -1):
+            beside = axis is not None and tile >= 0 and interleaved_axis(kernel, axis) == kernel.domain[tile]
+            time_ns = cost.nanoseconds(axis, width, beside)
+            serial = time_ns < SERIAL_NS
             block = _block(kernel, vector, tile, rows, width, sizes)
             for split in ("serial", "units") if serial else ("units", "serial"):
                 options = LoopsOptions(vector, width, tile, rows, 0 if split == "serial" else block, split)
@@ -47,12 +52,41 @@ def is_offered(kernel: Loops, options: LoopsOptions, target: Target) -> bool:
 
 def _vectors(kernel: Loops, target: Target) -> Iterator[tuple[int, int]]:
     """(axis, width): each axis in the lanes; the last choice has no axis in the lanes."""
-    lanes = target.vector_bytes // 4
     for n in reversed(range(len(kernel.domain))):
-        width = _width(kernel.domain[n], lanes)
+        width = _width(kernel.domain[n], _lanes(kernel, kernel.domain[n], target))
         if width > 1:
             yield n, width
     yield len(kernel.domain) - 1, 1
+
+
+def _lanes(kernel: Loops, axis: Axis, target: Target) -> int:
+    """Lanes of a register: of 4 bytes, or of one if all that depends on the axis is a byte and no tail needs a mask."""
+    facts = Facts(kernel.slots)
+    lanes = target.vector_bytes
+    whole = isinstance(axis.extent, int) and axis.extent % lanes == 0
+    if (whole or target.level == "x86-64-v4") and all(_is_of_bytes(facts, s, axis) for s in kernel.stores):
+        return lanes
+    return lanes // 4
+
+
+def _is_of_bytes(facts: Facts, store: Store, axis: Axis) -> bool:
+    """Is all that varies along the axis a byte, beside addresses that are linear in it?"""
+    if any(axis in facts.free(atom) for atom, _ in facts.address(store.slot, store.index).atoms):
+        return False
+    left, seen = [store.value], set[Expr]()
+    while left:
+        e = left.pop()
+        if e in seen or axis not in facts.free(e):
+            continue
+        seen.add(e)
+        if e.dtype.size_bytes != 1 or e.dtype is DType.BOOL:
+            return False
+        if e.op == "load":
+            if any(axis in facts.free(atom) for atom, _ in facts.address(e.attr, e.args).atoms):
+                return False
+        else:
+            left += e.args
+    return True
 
 
 def _width(axis: Axis, lanes: int) -> int:
@@ -64,10 +98,13 @@ def _width(axis: Axis, lanes: int) -> int:
 
 
 def _tiles(kernel: Loops, vector: int) -> list[tuple[int, int]]:
-    """(axis, rows): several rows at once help only reductions inside vectors."""
+    """(axis, rows): several rows at once help reductions inside vectors, and stores that lie between each other."""
     if vector < 0:
         return [(-1, 1)]
     axis = kernel.domain[vector]
+    if (beside := interleaved_axis(kernel, axis)) is not None:
+        assert isinstance(beside.extent, int)
+        return [(kernel.domain.index(beside), beside.extent), (-1, 1)]
     inner = [e for s in kernel.stores for e in walk(s.value) if e.op == "reduce" and axis in free_axes(e)]
     candidates = [n for n in range(len(kernel.domain)) if n != vector]
     if not inner or not candidates:
@@ -95,7 +132,7 @@ def _block(kernel: Loops, vector: int, tile: int, rows: int, width: int, sizes: 
     for n, a in enumerate(kernel.domain):
         if n != vector:
             units *= -(-usual_size(a.extent, sizes) // (rows if n == tile else 1))
-    if not 1 < units < 16:  # 0: an axis is empty
+    if not (1 if tile < 0 else 0) < units < 16:  # 0: an axis is empty; 1 without a tile: the vector axis is shared out
         return 0
     pieces = min(-(-16 // units), extent // (2 * width))
     return max(width, -(-extent // pieces // width) * width)

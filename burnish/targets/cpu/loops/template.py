@@ -28,6 +28,7 @@ from burnish.targets.cpu.expressions.lanes import Values, inside
 from burnish.targets.cpu.expressions.reductions import hoist, reduce_together, tail_mask
 from burnish.targets.cpu.expressions.values import values_at
 from burnish.targets.cpu.loops import schedules as loops_schedule
+from burnish.targets.cpu.loops.interleave import interleaved_axis, store_interleaved
 from burnish.targets.cpu.loops.odometer import odometer
 from burnish.targets.cpu.loops.options import LoopsOptions
 
@@ -62,6 +63,9 @@ class _Nest:
         self.width, self.rows, self.block = options.width, options.rows, options.block
         self.vector: Axis | None = kernel.domain[options.vector] if options.vector >= 0 else None
         self.tile: Axis | None = kernel.domain[options.tile] if options.tile >= 0 and self.rows > 1 else None
+        self.interleaves = (
+            self.tile is not None and self.vector is not None and interleaved_axis(kernel, self.vector) == self.tile
+        )
         self.outer = tuple(a for a in kernel.domain if a not in (self.vector, self.tile))
         self.is_serial = options.is_serial
         self.values = [s.value for s in kernel.stores]
@@ -132,7 +136,8 @@ class _Nest:
         if isinstance(lo, ir.Constant) and isinstance(hi, ir.Constant):
             whole = b.i64(lo.constant + (hi.constant - lo.constant) // width * width)
         with b.loop(lo, whole, width) as loop:
-            self._point([inside(r, {vector: loop.index}, vector=vector, width=width) for r in rows])
+            lanes = [inside(r, {vector: loop.index}, vector=vector, width=width) for r in rows]
+            self._point(lanes, inside(rows[0], {vector: loop.index}) if self.interleaves else None)
         if isinstance(hi, ir.Constant) and isinstance(whole, ir.Constant) and hi.constant == whole.constant:
             return
         if loops_schedule.can_mask(self.kernel, b.target):
@@ -143,10 +148,17 @@ class _Nest:
         with b.loop(whole, hi) as loop:
             self._point([inside(r, {vector: loop.index}) for r in rows])
 
-    def _point(self, scopes: Sequence[Values]) -> None:
-        """Every store at one point of each scope. All values come first: a store may overwrite the input of another."""
+    def _point(self, scopes: Sequence[Values], first: Values | None = None) -> None:
+        """Every store at one point of each scope. All values come first: a store may overwrite the input of another.
+
+        first: the place of the first lane, if the scopes' stores lie between each other
+        """
         reduce_together(scopes, self.values)
         results = [[s.value(v) for v in self.values] for s in scopes]
+        if first is not None:
+            for store in self.kernel.stores:
+                store_interleaved(scopes, first, store)
+            return
         for scope, values in zip(scopes, results):
             for store, value in zip(self.kernel.stores, values):
                 scope.store(store.slot, store.index, value)

@@ -331,8 +331,9 @@ class ScopeLowering:
         title = name or (nodes[-1] if nodes else root.name)
         tensors = tuple(None if p.storage in self.buffers.geometry else p.slot for p in slots.placements)
         is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
+        if self.is_quantised:
+            kernel = as_quantised(kernel, self.abilities.quotients, slots.placements, self.buffers.constants)
         written = tuple(sorted(slots.written))
-        kernel = as_quantised(kernel, self.abilities.quotients) if self.is_quantised else kernel
         self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned, root.name))
 
     # ---- steps of several outputs -----------------------------------------------------------------------------

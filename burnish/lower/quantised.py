@@ -10,7 +10,7 @@ then be quantised to the next integer: 11 of 16,384 elements of a u16 sum differ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from burnish.ops.language.definition import Blocked, Conv, MatMul, Tensor
 from burnish.ops.language.expr import Expr, axis, binary, fresh_axis, rebuild
 
 Array = np.ndarray[Any, Any]
+MOST_SCALES = 1 << 16
 K = TypeVar("K", bound=Kernel)
 MOST_CUTS = 4096  # entries of a table for each column
 
@@ -53,14 +54,27 @@ def round_products(root: Expr) -> Expr:
     return visit(root)
 
 
-def as_quantised(kernel: K, has_quotient: bool) -> K:
-    """The kernel, with what it stores as `round_products` and `simplify_codes` have it."""
+def as_quantised(kernel: K, has_quotient: bool, placements: Sequence[Placement], constants: Mapping[int, Array]) -> K:
+    """The kernel, with what it stores as `round_products` and `simplify_codes` have it. placements: its slots'."""
+    largest = {}
+    for n, placement in enumerate(placements):
+        array = constants.get(placement.storage)
+        if array is not None and array.dtype == np.float32 and 0 < array.size <= MOST_SCALES:
+            largest[n] = float(np.abs(array).max())
+    return _simplified(kernel, has_quotient, largest)
+
+
+def _simplified(kernel: K, has_quotient: bool, largest: Mapping[int, float]) -> K:
+    """largest: the largest magnitude in the slots of constants"""
     if isinstance(kernel, Chain):
-        stages = (replace(s, kernel=as_quantised(s.kernel, has_quotient)) for s in kernel.stages)
+        stages = []
+        for stage in kernel.stages:
+            own = {n: largest[p.slot] for n, p in enumerate(stage.parts) if p.slot in largest}
+            stages.append(replace(stage, kernel=_simplified(stage.kernel, has_quotient, own)))
         return replace(kernel, stages=tuple(stages))
     if not isinstance(kernel, Contraction | Loops):
         return kernel
-    values = (simplify_codes(round_products(s.value), has_quotient) for s in kernel.stores)
+    values = (simplify_codes(round_products(s.value), has_quotient, largest) for s in kernel.stores)
     return replace(kernel, stores=tuple(replace(s, value=v) for s, v in zip(kernel.stores, values)))
 
 

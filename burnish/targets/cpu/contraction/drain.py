@@ -11,14 +11,9 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.dtypes import DType
-from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
-from burnish.targets.cpu.builder import I8, I32, KernelBuilder, vector_type
+from burnish.targets.cpu.builder import I8, KernelBuilder
 from burnish.targets.cpu.contraction.unit import Unit
-from burnish.targets.cpu.contraction.write import Bound
-from burnish.targets.cpu.expressions.lanes import Lanes
-from burnish.targets.cpu.expressions.values import values_at, vectorised
 from burnish.targets.cpu.register_tile.matrix import ROW_BYTES, ROWS
 from burnish.targets.cpu.register_tile.matrix import Rows as Place
 
@@ -126,44 +121,3 @@ class FinishedUnit:
 
     def _choose(self, condition: ir.Value, then: ir.Value, otherwise: ir.Value) -> ir.Value:
         return then if then is otherwise else self.k.ir.select(condition, then, otherwise)
-
-
-def has_wide_stores(k: KernelBuilder, kernel: Contraction, columns: int) -> bool:
-    """Can two column tiles be rounded by one instruction and stored as one line, at least in one of the stores?"""
-    is_narrow = any(kernel.slots[s.slot].dtype is DType.BF16 for s in kernel.stores)
-    return is_narrow and columns % 2 == 0 and kernel.n.extent != 1 and "bf16" in k.target.extensions
-
-
-def store_in_pairs(
-    k: KernelBuilder,
-    kernel: Contraction,
-    axes: Bound,
-    columns: Sequence[ir.Value],
-    masks: Sequence[ir.Value | None],
-    sums: Sequence[ir.Value],
-) -> None:
-    """The epilogue of a row, two column tiles at a time: values of each, but one store of what lies side by side."""
-    for c in range(0, len(columns), 2):
-        sides = [
-            values_at(k, kernel.slots, {**axes, kernel.n: columns[s]}, vector=kernel.n, width=ROWS, mask=masks[s],
-                      accumulators=(sums[s],))
-            for s in (c, c + 1)
-        ]  # fmt: skip
-        both = masks[c], masks[c + 1]
-        mask = None if both[0] is None or both[1] is None else _joined(k, both[0], both[1])
-        wide = values_at(k, kernel.slots, {**axes, kernel.n: columns[c]}, vector=kernel.n, width=2 * ROWS, mask=mask)
-        for store in kernel.stores:
-            address = wide.facts.address(store.slot, store.index)
-            is_narrow = kernel.slots[store.slot].dtype is DType.BF16
-            if is_narrow and not address.atoms and address.form.coefficients.get(kernel.n, 0) == 1:
-                low, high = (vectorised(v, store.value) for v in sides)
-                wide.store(store.slot, store.index, Lanes(_joined(k, low, high)))
-                continue
-            for values in sides:
-                values.store(store.slot, store.index, values.value(store.value))
-
-
-def _joined(k: KernelBuilder, low: ir.Value, high: ir.Value) -> ir.Value:
-    """The lanes of two vectors as one."""
-    count = 2 * low.type.count
-    return k.ir.shuffle_vector(low, high, ir.Constant(vector_type(I32, count), list(range(count))))

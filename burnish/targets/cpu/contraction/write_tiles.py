@@ -21,7 +21,8 @@ from burnish.dims import Dim, product
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext, vector_type
-from burnish.targets.cpu.contraction.drain import FinishedUnit, RowTile, has_wide_stores, share_of, store_in_pairs
+from burnish.targets.cpu.contraction.drain import FinishedUnit, RowTile, share_of
+from burnish.targets.cpu.contraction.narrow_stores import has_wide_stores, store_in_pairs
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.tile_rows import flat_rows, rows_of
 from burnish.targets.cpu.contraction.unit import Unit, scheduled_unit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from burnish.dtypes import DType
@@ -33,6 +33,7 @@ def test_static_product_with_epilogue_is_right_at_every_level(target: Target, sh
 
 
 @settings(max_examples=25, deadline=None)
+@example(m=1, n=1, k=2, batch=1, layout="columns", shared=False, pick=62, epilogue="none", symbols=set())
 @given(
     m=st.integers(1, 70), n=st.integers(1, 70), k=st.integers(1, 70), batch=st.integers(1, 3),
     layout=st.sampled_from(["packed", "rows", "columns", "loose"]), shared=st.booleans(), pick=st.integers(0, 99),

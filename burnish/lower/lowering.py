@@ -333,6 +333,8 @@ class ScopeLowering:
         is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
         if self.is_quantised:
             kernel = as_quantised(kernel, self.abilities.quotients, slots.placements, self.buffers.constants)
+        if self.is_quantised:
+            kernel = as_quantised(kernel, self.abilities.quotients, slots.placements, self.buffers.constants)
         written = tuple(sorted(slots.written))
         self.steps.append(Launch(kernel, slots.bindings, written, title, nodes, tensors, is_tuned, root.name))
 

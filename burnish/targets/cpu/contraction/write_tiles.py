@@ -20,8 +20,9 @@ from llvmlite import ir
 from burnish.dims import Dim, product
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
-from burnish.targets.cpu.builder import I8, I64, KernelBuilder, KernelContext, vector_type
+from burnish.targets.cpu.builder import I8, I32, I64, KernelBuilder, KernelContext, vector_type
 from burnish.targets.cpu.contraction.drain import FinishedUnit, RowTile, share_of
+from burnish.targets.cpu.contraction.first_sums import FirstSums, first_sums
 from burnish.targets.cpu.contraction.narrow_stores import has_wide_stores, store_in_pairs
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.tile_rows import flat_rows, rows_of
@@ -60,6 +61,9 @@ class UnitWriter(TileWriter):
     """One kernel in the tiles form."""
 
     def __init__(self, context: KernelContext, kernel: Contraction, options: ContractionOptions, name: str) -> None:
+        self.first: FirstSums | None = None
+        if (found := first_sums(kernel, options.width)) is not None:
+            kernel, self.first = found
         super().__init__(context, kernel, options, name)
         self.unit: Unit = scheduled_unit(kernel, self.shape, options)
         self.flat = flat_rows(self.shape) if options.fold and options.axis == 0 else None
@@ -137,7 +141,7 @@ class UnitWriter(TileWriter):
         stored = self._finished_unit()
         turn = pending.read(pending.turn)
         sums = self._sums_at(turn)
-        self.code.clear(sums)
+        self.code.clear(sums, self._first_sums(panel))
         share, ahead = share_of(unit), self._ahead(number, panel)
 
         def step(at: ir.Value, stores: bool) -> None:
@@ -190,6 +194,13 @@ class UnitWriter(TileWriter):
         k = self.k
         offset = k.ir.add(k.i64(ROW_BYTES), k.ir.mul(turn, k.i64(self.unit.sums_bytes)))
         return Rows(k.address(k.scratch, offset, I8), k.i64(self.unit.columns * ROW_BYTES))
+
+    def _first_sums(self, panel: Panel) -> ir.Value | None:
+        """Where those of a panel's columns lie, if they are not zeros."""
+        k, first = self.k, self.first
+        if first is None:
+            return None
+        return k.address(k.slots[first.slot], k.ir.add(panel.column, k.i64(first.offset)), I32)
 
     def _ahead(self, number: ir.Value, panel: Panel) -> Ahead | None:
         unit, spread, block = self.unit, self.options.spread, self.options.block

@@ -61,8 +61,11 @@ class Multiplier(Protocol):
     def begin(self, config: ir.Value) -> None:
         """At the kernel's start. config: 64 bytes of the kernel's own."""
 
-    def clear(self, sums: Rows) -> None:
-        """Start sums from zero; they will be kept there."""
+    def clear(self, sums: Rows, first: ir.Value | None = None) -> None:
+        """Start sums from zero, or every row from the numbers at `first`, 64 bytes for each column tile.
+
+        They will be kept there.
+        """
 
     def resume(self, sums: Rows) -> None:
         """Start from the sums that are there; the rows of the last row tile's end must exist too."""
@@ -114,9 +117,12 @@ class TileRegisters:
             k.ir.store(I8(rows) if isinstance(rows, int) else rows, k.address(config, _HEIGHTS_AT + n, I8), align=1)
         self._call("ldtilecfg", config)
 
-    def clear(self, sums: Rows) -> None:
+    def clear(self, sums: Rows, first: ir.Value | None = None) -> None:
         for n in range(self.sums):
-            self._call("tilezero", I8(n))
+            if first is None:
+                self._call("tilezero", I8(n))
+            else:
+                self._load(n, self.k.address(first, n % self.matrix.columns * ROW_BYTES, I8), self.k.i64(0))
 
     def resume(self, sums: Rows) -> None:
         for n in range(self.sums):
@@ -170,12 +176,15 @@ class VectorSteps:
     def begin(self, config: ir.Value) -> None:
         return None
 
-    def clear(self, sums: Rows) -> None:
+    def clear(self, sums: Rows, first: ir.Value | None = None) -> None:
         k, m = self.k, self.matrix
+        start = [ir.Constant(self.kind, None)] * m.columns
+        if first is not None:
+            start = [k.load(k.address(first, c * ROW_BYTES, I8), self.kind, 4) for c in range(m.columns)]
         with k.loop(0, m.rows * ROWS) as loop:
             row = k.address(sums.place, k.ir.mul(loop.index, sums.stride), I8)
             for c in range(m.columns):
-                k.ir.store(ir.Constant(self.kind, None), k.address(row, c * ROW_BYTES, I8), align=ROW_BYTES)
+                k.ir.store(start[c], k.address(row, c * ROW_BYTES, I8), align=ROW_BYTES)
 
     def resume(self, sums: Rows) -> None:
         return None

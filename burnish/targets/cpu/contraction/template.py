@@ -56,6 +56,7 @@ SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than 
 _CANDIDATES = 12
 _FAR_BEHIND = 3.0  # times the cycles of the best
 _WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
+_SHALLOW = 256  # a depth in bytes: four steps
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
 
@@ -158,12 +159,17 @@ def _tilings(model: CostModel) -> list[Tiling]:
 
 
 def _tiles(model: CostModel, axis: int, fold: bool) -> list[Tiling]:
-    """Tilings in the tiles form: 2 x 2 tiles, or a row or a column of tiles where there is only that."""
+    """Tilings in the tiles form: 2 x 2 tiles, or a row or a column of tiles where there is only that.
+
+    Of bytes and a shallow depth also 1 x 4 tiles: the rows' stores take more time than products, and are half as many.
+    """
     shape = model.shape
     if not can_multiply_tiles(model.kernel, shape):
         return []
     wide, is_low = -(-model.columns // ROWS), model.pixels <= ROWS
     shapes = [(1, min(wide, 4))] if is_low else [(2, min(wide, 2)), (4, 1)]
+    if model.kernel.slots[0].dtype.size_bytes == 1 and model.depth <= _SHALLOW and not (is_low or wide % 4):
+        shapes.append((1, 4))
     if fold and axis == 1:
         return [Tiling(r, c, ROWS, axis, "tiles", True) for r, c in shapes]
     rows = rows_of(shape, axis, fold)

@@ -27,6 +27,7 @@ _LEVEL1_BYTES = 40 * 1024
 COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _MOST_PIECES = 64  # their copies are written out
 _STORED, _BEGUN = 4, 120  # cycles of a vector of results (loaded, finished, stored), and of a unit's begin and end
+_ROW = 2  # and of a row of codes, whose vectors are finished soon
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
 
 
@@ -180,5 +181,6 @@ def unit_cycles(unit: Unit, columns: int) -> float:
     step = max(products, lines)
     pieces = unit.pieces if unit.pieces > 1 else unit.runs if unit.tail else 0
     copies = pieces * unit.rows * (4 * unit.height + 15) if unit.tail else 1.5 * pieces * unit.rows * unit.height
-    stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * _STORED
+    row = min(unit.columns, -(-columns // ROWS)) * _STORED + (_ROW if unit.item == 1 else 0)
+    stored = unit.rows * unit.height * row
     return unit.steps * step + copies + _BEGUN + max(0.0, stored - unit.steps * step / 2)

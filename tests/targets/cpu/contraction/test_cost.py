@@ -144,7 +144,7 @@ def test_bf16_by_bf16_takes_pairs_where_the_target_multiplies_them(m: int, n: in
     ("m", "n", "k", "block", "spread"),
     [
         (3136, 64, 64, 1, 0), (12544, 96, 16, 1, 0), (3136, 256, 64, 8, 0), (784, 512, 128, 6, 4),
-        (196, 256, 1024, 0, 4), (49, 2048, 512, 0, 2), (128, 768, 3072, 0, 4),
+        (196, 256, 1024, 4, 4), (196, 576, 96, 4, 4), (49, 2048, 512, 0, 2), (128, 768, 3072, 0, 4),
     ],
 )  # fmt: skip
 def test_tiles_take_rows_in_blocks_where_the_constant_is_the_smaller_side(
@@ -153,3 +153,15 @@ def test_tiles_take_rows_in_blocks_where_the_constant_is_the_smaller_side(
     with_tiles = parse_target("cpu:x86-64-v4+amx")
     chosen = contraction.schedules(matmul(m, n, k, dtype=DType.BF16).kernel, with_tiles)[0]
     assert (chosen["form"], chosen["block"], chosen["spread"]) == ("tiles", block, spread)
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "rows", "vectors"),
+    [(3136, 256, 64, 16, 4), (196, 1024, 256, 16, 4), (196, 256, 1024, 28, 2), (3136, 32, 64, 32, 2)],
+)
+def test_bytes_of_a_shallow_depth_take_one_row_tile_and_four_columns(
+    m: int, n: int, k: int, rows: int, vectors: int
+) -> None:
+    kernel = matmul(m, n, k, dtype=DType.U8, b_dtype=DType.I8).kernel
+    chosen = contraction.schedules(kernel, parse_target("cpu:x86-64-v4+amx"))[0]
+    assert (chosen["form"], chosen["rows"], chosen["vectors"]) == ("tiles", rows, vectors)

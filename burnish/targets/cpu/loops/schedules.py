@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from burnish.dims import product
 from burnish.dtypes import DType
-from burnish.kernels.facts import Facts
+from burnish.kernels.facts import Address, Facts
 from burnish.kernels.task import Loops, Store
 from burnish.kernels.usual_size import usual_size
 from burnish.ops.language.expr import Axis, Expr, free_axes, walk
@@ -70,8 +70,8 @@ def _lanes(kernel: Loops, axis: Axis, target: Target) -> int:
 
 
 def _is_of_bytes(facts: Facts, store: Store, axis: Axis) -> bool:
-    """Is all that varies along the axis a byte, beside addresses that are linear in it?"""
-    if any(axis in facts.free(atom) for atom, _ in facts.address(store.slot, store.index).atoms):
+    """Is all that varies along the axis a byte, and are the elements in memory neighbours?"""
+    if not _are_neighbours(facts, facts.address(store.slot, store.index), axis):
         return False
     left, seen = [store.value], set[Expr]()
     while left:
@@ -81,12 +81,17 @@ def _is_of_bytes(facts: Facts, store: Store, axis: Axis) -> bool:
         seen.add(e)
         if e.dtype.size_bytes != 1 or e.dtype is DType.BOOL:
             return False
-        if e.op == "load":
-            if any(axis in facts.free(atom) for atom, _ in facts.address(e.attr, e.args).atoms):
-                return False
-        else:
+        if e.op != "load":
             left += e.args
+        elif not _are_neighbours(facts, facts.address(e.attr, e.args), axis):
+            return False
     return True
+
+
+def _are_neighbours(facts: Facts, address: Address, axis: Axis) -> bool:
+    """Does the address move by one element along the axis, or by none?"""
+    is_linear = not any(axis in facts.free(atom) for atom, _ in address.atoms)
+    return is_linear and address.form.coefficients.get(axis, 0) in (0, 1)
 
 
 def _width(axis: Axis, lanes: int) -> int:

@@ -36,7 +36,8 @@ def test_lanes_stay_wide_where_bytes_become_numbers_or_places(target):
     i = Axis("i", 256)
     table = Slot(DType.U8, (256,), (1,))
     index = cast(load(0, DType.U8, [axis(i)]), I64)
-    values = [cast(load(0, DType.U8, [axis(i)]), F32), load(1, DType.U8, [index])]
+    reversed_lanes = load(0, DType.U8, [255 - axis(i)])
+    values = [cast(load(0, DType.U8, [axis(i)]), F32), load(1, DType.U8, [index]), reversed_lanes]
     for value in values:
         slots = (table, table, dense(value.dtype, (256,)))
         kernel = Loops(slots, (i,), (Store(2, (axis(i),), value),))

@@ -326,13 +326,10 @@ class ScopeLowering:
     def launch(self, root: Tensor, kernel: Kernel, slots: Slots, name: str = "") -> None:
         if 0 in root.shape:
             return  # it has no element
-        covers = [self.scope.node_name(t) for t in self.fusion.covers.get(root, [])]
-        nodes = tuple(dict.fromkeys(reversed(covers)))
+        nodes = tuple(dict.fromkeys(self.scope.node_name(t) for t in reversed(self.fusion.covers.get(root, []))))
         title = name or (nodes[-1] if nodes else root.name)
         tensors = tuple(None if p.storage in self.buffers.geometry else p.slot for p in slots.placements)
         is_tuned = all(p.storage != self.shared.traces.storage for p in slots.placements)
-        if self.is_quantised:
-            kernel = as_quantised(kernel, self.abilities.quotients, slots.placements, self.buffers.constants)
         if self.is_quantised:
             kernel = as_quantised(kernel, self.abilities.quotients, slots.placements, self.buffers.constants)
         written = tuple(sorted(slots.written))

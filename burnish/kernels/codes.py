@@ -22,15 +22,18 @@ Source: the correction by a residual is P. Markstein's, IBM Journal of Research 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from burnish.dtypes import DType
+from burnish.kernels.task import Chain, Contraction, Kernel, Loops
 from burnish.ops.language.expr import Expr, binary, cast, const, substitute, unary, where
 from burnish.ops.quantize import limits
 
+K = TypeVar("K", bound=Kernel)
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 _DIGITS = 24  # of an f32
 _LEAST, _MOST = 2.0**-60, 2.0**60  # scales with which no step leaves the normal numbers if the quotient is 1/4 or more
@@ -51,6 +54,19 @@ def simplify_codes(root: Expr, has_quotient: bool, largest: Mapping[int, float] 
     known: dict[Expr, float] = {}
     unclamped = substitute(direct, lambda e: _without_clamp(e, largest or {}, known))
     return substitute(unclamped, _without_division)
+
+
+def with_values(kernel: K, change: Callable[[Expr, Mapping[int, float]], Expr], largest: Mapping[int, float]) -> K:
+    """The kernel with what it stores changed. `change` also gets the largest magnitudes, by the kernel's own slots."""
+    if isinstance(kernel, Chain):
+        stages = []
+        for stage in kernel.stages:
+            own = {n: largest[p.slot] for n, p in enumerate(stage.parts) if p.slot in largest}
+            stages.append(replace(stage, kernel=with_values(stage.kernel, change, own)))
+        return replace(kernel, stages=tuple(stages))
+    if not isinstance(kernel, Contraction | Loops):
+        return kernel
+    return replace(kernel, stores=tuple(replace(s, value=change(s.value, largest)) for s in kernel.stores))
 
 
 def is_safe(scale: float, low: int, high: int) -> bool:

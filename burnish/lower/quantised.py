@@ -19,8 +19,8 @@ import numpy as np
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
 from burnish.kernels.blocks import Blocks
-from burnish.kernels.codes import simplify_codes
-from burnish.kernels.task import Chain, Contraction, Kernel, Loops
+from burnish.kernels.codes import simplify_codes, with_values
+from burnish.kernels.task import Kernel
 from burnish.lower.buffers import Buffers, content, narrowest
 from burnish.lower.placement import Placement
 from burnish.lower.scope import Body, is_constant
@@ -61,21 +61,7 @@ def as_quantised(kernel: K, has_quotient: bool, placements: Sequence[Placement],
         array = constants.get(placement.storage)
         if array is not None and array.dtype == np.float32 and 0 < array.size <= MOST_SCALES:
             largest[n] = float(np.abs(array).max())
-    return _simplified(kernel, has_quotient, largest)
-
-
-def _simplified(kernel: K, has_quotient: bool, largest: Mapping[int, float]) -> K:
-    """largest: the largest magnitude in the slots of constants"""
-    if isinstance(kernel, Chain):
-        stages = []
-        for stage in kernel.stages:
-            own = {n: largest[p.slot] for n, p in enumerate(stage.parts) if p.slot in largest}
-            stages.append(replace(stage, kernel=_simplified(stage.kernel, has_quotient, own)))
-        return replace(kernel, stages=tuple(stages))
-    if not isinstance(kernel, Contraction | Loops):
-        return kernel
-    values = (simplify_codes(round_products(s.value), has_quotient, largest) for s in kernel.stores)
-    return replace(kernel, stores=tuple(replace(s, value=v) for s, v in zip(kernel.stores, values)))
+    return with_values(kernel, lambda e, own: simplify_codes(round_products(e), has_quotient, own), largest)
 
 
 def is_product(form: Conv | MatMul, has_integers: bool) -> bool:

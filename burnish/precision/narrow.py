@@ -107,7 +107,11 @@ class _Narrowing:
             self._widen_captured(node)
             return None
         why = self._refusal(node)
-        if why:
+        if _scales_float8(node):
+            why = "scales a sum of float8 products"
+            self._keep(node)
+            self._round(node)
+        elif why:
             self._keep(node)
         else:
             self._narrow(node)
@@ -228,6 +232,20 @@ class _Narrowing:
         if lift:
             self._lower(node, lift)
 
+    def _round(self, node: ir.Node) -> None:
+        """Make the scaled sum of float8 products narrow, in its epilogue; not what becomes codes again."""
+        wide, users = node.outputs[0], [use.node for use in node.outputs[0].uses()]
+        goes_on = [_scales_float8(user) or user.op_type == "QuantizeLinear" for user in users]
+        if node in self.kept or any(goes_on) or not users or wide.is_graph_output():
+            return
+        short = cast(wide, self.to, f"{wide.name}/{self.precision.values.value}")
+        wide.replace_all_uses_with(short.outputs[0])
+        short.replace_input_with(0, wide)
+        assert node.graph is not None
+        node.graph.insert_after(node, short)
+        self.wide.add(short.outputs[0])
+        self.narrow.add(short.outputs[0])
+
     def _keep(self, node: ir.Node) -> None:
         for i, value in enumerate(node.inputs):
             if value is not None and value in self.narrow:
@@ -257,6 +275,18 @@ class _Narrowing:
             short = narrowed(np.ldexp(array, lift) if lift else array, self.precision.values)
             self._constants[value, lift] = new_initializer(self.graph, short, name)
         return self._constants[value, lift]
+
+
+def _scales_float8(node: ir.Node) -> bool:
+    """Is it the scale, or the shift, by a constant after a sum of float8 products?"""
+    computed = [v for v in node.inputs if v is not None and not is_constant(v)]
+    before = computed[0].producer() if len(computed) == 1 and len(node.inputs) == 2 else None
+    if before is None or node.domain:
+        return False
+    if node.op_type == "Mul":
+        data = before.inputs[0] if before.op_type in ("MatMul", "Conv") else None
+        return data is not None and data.dtype == ir.DataType.FLOAT8E4M3FN
+    return node.op_type == "Add" and before.op_type == "Mul" and _scales_float8(before)
 
 
 def _reason(node: ir.Node) -> str:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from burnish.building.analyze import analyze
 from burnish.kernels.task import Contraction, each_launch
+from burnish.precision.precision import parse_precision
 from burnish.target import parse_target
 from burnish.targets import compiler_of
 from tests.targets.cuda.whole_program import H200, run_model
@@ -120,6 +121,42 @@ def test_what_a_code_stands_for_is_rounded_between_q_and_dq():
     model = model_of(nodes, {"s": np.float32(0.37), "z": np.zeros((), FLOAT8)}, x.shape, TensorProto.FLOAT)
     want = codes(x, 0.37).astype(np.float32) * np.float32(0.37)
     np.testing.assert_array_equal(run_model(model, {"x": x})["y"], want)
+
+
+def test_the_scaled_sum_is_narrow_beside_fp16_unless_it_becomes_codes():
+    w, second = RANDOM.standard_normal((40, 24)).astype(FLOAT8), RANDOM.standard_normal((24, 16)).astype(np.float32)
+    x, shift = RANDOM.standard_normal((21, 40)).astype(np.float32), RANDOM.standard_normal(24).astype(np.float32)
+    constants = {
+        "w": w,
+        "ws": np.float32(0.1),
+        "xs": np.float32(0.01),
+        "z": np.zeros((), FLOAT8),
+        "k": second,
+        "b": shift,
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "xs", "z"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "xs", "z"], ["xd"]),
+        helper.make_node("DequantizeLinear", ["w", "ws"], ["wd"]),
+        helper.make_node("MatMul", ["xd", "wd"], ["p"]),
+        helper.make_node("Add", ["p", "b"], ["s"]),
+        helper.make_node("MatMul", ["s", "k"], ["y"]),
+    ]
+    model = model_of(nodes, constants, x.shape, TensorProto.FLOAT)
+    precision = parse_precision("fp16", None)
+    program = analyze(model, abilities=compiler_of(H200).abilities, precision=precision).program
+    kernels = [launch.kernel for launch in each_launch(program.steps) if isinstance(launch.kernel, Contraction)]
+    assert [[k.slots[s.slot].dtype.value for s in k.stores] for k in kernels] == [["f16"], ["f32"]]
+    numbers = codes(x, 0.01).astype(np.float64) * np.float32(0.01) @ (w.astype(np.float64) * np.float32(0.1)) + shift
+    want = numbers @ second
+    found = run_model(model, {"x": x}, precision="fp16")["y"]
+    np.testing.assert_allclose(found, want, atol=0.01 * np.abs(want).max())
+    coded, _, _ = PRODUCTS["Conv"]
+    program = analyze(coded, abilities=compiler_of(H200).abilities, precision=precision).program
+    stored = [
+        k.slots[-1].dtype.value for k in (x.kernel for x in each_launch(program.steps)) if isinstance(k, Contraction)
+    ]
+    assert stored == ["f8e4m3"]
 
 
 @pytest.mark.parametrize("target", ["cuda:sm_80", "cpu:x86-64-v3"])

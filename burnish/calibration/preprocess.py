@@ -107,7 +107,8 @@ def load_preprocess(path: str | os.PathLike[str]) -> Preprocess:
             columns,
         )
     except Exception as error:  # a Python file may raise anything
-        why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        own = error.strerror if isinstance(error, OSError) else str(error) if type(error) is ValueError else ""
+        why = own or f"{type(error).__name__}: {error}"
         hint = "docs/quantization.md shows a whole file"
         raise UserError("E745", f"{path} does not state how files become inputs", why=why, hint=hint) from error
 

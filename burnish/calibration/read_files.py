@@ -18,6 +18,14 @@ from burnish.plan.manifest import TensorSpec
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Any]
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+NO_ARRAY = "it is no array that numpy saved, it is cut short, or it holds Python objects, which are not read"
+NO_IMAGE = "it is no image that pillow reads, or it is damaged"
+DAMAGED = {
+    ".npz": NO_ARRAY,
+    ".npy": NO_ARRAY,
+    ".csv": "it is no table of text in UTF-8",
+    ".wav": "it is no .wav file of whole numbers (PCM), or it is cut short",
+}
 ENDINGS = (".npz", ".npy", ".csv", ".wav", *IMAGES)
 
 
@@ -28,12 +36,14 @@ def read_file(path: Path, inputs: Sequence[TensorSpec], stated: Preprocess | Non
             file to an input is not stated
     """
     read = _reader(path, inputs, stated)
+    told = "" if stated is not None and stated.function is not None else DAMAGED.get(path.suffix.lower(), NO_IMAGE)
     try:
         yield from read()
     except (UserError, EnvironmentProblem):
         raise
     except Exception as error:  # numpy, zipfile, pillow, and a user's own function raise a dozen kinds
-        why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        own = error.strerror if isinstance(error, OSError) else ""
+        why = own or told or f"{type(error).__name__}: {error}"  # a user's function has words of its own
         raise UserError("E721", f"{path} holds no samples", why=why, hint="mend it, or leave it out") from error
 
 
@@ -129,12 +139,11 @@ def _rows(path: Path, inputs: Sequence[TensorSpec], columns: Mapping[str, Sequen
             return
         places = _places(path, head, inputs, columns)
         for number, row in enumerate(rows, 1):
-            try:
-                cells = {spec.name: [float(row[p]) for p in places[spec.name]] for spec in inputs}
-            except (ValueError, IndexError) as error:
-                raise UserError(
-                    "E721", f"{path} holds a row that cannot be read", why=f"sample {number}: {error}"
-                ) from error
+            wanted = {spec.name: places[spec.name] for spec in inputs}
+            if odd := [p for own in wanted.values() for p in own if p >= len(row) or not _is_number(row[p])]:
+                told = f"'{row[odd[0]]}' is no number" if odd[0] < len(row) else f"it has no column {odd[0] + 1}"
+                raise UserError("E721", f"{path} holds a row that cannot be read", why=f"sample {number}: {told}")
+            cells = {name: [float(row[p]) for p in own] for name, own in wanted.items()}
             yield {spec.name: _shaped(cells[spec.name], spec) for spec in inputs}
 
 

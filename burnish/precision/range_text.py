@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,8 @@ def range_bytes(ranges: Ranges) -> bytes:
     for key, rows in (("means", ranges.means), ("magnitudes", ranges.magnitudes)):
         if rows:
             content[key] = {name: _packed(row) for name, row in sorted(rows.items())}
+    if ranges.is_superset:
+        content["is_superset"] = True
     if ranges.accuracy is not None:
         content["accuracy"] = ranges.accuracy.as_dict
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
@@ -35,18 +38,30 @@ def range_bytes(ranges: Ranges) -> bytes:
 
 def parse_ranges(text: bytes) -> Ranges:
     """What `range_bytes` wrote. ValueError if it is something else."""
+    content = _json(text)
+    if not isinstance(content, dict) or content.get(MARK) != VERSION:
+        raise ValueError(f'it does not begin with "{MARK}": {VERSION}')
     try:
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.get(MARK) != VERSION:
-            raise ValueError(f'it does not begin with "{MARK}": {VERSION}')
         tensors = {str(n): Range(float(low), float(high)) for n, (low, high) in content["tensors"].items()}
         own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
         words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
         measured = None if "accuracy" not in content else parse_accuracy(content["accuracy"])
         rows = [{str(n): _unpacked(row) for n, row in content.get(key, {}).items()} for key in ("means", "magnitudes")]
-        return Ranges(tensors, *own, words[0], frozenset(words[1]), measured, *rows)
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+        is_superset = bool(content.get("is_superset", False))
+        return Ranges(tensors, *own, words[0], frozenset(words[1]), measured, *rows, is_superset=is_superset)
+    except KeyError as error:
+        raise ValueError(f"it lacks {error}") from error
+    except (ValueError, TypeError, AttributeError, AssertionError) as error:
+        raise ValueError("a value in it is of another kind: a range is two finite numbers, the lower first") from error
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        raise ValueError("it is no text in UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON: line {error.lineno}, column {error.colno}") from error
 
 
 def _packed(row: tuple[float, ...]) -> str:

@@ -15,7 +15,22 @@ def test_the_order_of_tensors_does_not_change_the_bytes() -> None:
     assert range_bytes(parse_ranges(text)) == text
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"\xff", b'{"burnish_ranges": 2}', b'{"burnish_ranges": 1}'])
-def test_another_form_is_a_value_error(text: bytes) -> None:
-    with pytest.raises(ValueError, match=":"):
+HEAD = b'{"burnish_ranges": 1, "graph": "", "method": "", "samples": 1, "tensors": {"a": '
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "it is not JSON: line 1, column 1"),
+        (b"[]", "it does not begin with"),
+        (b"\xff", "it is no text in UTF-8"),
+        (b'{"burnish_ranges": 2}', "it does not begin with"),
+        (b'{"burnish_ranges": 1}', "it lacks 'tensors'"),
+        (HEAD + b"[1]}}", "two finite numbers"),
+        (HEAD + b"[2, 1]}}", "two finite numbers"),
+        (HEAD + b'["x", 1]}}', "two finite numbers"),
+    ],
+)
+def test_another_form_is_a_value_error_in_our_words(text: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         parse_ranges(text)

@@ -35,6 +35,7 @@ from burnish.plan.manifest import Presentation, Variant
 from burnish.precision.apply_precision import apply_precision, precision_notes
 from burnish.precision.layers import unmatched_notes
 from burnish.precision.precision import UNCHANGED, Decision, Precision
+from burnish.precision.quantise.known import stray_notes
 from burnish.precision.quantise.quantise import range_notes
 from burnish.precision.quantise.write_codes import write_codes
 from burnish.precision.quantised_products import as_one, product_notes, quantised_products, without_integers
@@ -154,7 +155,8 @@ def analyze(
     )
     imported, resolved, report, graph = found.imported, found.profile, found.report, found.imported.model.graph
     with stages.stage("passes"), _doubting(resolved.notes):
-        unmatched = tuple(unmatched_notes(graph, precision.layers))
+        strays = () if precision.ranges is None else stray_notes(graph, precision.ranges)
+        unmatched = (*unmatched_notes(graph, precision.layers), *strays)
         quantised = write_codes(graph, precision)
         optimize(imported.model, found.context, FOR_TARGET)
         shape_outputs = flatten_outputs(imported.model, found.context)

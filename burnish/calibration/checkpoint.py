@@ -111,7 +111,7 @@ def load_tally(path: str | os.PathLike[str]) -> Saved:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             head, counts, sums = json.loads(content["head"].tobytes()), content["counts"], content["sums"]
         if head.get(MARK) != VERSION:
-            raise ValueError(f'it does not say "{MARK}": {VERSION}')
+            raise ValueError("another version wrote it")
         if counts.dtype != np.int64 or counts.shape != (max(len(head["tensors"]), 1), 2 * FINE):
             raise ValueError("its counts do not fit its tensors")
         found = {}
@@ -122,7 +122,7 @@ def load_tally(path: str | os.PathLike[str]) -> Saved:
         channels = _channels(head["channels"], sums)
         return Saved(Path(path), str(head["model"]), runs, samples, str(head["data"]), found, channels)
     except Exception as error:  # numpy and zipfile raise a dozen kinds
-        why = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        why = (error.strerror if isinstance(error, OSError) else "") or "it is damaged, or another program wrote it"
         hint = "delete it, or give --calib-cache another name"
         raise UserError("E747", f"{path} is no file of histograms", why=why, hint=hint) from error
 

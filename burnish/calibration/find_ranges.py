@@ -22,7 +22,9 @@ from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.samples import Samples, batch_symbol, open_samples
 from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
-from burnish.precision.quantise.points import Point, find_points, only_depthwise
+from burnish.precision.precision import Decision
+from burnish.precision.quantise.points import Point, digest_of, find_points, only_depthwise
+from burnish.precision.quantise.quantise import nothing_to_quantise
 from burnish.precision.ranges import Ranges
 from burnish.runtime import Engine, load
 
@@ -70,7 +72,7 @@ def calibrate(
         tally = count_samples(capture, given, progress or (lambda what, done, total: None), sums=sums)
     tensors = {name: choose_range(counts, method) for name, counts in tally.histograms.items()}
     means, magnitudes = ({n: tuple(r.tolist()) for n, r in rows.items()} for rows in channel_rows(tally))
-    words = (tally.model, method, tally.samples, tuple(notes_of(tally)))
+    words = (capture.products, method, tally.samples, tuple(notes_of(tally, capture.kept)))
     return Ranges(tensors, *words, means=means, magnitudes=magnitudes)
 
 
@@ -91,12 +93,15 @@ class Data(NamedTuple):
 class Capture(NamedTuple):
     """An engine whose outputs are what products read, their points, and the model's digest.
 
+    products: their digest; kept: why other products have no point
     is_batched: is the first axis of its inputs that of samples?
     depthwise: the tensors that depthwise convolutions alone read
     """
 
     engine: Engine
     points: tuple[Point, ...]
+    kept: tuple[Decision, ...]
+    products: str
     model: str
     is_batched: bool
     depthwise: frozenset[str]
@@ -121,7 +126,8 @@ class Watch(Protocol):
 def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
     """Build the model in f32 so that a run gives each tensor that a product reads."""
     model = found.imported.model
-    points, digest = find_points(model.graph)[0], model_digest(model.graph)
+    (points, kept), digest = find_points(model.graph), model_digest(model.graph)
+    products = digest_of(points)
     depthwise = frozenset(str(p.data.name) for p in points if only_depthwise(p.data))
     outputs = model.graph.outputs
     firsts = {value.shape[0] if value.shape else None for value in outputs}
@@ -131,7 +137,7 @@ def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
         inputs = engine.manifest.inputs
         fixed = {spec.shape[0] if spec.shape else None for spec in inputs}
         is_batched = batch_symbol(inputs) is not None or len(fixed | firsts) == 1
-        yield Capture(engine, points, digest, is_batched, depthwise)
+        yield Capture(engine, points, kept, products, digest, is_batched, depthwise)
 
 
 def _channel_sums(capture: Capture) -> dict[str, ChannelSums]:
@@ -191,6 +197,8 @@ def _run_from(cache: Path, capture: Capture, tally: Tally, samples: Samples, pro
         finally:
             if tally.is_whole and tally.runs > before:
                 save_tally(tally, cache)
+    if pressed.is_set():  # during the last run: nothing looked at it since
+        raise KeyboardInterrupt
 
 
 def _run(
@@ -258,11 +266,11 @@ class _Runs:
         return results
 
 
-def notes_of(tally: Tally) -> list[str]:
+def notes_of(tally: Tally, kept: Sequence[Decision]) -> list[str]:
     """What a user must know about the data."""
     notes = []
     if not tally.histograms:
-        notes.append("the model has no product that int8 could compute: there are no ranges")
+        notes.append(nothing_to_quantise(kept))
     if tally.samples < 2:
         notes.append("one sample: the ranges are those of that sample")
     for name, counts in tally.histograms.items():

@@ -23,4 +23,4 @@ def placeholder_ranges(graph: onnx.GraphProto) -> Ranges:
     for node in graph.node:
         for name in filter(None, node.output):
             tensors.setdefault(name, READ if node.op_type.endswith("Pool") else MADE)
-    return Ranges(tensors, notes=(NOTE,))
+    return Ranges(tensors, notes=(NOTE,), is_superset=True)

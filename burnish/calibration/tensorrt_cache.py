@@ -53,7 +53,7 @@ def parse_cache(content: bytes, where: str = "") -> Ranges:
     zeros = sum(not r.largest for r in tensors.values())
     notes = (f"{zeros} tensors of the cache have the scale 0: what reads them stays f32",) if zeros else ()
     known = {name: r for name, r in tensors.items() if r.largest}
-    return Ranges(known, method=f"TensorRT {found[1]} {found[2]}", notes=notes)
+    return Ranges(known, method=f"TensorRT {found[1]} {found[2]}", notes=notes, is_superset=True)
 
 
 def _tensors(lines: list[str]) -> Iterator[tuple[str, Range]]:

@@ -73,7 +73,7 @@ class Precision:
 class Decision:
     """One node: its type before, its type now, and the reason. A line of `--explain-precision`.
 
-    target: in a build for several targets, if they differ
+    target: in a build for several targets, if they differ; missing: the tensor whose range is not known, if that is why
     """
 
     node: str
@@ -82,6 +82,7 @@ class Decision:
     now: str
     why: str
     target: str = ""
+    missing: str = ""
 
 
 UNCHANGED = Precision()

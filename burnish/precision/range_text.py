@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,12 @@ def parse_ranges(text: bytes) -> Ranges:
         own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
         words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
         measured = None if "accuracy" not in content else parse_accuracy(content["accuracy"])
-        rows = [{str(n): _unpacked(row) for n, row in content.get(key, {}).items()} for key in ("means", "magnitudes")]
+        means, magnitudes = (
+            {str(n): _unpacked(row) for n, row in content.get(key, {}).items()} for key in ("means", "magnitudes")
+        )
         is_superset = bool(content.get("is_superset", False))
-        return Ranges(tensors, *own, words[0], frozenset(words[1]), measured, *rows, is_superset=is_superset)
+        found = Ranges(tensors, *own, words[0], frozenset(words[1]), measured)
+        return replace(found, means=means, magnitudes=magnitudes, is_superset=is_superset)
     except KeyError as error:
         raise ValueError(f"it lacks {error}") from error
     except (ValueError, TypeError, AttributeError, AssertionError) as error:

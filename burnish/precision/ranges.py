@@ -56,11 +56,13 @@ class Range:
 class Ranges:
     """tensors: by the name that the tensor has in the optimised graph, which `inspect graph` shows.
 
-    graph:   digest of that graph, "" if the ranges come from elsewhere (a TensorRT cache, a caller's own)
+    graph:   digest of its products (`quantise/points.py`), "" if the ranges come from elsewhere (a TensorRT cache, a
+             caller's own)
     method:  how they were chosen; samples: from how many; notes: what to know about them
     means:   of each channel of a tensor, f32 (correct.py); magnitudes: the largest of each channel, of tensors that
              only depthwise convolutions read: their codes have a scale for each channel
     kept:    names of nodes that stay f32 whatever the ranges say; accuracy: what was measured, if a budget was given
+    is_superset: names may be there that no product reads, as in a cache, which has each tensor of the exported model
     """
 
     tensors: Mapping[str, Range]
@@ -72,6 +74,7 @@ class Ranges:
     accuracy: Accuracy | None = None
     means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     magnitudes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    is_superset: bool = False
 
     def keep(self, *nodes: str) -> Ranges:
         """These ranges, with more nodes that stay f32."""

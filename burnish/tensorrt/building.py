@@ -10,7 +10,6 @@ import burnish
 from burnish.errors import UserError
 from burnish.plan import Plan
 from burnish.precision.precision import INT8, Decision
-from burnish.precision.quantise.quantise import without_range
 from burnish.precision.ranges import Ranges
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.enums import MemoryPoolType
@@ -48,7 +47,7 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
             **config.tuning(lambda line: logger.log(Severity.WARNING, line)),
         )
     check_layers(translated, config, logger, decisions)
-    for tensor in dict.fromkeys(tensor for row in decisions if (tensor := without_range(row))):
+    for tensor in dict.fromkeys(row.missing for row in decisions if row.missing):
         logger.log(Severity.WARNING, MISSING.format(tensor))
     for note in plan.manifest.notes:
         logger.log(Severity.INFO, note)

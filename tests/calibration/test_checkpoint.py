@@ -6,13 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
 
-from burnish.calibration import calibrate
+from burnish.calibration import calibrate, find_ranges
 from burnish.calibration.checkpoint import load_tally, model_digest
 from burnish.errors import BurnishError
 from tests.end_to_end.architectures import SMALL
@@ -113,3 +114,22 @@ def test_ranges_name_the_model_with_its_weights() -> None:
     samples = [SMALL["resnet"].feeds(1)]
     first, again, other = (calibrate(n, samples, method="minmax").graph for n in (networks[0], *networks))
     assert first == again != other
+
+
+def test_an_interrupt_during_the_last_sample_is_not_swallowed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, count = tmp_path / "c.npz", find_ranges._count
+
+    def interrupted(*arguments: Any) -> None:
+        count(*arguments)
+        if arguments[1]["image"][0, 0, 0, 0] == -1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    samples = images(3)
+    samples[2]["images"] = samples[2]["images"].copy()
+    samples[2]["images"][0, 0, 0, 0] = -1
+    monkeypatch.setattr(find_ranges, "_count", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(model, samples, cache=cache)
+    assert load_tally(cache).runs == 3

@@ -110,7 +110,7 @@ def report(
         method,
         seen.tally.samples,
         tuple(seen.report(name, method) for name in seen.tally.histograms),
-        tuple(notes_of(seen.tally)),
+        tuple(notes_of(seen.tally, capture.kept)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from burnish.cli.options import AsJson, Threads
-from burnish.cli.output import print_facts, print_json
+from burnish.cli.output import note, print_facts, print_json
 from burnish.cli.parse_shapes import parse_ranges, parse_shapes
 from burnish.cli.progress import Advance, progress
 from burnish.errors import UserError
@@ -85,16 +85,38 @@ def calibrate(
         "batch": batch,
     }
     path = output or model.with_suffix(".ranges.json")
+    replaced = "" if output is not None else _replaced(path)
     with progress() as advance:
         found = find(
             model, data, method=method, threads=threads, preprocess=preprocess, cache=cache, progress=advance, **bounds
         )
     save_ranges(found, path)
+    if replaced:
+        note(f"{path} is replaced; it held {replaced}")
     facts = {"ranges": str(path), "tensors": len(found.tensors), "samples": found.samples, "method": found.method}
     if as_json:
         print_json({**facts, "notes": list(found.notes)})
         return
     print_facts({**{k: str(v) for k, v in facts.items()}, **({"notes": "\n".join(found.notes)} if found.notes else {})})
+
+
+def _replaced(path: Path) -> str:
+    """What the file holds that lies where nobody said to write. E752 if it cannot be made again from samples alone."""
+    from burnish.calibration import load_ranges
+
+    if not path.exists():
+        return ""
+    hint = "-o FILE names another file, or this one if it is to be replaced"
+    try:
+        before = load_ranges(path)
+    except UserError as error:
+        raise UserError(
+            "E752", f"{path} is in the way", why="it holds something else than ranges", hint=hint
+        ) from error
+    if before.kept or before.accuracy is not None:
+        why = "it holds the layers that burnish accuracy has measured and raised to f32"
+        raise UserError("E752", f"{path} is in the way", why=why, hint=hint)
+    return f"the ranges of {len(before.tensors)} tensors from {before.samples} samples ({before.method})"
 
 
 def ranges_for_build(
@@ -118,8 +140,7 @@ def ranges_for_build(
                 raise UserError("E622", f"{option} has no effect here", why=why, hint=hint)
         return None
     from burnish.calibration import calibrate as find
-    from burnish.calibration import is_range_file, load_ranges, quantised_model
-    from burnish.plan import write_atomically
+    from burnish.calibration import is_range_file, load_ranges, quantised_model, save_quantised
 
     shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
     if is_range_file(calib):
@@ -131,5 +152,5 @@ def ranges_for_build(
         found = find(model, calib, method=method, preprocess=preprocess, progress=advance, **shapes)
     if save is not None:
         proto = quantised_model(model, found, **shapes, precision_config=config)
-        write_atomically(save, [proto.SerializeToString(deterministic=True)])
+        save_quantised(proto, save)
     return found

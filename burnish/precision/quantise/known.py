@@ -6,18 +6,20 @@ the range of the tensor holds for what only moves its elements or casts them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
 from burnish.errors import UserError
-from burnish.precision.quantise.points import Point
+from burnish.passes.rewrite.rule import sources
+from burnish.precision.quantise.points import Point, digest_of, find_points
 from burnish.precision.ranges import Range, Ranges
 
 MOVES = frozenset({
     "Cast", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Slice", "SpaceToDepth",
     "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 })  # fmt: skip
+MOST_NAMED = 5  # in a note
 LEAST_SHARE = 0.5  # of the tensors that products read must be known, else the ranges are another model's
 
 
@@ -37,6 +39,25 @@ def known_ranges(points: Sequence[Point], ranges: Ranges) -> dict[ir.Value, Rang
             hint="give this model's own, or calibrate: burnish calibrate MODEL --data DATA",
         )
     return found
+
+
+def stray_notes(graph: ir.Graph, ranges: Ranges) -> Iterator[str]:
+    """Lines about ranges of another model, and about names that the graph does not have. Call it before `quantise`."""
+    points, _ = find_points(graph)
+    if points and ranges.graph and ranges.graph != digest_of(points):
+        yield "the ranges were found on other weights than this model's: calibrate again, if that is not meant"
+    values = (value for node in graph.all_nodes() for value in (*node.inputs, *node.outputs))
+    known = {str(value.name) for value in values if value is not None}
+    if unused := () if ranges.is_superset else sorted(set(ranges.tensors) - known):
+        yield f"ranges of tensors that the optimised model does not have change nothing: {_listed(unused)}"
+    nodes = {name for node in graph.all_nodes() for name in (str(node.name), *sources(node))}
+    if stray := sorted(ranges.kept - nodes):
+        yield f"nodes to keep in f32 that the optimised model does not have change nothing: {_listed(stray)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:MOST_NAMED]) + more
 
 
 def _range_of(value: ir.Value, ranges: Ranges) -> Range | None:

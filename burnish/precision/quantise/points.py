@@ -8,15 +8,19 @@ A residual sum beside a LayerNormalization stays f32: it carries a transformer's
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.rewrite.constants import is_constant
+from burnish.passes.rewrite.constants import constant_array, is_constant
 from burnish.precision.precision import Decision
 
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 READERS = frozenset({"Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Flatten", "Reshape"})
+INSIDE = "it stands inside an If or a Loop, whose tensors calibration does not see"
 NORMS = frozenset({"LayerNormalization", "RMSNormalization"})
 
 
@@ -48,15 +52,27 @@ class Point:
 def find_points(graph: ir.Graph) -> tuple[tuple[Point, ...], tuple[Decision, ...]]:
     """The products to quantise, in order, and a decision for each product that is not."""
     points, kept = list[Point](), list[Decision]()
-    for node in graph:
+    for node in graph.all_nodes():
         if node.op_type not in PRODUCTS or node.domain:
             continue
         found = _point(node)
-        if isinstance(found, Point):
+        if isinstance(found, Point) and node.graph is graph:
             points.append(found)
         else:
-            kept.append(Decision(str(node.name), node.op_type, "f32", "f32", found))
+            why = INSIDE if isinstance(found, Point) else found
+            kept.append(Decision(str(node.name), node.op_type, "f32", "f32", why))
     return tuple(points), tuple(kept)
+
+
+def digest_of(points: Iterable[Point]) -> str:
+    """Tells the products of one model from those of another, by their weights, whatever shapes a build fixes."""
+    found = hashlib.sha256()
+    for point in points:
+        weight = constant_array(point.weight)
+        assert weight is not None
+        found.update(f"{point.node.op_type} {point.data.name} {weight.shape};".encode())
+        found.update(np.ascontiguousarray(weight).data if weight.size else b"")
+    return found.hexdigest()
 
 
 def _point(node: ir.Node) -> Point | str:

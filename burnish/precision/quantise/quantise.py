@@ -9,7 +9,8 @@ read have a scale for each channel. Runs on the optimised graph, before what dep
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -22,8 +23,6 @@ from burnish.precision.quantise.points import Point, find_points, only_depthwise
 from burnish.precision.quantise.weights import quantise_weight, rounding_of
 from burnish.precision.ranges import SMALLEST, Range, Ranges
 
-UNKNOWN = "the ranges know no tensor"
-
 
 def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) -> tuple[Decision, ...]:
     """Rewrite an optimised f32 graph in place. Returns a decision for each product.
@@ -32,15 +31,16 @@ def quantise(graph: ir.Graph, ranges: Ranges, kept: Collection[ir.Node] = ()) ->
     raises: E731 if the ranges are those of another model
     """
     points, decisions = find_points(graph)
-    known = known_ranges(points, ranges)
     stay = {node for node in graph if node in kept or str(node.name) in ranges.kept}
+    known = known_ranges([point for point in points if point.node not in stay], ranges)
     work, rows = Quantising(graph, ranges), list(decisions)
     for point in points:
         name = str(point.node.name)
         found = known.get(point.data)
         if point.node in stay or found is None:
-            why = ASKED if point.node in stay else f"{UNKNOWN} '{point.data.name}'"
-            rows.append(Decision(name, point.node.op_type, "f32", "f32", why))
+            tensor = "" if point.node in stay else str(point.data.name)
+            why = f"the ranges know no tensor '{tensor}'" if tensor else ASKED
+            rows.append(Decision(name, point.node.op_type, "f32", "f32", why, missing=tensor))
             continue
         work.followers(point, found, stay)
         work.product(point, found)
@@ -56,16 +56,21 @@ def range_notes(decisions: Iterable[Decision], ranges: Ranges) -> Iterator[str]:
     """Lines for the plan's notes: what to know about the ranges, and how many tensors they lack."""
     yield from ranges.notes
     rows = list(decisions)
-    if not rows:
-        yield "the model has no product that int8 could compute: nothing is quantised"
-    count = sum(row.why.startswith(UNKNOWN) for row in rows)
+    nothing = nothing_to_quantise(rows) if not any(row.now == INT8 or row.missing for row in rows) else ""
+    if nothing and nothing not in ranges.notes:
+        yield nothing
+    count = sum(bool(row.missing) for row in rows)
     if count:
         yield f"{count} of {len(rows)} products read a tensor that the ranges do not know, and stay f32"
 
 
-def without_range(row: Decision) -> str:
-    """The tensor that a product reads and the ranges do not know; empty if that is not why it stays."""
-    return row.why.removeprefix(UNKNOWN).strip(" '") if row.why.startswith(UNKNOWN) else ""
+def nothing_to_quantise(rows: Sequence[Decision]) -> str:
+    """The note where no product multiplies codes. rows: why, of each of them"""
+    if not rows:
+        return "the model has no product that int8 could compute: nothing is quantised"
+    reasons = Counter(row.why for row in rows).most_common()
+    told = "; ".join(f"{count} because {why}" for why, count in reasons)
+    return f"none of the {len(rows)} products of the model is in int8: {told}"
 
 
 class Quantising:

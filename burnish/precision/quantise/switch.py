@@ -25,8 +25,9 @@ def add_switches(graph: ir.Graph, ranges: Ranges) -> tuple[str, ...]:
     returns: the names of the products, in the order of the switches
     """
     points = find_points(graph)[0]
-    known = known_ranges(points, ranges)
-    switched = [p for p in points if p.data in known and str(p.node.name) not in ranges.kept]
+    open_points = [p for p in points if str(p.node.name) not in ranges.kept]
+    known = known_ranges(open_points, ranges)
+    switched = [p for p in open_points if p.data in known]
     shape, dtype = ir.Shape([len(switched)]), ir.TensorType(ir.DataType.BOOL)
     switches = ir.Value(name=SWITCHES, shape=shape, type=dtype)
     graph.inputs.append(switches)

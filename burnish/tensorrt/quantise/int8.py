@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import burnish
 from burnish.calibration.tensorrt_cache import NEWEST, cache_bytes, parse_cache
@@ -58,10 +59,10 @@ def int8_ranges(
         warn(
             "Calibrator is not being used. Users must provide dynamic range for all tensors that are not Int32 or Bool."
         )
-        return Ranges(by_hand) if by_hand else None
+        return Ranges(by_hand, is_superset=True) if by_hand else None
     names = {tensor.name: value for tensor, value in translated.values.items()}
     found = _of_calibrator(calibrator, network, config, lambda text: logger.log(Severity.INFO, text), names)
-    return Ranges({**found.tensors, **by_hand}, found.graph, found.method, found.samples, found.notes)
+    return replace(found, tensors={**found.tensors, **by_hand}, is_superset=True)
 
 
 def _by_hand(network: INetworkDefinition, translated: Translation) -> dict[str, Range]:
@@ -89,7 +90,7 @@ def _of_calibrator(
             "To regenerate calibration cache, please delete the existing one. TensorRT will generate a new calibration "
             "cache."
         )
-        return Ranges({names.get(n, n): r for n, r in found.tensors.items()}, "", found.method, 0, found.notes)
+        return replace(found, tensors={names.get(n, n): r for n, r in found.tensors.items()})
     start = time.perf_counter()
     say("Starting Calibration.")
     batch = calibrator.get_batch_size()

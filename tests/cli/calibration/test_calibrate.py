@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 
+from burnish.calibration import load_ranges
 from burnish.plan import read
+from burnish.precision.range_text import range_bytes
+from burnish.precision.ranges import Range
 from tests.cli.conftest import Command
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -86,3 +90,28 @@ def test_a_precision_config_keeps_nodes_wide_and_best_takes_what_calibration_giv
     assert read(plan).manifest.options["precision"] == "int8+fp16"
     assert sum(n.op_type == "QuantizeLinear" for n in onnx.load(tmp_path / "q.onnx").graph.node) == 4
     assert command("build", MODEL, "-o", plan, "--precision-config", tmp_path / "none.toml").code == 2
+
+
+def test_a_file_that_nobody_named_is_replaced_with_a_note_or_not_at_all(command: Command, tmp_path: Path) -> None:
+    model, ranges = tmp_path / "m.onnx", tmp_path / "m.ranges.json"
+    model.write_bytes(MODEL.read_bytes())
+    calibrate = ("calibrate", model, "--data", SAMPLES, "--calib-method", "minmax")
+    assert "replaced" not in command(*calibrate).err
+    assert "is replaced; it held the ranges of 6 tensors from 40 samples (minmax)" in command(*calibrate).err
+    for content in (range_bytes(load_ranges(ranges).keep("conv")), b"my notes"):
+        ranges.write_bytes(content)
+        done = command(*calibrate)
+        assert done.code == 2 and "E752" in done.err and ranges.read_bytes() == content
+        assert command(*calibrate, "-o", tmp_path / "other.json").code == 0
+    assert command(*calibrate, "-o", ranges).code == 0 and not load_ranges(ranges).kept
+
+
+def test_a_build_tells_names_that_change_nothing_and_ranges_of_other_weights(command: Command, tmp_path: Path) -> None:
+    assert command("calibrate", MODEL, "--data", SAMPLES, "-o", tmp_path / "r.json").code == 0
+    ranges = load_ranges(tmp_path / "r.json")
+    strange = replace(ranges.keep("nosuch"), graph="0" * 64, tensors={**ranges.tensors, "stray": Range(0, 1)})
+    (tmp_path / "s.json").write_bytes(range_bytes(strange))
+    for name, count in (("r.json", 0), ("s.json", 3)):
+        done = command("build", MODEL, "-o", tmp_path / "m.plan", "--int8", "--calib", tmp_path / name, "--json")
+        words = ("other weights", "'stray'", "'nosuch'")
+        assert sum(any(word in note for word in words) for note in json.loads(done.out)["notes"]) == count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from burnish.precision.quantise.points import find_points, readers_of_codes
+from burnish.precision.quantise.points import INSIDE, find_points, readers_of_codes
 from tests.precision.graphs import normal, parse
 
 
@@ -33,3 +33,25 @@ def test_a_residual_sum_reads_codes_unless_a_normalisation_is_beside_it() -> Non
         {"w": normal(8, 8), "g": normal(8)},
     )
     assert [node.outputs[0].name for node, _ in readers_of_codes(model.graph.inputs[0])] == ["a"]
+
+
+def test_a_product_inside_an_if_stays_and_says_why() -> None:
+    model = parse(
+        """g (bool c, float[2,8] x) => (float[2,8] y) {
+            y = If(c) <then_branch = yes () => (float[2,8] a) { a = MatMul(x, w) },
+                       else_branch = no () => (float[2,8] b) { b = Relu(x) }>
+        }""",
+        {"w": normal(8, 8)},
+    )
+    points, kept = find_points(model.graph)
+    assert points == () and [row.why for row in kept] == [INSIDE]
+
+
+def test_the_channels_of_the_data_are_those_that_are_summed() -> None:
+    model = parse(
+        """g (float[1,4,6,6] x, float[2,8] y, float[8,2] z) => (float[1,3,4,4] a, float[2,5] b, float[2,5] c) {
+            a = Conv(x, w1)   b = Gemm<transB=1>(y, w2)   c = Gemm<transA=1>(z, w3)
+        }""",
+        {"w1": normal(3, 4, 3, 3), "w2": normal(5, 8), "w3": normal(8, 5)},
+    )
+    assert [p.channel_axis for p in find_points(model.graph)[0]] == [1, -1, 0]

@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 
-from burnish.precision.quantise.quantise import quantise
+from burnish.precision.quantise.quantise import quantise, range_notes
 from burnish.precision.ranges import Range, Ranges
 from tests.precision.graphs import normal, parse
 
@@ -83,3 +83,16 @@ def test_what_depthwise_convolutions_alone_read_has_a_scale_for_each_channel() -
     quantise(model.graph, ranges)
     (quantize,) = (n for n in model.graph if n.op_type == "QuantizeLinear")
     assert quantize.inputs[1].shape == ()
+
+
+def test_a_model_without_a_product_for_codes_is_told_once() -> None:
+    text = "g (float[2,8] x, float[8,8] v) => (float[2,8] y) { y = MatMul(x, v) }"
+    rows = quantise(parse(text).graph, Ranges({}))
+    told = "none of the 1 products of the model is in int8: 1 because both sides are computed"
+    assert list(range_notes(rows, Ranges({}))) == list(range_notes(rows, Ranges({}, notes=(told,)))) == [told]
+
+
+def test_a_row_names_the_tensor_that_has_no_range() -> None:
+    rows = quantise(parse(TEXT, WEIGHTS).graph, Ranges({"r": Range(0, 1)}))
+    assert sorted(row.missing for row in rows) == ["", "", "x"]
+    assert next(range_notes(rows, Ranges({}))).startswith("1 of 3 products read a tensor")

@@ -1,6 +1,6 @@
 """Loops: pointwise work, reductions, softmax, norms, pooling, gathers, depthwise convolution.
 
-    for every unit (outer axes x row tiles x blocks of the vector axis), shared out over the threads:
+    for every unit (images x blocks of the vector axis x other axes x row tiles), shared out over the threads:
         values that are constant in the unit, row reductions first
         for vectors along the vector axis, `rows` rows at once: the values, then the stores
 
@@ -75,18 +75,23 @@ class _Nest:
         root = values_at(self.b, self.kernel.slots, {})
         hoist(root, self.values, self.kernel.domain)
         tiles = ceildiv(self.tile.extent, self.rows) if self.tile is not None else 1
-        blocks: Dim = 1
+        blocks, images = list[Dim](), 0
         if self.vector is not None and self.block:
-            blocks = ceildiv(self.vector.extent, self.block)
-        counters = [blocks, *(a.extent for a in self.outer), tiles]
+            blocks, images = (
+                [ceildiv(self.vector.extent, self.block)],
+                loops_schedule.images_of(self.kernel, self.vector),
+            )
+        extents = [a.extent for a in self.outer]
+        counters = [*extents[:images], *blocks, *extents[images:], tiles]
         if self.vector is not None and not self.outer and self.tile is None and not self.is_serial:
             self._columns([root], *self.b.share(self.vector.extent, max(64, self.width)))
             return
         lo, hi = (self.b.i64(0), self.b.dim(product(counters))) if self.is_serial else self.b.share(product(counters))
         with odometer(self.b, lo, hi, counters) as place:
-            scope = inside(root, dict(zip(self.outer, place[1:])))
+            block = place.pop(images) if blocks else self.b.i64(0)
+            scope = inside(root, dict(zip(self.outer, place)))
             hoist(scope, self.values, self.inner)
-            self._unit(scope, place[-1], place[0])
+            self._unit(scope, place[-1], block)
 
     def _unit(self, scope: Values, tile: ir.Value, block: ir.Value) -> None:
         """One unit: its rows and its columns."""

@@ -16,6 +16,10 @@ from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.register_tile.prefetch import LINE_BYTES
 
 FORM = "strassen"
+# Schedules offer the form only where this is set. It is not: the error of a row is relative to the larger values of the
+# row beside it, often another request of a batch. A row 10,000 times as large leaves it 7e-3 of its own largest value,
+# and NaN or an infinity makes it NaN.
+IS_OFFERED = False
 PRODUCTS, SUMS_OF_B = 7, 5
 ITEM_BYTES = 4
 STEP = 16  # half of k is a multiple of it: whole vectors

@@ -9,7 +9,7 @@ forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: ve
          copied: as tile, a B whose columns lie apart goes through scratch memory, a panel at a time
          quads: as tile, bytes (or B in 16 bits), four k side by side; here and in tiles a computed B is copied, too
          bytes: the same without VNNI, in words that never saturate; see register_tile/byte_words.py
-         strassen: as tile, seven products of halves instead of eight, for large products of f32; write_strassen.py
+         strassen: as tile, seven products of halves instead of eight, of f32; only if asked for, see halves.py
          codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
@@ -165,9 +165,9 @@ def _tilings(model: CostModel) -> list[Tiling]:
 
 
 def _halved(model: CostModel) -> list[Tiling]:
-    """The tiling of a large product as seven products of halves."""
+    """The tiling of a large product as seven products of halves, if that is offered."""
     shape, lanes = model.shape, register_lanes(model.shape, model.target)
-    if not halves.can_halve(model.kernel, shape):
+    if not halves.IS_OFFERED or not halves.can_halve(model.kernel, shape):
         return []
     tiling = Tiling(model.rows_at_most(halves.FORM, 2), 2, lanes, 0, halves.FORM)
     return [tiling] if halves.divides(shape, tiling.vectors * lanes) and 2 * tiling.rows <= model.pixels else []

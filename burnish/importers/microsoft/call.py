@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -59,9 +59,17 @@ class Call:
     """`op` in an expansion: op.Relu(x) writes a node before the call and returns its output."""
 
     def __init__(
-        self, node: ir.Node, name: str, imports: Mapping[str, int], expansion: Expansion, notes: list[str]
+        self,
+        node: ir.Node,
+        name: str,
+        imports: Mapping[str, int],
+        expansion: Expansion,
+        notes: list[str],
+        numbers: Iterator[int],
     ) -> None:
+        """numbers: one for each node that is written, so that values of calls of the same name have their own names."""
         self.node, self.name, self.imports, self._expansion, self._notes = node, name, imports, expansion, notes
+        self._numbers = numbers
 
     def __getattr__(self, op_type: str) -> Callable[..., ir.Value]:
         return lambda *inputs, **attributes: self.write(op_type, inputs, **attributes)[0]
@@ -81,8 +89,9 @@ class Call:
         node = ir.Node(_domain, op_type, list(inputs), given, name=name, num_outputs=_outputs)
         node.version = _version or (self.imports.get(_domain, 1) if _domain else TARGET_OPSET)
         assert self.node.graph is not None
+        number = next(self._numbers)
         for index, output in enumerate(node.outputs):
-            output.name = f"{name}_output_{index}_{id(node):x}"
+            output.name = f"{name}_output_{index}.{number}"
         self.node.graph.insert_before(self.node, node)
         fill_types(node, node.version, self.imports)
         return node.outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from functools import cache
 
 import onnx_ir as ir
@@ -70,10 +71,10 @@ def expand_microsoft(model: ir.Model, name: str) -> list[str]:
     nodes, notes = list(model.graph.all_nodes()), list[str]()
     if not any(has_expansion(n.domain, n.op_type) for n in nodes):
         return notes
-    imports = model.graph.opset_imports
+    imports, numbers = model.graph.opset_imports, itertools.count()
     for node in nodes:
         if has_expansion(node.domain, node.op_type):
-            _expand(node, Call(node, name, imports, _table()[node.op_type], notes))
+            _expand(node, Call(node, name, imports, _table()[node.op_type], notes, numbers))
         else:
             fill_types(node, node.version or imports.get(node.domain, 1), imports)
     return notes

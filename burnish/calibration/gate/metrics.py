@@ -83,6 +83,7 @@ def top(k: int) -> Measure:
             return float(np.mean(~_holds(mine, theirs[:, 0])) * 100)
         truth = np.asarray(labels).reshape(-1)
         _check_count(len(truth), len(theirs))
+        _check_classes(truth, _scores(exact).shape[1])
         return float((np.mean(_holds(theirs, truth)) - np.mean(_holds(mine, truth))) * 100)
 
     return top_k
@@ -175,10 +176,25 @@ def _check_count(labels: int, answers: int) -> None:
         raise UserError("E727", "the labels do not fit the data", why=why, hint="one label for each sample")
 
 
+def _check_classes(labels: Array, classes: int) -> None:
+    """A label that no row can have counts as wrong for both sides, so that any plan would pass."""
+    numbers = labels.astype(np.float64) if labels.dtype.kind in "fiub" else np.full(labels.shape, np.nan)
+    fits = (numbers == np.rint(numbers)) & (numbers >= 0) & (numbers < classes)
+    if not fits.all():
+        why = f"{labels[~fits][0]!s} is no class: the model has {classes}, from 0 to {classes - 1}"
+        hint = "one number for each sample, in the order of the model's scores"
+        raise UserError("E727", "the labels do not fit the data", why=why, hint=hint)
+
+
+def _scores(answers: Answers) -> Array:
+    """The first output of all runs, [rows, scores]."""
+    rows = _first(answers)
+    return np.concatenate([r.reshape(-1, r.shape[-1]) if r.ndim < 3 else r.reshape(len(r), -1) for r in rows])
+
+
 def _largest(answers: Answers, k: int) -> Array:
     """The places of the k largest scores of each row of the first output, [rows, k]; -1 for a row with a NaN."""
-    rows = _first(answers)
-    scores = np.concatenate([r.reshape(-1, r.shape[-1]) if r.ndim < 3 else r.reshape(len(r), -1) for r in rows])
+    scores = _scores(answers)
     if k > scores.shape[1]:
         raise ValueError(f"top{k} of {scores.shape[1]} scores")
     places = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :k]

@@ -88,6 +88,15 @@ def test_top1_counts_labels_if_there_are_any() -> None:
     assert caught.value.code == "E727"
 
 
+@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0.5, 1], [np.nan, 1], ["cat", "dog"]])
+def test_labels_that_are_no_class_of_the_model_do_not_fit(labels: list[object]) -> None:
+    exact = Answers([{"y": np.array([[5.0, 1.0, 0.0], [1.0, 5.0, 0.0]])}])
+    with pytest.raises(UserError, match="labels do not fit") as caught:
+        budget("top1=1%").found(exact, exact, np.array(labels))
+    assert caught.value.code == "E727" and "from 0 to 2" in str(caught.value)
+    assert budget("top1=1%").found(exact, exact, np.array([0.0, 2.0])) == 0
+
+
 def test_a_row_with_a_nan_is_no_class() -> None:
     exact = Answers([{"y": np.array([[5.0, 1.0], [1.0, 5.0]])}])
     ours = Answers([{"y": np.array([[np.nan, 1.0], [1.0, 5.0]])}])

@@ -32,9 +32,10 @@ ROWS = 512  # of a layer's data in one sample, evenly spread: neighbours tell th
 
 @dataclass(frozen=True)
 class Activity:
-    """sums: f32[terms, terms] by the name of the product; empty without samples."""
+    """sums: f32[terms, terms] by the name of the product, empty without samples; left_out: samples with NaN or Inf."""
 
     sums: Mapping[str, Array] = field(default_factory=dict)
+    left_out: int = 0
 
     def usual(self, node: ir.Node, channels: int) -> Array | None:
         """f64[channels], how large each input channel is beside the others; None if the node was not seen."""
@@ -58,7 +59,7 @@ def find_activity(
     nodes = [w.node for w in each_weight(graph) if w.node.op_type != "ConvTranspose" and _groups(w.node) == 1]
     values = dict.fromkeys(v for node in nodes if (v := node.inputs[0]) is not None)
     graph.outputs[:] = [v for v in values if not v.is_graph_input()] or graph.outputs[:1]
-    sums, number = dict[str, Array](), 0
+    sums, number, left_out = dict[str, Array](), 0, 0
     with load(build(found.imported.model, profile=found.profile.ranges), threads=threads) as engine:
         stated = None if preprocess is None else load_preprocess(preprocess)
         samples = open_samples(data, engine.manifest.inputs, stated, engine.manifest.symbols)
@@ -66,6 +67,9 @@ def find_activity(
             if progress is not None:
                 progress("prune", number - 1, samples.count or 0)
             seen = {**sample, **engine(sample)}
+            if not all(np.isfinite(seen[str(value.name)]).all() for value in values):
+                left_out += 1  # one NaN in the sums would make all fitted weights NaN
+                continue
             for node in nodes:
                 value = node.inputs[0]
                 assert value is not None
@@ -73,7 +77,12 @@ def find_activity(
                     sums[str(node.name)] = sums.get(str(node.name), np.float32(0)) + rows.T @ rows
     if not number:
         raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
-    return Activity(sums)
+    if left_out == number:
+        why = "each makes NaN or Inf in a layer's data, or holds them"
+        raise UserError(
+            "E721", "there are no samples to fit weights to", why=why, hint="look at the data and at the weights"
+        )
+    return Activity(sums, left_out)
 
 
 def _rows(node: ir.Node, data: Array) -> Iterator[Array]:

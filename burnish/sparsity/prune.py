@@ -74,6 +74,11 @@ def prune(
     lines = work.channels() if pattern == "channels" else work.weights(pattern)
     if not any(done for _, done, _ in lines):
         raise _nothing(pattern, lines)
+    _drop_unread_weights(graph)
+    if activity.left_out:
+        lines.append(
+            ("samples", True, f"{activity.left_out} hold NaN or Inf, or make them in a layer; they were left out")
+        )
     return Pruned(in_oldest_opset(ir.to_proto(found.imported.model)), tuple((name, text) for name, _, text in lines))
 
 
@@ -169,11 +174,23 @@ class _Pruning:
         return any(fnmatchcase(str(node.name), pattern) for pattern in self.keep)
 
 
+def _drop_unread_weights(graph: ir.Graph) -> None:
+    """Weights that others took the place of would make the file larger than it was."""
+    for name, value in list(graph.initializers.items()):
+        if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
+            del graph.initializers[name]
+
+
 def _unusable(what: str, why: str) -> UserError:
     return UserError("E770", f"{what} is not possible", why=why, hint="burnish prune MODEL --pattern 2:4 -o OUT.onnx")
 
 
 def _nothing(pattern: str, lines: Sequence[Line]) -> UserError:
-    why = "; ".join(f"{name}: {text}" for name, _, text in lines[:3]) or "it has no product with constant f32 weights"
+    if lines:
+        why = "; ".join(f"{name}: {text}" for name, _, text in lines[:3])
+    elif pattern == "channels":
+        why = "it has no channels that products of constant weights alone make and read"
+    else:
+        why = "it has no product with constant f32 weights"
     hint = "keep fewer layers, or choose another pattern or a larger share"
     return UserError("E771", f"nothing in this model can be pruned to {pattern}", why=why, hint=hint)

@@ -80,3 +80,32 @@ def test_what_cannot_be_done_is_refused(options, code: str) -> None:
     with pytest.raises(UserError) as caught:
         prune(MODEL, **options)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "channels"])
+def test_samples_with_nan_or_inf_are_left_out_and_told(pattern: str) -> None:
+    given, others = samples()
+    spoilt = np.concatenate([given, given[:2]])
+    spoilt[-2, 0, 3, 3], spoilt[-1, 0, 3, 3] = np.nan, np.inf
+    clean, ours = prune(MODEL, pattern, data=given), prune(MODEL, pattern, data=spoilt)
+    np.testing.assert_array_equal(answers(ours.model, others), answers(clean.model, others))
+    assert ours.layers[-1] == ("samples", "2 hold NaN or Inf, or make them in a layer; they were left out")
+    with pytest.raises(UserError) as caught:
+        prune(MODEL, pattern, data=spoilt[-2:])
+    assert caught.value.code == "E721"
+
+
+def test_the_file_holds_no_weights_that_nothing_reads() -> None:
+    ours = prune(MODEL, "channels").model
+    read = {name for node in ours.graph.node for name in node.input}
+    assert {tensor.name for tensor in ours.graph.initializer} <= read
+    assert ours.ByteSize() < MODEL.stat().st_size / 2
+
+
+def test_a_model_of_products_without_whole_channels_says_what_it_lacks() -> None:
+    weights = ",".join(["1"] * 64)
+    graph = f"agraph (float[N,8] x) => (float[N,8] y) <float[8,8] w = {{{weights}}}> {{ y = MatMul(x, w) }}"
+    text = f'<ir_version: 8, opset_import: ["" : 17]> {graph}'
+    with pytest.raises(UserError, match="no channels that products") as caught:
+        prune(onnx.parser.parse_model(text), "channels")
+    assert caught.value.code == "E771"

@@ -184,12 +184,12 @@ def test_what_would_fail_at_the_end_fails_before_the_work(
 def test_decisions_on_precision_name_their_target_where_targets_differ(
     command: Command, model: Path, tmp_path: Path
 ) -> None:
-    levels = "cpu:x86-64-v2,cpu:x86-64-v3,cpu:x86-64-v4+bf16"
+    levels = "cpu:x86-64-v3,cpu:x86-64-v4,cpu:x86-64-v4+bf16"
     arguments = ("build", model, "-o", tmp_path / "a.plan", "--bf16", "--shapes", "x:1x4", "--explain-precision")
     done = command(*arguments, "--target", levels, "--json")
     targets = {(d["now"], d["target"]) for d in json.loads(done.out)["precision"] if d["op_type"] == "Gemm"}
-    assert targets == {("bf16 weights", "cpu:x86-64-v2, cpu:x86-64-v3"), ("bf16", "cpu:x86-64-v4+bf16")}
-    assert "cpu:x86-64-v2, cpu:x86-64-v3" in command(*arguments, "--target", levels).out
+    assert targets == {("bf16 weights", "cpu:x86-64-v3, cpu:x86-64-v4"), ("bf16", "cpu:x86-64-v4+bf16")}
+    assert "cpu:x86-64-v3, cpu:x86-64-v4" in command(*arguments, "--target", levels).out
     alone = command(*arguments, "--target", "cpu:x86-64-v2")
     assert "bf16 weights" in alone.out and "cpu:x86-64-v2" not in alone.out.partition("why")[2]
 

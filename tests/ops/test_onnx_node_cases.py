@@ -69,5 +69,5 @@ def _assert_close(got, want, loose):
     if not DType.of(want.dtype).is_float:
         np.testing.assert_array_equal(got, want)
         return
-    tolerance = max(loose, {2: 4e-3, 4: 1e-5, 8: 1e-7}[want.dtype.itemsize])
+    tolerance = max(loose, {1: 0, 2: 4e-3, 4: 1e-5, 8: 1e-7}[want.dtype.itemsize])
     np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=tolerance, atol=tolerance)

@@ -112,7 +112,7 @@ def test_each_line_says_which_function_of_a_template_wrote_it():
     lines = dict(zip(source.text.splitlines(), source.origins, strict=True))
     assert lines["@triton.jit"] == ""
     origins = {line.split("(")[0].split(" = ")[-1].strip(): origin for line, origin in lines.items()}
-    assert origins["tl.dot"] == "burnish.targets.cuda.contraction.write._write_product"
+    assert origins["tl.dot"] == "burnish.targets.cuda.contraction.multiply.write_product"
     assert origins["tl.atomic_add"] == "burnish.targets.cuda.contraction.split_sum._write_leave"
     kernel = softmax(8, 1000)
     source = loops.emit(kernel, loops.schedules(kernel, HOPPER, {})[0], HOPPER)

@@ -94,8 +94,8 @@ class BlockInstructions:
         elif op == "quotient":
             left, right = self.named(first).text, self.named(y).text
             found = arithmetic.binary(self.text, op, dtype, left, right)
-        else:
-            found = arithmetic.binary(self.text, op, dtype, left, right)
+        else:  # a quotient that all elements share is rounded correctly at no cost: a scale decides every code
+            found = arithmetic.binary(self.text, op, dtype, left, right, exact=op == "div" and not x.dims | y.dims)
         code = (x.code[0], y) if op == "sub" and x.code is not None and x.code[1] is None and not y.dims else None
         result = Value(self.let(found), "int1" if op in COMPARE else kind, x.dims | y.dims, code=code)
         if dtype is DType.I64 and result.kind == "int64" and _range_kind(ranges[0]) == "int32":

@@ -5,7 +5,7 @@ from burnish.calibration.gate.draw_curve import draw_curve
 from burnish.calibration.gate.evaluation import Evaluation
 from burnish.calibration.gate.gate import build_within, meet_budget
 from burnish.calibration.gate.recheck import Rechecked, accuracy_of, ranges_of, recheck
-from burnish.calibration.quantised_model import quantised_model, save_quantised
+from burnish.calibration.quantised_model import quantised_model, save_model
 from burnish.calibration.range_file import is_range_file, load_ranges, save_ranges
 from burnish.calibration.reports.compare_samples import compare
 from burnish.calibration.reports.page import save_page
@@ -30,8 +30,8 @@ __all__ = [
     "ranges_of",
     "recheck",
     "report",
+    "save_model",
     "save_page",
-    "save_quantised",
     "save_ranges",
     "verify",
 ]

@@ -165,8 +165,6 @@ def count_samples(
         _run(capture, tally, iter(samples), lambda done: progress("calibrate", done, samples.count or 0), watch)
     else:
         _run_from(data.cache, capture, tally, samples, progress)
-    if not tally.samples:
-        raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
     for name, counts in tally.histograms.items():
         if counts.bad == counts.count:
             why = "each of its numbers is NaN or Inf, in every sample"

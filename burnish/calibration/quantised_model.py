@@ -81,7 +81,7 @@ def _without_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
     return light
 
 
-def save_quantised(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+def save_model(proto: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
     """Write the model. Weights go beside it into PATH.data, and out of the message, where one file cannot hold all.
 
     raises: E403 if a file cannot be written

@@ -33,13 +33,17 @@ Sample = Mapping[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Iterate over it, once. count: how many there are, if that is known without reading them."""
+    """Iterate over it, once; E721 if there is none. count: how many there are, if it is known without reading them."""
 
     items: Iterable[Sample]
     count: int | None
 
     def __iter__(self) -> Iterator[Sample]:
-        return iter(self.items)
+        items = iter(self.items)
+        first = next(items, None)
+        if first is None:
+            raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
+        return itertools.chain([first], items)
 
 
 def open_samples(

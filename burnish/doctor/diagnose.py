@@ -18,7 +18,6 @@ from burnish.doctor.observe import Progress, Sample
 from burnish.doctor.rebuilt import build_arguments
 from burnish.doctor.reference import Reference, open_reference
 from burnish.doctor.remedy import find_remedy
-from burnish.errors import UserError
 from burnish.plan import Plan, read
 from burnish.runtime import Engine, load
 
@@ -53,10 +52,6 @@ def diagnose(
     own = build_arguments(found)
     with load(found, threads=threads, device=device) as engine:
         samples = list(open_samples(data, engine.manifest.inputs, stated, engine.manifest.symbols))
-        if not samples:
-            raise UserError(
-                "E721", "there is nothing to diagnose with", why="the data holds no sample", hint="give some"
-            )
         with open_reference(
             model if reference is None else reference, found.manifest, own["profile"], threads
         ) as exact:

@@ -37,6 +37,12 @@ class Activity:
     sums: Mapping[str, Array] = field(default_factory=dict)
     left_out: int = 0
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user must know about the samples."""
+        text = f"{self.left_out} samples hold NaN or Inf, or make them in a layer; they were left out"
+        return (text,) if self.left_out else ()
+
     def usual(self, node: ir.Node, channels: int) -> Array | None:
         """f64[channels], how large each input channel is beside the others; None if the node was not seen."""
         found = self.sums.get(str(node.name))
@@ -75,8 +81,6 @@ def find_activity(
                 assert value is not None
                 for rows in _rows(node, seen[str(value.name)]):
                     sums[str(node.name)] = sums.get(str(node.name), np.float32(0)) + rows.T @ rows
-    if not number:
-        raise UserError("E721", "there are no samples", why="the data ended before the first", hint="give some")
     if left_out == number:
         why = "each makes NaN or Inf in a layer's data, or holds them"
         raise UserError(

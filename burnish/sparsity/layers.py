@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.building.analyze import prepare
+from burnish.passes.channels.drop_dead_channels import drop_dead_channels
 from burnish.passes.pipeline import PORTABLE
 from burnish.passes.rewrite.constants import constant_array, integer_shape
 from burnish.sparsity.masks import Array, share_of_blocks, share_of_groups, zero_rows
@@ -89,10 +90,12 @@ def find_sparsity(model: Any, *, shapes: Mapping[str, Any] | None = None) -> Spa
 
     model, shapes: as for `build`; raises: E1xx and E2xx as there
     """
-    dense = list(each_weight(prepare(model, shapes=shapes, passes=DENSE).imported.model.graph))
-    taken = each_weight(prepare(model, shapes=shapes).imported.model.graph)
-    total = sum(weight.array.size for weight in dense)
-    return Sparsity(tuple(map(_layer, dense)), total, total - sum(weight.array.size for weight in taken))
+    found = prepare(model, shapes=shapes, passes=DENSE)
+    dense = list(each_weight(found.imported.model.graph))
+    layers, total = tuple(map(_layer, dense)), sum(weight.array.size for weight in dense)
+    drop_dead_channels(found.imported.model, found.context)
+    left = sum(weight.array.size for weight in each_weight(found.imported.model.graph))
+    return Sparsity(layers, total, total - left)
 
 
 def each_weight(graph: ir.Graph) -> Iterator[Weight]:

@@ -25,6 +25,7 @@ from burnish.calibration.quantised_model import SPELLED_OUT, in_oldest_opset
 from burnish.errors import UserError
 from burnish.passes.channels.drop_dead_channels import STEP, keep_channels
 from burnish.passes.channels.groups import Group, find_groups
+from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.constants import new_initializer
 from burnish.sparsity.activity import Activity, find_activity
 from burnish.sparsity.layers import Weight, each_weight
@@ -38,17 +39,18 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Pruned:
-    """The pruned model, and a line for each layer: its name, and what became of it."""
+    """The pruned model, and a line for each layer: its name, and what became of it. notes: what a user must know."""
 
     model: onnx.ModelProto
     layers: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
 
 def prune(
     model: Any,
     pattern: str,
     *,
-    share: float = 0.5,
+    share: float | None = None,
     keep: Sequence[str] = (),
     data: Any = None,
     preprocess: Any = None,
@@ -58,28 +60,27 @@ def prune(
 ) -> Pruned:
     """The optimised model with zeros in its weights, or with fewer channels.
 
-    pattern:    one of PATTERNS; share: of a layer's weights, or of a group's channels; 2:4 takes half
+    pattern:    one of PATTERNS; share: of a layer's weights, or of a group's channels; half if left out
     keep:       patterns of names of layers that stay as they are; "*" is any text
     data:       samples, as for `calibrate`, by which a weight's importance is judged; preprocess: as there
     raises:     E770 for another pattern or share, E771 if there is nothing to prune; E72x for the data
     """
     if pattern not in PATTERNS:
         raise _unusable(f"pattern {pattern!r}", f"there are {', '.join(PATTERNS)}")
-    if not 0 < share < 1:
-        raise _unusable(f"a share of {share}", "it must lie between 0 and 1")
+    if share is not None and (pattern == "2:4" or not 0 < share < 1):
+        why = "it takes half of each layer's weights" if pattern == "2:4" else "it must lie between 0 and 1"
+        raise _unusable(f"a share of {share} with pattern {pattern}", why)
     activity = find_activity(model, data, preprocess, shapes, threads, progress) if data is not None else Activity()
     found = prepare(model, shapes=shapes, passes=SPELLED_OUT)
     graph = found.imported.model.graph
-    work = _Pruning(graph, activity, tuple(keep), share)
+    work = _Pruning(graph, activity, tuple(keep), 0.5 if share is None else share)
     lines = work.channels() if pattern == "channels" else work.weights(pattern)
     if not any(done for _, done, _ in lines):
         raise _nothing(pattern, lines)
-    _drop_unread_weights(graph)
-    if activity.left_out:
-        lines.append(
-            ("samples", True, f"{activity.left_out} hold NaN or Inf, or make them in a layer; they were left out")
-        )
-    return Pruned(in_oldest_opset(ir.to_proto(found.imported.model)), tuple((name, text) for name, _, text in lines))
+    remove_unused(found.imported.model, found.context)  # weights that others took the place of
+    notes = (*found.profile.notes, *activity.notes, *work.unmatched())
+    layers = tuple((name, text) for name, _, text in lines)
+    return Pruned(in_oldest_opset(ir.to_proto(found.imported.model)), layers, notes)
 
 
 Line = tuple[str, bool, str]
@@ -170,15 +171,17 @@ class _Pruning:
             squares += (maker.array.astype(np.float64) ** 2).sum(others)
         return np.sqrt(squares)
 
+    def unmatched(self) -> list[str]:
+        """A note for each pattern of `keep` that no layer has."""
+        names = [str(weight.node.name) for weight in each_weight(self.graph)]
+        return [
+            f"no layer is named '{p}', which was to be kept"
+            for p in self.keep
+            if not any(fnmatchcase(n, p) for n in names)
+        ]
+
     def _is_kept(self, node: ir.Node) -> bool:
         return any(fnmatchcase(str(node.name), pattern) for pattern in self.keep)
-
-
-def _drop_unread_weights(graph: ir.Graph) -> None:
-    """Weights that others took the place of would make the file larger than it was."""
-    for name, value in list(graph.initializers.items()):
-        if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
-            del graph.initializers[name]
 
 
 def _unusable(what: str, why: str) -> UserError:

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from burnish.calibration import calibrate, quantised_model, save_quantised
+from burnish.calibration import calibrate, quantised_model, save_model
 from tests.end_to_end.architectures import SMALL
 
 
@@ -40,11 +40,11 @@ def test_weights_that_one_file_cannot_hold_lie_beside_it(tmp_path: Path, monkeyp
     resnet = SMALL["resnet"]
     model = quantised_model(resnet.make(), calibrate(resnet.make(), [resnet.feeds(1)]))
     wanted = onnxruntime.InferenceSession(model.SerializeToString()).run(None, resnet.feeds(1))[0]
-    save_quantised(model, tmp_path / "whole.onnx")
+    save_model(model, tmp_path / "whole.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["whole.onnx"]
     monkeypatch.setattr(sys.modules["burnish.calibration.quantised_model"], "LARGEST", 0)
     for _ in range(2):  # a file that is there is replaced
-        save_quantised(onnx.ModelProto.FromString(model.SerializeToString()), tmp_path / "large.onnx")
+        save_model(onnx.ModelProto.FromString(model.SerializeToString()), tmp_path / "large.onnx")
     assert (tmp_path / "large.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size
     assert {file.name for file in tmp_path.iterdir()} == {"whole.onnx", "large.onnx", "large.onnx.data"}
     onnx.checker.check_model(tmp_path / "large.onnx", full_check=True)

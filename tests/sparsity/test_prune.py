@@ -70,6 +70,7 @@ REFUSED = {
     "another pattern": ({"pattern": "3:4"}, "E770"),
     "a share of all": ({"pattern": "channels", "share": 1.0}, "E770"),
     "a share of nothing": ({"pattern": "unstructured", "share": 0}, "E770"),
+    "a share of two of four": ({"pattern": "2:4", "share": 0.7}, "E770"),
     "all layers kept": ({"pattern": "2:4", "keep": ["*"]}, "E771"),
     "no samples": ({"pattern": "2:4", "data": []}, "E721"),
 }
@@ -89,7 +90,7 @@ def test_samples_with_nan_or_inf_are_left_out_and_told(pattern: str) -> None:
     spoilt[-2, 0, 3, 3], spoilt[-1, 0, 3, 3] = np.nan, np.inf
     clean, ours = prune(MODEL, pattern, data=given), prune(MODEL, pattern, data=spoilt)
     np.testing.assert_array_equal(answers(ours.model, others), answers(clean.model, others))
-    assert ours.layers[-1] == ("samples", "2 hold NaN or Inf, or make them in a layer; they were left out")
+    assert ours.notes[-1] == "2 samples hold NaN or Inf, or make them in a layer; they were left out"
     with pytest.raises(UserError) as caught:
         prune(MODEL, pattern, data=spoilt[-2:])
     assert caught.value.code == "E721"
@@ -109,3 +110,14 @@ def test_a_model_of_products_without_whole_channels_says_what_it_lacks() -> None
     with pytest.raises(UserError, match="no channels that products") as caught:
         prune(onnx.parser.parse_model(text), "channels")
     assert caught.value.code == "E771"
+
+
+def test_what_a_model_loses_and_what_fits_nothing_is_told() -> None:
+    weights = ",".join(["1"] * 64)
+    graph = f"agraph (float[N,8] x) => (float[N,8] y) <float[8,8] w = {{{weights}}}> {{ y = MatMul(x, w) }}"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {graph}')
+    notes = prune(model, "2:4", keep=["nosuch"]).notes
+    assert notes == (
+        "input 'x' is dynamic and no shape was given: fixed at 1x8",
+        "no layer is named 'nosuch', which was to be kept",
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli.calibration.calibrate import CalibPreprocess, Shapes
+from burnish.cli.calibration.calibrate import Batch, CalibPreprocess, Shapes
 from burnish.cli.calibration.gate_options import Curve, Decode, Labels, MaxError
 from burnish.cli.calibration.show_accuracy import draw, show_accuracy
 from burnish.cli.options import AsJson, Threads
@@ -36,7 +36,7 @@ def accuracy(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write (default: RANGES).")] = None,
     preprocess: CalibPreprocess = None,
     shapes: Shapes = None,
-    batch: Annotated[str | None, typer.Option("--batch", metavar="MIN:OPT:MAX", help="As for build.")] = None,
+    batch: Batch = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:

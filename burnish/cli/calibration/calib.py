@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from burnish.cli.calibration.calibrate import CalibPreprocess, Method, Shapes, Texts
+from burnish.cli.calibration.calibrate import (
+    Batch,
+    CalibPreprocess,
+    Maximum,
+    Method,
+    Minimum,
+    Optimum,
+    Shapes,
+    bounds_of,
+)
 from burnish.cli.options import AsJson, Threads
 from burnish.cli.output import note, print_facts, print_json, print_table
-from burnish.cli.parse_shapes import parse_ranges, parse_shapes
 from burnish.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -22,10 +30,6 @@ MOST_LINES = 40  # tensors on a terminal; the page and --json have all
 
 _Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)]
 _Page = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write an HTML page, with plots.")]
-_Minimum = Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes.")]
-_Optimum = Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Usual shapes.")]
-_Maximum = Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes.")]
-_Batch = Annotated[str | None, typer.Option("--batch", metavar="MIN:OPT:MAX", help="As for build.")]
 
 
 @app.command()
@@ -39,10 +43,10 @@ def report(
     preprocess: CalibPreprocess = None,
     method: Method = "entropy",
     shapes: Shapes = None,
-    minimum: _Minimum = None,
-    optimum: _Optimum = None,
-    maximum: _Maximum = None,
-    batch: _Batch = None,
+    minimum: Minimum = None,
+    optimum: Optimum = None,
+    maximum: Maximum = None,
+    batch: Batch = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +54,7 @@ def report(
     from burnish.calibration import report as find
     from burnish.calibration import save_page
 
-    bounds = _bounds(shapes, minimum, optimum, maximum, batch)
+    bounds = bounds_of(shapes, minimum, optimum, maximum, batch)
     _check_place(out)
     with progress() as advance:
         found = find(model, data, method=method, preprocess=preprocess, threads=threads, progress=advance, **bounds)
@@ -79,10 +83,10 @@ def compare(
     preprocess: CalibPreprocess = None,
     method: Method = "entropy",
     shapes: Shapes = None,
-    minimum: _Minimum = None,
-    optimum: _Optimum = None,
-    maximum: _Maximum = None,
-    batch: _Batch = None,
+    minimum: Minimum = None,
+    optimum: Optimum = None,
+    maximum: Maximum = None,
+    batch: Batch = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +94,7 @@ def compare(
     from burnish.calibration import compare as find
     from burnish.calibration import save_page
 
-    bounds = _bounds(shapes, minimum, optimum, maximum, batch)
+    bounds = bounds_of(shapes, minimum, optimum, maximum, batch)
     _check_place(out)
     bounds |= {"max_clipped": max_clipped, "method": method, "preprocess": preprocess, "threads": threads}
     with progress() as advance:
@@ -107,15 +111,6 @@ def compare(
     if failure is not None:  # stdout holds one document
         note(str(failure))
         raise typer.Exit(failure.exit_code)
-
-
-def _bounds(shapes: Texts, minimum: Texts, optimum: Texts, maximum: Texts, batch: str | None) -> dict[str, Any]:
-    names = ("--min", "--opt", "--max")
-    return {
-        "shapes": parse_shapes(shapes or ()) or None,
-        "profile": parse_ranges(minimum or (), optimum or (), maximum or (), names) or None,
-        "batch": batch,
-    }
 
 
 def _check_place(out: Path | None) -> None:

@@ -47,6 +47,10 @@ Texts = list[str] | None
 Shapes = Annotated[
     Texts, typer.Option("--shapes", metavar="SHAPES", help="Shapes of the samples: NAME:1x3x224x224,...")
 ]
+Minimum = Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes.")]
+Optimum = Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Usual shapes.")]
+Maximum = Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes.")]
+Batch = Annotated[str | None, typer.Option("--batch", metavar="MIN:OPT:MAX", help="As for build.")]
 
 
 def calibrate(
@@ -68,10 +72,10 @@ def calibrate(
     ] = None,
     method: Method = "entropy",
     shapes: Shapes = None,
-    minimum: Annotated[Texts, typer.Option("--min", metavar="SHAPES", help="Smallest shapes.")] = None,
-    optimum: Annotated[Texts, typer.Option("--opt", metavar="SHAPES", help="Usual shapes.")] = None,
-    maximum: Annotated[Texts, typer.Option("--max", metavar="SHAPES", help="Largest shapes.")] = None,
-    batch: Annotated[str | None, typer.Option("--batch", metavar="MIN:OPT:MAX", help="As for build.")] = None,
+    minimum: Minimum = None,
+    optimum: Optimum = None,
+    maximum: Maximum = None,
+    batch: Batch = None,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,11 +83,7 @@ def calibrate(
     from burnish.calibration import calibrate as find
     from burnish.calibration import save_ranges
 
-    bounds: dict[str, Any] = {
-        "shapes": parse_shapes(shapes or ()) or None,
-        "profile": parse_ranges(minimum or (), optimum or (), maximum or (), ("--min", "--opt", "--max")) or None,
-        "batch": batch,
-    }
+    bounds = bounds_of(shapes, minimum, optimum, maximum, batch)
     path = output or model.with_suffix(".ranges.json")
     replaced = "" if output is not None else _replaced(path)
     with progress() as advance:
@@ -98,6 +98,16 @@ def calibrate(
         print_json({**facts, "notes": list(found.notes)})
         return
     print_facts({**{k: str(v) for k, v in facts.items()}, **({"notes": "\n".join(found.notes)} if found.notes else {})})
+
+
+def bounds_of(shapes: Texts, minimum: Texts, optimum: Texts, maximum: Texts, batch: str | None) -> dict[str, Any]:
+    """`shapes`, `profile` and `batch` of a build, from the options."""
+    names = ("--min", "--opt", "--max")
+    return {
+        "shapes": parse_shapes(shapes or ()) or None,
+        "profile": parse_ranges(minimum or (), optimum or (), maximum or (), names) or None,
+        "batch": batch,
+    }
 
 
 def _replaced(path: Path) -> str:
@@ -140,7 +150,7 @@ def ranges_for_build(
                 raise UserError("E622", f"{option} has no effect here", why=why, hint=hint)
         return None
     from burnish.calibration import calibrate as find
-    from burnish.calibration import is_range_file, load_ranges, quantised_model, save_quantised
+    from burnish.calibration import is_range_file, load_ranges, quantised_model, save_model
 
     shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
     if is_range_file(calib):
@@ -152,5 +162,5 @@ def ranges_for_build(
         found = find(model, calib, method=method, preprocess=preprocess, progress=advance, **shapes)
     if save is not None:
         proto = quantised_model(model, found, **shapes, precision_config=config)
-        save_quantised(proto, save)
+        save_model(proto, save)
     return found

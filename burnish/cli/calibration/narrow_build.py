@@ -52,8 +52,7 @@ def build_narrow(
     ranges = ranges_for_build(model, given.calib, preprocess, given.method, save, config, bounds, advance)
     if not given.max_error:
         return burnish.build(model, ranges=ranges, **options)
-    from burnish.calibration import Evaluation, accuracy_of, build_within, quantised_model, ranges_of
-    from burnish.plan import write_atomically
+    from burnish.calibration import Evaluation, accuracy_of, build_within, quantised_model, ranges_of, save_model
 
     data = given.eval_data or given.calib
     if given.eval_data is None:
@@ -63,7 +62,7 @@ def build_narrow(
     if given.save_quantised is not None:
         shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
         proto = quantised_model(model, ranges_of(plan), **shapes, precision_config=config)
-        write_atomically(given.save_quantised, [proto.SerializeToString(deterministic=True)])
+        save_model(proto, given.save_quantised)
     measured = accuracy_of(plan)
     if given.curve is not None and measured is not None:
         draw(measured, given.curve, model.stem)

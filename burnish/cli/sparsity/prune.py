@@ -23,8 +23,9 @@ def prune(
     output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write.")],
     pattern: Annotated[str, typer.Option("--pattern", help="2:4, channels or unstructured.")],
     share: Annotated[
-        float, typer.Option("--share", help="Of each layer's weights or channels, between 0 and 1; 2:4 takes half.")
-    ] = 0.5,
+        float | None,
+        typer.Option("--share", help="Of each layer's weights or channels, between 0 and 1 (default: half)."),
+    ] = None,
     keep: Annotated[
         list[str] | None, typer.Option("--keep", metavar="PATTERN", help="Layers that stay as they are, by name.")
     ] = None,
@@ -40,10 +41,12 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Prune a model's weights without training, and report what changed."""
-    from burnish.plan import write_atomically
+    from burnish.calibration import save_model
+    from burnish.plan import check_place
     from burnish.sparsity import compare
     from burnish.sparsity import prune as prune_model
 
+    check_place(output)
     bounds = parse_shapes(shapes or ()) or None
     own: dict[str, Any] = {"preprocess": preprocess, "shapes": bounds, "threads": threads}
     with progress() as advance:
@@ -51,13 +54,15 @@ def prune(
         measured = None
         if compare_data is not None:
             measured = compare(model, found.model, compare_data, progress=advance, **own)
-    write_atomically(output, [found.model.SerializeToString(deterministic=True)])
+    save_model(found.model, output)
     if as_json:
-        told = {"output": str(output), "layers": dict(found.layers)}
+        told = {"output": str(output), "layers": dict(found.layers), "notes": list(found.notes)}
         print_json(told | ({} if measured is None else {"accuracy": asdict(measured)}))
         return
     print_table(("layer", "result"), found.layers)
     print_facts({"written": str(output), **({} if measured is None else _facts(measured))})
+    for line in found.notes:
+        note(line)
     if measured is None:
         note("the accuracy was not measured: give samples with --compare")
 

@@ -18,7 +18,6 @@ from burnish.kernels.task import Contraction
 from burnish.kernels.usual_size import usual_size
 from burnish.target import Target
 from burnish.targets.cpu.contraction.copy_panel import copies_panel
-from burnish.targets.cpu.contraction.halves import FORM, Halves
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
 from burnish.targets.cpu.contraction.unit import Unit, step_of, unit_cycles, unit_of
@@ -36,7 +35,6 @@ _INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow o
 _INTEL_PAIRS = 1.7  # vdpbf16ps on a processor with AMX: 0.58 of the products of f32's multiply-adds in the same time
 _UNITS_OF_BLOCK, _FEW_UNITS = 8, 6
 _FLAT_ROW = 4.0  # cycles in which a flat row becomes a pixel, or not
-_WORTH = 1.03  # what the larger rounding errors of halved products must gain at least
 # of a constant that comes from memory while the sums run; 0.1 to 0.13 were measured, but 16 bits must win clearly
 _COLD_CYCLES_PER_BYTE = 0.08
 
@@ -95,9 +93,6 @@ class CostModel:
             unit, is_flat = self.unit(tiling), tiling.fold and tiling.axis == 0
             located = _FLAT_ROW * unit.rows * unit.height if is_flat else 0.0
             return units * (unit_cycles(unit, self.columns) + located) + self._copying(tiling) * self.groups
-        if tiling.form == FORM:
-            step, width = self._step(tiling, tiling.rows, tiling.vectors, False), tiling.vectors * tiling.lanes
-            return _WORTH * Halves(self.pixels, self.columns, self.depth, width, tiling.rows).cycles(step)
         rows = self._rows(tiling)
         whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
         panels = [(tiling.vectors, whole), (-(-tail // tiling.lanes), 1 if tail else 0)]
@@ -162,7 +157,7 @@ class CostModel:
         all tiles: each thread reads its own panels once, and A's rows (a third of the traffic) from any cache level
         that holds them. If no cache holds them, as many tiles as fit.
         """
-        if copies_panel(self.kernel, tiling.form) or tiling.form == FORM:
+        if copies_panel(self.kernel, tiling.form):
             return 0
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
@@ -234,7 +229,7 @@ class CostModel:
         is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
         block = self.block(tiling)
         is_shared = block == 0 or (block > 1 and tiling.form == "tiles")
-        if not self.kernel.packed or tiling.form in ("dot", BYTES, FORM) or not is_shared or panels == 1 or is_small:
+        if not self.kernel.packed or tiling.form in ("dot", BYTES) or not is_shared or panels == 1 or is_small:
             return 0
         most = min(block or self._row_tiles(tiling), unroll * panel * item // 64)
         fewest = 1 if tiling.form == "tiles" else 2  # a panel that one unit reads is read as fast as memory gives it

@@ -9,7 +9,6 @@ forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: ve
          copied: as tile, a B whose columns lie apart goes through scratch memory, a panel at a time
          quads: as tile, bytes (or B in 16 bits), four k side by side; here and in tiles a computed B is copied, too
          bytes: the same without VNNI, in words that never saturate; see register_tile/byte_words.py
-         strassen: as tile, seven products of halves instead of eight, of f32; only if asked for, see halves.py
          codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
@@ -30,7 +29,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelContext
-from burnish.targets.cpu.contraction import cost, few_bits, halves
+from burnish.targets.cpu.contraction import cost, few_bits
 from burnish.targets.cpu.contraction.copy_panel import copies_panel, copy_bytes_of
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
@@ -47,7 +46,6 @@ from burnish.targets.cpu.contraction.unit import (
 )
 from burnish.targets.cpu.contraction.write import STORED_IN_LOOPS, TileWriter
 from burnish.targets.cpu.contraction.write_codes import CodesWriter
-from burnish.targets.cpu.contraction.write_strassen import StrassenWriter
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
 from burnish.targets.cpu.register_tile import byte_words
@@ -57,7 +55,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
 _FAR_BEHIND = 3.0  # times the cycles of the best
-_WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter, halves.FORM: StrassenWriter}
+_WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
 _SHALLOW = 256  # a depth in bytes: four steps
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
@@ -113,8 +111,6 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if options.form == "tiles":
         return can_multiply_tiles(kernel, shape) and fits_tiles(kernel, shape, options)
-    if options.form == halves.FORM:
-        return halves.can_halve(kernel, shape) and halves.fits_halves(shape, options)
     if options.form not in ("dot", *_forms(kernel, shape)):
         return False
     if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
@@ -132,8 +128,6 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     panel = copy_bytes_of(kernel, shape, options) if copies_panel(kernel, options.form) else 0
     if options.form == "tiles":
         return scheduled_unit(kernel, shape, options).scratch_bytes + panel
-    if options.form == halves.FORM:
-        return halves.halves_of(shape, options).scratch_bytes
     return panel + (sums_in_memory(shape, options) if options.form in STORED_IN_LOOPS else 0)
 
 
@@ -161,16 +155,7 @@ def _tilings(model: CostModel) -> list[Tiling]:
             if not isinstance(shape.n.extent, int) or columns < 2 * shape.n.extent:
                 choices = _row_choices(extent, model.expect(extent), min(8, cost.rows_at_most(target, columns)))
                 found += [Tiling(r, 1, columns, axis, "dot") for r in choices]
-    return found + (_tiles(model, 0, True) if target.has_tiles and flat_rows(shape) else []) + _halved(model)
-
-
-def _halved(model: CostModel) -> list[Tiling]:
-    """The tiling of a large product as seven products of halves, if that is offered."""
-    shape, lanes = model.shape, register_lanes(model.shape, model.target)
-    if not halves.IS_OFFERED or not halves.can_halve(model.kernel, shape):
-        return []
-    tiling = Tiling(model.rows_at_most(halves.FORM, 2), 2, lanes, 0, halves.FORM)
-    return [tiling] if halves.divides(shape, tiling.vectors * lanes) and 2 * tiling.rows <= model.pixels else []
+    return found + (_tiles(model, 0, True) if target.has_tiles and flat_rows(shape) else [])
 
 
 def _tiles(model: CostModel, axis: int, fold: bool) -> list[Tiling]:

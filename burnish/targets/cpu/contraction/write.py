@@ -249,7 +249,7 @@ class TileWriter:
             b_dtype=self.b_dtype,
             accumulator=self.shape.accumulator,
             prefetch=self.options.prefetch * (levels[-1].b_step if levels else 0),
-            ahead=(ahead,) if ahead is not None else (),
+            ahead=ahead,
         )
 
     def _store(self, case: RowCase, bound: Bound, panel: Panel, sums: Sequence[ir.Value]) -> None:

@@ -35,7 +35,7 @@ class Tile:
     """One tile. `offsets`: from the first row's A to each row's A. Lanes of one B vector lie `lane_step` apart.
 
     prefetch: how many elements ahead of its loads B is prefetched; 0: no prefetch
-    ahead:    what else this tile prefetches: a part of the next panel
+    ahead:    the part of the next panel that this tile prefetches
     """
 
     offsets: tuple[Dim, ...]
@@ -48,7 +48,7 @@ class Tile:
     b_dtype: DType
     accumulator: DType
     prefetch: Dim = 0
-    ahead: tuple[Ahead, ...] = ()
+    ahead: Ahead | None = None
 
     @property
     def rows(self) -> int:
@@ -84,8 +84,8 @@ def _nest(
         with k.loop(0, whole, unroll, carried=sums) as loop:
             a_at, b_at = advance(k, tile, level, a, b, loop.index)
             loop.next = loop.carried
-            for ahead in () if inner else tile.ahead:
-                request_next(k, ahead, b_at)
+            if tile.ahead is not None and not inner:
+                request_next(k, tile.ahead, b_at)
             for u in range(unroll):
                 a_u, b_u = advance(k, tile, level, a_at, b_at, k.i64(u))
                 loop.next = _nest(k, tile, inner, a_u, b_u, masks, loop.next)

@@ -60,8 +60,8 @@ class _PairNest:
             with k.loop(0, 2 * whole, 2 * unroll, carried=sums) as loop:
                 a_at, b_at = advance(k, tile, level, a, b, loop.index)
                 loop.next = loop.carried
-                for ahead in tile.ahead:
-                    request_next(k, ahead, b_at)
+                if tile.ahead is not None:
+                    request_next(k, tile.ahead, b_at)
                 for u in range(unroll):
                     loop.next = self._pair(*advance(k, tile, level, a_at, b_at, k.i64(2 * u)), loop.next)
             sums = loop.results

@@ -58,13 +58,8 @@ def request_row(k: KernelBuilder, row: ir.Value, row_bytes: int) -> None:
     _request(k, row, range(0, row_bytes, LINE_BYTES), _FIRST_LEVEL)
 
 
-def request_line(k: KernelBuilder, place: ir.Value, is_written: bool) -> None:
-    """Prefetch a cache line that is read or written soon."""
-    _request(k, place, (0,), _FIRST_LEVEL, is_written)
-
-
-def _request(k: KernelBuilder, base: ir.Value, offsets: Iterable[int], level: int, is_written: bool = False) -> None:
-    use, data = ir.Constant(I32, int(is_written)), ir.Constant(I32, 1)
+def _request(k: KernelBuilder, base: ir.Value, offsets: Iterable[int], level: int) -> None:
+    for_reading, data = ir.Constant(I32, 0), ir.Constant(I32, 1)
     for offset in offsets:
         at = k.address(base, k.i64(offset), I8)
-        k.call("llvm.prefetch.p0", ir.VoidType(), [at, use, ir.Constant(I32, level), data])
+        k.call("llvm.prefetch.p0", ir.VoidType(), [at, for_reading, ir.Constant(I32, level), data])

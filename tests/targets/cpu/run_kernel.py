@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+import pytest
 from llvmlite import ir
 
 from burnish.target import LEVELS, Target
@@ -24,6 +25,15 @@ def runnable(target: Target) -> bool:
     with open("/proc/cpuinfo", encoding="ascii") as file:
         flags = next(line for line in file if line.startswith("flags")).split()
     return set(target.needed_flags) <= set(flags)
+
+
+BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
+
+
+def on_machines(targets: Iterable[Target] = TARGETS) -> list[Any]:
+    """A parameter for each target; those that this machine lacks are skipped."""
+    skipped = pytest.mark.skip("this machine lacks it")
+    return [pytest.param(t, id=str(t), marks=[] if runnable(t) else skipped) for t in targets]
 
 
 class Compiled:

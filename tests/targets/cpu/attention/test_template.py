@@ -18,12 +18,9 @@ from burnish.kernels.slot import Slot
 from burnish.kernels.task import AttentionTask
 from burnish.target import Target
 from burnish.targets.cpu.attention import template as attention
-from tests.targets.cpu.run_kernel import TARGETS, Compiled, aligned, runnable
+from tests.targets.cpu.run_kernel import BEST, Compiled, aligned, on_machines
 
-BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
-LEVELS = [
-    pytest.param(t, id=t.level, marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it")) for t in TARGETS
-]
+LEVELS = on_machines()
 Array = np.ndarray[Any, Any]
 SYMBOLS = ("batch", "queries", "keys")
 

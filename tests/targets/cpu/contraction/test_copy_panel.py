@@ -13,7 +13,7 @@ from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import Case, check, matmul
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import TARGETS, on_machines
 from tests.targets.cpu.tile_cases import in_tiles
 
 QUADS = {
@@ -21,10 +21,7 @@ QUADS = {
     "prefetch": 0, "spread": 0, "serial": False,
 }  # fmt: skip
 VNNI = tuple(dataclasses.replace(t, extensions=("vnni",)) for t in TARGETS if t.level == "x86-64-v4")
-LEVELS = [
-    pytest.param(t, id=str(t), marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it"))
-    for t in (*TARGETS[1:], *VNNI)
-]
+LEVELS = on_machines((*TARGETS[1:], *VNNI))
 LAYOUTS, BYTES = ("rows", "columns", "loose"), (DType.U8, DType.I8)
 SIZES = [(5, 40, 64, 2), (17, 33, 71, 1), (3, 16, 3, 2), (2, 1, 7, 1), (1, 50, 18, 3), (9, 8, 2, 1)]
 

@@ -11,12 +11,9 @@ from burnish.kernels.schedule import Schedule
 from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import Case, check, convolution, matmul
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import BEST, on_machines
 
-BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
-LEVELS = [
-    pytest.param(t, id=t.level, marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it")) for t in TARGETS
-]
+LEVELS = on_machines()
 
 
 def schedules(case: Case, target: Target = BEST) -> list[Schedule]:

@@ -10,12 +10,9 @@ from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import check
 from tests.targets.cpu.few_bit_products import product_of_codes
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import BEST, on_machines, runnable
 
-BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
-LEVELS = [
-    pytest.param(t, id=t.level, marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it")) for t in TARGETS
-]
+LEVELS = on_machines()
 ZEROS = [None, DType.U8, DType.F32, DType.F16]
 
 

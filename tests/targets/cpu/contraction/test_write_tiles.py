@@ -16,17 +16,13 @@ from burnish.kernels.schedule import Schedule
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import check, convolution, matmul
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import BEST, TARGETS, on_machines
 from tests.targets.cpu.tile_cases import CASES, SHAPES, in_tiles
 
 Array = np.ndarray[Any, Any]
 BF16, U8, I8 = DType.BF16, DType.U8, DType.I8
 WITH_TILES = parse_target("cpu:x86-64-v4+amx")
-LEVELS = [
-    pytest.param(t, id=str(t), marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it"))
-    for t in (*TARGETS, Target("cpu", "x86-64-v4", ("bf16",)))
-]
-BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
+LEVELS = on_machines((*TARGETS, Target("cpu", "x86-64-v4", ("bf16",))))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -16,11 +16,9 @@ from burnish.kernels.schedule import Schedule
 from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import Case, check, convolution, matmul
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import TARGETS, on_machines, runnable
 
-LEVELS = [
-    pytest.param(t, id=str(t), marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it")) for t in TARGETS
-]
+LEVELS = on_machines()
 BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.rank)
 WEIGHTS = {
     "least": lambda shape, rng: np.full(shape, -128),

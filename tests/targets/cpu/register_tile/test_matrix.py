@@ -14,14 +14,11 @@ from burnish.target import parse_target
 from burnish.targets.cpu.builder import KernelBuilder, KernelContext
 from burnish.targets.cpu.codegen import assembly
 from burnish.targets.cpu.register_tile.matrix import Matrix, Rows, TileRegisters, VectorSteps, multiplier
-from tests.targets.cpu.run_kernel import TARGETS, Compiled, aligned, runnable
+from tests.targets.cpu.run_kernel import TARGETS, Compiled, aligned, on_machines
 
 Array = np.ndarray[Any, Any]
 TILES = parse_target("cpu:x86-64-v4+amx")
-LEVELS = [
-    pytest.param(t, id=str(t), marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it"))
-    for t in TARGETS[1:]
-]
+LEVELS = on_machines(TARGETS[1:])
 DTYPES = {DType.BF16: (ml_dtypes.bfloat16, 2), DType.U8: (np.uint8, 4), DType.I8: (np.int8, 4)}
 
 

@@ -11,14 +11,10 @@ from burnish.kernels.schedule import Schedule
 from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import Case, check, convolution, matmul
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import BEST, TARGETS, on_machines, runnable
 
 WITH_BF16 = Target("cpu", "x86-64-v4", ("bf16",))
-LEVELS = [
-    pytest.param(t, id=str(t), marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it"))
-    for t in (*TARGETS, WITH_BF16)
-]
-BEST = max((t for t in TARGETS if runnable(t)), key=lambda t: t.vector_bytes)
+LEVELS = on_machines((*TARGETS, WITH_BF16))
 
 
 def in_form(case: Case, form: str, target: Target, **options: int) -> Schedule:

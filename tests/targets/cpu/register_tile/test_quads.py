@@ -16,13 +16,10 @@ from burnish.kernels.schedule import Schedule
 from burnish.target import Target
 from burnish.targets.cpu.contraction import template as contraction
 from tests.targets.cpu.contractions import Case, check, convolution, matmul
-from tests.targets.cpu.run_kernel import TARGETS, runnable
+from tests.targets.cpu.run_kernel import TARGETS, on_machines, runnable
 
 WITH_VNNI = Target("cpu", "x86-64-v4", ("vnni",))
-LEVELS = [
-    pytest.param(t, id=str(t), marks=[] if runnable(t) else pytest.mark.skip("this machine lacks it"))
-    for t in (*TARGETS, WITH_VNNI)
-]
+LEVELS = on_machines((*TARGETS, WITH_VNNI))
 BEST = max((t for t in (*TARGETS, WITH_VNNI) if runnable(t)), key=lambda t: t.rank)
 Operands = tuple[DType, DType]
 OPERANDS = [(DType.U8, DType.I8), (DType.I8, DType.I8), (DType.U8, DType.I16), (DType.I8, DType.I16)]

@@ -214,6 +214,15 @@ def test_an_expression_is_written_once():
     assert sum("tl.load" in line for line in scope.code.text.lines) == 1
 
 
+def test_a_quotient_that_all_elements_share_is_rounded_correctly():
+    i = Axis("i", 8)
+    scope = emitter([Slot(DType.F32, (8,), (1,)), Slot(DType.F32, (1,), (1,))], {i: placed("i", COLUMN)})
+    scope.value(load(1, DType.F32, [0]) / const(255.0, DType.F32))
+    assert sum("tl.div_rn" in line for line in scope.code.text.lines) == 1
+    scope.value(load(0, DType.F32, [axis(i)]) / const(255.0, DType.F32))
+    assert sum("tl.div_rn" in line for line in scope.code.text.lines) == 1
+
+
 def test_addresses_are_of_32_bits_where_they_fit():
     i, j = Axis("i", 1 << 16), Axis("j", 1 << 10)
     near, far = Slot(DType.F32, (1 << 16, 1 << 10), (1 << 10, 1)), Slot(DType.F32, (1 << 16, 1 << 10), (1 << 16, 1))

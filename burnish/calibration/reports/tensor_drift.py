@@ -67,6 +67,11 @@ class TensorDrift:
     @property
     def told(self) -> str:
         """What needs attention, in a sentence; empty if nothing does."""
+        bad = f"{self.bad} numbers of the second data are NaN or Inf; they were left out" if self.bad else ""
+        return "; ".join(filter(None, (self._told_of_range, bad)))
+
+    @property
+    def _told_of_range(self) -> str:
         if self.excess > 0:
             times = (
                 "it was always 0" if self.factor == float("inf") else f"it reaches {self.factor:.3g} times the range"

@@ -56,6 +56,13 @@ def test_a_tensor_that_fills_little_of_its_range_is_told_but_not_refused() -> No
     assert found.is_accepted and "it fills 10 % of its range" in found.drifted[0].told
 
 
+def test_numbers_that_are_none_are_told() -> None:
+    spoilt = [sample.copy() for sample in rows(6)]
+    spoilt[1][0, 3], spoilt[2][0, 4] = np.nan, np.inf
+    (drift,) = compared(rows(6), spoilt).drifted
+    assert drift.told == "2 numbers of the second data are NaN or Inf; they were left out"
+
+
 def test_negative_numbers_are_clipped_where_the_first_data_have_none() -> None:
     found = compared([np.abs(s) for s in rows(4)], rows(4))
     assert found.tensors[0].clipped == pytest.approx(0.5, abs=0.02)

@@ -7,7 +7,7 @@ from html import escape
 
 from burnish.doctor.finding import Diagnosis, Finding, Remedy
 from burnish.doctor.plots import error_plot, histogram_plot
-from burnish.perf.page.style import STYLE
+from burnish.perf.page.document import document, noted, tile
 from burnish.plan import write_atomically
 
 MOST_ROWS = 400
@@ -27,21 +27,18 @@ def html_text(found: Diagnosis) -> str:
         about = f"Numbers of '{found.picture.tensor}', the tensor at which most error is made."
         plots.append(_card("The worst tensor", about, histogram_plot(found.picture)))
     findings = "".join(_finding(n, each) for n, each in enumerate(found.findings, 1))
-    notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main>'
-        f'<h1>{escape(title)}</h1><p class="facts">{escape(found.target)} &middot; {found.samples} samples</p>'
-        f'<div class="tiles">{_tiles(found)}</div><div class="plots">{"".join(plots)}</div>'
+    body = (
+        f'<div class="plots">{"".join(plots)}</div>'
         + (f'<section class="card wide"><h2>What is wrong</h2>{findings}</section>' if findings else "")
         + (
             f'<section class="card wide"><h2>What mends it</h2>{_remedy(found.remedy)}</section>'
             if found.remedy
             else ""
         )
-        + (f'<section class="card wide"><h2>To notice</h2><ul>{notes}</ul></section>' if notes else "")
-        + f'<section class="card wide"><h2>Tensors</h2>{_table(found)}</section></main></body></html>\n'
+        + noted("To notice", found.notes)
+        + f'<section class="card wide"><h2>Tensors</h2>{_table(found)}</section>'
     )
+    return document(title, title, f"{escape(found.target)} &middot; {found.samples} samples", _tiles(found), body)
 
 
 def percent(share: float) -> str:
@@ -51,21 +48,17 @@ def percent(share: float) -> str:
     return f"{share:.4%}" if share < 0.001 else f"{share:.2%}" if share < 1 else f"{share:.3g} times"
 
 
-def _tiles(found: Diagnosis) -> str:
+def _tiles(found: Diagnosis) -> list[str]:
     tiles = [
-        _tile(found.verdict, "verdict", not found.is_healthy),
-        _tile(percent(found.error), f"from f32; up to {percent(found.limit)} is usual", found.error > found.limit),
+        tile(found.verdict, "verdict", not found.is_healthy),
+        tile(percent(found.error), f"from f32; up to {percent(found.limit)} is usual", found.error > found.limit),
     ]
     if found.findings:
-        tiles.append(_tile(found.findings[0].layer, found.findings[0].cause.title, True))
+        tiles.append(tile(found.findings[0].layer, found.findings[0].cause.title, True))
     if found.remedy is not None:
         cost = f"{found.remedy.cost:+.1%} time; {len(found.remedy.layers)} rules"
-        tiles.append(_tile(percent(found.remedy.after), f"with the change: {cost}", not found.remedy.is_healed))
-    return "".join(tiles)
-
-
-def _tile(figure: str, told: str, is_bad: bool) -> str:
-    return f'<div class="tile{" bad" if is_bad else ""}"><b>{escape(figure)}</b><span>{escape(told)}</span></div>'
+        tiles.append(tile(percent(found.remedy.after), f"with the change: {cost}", not found.remedy.is_healed))
+    return tiles
 
 
 def _card(title: str, about: str, content: str) -> str:

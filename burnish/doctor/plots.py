@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from burnish.doctor.finding import Picture, Row
 from burnish.perf.page import svg
+from burnish.perf.page.document import legend
 from burnish.perf.page.svg import Axis
 
 WHOLE, MADE = "var(--p50)", "var(--accent)"
@@ -33,8 +33,8 @@ def error_plot(rows: Sequence[Row]) -> str:
     for n, row in enumerate(rows):
         told = f"{row.tensor}: {row.whole:.3g}, made there {row.made:.3g}, usual up to {row.limit:g}"
         parts.append(svg.dot(x.x(n), y.y(height(row.made)), MADE if row.made > row.limit else WHOLE, told, 3.5))
-    legend = _legend((WHOLE, "error of the plan"), (MADE, "made by this launch alone"))
-    return svg.frame(x, y, "".join(parts), "The error of each tensor along the graph") + legend
+    keys = legend([(WHOLE, "error of the plan"), (MADE, "made by this launch alone")])
+    return svg.frame(x, y, "".join(parts), "The error of each tensor along the graph") + keys
 
 
 def histogram_plot(found: Picture) -> str:
@@ -55,10 +55,10 @@ def histogram_plot(found: Picture) -> str:
             parts.append(
                 f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{svg.TOP}" y2="{svg.HEIGHT - svg.BOTTOM}"/>'
             )
-    legend = [(WHOLE, "f32 model"), (MADE, "plan")]
+    keys = [(WHOLE, "f32 model"), (MADE, "plan")]
     if found.low is not None and found.high is not None:
-        legend.append(("transparent", f"range of the codes: {found.low:.4g} to {found.high:.4g}"))
-    return svg.frame(x, y, "".join(parts), f"Histogram of {found.tensor}") + _legend(*legend)
+        keys.append(("transparent", f"range of the codes: {found.low:.4g} to {found.high:.4g}"))
+    return svg.frame(x, y, "".join(parts), f"Histogram of {found.tensor}") + legend(keys)
 
 
 def _linear(name: str, low: float, high: float) -> Axis:
@@ -69,8 +69,3 @@ def _linear(name: str, low: float, high: float) -> Axis:
     count = math.floor(high / step + 1e-9) - first + 1
     ticks = [((first + n) * step, f"{(first + n) * step:.4g}") for n in range(count)]
     return Axis(name, lambda value: (value - low) / span, ticks)
-
-
-def _legend(*entries: tuple[str, str]) -> str:
-    items = "".join(f'<span><i style="background:{color}"></i>{escape(text)}</span>' for color, text in entries)
-    return f'<div class="legend">{items}</div>'

@@ -11,7 +11,7 @@ from burnish.calibration.reports.plots import COLORS, coverage_plot, histogram_p
 from burnish.calibration.reports.report_samples import CalibrationReport
 from burnish.calibration.reports.tensor_drift import TensorDrift
 from burnish.calibration.reports.tensor_report import MOST_TOLD, TensorReport, percent
-from burnish.perf.page.style import STYLE
+from burnish.perf.page.document import document, legend, noted, tile
 from burnish.plan import write_atomically
 
 _WRAP = "td:last-child { white-space: normal; min-width: 26em; } td:first-child, th:first-child { text-align: left; }"
@@ -73,8 +73,8 @@ def _report_card(t: TensorReport) -> str:
     worst += [f"channel {c.channel}: {c.factor:.3g} times the median channel" for c in t.outliers]
     hint = f"read by {', '.join(t.readers)}; {t.kept.codes} of scale {t.kept.scale:.4g}"
     plots = histogram_plot([t.histogram], t.kept, f"Histogram of {t.name}") + coverage_plot(t)
-    legend = (("largest magnitude so far", "var(--soft)"), ("kept by the range so far", COLORS[0]))
-    return _card(t.name, hint, [f.text for f in t.findings], worst, plots, legend if len(t.steps) > 1 else ())
+    keys = (("largest magnitude so far", "var(--soft)"), ("kept by the range so far", COLORS[0]))
+    return _card(t.name, hint, [f.text for f in t.findings], worst, plots, keys if len(t.steps) > 1 else ())
 
 
 def _drift_row(t: TensorDrift) -> tuple[str, ...]:
@@ -88,20 +88,18 @@ def _drift_card(t: TensorDrift) -> str:
         f"{c.factor:.3g} times as far"
         for c in t.channels
     ]
-    legend = (("first data", COLORS[0]), ("second data", COLORS[1]))
+    keys = (("first data", COLORS[0]), ("second data", COLORS[1]))
     plots = histogram_plot(t.histograms, t.kept, f"Histograms of {t.name}")
-    return _card(t.name, f"read by {', '.join(t.readers)}", [t.told] if t.told else [], worst, plots, legend)
+    return _card(t.name, f"read by {', '.join(t.readers)}", [t.told] if t.told else [], worst, plots, keys)
 
 
 def _card(
-    name: str, hint: str, told: Sequence[str], worst: Sequence[str], plots: str, legend: Sequence[tuple[str, str]]
+    name: str, hint: str, told: Sequence[str], worst: Sequence[str], plots: str, keys: Sequence[tuple[str, str]]
 ) -> str:
     lines = [*told, *worst[:MOST_TOLD]]
     listed = f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""
-    keys = "".join(f'<span><i style="background:{color}"></i>{escape(key)}</span>' for key, color in legend)
-    below = f'<div class="legend">{keys}</div>' if keys else ""
     head = f'<h2><code>{escape(name)}</code></h2><p class="hint">{escape(hint)}</p>'
-    return f'<section class="card">{head}{plots}{below}{listed}</section>'
+    return f'<section class="card">{head}{plots}{legend(keys)}{listed}</section>'
 
 
 def _page(
@@ -113,18 +111,11 @@ def _page(
     rows: Sequence[Sequence[str]],
     cards: Sequence[str],
 ) -> str:
-    figures = "".join(
-        f'<div class="tile{" bad" if is_bad else ""}"><b>{escape(figure)}</b><span>{escape(told)}</span></div>'
-        for figure, told, is_bad in tiles
-    )
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}{_WRAP}</style></head><body><main>'
-        f'<h1>{escape(title)}</h1><p class="facts">{escape(facts)}</p><div class="tiles">{figures}</div>'
-        + (f'<section class="card wide"><h2>Notes</h2><ul>{listed}</ul></section>' if listed else "")
-        + f'<section class="card wide"><h2>Tensors</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>'
-        f'</table></section><div class="plots" style="margin-top:14px">{"".join(cards)}</div></main></body></html>\n'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    parts = (
+        f'{noted("Notes", notes)}<section class="card wide"><h2>Tensors</h2>{table}</section>'
+        f'<div class="plots" style="margin-top:14px">{"".join(cards)}</div>'
     )
+    return document(title, title, escape(facts), (tile(*each) for each in tiles), parts, _WRAP)

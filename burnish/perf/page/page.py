@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from burnish.perf.page.document import document, legend, noted, tile
 from burnish.perf.page.plots import (
     CURVES,
     STAGES,
@@ -15,7 +16,6 @@ from burnish.perf.page.plots import (
     spectrum_plot,
     stages_plot,
 )
-from burnish.perf.page.style import STYLE
 from burnish.perf.remarks import remarks
 from burnish.perf.report import Report, Result
 
@@ -24,16 +24,9 @@ def html_text(report: Report) -> str:
     """A page with the figures that matter, three plots and the table."""
     title = f"{report.model.name}: throughput and latency"
     plots = _plots(report) if any(r.completed for r in report.results) else ""
-    notes = "".join(f"<li>{escape(text)}</li>" for text in remarks(report))
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main>'
-        f'<h1>{escape(report.model.name)}</h1><p class="facts">{_facts(report)}</p>'
-        f'<div class="tiles">{_tiles(report)}</div><div class="plots">{plots}</div>'
-        f'<section class="card wide"><h2>Levels</h2>{_table(report)}</section>'
-        + (f'<section class="card wide"><h2>To notice</h2><ul>{notes}</ul></section>' if notes else "")
-        + "</main></body></html>\n"
-    )
+    levels = f'<section class="card wide"><h2>Levels</h2>{_table(report)}</section>'
+    body = f'<div class="plots">{plots}</div>{levels}{noted("To notice", remarks(report))}'
+    return document(title, report.model.name, _facts(report), _tiles(report), body)
 
 
 def _facts(report: Report) -> str:
@@ -44,30 +37,26 @@ def _facts(report: Report) -> str:
     return " &middot; ".join(escape(p) for p in parts if p)
 
 
-def _tiles(report: Report) -> str:
+def _tiles(report: Report) -> list[str]:
     answered = [r for r in report.results if r.completed]
     failed = sum(r.failed for r in report.results)
     tiles = []
     if answered:
         best = max(answered, key=lambda r: r.throughput_per_s)
         low = min(answered, key=lambda r: judged(r).percentile(50))
-        tiles.append(_tile(f"{best.throughput_per_s:,.0f} / s", f"most throughput, at {best.level}"))
-        tiles.append(_tile(f"{judged(low).percentile(50):.3g} ms", f"lowest median, at {low.level}"))
+        tiles.append(tile(f"{best.throughput_per_s:,.0f} / s", f"most throughput, at {best.level}"))
+        tiles.append(tile(f"{judged(low).percentile(50):.3g} ms", f"lowest median, at {low.level}"))
     if report.knee is not None:
         knee = report.results[report.knee]
-        tiles.append(_tile(str(knee.level), f"knee: {knee.throughput_per_s:,.0f} per s, "
+        tiles.append(tile(str(knee.level), f"knee: {knee.throughput_per_s:,.0f} per s, "
             f"p99 {judged(knee).percentile(99):.3g} ms"))  # fmt: skip
     if report.latency_limit_ms is not None:
         within = report.best_within_limit
         text = f"{within.throughput_per_s:,.0f} / s" if within else "none"
-        tiles.append(_tile(text, f"with {report.judged_by} of at most {report.latency_limit_ms:g} ms", not within))
+        tiles.append(tile(text, f"with {report.judged_by} of at most {report.latency_limit_ms:g} ms", not within))
     total = failed + sum(r.completed for r in report.results)
-    tiles.append(_tile(f"{failed:,}", f"failed of {total:,} requests", failed > 0))
-    return "".join(tiles)
-
-
-def _tile(figure: str, told: str, is_bad: bool = False) -> str:
-    return f'<div class="tile{" bad" if is_bad else ""}"><b>{escape(figure)}</b><span>{escape(told)}</span></div>'
+    tiles.append(tile(f"{failed:,}", f"failed of {total:,} requests", failed > 0))
+    return tiles
 
 
 def _plots(report: Report) -> str:
@@ -93,12 +82,9 @@ def _plots(report: Report) -> str:
     return "".join(cards)
 
 
-def _card(title: str, hint: str, plot: str, legend: Sequence[tuple[str, str]]) -> str:
-    keys = "".join(f'<span><i style="background:{color}"></i>{escape(name)}</span>' for name, color in legend)
-    return (
-        f'<section class="card"><h2>{escape(title)}</h2><p class="hint">{escape(hint)}</p>{plot}'
-        f'<div class="legend">{keys}</div></section>'
-    )
+def _card(title: str, hint: str, plot: str, keys: Sequence[tuple[str, str]]) -> str:
+    head = f'<h2>{escape(title)}</h2><p class="hint">{escape(hint)}</p>'
+    return f'<section class="card">{head}{plot}{legend((color, name) for name, color in keys)}</section>'
 
 
 def _table(report: Report) -> str:

@@ -78,11 +78,13 @@ def accuracy(
 
 
 def _print(found: Diagnosis) -> None:
+    from burnish.doctor.page import percent
+
     worst = max(found.outputs, key=lambda name: found.outputs[name], default="")
     facts = {
         "plan": f"{found.model}, {found.precision}, {found.target}",
-        "distance": f"{_percent(found.error)} of output '{worst}' (root mean square, {found.samples} samples); "
-        f"up to {_percent(found.limit)} is usual for this precision",
+        "distance": f"{percent(found.error)} of output '{worst}' (root mean square, {found.samples} samples); "
+        f"up to {percent(found.limit)} is usual for this precision",
         "verdict": found.verdict,
     }
     print_facts(facts)
@@ -102,21 +104,19 @@ def _print(found: Diagnosis) -> None:
     if not found.is_healthy:
         print()
         rows = sorted(found.rows, key=lambda row: (row.is_blameless, -row.made / row.limit))[:SHOWN]
-        table = ((r.tensor, r.dtype, _percent(r.whole), _percent(r.made), _percent(r.limit)) for r in rows)
+        table = ((r.tensor, r.dtype, percent(r.whole), percent(r.made), percent(r.limit)) for r in rows)
         print_table(("tensor", "kept as", "error>", "made there>", "usual up to>"), table)
 
 
 def _remedy(found: Remedy) -> str:
+    from burnish.doctor.page import percent
+
     names = ", ".join(f"{', '.join(rule['nodes'])} in {rule['precision']}" for rule in found.layers)
     verb = "mends it" if found.is_healed else "helps, and does not mend it all"
     return (
-        f"{names}: this {verb}: {_percent(found.before)} becomes {_percent(found.after)}; "
+        f"{names}: this {verb}: {percent(found.before)} becomes {percent(found.after)}; "
         f"a run takes {found.after_ms:.4g} ms in place of {found.before_ms:.4g} ({found.cost:+.1%})"
     )
-
-
-def _percent(share: float) -> str:
-    return f"{share:.3g}" if not share < 100 else f"{share:.3%}" if share < 0.01 else f"{share:.1%}"
 
 
 def _no_fix(found: Diagnosis) -> UserError:

@@ -62,7 +62,11 @@ def find_activity(
     """Run samples through the model in f32; arguments as for `calibrate`. Needs 4 terms^2 bytes for each product."""
     found = prepare(model, shapes=shapes, passes=SPELLED_OUT)
     graph = found.imported.model.graph
-    nodes = [w.node for w in each_weight(graph) if w.node.op_type != "ConvTranspose" and _groups(w.node) == 1]
+    nodes = [
+        w.node
+        for w in each_weight(graph)
+        if w.node.op_type != "ConvTranspose" and w.node.attributes.get_int("group", 1) == 1
+    ]
     values = dict.fromkeys(v for node in nodes if (v := node.inputs[0]) is not None)
     graph.outputs[:] = [v for v in values if not v.is_graph_input()] or graph.outputs[:1]
     sums, number, left_out = dict[str, Array](), 0, 0
@@ -94,7 +98,7 @@ def _rows(node: ir.Node, data: Array) -> Iterator[Array]:
     if node.op_type != "Conv":
         rows = data.reshape(-1, data.shape[-1])
         yield np.ascontiguousarray(rows[_spread(len(rows))], np.float32)
-    elif "auto_pad" not in node.attributes or node.attributes["auto_pad"].as_string() == "NOTSET":
+    elif node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET":
         yield _windows(node, data).astype(np.float32)
 
 
@@ -103,8 +107,8 @@ def _windows(node: ir.Node, data: Array) -> Array:
     weight, axes = constant_array(node.inputs[1]), data.ndim - 2
     assert weight is not None
     sizes = weight.shape[2:]
-    strides, dilations = (_integers(node, name, (1,) * axes) for name in ("strides", "dilations"))
-    pads = _integers(node, "pads", (0,) * (2 * axes))
+    strides, dilations = (node.attributes.get_ints(name, (1,) * axes) for name in ("strides", "dilations"))
+    pads = node.attributes.get_ints("pads", (0,) * (2 * axes))
     padded = np.pad(data, ((0, 0), (0, 0), *zip(pads[:axes], pads[axes:], strict=True)))
     spans = tuple((size - 1) * step + 1 for size, step in zip(sizes, dilations, strict=True))
     views = sliding_window_view(padded, spans, axis=tuple(range(2, data.ndim)))  # type: ignore[call-overload]
@@ -118,11 +122,3 @@ def _windows(node: ir.Node, data: Array) -> Array:
 def _spread(count: int) -> Array:
     """At most ROWS numbers below `count`."""
     return np.arange(0, count, -(-count // ROWS))
-
-
-def _integers(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(node.attributes[name].as_ints()) if name in node.attributes else default
-
-
-def _groups(node: ir.Node) -> int:
-    return node.attributes["group"].as_int() if "group" in node.attributes else 1

@@ -54,7 +54,7 @@ class Weight:
         array = constant_array(node.inputs[1])
         if array is None or array.dtype.kind in "iub" or array.ndim < 2:
             return None
-        transposed = "transB" in node.attributes and node.attributes["transB"].as_int() == 1
+        transposed = node.attributes.get_int("transB", 0)
         last = array.ndim - 1
         axes = {"Conv": (0, 1), "ConvTranspose": (1, 0), "MatMul": (last, last - 1)}
         return cls(node, *axes.get(node.op_type, (0, 1) if transposed else (1, 0)), array)

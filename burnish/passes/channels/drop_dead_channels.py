@@ -37,7 +37,7 @@ def keep_channels(group: Group, kept: Array) -> None:
         old = part.node.inputs[part.number]
         new = new_initializer(group.graph, np.take(part.array, kept, part.axis), f"{old.name if old else ''}.kept")
         part.node.replace_input_with(part.number, new)
-        if "group" in part.node.attributes and part.node.attributes["group"].as_int() == group.size:
+        if part.node.attributes.get_int("group", 1) == group.size > 1:
             part.node.attributes["group"] = ir.AttrInt64("group", len(kept))
     for value, axis in group.values.items():
         assert value.shape is not None

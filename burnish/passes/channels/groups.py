@@ -155,6 +155,9 @@ def _sources(group: Group, value: ir.Value, axis: int) -> list[ir.Value]:
     """Add what computes a tensor; returns the tensors that it shares its channels with."""
     node = value.producer()
     if node is not None and not node.domain and (made := _made(node)) is not None:
+        if (made.size, made.axis_of_result) != (group.size, axis):
+            group.barred = f"{value.name} has its channels on axis {made.axis_of_result}, not {axis}"
+            return []
         depthwise = _is_depthwise(node)
         (group.riders if depthwise else group.makers).extend(made.slices)
         return [v for v in node.inputs[:1] if v is not None] if depthwise else []
@@ -188,11 +191,15 @@ def _made(node: ir.Node) -> _Made | None:
     if node.op_type not in PRODUCTS or node.domain:
         return None
     weight = constant_array(node.inputs[1])
-    if weight is None or weight.dtype.kind in "iub" or (_groups(node) != 1 and not _is_depthwise(node)):
+    if (
+        weight is None
+        or weight.dtype.kind in "iub"
+        or (node.attributes.get_int("group", 1) != 1 and not _is_depthwise(node))
+    ):
         return None
     if node.op_type in ("Gemm", "MatMul") and weight.ndim != 2:
         return None
-    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}.get(node.op_type, 0 if _transposed(node, "transB") else 1)
+    axis = 0 if node.op_type == "Conv" or node.attributes.get_int("transB", 0) == 1 else 1
     size, slices = weight.shape[axis], [Slice(node, 1, axis)]
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None:
@@ -208,22 +215,22 @@ def _made(node: ir.Node) -> _Made | None:
 
 def _reader(node: ir.Node, number: int, axis: int) -> Slice | None:
     """The weight whose rows a product multiplies with the channels of its data."""
-    if number != 0 or node.op_type not in PRODUCTS or node.domain or _groups(node) != 1:
+    if number != 0 or node.op_type not in PRODUCTS or node.domain or node.attributes.get_int("group", 1) != 1:
         return None
     weight, data = constant_array(node.inputs[1]), node.inputs[0]
     if weight is None or weight.dtype.kind in "iub" or data is None or data.shape is None:
         return None
     if node.op_type in ("Conv", "ConvTranspose"):
         return Slice(node, 1, 1 if node.op_type == "Conv" else 0) if axis == 1 else None
-    if weight.ndim != 2 or axis != len(data.shape) - 1 or _transposed(node, "transA"):
+    if weight.ndim != 2 or axis != len(data.shape) - 1 or node.attributes.get_int("transA", 0) == 1:
         return None
-    return Slice(node, 1, 1 if _transposed(node, "transB") else 0)
+    return Slice(node, 1, 1 if node.attributes.get_int("transB", 0) == 1 else 0)
 
 
 def _carried(node: ir.Node, axis: int, size: int) -> tuple[tuple[ir.Value, ...], tuple[Slice, ...]] | None:
     """The inputs that a node hands on, channel by channel, and its constants of a number a channel; None: it mixes."""
     data = node.inputs[0] if node.inputs else None
-    if node.domain or data is None or len([v for v in node.outputs if v.uses()]) > 1:
+    if node.domain or data is None or any(v.uses() or v.is_graph_output() for v in node.outputs[1:]):
         return None
     if node.op_type in PAIRS:
         return _pair(node, axis, size)
@@ -267,15 +274,7 @@ def _only_drops_ones(node: ir.Node, axis: int, size: int) -> bool:
 
 def _is_depthwise(node: ir.Node) -> bool:
     """One filter for each channel."""
-    if node.op_type != "Conv" or node.domain or _groups(node) == 1:
+    if node.op_type != "Conv" or node.domain or node.attributes.get_int("group", 1) == 1:
         return False
     weight = constant_array(node.inputs[1])
-    return weight is not None and weight.shape[0] == _groups(node) and weight.shape[1] == 1
-
-
-def _groups(node: ir.Node) -> int:
-    return node.attributes["group"].as_int() if "group" in node.attributes else 1
-
-
-def _transposed(node: ir.Node, name: str) -> bool:
-    return name in node.attributes and node.attributes[name].as_int() == 1
+    return weight is not None and weight.shape[0] == node.attributes.get_int("group", 1) and weight.shape[1] == 1

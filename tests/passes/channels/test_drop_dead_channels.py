@@ -9,7 +9,7 @@ import pytest
 from burnish.passes.channels.drop_dead_channels import drop_dead_channels
 from burnish.passes.rewrite.context import PassContext
 from tests.passes.golden import build, golden
-from tests.passes.models import assert_same_answers, random_feeds
+from tests.passes.models import add_constants, assert_same_answers, parse, random_feeds
 
 DEAD = [1, 3, 4, 5, 7, 9, 11, 12, 15]
 IMAGE = "float[2,8,6,6] x"
@@ -110,6 +110,34 @@ def test_the_channels_leave_and_the_answers_stay(inputs, body, weights, text):
     assert changes == 1 and golden(after) == text
     assert_same_answers(before, after, random_feeds(before))
     assert drop_dead_channels(after, PassContext()) == 0
+
+
+LAST = "float[1,16,16,16] x"
+OTHER_AXES = {  # a tensor whose channels lie on the last axis, and a product that makes its own on the first
+    "a depthwise convolution": ("h = MatMul(x, v) d = Conv <group=16> (h, u) y = MatMul(d, w)", (16, 1, 1, 1)),
+    "a sum with a convolution of as many": (
+        "h = MatMul(x, v) c = Conv(x, u) s = Add(h, c) y = MatMul(s, w)",
+        (16, 16, 1, 1),
+    ),
+}
+FEW = ("float[1,4,16,16] x", "h = MatMul(x, v) c = Conv(x, u) s = Add(h, c) y = MatMul(s, w)", (4, 4, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "inputs, body, shape", [*((LAST, *case) for case in OTHER_AXES.values()), FEW], ids=[*OTHER_AXES, "a sum with few"]
+)
+def test_channels_of_another_axis_are_not_these(inputs, body, shape):
+    u = dead(shape, [row for row in DEAD if row < shape[0]])
+    before, after, changes = narrowed(body, inputs, v=dead((16, 16), axis=1), u=u, w=(16, 4))
+    assert changes == 0
+    assert_same_answers(before, after, random_feeds(before))
+
+
+def test_indices_of_a_pool_count_the_channels_that_leave():
+    text = "agraph (float[1,8,6,6] x, float[16,8,3,3] v, float[4,16,1,1] w) => (y, i) "
+    body = "{ h = Conv(x, v) p, i = MaxPool <kernel_shape=[2,2]> (h) y = Conv(p, w) }"
+    model = add_constants(parse(text + body), {"v": dead((16, 8, 3, 3)), "w": dead((4, 16, 1, 1), [])})
+    assert drop_dead_channels(model, PassContext()) == 0
 
 
 STAYS = {

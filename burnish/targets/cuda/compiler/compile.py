@@ -60,7 +60,9 @@ def compile_one(source: Source, target: Target) -> Cubin:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    with _own_environment(), _kernel_of(source, triton) as function, _private_settings(triton, source.signs):
+    corrected: list[int] = []
+    settings = _private_settings(triton, source.signs, corrected)
+    with _own_environment(), _kernel_of(source, triton) as function, settings:
         tree = ASTSource(function, signature=_signature(source, target), attrs=_attributes(source.parameters))
         options = {"num_warps": source.warps, "num_stages": source.stages, "maxnreg": source.registers or None}
         said = io.StringIO()
@@ -69,6 +71,9 @@ def compile_one(source: Source, target: Target) -> Cubin:
                 found = triton.compile(tree, target=GPUTarget("cuda", target.capability, 32), options=options)
         except Exception as e:
             raise _refused(source, target, e) from e
+        if source.signs and not any(corrected):
+            missing = RuntimeError("its PTX holds no product of bytes in the form in which operands get their signs")
+            raise _refused(source, target, missing)
         return _cubin(found, source)
 
 
@@ -120,7 +125,7 @@ def _kernel_of(source: Source, triton: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _private_settings(triton: Any, signs: Sequence[str]) -> Iterator[None]:
+def _private_settings(triton: Any, signs: Sequence[str], corrected: list[int]) -> Iterator[None]:
     """Triton's cache in a folder that goes away, no lines of files in the code, products of bytes by their signs.
 
     One part of its cache keys is left out: a digest of all of Triton's files, which takes 0.7 s in each process.
@@ -135,17 +140,19 @@ def _private_settings(triton: Any, signs: Sequence[str]) -> Iterator[None]:
             triton.knobs.compilation.always_compile = True
             triton.knobs.compilation.store_binary_only = True
             if signs:
-                triton.knobs.runtime.add_stages_inspection_hook = partial(_read_signs, signs)
+                triton.knobs.runtime.add_stages_inspection_hook = partial(_read_signs, signs, corrected)
             yield
     finally:
         caches.triton_key = digest
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_signs(signs: Sequence[str], backend: Any, stages: dict[str, Any], *others: Any) -> None:
+def _read_signs(signs: Sequence[str], corrected: list[int], backend: Any, stages: dict[str, Any], *others: Any) -> None:
     """Products of bytes read their operands by these signs, and sums wrap: Triton takes int8 alone, and saturates.
 
     mma....satfinite.s32.s8.s8.s32  ->  mma....s32.u8.s8.s32        wgmma....s32.s8.s8  ->  wgmma....s32.u8.s8
+
+    corrected: gets how many there were
     """
     del backend, others
     wanted = ".".join(sign.replace("i8", "s8") for sign in signs)
@@ -153,7 +160,9 @@ def _read_signs(signs: Sequence[str], backend: Any, stages: dict[str, Any], *oth
 
     def make_with_signs(source: Any, metadata: Any) -> str:
         text: str = make(source, metadata)
-        return _PRODUCT_OF_BYTES.sub(rf"\g<1>.s32.{wanted}", text)
+        signed, count = _PRODUCT_OF_BYTES.subn(rf"\g<1>.s32.{wanted}", text)
+        corrected.append(count)
+        return signed
 
     stages["ptx"] = make_with_signs
 

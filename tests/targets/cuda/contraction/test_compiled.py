@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from burnish.dtypes import DType
+from burnish.errors import InternalError
 from burnish.target import ARCHITECTURES, parse_target
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.compiler.compile import compile_one
@@ -106,6 +107,16 @@ def test_a_product_of_bytes_reads_each_operand_by_its_sign_and_wraps(architectur
     products = re.findall(r"mma[\w.]*\.s32\S*", made.asm["ptx"])
     assert products
     assert all((".s8.u8" if swap else ".u8.s8") in each and "satfinite" not in each for each in products)
+
+
+def test_a_product_of_bytes_whose_signs_could_not_be_written_is_refused(monkeypatch):
+    """As if another version of Triton wrote its instructions in another way."""
+    monkeypatch.setattr("burnish.targets.cuda.compiler.compile._PRODUCT_OF_BYTES", re.compile("(written otherwise)"))
+    kernel, target = matmul(64, 64, 128, DType.U8, b_dtype=DType.I8), parse_target("cuda:sm_80")
+    source = contraction.emit(kernel, Tile("load", 64, 64, 64).schedule, target)
+    with pytest.raises(InternalError, match="E920") as caught:
+        compile_one(source, target)
+    assert "signs" in caught.value.why
 
 
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if parse_target(f"cuda:{a}").capability >= 89])

@@ -1,8 +1,8 @@
 """Trained models with labelled data: what goes in, which part calibrates, and what the answers are worth.
 
 A task's calibration part and its evaluation part share no sample. Where the data are a few photographs, samples are
-crops of them: the parts use different photographs, but for PP-OCR, whose parts are different crops of the same two, and
-recordings, whose parts are different frames.
+crops of them: the parts use different photographs, but for PP-OCR, whose parts are random crops of the same two, which
+may overlap, and recordings, whose parts are different frames.
 """
 
 from __future__ import annotations

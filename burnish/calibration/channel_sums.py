@@ -1,7 +1,7 @@
 """The mean of each channel of a tensor, and its ends where a product has a scale for each channel.
 
 Means tell how far rounded weights move a product's sums (precision/quantise/correct.py); the data of a depthwise
-convolution get a scale for each channel. One pass of numpy over the tensor, three with ends; 8 or 16 bytes a channel.
+convolution get a scale for each channel. One pass of numpy over the tensor, three with ends; 16 bytes a channel.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class TensorDrift:
     other_ends: tuple[float, float]
     clipped_before: float
     clipped: float
-    bad: int
+    bad: tuple[int, int]
     distance: float
     channels: tuple[ChannelDrift, ...]
     histograms: tuple[Histogram, Histogram] = field(repr=False, compare=False)
@@ -67,8 +67,9 @@ class TensorDrift:
     @property
     def told(self) -> str:
         """What needs attention, in a sentence; empty if nothing does."""
-        bad = f"{self.bad} numbers of the second data are NaN or Inf; they were left out" if self.bad else ""
-        return "; ".join(filter(None, (self._told_of_range, bad)))
+        sides = zip(self.bad, ("first", "second"), strict=True)
+        bad = (f"of the {which} data {count} are NaN or Inf, and were left out" for count, which in sides if count)
+        return "; ".join(filter(None, (self._told_of_range, *bad)))
 
     @property
     def _told_of_range(self) -> str:
@@ -100,7 +101,7 @@ class TensorDrift:
             "clipped": self.clipped,
             "excess": self.excess,
             "factor": None if self.factor == float("inf") else self.factor,
-            "not_finite": self.bad,
+            "not_finite": list(self.bad),
             "distance": self.distance,
             "channels": [[c.channel, c.clipped_before, c.clipped, c.factor] for c in self.channels],
             "told": self.told,
@@ -125,7 +126,7 @@ def drift_of(
         (after.low, after.high),
         _clipped(before, kept),
         _clipped(after, kept),
-        after.bad,
+        (before.bad, after.bad),
         distance_of(before, after),
         _channel_drifts(kept, first, second),
         (before, after),

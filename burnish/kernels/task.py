@@ -350,7 +350,7 @@ class Program:
     constants: dict[int, np.ndarray[Any, Any]]  # storage number -> content
     steps: tuple[Step, ...]
     declined: dict[str, str] = field(default_factory=dict)  # node -> why it was not fused into its consumer
-    geometry: dict[int, str] = field(default_factory=dict)  # storages with zeros around them: lower/plan_arena.py
+    geometry: dict[int, str] = field(default_factory=dict)  # storages with zeros around them: lower/memory
     notes: tuple[str, ...] = ()  # tactics that were left out, and why
     workspace: int | None = None  # bytes that one launch may need for itself at the profile's maximum; None: any number
     output_shapes: tuple[OutputShape, ...] = ()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from burnish.dims import bounds, symbols
+from burnish.dims import symbols
 from burnish.dtypes import DType
 from burnish.errors import UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.lift_numbers import lift_numbers
-from burnish.kernels.task import Branch, Launch, Program, ReferenceStep, Step, each_step
+from burnish.kernels.task import Program
 from burnish.lower.buffers import Buffers
 from burnish.lower.index_checks import traces_of
 from burnish.lower.lowering import Lowering, ScopeLowering
+from burnish.lower.memory.lifetimes import lifetimes_of
+from burnish.lower.memory.plan_arena import plan_arena
+from burnish.lower.memory.renew_halos import renew_halos
 from burnish.lower.placement import Placement
-from burnish.lower.plan_arena import Lifetime, plan_arena
 from burnish.ops.inference.infer import Inferred, unsupported
 from burnish.ops.language.definition import Tensor
 from burnish.plan.manifest import OutputShape, TensorSpec
@@ -78,7 +80,7 @@ def lower(
         buffers.fills,
         {tensor.name: (at.binding, at.slot) for tensor, at in shared.placements.items()},
     )
-    return lift_numbers(program)
+    return renew_halos(lift_numbers(program), buffers.halos)
 
 
 def _input(value: ir.Value, shared: Lowering) -> TensorSpec:
@@ -113,36 +115,4 @@ def plan_memory(program: Program, limit_bytes: int | None = None) -> Arena:
 
     raises: E320 past the limit
     """
-    ranges = program.ranges
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for time, used in enumerate(_uses(program.steps)):
-        for storage in used:
-            first.setdefault(storage, time)
-            last[storage] = time
-    lifetimes = [
-        Lifetime(
-            s.number,
-            bounds(s.size_bytes, ranges)[1],
-            first[s.number],
-            last[s.number],
-            program.geometry.get(s.number, ""),
-            program.fills.get(s.number, 0),
-        )
-        for s in program.storages
-        if s.kind == "arena" and s.number in first
-    ]
-    return plan_arena(lifetimes, limit_bytes)
-
-
-def _uses(steps: Sequence[Step]) -> list[set[int]]:
-    """The storages that each step touches, in execution order. A branch's condition counts as a separate step."""
-    found: list[set[int]] = []
-    for step in each_step(steps):
-        if isinstance(step, Launch):
-            found.append({b.storage for b in step.bindings})
-        elif isinstance(step, ReferenceStep):
-            found.append({t.storage for t in (*step.inputs, *step.outputs)})
-        elif isinstance(step, Branch):
-            found.append({step.condition.storage})
-    return found
+    return plan_arena(lifetimes_of(program), limit_bytes)

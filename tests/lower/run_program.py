@@ -263,6 +263,7 @@ def _truncate(a: Array, b: Array) -> Array:
 
 _POINTWISE: dict[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": _truncate, "floordiv": np.floor_divide, "mod": np.mod,
+    "unfused_mul": np.multiply,
     "fmod": np.fmod, "pow": np.power, "max": np.maximum, "min": np.minimum, "eq": np.equal, "ne": np.not_equal,
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "and": np.logical_and,
     "or": np.logical_or, "xor": np.logical_xor, "not": np.logical_not, "neg": np.negative, "abs": np.abs,

@@ -9,7 +9,7 @@ from burnish.dtypes import DType
 from burnish.kernels.arena import Arena
 from burnish.kernels.slot import Slot
 from burnish.kernels.task import Binding, Branch, Launch, Loops, Program, Step, Store
-from burnish.lower.plan_arena import Lifetime, plan_arena
+from burnish.lower.memory.plan_arena import Lifetime, plan_arena
 from burnish.ops.language.expr import Axis, axis, load
 from burnish.runtime import load as load_plan
 from tests.targets.cpu import programs

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from burnish.errors import UserError
 from burnish.kernels.arena import Arena
-from burnish.lower.plan_arena import Lifetime, plan_arena
+from burnish.lower.memory.plan_arena import Lifetime, plan_arena
 from burnish.plan.native_abi import STORAGE_ALIGN_BYTES
 
 

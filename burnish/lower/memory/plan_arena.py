@@ -1,9 +1,9 @@
 """Place every temporary in one arena; lifetimes that overlap never share bytes.
 
 Sizes are taken at the profile's maximum, so one allocation serves every shape inside it. A storage with a halo keeps
-zeros (or another byte: a zero point) around its interior, and no kernel writes them again. Such storages share bytes
-only with others of exactly the same geometry and byte. They are at the start of the arena, zeros first, which the
-runtime fills when shapes are bound.
+zeros (or another byte: a zero point) around its interior, and no kernel writes them again (unless renew_halos.py made
+a launch that does: then it has no geometry here). Such storages share bytes only with others of exactly the same
+geometry and byte. They are at the start of the arena, zeros first, which the runtime fills when shapes are bound.
 
 Source: best fit by decreasing size, Pisarchyk and Lee 2020 (arXiv 2001.03288).
 """

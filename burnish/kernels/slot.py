@@ -13,12 +13,14 @@ class Slot:
     """A parameter: dtype, logical shape, and the stride of each axis. Stride 0 repeats; strides may be negative.
 
     aligned: the address is a multiple of this many bytes, at most 16
+    zeros: of a constant, the sixteenths of it that are 0, where that may pay (mark_zeros.py)
     """
 
     dtype: DType
     shape: tuple[Dim, ...]
     strides: tuple[Dim, ...]
     aligned: int = 16
+    zeros: int = 0
 
     @property
     def is_forward(self) -> bool:
@@ -42,4 +44,5 @@ class Slot:
 
     def __str__(self) -> str:
         aligned = "" if self.aligned == 16 else f"a{self.aligned}"
-        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}{aligned}"
+        zeros = f"z{self.zeros}" if self.zeros else ""
+        return f"{self.dtype.value}{format_shape(self.shape)}@{format_shape(self.strides)}{aligned}{zeros}"

@@ -12,6 +12,7 @@ from burnish.errors import UserError
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.arena import Arena
 from burnish.kernels.lift_numbers import lift_numbers
+from burnish.kernels.mark_zeros import mark_zeros
 from burnish.kernels.task import Program
 from burnish.lower.buffers import Buffers
 from burnish.lower.index_checks import traces_of
@@ -80,7 +81,8 @@ def lower(
         buffers.fills,
         {tensor.name: (at.binding, at.slot) for tensor, at in shared.placements.items()},
     )
-    return renew_halos(lift_numbers(program), buffers.halos)
+    program = renew_halos(lift_numbers(program), buffers.halos)
+    return mark_zeros(program) if abilities.sparse_weights else program
 
 
 def _input(value: ir.Value, shared: Lowering) -> TensorSpec:

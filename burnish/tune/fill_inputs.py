@@ -1,6 +1,6 @@
 """The data in a trial's tensors: safe for every operator, and the same in every process.
 
-floats    1/16 to 1: no overflow, no root or logarithm of a negative number
+floats    1/16 to 1: no overflow, no root or logarithm of a negative number; zeros among weights that have them
 indices   anywhere on the axis that they index
 lengths   of an LSTM's sequences: the whole time axis
 others    1 to 3; bools at even odds
@@ -15,6 +15,7 @@ import numpy as np
 
 from burnish.dims import evaluate
 from burnish.dtypes import DType
+from burnish.kernels.mark_zeros import PARTS
 from burnish.kernels.task import Contraction, Kernel, Loops, RecurrentTask
 from burnish.ops.language.expr import Expr, linear, walk
 
@@ -35,7 +36,8 @@ class Contents:
         count = -(-size_bytes // dtype.size_bytes)
         if dtype.is_float:
             start = slot * _APART
-            return self._drawn(dtype, start + count)[start : start + count].view(np.uint8)[:size_bytes]
+            values = self._drawn(dtype, start + count)[start : start + count]
+            return _thinned(values, kernel.slots[slot].zeros).view(np.uint8)[:size_bytes]
         block = _integers(kernel, slot, min(count, _BLOCK), sizes)
         return _repeated(block, count).view(np.uint8)[:size_bytes]
 
@@ -54,6 +56,14 @@ def _integers(kernel: Kernel, slot: int, count: int, sizes: Mapping[str, int]) -
         return np.full(count, evaluate(kernel.slots[0].shape[0], sizes), dtype.numpy)
     low, high = (0, 2) if dtype.value == "bool" else index_range(kernel, slot, sizes) or (1, 4)
     return generator.integers(low, high, count).astype(dtype.numpy)
+
+
+def _thinned(values: Array, zeros: int) -> Array:
+    """The values with so many sixteenths of zeros, anywhere."""
+    if not zeros:
+        return values
+    block = np.random.default_rng(1).random(min(len(values), _BLOCK)) < zeros / PARTS
+    return np.where(_repeated(block, len(values)), values.dtype.type(0), values)
 
 
 def _repeated(block: Array, count: int) -> Array:

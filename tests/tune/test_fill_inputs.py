@@ -51,6 +51,16 @@ def test_floats_of_one_type_are_drawn_once_and_differ_from_slot_to_slot() -> Non
     assert len(np.unique(large.view(np.float32))) > 900_000
 
 
+def test_weights_with_zeros_have_as_many_in_a_trial() -> None:
+    _, (task, *_) = tasks("a (float[9,7] x, float[9,7] z) => (float[9,7] y) { y = Add (x, z) }")
+    first, *others = task.kernel.slots
+    kernel = replace(task.kernel, slots=(replace(first, zeros=12), *others))
+    contents = Contents()
+    thin, whole = (contents.of(k, 0, 40_000, {}).view(np.float32) for k in (kernel, task.kernel))
+    assert abs(np.mean(thin == 0) - 12 / 16) < 0.02 and whole.min() > 0
+    assert np.array_equal(thin[thin != 0], whole[thin != 0])
+
+
 def test_indices_lie_within_what_they_index() -> None:
     _, (task, *_) = tasks(GATHER)
     slot = next(n for n, s in enumerate(task.kernel.slots) if s.dtype.is_integer)

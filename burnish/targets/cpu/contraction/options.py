@@ -17,7 +17,8 @@ class ContractionOptions(CpuOptions):
               bytes: the same without VNNI, in words that never saturate;
               tiles: products of whole tiles of 16 x 16 sums, in units of several (unit.py);
               copied: as tile, with a panel of B whose columns lie apart copied to scratch memory first;
-              codes: B in few bits, widened in registers for few rows, or once for all rows of a panel (few_bits.py)
+              codes: B in few bits, widened in registers for few rows, or once for all rows of a panel (few_bits.py);
+              sparse: B without its zeros, expanded in registers (sparse.py)
     rows      steps of a tile along the tiled run of pixels; in the tiles form rows of a unit, 16 to a row tile
     vectors   registers of a tile across its columns; in the dot form 1; in the tiles form column tiles
     lanes     elements of a register; in the dot form columns of a tile

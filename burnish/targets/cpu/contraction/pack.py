@@ -9,6 +9,7 @@ bytes                 see pack_bytes.py and register_tile/byte_words.py
 tiles                 [group][panel][step][column tile][step / 2][16][2]   a step's rest padded with zeros (unit.py);
                                                                of bytes four along k instead of two
 codes                 see pack_codes.py
+sparse                see register_tile/expand.py
 dot                   [group][N][K]                            a row for each column of the result
 """
 
@@ -27,8 +28,10 @@ from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack_bytes import pack_bytes
 from burnish.targets.cpu.contraction.pack_codes import pack_codes
 from burnish.targets.cpu.contraction.unit import scheduled_unit
-from burnish.targets.cpu.register_tile import byte_words
+from burnish.targets.cpu.register_tile import byte_words, expand
+from burnish.targets.cpu.register_tile.expand import READ_BEYOND, Sparse
 from burnish.targets.cpu.register_tile.matrix import ROWS
+from burnish.targets.cpu.register_tile.prefetch import LINE_BYTES
 from burnish.targets.cpu.register_tile.quads import QUAD
 
 Array = np.ndarray[Any, Any]
@@ -72,6 +75,8 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         return _pairs(kernel, options.width, groups)
     if options.form == "quads":
         return _quads(kernel, options.width, groups)
+    if options.form == expand.FORM:
+        return _sparse(options, groups)
     if options.form == byte_words.FORM:
         return pack_bytes(kernel, options, groups)
     if options.form == "tiles":
@@ -133,3 +138,29 @@ def _tiles(kernel: Contraction, options: ContractionOptions, groups: Array) -> A
     padded[:, :, : unit.inner, :columns] = groups.reshape(count, unit.runs, unit.inner, columns)
     split = padded.reshape(count, unit.steps, unit.step // word, word, panels, unit.columns, ROWS)
     return np.ascontiguousarray(split.transpose(0, 4, 1, 5, 2, 6, 3))
+
+
+def _sparse(options: ContractionOptions, groups: Array) -> Array:
+    """[group, K, n] as register_tile/expand.py has it, in bytes. A -0 is no zero: it has a sign."""
+    count, depth, columns = groups.shape
+    vectors, width = options.vectors, options.width
+    panels, masks_bytes = -(-columns // width), Sparse(depth, vectors).masks_bytes
+    padded = np.zeros((count, depth, panels * width), np.float32)
+    padded[..., :columns] = groups
+    split = padded.reshape(count, depth, panels, width).transpose(0, 2, 1, 3).reshape(count * panels, -1)
+    is_kept = np.ascontiguousarray(split).view(np.uint32) != 0
+    table_bytes = _lines(8 * len(split))
+    sizes = masks_bytes + _lines(4 * np.count_nonzero(is_kept, 1))
+    begins = table_bytes + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    packed = np.zeros(int(begins[-1]) + READ_BEYOND, np.uint8)
+    packed[: 8 * len(split)] = begins[:-1].view(np.uint8)
+    for begin, panel, kept in zip(begins, split, is_kept):
+        masks, numbers = np.packbits(kept, bitorder="little"), panel[kept].view(np.uint8)
+        packed[begin : begin + len(masks)] = masks
+        packed[begin + masks_bytes :][: len(numbers)] = numbers
+    return packed
+
+
+def _lines(size_bytes: Array | int) -> Any:
+    """As many bytes in whole cache lines."""
+    return -(-size_bytes // LINE_BYTES) * LINE_BYTES

@@ -10,6 +10,7 @@ forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: ve
          quads: as tile, bytes (or B in 16 bits), four k side by side; here and in tiles a computed B is copied, too
          bytes: the same without VNNI, in words that never saturate; see register_tile/byte_words.py
          codes: B in 2, 4 or 8 bits with a scale for each block; see few_bits.py
+         sparse: as tile, B kept without its zeros; see sparse.py
 dtypes   f32, f64; f16, bf16 -> f32, also f32 times f16 or bf16; u8, i8 -> i32; wider integers in their own type
 work     2*M*N*K flop;  (M*K + K*N + M*N) * itemsize bytes at best
 limits   any extents >= 0, static or symbolic, any strides
@@ -29,7 +30,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelContext
-from burnish.targets.cpu.contraction import cost, few_bits
+from burnish.targets.cpu.contraction import cost, few_bits, sparse
 from burnish.targets.cpu.contraction.copy_panel import copies_panel, copy_bytes_of
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
@@ -46,16 +47,17 @@ from burnish.targets.cpu.contraction.unit import (
 )
 from burnish.targets.cpu.contraction.write import STORED_IN_LOOPS, TileWriter
 from burnish.targets.cpu.contraction.write_codes import CodesWriter
+from burnish.targets.cpu.contraction.write_sparse import SparseWriter
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
-from burnish.targets.cpu.register_tile import byte_words
+from burnish.targets.cpu.register_tile import byte_words, expand
 from burnish.targets.cpu.register_tile.matrix import ROWS
 from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
 _FAR_BEHIND = 3.0  # times the cycles of the best
-_WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter}
+_WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter, expand.FORM: SparseWriter}
 _SHALLOW = 256  # a depth in bytes: four steps
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
@@ -76,7 +78,7 @@ def schedules(kernel: Contraction, target: Target, sizes: Mapping[str, int] | No
         (shared, _schedule(model, tiling, is_known and cycles < SERIAL_CYCLES))
         for shared, _, cycles, tiling in sorted(ranked, key=lambda r: r[:2])
     ]
-    return _chosen(found)
+    return sparse.with_sparse(model, _chosen(found), found[0][0])
 
 
 def _chosen(ranked: Sequence[tuple[float, Schedule]]) -> list[Schedule]:
@@ -106,6 +108,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if kernel.blocks is not None:
         return few_bits.legal(options, register_lanes(shape, target))
+    if options.form == expand.FORM:
+        return sparse.legal(kernel, shape, options, target)
     is_dot, spread = options.form == "dot", options.spread
     if spread and (spread & (spread - 1) or spread < 0 or not kernel.packed or is_dot):
         return False
@@ -125,6 +129,8 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     options, shape = ContractionOptions.read(schedule), analyse(kernel)
     if options.form == few_bits.FORM:
         return few_bits.scratch_bytes(kernel, options)
+    if options.form == expand.FORM:
+        return sparse.scratch_bytes(kernel, options)
     panel = copy_bytes_of(kernel, shape, options) if copies_panel(kernel, options.form) else 0
     if options.form == "tiles":
         return scheduled_unit(kernel, shape, options).scratch_bytes + panel

@@ -22,14 +22,20 @@ LEAST_BYTES = 64 << 20  # of a program's constants: twice a large cache, which o
 _FEWEST, _MOST_ROWS, _LEAST_WEIGHTS = 4, 16, 1 << 16
 
 
-def mark_zeros(program: Program) -> Program:
+def mark_zeros(program: Program, least_bytes: int | None = None) -> Program:
     """The program, with the share of zeros in the kernels that may leave them out.
 
+    least_bytes: of constants, if not LEAST_BYTES
     cost: one look at each weight of such kernels
     """
-    if sum(array.nbytes for array in program.constants.values()) < LEAST_BYTES:
+    if constant_bytes(program) < (LEAST_BYTES if least_bytes is None else least_bytes):
         return program
     return replace(program, steps=tuple(_Marking(program).steps(program.steps)))
+
+
+def constant_bytes(program: Program) -> int:
+    """Of all constants."""
+    return sum(array.nbytes for array in program.constants.values())
 
 
 @dataclass(frozen=True)

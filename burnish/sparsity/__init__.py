@@ -3,5 +3,18 @@
 from burnish.sparsity.compare import Comparison, compare
 from burnish.sparsity.layers import Layer, Sparsity, find_sparsity
 from burnish.sparsity.prune import PATTERNS, Pruned, prune
+from burnish.sparsity.time_layers import Gain, Gains, time_products
 
-__all__ = ["PATTERNS", "Comparison", "Layer", "Pruned", "Sparsity", "compare", "find_sparsity", "prune"]
+__all__ = [
+    "PATTERNS",
+    "Comparison",
+    "Gain",
+    "Gains",
+    "Layer",
+    "Pruned",
+    "Sparsity",
+    "compare",
+    "find_sparsity",
+    "prune",
+    "time_products",
+]

@@ -105,7 +105,7 @@ def _choices(model: CostModel) -> Iterator[ContractionOptions]:
         if vectors > most or (isinstance(extent, int) and not 0 < extent <= few_rows(vectors)):
             continue
         row_bytes = vectors * LANES * _ITEM * (PARTS - model.kernel.slots[1].zeros) // PARTS
-        prefetch = _AHEAD_BYTES // max(1, row_bytes) if rows > 1 else 0
+        prefetch = _AHEAD_BYTES // max(1, row_bytes)
         yield ContractionOptions(FORM, rows, vectors, LANES, 1, 0, False, 0, prefetch, 0, False)
 
 

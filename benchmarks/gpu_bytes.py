@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -253,14 +254,21 @@ def measure(case: Case, options: argparse.Namespace) -> None:
     )
 
 
+@cache
+def calibrated(name: str) -> tuple[Any, Any]:
+    """The model of an architecture, and the ranges of two random images."""
+    architecture = FULL[name]
+    model = architecture.make()
+    return model, calibrate(model, [architecture.feeds(1, seed=seed) for seed in (1, 2)], method="minmax")
+
+
 def measure_network(name: str, batch: int, options: argparse.Namespace) -> None:
     """A standard architecture in int8: bits, time, and the time of each launch."""
     architecture = FULL[name]
-    model = architecture.make()
-    samples = [architecture.feeds(1, seed=seed) for seed in (1, 2)]
+    model, ranges = calibrated(name)
     feeds = architecture.feeds(batch)
     shapes = {key: array.shape for key, array in feeds.items()}
-    known: dict[str, Any] = {"ranges": calibrate(model, samples, method="minmax"), "precision": options.precision}
+    known: dict[str, Any] = {"ranges": ranges, "precision": options.precision}
     start = time.perf_counter()
     tuning = {"opt_level": options.opt_level, "tune_budget": options.budget if options.opt_level else None}
     plan = burnish.build(model, target="cuda", shapes=shapes, timing_cache=options.cache or None, **known, **tuning)
@@ -272,7 +280,8 @@ def measure_network(name: str, batch: int, options: argparse.Namespace) -> None:
             expected = {key: np.array(array) for key, array in engine(**feeds).items()}
     with burnish.load(plan, device="cuda") as engine, engine.create_context() as context:
         found = {key: np.array(array) for key, array in context(**feeds).items()}
-        times = [float(t) for _ in range(options.rounds + 1) for t in context.time(feeds, 100)][100:]
+        runs = max(20, min(100, 20_000 // batch))
+        times = [float(t) for _ in range(options.rounds + 1) for t in context.time(feeds, runs)][runs:]
         rows = context.profile(feeds, iterations=20) if options.layers else []
     equal = {key: f"{np.count_nonzero(found[key] != a)} of {a.size} differ" for key, a in expected.items()}
     median = statistics.median(times)

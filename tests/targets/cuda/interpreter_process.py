@@ -3,7 +3,7 @@
 * An access outside the arrays, or a store into a slot that is only read, is an error.
 * Lanes that a mask leaves out read NaN, or a large number, unless the load says `other`.
 * bfloat16 and float8 are rounded to nearest even, and multiplied by `tl.dot` as floats; bytes are multiplied by the
-  source's signs.
+  source's signs. Assembly of bytes runs in inline_assembly.py.
 * Reductions by any function are vectorised; libdevice is numpy; prefetches, pauses and what says when
   the next launch may begin do nothing.
 """
@@ -25,6 +25,7 @@ from triton.runtime.interpreter import TensorDescHandle, TensorHandle, _implicit
 from burnish.dims import evaluate
 from burnish.targets.cuda.compiler import compile as compiling
 from burnish.targets.cuda.source import Pointer, Size, TensorMap, Workspace
+from tests.targets.cuda import inline_assembly
 
 _ELEMENTS = {
     "f64": tl.float64, "f32": tl.float32, "f16": tl.float16, "bf16": tl.bfloat16, "f8e4m3": tl.float8e4nv,
@@ -80,7 +81,7 @@ def _run(source, arrays, sizes, offsets, written):
             arguments.append(_descriptor(p, _pointer(arrays[p.slot], at, p.dtype), sizes))
     grid = tuple(evaluate(d, sizes) for d in source.grid)
     assert all(d >= 1 for d in grid), f"grid {grid}"
-    with compiling.loaded(source, _names()) as names:
+    with compiling.loaded(source, _names() | {"num_threads": lambda: 32 * source.warps}) as names:
         names["kernel"].run(*arguments, grid=grid, warmup=False)
     return {n: a for n, a in arrays.items() if written is None or n in written}
 
@@ -250,13 +251,18 @@ def _wide_dot(self, a, b, d, input_precision, max_num_imprecise_acc):
 
 
 def _inline_asm(self, text, constraints, values, types, is_pure, pack):
-    if "prefetch" not in text and "%clock64" not in text:
-        raise NotImplementedError(f"inline assembly: {text}")
+    if "prefetch" in text or "%clock64" in text:
+        found, kind = np.zeros_like(values[0].data, np.int32), tl.int32
+    else:
+        kind = types[0].scalar
+        flat = [np.ascontiguousarray(v.data).reshape(-1) for v in values]
+        raw = inline_assembly.run(text, flat, kind.primitive_bitwidth // 8, pack)
+        found = raw.view(interpreter._get_np_dtype(kind)).reshape(values[0].data.shape)
 
     class Result:
         @staticmethod
         def get_result(_):
-            return TensorHandle(np.zeros_like(values[0].data, np.int32), tl.int32)
+            return TensorHandle(found, kind)
 
     return Result()
 

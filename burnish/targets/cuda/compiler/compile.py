@@ -94,7 +94,7 @@ def import_triton() -> Any:
 def namespace(triton: Any) -> dict[str, Any]:
     """The names that a source may use without importing them."""
     import triton.language as tl
-    from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait, libdevice
+    from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait, libdevice, num_threads
 
     return {
         "__name__": "burnish_kernel",
@@ -102,6 +102,7 @@ def namespace(triton: Any) -> dict[str, Any]:
         "tl": tl,
         "libdevice": libdevice,
         "gdc_wait": gdc_wait,
+        "num_threads": num_threads,
         "gdc_launch_dependents": gdc_launch_dependents,
     }
 

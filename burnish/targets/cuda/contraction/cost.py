@@ -43,6 +43,7 @@ COPY_REGISTERS, LOAD_REGISTERS = 28, 64  # of a thread, besides accumulators: wh
 EARLY_REGISTERS = 240  # of a thread, with what came early
 CROWDED_SUMS = 128  # accumulators of a thread
 LIGHT_INSTRUCTIONS = 16  # an element's, that wait for nothing
+SWAPPED_BYTE = 3.5  # instructions of each byte that a swapped tile stores: its threads hold few neighbours
 PIECE = 128  # bytes: a line of L2
 
 
@@ -323,7 +324,8 @@ class CostModel:
         """us of a tile's stores (and residuals), and of its arithmetic."""
         fit, area = self.fit, tile.m * tile.n
         store = (self.stored_bytes + self.residual_bytes) / fit.store_rate + self.strewn_bytes / fit.strewn_rate
-        return area * store, area * self.instructions / fit.instruction_rate
+        apart = SWAPPED_BYTE if tile.swap and self.stored_bytes == 1 else 0.0
+        return area * store, area * (self.instructions + apart) / fit.instruction_rate
 
     def _memory(self, tile: Tile) -> float:
         """us to move the bytes that must come from memory or go there; a line in pieces costs more than a whole one."""

@@ -3,6 +3,7 @@
 chunks  k = [taps, channels], channels padded with zeros to whole steps
 flat    k = all taps and channels, padded at the end
 load    columns are padded to whole tiles; copy: they are not, the copy engine knows where they end
+dealt   columns of a tile in another order, see deal.py
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.targets.cuda.contraction.axes import reduction_of
+from burnish.targets.cuda.contraction.deal import dealt_columns, is_dealt
 from burnish.targets.cuda.contraction.tile import Tile
 
 Array = np.ndarray[Any, Any]
@@ -38,4 +40,7 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
     else:
         chunks = packed.reshape(len(groups), rows, taps, depth // taps)
         chunks[:, :columns, :, :channels] = groups
+    if is_dealt(kernel, tile):
+        order = np.arange(0, rows, tile.n)[:, None] + dealt_columns(tile)
+        packed = packed[:, order.reshape(-1)]
     return packed

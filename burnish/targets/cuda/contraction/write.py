@@ -12,6 +12,7 @@ from burnish.dims import Dim, minimum
 from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cuda.chips import chip_of
+from burnish.targets.cuda.contraction.deal import is_dealt, named_again
 from burnish.targets.cuda.contraction.early_loads import write_early_loads
 from burnish.targets.cuda.contraction.epilogue import Sums, write_epilogue
 from burnish.targets.cuda.contraction.multiply import signs_of, write_product
@@ -103,7 +104,10 @@ def _write_tile(text: KernelText, tiling: Tiling, place: Place, steps: Steps | N
     write_loops(
         text, tiling, steps, operands, lambda product, loaded: write_product(text, tiling, totals, product, loaded)
     )
-    values = tuple(text.let("sums", f"{acc}.T" if tile.swap else acc) for acc in totals)
+    is_moved = is_dealt(tiling.kernel, tile)
+    values = tuple(
+        text.let("sums", named_again(tile, acc) if is_moved else f"{acc}.T" if tile.swap else acc) for acc in totals
+    )
     sums = Sums(place, starts, early, values)
 
     def epilogue(added: Name, rows: Slice | None) -> None:

@@ -94,8 +94,8 @@ QUOTIENT = Function(
 @triton.jit
 def quotient(x, y):
     reciprocal = tl.div_rn(1.0, y)
-    near = x * reciprocal
-    return tl.fma(tl.fma(-near, y, x), reciprocal, near)
+    rest = tl.fma(-reciprocal, y, 1.0) * reciprocal
+    return tl.fma(x, reciprocal, x * rest)
 """,
 )
 INTEGER_POWER = Function(
@@ -268,18 +268,6 @@ def constant_power(x: str, exponent: float, dtype: DType) -> str | None:
 def cast(kind: str, x: str) -> str:
     """Into another register type. Floats are rounded when they are stored, not before."""
     return f"({x} != 0)" if kind == "int1" else f"{x}.to(tl.{kind})"
-
-
-def float_of_code(code: str, kind: str, zero: str | int) -> str:
-    """f32(code - zero), of a code of 8 bits. zero: a number, or the name of an i32
-
-    The code is the low bits of the float 2^23 + code (of a signed one, code + 128): sums are exact there.
-    """
-    start = (1 << 23) + (128 if kind == "int8" else 0)
-    low = f"({code}.to(tl.uint8, bitcast=True) ^ 128)" if kind == "int8" else code
-    bits = f"({low}.to(tl.int32) | {0x4B000000}).to(tl.float32, bitcast=True)"
-    taken = f"{float(start + zero)!r}" if isinstance(zero, int) else f"({zero} + {start}).to(tl.float32)"
-    return f"({bits} - {taken})"
 
 
 def _missing(op: str, dtype: DType) -> InternalError:

@@ -1,16 +1,16 @@
-"""Codes of 8 bits without the instructions that round and convert floats, which run at an eighth of the usual rate.
+"""Codes of 8 bits, and the numbers that they stand for, in few instructions.
 
-    u8(i32(round(v)) + zero)        v is clamped to what codes reach, and 1.5 * 2^23 is added: the low bits are round(v)
-
-The sum is rounded to an integer because floats are integers there, ties to even. The way back is `float_of_code`.
-
-    f8(round_f8e4m3(min(max(x / c, -448), 448)))      x is clamped, to 448 * c; `quotient` divides, and one conversion
-                                                      rounds
+u8(i32(round(clamp(v))) + zero)             `packed_bytes` rounds, limits and packs. A clamp of floats stays where
+                                            it is needed: a NaN is the lowest code, and 32 bits must hold the sum
+u8(clamp(i32(round(v)) + zero, 0, 255))     the same without any clamp of floats (kernels/codes.py)
+i32(code) * scale in there                  one instruction: v is known to be small, and so is the scale
+f8(round_f8e4m3(min(max(x / c, -448), 448)))      x is clamped, to 448 * c; `quotient` divides, and one conversion
+                                                  rounds
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ import numpy as np
 from burnish.dtypes import DType
 from burnish.kernels.task import Store
 from burnish.ops.language.expr import Expr
-from burnish.ops.quantize import FLOAT8_MOST
+from burnish.ops.quantize import FLOAT8_MOST, limits
+from burnish.targets.cuda.expressions import packed_bytes
 from burnish.targets.cuda.expressions.arithmetic import MAXIMUM, MINIMUM
 from burnish.targets.cuda.expressions.as_written import as_written
 from burnish.targets.cuda.expressions.emitter import Emitter
@@ -26,7 +27,6 @@ from burnish.targets.cuda.expressions.values import Value, let, named
 
 LEAST_SCALE, MOST_SCALE = 2.0**-60, 2.0**60  # for which `quotient` neither overflows nor underflows
 BYTES = (DType.U8, DType.I8)
-ROUNDER = 12582912.0  # 1.5 * 2^23
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,12 @@ class Clamped:
 
 @dataclass(frozen=True)
 class Codes:
-    """round(clamped) + zero, or round(quotient(clamped, scale)) + zero, as kernels/codes.py has it."""
+    """round(value) + zero, or round(quotient(value, scale)) + zero, as kernels/codes.py has it.
 
-    clamped: Clamped
+    value: clamped, or a float so small that its code is limited instead
+    """
+
+    value: Clamped | Expr
     scale: Expr | None
     zero: Expr
     dtype: DType
@@ -61,15 +64,29 @@ def know_codes(emitter: Emitter, stores: Iterable[Store]) -> None:
 
 def codes_of(e: Expr) -> Codes | None:
     """What makes an expression codes of 8 bits, as `ops.quantize.requantize` writes it; None for any other."""
-    if e.op != "cast" or e.dtype not in BYTES or e.args[0].op != "add" or e.args[0].dtype is not DType.I32:
+    if e.op != "cast" or e.dtype not in BYTES:
         return None
-    whole, zero = e.args[0].args
+    limited = _limited(e)
+    total = e.args[0] if limited is None else limited
+    if total.op != "add" or total.dtype is not DType.I32:
+        return None
+    whole, zero = total.args
     if whole.op != "cast" or whole.args[0].op != "round" or whole.args[0].dtype is not DType.F32:
         return None
     rounded = whole.args[0].args[0]
+    if limited is not None:
+        return Codes(rounded, None, zero, e.dtype)
     scale = rounded.args[1] if rounded.op == "quotient" else None
     clamped = _clamped(rounded if scale is None else rounded.args[0])
     return None if clamped is None else Codes(clamped, scale, zero, e.dtype)
+
+
+def _limited(e: Expr) -> Expr | None:
+    """Of a cast of min(max(total, 0), 255), or the limits of i8, the total."""
+    if e.args[0].op != "min" or e.args[0].args[0].op != "max" or e.args[0].dtype is not DType.I32:
+        return None
+    (total, low), high = e.args[0].args[0].args, e.args[0].args[1]
+    return total if (_number(low), _number(high)) == limits(e.dtype) else None
 
 
 def float8_of(e: Expr) -> Expr | None:
@@ -104,19 +121,60 @@ def _clamped(e: Expr) -> Clamped | None:
 
 
 def _code(emitter: Emitter, codes: Codes) -> Value:
-    text, clamped = emitter.code.text, codes.clamped
-    value = named(text, as_written(text, emitter.value(clamped.value)))
-    least, most = (_bound(emitter, e) for e in (clamped.least, clamped.most))
-    found = let(text, f"tl.minimum(tl.maximum({value.text}, {least.text}), {most.text})")
-    dims = value.dims | least.dims | most.dims
+    text, zero = emitter.code.text, emitter.value(codes.zero)
+    found = _small(emitter, codes.value) if isinstance(codes.value, Expr) else _inside(emitter, codes, zero)
     if codes.scale is not None:
         scale = _bound(emitter, codes.scale)
-        quotient = emitter.code.binary("quotient", DType.F32, Value(found, "float32", dims), scale, ())
-        found, dims = let(text, quotient.text), quotient.dims
-    bits = let(text, f"({found} + {ROUNDER!r}).to(tl.int32, bitcast=True)")
-    zero, kind = emitter.value(codes.zero), "uint8" if codes.dtype is DType.U8 else "int8"
-    shifted = bits if zero.number == 0 else f"({bits} + {zero.text})"
-    return Value(let(text, f"{shifted}.to(tl.{kind})"), kind, dims | zero.dims)
+        quotient = emitter.code.binary("quotient", DType.F32, found, scale, ())
+        found = Value(let(text, quotient.text), "float32", quotient.dims)
+    kind = "uint8" if codes.dtype is DType.U8 else "int8"
+    moved = "" if zero.number == 0 else named(text, zero).text
+    return Value(let(text, packed_bytes.byte_of(text, codes.dtype, found.text, moved)), kind, found.dims | zero.dims)
+
+
+def _small(emitter: Emitter, value: Expr) -> Value:
+    """A float whose code is limited. It is known to be below 2^30, so the scales of the codes in it are, too."""
+    text = emitter.code.text
+    for node in _always(value):
+        if (code := _code_of_product(node)) is None or emitter.find(node) is not None:
+            continue
+        read, scale = emitter.value(code), emitter.value(node.args[1])
+        if read.dims and not scale.dims:
+            term = packed_bytes.times(text, named(text, read).text, named(text, scale).text)
+            emitter.remember(node, Value(let(text, term), "float32", read.dims))
+    return named(text, as_written(text, emitter.value(value)))
+
+
+def _always(e: Expr) -> Iterator[Expr]:
+    """What is computed wherever the expression is."""
+    yield e
+    if e.op not in ("where", "reduce"):
+        for a in e.args:
+            yield from _always(a)
+
+
+def _code_of_product(e: Expr) -> Expr | None:
+    """Of f32(code - 0) * scale the code, an u8."""
+    if e.op != "unfused_mul" or e.dtype is not DType.F32 or e.args[0].op != "cast":
+        return None
+    whole = e.args[0].args[0]
+    if whole.op == "sub" and _number(whole.args[1]) == 0:
+        whole = whole.args[0]
+    is_code = whole.op == "cast" and whole.dtype is DType.I32 and whole.args[0].dtype is DType.U8
+    return whole.args[0] if is_code else None
+
+
+def _inside(emitter: Emitter, codes: Codes, zero: Value) -> Value:
+    """A float clamped to what codes reach. Above, saturation does it where nothing is added."""
+    assert isinstance(codes.value, Clamped)
+    text, clamped = emitter.code.text, codes.value
+    value = named(text, as_written(text, emitter.value(clamped.value)))
+    least, most = (_bound(emitter, e) for e in (clamped.least, clamped.most))
+    dims = value.dims | least.dims
+    found = f"tl.maximum({value.text}, {least.text})"
+    if codes.scale is not None or zero.number != 0:
+        found, dims = f"tl.minimum({found}, {most.text})", dims | most.dims
+    return Value(let(text, found), "float32", dims)
 
 
 def _bound(emitter: Emitter, e: Expr) -> Value:

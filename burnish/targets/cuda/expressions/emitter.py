@@ -18,7 +18,7 @@ from burnish.kernels.facts import Range
 from burnish.kernels.scope import Scope, Term
 from burnish.kernels.slot import Slot
 from burnish.ops.language.expr import COMPARE, Axis, Expr
-from burnish.targets.cuda.expressions import arithmetic, integers, memory, values
+from burnish.targets.cuda.expressions import arithmetic, integers, memory, packed_bytes, values
 from burnish.targets.cuda.expressions.arithmetic import literal, register_kind
 from burnish.targets.cuda.expressions.as_written import DECIDES, as_written, with_origin
 from burnish.targets.cuda.expressions.values import Value, placed, size_value
@@ -124,7 +124,7 @@ class BlockInstructions:
 
     def _float_of_code(self, code: Value, zero: Value | None) -> str:
         taken = 0 if zero is None else zero.text if zero.number is None else int(zero.number)
-        return arithmetic.float_of_code(code.text, code.kind, taken)
+        return packed_bytes.number_of(self.text, code.text, code.kind, taken)
 
     def select(self, dtype: DType, test: Value, x: Value, y: Value) -> Value:
         kind, test = x.kind, self.named(test)

@@ -7,14 +7,19 @@ import subprocess
 
 import pytest
 
+from burnish.building.analyze import analyze
 from burnish.dtypes import DType
 from burnish.errors import InternalError
+from burnish.kernels.task import each_launch
 from burnish.target import ARCHITECTURES, parse_target
+from burnish.targets import compiler_of
 from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.compiler.compile import compile_one
+from burnish.targets.cuda.compiler.disassemble import disassemble
 from burnish.targets.cuda.contraction import template as contraction
 from burnish.targets.cuda.contraction.cost import CostModel
 from burnish.targets.cuda.contraction.tile import Tile
+from tests.targets.cuda.contraction.test_deal import residual_of_codes
 from tests.targets.cuda.contraction_tasks import added, beside, convolution, matmul
 
 pytest.importorskip("triton")
@@ -117,6 +122,19 @@ def test_a_product_of_bytes_whose_signs_could_not_be_written_is_refused(monkeypa
     with pytest.raises(InternalError, match="E920") as caught:
         compile_one(source, target)
     assert "signs" in caught.value.why
+
+
+def test_a_thread_makes_four_bytes_of_a_residual_in_few_instructions_and_stores_sixteen():
+    """Of 64 elements a thread on sm_90a: fifteen instructions each, the product and the addresses included."""
+    model, _ = residual_of_codes(4096)
+    program = analyze(model, abilities=compiler_of(parse_target("cuda:sm_90a")).abilities).program
+    (product,) = [x.kernel for x in each_launch(program.steps)]
+    target, tile = parse_target("cuda:sm_90a"), Tile("copy", 128, 64, 64, stages=1)
+    code = disassemble(compile_one(contraction.emit(product, tile.schedule, target), target))
+    words = re.findall(r"^\s+/\*[0-9a-f]+\*/\s+(?:@!?U?P\d+ )?([A-Z][\w.]+)", code, re.MULTILINE)
+    assert len(words) < 64 * 15
+    assert {w for w in words if w.startswith(("STS", "LDS"))} == {"STS.128", "LDS.128"}
+    assert words.count("F2IP.U8.F32.NTZ") == 32 and words.count("I2FP.F32.S32") == 64
 
 
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if parse_target(f"cuda:{a}").capability >= 89])

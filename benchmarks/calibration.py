@@ -53,7 +53,7 @@ class _Marked(CalibrationDataReader):  # type: ignore[misc]
 
     def result(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Seconds an image, and seconds after the last."""
-        return (self.marks[-1] - self.marks[1]) / self.count, _now() - self.marks[-1]
+        return (self.marks[-1] - self.marks[1]) / (self.count - 1), _now() - self.marks[-1]
 
 
 def _theirs(model: str, images: list[dict[str, Any]], count: int, method: Any, threads: int) -> Any:

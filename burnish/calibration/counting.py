@@ -3,9 +3,10 @@
     survey   the smallest and the largest finite number; how many are 0, and how many NaN or Inf
     tally    counts[floor(x * scale) + FINE] += 1 for each finite x that is not 0; scale is a power of two, so exact
 
-A counter that was just written cannot be read again for some cycles, and neighbours in a tensor are alike: lanes count
-in SPREAD tables in turn, and what has no bin goes to a place of its lane's own. Both kernels run with the GIL released.
-measured 0.14 + 0.70 ns a number from cache, one core of an EPYC with AVX-512; numpy 2.6
+Places are found in vectors, a block at a time, and read back as words, which costs less than taking lanes out of a
+register. One table of 128 KiB: several, against counters that are hit twice in a row, would leave the first cache.
+What has no bin goes to a place of its lane's own. Both kernels run with the GIL released.
+measured 0.14 + 0.45 ns a number from cache, one core of an EPYC with AVX-512; numpy 2.6
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from burnish.targets.cpu.codegen import compile_module
 
 Array = np.ndarray[Any, Any]
 FINE = 1 << 14  # bins on each side of 0
-SPREAD = 4  # tables of 32-bit counters: 512 KiB, which a core's cache holds
 MOST = 1 << 31  # numbers of one call: no counter runs over
-_TABLE = SPREAD * 2 * FINE
+BLOCK = 512  # numbers whose places are found before they are counted
+NOWHERE = 2 * FINE  # behind the bins: a place for each lane that has none
+PLACES = NOWHERE + 64  # where a block's places are kept
 SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_int64)
 _N, _FIRST, _LAST = map(symbol, ("n", "first", "last"))  # numbers; the bins that may be hit, [first, last)
 
@@ -61,7 +63,7 @@ class Counting:
         """counts: i64 [2 * FINE], added to; found: the same numbers' survey; scale takes them to [-FINE, FINE]"""
         table = getattr(self._own, "table", None)
         if table is None:
-            table = self._own.table = np.zeros(_TABLE + 64, np.uint32)  # the last are for what has no bin
+            table = self._own.table = np.zeros(PLACES + BLOCK, np.uint32)
         first, last = (min(int(np.floor(end * scale)), FINE - 1) + FINE for end in (found.low, found.high))
         dims, factor = np.array([flat.size, first, last + 1]), np.array(scale, np.float32)
         addresses = (a.ctypes.data for a in (flat, factor, counts, dims, table))
@@ -116,27 +118,38 @@ def _surveyed(k: KernelBuilder, x: ir.Value, state: list[ir.Value]) -> list[ir.V
 def _emit_tally(context: KernelContext) -> ir.Function:
     k = KernelBuilder(context, "tally", 3)
     numbers, factor, counts = k.slots
-    scale, whole = k.load(factor, F32, 4), _whole(k)
-    for lo, hi, size in ((k.i64(0), whole, k.lanes), (whole, k.dim(_N), 1)):
-        with k.loop(lo, hi, size) as loop:
-            x = k.load(k.address(numbers, loop.index, F32), vector_type(F32, size), 4)
-            places = _places(k, x, k.splat(scale, size))
+    scale, size, whole = k.load(factor, F32, 4), k.lanes, _whole(k)
+    places = k.address(k.scratch, PLACES, I32)
+    with k.loop(0, whole, BLOCK) as block:
+        left = k.ir.sub(whole, block.index)
+        count = k.ir.select(k.ir.icmp_signed("<", left, k.i64(BLOCK)), left, k.i64(BLOCK))
+        with k.loop(0, count, size) as loop:
+            index = k.ir.add(block.index, loop.index)
+            x = k.load(k.address(numbers, index, F32), vector_type(F32, size), 4)
+            k.ir.store(_places(k, x, k.splat(scale, size)), k.address(places, loop.index, I32), align=4)
+        with k.loop(0, count, size) as loop:
             for lane in range(size):
-                place = k.ir.extract_element(places, ir.Constant(I32, lane)) if size > 1 else places
+                place = k.load(k.address(places, k.ir.add(loop.index, k.i64(lane)), I32), I32, 4)
                 increment(k, k.address(k.scratch, k.ir.zext(place, I64), I32))
-    with k.loop(k.dim(_FIRST), k.dim(_LAST)) as loop:
-        home = k.address(counts, loop.index, I64)
-        total = k.load(home, I64, 8)
-        for table in range(SPREAD):
-            part = k.address(k.scratch, k.ir.add(loop.index, k.i64(table * 2 * FINE)), I32)
-            total = k.ir.add(total, k.ir.zext(k.load(part, I32, 4), I64))
-            k.ir.store(ir.Constant(I32, 0), part)
-        k.ir.store(total, home)
+    with k.loop(whole, k.dim(_N), 1) as loop:
+        place = _places(k, k.load(k.address(numbers, loop.index, F32), F32, 4), scale)
+        increment(k, k.address(k.scratch, k.ir.zext(place, I64), I32))
+    _flush(k, counts)
     return k.finish()
 
 
+def _flush(k: KernelBuilder, counts: ir.Value) -> None:
+    """Add the table to the counts, and empty it, from the whole vector on that the first bin lies in."""
+    wide, narrow = vector_type(I64, k.lanes), vector_type(I32, k.lanes)
+    with k.loop(k.ir.and_(k.dim(_FIRST), k.i64(-k.lanes)), k.dim(_LAST), k.lanes) as loop:
+        home, part = k.address(counts, loop.index, I64), k.address(k.scratch, loop.index, I32)
+        total = k.ir.add(k.load(home, wide, 8), k.ir.zext(k.load(part, narrow, 4), wide))
+        k.ir.store(ir.Constant(narrow, [0] * k.lanes), part, align=4)
+        k.ir.store(total, home, align=8)
+
+
 def _places(k: KernelBuilder, x: ir.Value, scale: ir.Value) -> ir.Value:
-    """Where each lane counts: in the bin of its table, or behind the tables if it has none."""
+    """Where each lane counts: in its bin, or behind the bins if it has none."""
     size, kind = lanes_of(x), vector_type(I32, lanes_of(x))
     has_bin = k.ir.and_(is_finite(k, x), k.ir.fcmp_ordered("!=", x, zero_like(x)))
     safe = k.ir.select(has_bin, x, zero_like(x))
@@ -144,11 +157,9 @@ def _places(k: KernelBuilder, x: ir.Value, scale: ir.Value) -> ir.Value:
     bins = k.ir.fptosi(floor, kind)
     last = k.splat(ir.Constant(I32, FINE - 1), size)
     bins = k.ir.select(k.ir.icmp_signed("<", bins, last), bins, last)
-    tables = [FINE + lane % SPREAD * 2 * FINE for lane in range(size)]
-    shift, trash = (
-        ir.Constant(kind, v if size > 1 else v[0]) for v in (tables, [_TABLE + lane for lane in range(size)])
-    )
-    return k.ir.select(has_bin, k.ir.add(bins, shift), trash)
+    lanes = [NOWHERE + lane for lane in range(size)]
+    nowhere = ir.Constant(kind, lanes if size > 1 else NOWHERE)
+    return k.ir.select(has_bin, k.ir.add(bins, k.splat(ir.Constant(I32, FINE), size)), nowhere)
 
 
 def increment(k: KernelBuilder, place: ir.Value) -> None:

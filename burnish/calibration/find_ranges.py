@@ -19,7 +19,7 @@ from burnish.calibration.checkpoint import Tally, delayed_interrupt, load_tally,
 from burnish.calibration.counting import counting
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.preprocess import Preprocess, load_preprocess
-from burnish.calibration.samples import Samples, batch_symbol, open_samples
+from burnish.calibration.samples import Samples, has_rows, open_samples, rows_of
 from burnish.calibration.thresholds import choose_range, parse_method
 from burnish.errors import UserError
 from burnish.precision.precision import Decision
@@ -135,9 +135,7 @@ def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
     outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
     with load(build(model, profile=found.profile.ranges), threads=threads) as engine:
         inputs = engine.manifest.inputs
-        fixed = {spec.shape[0] if spec.shape else None for spec in inputs}
-        is_batched = batch_symbol(inputs) is not None or len(fixed | firsts) == 1
-        yield Capture(engine, points, kept, products, digest, is_batched, depthwise)
+        yield Capture(engine, points, kept, products, digest, has_rows(inputs, firsts), depthwise)
 
 
 def _channel_sums(capture: Capture) -> dict[str, ChannelSums]:
@@ -217,7 +215,7 @@ def _run(
             tally.is_whole = False
             _count(tally, seen, pool, engine.threads, watch)
             tally.runs, tally.is_whole = tally.runs + 1, True
-            tally.samples += len(next(iter(sample.values()))) if capture.is_batched else 1
+            tally.samples += rows_of(sample, capture.is_batched)
             if watch is not None:
                 watch.end(tally)
 

@@ -24,7 +24,7 @@ from burnish.calibration.preprocess import Preprocess
 from burnish.calibration.read_files import ENDINGS, IMAGES, read_file
 from burnish.dims import symbol_name, symbols
 from burnish.errors import UserError
-from burnish.plan.manifest import SymbolRange, TensorSpec
+from burnish.plan.manifest import Manifest, SymbolRange, TensorSpec
 
 LABELS = "labels.csv"  # in a folder: what its files show, no samples (gate/evaluation.py)
 Array = np.ndarray[Any, Any]
@@ -105,6 +105,22 @@ def batch_symbol(inputs: Sequence[TensorSpec]) -> str | None:
     firsts = {symbol_name(spec.shape[0]) if spec.shape else None for spec in inputs}
     others = {name for spec in inputs for dim in spec.shape[1:] for name in symbols(dim)}
     return firsts.pop() if len(firsts) == 1 and not firsts & others else None
+
+
+def has_rows(inputs: Sequence[TensorSpec], firsts: Iterable[Any]) -> bool:
+    """Is the first axis of a model's inputs that of samples? firsts: the first sizes of its outputs."""
+    sizes = {spec.shape[0] if spec.shape else None for spec in inputs}
+    return bool(inputs) and None not in sizes and (batch_symbol(inputs) is not None or len(sizes | {*firsts}) == 1)
+
+
+def rows_of(sample: Sample, is_batched: bool) -> int:
+    """How many samples a run is. is_batched: as `has_rows` says"""
+    return len(next(iter(sample.values()))) if is_batched else 1
+
+
+def is_batched(manifest: Manifest) -> bool:
+    """`has_rows` of a plan's model."""
+    return has_rows(manifest.inputs, (spec.shape[0] if spec.shape else None for spec in manifest.outputs))
 
 
 def _split_rows(found: Sample, rows: SymbolRange) -> Iterator[Sample]:

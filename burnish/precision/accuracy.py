@@ -47,12 +47,17 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """samples: of the data that was measured with; layers and curve are empty if no layer had to be raised."""
+    """samples: of the data that was measured with; layers and curve are empty if no layer had to be raised.
+
+    passes: over the data that were made, 0 if it is not known; notes: what a user must know of the data
+    """
 
     budgets: tuple[Judged, ...]
     samples: int
     layers: tuple[LayerAccuracy, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    passes: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -67,6 +72,8 @@ class Accuracy:
                 {"budget": b.budget, "found": _out(b.found), "unraised": _out(b.unraised)} for b in self.budgets
             ],
             "samples": self.samples,
+            "passes": self.passes,
+            "notes": list(self.notes),
             "layers": [
                 {
                     "layer": x.layer,
@@ -98,6 +105,8 @@ def parse_accuracy(content: Mapping[str, Any]) -> Accuracy:
             for x in content["layers"]
         ),
         tuple(CurvePoint(int(p["raised"]), float(p["ms"]), tuple(map(float, p["found"]))) for p in content["curve"]),
+        int(content.get("passes", 0)),
+        tuple(map(str, content.get("notes", ()))),
     )
 
 

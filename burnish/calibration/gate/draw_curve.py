@@ -6,7 +6,8 @@ import html
 import math
 from collections.abc import Sequence
 
-from burnish.calibration.gate.budget import parse_budgets
+from burnish.calibration.gate.budget import Budget, parse_budgets
+from burnish.calibration.gate.metrics import cosine
 from burnish.precision.accuracy import Accuracy, CurvePoint
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 70, 20, 40, 50
@@ -18,6 +19,7 @@ def draw_curve(accuracy: Accuracy, title: str = "") -> str:
     """An <svg>: each choice that was measured, error as a share of the budget, and the budget as a line.
 
     Of several budgets the one that is used most counts. A title over each point says its layers and numbers.
+    raises: E726 for a budget that this version does not know
     """
     points = accuracy.curve or (CurvePoint(0, 0.0, tuple(b.found for b in accuracy.budgets)),)
     shares = [min(max(_share(accuracy, p.found), LEAST), MOST) for p in points]
@@ -59,10 +61,8 @@ def _share(accuracy: Accuracy, found: Sequence[float]) -> float:
 
 def _used(word: str, value: float) -> float:
     name, _, limit = word.rpartition("=")
-    try:
-        (budget,) = parse_budgets(f"cos={limit}" if "(" in name or ".py:" in name else word).each
-    except Exception:  # a word of another version's
-        return MOST
+    is_function = name.endswith("()") or ".py:" in name  # of which a plan keeps no code: the less the better
+    budget = Budget(name, cosine, float(limit)) if is_function else parse_budgets(word).each[0]
     allowed = budget.error(budget.limit)
     return budget.error(value) / allowed if allowed > 0 else budget.error(value) + 1
 

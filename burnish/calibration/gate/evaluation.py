@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from burnish.calibration.gate.metrics import Answers
+from burnish.calibration.kept import Kept
 from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.python_file import load_function
 from burnish.calibration.samples import LABELS, files_of, open_samples
@@ -42,9 +43,9 @@ class Evaluation:
     preprocess: str | os.PathLike[str] | None = None
     decode: str | os.PathLike[str] | Callable[[Mapping[str, Array]], Any] | None = None
 
-    def samples(self, manifest: Manifest) -> list[Mapping[str, Array]]:
+    def samples(self, manifest: Manifest) -> Kept:
         """All of them. E721 if there are none."""
-        return list(open_samples(self.data, manifest.inputs, self._stated(), manifest.symbols))
+        return Kept(open_samples(self.data, manifest.inputs, self._stated(), manifest.symbols))
 
     def read_labels(self, inputs: Sequence[str]) -> Any:
         """The labels, or None. E765 if they cannot be read."""
@@ -77,17 +78,20 @@ class Evaluation:
                 return archive[IN_ARCHIVE] if IN_ARCHIVE in archive.files else None
         return None
 
-    def decoder(self) -> Callable[[Sequence[Mapping[str, Array]]], Answers]:
-        """What makes answers of the outputs of all runs. E764 if the file has no decoder, or it fails."""
+    def decoder(self) -> Callable[[Sequence[Mapping[str, Array]], Sequence[int] | None], Answers]:
+        """What makes answers of the outputs of all runs, and of how many samples each is.
+
+        raises: E764 if the file has no decoder, or it fails
+        """
         function = self.decode
         if function is None:
-            return Answers
+            return lambda outputs, rows: Answers(outputs, rows=rows)
         if isinstance(function, str | os.PathLike):
             try:
                 function = load_function(Path(function), DECODE)
             except Exception as error:  # a user's file may raise anything
                 raise _no_decoder(self.decode, error) from error
-        return lambda outputs: Answers(outputs, list(_decoded(function, outputs)))
+        return lambda outputs, rows: Answers(outputs, list(_decoded(function, outputs)), rows)
 
 
 def _decoded(function: Callable[[Any], Any], outputs: Sequence[Mapping[str, Array]]) -> Iterator[Any]:

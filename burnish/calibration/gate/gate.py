@@ -10,11 +10,14 @@ import numpy as np
 
 from burnish.building import build
 from burnish.calibration.gate.budget import Budgets, parse_budgets
+from burnish.calibration.gate.check_data import check_metrics, notes_of
 from burnish.calibration.gate.choices import BOUNDS, Choices, Codes, Floats, Run, running
 from burnish.calibration.gate.evaluation import Evaluation
 from burnish.calibration.gate.metrics import Answers, noise_share
 from burnish.calibration.gate.recheck import ranges_of
 from burnish.calibration.gate.search import MOST, Error, search
+from burnish.calibration.kept import Kept
+from burnish.calibration.samples import is_batched, rows_of
 from burnish.errors import UserError
 from burnish.plan import Plan
 from burnish.precision.accuracy import (
@@ -34,7 +37,6 @@ from burnish.runtime import Engine
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[str, int, int], None]
-Samples = list[Mapping[str, Array]]
 EXTRA = 4  # layers that are raised beyond what the search found, if the finished plan misses the budget by a little
 SHOWN = 5  # layers that an error names
 assert 2 + MOST + 1 + EXTRA + 1 <= 60, "passes over the data, in all"
@@ -145,10 +147,12 @@ class _Gate:
         """Read the samples, and run them in f32."""
         with running(plan, self.threads) as engine:
             self.samples = self.evaluation.samples(engine.manifest)
+            self.rows = [rows_of(sample, is_batched(engine.manifest)) for sample in self.samples]
             self.labels = self.evaluation.read_labels([spec.name for spec in engine.manifest.inputs])
             self.exact = self._answers(engine)
             self.f32_ms = self._layer_times(engine)
-        self.budgets.found(self.exact, self.exact, self.labels)  # labels that do not fit, before the long work
+        self.notes = notes_of(self.samples, self.exact)
+        self.own = check_metrics(self.budgets, self.exact, self.labels, self.notes)
 
     def decide(self, choices: Choices) -> Plan:
         """The fastest plan that meets the budgets. E728 if there is none."""
@@ -157,7 +161,9 @@ class _Gate:
             whole, _ = self._measure(engine)
             narrow_ms = self._layer_times(engine)
         if self.budgets.is_met(whole):
-            return with_accuracy(plan, Accuracy(self._judged(whole, whole), len(self.samples)))
+            return self._with_accuracy(plan, self._judged(whole, whole))
+        if not self.budgets.is_met(self.own):
+            raise self._impossible(self.own, {}, {})
         seen: dict[frozenset[str], tuple[float, ...]] = {}
         with choices.open():
             layers = choices.layers
@@ -186,9 +192,17 @@ class _Gate:
                 rows = tuple(LayerAccuracy(name, alone[name], saved[name], forms[name]) for name in layers)
                 points.append(CurvePoint(len(raised), ms, value))
                 points.sort(key=lambda point: (point.raised, point.ms))
-                judged = self._judged(value, whole)
-                return with_accuracy(plan, Accuracy(judged, len(self.samples), rows, tuple(points)))
+                return self._with_accuracy(plan, self._judged(value, whole), rows, tuple(points))
         raise self._impossible(value, found.costs, alone)
+
+    def _with_accuracy(
+        self,
+        plan: Plan,
+        judged: tuple[Judged, ...],
+        rows: tuple[LayerAccuracy, ...] = (),
+        points: tuple[CurvePoint, ...] = (),
+    ) -> Plan:
+        return with_accuracy(plan, Accuracy(judged, sum(self.rows), rows, points, self.passes, self.notes))
 
     def _judged(self, value: Sequence[float], whole: Sequence[float]) -> tuple[Judged, ...]:
         rows = zip(self.budgets.each, value, whole, strict=True)
@@ -199,12 +213,18 @@ class _Gate:
     ) -> UserError:
         dear = sorted(costs, key=lambda name: -costs[name])[:SHOWN]
         named = [f"{name} alone: {self.budgets.texts(values)}" for name in dear if (values := alone[name])]
-        lines = [f"the nearest was {self.budgets.texts(nearest)}, on {len(self.samples)} samples", *named]
+        which = "the nearest was" if costs else "f32 beside itself is"
+        after = f"on {sum(self.rows)} samples, after {self.passes} passes"
+        lines = [f"{which} {self.budgets.texts(nearest)}, {after}", *named, *self.notes]
         return UserError(
             "E728",
             f"no choice of layers meets {', '.join(budget.word for budget in self.budgets.each)}",
             why="\n         ".join(lines),
-            hint="allow more, give better samples to calibrate with, or build for fp16: one narrow layer is too much",
+            hint=(
+                "allow more, give better samples to calibrate with, or build for fp16: one narrow layer is too much"
+                if costs
+                else "allow more, or look at the data and at the metric: f32 itself does not meet it"
+            ),
         )
 
     def _measure(self, run: Run) -> tuple[tuple[float, ...], float]:
@@ -214,11 +234,11 @@ class _Gate:
     def _answers(self, run: Run) -> Answers:
         """One pass over the data."""
         self.passes += 1
-        outputs = []
+        outputs = Kept()
         for number, sample in enumerate(self.samples):
             self.progress(f"accuracy, pass {self.passes}", number, len(self.samples))
             outputs.append({name: np.array(a) for name, a in run(sample).items()})
-        return self.decode(outputs)
+        return self.decode(outputs, self.rows)
 
     def _layer_times(self, engine: Engine) -> dict[str, float]:
         """Milliseconds of each node's launch, shared among the launch's nodes."""

@@ -1,6 +1,7 @@
 """What is measured between the outputs of a plan and those in f32, and against labels where there are any.
 
-cos=1e-3       mean over the samples of 1 - cosine between the outputs; 1 where one is NaN or Inf and f32's is not
+cos=1e-3       mean over the samples of 1 - cosine between the outputs, of a run of several samples each row apart; 1
+               where one is NaN or Inf and f32's is not
 sqnr=30dB      signal to quantisation noise over all samples, at least
 psnr=40dB      peak signal to noise of the first output over all samples, at least; the peak is its range in f32
 ssim=0.99      mean structural similarity of the first output's planes [..., H, W], at least; or of decoded images
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from burnish.calibration.gate.boxes import Boxes, mean_average_precision, read_boxes
-from burnish.calibration.gate.library_metrics import correlation, peak_signal, similarity, word_errors
+from burnish.calibration.gate.library_metrics import correlation, each_first, peak_signal, similarity, word_errors
 from burnish.errors import UserError
 
 Array = np.ndarray[Any, Any]
@@ -37,10 +38,14 @@ SURE = 0.5  # a box of f32's with at least this score is true, where there are n
 
 @dataclass(frozen=True)
 class Answers:
-    """The outputs of each run, and what a decoder made of them: one item for each picture, text or number."""
+    """The outputs of each run, and what a decoder made of them: one item for each picture, text or number.
+
+    rows: how many samples each run is; None: one
+    """
 
     outputs: Outputs
     items: Sequence[Any] | None = None
+    rows: Sequence[int] | None = None
 
 
 Measure = Callable[[Answers, Answers, Any], float]
@@ -48,8 +53,10 @@ Measure = Callable[[Answers, Answers, Any], float]
 
 def cosine(ours: Answers, exact: Answers, labels: Any = None) -> float:
     """Mean of 1 - cosine over the samples, all outputs of a sample as one vector."""
-    pairs = zip(ours.outputs, exact.outputs, strict=True)
-    return float(np.mean([_one_minus_cosine(_flat(a), _flat(b)) for a, b in pairs]))
+    rows = exact.rows or [1] * len(exact.outputs)
+    pairs = zip(ours.outputs, exact.outputs, rows, strict=True)
+    found = (_one_minus_cosine(x, y) for a, b, n in pairs for x, y in zip(_by_row(a, n), _by_row(b, n), strict=True))
+    return float(np.mean(list(found)))
 
 
 def sqnr(ours: Answers, exact: Answers, labels: Any = None) -> float:
@@ -83,7 +90,7 @@ def top(k: int) -> Measure:
             return float(np.mean(~_holds(mine, theirs[:, 0])) * 100)
         truth = np.asarray(labels).reshape(-1)
         _check_count(len(truth), len(theirs))
-        _check_classes(truth, _scores(exact).shape[1])
+        _check_classes(truth, _scores(next(each_first(exact.outputs))).shape[1])
         return float((np.mean(_holds(theirs, truth)) - np.mean(_holds(mine, truth))) * 100)
 
     return top_k
@@ -141,7 +148,7 @@ def _decibel(signal: float, noise: float) -> float:
 
 
 def _first(answers: Answers) -> list[Array]:
-    return [np.asarray(next(iter(each.values()))) for each in answers.outputs]
+    return list(each_first(answers.outputs))
 
 
 def _numbers(arrays: Sequence[Any]) -> Array:
@@ -186,15 +193,17 @@ def _check_classes(labels: Array, classes: int) -> None:
         raise UserError("E727", "the labels do not fit the data", why=why, hint=hint)
 
 
-def _scores(answers: Answers) -> Array:
-    """The first output of all runs, [rows, scores]."""
-    rows = _first(answers)
-    return np.concatenate([r.reshape(-1, r.shape[-1]) if r.ndim < 3 else r.reshape(len(r), -1) for r in rows])
+def _scores(output: Array) -> Array:
+    """A run's first output, [rows, scores]."""
+    return output.reshape(-1, output.shape[-1]) if output.ndim < 3 else output.reshape(len(output), -1)
 
 
 def _largest(answers: Answers, k: int) -> Array:
     """The places of the k largest scores of each row of the first output, [rows, k]; -1 for a row with a NaN."""
-    scores = _scores(answers)
+    return np.concatenate([_largest_of(_scores(output), k) for output in each_first(answers.outputs)])
+
+
+def _largest_of(scores: Array, k: int) -> Array:
     if k > scores.shape[1]:
         raise ValueError(f"top{k} of {scores.shape[1]} scores")
     places = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :k]
@@ -206,6 +215,13 @@ def _holds(places: Array, wanted: Array) -> Array:
     """Is each row's wanted class among its places? A row with a NaN holds none."""
     found: Array = ((places == wanted[:, None]) & (places >= 0)).any(1)
     return found
+
+
+def _by_row(outputs: Mapping[str, Array], rows: int) -> list[Array]:
+    """All outputs of each sample as one vector. Outputs that are not of so many rows are one sample's."""
+    if rows < 2 or any(np.shape(a)[:1] != (rows,) for a in outputs.values()):
+        return [_flat(outputs)]
+    return [_flat({name: a[row] for name, a in outputs.items()}) for row in range(rows)]
 
 
 def _flat(outputs: Mapping[str, Array]) -> Array:

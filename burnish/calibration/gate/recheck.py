@@ -7,10 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from burnish.building import build
 from burnish.calibration.gate.budget import parse_budgets
 from burnish.calibration.gate.choices import running
 from burnish.calibration.gate.evaluation import Evaluation
+from burnish.calibration.gate.metrics import Answers
+from burnish.calibration.kept import Kept
+from burnish.calibration.samples import is_batched, rows_of
 from burnish.calibration.verify_quantised import profile_of
 from burnish.errors import UserError
 from burnish.plan import Plan
@@ -61,20 +66,22 @@ def recheck(
         why = "it was built without --max-error" if kept is None else "a plan holds no code of a metric's function"
         raise UserError("E768", "the plan says no budget to check", why=why, hint="give it: --max-error top1=0.5%")
     budgets = parse_budgets(max_error if kept is None or max_error is not None else [b.budget for b in kept.budgets])
-    decode, answers = evaluation.decoder(), []
-    exact = build(model, profile=profile_of(plan.manifest))
+    decode, answers = evaluation.decoder(), list[Answers]()
+    exact, samples = build(model, profile=profile_of(plan.manifest)), None
     for number, each in enumerate((exact, plan), 1):
         with running(each, threads) as engine:
-            samples = evaluation.samples(engine.manifest)
-            labels = evaluation.read_labels([spec.name for spec in engine.manifest.inputs])
-            outputs = []
+            if samples is None:
+                samples = evaluation.samples(engine.manifest)
+                labels = evaluation.read_labels([spec.name for spec in engine.manifest.inputs])
+                rows = [rows_of(sample, is_batched(engine.manifest)) for sample in samples]
+            outputs = Kept()
             for done, sample in enumerate(samples):
                 advance(f"accuracy, pass {number}", done, len(samples))
-                outputs.append({name: array.copy() for name, array in engine(sample).items()})
-            answers.append(decode(outputs))
+                outputs.append({name: np.array(array) for name, array in engine(sample).items()})
+            answers.append(decode(outputs, rows))
     found = budgets.found(answers[1], answers[0], labels)
-    rows = zip(budgets.each, found, strict=True)
-    return tuple(Rechecked(budget.word, value, budget.is_met(value)) for budget, value in rows)
+    pairs = zip(budgets.each, found, strict=True)
+    return tuple(Rechecked(budget.word, value, budget.is_met(value)) for budget, value in pairs)
 
 
 def _is_word(budget: str) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def show_accuracy(accuracy: Accuracy, more: dict[str, str] | None = None) -> None:
     """Budgets, layers and curve. more: facts that stand below the budgets."""
     print_facts(summary(accuracy) | {"raised": ", ".join(accuracy.raised) or "no layer"} | (more or {}))
+    for line in accuracy.notes:
+        note(line)
     if not accuracy.layers:
         note("the budget is met with no layer raised, so none was measured alone")
         return
@@ -31,6 +33,7 @@ def summary(accuracy: Accuracy) -> dict[str, str]:
         "budget": "\n".join(b.budget for b in accuracy.budgets),
         "measured": "\n".join(f"{b.found:.4g} on {accuracy.samples} samples" for b in accuracy.budgets),
         "none raised": "\n".join(f"{b.unraised:.4g}" for b in accuracy.budgets),
+        **({"passes": f"{accuracy.passes} over the data"} if accuracy.passes else {}),
     }
 
 

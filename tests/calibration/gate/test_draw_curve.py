@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from burnish.calibration.gate.draw_curve import as_page, draw_curve
+from burnish.errors import UserError
 from burnish.precision.accuracy import Accuracy, CurvePoint, Judged
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,3 +57,11 @@ def test_names_are_escaped_and_a_page_holds_the_picture() -> None:
     assert "a&lt;b" in draw_curve(accuracy, "a<b")
     page = as_page(draw_curve(accuracy, "a<b"), "a<b")
     assert page.startswith("<!DOCTYPE html>") and "<svg" in page and "<title>a&lt;b</title>" in page
+
+
+def test_a_word_that_is_not_known_is_refused_and_a_function_is_none() -> None:
+    with pytest.raises(UserError, match="no error budget") as caught:
+        draw_curve(Accuracy((Judged("fid=3", 0.01, 0.01),), 4))
+    assert caught.value.code == "E726"
+    for word in ("my_error()=-1", "m.py:error=0.5"):
+        assert len(circles(Accuracy((Judged(word, 0.01, 0.01),), 4))) == 1

@@ -61,10 +61,10 @@ def test_labels_that_cannot_be_read_are_refused(name: str, text: str | None, tmp
 def test_a_decoder_gives_one_item_or_several_for_a_run(tmp_path: Path) -> None:
     outputs = [{"y": np.array([1.0])}, {"y": np.array([2.0])}]
     (tmp_path / "d.py").write_text("def decode(outputs): return str(outputs['y'][0])")
-    answers = Evaluation(None, decode=tmp_path / "d.py").decoder()(outputs)
+    answers = Evaluation(None, decode=tmp_path / "d.py").decoder()(outputs, None)
     assert answers.items == ["1.0", "2.0"] and answers.outputs == outputs
-    assert Evaluation(None, decode=lambda o: ["a", "b"]).decoder()(outputs).items == ["a", "b", "a", "b"]
-    assert Evaluation(None).decoder()(outputs).items is None
+    assert Evaluation(None, decode=lambda o: ["a", "b"]).decoder()(outputs, None).items == ["a", "b", "a", "b"]
+    assert Evaluation(None).decoder()(outputs, None).items is None
 
 
 @pytest.mark.parametrize("text", [None, "decode = 3", "def decode(outputs): return outputs['z']"])
@@ -72,7 +72,7 @@ def test_a_decoder_that_fails_is_refused(text: str | None, tmp_path: Path) -> No
     if text is not None:
         (tmp_path / "d.py").write_text(text)
     with pytest.raises(UserError, match="does not decode") as caught:
-        Evaluation(None, decode=tmp_path / "d.py").decoder()([{"y": np.zeros(1)}])
+        Evaluation(None, decode=tmp_path / "d.py").decoder()([{"y": np.zeros(1)}], None)
     assert caught.value.code == "E764"
 
 
@@ -81,4 +81,4 @@ def test_a_function_that_fails_is_refused_too() -> None:
         raise RuntimeError("no")
 
     with pytest.raises(UserError, match="broken does not decode"):
-        Evaluation(None, decode=broken).decoder()([{}])
+        Evaluation(None, decode=broken).decoder()([{}], None)

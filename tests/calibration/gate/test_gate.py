@@ -134,3 +134,25 @@ def test_what_was_measured_is_kept_in_the_file(model: bytes, ranges: Ranges, tmp
     found = meet_budget(model, ranges, DATA[:1], f"cos={error(model, ranges) / 4:.3e}", threads=1)
     save_ranges(found, tmp_path / "r.json")
     assert load_ranges(tmp_path / "r.json") == found
+
+
+def test_rows_are_counted_and_not_runs_and_passes_are_told(model: bytes, ranges: Ranges) -> None:
+    rows = np.concatenate([next(iter(each.values())) for each in DATA])
+    ((name, _),) = DATA[0].items()
+    whole, passes = error(model, ranges), set[str]()
+    told = {"threads": 1, "progress": lambda what, done, total: passes.add(what)}
+    found = meet_budget(model, ranges, [{name: rows}], f"cos={whole / 4:.3e}", batch="1:4:4", **told)
+    measured = found.accuracy
+    assert measured.samples == len(rows) and measured.passes == len(passes) and found.kept
+    assert meet_budget(model, ranges, DATA, "cos=1", threads=1).accuracy.passes == 2
+
+
+def test_nan_in_the_data_is_told_and_what_f32_itself_misses_is_refused_at_once(model: bytes, ranges: Ranges) -> None:
+    odd = [{name: np.where(np.arange(a.size).reshape(a.shape) == 0, np.nan, a) for name, a in DATA[1].items()}]
+    measured = meet_budget(model, ranges, [*DATA[:1], *odd], "cos=1", threads=1).accuracy
+    assert "1 of 2 samples holds NaN or Inf in an input" in measured.notes[0] and "sample 1" in measured.notes[0]
+    for budgets, code in (("sqnr=1dB", "E764"), ("top1=1%", "E728")):
+        with pytest.raises(UserError, match="sample 1, counted from 0") as caught:
+            meet_budget(model, ranges, [*DATA[:1], *odd], budgets, threads=1)
+        assert caught.value.code == code
+    assert "f32 beside itself is top1 50%" in caught.value.why and "after 2 passes" in caught.value.why

@@ -150,3 +150,14 @@ def test_outputs_that_a_metric_cannot_take_are_refused(word: str, outputs: dict[
     with pytest.raises(UserError) as caught:
         budget(word).found(Answers([outputs]), Answers([outputs]), None)
     assert caught.value.code == "E764"
+
+
+def test_cosine_of_a_batch_is_that_of_its_rows() -> None:
+    random = np.random.default_rng(3)
+    ours, exact = random.normal(size=(2, 6, 4)), random.normal(size=(2, 6, 4))
+    apart = [Answers([{"y": a[n : n + 1]} for n in range(6)]) for a in (ours[0], exact[0])]
+    together = [Answers([{"y": a[:4]}, {"y": a[4:]}], rows=[4, 2]) for a in (ours[0], exact[0])]
+    assert budget("cos=1").found(*together, None) == pytest.approx(budget("cos=1").found(*apart, None))
+    odd = [Answers([{"y": a, "n": np.zeros(3)}], rows=[6]) for a in (ours[0], exact[0])]  # no row has its own part of n
+    whole = [Answers([{"y": a}]) for a in (ours[0], exact[0])]
+    assert budget("cos=1").found(*odd, None) == pytest.approx(budget("cos=1").found(*whole, None))

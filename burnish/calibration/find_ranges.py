@@ -269,6 +269,12 @@ def notes_of(tally: Tally, kept: Sequence[Decision]) -> list[str]:
         notes.append(nothing_to_quantise(kept))
     if tally.samples < 2:
         notes.append("one sample: the ranges are those of that sample")
+    return [*notes, *tensor_notes(tally)]
+
+
+def tensor_notes(tally: Tally) -> list[str]:
+    """What a user must know about single tensors."""
+    notes = []
     for name, counts in tally.histograms.items():
         if counts.bad:
             notes.append(f"{name}: {counts.bad} of {counts.count} numbers are NaN or Inf; they were left out")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from burnish.building import build
+from burnish.calibration.kept import Kept
 from burnish.calibration.preprocess import load_preprocess
 from burnish.calibration.samples import open_samples
 from burnish.devices import Device
@@ -51,7 +52,7 @@ def diagnose(
     stated = None if preprocess is None else load_preprocess(preprocess)
     own = build_arguments(found)
     with load(found, threads=threads, device=device) as engine:
-        samples = list(open_samples(data, engine.manifest.inputs, stated, engine.manifest.symbols))
+        samples = Kept(open_samples(data, engine.manifest.inputs, stated, engine.manifest.symbols))
         with open_reference(
             model if reference is None else reference, found.manifest, own["profile"], threads
         ) as exact:

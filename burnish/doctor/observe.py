@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from burnish.calibration.samples import is_batched, rows_of
 from burnish.doctor.difference import Difference
 from burnish.doctor.reference import Reference
 from burnish.doctor.tasks import Boundary, Tasks
@@ -67,7 +68,7 @@ def observe(tasks: Tasks, reference: Reference, samples: Sequence[Sample], progr
         tasks.run(sample, partial(_add_whole, tasks, found, exact))
         tasks.run_apart(sample, exact, partial(_add_made, found, exact))
         add_outputs(seen.outputs, tasks.engine(sample), exact)
-        seen.samples += 1
+        seen.samples += rows_of(sample, is_batched(tasks.engine.manifest))
     seen.boundaries = [own for own in found.values() if own.whole.count]
     return seen
 

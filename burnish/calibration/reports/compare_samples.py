@@ -10,7 +10,7 @@ from typing import Any
 
 from burnish.building.analyze import prepare
 from burnish.building.guard import coded
-from burnish.calibration.find_ranges import Progress, capturing
+from burnish.calibration.find_ranges import Progress, capturing, notes_of, tensor_notes
 from burnish.calibration.preprocess import load_preprocess
 from burnish.calibration.reports.report_samples import observe
 from burnish.calibration.reports.tensor_drift import TensorDrift, drift_of
@@ -26,6 +26,7 @@ class Comparison:
     """samples: of the first data set, and of the second; tensors: in the order of the graph.
 
     max_clipped: the share by which a tensor may clip more in the second set than in the first; None: any
+    notes: what a user must know of both data sets
     """
 
     model: str
@@ -33,6 +34,7 @@ class Comparison:
     samples: tuple[int, int]
     tensors: tuple[TensorDrift, ...]
     max_clipped: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def drifted(self) -> tuple[TensorDrift, ...]:
@@ -88,6 +90,7 @@ class Comparison:
             "max_clipped": self.max_clipped,
             "refused": [t.name for t in self.refused],
             "verdict": self.verdict,
+            "notes": list(self.notes),
             "tensors": [t.as_dict() for t in self.tensors],
         }
 
@@ -129,7 +132,9 @@ def compare(
         for name in first.tally.histograms
     )
     samples = (first.tally.samples, second.tally.samples)
-    return Comparison(found.imported.name, method, samples, tuple(drifts), limit)
+    notes = [f"first data: {line}" for line in notes_of(first.tally, capture.kept)]
+    notes += [f"second data: {line}" for line in tensor_notes(second.tally)]
+    return Comparison(found.imported.name, method, samples, tuple(drifts), limit, tuple(notes))
 
 
 def parse_share(given: float | str) -> float:

@@ -59,7 +59,8 @@ def comparison_page(found: Comparison) -> str:
     columns = ("tensor", "range", "reaches", "clipped before", "clipped", "distance", "to notice")
     rows = [_drift_row(t) for t in shown]
     cards = [_drift_card(t) for t in shown[:MOST_DRAWN]]
-    return _page(f"{found.model}: two data sets", f"{found.method} | {found.verdict}", (), tiles, columns, rows, cards)
+    title, facts = f"{found.model}: two data sets", f"{found.method} | {found.verdict}"
+    return _page(title, facts, found.notes, tiles, columns, rows, cards)
 
 
 def _report_row(t: TensorReport) -> tuple[str, ...]:

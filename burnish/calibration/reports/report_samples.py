@@ -21,11 +21,12 @@ FEWEST = 8  # runs, of which a range can be said to have settled
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """samples: how many were run; tensors: in the order of the graph; notes: as `Ranges` has them."""
+    """samples: how many were run, in so many runs; tensors: in the order of the graph; notes: as `Ranges` has them."""
 
     model: str
     method: str
     samples: int
+    runs: int
     tensors: tuple[TensorReport, ...]
     notes: tuple[str, ...]
 
@@ -42,7 +43,7 @@ class CalibrationReport:
     @property
     def has_settled(self) -> bool:
         """Would fewer samples have given the same ranges?"""
-        return self.samples >= FEWEST and len(self.settled) == len(self.tensors)
+        return self.runs >= FEWEST and len(self.settled) == len(self.tensors)
 
     @property
     def attention(self) -> tuple[TensorReport, ...]:
@@ -57,6 +58,9 @@ class CalibrationReport:
             return "the model has no product that int8 could compute"
         if self.samples < FEWEST:
             return f"{self.samples} samples are too few to tell whether the ranges have settled"
+        if self.runs < FEWEST:
+            runs = f"in {self.runs} {'run' if self.runs == 1 else 'runs'}"
+            return f"{self.samples} samples {runs} cannot tell whether the ranges have settled: let a run hold fewer"
         moved = f"moved by less than {percent(MOVED)} after sample {self.needed} of {self.samples}"
         if self.has_settled:
             share = percent(self.needed / self.samples)
@@ -73,6 +77,7 @@ class CalibrationReport:
             "model": self.model,
             "method": self.method,
             "samples": self.samples,
+            "runs": self.runs,
             "is_settled": self.has_settled,
             "settled_tensors": len(self.settled),
             "samples_needed": self.needed,
@@ -109,6 +114,7 @@ def report(
         found.imported.name,
         method,
         seen.tally.samples,
+        seen.tally.runs,
         tuple(seen.report(name, method) for name in seen.tally.histograms),
         tuple(notes_of(seen.tally, capture.kept)),
     )

@@ -146,6 +146,8 @@ def _print_comparison(found: Comparison, out: Path | None) -> None:
 
     samples = " and ".join(map(str, found.samples))
     facts = {"samples": f"{samples}, method {found.method}", "drift": found.verdict}
+    if found.notes:
+        facts["notes"] = "\n".join(found.notes)
     print_facts(facts | ({} if out is None else {"page": str(out)}))
     rows = [
         (

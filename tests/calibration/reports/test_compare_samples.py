@@ -82,3 +82,16 @@ def test_what_is_no_share_is_e751(given: object) -> None:
     with pytest.raises(BurnishError) as caught:
         parse_share(given)  # type: ignore[arg-type]
     assert caught.value.code == "E751"
+
+
+def test_what_is_to_be_known_of_both_data_sets_is_noted() -> None:
+    first, second = rows(2), rows(2)
+    first[0][0, 0] = np.nan
+    found = compared(first, [sample * 0 for sample in second])
+    assert found.notes == (
+        "first data: x: 1 of 2048 numbers are NaN or Inf; they were left out",
+        "second data: x was 0 in every sample",
+    )
+    assert found.as_dict()["notes"] == list(found.notes) and not compared(rows(2), rows(2)).notes
+    one = compare(product(), [rows(1)[0][:1]], rows(2), batch="1:64:64", threads=1)
+    assert one.notes == ("first data: one sample: the ranges are those of that sample",)

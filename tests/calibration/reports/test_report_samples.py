@@ -79,6 +79,9 @@ def test_numbers_that_are_not_finite_are_told() -> None:
 def test_few_samples_cannot_tell_whether_ranges_have_settled() -> None:
     own = report(product(), rows(1)[0][:4], batch="1:1:1", threads=1)
     assert not own.has_settled and "4 samples are too few" in own.verdict
+    own = found(rows(3))
+    assert (own.samples, own.runs) == (192, 3) and not own.has_settled
+    assert "192 samples in 3 runs cannot tell" in own.verdict and own.as_dict()["runs"] == 3
 
 
 def test_what_is_kept_grows_with_the_logarithm_of_the_runs() -> None:

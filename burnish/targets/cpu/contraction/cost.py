@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from burnish.dims import Dim, product
 from burnish.dtypes import DType
@@ -20,7 +20,7 @@ from burnish.target import Target
 from burnish.targets.cpu.contraction.copy_panel import copies_panel
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
-from burnish.targets.cpu.contraction.unit import Unit, step_of, unit_cycles, unit_of
+from burnish.targets.cpu.contraction.unit import PARTS, Unit, parts_cycles, step_of, unit_cycles, unit_of
 from burnish.targets.cpu.register_tile.byte_words import FORM as BYTES
 from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
@@ -31,6 +31,7 @@ _LATENCY, _LOADS_PER_CYCLE = 4.0, 1.65
 _LEVEL1_BYTES, _LEVEL2_BYTES = 32 * 1024, 1024 * 1024
 _LEVEL2_BYTES_PER_CYCLE = 16.0
 _WAYS = 12
+UNIT_FORMS = ("tiles", "parts")
 _INTEGER_PRODUCT = 3.0  # instructions of a 32-bit product and its sum, a slow one counted twice
 _INTEL_PAIRS = 1.7  # vdpbf16ps on a processor with AMX: 0.58 of the products of f32's multiply-adds in the same time
 _UNITS_OF_BLOCK, _FEW_UNITS = 8, 6
@@ -88,10 +89,12 @@ class CostModel:
 
     def cycles(self, tiling: Tiling) -> float:
         """Cycles of the whole kernel on one core, data in the second cache level."""
-        if tiling.form == "tiles":
+        if tiling.form in UNIT_FORMS:
             units = self._row_tiles(tiling) * self.groups * -(-self.columns // (tiling.vectors * tiling.lanes))
             unit, is_flat = self.unit(tiling), tiling.fold and tiling.axis == 0
             located = _FLAT_ROW * unit.rows * unit.height if is_flat else 0.0
+            if tiling.form == "parts":
+                return units * (parts_cycles(unit, self.columns) + located) + self._cold(tiling)
             return units * (unit_cycles(unit, self.columns) + located) + self._copying(tiling) * self.groups
         rows = self._rows(tiling)
         whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
@@ -136,14 +139,16 @@ class CostModel:
     def unit(self, tiling: Tiling) -> Unit:
         """The unit of a tiling in the tiles form."""
         step, by_runs = step_of(self.kernel, self.shape), tiling.fold and tiling.axis == 1
-        return unit_of(self.kernel, self.shape, tiling.rows, tiling.vectors, step, by_runs)
+        unit = unit_of(self.kernel, self.shape, tiling.rows, tiling.vectors, step, by_runs)
+        return replace(unit, parts=PARTS) if tiling.form == "parts" else unit
 
     def b_item(self, tiling: Tiling) -> int:
         """The size of an element of B as the tiles of a form read it, in bytes."""
         return self._packed_item(tiling) if self.kernel.packed else self.item
 
     def _packed_item(self, tiling: Tiling) -> int:
-        return storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
+        size = storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
+        return PARTS * size if tiling.form == "parts" else size
 
     def imbalance(self, tiling: Tiling) -> float:
         """How much longer the busiest thread works than the average thread, for two and for four threads."""
@@ -159,6 +164,8 @@ class CostModel:
         """
         if copies_panel(self.kernel, tiling.form):
             return 0
+        if tiling.form == "parts":
+            return min(_UNITS_OF_BLOCK, self._row_tiles(tiling))
         a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
         a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
@@ -208,7 +215,7 @@ class CostModel:
         # a pair or quad of k is a row; if rows are narrow, some lines are prefetched twice
         together = {"pairs": 2, "narrow": 2, "quads": QUAD}.get(tiling.form, 1)
         if (
-            tiling.form in ("dot", "tiles", BYTES)
+            tiling.form in ("dot", *UNIT_FORMS, BYTES)
             or copies_panel(self.kernel, tiling.form)
             or row_bytes * together % 64
             or self.depth * row_bytes <= _LEVEL1_BYTES * 3 // 4
@@ -228,17 +235,17 @@ class CostModel:
         panels = self.groups * -(-self.columns // panel)
         is_small = self.depth * panel * panels * item <= _LEVEL1_BYTES
         block = self.block(tiling)
-        is_shared = block == 0 or (block > 1 and tiling.form == "tiles")
+        is_shared = block == 0 or (block > 1 and tiling.form in UNIT_FORMS)
         if not self.kernel.packed or tiling.form in ("dot", BYTES) or not is_shared or panels == 1 or is_small:
             return 0
         most = min(block or self._row_tiles(tiling), unroll * panel * item // 64)
-        fewest = 1 if tiling.form == "tiles" else 2  # a panel that one unit reads is read as fast as memory gives it
+        fewest = 1 if tiling.form in UNIT_FORMS else 2  # a panel that one unit reads is read as fast as memory gives it
         return 1 << (most.bit_length() - 1) if most >= fewest else 0
 
     def _row_tiles(self, tiling: Tiling) -> int:
         """Tiles, or units of tiles, of each panel."""
         outer = self.expect(product(r.extent for r in self._rows(tiling).outer))
-        if tiling.form == "tiles":
+        if tiling.form in UNIT_FORMS:
             unit, along = self.unit(tiling), self.expect(self._rows(tiling).tiled.extent)
             by_runs = tiling.fold and tiling.axis == 1
             return -(-outer * (along if by_runs else -(-along // unit.height)) // unit.rows)

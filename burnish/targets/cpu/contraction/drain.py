@@ -35,11 +35,11 @@ class Share:
 
 def share_of(unit: Unit) -> Share:
     """Rows spread over a unit's steps as evenly as row tiles allow."""
-    each = -(-unit.rows * unit.height // unit.steps)
+    each = -(-unit.rows * unit.height // unit.slab_steps)
     if each >= unit.height:
         tiles = next(t for t in range(-(-each // unit.height), unit.rows + 1) if unit.rows % t == 0)
         return Share(tiles, unit.height, 1, unit.rows // tiles)
-    rows = next(r for r in range(each, unit.height + 1) if unit.rows * -(-unit.height // r) <= unit.steps)
+    rows = next(r for r in range(each, unit.height + 1) if unit.rows * -(-unit.height // r) <= unit.slab_steps)
     parts = -(-unit.height // rows)
     return Share(1, rows, parts, unit.rows * parts)
 
@@ -61,6 +61,7 @@ class FinishedUnit:
     is_whole  no unit has row tiles that are lower, that share rows, or that do not exist
     sums      where they lie; kind: a vector of them
     store     stores a row: its row tile, its number in it, its sums
+    mend      looks at a row's sums in memory before that, and may replace them
     """
 
     k: KernelBuilder
@@ -72,6 +73,7 @@ class FinishedUnit:
     sums: Place
     kind: ir.Type
     store: Callable[[RowTile, ir.Value, Sequence[ir.Value]], None]
+    mend: Callable[[RowTile, ir.Value, ir.Value], None] | None = None
 
     def store_share(self, share: Share, step: ir.Value) -> None:
         """Store the rows that fall to a step."""
@@ -104,6 +106,8 @@ class FinishedUnit:
     def _store(self, tile: RowTile, sums: ir.Value, row: ir.Value) -> None:
         k = self.k
         place = k.address(sums, k.ir.mul(row, self.sums.stride), I8)
+        if self.mend is not None:
+            self.mend(tile, row, place)
         columns = range(self.unit.columns)
         self.store(tile, row, [k.load(k.address(place, c * ROW_BYTES, I8), self.kind, ROW_BYTES) for c in columns])
 

@@ -8,6 +8,7 @@ quads, B i16          [group][panel][K/4][2][vectors * lanes][2]  the even k of 
 bytes                 see pack_bytes.py and register_tile/byte_words.py
 tiles                 [group][panel][step][column tile][step / 2][16][2]   a step's rest padded with zeros (unit.py);
                                                                of bytes four along k instead of two
+parts                 [group][panel][step][part][column tile][step / 2][16][2]   as tiles, each f32 in three bf16 parts
 codes                 see pack_codes.py
 sparse                see register_tile/expand.py
 dot                   [group][N][K]                            a row for each column of the result
@@ -31,6 +32,7 @@ from burnish.targets.cpu.contraction.unit import scheduled_unit
 from burnish.targets.cpu.register_tile import byte_words, expand
 from burnish.targets.cpu.register_tile.expand import READ_BEYOND, Sparse
 from burnish.targets.cpu.register_tile.matrix import ROWS
+from burnish.targets.cpu.register_tile.parts import split_constants
 from burnish.targets.cpu.register_tile.prefetch import LINE_BYTES
 from burnish.targets.cpu.register_tile.quads import QUAD
 
@@ -42,6 +44,8 @@ NARROW_FORMS = ("pairs", "narrow", "tiles")  # they keep halves as halves
 
 def storage_dtype(dtype: DType, form: str = "tile") -> DType:
     """The dtype in which B is packed. For forms that compute in f32, halves are widened here once, not in every run."""
+    if form == "parts":
+        return DType.BF16
     return DType.F32 if dtype in (DType.F16, DType.BF16) and form not in NARROW_FORMS else dtype
 
 
@@ -69,6 +73,10 @@ def pack(kernel: Contraction, schedule: Schedule, slot: int, array: Array) -> Ar
         return array
     depth = int(np.prod([known(a.extent) for a in kernel.reduce], dtype=np.int64))
     columns = known(kernel.n.extent)
+    if options.form == "parts":
+        wide = np.ascontiguousarray(array, np.float32).reshape(-1, depth, columns)
+        parts = [_tiles(kernel, options, part) for part in split_constants(wide)]
+        return np.ascontiguousarray(np.stack(parts, axis=3))
     kept = storage_dtype(kernel.slots[1].dtype, options.form)
     groups = array.reshape(-1, depth, columns).astype(kept.numpy, copy=False)
     if options.form == "pairs":

@@ -6,6 +6,7 @@ layout   A anywhere its strides say (padding lies in memory); constant B packed 
 forms    tile: rows x vectors accumulators, A broadcast, B by columns;   dot: vectors over k, for few columns or B^T
          pairs: as tile, A and B bf16, two k side by side;               narrow: as tile, B kept in f16 or bf16
          tiles: AMX's products of 16 x 16 sums, or their emulation; see unit.py
+         parts: the same of f32 numbers, as three bf16 parts each; see write_parts.py
          copied: as tile, a B whose columns lie apart goes through scratch memory, a panel at a time
          quads: as tile, bytes (or B in 16 bits), four k side by side; here and in tiles a computed B is copied, too
          bytes: the same without VNNI, in words that never saturate; see register_tile/byte_words.py
@@ -39,7 +40,9 @@ from burnish.targets.cpu.contraction.pack_bytes import can_multiply_bytes
 from burnish.targets.cpu.contraction.tile_rows import flat_rows, register_lanes, rows_of, sums_in_memory
 from burnish.targets.cpu.contraction.unit import (
     COPIED_AT_MOST,
+    can_multiply_parts,
     can_multiply_tiles,
+    fits_parts,
     fits_tiles,
     rows_along,
     scheduled_unit,
@@ -47,6 +50,7 @@ from burnish.targets.cpu.contraction.unit import (
 )
 from burnish.targets.cpu.contraction.write import STORED_IN_LOOPS, TileWriter
 from burnish.targets.cpu.contraction.write_codes import CodesWriter
+from burnish.targets.cpu.contraction.write_parts import PartsWriter
 from burnish.targets.cpu.contraction.write_sparse import SparseWriter
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
 from burnish.targets.cpu.cpu_template import CpuTemplate
@@ -57,7 +61,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD, QUAD_LANES
 SERIAL_CYCLES = 8_000  # below about 3 us, a second thread costs more time than it saves
 _CANDIDATES = 12
 _FAR_BEHIND = 3.0  # times the cycles of the best
-_WRITERS = {"tiles": UnitWriter, few_bits.FORM: CodesWriter, expand.FORM: SparseWriter}
+_WRITERS = {"tiles": UnitWriter, "parts": PartsWriter, few_bits.FORM: CodesWriter, expand.FORM: SparseWriter}
 _SHALLOW = 256  # a depth in bytes: four steps
 _FOLD_AT_MOST = 14  # pixels of an innermost run that is folded into the tile
 
@@ -115,6 +119,8 @@ def legal(kernel: Contraction, schedule: Schedule, target: Target) -> bool:
         return False
     if options.form == "tiles":
         return can_multiply_tiles(kernel, shape) and fits_tiles(kernel, shape, options)
+    if options.form == "parts":
+        return can_multiply_parts(kernel, shape) and fits_parts(kernel, shape, options)
     if options.form not in ("dot", *_forms(kernel, shape)):
         return False
     if is_dot and (not can_dot(kernel, shape) or options.vectors != 1):
@@ -132,7 +138,7 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     if options.form == expand.FORM:
         return sparse.scratch_bytes(kernel, options)
     panel = copy_bytes_of(kernel, shape, options) if copies_panel(kernel, options.form) else 0
-    if options.form == "tiles":
+    if options.form in ("tiles", "parts"):
         return scheduled_unit(kernel, shape, options).scratch_bytes + panel
     return panel + (sums_in_memory(shape, options) if options.form in STORED_IN_LOOPS else 0)
 
@@ -170,22 +176,24 @@ def _tiles(model: CostModel, axis: int, fold: bool) -> list[Tiling]:
     Of bytes and a shallow depth also 1 x 4 tiles: the rows' stores take more time than products, and are half as many.
     """
     shape = model.shape
-    if not can_multiply_tiles(model.kernel, shape):
+    has_parts = can_multiply_parts(model.kernel, shape)
+    if not has_parts and not can_multiply_tiles(model.kernel, shape):
         return []
+    form, most = ("parts", 3) if has_parts else ("tiles", 4)
     wide, is_low = -(-model.columns // ROWS), model.pixels <= ROWS
-    shapes = [(1, min(wide, 4))] if is_low else [(2, min(wide, 2)), (4, 1)]
+    shapes = [(1, min(wide, most))] if is_low else [(2, min(wide, 2)), (most, 1)]
     if model.kernel.slots[0].dtype.size_bytes == 1 and model.depth <= _SHALLOW and not (is_low or wide % 4):
         shapes.append((1, 4))
     if fold and axis == 1:
-        return [Tiling(r, c, ROWS, axis, "tiles", True) for r, c in shapes]
+        return [Tiling(r, c, ROWS, axis, form, True) for r, c in shapes]
     rows = rows_of(shape, axis, fold)
     along = [(r, c, rows_along(rows.tiled, r, not rows.outer)) for r, c in shapes]
-    return [Tiling(pixels, c, ROWS, axis, "tiles", fold) for r, c, pixels in along if pixels > ROWS * (r - 1)]
+    return [Tiling(pixels, c, ROWS, axis, form, fold) for r, c, pixels in along if pixels > ROWS * (r - 1)]
 
 
 def _may_fold(shape: Shape, options: ContractionOptions) -> bool:
     if options.axis == 0:
-        return options.form == "tiles" and flat_rows(shape) is not None
+        return options.form in ("tiles", "parts") and flat_rows(shape) is not None
     return options.axis == 1 and (1, True) in _row_axes(shape)
 
 
@@ -266,7 +274,7 @@ def _unroll(model: CostModel, tiling: Tiling) -> int:
     shape = model.shape
     if not shape.reduce:
         return 1
-    if tiling.form == "tiles":
+    if tiling.form in ("tiles", "parts"):
         return step_of(model.kernel, shape)
     rows = rows_of(shape, tiling.axis, tiling.fold)
     between = (rows.folded or rows.tiled).a_stride

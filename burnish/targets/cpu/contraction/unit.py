@@ -13,20 +13,25 @@ The step is part of the answer: bf16 products are summed step by step (register_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from burnish.dims import product
+from burnish.dims import known, product
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Run, Shape
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.register_tile.matrix import REGISTERS, ROW_BYTES, ROWS, TILE_BYTES
+from burnish.targets.cpu.register_tile.parts import TERMS
 
 _BYTES = (DType.U8, DType.I8)
+PARTS = 3  # of an f32 number
+HELD_AT_MOST = 32  # units whose rows are copied at once: a bit each says whether they are
+_HELD_BYTES, _FEWEST_STEPS = 1280 * 1024, 8  # of those copies, and steps of a slab
 _LEVEL1_BYTES = 40 * 1024
 COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _MOST_PIECES = 64  # their copies are written out
 _STORED, _BEGUN = 4, 120  # cycles of a vector of results (loaded, finished, stored), and of a unit's begin and end
+_SPLIT, _LOADED_PARTS = 20, 3  # cycles of a row of 32 numbers that are split, and tiles of A loaded in a step of parts
 _ROW = 2  # and of a row of codes, whose vectors are finished soon
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
 
@@ -36,6 +41,9 @@ class Unit:
     """rows, columns: row tiles and column tiles; height: the most rows of a row tile; inner: the innermost run's k.
 
     pieces: runs that are gathered into one (then `inner` is the whole depth, and `runs` is 1); 1: A is read in place
+    parts:  3 where f32 is multiplied as three bf16 parts, each of `item` bytes; then A's rows are always copied
+    held:   then, units whose rows are copied before the panels pass over them; slabs: and into how many slabs of steps
+            the depth is cut for that, so that the copies stay in the second cache level; panels: those of B
     """
 
     rows: int
@@ -46,6 +54,10 @@ class Unit:
     inner: int
     runs: int
     pieces: int = 1
+    parts: int = 1
+    held: int = 1
+    slabs: int = 1
+    panels: int = 1
 
     @property
     def steps_of_run(self) -> int:
@@ -59,7 +71,7 @@ class Unit:
     @property
     def tail(self) -> int:
         """The k of the last step of a run in place, if it is shorter than the others; else 0."""
-        return self.inner % self.step if self.pieces == 1 else 0
+        return self.inner % self.step if self.pieces == self.parts == 1 else 0
 
     @property
     def row_bytes(self) -> int:
@@ -69,31 +81,54 @@ class Unit:
     @property
     def step_bytes(self) -> int:
         """Bytes of B that one step reads."""
-        return self.columns * ROW_BYTES * (self.step * self.item // _WORD_BYTES)
+        return self.parts * self.columns * ROW_BYTES * (self.step * self.item // _WORD_BYTES)
+
+    @property
+    def slab_steps(self) -> int:
+        """The steps that follow each other before the next unit begins."""
+        return self.steps // self.slabs
 
     @property
     def sums_bytes(self) -> int:
         return self.rows * self.columns * TILE_BYTES
 
     @property
+    def sums_kept(self) -> int:
+        """Units whose sums lie in memory at once: two in turn, or all that wait for the next slab."""
+        return 2 if self.slabs == 1 else self.panels * self.held
+
+    @property
     def copies_bytes(self) -> int:
         """Memory for the tails of A's rows, or for gathered rows."""
+        if self.parts > 1:
+            return self.held * self.rows * self.split_bytes
         if self.pieces > 1:
             return self.rows * ROWS * self.row_bytes
         return self.rows * TILE_BYTES if self.tail else 0
 
     @property
+    def split_bytes(self) -> int:
+        """Bytes of the parts of a row tile in a slab: [step][part][16 rows][64 bytes]."""
+        return self.slab_steps * self.parts * TILE_BYTES
+
+    @property
+    def copies_at(self) -> int:
+        """Where copies of A begin in scratch memory: after the configuration and the sums."""
+        return ROW_BYTES + self.sums_kept * self.sums_bytes
+
+    @property
     def scratch_bytes(self) -> int:
-        """The configuration, the sums of this unit and of the one before, and copies of A."""
-        return ROW_BYTES + 2 * self.sums_bytes + self.copies_bytes
+        """The configuration, sums of units that are not stored yet, and copies of A."""
+        return self.copies_at + self.copies_bytes
 
 
 def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: int, by_runs: bool) -> Unit:
     """A unit of so many column tiles, and k in a step. pixels: its rows at most, or its innermost runs if `by_runs`."""
-    item = kernel.slots[0].dtype.size_bytes
+    item = item_of(kernel)
     inner, runs = shape.reduce[-1].extent, product(r.extent for r in shape.reduce[:-1])
     assert isinstance(inner, int) and isinstance(runs, int), "a packed operand has static reduce axes"
-    depth = (inner, runs, 1) if step - inner < _WORD_BYTES // item else (inner * runs, 1, runs)
+    in_place = step - inner < _WORD_BYTES // item or kernel.slots[0].dtype is DType.F32
+    depth = (inner, runs, 1) if in_place else (inner * runs, 1, runs)
     if by_runs:
         height = shape.pixels[-1].extent
         assert isinstance(height, int), "a run that is folded has a known extent"
@@ -105,7 +140,24 @@ def unit_of(kernel: Contraction, shape: Shape, pixels: int, columns: int, step: 
 def scheduled_unit(kernel: Contraction, shape: Shape, options: ContractionOptions) -> Unit:
     """The unit of a schedule in the tiles form."""
     by_runs = options.fold and options.axis == 1
-    return unit_of(kernel, shape, options.rows, options.vectors, options.unroll, by_runs)
+    unit = unit_of(kernel, shape, options.rows, options.vectors, options.unroll, by_runs)
+    return in_slabs(unit, known(kernel.n.extent), options.block) if options.form == "parts" else unit
+
+
+def in_slabs(unit: Unit, columns: int, held: int) -> Unit:
+    """The unit of f32 numbers in parts, where `held` units are copied at once: in as few slabs as fit the cache."""
+    unit = replace(unit, parts=PARTS, held=held, panels=-(-columns // (unit.columns * ROWS)))
+    if unit.panels * held == 1:
+        return unit
+    cuts = (n for n in range(1, unit.steps // _FEWEST_STEPS + 1) if unit.steps % n == 0)
+    choices = [replace(unit, slabs=n) for n in cuts] or [unit]
+    return next((u for u in choices if u.copies_bytes <= _HELD_BYTES), choices[-1])
+
+
+def item_of(kernel: Contraction) -> int:
+    """Bytes of what tiles multiply: of an element of A, or of a part of it."""
+    dtype = kernel.slots[0].dtype
+    return DType.BF16.size_bytes if dtype is DType.F32 else dtype.size_bytes
 
 
 def can_multiply_tiles(kernel: Contraction, shape: Shape) -> bool:
@@ -119,6 +171,31 @@ def can_multiply_tiles(kernel: Contraction, shape: Shape) -> bool:
         return False
     extents = (shape.depth, *(p.extent for p in shape.pixels))
     return isinstance(shape.depth, int) and not any(isinstance(e, int) and e < 1 for e in extents)
+
+
+def can_multiply_parts(kernel: Contraction, shape: Shape) -> bool:
+    """Is it a product of f32 with constants, and are A's k contiguous in memory?"""
+    if any(s.dtype is not DType.F32 for s in kernel.slots[:2]) or shape.accumulator is not DType.F32:
+        return False
+    if not kernel.packed or not shape.reduce or shape.reduce[-1].a_stride != 1:
+        return False
+    extents = (shape.depth, *(p.extent for p in shape.pixels))
+    return isinstance(shape.depth, int) and not any(isinstance(e, int) and e < 1 for e in extents)
+
+
+def fits_parts(kernel: Contraction, shape: Shape, options: ContractionOptions) -> bool:
+    """Can a kernel that `can_multiply_parts` be written with these options? All tiles of a part are loaded at once."""
+    if not 0 < options.block <= HELD_AT_MOST or options.unroll % 2 or options.unroll > ROW_BYTES // 2:
+        return False
+    unit = scheduled_unit(kernel, shape, options)
+    return (
+        options.lanes == ROWS
+        and unit.height <= ROWS
+        and not options.prefetch
+        and (unit.rows + 1) * (unit.columns + 1) <= REGISTERS + 1
+        and unit.step > 0
+        and unit.pieces == 1
+    )
 
 
 def fits_tiles(kernel: Contraction, shape: Shape, options: ContractionOptions) -> bool:
@@ -138,10 +215,10 @@ def fits_tiles(kernel: Contraction, shape: Shape, options: ContractionOptions) -
 
 def step_of(kernel: Contraction, shape: Shape) -> int:
     """The k of a step. Runs are gathered if they are short, or end within a step and then need copies anyway."""
-    item, inner, depth = kernel.slots[0].dtype.size_bytes, shape.reduce[-1].extent, shape.depth
+    item, inner, depth = item_of(kernel), shape.reduce[-1].extent, shape.depth
     assert isinstance(inner, int) and isinstance(depth, int)
     own, gathered = _equal_steps(inner, item), _equal_steps(depth, item)
-    pays = kernel.packed and (inner % own or inner * item * 2 <= ROW_BYTES)
+    pays = kernel.packed and kernel.slots[0].dtype is not DType.F32 and (inner % own or inner * item * 2 <= ROW_BYTES)
     is_legal = gathered - inner >= _WORD_BYTES // item and depth // inner <= _MOST_PIECES
     return gathered if pays and is_legal else own
 
@@ -167,6 +244,16 @@ def rows_along(run: Run, row_tiles: int, is_alone: bool) -> int:
     if is_alone:
         tiles = -(-tiles // row_tiles) * row_tiles
     return row_tiles * -(-run.extent // tiles)
+
+
+def parts_cycles(unit: Unit, columns: int) -> float:
+    """Cycles of one unit of f32 numbers in parts; its rows are split once for all panels."""
+    panels = -(-columns // (unit.columns * ROWS))
+    products = len(TERMS) * unit.rows * unit.columns * ROWS * max(0.58, 0.58 + (unit.height - 7) * 0.047)
+    lines = 1.3 * (_LOADED_PARTS * unit.rows * unit.height + unit.step_bytes / ROW_BYTES)
+    split = _SPLIT * unit.rows * unit.height * unit.steps / panels
+    stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * _STORED
+    return unit.steps * max(products, lines) + split + _BEGUN + max(0.0, stored - unit.steps * products / 2)
 
 
 def unit_cycles(unit: Unit, columns: int) -> float:

@@ -11,13 +11,14 @@ row tile that shares it with the tile before.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
 from llvmlite import ir
 
 from burnish.dims import Dim, product
+from burnish.dtypes import DType
 from burnish.kernels.task import Contraction
 from burnish.ops.language.expr import Axis
 from burnish.targets.cpu.builder import I8, I32, I64, KernelBuilder, KernelContext, vector_type
@@ -69,7 +70,7 @@ class UnitWriter(TileWriter):
         self.flat = flat_rows(self.shape) if options.fold and options.axis == 0 else None
         if options.fold and options.axis == 1:  # then a row tile is the innermost run
             self.rows = rows_of(self.shape, 0, False)
-        self.panel_depth = self.unit.steps * self.unit.step
+        self.panel_depth = self.unit.steps * self.unit.step * self.unit.parts
         self.ragged = not isinstance(kernel.n.extent, int) or bool(kernel.n.extent % self.width)
 
     def _count_row_tiles(self) -> ir.Value:
@@ -95,10 +96,11 @@ class UnitWriter(TileWriter):
         whole_tiles = 0 if rest else math.prod(whole) * tiles_along
         self.is_whole = whole_tiles > 0 and whole_tiles % unit.rows == 0
         self.pending = _Pending(self)
-        matrix = Matrix(self.a_dtype, self.b_dtype, unit.rows, unit.columns, self.height, unit.step * unit.item)
+        left = DType.BF16 if unit.parts > 1 else self.a_dtype
+        matrix = Matrix(left, self.b_dtype, unit.rows, unit.columns, self.height, unit.step * unit.item)
         self.code = multiplier(k, matrix)
         self.code.begin(k.scratch)
-        if unit.copies_bytes:
+        if unit.copies_bytes and unit.parts == 1:
             self._clear_copies()
         return _ceil_div(self, self.all_tiles, unit.rows)
 
@@ -138,32 +140,39 @@ class UnitWriter(TileWriter):
         rows = [Rows(self._place(t, bound), self._stride) for t in tiles]
         if unit.pieces > 1:
             rows = self._gathered(number, rows)
-        stored = self._finished_unit()
         turn = pending.read(pending.turn)
-        sums = self._sums_at(turn)
+        sums, ahead = self._sums_at(turn), self._ahead(number, panel)
         self.code.clear(sums, self._first_sums(panel))
-        share, ahead = share_of(unit), self._ahead(number, panel)
+        self._multiply(lambda at: self._step(at, rows, panel, sums, ahead))
+        self.code.keep(sums)
+        pending.write(pending.turn, k.ir.xor(turn, k.i64(1)))
+        self._finished(first, bound, panel, k.ir.mul(self.height, k.i64(unit.rows)))
 
-        def step(at: ir.Value, stores: bool) -> None:
-            """Products first: the tile unit works on them while rows are stored."""
-            self._step(at, rows, panel, sums, ahead)
-            if stores:
-                stored.store_share(share, at)
+    def _multiply(self, step: Callable[[ir.Value], None]) -> None:
+        """The steps of a unit, then in each some rows of the unit before: the tile unit works while they are stored."""
+        k, steps, stored = self.k, self.unit.slab_steps, self._finished_unit()
+        share = share_of(self.unit)
+
+        def step_and_store(at: ir.Value) -> None:
+            step(at)
+            stored.store_share(share, at)
 
         if share.steps <= _STEPS_WRITTEN_OUT:
             for at in range(share.steps):
-                step(k.i64(at), True)
+                step_and_store(k.i64(at))
         else:
             with k.loop(0, share.steps) as loop:
-                step(loop.index, True)
-        if share.steps < unit.steps:
-            with k.loop(share.steps, unit.steps) as loop:
-                step(loop.index, False)
-        self.code.keep(sums)
-        pending.write(pending.turn, k.ir.xor(turn, k.i64(1)))
+                step_and_store(loop.index)
+        if share.steps < steps:
+            with k.loop(share.steps, steps) as loop:
+                step(loop.index)
+
+    def _finished(self, first: ir.Value, bound: Bound, panel: Panel, rows: ir.Value) -> None:
+        """Remember a unit by its first row tile: so many rows of it are to be stored."""
+        pending = self.pending
         pending.write(pending.number, first)
         pending.write(pending.column, panel.column)
-        pending.write(pending.rows, k.ir.mul(self.height, k.i64(unit.rows)))
+        pending.write(pending.rows, rows)
         for axis, place in pending.groups.items():
             pending.write(place, bound[axis])
 
@@ -217,22 +226,27 @@ class UnitWriter(TileWriter):
         b = k.address(panel.b, k.ir.mul(number, k.i64(unit.step_bytes)), I8)
         if ahead is not None:
             request_next(k, ahead, b)
-        step, offset = number, k.i64(0)
-        if unit.runs > 1:
-            run, step = k.ir.udiv(number, k.i64(unit.steps_of_run)), k.ir.urem(number, k.i64(unit.steps_of_run))
-            outer = self.shape.reduce[:-1]
-            offset = run_offset(k, outer, bind(k, outer, run), "a_stride")
-        offset = k.ir.add(offset, k.ir.mul(step, k.i64(unit.step)))
+        step, offset = self._depth_at(number)
         rows = [Rows(k.address(t.place, offset, storage_type(self.a_dtype)), t.stride) for t in tiles]
         if unit.tail:
             is_tail = k.ir.icmp_signed("==", step, k.i64(unit.steps_of_run - 1))
             rows = self._with_tails(rows, is_tail)
         self.code.step(rows, b, sums)
 
+    def _depth_at(self, number: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Which step of its run a step is, and where it begins in a row of A."""
+        k, unit = self.k, self.unit
+        step, offset = number, k.i64(0)
+        if unit.runs > 1:
+            run, step = k.ir.udiv(number, k.i64(unit.steps_of_run)), k.ir.urem(number, k.i64(unit.steps_of_run))
+            outer = self.shape.reduce[:-1]
+            offset = run_offset(k, outer, bind(k, outer, run), "a_stride")
+        return step, k.ir.add(offset, k.ir.mul(step, k.i64(unit.step)))
+
     def _with_tails(self, rows: Sequence[Rows], is_tail: ir.Value) -> list[Rows]:
         """In the last step of a run, rows that end before the step does are multiplied from a copy, with zeros."""
         k = self.k
-        copies = [k.address(k.scratch, self._copies_at + r * TILE_BYTES, I8) for r in range(len(rows))]
+        copies = [k.address(k.scratch, self.unit.copies_at + r * TILE_BYTES, I8) for r in range(len(rows))]
         with k.when(is_tail):
             for copy, tile in zip(copies, rows):
                 with k.loop(0, self.height) as loop:
@@ -248,7 +262,7 @@ class UnitWriter(TileWriter):
         """The rows of a unit with their runs side by side. They are copied once for panels that follow each other."""
         k, unit, pending = self.k, self.unit, self.pending
         key = k.ir.add(k.ir.mul(self.group, self.row_tiles), k.ir.add(number, k.i64(1)))
-        high = [k.address(k.scratch, self._copies_at + r * ROWS * unit.row_bytes, I8) for r in range(len(tiles))]
+        high = [k.address(k.scratch, self.unit.copies_at + r * ROWS * unit.row_bytes, I8) for r in range(len(tiles))]
         with k.when(k.ir.icmp_signed("!=", pending.read(pending.gathered), key)):
             pending.write(pending.gathered, key)
             pieces = self._pieces()
@@ -284,17 +298,13 @@ class UnitWriter(TileWriter):
     @property
     def _stride(self) -> ir.Value:
         """Bytes from row to row of a row tile."""
-        stride: Dim = self.rows.tiled.a_stride * self.unit.item
+        stride: Dim = self.rows.tiled.a_stride * self.a_dtype.size_bytes
         return self.k.dim(stride)
-
-    @property
-    def _copies_at(self) -> int:
-        return ROW_BYTES + 2 * self.unit.sums_bytes
 
     def _clear_copies(self) -> None:
         k = self.k
         with k.loop(0, self.unit.copies_bytes, ROW_BYTES) as loop:
-            place = k.address(k.scratch, k.ir.add(loop.index, k.i64(self._copies_at)), I8)
+            place = k.address(k.scratch, k.ir.add(loop.index, k.i64(self.unit.copies_at)), I8)
             k.ir.store(ir.Constant(vector_type(I64, ROW_BYTES // 8), None), place, align=ROW_BYTES)
 
     # -- the epilogue ---------------------------------------------------------------------------------------------
@@ -322,10 +332,18 @@ class UnitWriter(TileWriter):
             is_whole=self.is_whole,
             tiles=[self._tile_at(k.ir.add(number, k.i64(r))) for r in range(self.unit.rows)],
             height=self.height,
-            sums=self._sums_at(k.ir.xor(pending.read(pending.turn), k.i64(1))),
+            sums=self._finished_sums(),
             kind=vector_type(register_type(self.shape.accumulator), ROWS),
             store=store,
+            mend=self._mend if self.unit.parts > 1 else None,
         )
+
+    def _finished_sums(self) -> Rows:
+        """Where the sums of the unit before lie."""
+        return self._sums_at(self.k.ir.xor(self.pending.read(self.pending.turn), self.k.i64(1)))
+
+    def _mend(self, tile: RowTile, row: ir.Value, place: ir.Value) -> None:
+        """Replace a row's sums at `place`, if they are wrong."""
 
     def _pixel(self, row: ir.Value) -> tuple[dict[Axis, ir.Value], ir.Value | None]:
         """The axes of a row, and whether it is a pixel, if it may lie between two."""

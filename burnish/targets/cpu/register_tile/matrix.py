@@ -24,6 +24,7 @@ from llvmlite import ir
 from burnish.dtypes import DType
 from burnish.targets.cpu.builder import F32, I8, I32, KernelBuilder
 from burnish.targets.cpu.expressions.storage import fill
+from burnish.targets.cpu.register_tile.parts import TERMS
 
 ROWS, ROW_BYTES, TILE_BYTES, REGISTERS = 16, 64, 1024, 8
 _SUMS, _INTEGERS = ir.VectorType(F32, ROWS), ir.VectorType(I32, ROWS)
@@ -72,6 +73,9 @@ class Multiplier(Protocol):
 
     def step(self, a: Sequence[Rows], b: ir.Value, sums: Rows) -> None:
         """Add the products of one step. b: the first column tile; the others follow it."""
+
+    def step_of_parts(self, a: Sequence[Sequence[Rows]], b: Sequence[ir.Value], sums: Rows) -> None:
+        """Add the products of one step of f32 numbers; a, b: of each part (parts.py), as for `step`."""
 
     def keep(self, sums: Rows) -> None:
         """The sums are complete: they must be in memory now."""
@@ -145,6 +149,20 @@ class TileRegisters:
             for r in range(m.rows):
                 self._multiply(r, c, self.sums + r, self.stream + c % left)
 
+    def step_of_parts(self, a: Sequence[Sequence[Rows]], b: Sequence[ir.Value], sums: Rows) -> None:
+        m = self.matrix
+        assert self.stream + max(m.rows, m.columns) <= REGISTERS, "both sides' tiles of a part lie in registers"
+        of_a, of_b = (self.stream, self.sums) if self.holds_b else (self.sums, self.stream)
+        for n, (left, right) in enumerate(TERMS):
+            before = TERMS[n - 1] if n else (None, None)
+            for r in range(m.rows):
+                if left != before[0]:
+                    self._load(of_a + r, a[left][r].place, a[left][r].stride)
+                for c in range(m.columns):
+                    if r == 0 and right != before[1]:
+                        self._load_columns(of_b + c, b[right], c)
+                    self._multiply(r, c, of_a + r, of_b + c)
+
     def keep(self, sums: Rows) -> None:
         for n in range(self.sums):
             place = sums_place(self.k, sums, *divmod(n, self.matrix.columns))
@@ -197,6 +215,10 @@ class VectorSteps:
                 place = k.address(rows.place, k.ir.mul(loop.index, rows.stride), I8)
                 row = k.address(tile, k.ir.mul(loop.index, sums.stride), I8)
                 self._row(place, b, [k.address(row, c * ROW_BYTES, I8) for c in range(m.columns)])
+
+    def step_of_parts(self, a: Sequence[Sequence[Rows]], b: Sequence[ir.Value], sums: Rows) -> None:
+        for left, right in TERMS:
+            self.step(a[left], b[right], sums)
 
     def keep(self, sums: Rows) -> None:
         return None

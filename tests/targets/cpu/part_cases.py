@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import analyse
 from burnish.kernels.schedule import Schedule
 from burnish.targets.cpu.contraction.options import ContractionOptions
@@ -23,6 +24,8 @@ PART_CASES = {
     "no rows": matmul(0, 8, 8, symbols=["m"]),
     "symbolic batch": matmul(18, 20, 24, batch=3, symbols=["batch", "m"], a_pad=2),
     "a matrix for each batch": matmul(20, 33, 11, batch=3, shared_b=False),
+    "f16 constants": matmul(50, 40, 96, b_dtype=DType.F16, epilogue="bias"),
+    "bf16 constants": matmul(50, 40, 96, b_dtype=DType.BF16),
     "3x3": convolution(7, 7, 32, 48),
     "stem": convolution(5, 9, 3, 20, 7, 2),
     "3x3 of images": convolution(7, 7, 16, 40, batch=3),

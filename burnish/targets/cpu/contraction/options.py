@@ -59,3 +59,7 @@ class ContractionOptions(CpuOptions):
     @property
     def widens_weights(self) -> bool:
         return self.form == "narrow"
+
+    @property
+    def wants_tiles(self) -> bool:
+        return self.form == "parts"

@@ -174,8 +174,9 @@ def can_multiply_tiles(kernel: Contraction, shape: Shape) -> bool:
 
 
 def can_multiply_parts(kernel: Contraction, shape: Shape) -> bool:
-    """Is it a product of f32 with constants, and are A's k contiguous in memory?"""
-    if any(s.dtype is not DType.F32 for s in kernel.slots[:2]) or shape.accumulator is not DType.F32:
+    """Is it a product of f32 with constants (also in 16 bits), and are A's k contiguous in memory?"""
+    a, b = (s.dtype for s in kernel.slots[:2])
+    if a is not DType.F32 or b not in (DType.F32, DType.F16, DType.BF16) or shape.accumulator is not DType.F32:
         return False
     if not kernel.packed or not shape.reduce or shape.reduce[-1].a_stride != 1:
         return False

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.devices.cpu.processor import supports
+from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
 from burnish.target import Target, parse_target
 from burnish.targets.cpu.contraction import template as contraction
@@ -222,5 +223,5 @@ def test_what_parts_cannot_do_is_illegal() -> None:
     changes = ({"unroll": 34}, {"unroll": 3}, {"rows": 64}, {"vectors": 3}, {"lanes": 8}, {"axis": 2}, {"block": 0})
     for change in (*changes, {"block": 33}, {"prefetch": 8}, {"rows": 0}, {"vectors": 4, "rows": 16}):
         assert not contraction.legal(case.kernel, Schedule.of("contraction", **(good | change)), WITH_TILES)
-    for other in (matmul(8, 8, 8, dtype=BF16), matmul(8, 8, 8, b_layout="rows"), matmul(8, 8, 8, b_dtype=BF16)):
+    for other in (matmul(8, 8, 8, dtype=BF16), matmul(8, 8, 8, b_layout="rows"), matmul(8, 8, 8, dtype=DType.F64)):
         assert not contraction.legal(other.kernel, Schedule.of("contraction", **good), WITH_TILES)

@@ -31,7 +31,7 @@ _LEVEL1_BYTES = 40 * 1024
 COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _MOST_PIECES = 64  # their copies are written out
 _STORED, _BEGUN = 4, 120  # cycles of a vector of results (loaded, finished, stored), and of a unit's begin and end
-_SPLIT, _LOADED_PARTS = 20, 3  # cycles of a row of 32 numbers that are split, and tiles of A loaded in a step of parts
+_SPLIT, _LOADED_PARTS = 115, 3  # cycles of a row of 32 numbers that are split, and tiles of A loaded in a step of parts
 _ROW = 2  # and of a row of codes, whose vectors are finished soon
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
 
@@ -254,7 +254,7 @@ def parts_cycles(unit: Unit, columns: int) -> float:
     lines = 1.3 * (_LOADED_PARTS * unit.rows * unit.height + unit.step_bytes / ROW_BYTES)
     split = _SPLIT * unit.rows * unit.height * unit.steps / panels
     stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * _STORED
-    return unit.steps * max(products, lines) + split + _BEGUN + max(0.0, stored - unit.steps * products / 2)
+    return 1.12 * unit.steps * max(products, lines) + split + _BEGUN + max(0.0, stored - unit.steps * products / 2)
 
 
 def unit_cycles(unit: Unit, columns: int) -> float:

@@ -9,18 +9,23 @@ The team block holds, each on lines of its own (a line is 64 bytes; neighbours a
     word 16 launched  17 segment  18 buffers  19 dims  20 profile  21 stop     one transfer brings them all
     word 32 arrivals  how many have arrived at the current barrier
     word 48 passed    the barrier's generation
+    word 49 haste     0: spin as long as that may pay
 
 `launched` and `passed` are counters on which a thread can wait: 32 bits of generation, then 32 bits that count the
-sleepers. A waiter spins, and every 64 spins it lets others run (sched_yield): if two threads of a team share a core,
-the awaited thread gets the core after 2 us and not only when the waiter stops spinning. Then the waiter adds itself to
-the sleepers, and sleeps in futex(2) while the generation is still the one it saw.
+sleepers. A waiter spins, then adds itself to the sleepers, and sleeps in futex(2) while the generation is still the one
+it saw. Where other processes use the cores, spinning is the worst that a waiter can do: it spends the share of time
+that its thread has left, and the awaited thread then waits for it in turn (giving the core away for a moment with
+sched_yield does the same). A sleeper keeps its share, and gets a core at once when it is woken. So a wait that was so
+long that the awaited thread had no core (LONG_CYCLES) puts the team in haste: its waiters at barriers spin but 1/128
+as long, and twice as long again for every 16 points of haste that waits of ordinary length take away.
 A thread bumps the generation with a locked instruction, then looks at the sleepers. So either it sees the sleeper, or
 the sleeper sees the new generation: no wake-up is lost, and without sleepers there is no system call. The last thread
 to arrive resets `arrivals` before it bumps `passed`; nobody can arrive again before that. The join at the end of a
 launch is a barrier at which workers do not wait.
 
 cost: a barrier of two threads 0.2 us; a launch 1 us while the workers spin; 35 us when they sleep on a virtual machine,
-where a halted core must be started again (2-core Firecracker machine, 2026-11)
+where a halted core must be started again (2-core Firecracker machine, 2026-11).
+Beside busy processes: benchmarks/README.md
 """
 
 from __future__ import annotations
@@ -36,12 +41,13 @@ VOID = ir.VoidType()
 
 THREADS, SPINS = 0, 1
 LAUNCHED, SEGMENT, BUFFERS, DIMS, PROFILE, STOP = 16, 17, 18, 19, 20, 21
-ARRIVALS, PASSED = 32, 48
+ARRIVALS, PASSED, HASTE = 32, 48, 49
 BARRIER_PATIENCE = 4  # a waiter inside a segment spins this many times longer than one between launches
+LONG_CYCLES = 1 << 21  # of the time stamp counter, 0.6 to 1 ms: longer than waiters spin
+MOST_HASTE, HASTE_SHIFT = 127, 4  # a waiter's spins are shifted right by haste >> HASTE_SHIFT
+LESS_AFTER_SPIN, LESS_AFTER_SLEEP = 4, 1  # haste, after a wait that was not long
 
-YIELD_EVERY = 64  # spins, about 2 us
-
-_FUTEX, _WAIT_PRIVATE, _WAKE_PRIVATE, _SCHED_YIELD = 202, 128, 129, 24  # x86-64 Linux
+_FUTEX, _WAIT_PRIVATE, _WAKE_PRIVATE = 202, 128, 129  # x86-64 Linux
 _RUN_TYPE = ir.FunctionType(VOID, [POINTER, I64, POINTER, POINTER, POINTER, I64, I64])
 
 
@@ -78,9 +84,8 @@ def declare_run(module: ir.Module) -> ir.Function:
 
 def emit_time_stamp(builder: ir.IRBuilder, profile: ir.Value, index: ir.Value | int) -> None:
     """profile[index] = the time stamp counter."""
-    counter = builder.module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(I64, []))
     place = I64(index) if isinstance(index, int) else index
-    builder.store(builder.call(counter, []), builder.gep(profile, [place], source_etype=I64))
+    builder.store(_time(builder), builder.gep(profile, [place], source_etype=I64))
 
 
 def _emit_launch(module: ir.Module, run: ir.Function, serial: Sequence[int]) -> None:
@@ -153,12 +158,20 @@ def _emit_barrier(module: ir.Module, name: str) -> ir.Function:
     builder = _start(function)
     with builder.if_then(builder.icmp_signed("<=", threads, I64(1))):
         builder.ret_void()
-    passed = _word(builder, team, PASSED)
+    passed, haste_word = _word(builder, team, PASSED), _word(builder, team, HASTE)
     seen = builder.load_atomic(passed, "monotonic", 4, typ=I32)  # cannot change before this thread has arrived
     is_last = builder.call(_function(module, "burnish.arrive", _emit_arrive), [team, threads])
     with builder.if_then(builder.not_(is_last)):
-        spins = builder.mul(_load(builder, team, SPINS), I64(BARRIER_PATIENCE))
-        builder.call(_function(module, "burnish.wait", _emit_wait), [passed, seen, spins])
+        haste = builder.load_atomic(haste_word, "monotonic", 8, typ=I64)
+        most = builder.mul(_load(builder, team, SPINS), I64(BARRIER_PATIENCE))
+        spins = builder.lshr(most, builder.lshr(haste, I64(HASTE_SHIFT)))
+        begin = _time(builder)
+        slept = builder.call(_function(module, "burnish.wait", _emit_wait), [passed, seen, spins])
+        is_long = builder.icmp_signed(">", builder.sub(_time(builder), begin), I64(LONG_CYCLES))
+        with builder.if_then(builder.or_(is_long, builder.icmp_signed("!=", haste, I64(0))), likely=False):
+            less = builder.sub(haste, builder.select(slept, I64(LESS_AFTER_SLEEP), I64(LESS_AFTER_SPIN)))
+            less = builder.select(builder.icmp_signed("<", less, I64(0)), I64(0), less)
+            builder.store(builder.select(is_long, I64(MOST_HASTE), less), haste_word, align=8)
     builder.ret_void()
     return function
 
@@ -192,8 +205,8 @@ def _emit_wake(module: ir.Module, name: str) -> ir.Function:
 
 
 def _emit_wait(module: ir.Module, name: str) -> ir.Function:
-    """void (counter, seen, spins): wait until the generation differs from the one seen."""
-    function = ir.Function(module, ir.FunctionType(VOID, [POINTER, I32, I64]), name=name)
+    """bool (counter, seen, spins): wait until the generation differs from the one seen. Did the thread sleep?"""
+    function = ir.Function(module, ir.FunctionType(I1, [POINTER, I32, I64]), name=name)
     counter, seen, spins = function.args
     builder = _start(function)
     entry = builder.block
@@ -211,9 +224,6 @@ def _emit_wait(module: ir.Module, name: str) -> ir.Function:
     builder.position_at_end(pause)
     builder.asm(ir.FunctionType(VOID, []), "pause", "~{memory}", [], side_effect=True)
     more = builder.add(spent, I64(1))
-    is_polite = builder.icmp_signed("==", builder.and_(more, I64(YIELD_EVERY - 1)), I64(0))
-    with builder.if_then(is_polite, likely=False):
-        _system_call(builder, _SCHED_YIELD)
     spent.add_incoming(more, builder.block)
     builder.cbranch(builder.icmp_signed("<", more, spins), spin, doze)
 
@@ -234,8 +244,16 @@ def _emit_wait(module: ir.Module, name: str) -> ir.Function:
     builder.branch(done)
 
     builder.position_at_end(done)
-    builder.ret_void()
+    slept = builder.phi(I1, name="slept")
+    slept.add_incoming(I1(0), spin)
+    slept.add_incoming(I1(1), awake)
+    builder.ret(slept)
     return function
+
+
+def _time(builder: ir.IRBuilder) -> ir.Value:
+    """The time stamp counter."""
+    return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(I64, [])), [])
 
 
 def _futex(builder: ir.IRBuilder, counter: ir.Value, operation: int, value: ir.Value) -> None:

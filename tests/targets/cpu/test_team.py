@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 
 import numpy as np
@@ -88,6 +89,30 @@ def test_waiters_that_may_not_spin_sleep_in_the_kernel_and_are_woken():
     team._block[1] = 0
     for _ in range(3):
         launch(team, 3)
+    team.close()
+
+
+def test_a_team_without_enough_cores_stops_spinning_and_spins_again_when_it_has_them():
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("one core: a team never has enough")
+    haste = 49
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        team = ThreadTeam(relay(), 2)
+        team._block[1] = 100_000  # 4 ms and more at each barrier, as long as nothing tells better
+        begin = time.process_time()
+        launch(team, 2)
+        used = time.process_time() - begin
+        assert team._block[haste] > 0
+        assert used < ROUNDS * 5e-3, f"{1e6 * used / ROUNDS:.0f} us of processor time a barrier"
+    finally:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), cores)
+    end = time.monotonic() + 20
+    while team._block[haste] and time.monotonic() < end:
+        launch(team, 2)
+    assert not team._block[haste]
     team.close()
 
 

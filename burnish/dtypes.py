@@ -95,7 +95,7 @@ _KINDS: dict[str, Any] = {
     "f4e2m1": ml_dtypes.float4_e2m1fn, "f8e4m3fnuz": ml_dtypes.float8_e4m3fnuz,
     "f8e5m2fnuz": ml_dtypes.float8_e5m2fnuz, "f8e8m0": ml_dtypes.float8_e8m0fnu,
 }  # fmt: skip
-_WITH_KERNELS = frozenset({  # of f8e4m3 only on targets with `Abilities.float8`
+_WITH_KERNELS = frozenset({  # of f8e4m3 only on targets with `Abilities.stores_float8`
     "f8e4m3", "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8", "bool",
 })  # fmt: skip
 _ONNX = {

@@ -38,7 +38,7 @@ from burnish.precision.precision import UNCHANGED, Decision, Precision
 from burnish.precision.quantise.known import stray_notes
 from burnish.precision.quantise.quantise import range_notes
 from burnish.precision.quantise.write_codes import write_codes
-from burnish.precision.quantised_products import as_one, product_notes, quantised_products, without_integers
+from burnish.precision.quantised_products import as_one, product_notes, quantised_products
 from burnish.precision.rounding import release_casts
 from burnish.precision.widen_half import widen_half
 from burnish.settings import settings
@@ -253,14 +253,12 @@ def _decide(
 
     quantised: what the ranges have made of each product
     """
-    is_integer = abilities.integer_products
-    products = quantised_products(model, report) if is_integer else without_integers(quantised)
+    products = quantised_products(model, report)
     has_half = abilities.computes_half or (abilities.bf16_products and precision.values is DType.BF16)
     decisions = apply_precision(model, sizes, precision, has_half, abilities.bf16_codes)
     known = () if precision.ranges is None else range_notes(quantised, precision.ranges)
     notes = (*known, *product_notes(products), *precision_notes(decisions, precision))
-    narrowed = frozenset() if is_integer else {row.node for row in decisions}  # there, a row says the type already
-    return (*(row for row in as_one(quantised, products) if row.node not in narrowed), *decisions), notes
+    return (*as_one(quantised, products), *decisions), notes
 
 
 def graph_bytes(model: ir.Model) -> bytes:

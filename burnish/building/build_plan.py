@@ -156,6 +156,8 @@ def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
     variants, blobs, notes = list[Variant](), dict[str, bytes | memoryview](), dict[str, Sequence[str]]()
     for name, asked in request.targets.items():
         abilities, dropped = compiler_of(asked).abilities, list[str]()
+        if request.precision.multiplies_float8 and not abilities.stores_float8:
+            raise _no_float8(asked)
         if abilities not in analyses:
             analyses[abilities] = analyze(
                 abilities=abilities,
@@ -276,6 +278,11 @@ def _names(target: str | Sequence[str] | None) -> list[str]:
     if not isinstance(texts, list | tuple | set | frozenset) or not texts or any(not isinstance(t, str) for t in texts):
         raise wrong_kind("target", target, 'a text such as "cpu" or "cuda:sm_90a", or a list of them')
     return [name.strip() for text in texts for name in text.split(",")]
+
+
+def _no_float8(target: Target) -> UserError:
+    why = "tensor cores multiply float8 from sm_89 on, and older ones do not convert it either"
+    return UserError("E733", f"{target} has no float8", why=why, hint="int8, int8+fp16 or fp16; or a target from sm_89")
 
 
 def _check_fallbacks(unsupported: Sequence[tuple[str, str]], target: Target, are_allowed: bool) -> None:

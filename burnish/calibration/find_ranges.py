@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import onnx_ir as ir
 
 from burnish.arguments import expect_function
 from burnish.building import build
@@ -20,12 +21,15 @@ from burnish.calibration.counting import counting
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.samples import Samples, has_rows, open_samples, rows_of
-from burnish.calibration.thresholds import choose_range, parse_method
+from burnish.calibration.thresholds import DEFAULTS, choose_range, parse_method
 from burnish.errors import UserError
+from burnish.precision.layers import LayerRule, precision_of_nodes
 from burnish.precision.precision import Decision
+from burnish.precision.precision_config import PrecisionConfig, read_precision_config
 from burnish.precision.quantise.points import Point, digest_of, find_points, only_depthwise
 from burnish.precision.quantise.quantise import nothing_to_quantise
 from burnish.precision.ranges import Ranges
+from burnish.precision.words import FP8, INT8, KINDS, kind_of
 from burnish.runtime import Engine, load
 
 Array = np.ndarray[Any, Any]
@@ -36,7 +40,9 @@ def calibrate(
     model: Any,
     data: Any,
     *,
-    method: str = "entropy",
+    method: str | None = None,
+    precision: str = INT8,
+    precision_config: PrecisionConfig = None,
     shapes: Mapping[str, Any] | None = None,
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
@@ -46,14 +52,16 @@ def calibrate(
     channels: bool = True,
     progress: Progress | None = None,
 ) -> Ranges:
-    """Run samples through a model in f32 on this CPU, and choose a range for each tensor that int8 turns into codes.
+    """Run samples through a model in f32 on this CPU, and choose a range for each tensor that becomes codes.
 
     model, shapes, profile, batch: as for `build`; the profile must allow the samples' shapes
     data:       a file, a folder of files, or an iterable of samples (calibration/samples.py)
     preprocess: a .toml or .py file that states how images and audio become inputs (calibration/preprocess.py)
     cache:      a file that keeps the histograms (checkpoint.py): an interrupted run goes on after the samples
                 that it counted, and another method runs nothing again
-    method:     entropy, minmax, mse or percentile:99.9 (calibration/thresholds.py)
+    precision:  the codes that ranges are chosen for: int8 or fp8; precision_config: those of some nodes, as for `build`
+    method:     entropy (the default for int8), minmax (for fp8), mse or percentile:99.9, each with +asymmetric or
+                without (calibration/thresholds.py)
     channels:   also find the mean of each channel, which corrects biases, and a range for each channel of what
                 depthwise convolutions read
     progress:   gets what is done, how many samples, and how many of them there are (0: not known)
@@ -61,19 +69,42 @@ def calibrate(
                 tensor of which no number is finite, E745 if it is not stated how files become inputs; E747 or
                 E748 for a cache that is none, or of another model or other data; E1xx and E2xx for the model
     """
-    parse_method(method)
+    kind, rules = _kind(precision), read_precision_config(precision_config)
+    for each in {kind, *(kind_of(rule.precision) for rule in rules)} - {""}:
+        parse_method(method or DEFAULTS[each], each)
     if progress is not None:
         expect_function("progress", progress, "progress=function")
     stated = None if preprocess is None else load_preprocess(preprocess)
     found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     given = Data(data, stated, None if cache is None else Path(cache))
+    kinds = _kinds_of_tensors(found.imported.model.graph, kind, rules)
     with capturing(found, threads) as capture:
         sums = _channel_sums(capture) if channels else {}
         tally = count_samples(capture, given, progress or (lambda what, done, total: None), sums=sums)
-    tensors = {name: choose_range(counts, method) for name, counts in tally.histograms.items()}
+    tensors = {
+        name: choose_range(counts, method or DEFAULTS[kinds[name]], kinds[name])
+        for name, counts in tally.histograms.items()
+    }
     means, magnitudes = ({n: tuple(r.tolist()) for n, r in rows.items()} for rows in channel_rows(tally))
-    words = (capture.products, method, tally.samples, tuple(notes_of(tally, capture.kept)))
+    words = (capture.products, method or DEFAULTS[kind], tally.samples, tuple(notes_of(tally, capture.kept)))
     return Ranges(tensors, *words, means=means, magnitudes=magnitudes)
+
+
+def _kind(precision: str) -> str:
+    """The kind of codes of a precision. E610 if it has none."""
+    if isinstance(precision, str) and (kind := kind_of(precision)):
+        return kind
+    what = f"precision {precision!r} has no codes to calibrate for"
+    raise UserError("E610", what, why=f"there are {' and '.join(KINDS)}", hint=f"precision='{INT8}'")
+
+
+def _kinds_of_tensors(graph: ir.Graph, kind: str, rules: Sequence[LayerRule]) -> dict[str, str]:
+    """The codes of each tensor that a product reads: int8, if one of its readers multiplies that."""
+    own = {node: found for node, word in precision_of_nodes(graph, rules).items() if (found := kind_of(word))}
+    read: dict[str, set[str]] = {}
+    for point in find_points(graph)[0]:
+        read.setdefault(str(point.data.name), set()).add(own.get(point.node, kind))
+    return {name: INT8 if INT8 in found else FP8 for name, found in read.items()}
 
 
 def channel_rows(tally: Tally) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -15,10 +15,11 @@ from burnish.building.analyze import prepare
 from burnish.passes.pipeline import PORTABLE
 from burnish.passes.remove_unused import remove_unused
 from burnish.plan import write_atomically
-from burnish.precision.precision import INT8, parse_precision
+from burnish.precision.precision import parse_precision
 from burnish.precision.precision_config import PrecisionConfig, read_precision_config
 from burnish.precision.quantise.write_codes import write_codes
 from burnish.precision.ranges import Ranges
+from burnish.precision.words import INT8
 
 SPELLED_OUT = tuple(p for p in PORTABLE if p.name not in ("fuse_attention", "narrow_mask"))  # few tools run Attention
 LARGEST = (1 << 31) - (1 << 26)  # bytes of weights in a protobuf message, which holds 2 GiB with its nodes
@@ -35,15 +36,18 @@ def quantised_model(
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
     precision_config: PrecisionConfig = None,
+    precision: str = INT8,
 ) -> onnx.ModelProto:
     """The optimised model with QuantizeLinear and DequantizeLinear around its products; arguments as for `build`.
+
+    precision: int8 or fp8; a float beside it changes nothing in the file, which says codes alone
 
     Sums of integers are rounded once there, too; a tool that computes them in f32 may differ by a code at ties
     (docs/quantization.md).
     """
     found = prepare(model, shapes=shapes, profile=profile, batch=batch, passes=SPELLED_OUT)
     graph = found.imported.model.graph
-    wanted = parse_precision(INT8, None, ranges, read_precision_config(precision_config))
+    wanted = parse_precision(precision, None, ranges, read_precision_config(precision_config))
     write_codes(graph, wanted)
     remove_unused(found.imported.model, found.context)  # the weights of which there are codes now
     return in_oldest_opset(ir.to_proto(found.imported.model))

@@ -79,7 +79,7 @@ def cache_bytes(ranges: Ranges, algorithm: str = "EntropyCalibration2") -> bytes
 
 def algorithm_of(method: str) -> str:
     """TensorRT's word for a method of ours; entropy's for those that it does not have."""
-    name = method.partition(":")[0]
+    name = method.partition("+")[0].partition(":")[0]
     return next((word for word, own in METHODS.items() if own == name), "EntropyCalibration2")
 
 
@@ -94,8 +94,16 @@ def load_cache(path: str | os.PathLike[str]) -> Ranges:
 
 
 def save_cache(ranges: Ranges, path: str | os.PathLike[str]) -> None:
-    """Write a file that TensorRT reads, and `load_cache`."""
+    """Write a file that TensorRT reads, and `load_cache`. E753 for asymmetric ranges, which a cache cannot hold."""
+    if any(found.is_asymmetric for found in ranges.tensors.values()):
+        raise no_zero_points(path)
     write_atomically(path, [cache_bytes(ranges, algorithm_of(ranges.method))])
+
+
+def no_zero_points(path: str | os.PathLike[str]) -> UserError:
+    """The error of a cache for asymmetric codes."""
+    why, hint = "a calibration cache of TensorRT's holds scales alone", "-o FILE.json, or leave +asymmetric out"
+    return UserError("E753", f"asymmetric ranges cannot be kept in {path}", why=why, hint=hint)
 
 
 def is_cache(path: str | os.PathLike[str]) -> bool:

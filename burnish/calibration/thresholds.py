@@ -6,7 +6,8 @@
     minmax       nothing is clipped
 
 All see magnitudes, without exact zeros, which cost nothing whatever the scale. A tensor that is never negative has 255
-steps, others 127.
+steps, others 127; asymmetric codes have 255 for both signs together. The steps of float8 grow with the number, so a
+clip gains little there: minmax is its default, mse knows its steps, and entropy takes the clip of equal steps.
 """
 
 from __future__ import annotations
@@ -19,23 +20,45 @@ import numpy as np
 
 from burnish.calibration.histogram import BINS, Array, Histogram
 from burnish.errors import UserError
+from burnish.ops.quantize import FLOAT8_MOST
 from burnish.precision.ranges import Range
+from burnish.precision.words import FP8, INT8
 
 PERCENTILE = 99.99
+FLOAT8_STRIDE = 8  # bins between the ends that are tried for float8, whose errors change slowly
+ASYMMETRIC = "asymmetric"
+DEFAULTS = {INT8: "entropy", FP8: "minmax"}
 NONE = 1e-4  # the count that Q has where it has none and P has some: such a clip is dear, not impossible
 
 
-def parse_method(word: str) -> tuple[str, float]:
-    """A method and its percentile, from `entropy`, `percentile` or `percentile:99.9`. E723 for another word."""
-    name, given, text = word.partition(":") if isinstance(word, str) else ("", "", "")
+class Method(NamedTuple):
+    """percentile: of that method; is_asymmetric: signed tensors become u8 with a zero point"""
+
+    name: str
+    percentile: float
+    is_asymmetric: bool
+
+
+def parse_method(word: str, kind: str = INT8) -> Method:
+    """From `entropy`, `percentile`, `percentile:99.9` or `minmax+asymmetric`.
+
+    kind:   of the codes
+    raises: E723 for another word, and for asymmetric float8
+    """
+    method, plus, symmetry = word.partition("+") if isinstance(word, str) else ("", "", "")
+    name, given, text = method.partition(":")
     try:
         share = float(text) if given else PERCENTILE
     except ValueError:
         share = math.nan
-    if name not in NAMES or not 50 <= share <= 100 or (given and name != "percentile"):
-        why = f"there are {', '.join(NAMES)}; percentile takes a number from 50 to 100"
+    is_known = name in NAMES and 50 <= share <= 100 and (not given or name == "percentile")
+    if not is_known or (plus and symmetry != ASYMMETRIC):
+        why = f"there are {', '.join(NAMES)}, each with +{ASYMMETRIC} or without; percentile takes 50 to 100"
         raise UserError("E723", f"there is no calibration method '{word}'", why=why, hint="percentile:99.9, for one")
-    return name, share
+    if plus and kind == FP8:
+        why, hint = "a float8 has a sign, and no zero point", f"leave +{ASYMMETRIC} out"
+        raise UserError("E723", f"the calibration method '{word}' makes no float8", why=why, hint=hint)
+    return Method(name, share, bool(plus))
 
 
 class Folded(NamedTuple):
@@ -56,9 +79,9 @@ class Folded(NamedTuple):
         return max(abs(self.low), abs(self.high))
 
 
-def choose_range(found: Histogram | Folded, method: str) -> Range:
-    """The range of a tensor. A tensor without any number but 0 gets the range 0 to 0. E723 for an unknown method."""
-    name, percentile = parse_method(method)
+def choose_range(found: Histogram | Folded, method: str, kind: str = INT8) -> Range:
+    """The range of a tensor, for codes of a kind. A tensor without any number but 0 gets the range 0 to 0. E723."""
+    name, percentile, is_asymmetric = parse_method(method, kind)
     low, high, counts = Folded.of(found) if isinstance(found, Histogram) else found
     largest = max(abs(low), abs(high))
     if not largest:
@@ -67,18 +90,29 @@ def choose_range(found: Histogram | Folded, method: str) -> Range:
         most = largest
     elif name == "percentile":
         most = _percentile(counts, percentile) * largest
+    elif (name, kind) == ("mse", FP8):
+        most = mse_of_float8(counts) * largest
     else:
-        most = METHODS[name](counts, 127 if low < 0 else 255) * largest
-    return Range(max(low, -most), min(high, most))
+        most = METHODS[name](counts, _steps(low, high, len(counts), is_asymmetric)) * largest
+    return Range(max(low, -most), min(high, most), is_asymmetric and low < 0)
 
 
-def entropy(counts: Array, steps: int) -> float:
+def _steps(low: float, high: float, bins: int, is_asymmetric: bool) -> Array:
+    """How many lie between 0 and the magnitude that is kept, where that is the end of the 1st, 2nd ... bin."""
+    if low >= 0 or not is_asymmetric:
+        return np.full(bins, 127.0 if low < 0 else 255.0)
+    most: Array = (np.arange(bins) + 1) / bins * max(-low, high)
+    span: Array = np.minimum(max(high, 0.0), most) + np.minimum(-low, most)
+    return np.asarray(255 * most / span)
+
+
+def entropy(counts: Array, steps: Array | int) -> float:
     """The share of the range to keep, by least divergence; candidates end in the middle of a bin.
 
     Of each candidate of i bins, P is its counts, with all that lies outside added to the last; Q is the counts in
-    `steps` + 1 groups of bins, each shared out over those of its bins that are not empty in P.
+    steps + 1 groups of bins (those of the whole range), each shared out over those of its bins that are not empty in P.
     """
-    levels = steps + 1
+    levels = int(np.max(steps)) + 1
     ends = np.arange(levels, len(counts) + 1)
     total = counts.sum()
     inside = np.concatenate([[0.0], np.cumsum(counts)])
@@ -103,7 +137,7 @@ def entropy(counts: Array, steps: int) -> float:
     return 1.0 if best == len(counts) else (best + 0.5) / len(counts)
 
 
-def mse(counts: Array, steps: int) -> float:
+def mse(counts: Array, steps: Array | int) -> float:
     """The share of the range to keep, by least expected squared error; each bin counts as its middle."""
     middles = (np.arange(len(counts)) + 0.5) / len(counts)
     kept = (np.arange(len(counts)) + 1) / len(counts)
@@ -111,6 +145,25 @@ def mse(counts: Array, steps: int) -> float:
     clipped = above[2] - 2 * kept * above[1] + kept**2 * above[0]
     rounded = np.cumsum(counts) * (kept / steps) ** 2 / 12
     return float(kept[int(np.argmin(clipped + rounded))])
+
+
+def mse_of_float8(counts: Array) -> float:
+    """As `mse`, for e4m3 whose largest number, 448, is the end of the range: an eighth of the number's power of two.
+
+    A scale that is twice as large gives the same codes, one exponent lower: only clips and the smallest numbers change.
+    """
+    bins = len(counts)
+    filled = np.flatnonzero(counts)
+    middles, held = (filled + 0.5) / bins, counts[filled]
+    best, least = 1.0, math.inf
+    for end in range(bins, bins // 256, -FLOAT8_STRIDE):
+        kept = end / bins
+        scaled = np.minimum(middles / kept, 1.0) * FLOAT8_MOST
+        step = np.exp2(np.maximum(np.frexp(scaled)[1] - 1, -6) - 3) * (kept / FLOAT8_MOST)
+        error = np.where(middles > kept, (middles - kept) ** 2, step**2 / 12)
+        if (total := float((held * error).sum())) < least:
+            best, least = kept, total
+    return best
 
 
 def _percentile(counts: Array, percentile: float) -> float:
@@ -123,6 +176,6 @@ def _x_log_x(x: Array) -> Array:
     return np.where(x > 0, x * np.log(np.where(x > 0, x, 1.0)), 0.0)
 
 
-METHODS: dict[str, Callable[[Array, int], float]] = {"entropy": entropy, "mse": mse}
+METHODS: dict[str, Callable[[Array, Array | int], float]] = {"entropy": entropy, "mse": mse}
 NAMES = ("entropy", "minmax", "percentile", "mse")
 assert BINS > 256, "entropy needs more bins than codes"

@@ -53,9 +53,10 @@ def verify(
         return judge(model, found)
     ranges, layers = parse_ranges(bytes(found.blobs[RANGES])), found.manifest.options.get("precision_layers")
     config, profile = {"layers": layers} if layers else None, profile_of(found.manifest)
+    precision = found.manifest.options["precision"]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "quantised.onnx"
-        proto = quantised_model(model, ranges, profile=profile, precision_config=config)
+        proto = quantised_model(model, ranges, profile=profile, precision_config=config, precision=precision)
         onnx.save(proto, place, save_as_external_data=True, location="weights")
         report = judge(place, found)
     return replace(report, distance=run(model, found).cases)

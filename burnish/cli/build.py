@@ -15,6 +15,7 @@ from burnish.arguments import parse_size
 from burnish.cli.calibration.calibrate import Calib, CalibPreprocess, Method, SaveQuantised
 from burnish.cli.calibration.gate_options import Curve, Decode, EvalData, Labels, MaxErrors
 from burnish.cli.calibration.narrow_build import Narrowing, build_narrow
+from burnish.cli.calibration.precision_flags import Wanted
 from burnish.cli.calibration.show_accuracy import accuracy_facts, show_accuracy
 from burnish.cli.options import AsJson
 from burnish.cli.output import format_bytes, note, print_facts, print_json, print_table
@@ -108,7 +109,7 @@ _Overridable = Annotated[
 ]
 _Precision = Annotated[
     str | None,
-    typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16, bf16, int8, int8+fp16 or int8+bf16."),
+    typer.Option("--precision", metavar="TYPE", help="fp32 (default), fp16, bf16, int8, fp8, int8+fp16, fp8+bf16, ..."),
 ]
 _PrecisionConfig = Annotated[
     Path | None,
@@ -118,8 +119,18 @@ _PrecisionConfig = Annotated[
         help="TOML that names the precision of some nodes, by patterns of names, operators or regions.",
     ),
 ]
+_Float8 = Annotated[
+    bool,
+    typer.Option(
+        "--fp8", help="Multiply float8 (E4M3), on GPUs from sm_89; CPUs round to it, for accuracy alone. Needs --calib."
+    ),
+]
 _Best = Annotated[
-    bool, typer.Option("--best", help="Every narrow precision that is safe: --fp16, and --int8 if --calib is given.")
+    bool,
+    typer.Option(
+        "--best",
+        help="Every narrow precision that is safe: --fp16, and with --calib --int8, or --fp8 where that is better.",
+    ),
 ]
 _Output = Annotated[Path | None, typer.Option("--output", "-o", help="Plan file to write (default: MODEL.plan).")]
 _Explain = Annotated[bool, typer.Option("--explain", help="Print the number of nodes before and after each pass.")]
@@ -187,14 +198,14 @@ def build(
     int8: Annotated[bool, typer.Option("--int8", help="Multiply codes of 8 bits; needs --calib.")] = False,
     calib: Calib = None,
     preprocess: CalibPreprocess = None,
-    method: Method = "entropy",
+    method: Method = None,
     save_quantised: SaveQuantised = None,
     max_error: MaxErrors = None,
     eval_data: EvalData = None,
     labels: Labels = None,
     decode: Decode = None,
     curve: Curve = None,
-    fp8: Annotated[bool, typer.Option("--fp8", hidden=True)] = False,
+    fp8: _Float8 = False,
     best: _Best = False,
     config: _PrecisionConfig = None,
     as_json: AsJson = False,
@@ -205,12 +216,11 @@ def build(
     given, decisions = (minimum or (), optimum or (), maximum or (), RANGE_OPTIONS), list[Any]()
     bounds, artefacts = _bounds(shapes, given, batch, workspace, max_memory), _artefacts(dump, override)
     flags: dict[str, Any] = {"allow_fallback": allow_fallback, "overridable": overridable, "index_checks": index_checks}
-    flags |= {"target": target or None, "output_precision": output_precision, "precision_config": config}
+    flags |= {"target": target or None, "output_precision": output_precision}
     flags |= {"explain": note if explain else None, "explain_precision": decisions.append, "artefacts": artefacts}
     flags |= _tuning(timing_cache, locked, opt_level, tune_budget, tuned_for)
-    flags["precision"] = _precision(
-        precision, fp16=fp16 or best, bf16=bf16, int8=int8 or (best and bool(calib)), fp8=fp8
-    )
+    wanted = Wanted(precision, config, fp16=fp16 or best, bf16=bf16, int8=int8, fp8=fp8, best=best and bool(calib))
+    flags |= wanted.arguments(target)
     narrow = Narrowing(calib, preprocess, method, save_quantised, max_error, eval_data, labels, decode, curve)
     with progress() as advance:
         plan = build_narrow(model, narrow, bounds, flags, advance)
@@ -342,17 +352,3 @@ def _tuning(cache: Path | None, locked: bool, level: int, budget: float | None, 
 
 def _without_effect(flag: str, why: str, needed: str) -> UserError:
     return UserError("E622", f"{flag} has no effect here", why=why, hint=f"add {needed}, or leave {flag} out")
-
-
-def _precision(named: str | None, *, int8: bool, **flags: bool) -> str:
-    """The requested precision, from --precision or from flags such as --int8 --fp16. E610 if they contradict."""
-    wanted = {name: f"--{name}" for name, on in flags.items() if on}
-    if named is not None:
-        wanted.setdefault(named, f"--precision {named}")
-    if len(wanted) > 1:
-        first, second, *_ = wanted.values()
-        raise UserError("E610", f"{first} and {second} exclude each other", hint="give one of them")
-    found = next(iter(wanted), "fp32")
-    if not int8 or found.startswith("int8"):
-        return found
-    return "int8" if found == "fp32" else f"int8+{found}"

@@ -91,11 +91,11 @@ def _rebuild(source: bytes, path: Path) -> Plan:
     import burnish
     from burnish.calibration import profile_of
     from burnish.plan import open_plan
+    from burnish.precision.words import float_of
 
     manifest = open_plan(path).manifest
     target, precision = manifest.variants[0].target, manifest.options.get("precision", "fp32")
-    precision = precision.removeprefix("int8").removeprefix("+") or "fp32"
-    return burnish.build(source, profile=profile_of(manifest), target=target, precision=precision)
+    return burnish.build(source, profile=profile_of(manifest), target=target, precision=float_of(precision))
 
 
 def _show(report: VerifyReport, plan: Path, again: Sequence[Rechecked], as_json: bool) -> None:

@@ -64,10 +64,10 @@ def rebuild(model: Any, plan: Plan, variant: Variant) -> Rebuilt:
 def build_arguments(plan: Plan) -> dict[str, Any]:
     """The arguments of `build` that gave a plan, but for the model, the target and its tactics."""
     options, ranges = plan.manifest.options, ranges_of(plan)
-    layers = options.get("precision_layers", ())[1:]  # the first one says what the build asked for
+    asked, *layers = options.get("precision_layers") or [{"precision": options.get("precision", "fp32")}]
     return {
         "profile": profile_of(plan.manifest),
-        "precision": options.get("precision", "fp32"),
+        "precision": asked["precision"],  # the first rule is that of the build; the option counts all rules'
         "output_precision": options.get("output_precision", "fp32"),
         "ranges": ranges,
         "precision_config": {"layers": layers} if layers else None,
@@ -87,9 +87,8 @@ def precision_of(plan: Plan) -> Precision:
     """What a plan's build asked for."""
     options = plan.manifest.options
     rules = rules_of(options.get("precision_layers", ()))
-    return parse_precision(
-        options.get("precision", "fp32"), options.get("output_precision", "fp32"), ranges_of(plan), rules[1:]
-    )
+    asked = rules[0].precision if rules else options.get("precision", "fp32")
+    return parse_precision(asked, options.get("output_precision", "fp32"), ranges_of(plan), rules[1:])
 
 
 def _arguments(plan: Plan) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class Abilities:
     blocked_weights  a packed constant may be kept in codes of 2 to 8 bits with a scale for each block
     sparse_weights   a packed constant of f32 may be kept without its zeros, for products of few rows
     byte_tiles       bytes of either sign are multiplied many times faster than 16-bit integers
-    float8           products of float8 (e4m3) with f32 sums are faster than f16, and its tensors have kernels
+    float8           products of float8 (e4m3) with f32 sums are faster than f16
+    stores_float8    tensors of float8 have kernels; without products of them, their numbers are multiplied
     quotients        a division whose result is rounded to a code may be products instead (kernels/codes.py)
     winograd         transformed convolutions pay
     chains           it has a template for kernels that follow one another strip by strip
@@ -44,6 +45,7 @@ class Abilities:
     sparse_weights: bool = False
     byte_tiles: bool = False
     float8: bool = False
+    stores_float8: bool = False
     quotients: bool = False
     winograd: bool = True
     chains: bool = False

@@ -85,7 +85,7 @@ class ScopeLowering:
         outer: ScopeLowering | None = None,
     ) -> None:
         self.shared, self.buffers, self.placements = shared, shared.buffers, shared.placements
-        self.scope: Scope = build_scope(graph, shared.inferred, shared.abilities.trees, shared.abilities.float8)
+        self.scope: Scope = build_scope(graph, shared.inferred, shared.abilities.trees, shared.abilities.stores_float8)
         if shared.traces.most:
             add_index_checks(self.scope, shared.inferred)
         outputs = {**outputs, **{t: shared.traces.place(c, shared.buffers) for t, c in self.scope.checks.items()}}

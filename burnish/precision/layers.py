@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from burnish.passes.rewrite.rule import sources
 
-WORDS = ("fp32", "fp16", "bf16", "int8", "int8+fp16", "int8+bf16")
+WORDS = ("fp32", "fp16", "bf16", "int8", "int8+fp16", "int8+bf16", "fp8", "fp8+fp16", "fp8+bf16")
 ANY = "*"  # of a pattern: any text; "?" is any one character
 
 
@@ -70,7 +70,7 @@ def unmatched_notes(graph: ir.Graph, rules: Iterable[LayerRule]) -> Iterator[str
 
 def keeps_to(now: str, word: str) -> bool:
     """Does what a node computes in (`Decision.now`) keep to a word? Nothing breaks fp32, or a word for two types."""
-    return now.startswith({"fp16": "f16", "bf16": "bf16", "int8": "int8"}.get(word, ""))
+    return now.startswith({"fp16": "f16", "bf16": "bf16", "int8": "int8", "fp8": "fp8"}.get(word, ""))
 
 
 def rules_of(entries: Iterable[Mapping[str, object]]) -> tuple[LayerRule, ...]:

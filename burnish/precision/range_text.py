@@ -2,6 +2,8 @@
 
 {"burnish_ranges": 1, "graph": "9f...", "method": "entropy", "samples": 500, "tensors": {"relu1": [0.0, 5.25]}}
 
+The range of asymmetric codes ends in that word: [-0.28, 6.0, "asymmetric"].
+
 "means" and "magnitudes" hold an f32 for each channel of a tensor, in little-endian bytes as base64.
 """
 
@@ -19,12 +21,13 @@ from burnish.precision.ranges import Range, Ranges
 
 VERSION = 1
 MARK = "burnish_ranges"
+ASYMMETRIC = "asymmetric"
 RANGES = "ranges"  # the blob of a plan
 
 
 def range_bytes(ranges: Ranges) -> bytes:
     """The content of a file of ranges."""
-    tensors = {name: [found.low, found.high] for name, found in sorted(ranges.tensors.items())}
+    tensors = {name: _entry(found) for name, found in sorted(ranges.tensors.items())}
     head = {MARK: VERSION, "graph": ranges.graph, "method": ranges.method, "samples": ranges.samples}
     content = {**head, "notes": list(ranges.notes), "kept": sorted(ranges.kept), "tensors": tensors}
     for key, rows in (("means", ranges.means), ("magnitudes", ranges.magnitudes)):
@@ -43,7 +46,7 @@ def parse_ranges(text: bytes) -> Ranges:
     if not isinstance(content, dict) or content.get(MARK) != VERSION:
         raise ValueError(f'it does not begin with "{MARK}": {VERSION}')
     try:
-        tensors = {str(n): Range(float(low), float(high)) for n, (low, high) in content["tensors"].items()}
+        tensors = {str(name): _range(*entry) for name, entry in content["tensors"].items()}
         own = (str(content["graph"]), str(content["method"]), int(content["samples"]))
         words = [tuple(map(str, content.get(name, ()))) for name in ("notes", "kept")]
         measured = None if "accuracy" not in content else parse_accuracy(content["accuracy"])
@@ -57,6 +60,16 @@ def parse_ranges(text: bytes) -> Ranges:
         raise ValueError(f"it lacks {error}") from error
     except (ValueError, TypeError, AttributeError, AssertionError) as error:
         raise ValueError("a value in it is of another kind: a range is two finite numbers, the lower first") from error
+
+
+def _entry(found: Range) -> list[float | str]:
+    return [found.low, found.high, *([ASYMMETRIC] if found.is_asymmetric else [])]
+
+
+def _range(low: Any, high: Any, kind: str = "") -> Range:
+    if kind not in ("", ASYMMETRIC):
+        raise ValueError(kind)
+    return Range(float(low), float(high), bool(kind))
 
 
 def _json(text: bytes) -> Any:

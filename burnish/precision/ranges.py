@@ -3,6 +3,7 @@
 A range keeps the numbers from `low` to `high`; what lies outside is clipped to its ends. Codes of signed numbers are
 symmetric, i8 of scale max(|low|, |high|) / 127; numbers that are never negative use all of u8, scale high / 255. The
 zero point is 0 in both: sums of such codes need no correction, and a GPU's integer products take them as they are.
+Asymmetric codes are u8 with the zero point that makes 0 a code: finer steps where one sign reaches much farther.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Range:
 
     low: float
     high: float
+    is_asymmetric: bool = False
 
     def __post_init__(self) -> None:
         assert math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high, self
@@ -40,16 +42,30 @@ class Range:
     @property
     def ends(self) -> tuple[float, float]:
         """The smallest and the largest number that a code stands for: what lies outside is clipped."""
+        if self.is_asymmetric:
+            return min(self.low, 0.0), max(self.high, 0.0)
         return (-self.largest, self.largest) if self.has_negative else (0.0, self.high)
 
     @property
     def scale(self) -> np.float32:
         """The number that one step of a code stands for."""
+        if self.is_asymmetric:
+            return np.float32(max((self.ends[1] - self.ends[0]) / 255, SMALLEST))
         return np.float32(max(self.largest / (127 if self.has_negative else 255), SMALLEST))
 
     @property
+    def symmetric(self) -> Range:
+        """The same numbers, without a zero point."""
+        return replace(self, is_asymmetric=False)
+
+    @property
+    def zero(self) -> int:
+        """The code of 0."""
+        return round(-self.ends[0] / float(self.scale)) if self.is_asymmetric else 0
+
+    @property
     def codes(self) -> np.dtype[np.int8] | np.dtype[np.uint8]:
-        return np.dtype(np.int8) if self.has_negative else np.dtype(np.uint8)
+        return np.dtype(np.int8) if self.has_negative and not self.is_asymmetric else np.dtype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import burnish
 from burnish.errors import UserError
 from burnish.plan import Plan
-from burnish.precision.precision import INT8, Decision
-from burnish.precision.ranges import Ranges
+from burnish.precision.precision import Decision
+from burnish.precision.words import joined
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.enums import MemoryPoolType
 from burnish.tensorrt.interfaces import ILogger, IProgressMonitor, Severity
 from burnish.tensorrt.network.network import INetworkDefinition
 from burnish.tensorrt.profile import merged_ranges
-from burnish.tensorrt.quantise.int8 import MISSING, int8_ranges
+from burnish.tensorrt.quantise.int8 import MISSING, ranges_of_codes
 from burnish.tensorrt.quantise.layer_precision import check_layers, layer_rules
 
 PHASE = "Building the plan"
@@ -33,13 +33,13 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
         logger.log(Severity.WARNING, f"{flag} is not there yet: the plan computes in the network's own types")
     profile, translated = merged_ranges(network, config._profiles), network.translated()
     limit, decisions = config.get_memory_pool_limit(MemoryPoolType.WORKSPACE), list[Decision]()
-    ranges = int8_ranges(network, config, logger, translated)
+    ranges = ranges_of_codes(network, config, logger, translated)
     with _progress(config.progress_monitor) as progress:
         plan: Plan = burnish.build(
             translated.model,
             profile=profile,
             workspace=limit or None,
-            precision=_precision(config.precision, ranges),
+            precision=joined(config.codes if ranges is not None else "", config.precision),
             ranges=ranges,
             precision_config=layer_rules(translated, config, logger, ranges is not None),
             explain_precision=decisions.append,
@@ -61,13 +61,6 @@ def build_plan(network: INetworkDefinition, config: IBuilderConfig, logger: ILog
     }
     options = {**plan.manifest.options, "tensorrt": surface}
     return dataclasses.replace(plan, manifest=dataclasses.replace(plan.manifest, options=options))
-
-
-def _precision(word: str, ranges: Ranges | None) -> str:
-    """Burnish's word for the flags that are set."""
-    if ranges is None:
-        return word
-    return INT8 if word == "fp32" else f"{INT8}+{word}"
 
 
 @contextmanager

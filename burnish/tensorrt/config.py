@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from burnish.errors import UserError
+from burnish.precision.words import FP8, INT8
 from burnish.tensorrt.enums import (
     BuilderFlag,
     DeviceType,
@@ -28,7 +29,7 @@ from burnish.tune import TimingCache, TuningOptions
 __all__ = ["IBuilderConfig", "ITimingCache"]
 
 NOT_THERE_YET = (
-    BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4,
+    BuilderFlag.INT4, BuilderFlag.FP4,
     BuilderFlag.SPARSE_WEIGHTS, BuilderFlag.REFIT, BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING,
 )  # fmt: skip
 
@@ -212,6 +213,11 @@ class IBuilderConfig(Managed):
     def can_run_on_DLA(self, layer: ILayer) -> bool:
         """Always False."""
         return False
+
+    @property
+    def codes(self) -> str:
+        """What products may multiply: int8 where both flags are set, since plans are for this machine's processor."""
+        return INT8 if self.get_flag(BuilderFlag.INT8) else FP8 if self.get_flag(BuilderFlag.FP8) else ""
 
     @property
     def precision(self) -> str:

@@ -18,7 +18,8 @@ from burnish.errors import EnvironmentProblem, UserError
 from burnish.importers.load import read_file
 from burnish.plan import Plan, is_plan, read
 from burnish.plan.sample_inputs import sample_inputs
-from burnish.precision.precision import INT8, parse_precision
+from burnish.precision.precision import parse_precision
+from burnish.precision.words import float_of
 from burnish.runtime import load
 from burnish.runtime.present import as_array
 from burnish.verification.compare import Array, Comparison, compare
@@ -145,9 +146,7 @@ def _stored(plan: Plan) -> DType:
     What becomes codes is in the quantised model, so that codes are no rounding of the plan's.
     """
     options = plan.manifest.options
-    word = (
-        options.get("precision", "fp32").removeprefix(INT8).removeprefix("+") or "fp32"
-    )  # codes have no rounding here
+    word = float_of(options.get("precision", "fp32"))  # codes have no rounding here
     found = parse_precision(word, options.get("output_precision", "fp32"))
     return narrowest([found.values, found.outputs])
 

@@ -95,3 +95,9 @@ def test_damage_is_refused_and_says_where(tmp_path: Path, text: str, why: str) -
 
 def test_a_folder_in_its_place_is_no_cache(tmp_path: Path) -> None:
     assert not is_range_file(tmp_path)
+
+
+def test_zero_points_have_no_place_in_a_cache(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="E753"):
+        save_ranges(Ranges({"x": Range(-1.0, 4.0, is_asymmetric=True)}), tmp_path / "m.cache")
+    assert not list(tmp_path.iterdir())

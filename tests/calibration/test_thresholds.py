@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from burnish.calibration.histogram import BINS, Histogram
 from burnish.calibration.thresholds import choose_range, entropy, mse, parse_method
 from burnish.errors import UserError
+from burnish.precision.codes import codes_of
+from burnish.precision.ranges import Range
 
 
 def divergence(counts: np.ndarray, end: int, levels: int) -> float:
@@ -95,3 +98,63 @@ def test_one_number_is_kept() -> None:
     counts = np.zeros(BINS)
     counts[-1] = 5
     assert entropy(counts, 127) == 1.0 and mse(counts, 127) > 0.999
+
+
+def kept_error(numbers: np.ndarray, kept: Range, kind: str) -> float:
+    """Mean squared error of the codes of a range, by numpy and ml_dtypes."""
+    codes = codes_of(kept, kind)
+    if kind == "fp8":
+        found = np.clip(numbers / codes.scale, -448, 448).astype(ml_dtypes.float8_e4m3fn).astype(np.float64)
+    else:
+        limits = np.iinfo(codes.dtype)
+        found = np.clip(np.rint(numbers / codes.scale) + codes.zero, limits.min, limits.max) - float(codes.zero)
+    return float(((found * codes.scale - numbers) ** 2).mean())
+
+
+@pytest.mark.parametrize("method", ["minmax", "mse", "entropy", "percentile:99.9"])
+def test_asymmetric_codes_lose_less_of_a_tensor_that_reaches_farther_on_one_side(method: str) -> None:
+    numbers = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
+    numbers[numbers < 0] *= 0.1
+    found = Histogram()
+    found.add(numbers)
+    plain, kept = choose_range(found, method), choose_range(found, f"{method}+asymmetric")
+    assert kept.is_asymmetric and kept.codes == np.uint8 and not plain.is_asymmetric
+    most = {"minmax": 0.4, "mse": 0.4}.get(method, 1.0)  # 1.8 times as many steps
+    assert kept_error(numbers, kept, "int8") < most * kept_error(numbers, plain, "int8")
+
+
+def test_the_least_squared_error_of_asymmetric_codes_is_found() -> None:
+    numbers = np.random.default_rng(1).standard_t(5, 50_000).astype(np.float32)
+    numbers[numbers < 0] *= np.float32(1 / -numbers.min())  # to -1
+    found = Histogram()
+    found.add(numbers)
+    high = float(numbers.max())
+    tried = [Range(max(-1.0, -m), min(high, m), True) for m in np.linspace(0.01, 1, 300) * found.largest]
+    best = min(kept_error(numbers, kept, "int8") for kept in tried)
+    assert kept_error(numbers, choose_range(found, "mse+asymmetric"), "int8") <= 1.1 * best
+
+
+def test_a_tensor_without_negative_numbers_needs_no_zero_point() -> None:
+    found = Histogram()
+    found.add(np.linspace(0, 1, 100, dtype=np.float32))
+    assert choose_range(found, "minmax+asymmetric") == choose_range(found, "minmax")
+
+
+@pytest.mark.parametrize("degrees", [1.5, 3, 30])
+def test_the_least_squared_error_of_float8_is_found(degrees: float) -> None:
+    numbers = np.random.default_rng(2).standard_t(degrees, 40_000).astype(np.float32)
+    found = Histogram()
+    found.add(numbers)
+    tried = np.linspace(0.01, 1, 200) * found.largest
+    best = min(kept_error(numbers, Range(-most, most), "fp8") for most in tried)
+    assert (
+        kept_error(numbers, choose_range(found, "mse", "fp8"), "fp8") <= 1.1 * best
+    )  # the error of a step is expected, not measured
+
+
+def test_float8_has_no_zero_point() -> None:
+    with pytest.raises(UserError, match="E723"):
+        parse_method("minmax+asymmetric", "fp8")
+    for word in ("minmax+other", "+asymmetric", "minmax+"):
+        with pytest.raises(UserError, match="E723"):
+            parse_method(word)

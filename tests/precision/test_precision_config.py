@@ -42,7 +42,7 @@ def test_a_file_and_a_mapping_give_the_same_rules(tmp_path: Path) -> None:
         ({"layers": [3]}, "layers 1 is no table"),
         ({"layers": [{"names": ["a"], "precision": "fp16"}]}, "layers 1 has 'names'"),
         ({"layers": [{"nodes": ["a"]}]}, "precision is None"),
-        ({"layers": [{"nodes": ["a"], "precision": "fp8"}]}, "precision is 'fp8'"),
+        ({"layers": [{"nodes": ["a"], "precision": "fp4"}]}, "precision is 'fp4'"),
         ({"layers": [{"precision": "fp16"}]}, "says no nodes"),
         ({"layers": [{"nodes": [1], "precision": "fp16"}]}, "nodes must be a list of texts"),
         ({"layers": [{"nodes": ["a"], "region": ["a"], "precision": "fp16"}]}, "a region is two names"),

@@ -7,7 +7,7 @@ import numpy as np
 from burnish.passes.pipeline import optimize
 from burnish.passes.rewrite.context import PassContext
 from burnish.precision.precision import Decision
-from burnish.precision.quantised_products import as_one, product_notes, quantised_products, without_integers
+from burnish.precision.quantised_products import as_one, product_notes, quantised_products
 from tests.passes.golden import build
 
 READ = "q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) v = DequantizeLinear(w, s) "
@@ -63,15 +63,3 @@ def test_a_product_that_ranges_quantised_has_one_row_with_scale_and_outcome():
         kept,
         own,
     )
-
-
-def test_a_target_without_integer_products_says_that_none_runs_on_integers():
-    quantised = [
-        Decision("a", "MatMul", "f32", "int8", "x is int8 of scale 0.1"),
-        Decision("k", "MatMul", "f32", "f32", ""),
-    ]
-    products = without_integers(quantised)
-    assert list(product_notes(products)) == [
-        "0 of 1 quantised products run on integers; --explain-precision says which and why"
-    ]
-    assert [(row.node, row.now) for row in as_one(quantised, products)] == [("a", "f32"), ("k", "f32")]

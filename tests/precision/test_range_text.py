@@ -34,3 +34,10 @@ HEAD = b'{"burnish_ranges": 1, "graph": "", "method": "", "samples": 1, "tensors
 def test_another_form_is_a_value_error_in_our_words(text: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_ranges(text)
+
+
+def test_asymmetric_ranges_are_kept() -> None:
+    ranges = Ranges({"a": Range(-1.0, 2.0, True), "b": Range(-1.0, 2.0)})
+    assert parse_ranges(range_bytes(ranges)) == ranges
+    with pytest.raises(ValueError, match="two finite numbers"):
+        parse_ranges(HEAD + b'[1, 2, "other"]}}')

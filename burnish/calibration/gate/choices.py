@@ -1,6 +1,6 @@
 """Which layers can be narrow, how a choice of them is measured, and the plan that a choice gives.
 
-int8          both forms of every product in one plan (precision/quantise/switch.py): a choice is a run, not a build
+int8, fp8     both forms of every product in one plan (precision/quantise/switch.py): a choice is a run, not a build
 fp16, bf16    a build for each choice, by rules as in a precision configuration
 """
 
@@ -16,10 +16,11 @@ from burnish.building import build
 from burnish.building.analyze import prepare
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan import Plan
-from burnish.precision.precision import INT8, Decision, parse_precision
+from burnish.precision.precision import Decision, parse_precision
 from burnish.precision.precision_config import PrecisionConfig, read_precision_config
 from burnish.precision.quantise.switch import SWITCHES, add_switches
 from burnish.precision.ranges import Ranges
+from burnish.precision.words import kind_of
 from burnish.runtime import Engine, load
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +50,7 @@ class Choices(Protocol):
 
 
 class Codes:
-    """Products in int8."""
+    """Products of codes."""
 
     def __init__(
         self,
@@ -64,24 +65,22 @@ class Codes:
         self._source, self._make, self._precision, self._ranges = source, make, precision, ranges
         self._config, self._bounds, self._threads = config, bounds, threads
         self.layers: Sequence[str] = ()
-        self.form, self.has_step = INT8, "+" in precision
+        self.form, self.has_step = kind_of(precision), "+" in precision
         self._engine: Engine | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
         prepared = prepare(self._source, **self._bounds)
         graph = prepared.imported.model.graph
-        self.layers = add_switches(graph, self._ranges.keep(*self._kept(graph)))
+        wanted = parse_precision(self._precision, None, self._ranges, read_precision_config(self._config))
+        kept = (
+            str(node.name) for node in wanted.kept_from_codes(graph)
+        )  # a configuration keeps them from codes anyway
+        self.layers = add_switches(graph, self._ranges.keep(*kept), wanted)
         limits = {**prepared.profile.ranges, SWITCHES: ((len(self.layers),),) * 3}
         with load(build(prepared.imported.model, profile=limits), threads=self._threads) as engine:
             self._engine = engine
             yield
-
-    def _kept(self, graph: Any) -> Iterator[str]:
-        """The nodes that a configuration keeps from codes anyway."""
-        rules = read_precision_config(self._config)
-        for node in parse_precision(self._precision, None, self._ranges, rules).kept_from_codes(graph):
-            yield str(node.name)
 
     def run(self, chosen: frozenset[str]) -> Run:
         assert self._engine is not None, "outside of open"

@@ -29,10 +29,10 @@ from burnish.precision.accuracy import (
     LayerAccuracy,
     accuracy_bytes,
 )
-from burnish.precision.precision import INT8
 from burnish.precision.precision_config import PrecisionConfig
 from burnish.precision.range_text import RANGES, range_bytes
 from burnish.precision.ranges import Ranges
+from burnish.precision.words import INT8
 from burnish.runtime import Engine
 
 Array = np.ndarray[Any, Any]

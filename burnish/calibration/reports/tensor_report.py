@@ -100,6 +100,7 @@ class TensorReport:
             "range": [self.kept.low, self.kept.high],
             "codes": str(self.kept.codes),
             "scale": float(self.kept.scale),
+            "zero": self.kept.zero,
             "numbers": self.count,
             "zeros": self.zeros,
             "not_finite": self.bad,
@@ -173,7 +174,7 @@ def codes_in_use(found: Histogram, kept: Range) -> int:
         return 0
     middles = (np.arange(-FINE, FINE) + 0.5) * (found.reach / FINE)
     limits = np.iinfo(kept.codes)
-    codes = np.clip(np.rint(middles / kept.scale), limits.min, limits.max).astype(np.int64) - limits.min
+    codes = np.clip(np.rint(middles / kept.scale) + kept.zero, limits.min, limits.max).astype(np.int64) - limits.min
     held = np.sort(np.bincount(codes, found.counts))[::-1].cumsum()
     return int(np.searchsorted(held, held[-1] * MOST) + 1)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from burnish.calibration.reports.report_samples import CalibrationReport
 
 app = typer.Typer(no_args_is_help=True, help="Say what calibration makes of samples, and how two sets of them differ.")
+METHOD = "entropy"  # as for int8: reports count its steps
 MOST_LINES = 40  # tensors on a terminal; the page and --json have all
 
 _Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)]
@@ -41,7 +42,7 @@ def report(
     ],
     out: _Page = None,
     preprocess: CalibPreprocess = None,
-    method: Method = "entropy",
+    method: Method = None,
     shapes: Shapes = None,
     minimum: Minimum = None,
     optimum: Optimum = None,
@@ -57,7 +58,9 @@ def report(
     bounds = bounds_of(shapes, minimum, optimum, maximum, batch)
     _check_place(out)
     with progress() as advance:
-        found = find(model, data, method=method, preprocess=preprocess, threads=threads, progress=advance, **bounds)
+        found = find(
+            model, data, method=method or METHOD, preprocess=preprocess, threads=threads, progress=advance, **bounds
+        )
     if out is not None:
         save_page(found, out)
     if as_json:
@@ -81,7 +84,7 @@ def compare(
     ] = None,
     out: _Page = None,
     preprocess: CalibPreprocess = None,
-    method: Method = "entropy",
+    method: Method = None,
     shapes: Shapes = None,
     minimum: Minimum = None,
     optimum: Optimum = None,
@@ -96,7 +99,7 @@ def compare(
 
     bounds = bounds_of(shapes, minimum, optimum, maximum, batch)
     _check_place(out)
-    bounds |= {"max_clipped": max_clipped, "method": method, "preprocess": preprocess, "threads": threads}
+    bounds |= {"max_clipped": max_clipped, "method": method or METHOD, "preprocess": preprocess, "threads": threads}
     with progress() as advance:
         found = find(model, data, other, progress=advance, **bounds)
     if out is not None:

@@ -14,6 +14,7 @@ from burnish.cli.progress import Advance, progress
 from burnish.errors import UserError
 
 if TYPE_CHECKING:
+    from burnish.precision.precision_config import PrecisionConfig
     from burnish.precision.ranges import Ranges
 
 Calib = Annotated[
@@ -21,14 +22,17 @@ Calib = Annotated[
     typer.Option(
         "--calib",
         metavar="DATA",
-        help="Samples for --int8: .npz, .npy, .csv, .wav, an image, or a folder of them; or a file of ranges, or a "
-        "TensorRT calibration cache.",
+        help="Samples for --int8 or --fp8: .npz, .npy, .csv, .wav, an image, or a folder of them; or a file of ranges, "
+        "or a TensorRT calibration cache.",
     ),
 ]
 Method = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--calib-method", metavar="NAME", help="How to choose ranges: entropy (default), minmax, mse, percentile:99.9."
+        "--calib-method",
+        metavar="NAME",
+        help="How to choose ranges: entropy (default), minmax (default for float8), mse, percentile:99.9; "
+        "minmax+asymmetric and its like give signed tensors a zero point.",
     ),
 ]
 CalibPreprocess = Annotated[
@@ -70,7 +74,8 @@ def calibrate(
             help="Keep the histograms here: an interrupted run goes on, and another method runs nothing again.",
         ),
     ] = None,
-    method: Method = "entropy",
+    method: Method = None,
+    fp8: Annotated[bool, typer.Option("--fp8", help="Choose ranges for float8, not for int8.")] = False,
     shapes: Shapes = None,
     minimum: Minimum = None,
     optimum: Optimum = None,
@@ -79,17 +84,26 @@ def calibrate(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the ranges of a model's tensors from samples, for int8."""
+    """Find the ranges of a model's tensors from samples, for int8 or float8."""
     from burnish.calibration import calibrate as find
     from burnish.calibration import save_ranges
+    from burnish.calibration.tensorrt_cache import names_cache, no_zero_points
+    from burnish.calibration.thresholds import parse_method
+    from burnish.precision.words import FP8, INT8
 
     bounds = bounds_of(shapes, minimum, optimum, maximum, batch)
     path = output or model.with_suffix(".ranges.json")
+    if method is not None and names_cache(path) and parse_method(method).is_asymmetric:
+        raise no_zero_points(path)
     replaced = "" if output is not None else _replaced(path)
+    how: dict[str, Any] = {
+        "method": method,
+        "precision": FP8 if fp8 else INT8,
+        "preprocess": preprocess,
+        "cache": cache,
+    }
     with progress() as advance:
-        found = find(
-            model, data, method=method, threads=threads, preprocess=preprocess, cache=cache, progress=advance, **bounds
-        )
+        found = find(model, data, threads=threads, progress=advance, **how, **bounds)
     save_ranges(found, path)
     if replaced:
         note(f"{path} is replaced; it held {replaced}")
@@ -133,15 +147,17 @@ def ranges_for_build(
     model: Path,
     calib: Path | None,
     preprocess: Path | None,
-    method: str,
+    method: str | None,
     save: Path | None,
-    config: Path | None,
+    config: PrecisionConfig,
+    precision: str,
     bounds: dict[str, Any],
     advance: Advance,
 ) -> Ranges | None:
     """The ranges of `--calib`: read from a file of ranges, or found from samples. None without it.
 
     save: a file for the quantised model; config: the precision configuration that it keeps to
+    precision: of the build
     """
     if calib is None:
         for option, value in (("--save-quantised", save), ("--calib-preprocess", preprocess)):
@@ -151,7 +167,9 @@ def ranges_for_build(
         return None
     from burnish.calibration import calibrate as find
     from burnish.calibration import is_range_file, load_ranges, quantised_model, save_model
+    from burnish.precision.words import INT8, kind_of
 
+    codes = precision if kind_of(precision) else INT8  # a configuration may ask for codes, too
     shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
     if is_range_file(calib):
         if preprocess is not None:
@@ -159,8 +177,14 @@ def ranges_for_build(
             raise UserError("E622", "--calib-preprocess has no effect here", why=why, hint=hint)
         found = load_ranges(calib)
     else:
-        found = find(model, calib, method=method, preprocess=preprocess, progress=advance, **shapes)
+        how: dict[str, Any] = {
+            "method": method,
+            "precision": codes,
+            "precision_config": config,
+            "preprocess": preprocess,
+        }
+        found = find(model, calib, progress=advance, **how, **shapes)
     if save is not None:
-        proto = quantised_model(model, found, **shapes, precision_config=config)
+        proto = quantised_model(model, found, **shapes, precision_config=config, precision=precision)
         save_model(proto, save)
     return found

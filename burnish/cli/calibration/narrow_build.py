@@ -20,7 +20,7 @@ class Narrowing(NamedTuple):
 
     calib: Path | None
     preprocess: Path | None
-    method: str
+    method: str | None
     save_quantised: Path | None
     max_error: list[str] | None
     eval_data: Path | None
@@ -49,7 +49,9 @@ def build_narrow(
     options = {**bounds, **flags, "progress": advance}
     preprocess = None if given.eval_data is not None and not given.has_samples else given.preprocess
     save, config = None if given.max_error else given.save_quantised, flags["precision_config"]
-    ranges = ranges_for_build(model, given.calib, preprocess, given.method, save, config, bounds, advance)
+    ranges = ranges_for_build(
+        model, given.calib, preprocess, given.method, save, config, flags["precision"], bounds, advance
+    )
     if not given.max_error:
         return burnish.build(model, ranges=ranges, **options)
     from burnish.calibration import Evaluation, accuracy_of, build_within, quantised_model, ranges_of, save_model
@@ -61,7 +63,7 @@ def build_narrow(
     plan = build_within(model, given.max_error, evaluation, ranges=ranges, **options)
     if given.save_quantised is not None:
         shapes = {name: bounds[name] for name in ("shapes", "profile", "batch")}
-        proto = quantised_model(model, ranges_of(plan), **shapes, precision_config=config)
+        proto = quantised_model(model, ranges_of(plan), **shapes, precision_config=config, precision=flags["precision"])
         save_model(proto, given.save_quantised)
     measured = accuracy_of(plan)
     if given.curve is not None and measured is not None:

@@ -52,7 +52,8 @@ SWITCHES: dict[str, str] = {
     "fp16": "Use float16 wherever the result stays safe (with --bf16 too: float16)",
     "bf16": "Use bfloat16 wherever the result stays safe",
     "int8": "Multiply codes of 8 bits. Without --calib, and without Q and DQ in the model, answers are not kept",
-    "best": "The same as --int8 --fp16",
+    "fp8": "Multiply float8 (E4M3), on GPUs from sm_89; CPUs round to it. Needs ranges as --int8 does",
+    "best": "The same as --int8 --fp8 --fp16: GPUs from sm_89 multiply float8 in MatMul and Gemm, int8 elsewhere",
     "verbose": "Print the passes while building, and what the metrics mean",
     "threads": "Each stream always has its own thread. --threads=N sets its number of CPU threads (default: all cores)",
     "errorOnTimingCacheMiss": "Fail if any task is missing from the timing cache",
@@ -66,9 +67,8 @@ SWITCHES: dict[str, str] = {
     "dumpOptimizationProfile": "Print the range of each input",
     "getPlanVersionOnly": "Print the version of the Burnish that built the plan of --loadEngine, and stop",
 }
-_PRECISION = "it is not there yet, and changes nothing"
 WARNED: dict[str, str] = {
-    **dict.fromkeys(("fp8", "int4"), _PRECISION),
+    "int4": "it is not there yet, and changes nothing",
     "layerOutputTypes": "a tensor's type follows from the layers beside it; use --layerPrecisions",
     "sparsity": "sparse weights are computed as dense ones",
     "useManagedMemory": "a CPU plan's memory is the host's",

@@ -10,9 +10,10 @@ from burnish.arguments import parse_size
 from burnish.cli.parse_shapes import Ranges, Shapes, parse_ranges, parse_shapes
 from burnish.cli.trtexec.flags import IGNORED, KNOWN, REFUSED, SWITCHES, TAKES_VALUE, VALUES, WARNED
 from burnish.errors import UserError
+from burnish.precision.words import FP8, INT8, joined
 
 RANGE_FLAGS = ("--minShapes", "--optShapes", "--maxShapes")
-TYPES = ("fp32", "fp16", "bf16", "int8")
+TYPES = ("fp32", "fp16", "bf16", "int8", "fp8")
 ON, OFF = ("", "1", "true", "on"), ("0", "false", "off")
 
 
@@ -52,6 +53,11 @@ class Options:
     def must_obey(self) -> bool:
         """--precisionConstraints=obey"""
         return self.constraints == "obey"
+
+    @property
+    def has_both_codes(self) -> bool:
+        """May a product be in int8 or in float8?"""
+        return self.wants("best") or (self.wants("int8") and self.wants("fp8"))
 
     def wants(self, switch: str) -> bool:
         return switch in self.switches
@@ -133,9 +139,8 @@ def _read(arguments: Sequence[str]) -> list[tuple[str, str]]:
 def _precision(switches: frozenset[str]) -> str:
     """The precision for burnish.build. trtexec lets the builder choose; of f16 and bf16, f16 is the more exact."""
     found = "fp16" if switches & {"fp16", "best"} else "bf16" if "bf16" in switches else "fp32"
-    if not switches & {"int8", "best"}:
-        return found
-    return "int8" if found == "fp32" else f"int8+{found}"
+    kind = INT8 if switches & {"int8", "best"} else FP8 if "fp8" in switches else ""
+    return joined(kind, found)
 
 
 def values_of(given: Sequence[tuple[str, str]], name: str) -> str:

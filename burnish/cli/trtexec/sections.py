@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from burnish.cli.parse_shapes import Ranges, Shapes
 from burnish.cli.trtexec.options import Options
 from burnish.cli.trtexec.timing import Run, Statistics, statistics
+from burnish.precision.words import kind_of
 
 MOST_LINES = 200  # averages of the trace to show, at the beginning and at the end
 
@@ -41,7 +42,7 @@ def _build(options: Options) -> list[str]:
         f"Memory Pools: workspace: {pool}",
         f"Precision: {_precision(options.precision)}",
         f"LayerPrecisions: {', '.join(f'{name}:{word}' for name, word in options.layers)}",
-        f"Calibration: {options.calib or ('Dynamic' if options.precision.startswith('int8') else '')}",
+        f"Calibration: {options.calib or ('Dynamic' if kind_of(options.precision) else '')}",
         f"Skip inference: {_enabled(is_build_only(options))}",
         f"Save engine: {options.save_engine}",
         f"Load engine: {options.load_engine}",

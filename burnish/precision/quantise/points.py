@@ -95,6 +95,15 @@ def _point(node: ir.Node) -> Point | str:
     return Point(node, data, weight, axis)
 
 
+def refuse_float8(point: Point) -> str:
+    """Why no target multiplies float8 there, so that rounding to it would lose accuracy for nothing; else empty."""
+    if point.node.op_type == "ConvTranspose":
+        return "no target has a transposed convolution of float8"
+    rank = 0 if point.weight.shape is None else len(point.weight.shape)
+    is_stack = point.node.op_type == "MatMul" and rank > 2
+    return f"its weight has rank {rank}, which no product of float8 takes" if is_stack else ""
+
+
 def only_depthwise(value: ir.Value) -> bool:
     """Do depthwise convolutions alone read a tensor, as their data?"""
     uses = list(value.uses())

@@ -11,21 +11,27 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import new_initializer
+from burnish.precision.precision import Precision
 from burnish.precision.quantise.known import known_ranges
-from burnish.precision.quantise.points import Point, find_points
+from burnish.precision.quantise.points import Point, find_points, refuse_float8
 from burnish.precision.quantise.quantise import Quantising
 from burnish.precision.ranges import Range, Ranges
+from burnish.precision.words import INT8
 
 SWITCHES = "burnish_switches"
 
 
-def add_switches(graph: ir.Graph, ranges: Ranges) -> tuple[str, ...]:
+def add_switches(graph: ir.Graph, ranges: Ranges, precision: Precision | None = None) -> tuple[str, ...]:
     """Rewrite an optimised f32 graph in place; the input SWITCHES, bool[n], is its last.
+
+    precision: says the kind of the codes; int8 if it is left out
 
     returns: the names of the products, in the order of the switches
     """
     points = find_points(graph)[0]
-    open_points = [p for p in points if str(p.node.name) not in ranges.kept]
+    own, kinds = (INT8, {}) if precision is None else (precision.codes, precision.kinds_of_codes(graph))
+    named = [p for p in points if str(p.node.name) not in ranges.kept]
+    open_points = [p for p in named if kinds.get(p.node, own) == INT8 or not refuse_float8(p)]
     known = known_ranges(open_points, ranges)
     switched = [p for p in open_points if p.data in known]
     shape, dtype = ir.Shape([len(switched)]), ir.TensorType(ir.DataType.BOOL)
@@ -33,11 +39,13 @@ def add_switches(graph: ir.Graph, ranges: Ranges) -> tuple[str, ...]:
     graph.inputs.append(switches)
     work = Quantising(graph, ranges)
     for number, point in enumerate(switched):
-        _switch(graph, work, point, known[point.data], switches, number)
+        _switch(graph, work, point, known[point.data], switches, number, kinds.get(point.node, own))
     return tuple(str(p.node.name) for p in switched)
 
 
-def _switch(graph: ir.Graph, work: Quantising, point: Point, found: Range, switches: ir.Value, number: int) -> None:
+def _switch(
+    graph: ir.Graph, work: Quantising, point: Point, found: Range, switches: ir.Value, number: int, kind: str
+) -> None:
     """Give one product its other form beside it."""
     node, result = point.node, point.node.outputs[0]
     other = ir.node(node.op_type, list(node.inputs), {k: a.value for k, a in node.attributes.items()})
@@ -52,4 +60,4 @@ def _switch(graph: ir.Graph, work: Quantising, point: Point, found: Range, switc
     result.replace_all_uses_with(last, replace_graph_outputs=True)
     where.replace_input_with(2, result)
     graph.insert_after(node, [other, chosen, where])
-    work.product(Point(other, point.data, point.weight, point.axis), found)
+    work.product(Point(other, point.data, point.weight, point.axis), found, kind)

@@ -20,7 +20,8 @@ def write_codes(graph: ir.Graph, precision: Precision) -> tuple[Decision, ...]:
     take_codes_away(precision.stated_numbers(graph))
     if precision.ranges is None:
         return ()
-    return quantise(graph, precision.ranges, precision.kept_from_codes(graph))
+    kinds = precision.kinds_of_codes(graph)
+    return quantise(graph, precision.ranges, precision.kept_from_codes(graph), precision.codes, kinds)
 
 
 def take_codes_away(nodes: Iterable[ir.Node]) -> None:

@@ -70,6 +70,7 @@ class CpuCompiler:
             blocked_weights=True,
             sparse_weights=sparse.is_for(self.target),
             byte_tiles=self.target.has_tiles,
+            stores_float8=True,
             quotients=LEVELS.index(self.target.level) >= LEVELS.index("x86-64-v3"),
             chains=not self.target.is_checked,
         )

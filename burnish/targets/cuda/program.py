@@ -62,6 +62,7 @@ class CudaCompiler:
             integer_products=True,
             byte_tiles=True,
             float8=self.target.capability >= FLOAT8_CAPABILITY,
+            stores_float8=self.target.capability >= FLOAT8_CAPABILITY,
             quotients=True,
             winograd=False,
             adds_products=True,

@@ -1,4 +1,4 @@
-"""INT8 without Q and DQ layers: the ranges come from a calibrator's cache, its batches, or the tensors themselves."""
+"""INT8 and FP8 without Q and DQ layers: ranges of a calibrator's cache, its batches, or the tensors themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from burnish.errors import UserError
 from burnish.precision.ranges import Range, Ranges
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.datatype import burnish_dtype
-from burnish.tensorrt.enums import BuilderFlag, CalibrationAlgoType, LayerType
+from burnish.tensorrt.enums import CalibrationAlgoType, LayerType
 from burnish.tensorrt.interfaces import IInt8Calibrator, IInt8LegacyCalibrator, ILogger, Severity
 from burnish.tensorrt.memory import Array, address_of, view
 from burnish.tensorrt.network.network import INetworkDefinition, Translation
@@ -31,10 +31,10 @@ MISSING = (
 )  # this text and those below are TensorRT's own, which scripts look for
 
 
-def int8_ranges(
+def ranges_of_codes(
     network: INetworkDefinition, config: IBuilderConfig, logger: ILogger, translated: Translation
 ) -> Ranges | None:
-    """The ranges of an INT8 build; None if it is none, or if the network's Q and DQ say all.
+    """The ranges of a build of codes; None if it is none, or if the network's Q and DQ say all.
 
     raises: E7xx for a damaged cache, a cache of another network, or batches that do not fit
     """
@@ -43,9 +43,9 @@ def int8_ranges(
         logger.log(Severity.WARNING, text)
 
     calibrator = config.int8_calibrator
-    if not config.get_flag(BuilderFlag.INT8):
+    if not config.codes:
         if calibrator is not None:
-            warn("int8_calibrator is set and BuilderFlag.INT8 is not: it is not called")
+            warn("int8_calibrator is set, and neither BuilderFlag.INT8 nor FP8: it is not called")
         return None
     if any(layer.type in (LayerType.QUANTIZE, LayerType.DEQUANTIZE) for layer in network):
         if calibrator is not None:
@@ -97,7 +97,9 @@ def _of_calibrator(
     shapes = {t: _shape(t, config, batch, _common_batch(network)) for t in network._inputs}
     fixed = {t.name: (shape,) * 3 for t, shape in shapes.items() if -1 in t.shape}
     batches = _batches(calibrator, shapes, say)
-    found = burnish.calibrate(network.to_model(), batches, method=_method(calibrator), profile=fixed or None)
+    found = burnish.calibrate(
+        network.to_model(), batches, method=_method(calibrator), precision=config.codes, profile=fixed or None
+    )
     say(f"Calibration completed in {time.perf_counter() - start:.6g} seconds.")
     say(f"Writing Calibration Cache for calibrator: TRT-{NEWEST}-{algorithm}")
     own = {value: name for name, value in names.items()}

@@ -8,13 +8,20 @@ from typing import Any
 from burnish.errors import UserError
 from burnish.precision.layers import keeps_to
 from burnish.precision.precision import Decision
+from burnish.precision.words import kind_of
 from burnish.tensorrt.config import IBuilderConfig
 from burnish.tensorrt.datatype import DataType
 from burnish.tensorrt.interfaces import ILogger, Severity
 from burnish.tensorrt.network.layer import ILayer
 from burnish.tensorrt.network.network import Translation
 
-WORDS = {DataType.FLOAT: "fp32", DataType.HALF: "fp16", DataType.BF16: "bf16", DataType.INT8: "int8"}
+WORDS = {
+    DataType.FLOAT: "fp32",
+    DataType.HALF: "fp16",
+    DataType.BF16: "bf16",
+    DataType.INT8: "int8",
+    DataType.FP8: "fp8",
+}
 NONE_OBEYS = (
     "No implementation of layer {} obeys the requested constraints in strict mode. No conforming implementation was "
     "found i.e. requested layer computation precision and output precision types are ignored, using the fastest "
@@ -35,7 +42,7 @@ def layer_rules(
     rules = [
         {"nodes": list(translated.nodes[layer]), "precision": word}
         for layer, word in asked.items()
-        if word != "int8" or has_ranges
+        if not kind_of(word) or has_ranges
     ]
     return {"layers": rules} if rules else None
 

@@ -115,3 +115,32 @@ def test_a_build_tells_names_that_change_nothing_and_ranges_of_other_weights(com
         done = command("build", MODEL, "-o", tmp_path / "m.plan", "--int8", "--calib", tmp_path / name, "--json")
         words = ("other weights", "'stray'", "'nosuch'")
         assert sum(any(word in note for word in words) for note in json.loads(done.out)["notes"]) == count
+
+
+def test_a_cache_for_zero_points_is_refused_before_the_samples_run(command: Command, tmp_path: Path) -> None:
+    data = tmp_path / "none"  # which does not exist, and is not asked for
+    done = command("calibrate", MODEL, "--data", data, "-o", tmp_path / "m.cache", "--calib-method", "mse+asymmetric")
+    assert done.code == 2 and "E753" in done.err
+
+
+def test_ranges_for_float8_build_it_and_so_do_those_of_a_cache(command: Command, tmp_path: Path) -> None:
+    ranges, saved = tmp_path / "m.json", tmp_path / "q.onnx"
+    found = json.loads(command("calibrate", MODEL, "--data", SAMPLES, "-o", ranges, "--fp8", "--json").out)
+    assert found["method"] == "minmax"
+    done = command(
+        "build", MODEL, "-o", tmp_path / "m.plan", "--fp8", "--calib", ranges, "--save-quantised", saved, "--json"
+    )
+    assert done.code == 0, done.err
+    assert any("7 products read float8: this target multiplies" in note for note in json.loads(done.out)["notes"])
+    kinds = {tensor.data_type for tensor in onnx.load(saved).graph.initializer}
+    assert onnx.TensorProto.FLOAT8E4M3FN in kinds and onnx.TensorProto.INT8 not in kinds
+    assert command("verify", MODEL, tmp_path / "m.plan").code == 0
+
+
+@pytest.mark.parametrize(("flags", "code"), [(["--calib-method", "entropy+asymmetric"], "E723"), ([], "E721")])
+def test_float8_without_samples_or_with_a_zero_point_is_refused(
+    command: Command, tmp_path: Path, flags: list[str], code: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    done = command("build", MODEL, "-o", tmp_path / "m.plan", "--fp8", "--calib", tmp_path / "empty", *flags)
+    assert done.code == 2 and code in done.err and not (tmp_path / "m.plan").exists()

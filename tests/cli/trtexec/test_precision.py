@@ -10,7 +10,7 @@ import onnx.parser
 import pytest
 from onnx import numpy_helper
 
-from burnish.calibration import load_ranges, quantised_model
+from burnish.calibration import load_ranges, quantised_model, ranges_of
 from burnish.cli.trtexec.options import parse_options
 from burnish.errors import UserError
 from burnish.plan import read
@@ -53,10 +53,28 @@ def test_a_cache_a_file_of_samples_and_best(command: Command, folder: Path) -> N
         ((f"--calib={folder / 'm.cache'}", "--int8"), "int8"),
         ((f"--calib={folder / 'samples.npz'}", "--int8"), "int8"),
         ((f"--calib={folder / 'm.cache'}", "--best"), "int8+fp16"),
+        ((f"--calib={folder / 'm.cache'}", "--int8", "--fp8"), "int8"),  # a CPU has no products of float8
     ]:
         code, said, notes, options = run(command, folder, *flags)
         assert code == 0 and options["precision"] == word and ALL in notes, said
         assert "placeholder" not in said
+
+
+def test_float8_takes_a_cache_and_samples(command: Command, folder: Path) -> None:
+    for calib, method in (("m.cache", "TensorRT 8602 EntropyCalibration2"), ("samples.npz", "minmax")):
+        code, said, notes, options = run(command, folder, f"--calib={folder / calib}", "--fp8", "--fp16")
+        assert code == 0 and options["precision"] == "fp8+fp16", said
+        assert any(note.startswith("2 products read float8") for note in notes)
+        ranges = ranges_of(read(folder / "m.engine"))
+        assert ranges.method == method
+        assert any("by entropy" in note for note in notes) == (calib == "m.cache")
+
+
+def test_one_layer_may_be_float8_beside_int8(command: Command, folder: Path) -> None:
+    flags = ("--int8", f"--calib={folder / 'm.cache'}", "--layerPrecisions=second:fp8", "--precisionConstraints=prefer")
+    code, said, notes, _ = run(command, folder, *flags)
+    assert code == 0 and ALL.replace("2 of 2", "1 of 1") in notes, said
+    assert "layer 'second' cannot compute in fp8: it is f32" in said  # a CPU rounds to it
 
 
 def test_without_a_cache_every_tensor_has_a_placeholder_range_and_that_is_said_aloud(
@@ -104,7 +122,7 @@ def test_what_is_no_calibration_is_refused_and_calib_alone_is_told(command: Comm
 
 @pytest.mark.parametrize(
     "flag",
-    ["--layerPrecisions=a", "--layerPrecisions=a:fp8", "--layerPrecisions=:fp16", "--precisionConstraints=maybe"],
+    ["--layerPrecisions=a", "--layerPrecisions=a:fp4", "--layerPrecisions=:fp16", "--precisionConstraints=maybe"],
 )
 def test_a_value_of_another_form_is_refused(flag: str) -> None:
     with pytest.raises(UserError) as caught:

@@ -88,7 +88,7 @@ def test_what_depthwise_convolutions_alone_read_has_a_scale_for_each_channel() -
 def test_a_model_without_a_product_for_codes_is_told_once() -> None:
     text = "g (float[2,8] x, float[8,8] v) => (float[2,8] y) { y = MatMul(x, v) }"
     rows = quantise(parse(text).graph, Ranges({}))
-    told = "none of the 1 products of the model is in int8: 1 because both sides are computed"
+    told = "none of the 1 products of the model multiplies codes: 1 because both sides are computed"
     assert list(range_notes(rows, Ranges({}))) == list(range_notes(rows, Ranges({}, notes=(told,)))) == [told]
 
 

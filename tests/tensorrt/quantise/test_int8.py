@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 import burnish.tensorrt as trt
 from burnish.errors import UserError
+from burnish.plan import read
 from burnish.runtime import load
 from burnish.tensorrt import cudart, pycuda
 from tests.tensorrt.run_network import Array, Quiet
@@ -63,14 +64,18 @@ class Calibrator(trt.IInt8EntropyCalibrator2):
 
 
 def build(
-    calibrator: trt.IInt8Calibrator | None, *flags: str, batch: str = "N", change=lambda network: None
+    calibrator: trt.IInt8Calibrator | None,
+    *flags: str,
+    batch: str = "N",
+    change=lambda network: None,
+    codes: tuple[str, ...] = ("INT8",),
 ) -> tuple[bytes | None, Quiet]:
     logger = Quiet()
     builder = trt.Builder(logger)
     network, config = builder.create_network(1), builder.create_builder_config()
     assert trt.OnnxParser(network, logger).parse(model(batch))
     change(network)
-    for flag in ("INT8", *flags):
+    for flag in (*codes, *flags):
         config.set_flag(getattr(trt.BuilderFlag, flag))
     config.int8_calibrator = calibrator
     if batch == "N":
@@ -113,6 +118,26 @@ def test_a_calibrator_is_asked_for_its_cache_then_for_batches_and_gets_the_new_c
     assert again.calls == ["read"]
     assert "Reading Calibration Cache for calibrator: EntropyCalibration2" in texts(logger, "INFO")
     assert 0 < error(second) < 0.05
+
+
+def test_the_fp8_flag_rounds_to_float8_by_a_calibrator_a_cache_and_ranges_by_hand() -> None:
+    def by_hand(network: trt.INetworkDefinition) -> None:
+        network.get_input(0).dynamic_range = (-4, 4)
+        network.get_layer(1).get_output(0).dynamic_range = (0, 20)
+
+    first = Calibrator()
+    for calibrator, change in (
+        (first, lambda n: None),
+        (Calibrator(b"TRT-8001-x\nx: 3d000000\nr: 3e000000\n"), by_hand),
+    ):
+        plan, logger = build(calibrator, codes=("FP8",), change=change)
+        assert plan is not None, logger.messages
+        assert read(bytes(plan)).manifest.options["precision"] == "fp8"
+        assert 0 < error(plan) < 0.08
+        assert any(text.startswith("2 products read float8") for text in texts(logger, "INFO"))
+    assert first.cache.startswith(b"TRT-101401-EntropyCalibration2\n")  # amax / 127, whichever codes it is for
+    plan, logger = build(Calibrator(), codes=("INT8", "FP8"))
+    assert read(bytes(plan)).manifest.options["precision"] == "int8"
 
 
 def test_a_cache_of_another_network_or_a_damaged_one_fails_the_build() -> None:

@@ -16,6 +16,7 @@ from burnish.targets.cpu.expressions.real import Real
 from burnish.targets.cpu.expressions.storage import fill, register_type, to_register, to_storage
 
 _FUNCTIONS = {**exponential.FUNCTIONS, **trigonometry.FUNCTIONS}
+_ROUNDED = {"round_f16": DType.F16, "round_bf16": DType.BF16, "round_f8e4m3": DType.F8E4M3}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
@@ -67,8 +68,8 @@ def _float_unary(b: KernelBuilder, op: str, dtype: DType, x: ir.Value) -> ir.Val
     if op == "sign":
         signed = real.pick(real.is_nan(), real, real.of(1.0).with_sign_of(real))
         return real.pick(_is_not_zero(real), signed, 0.0).value
-    if op in ("round_f16", "round_bf16"):
-        kept = DType.F16 if op == "round_f16" else DType.BF16
+    if op in _ROUNDED:
+        kept = _ROUNDED[op]
         return to_register(b, kept, to_storage(b, kept, x))
     short = narrow.FUNCTIONS.get(op) if dtype is DType.BF16 and b.at_least("x86-64-v4") else None
     return (short or _FUNCTIONS[op])(real).value

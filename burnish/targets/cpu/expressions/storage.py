@@ -17,6 +17,8 @@ from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.targets.cpu.builder import F16, F32, F64, I1, I8, I16, I32, KernelBuilder, lanes_of, vector_type
 
+_F8_BIAS = (127 - 7) << 3  # between the exponents of f32 and e4m3, above 3 bits of mantissa
+_F8_UNITS = 0x46800000  # the bits of 2^14
 _NARROWING_LANES = {8: 256, 16: 512, 32: 512}  # of vcvtneps2bf16; the last of vcvtne2ps2bf16
 
 
@@ -39,7 +41,7 @@ def storage_type(dtype: DType) -> ir.Type:
         return F64
     if dtype is DType.F32:
         return F32
-    if dtype in (DType.F8E4M3, DType.F8E5M2, DType.STRING):
+    if dtype in (DType.F8E5M2, DType.STRING):
         raise InternalError("E901", f"elements of {dtype.value} have no CPU code")
     return ir.IntType(dtype.size_bytes * 8)
 
@@ -61,6 +63,8 @@ def to_register(b: KernelBuilder, dtype: DType, raw: ir.Value) -> ir.Value:
         return b.ir.bitcast(b.ir.shl(b.ir.zext(raw, _like(raw, I32)), fill(raw, I32, 16)), _like(raw, F32))
     if dtype is DType.F16:
         return half_to_float(b, raw)
+    if dtype is DType.F8E4M3:
+        return float8_to_float(b, raw)
     return raw
 
 
@@ -74,6 +78,8 @@ def to_storage(b: KernelBuilder, dtype: DType, value: ir.Value) -> ir.Value:
         return b.ir.trunc(b.ir.lshr(_round_to_bf16(b, value), fill(value, I32, 16)), _like(value, I16))
     if dtype is DType.F16:
         return float_to_half(b, value)
+    if dtype is DType.F8E4M3:
+        return float_to_float8(b, value)
     return value
 
 
@@ -111,6 +117,38 @@ def float_to_half(b: KernelBuilder, value: ir.Value) -> ir.Value:
     is_nan = b.ir.icmp_unsigned(">", magnitude, fill(value, I32, 0x7F800000))
     half = b.ir.select(is_nan, fill(value, I32, 0x7E00), half)
     return b.ir.trunc(b.ir.or_(half, sign), _like(value, I16))
+
+
+def float8_to_float(b: KernelBuilder, raw: ir.Value) -> ir.Value:
+    """e4m3 bits -> f32, exactly; 0x7f is NaN, and infinities there are none."""
+    wide = b.ir.zext(raw, _like(raw, I32))
+    magnitude = b.ir.and_(wide, fill(raw, I32, 0x7F))
+    normal = b.ir.add(b.ir.shl(magnitude, fill(raw, I32, 20)), fill(raw, I32, _F8_BIAS << 20))
+    # an f32 of 2^14 counts units of 2^-9, which subnormals are multiples of, in its last bit
+    shifted = b.ir.bitcast(b.ir.or_(magnitude, fill(raw, I32, _F8_UNITS)), _like(raw, F32))
+    subnormal = b.ir.bitcast(b.ir.fsub(shifted, fill(raw, F32, 2.0**14)), _like(raw, I32))
+    bits = b.ir.select(b.ir.icmp_unsigned("<", magnitude, fill(raw, I32, 8)), subnormal, normal)
+    bits = b.ir.select(b.ir.icmp_unsigned("==", magnitude, fill(raw, I32, 0x7F)), fill(raw, I32, 0x7FC00000), bits)
+    sign = b.ir.shl(b.ir.and_(wide, fill(raw, I32, 0x80)), fill(raw, I32, 24))
+    return b.ir.bitcast(b.ir.or_(bits, sign), _like(raw, F32))
+
+
+def float_to_float8(b: KernelBuilder, value: ir.Value) -> ir.Value:
+    """f32 -> e4m3 bits, to nearest even; what is beyond the largest, 448, becomes it, NaN stays NaN."""
+    bits = b.ir.bitcast(value, _like(value, I32))
+    whole = b.ir.and_(bits, fill(value, I32, 0x7FFFFFFF))
+    is_large = b.ir.icmp_unsigned(">", whole, fill(value, I32, 0x43E00000))
+    magnitude = b.ir.select(is_large, fill(value, I32, 0x43E00000), whole)
+    odd = b.ir.and_(b.ir.lshr(magnitude, fill(value, I32, 20)), fill(value, I32, 1))
+    rounded = b.ir.add(magnitude, b.ir.add(fill(value, I32, 0x7FFFF), odd))
+    normal = b.ir.sub(b.ir.lshr(rounded, fill(value, I32, 20)), fill(value, I32, _F8_BIAS))
+    shifted = b.ir.fadd(b.ir.bitcast(magnitude, value.type), fill(value, F32, 2.0**14))
+    subnormal = b.ir.sub(b.ir.bitcast(shifted, _like(value, I32)), fill(value, I32, _F8_UNITS))
+    code = b.ir.select(b.ir.icmp_unsigned("<", magnitude, fill(value, I32, 121 << 23)), subnormal, normal)
+    is_nan = b.ir.icmp_unsigned(">", whole, fill(value, I32, 0x7F800000))
+    code = b.ir.select(is_nan, fill(value, I32, 0x7F), code)
+    sign = b.ir.lshr(b.ir.and_(bits, fill(value, I32, 0x80000000)), fill(value, I32, 24))
+    return b.ir.trunc(b.ir.or_(code, sign), _like(value, I8))
 
 
 def fill(like: ir.Value, element: ir.Type, value: float | int) -> ir.Constant:

@@ -272,6 +272,34 @@ def test_a_convolution_with_computed_codes_or_zero_points(case: Any, types: Any,
     np.testing.assert_array_equal(run_body(body, given, fixed), want)
 
 
+@pytest.mark.parametrize("groups, is_by_channel", [(1, False), (1, True), (2, False)])
+def test_a_convolution_of_codes_whose_weights_a_run_quantises_gives_the_codes_of_onnxruntime(
+    groups: int, is_by_channel: bool
+) -> None:
+    random = np.random.default_rng(5)
+    axis, scales = ("<axis = 0> ", random.uniform(0.005, 0.02, 6)) if is_by_channel else ("", 0.01)
+    zeros = random.integers(-9, 9, 6) if is_by_channel else 5
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 10, opset_import: ["" : 21]>
+        g (uint8[2, 8, 9, 11] x, float[6, {8 // groups}, 3, 3] w) => (uint8[2, 6, 9, 11] z) {{
+          d = DequantizeLinear (x, f, p)  c = QuantizeLinear {axis}(w, s, q)  v = DequantizeLinear {axis}(c, s, q)
+          y = Conv <group = {groups}, pads = [1, 1, 1, 1]> (d, v)  z = QuantizeLinear (y, o, p) }}"""
+    )
+    fixed = {"f": np.float32(0.02), "o": np.float32(0.037), "p": np.uint8(120)}
+    fixed |= {"s": np.asarray(scales, np.float32), "q": np.asarray(zeros, np.int8)}
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in fixed.items())
+    program = analyze(model, abilities=Abilities(integer_products=True)).program
+    (product,) = (x.kernel for x in each_launch(program.steps) if isinstance(x.kernel, Contraction))
+    assert product.slots[0].dtype is DType.U8 and product.slots[1].dtype is DType.I8
+    x = random.integers(0, 256, (2, 8, 9, 11)).astype(np.uint8)
+    w = random.standard_normal((6, 8 // groups, 3, 3)).astype(np.float32)
+    (want,) = session(model.SerializeToString()).run(None, {"x": x, "w": w})
+    with burnish.load(burnish.build(model), threads=1) as engine:
+        got = engine({"x": x, "w": w})["z"]
+    assert len(np.unique(want)) > 30
+    np.testing.assert_array_equal(got, want)
+
+
 def run_body(body: str, given: dict[str, Any], fixed: dict[str, Any]) -> Any:
     """What a plan answers for the integer output z."""
     types = {np.dtype(np.uint8): "uint8", np.dtype(np.int8): "int8"}

@@ -2,9 +2,9 @@
 
     Conv(DQ(x, sx, zx), DQ(w, sw, zw), DQ(b, sx * sw))  ->  f32(ConvInteger(x, w, zx, zw) + b) * (sx * sw)
 
-    MatMul and Gemm likewise, by MatMulInteger; so is a MatMul of two computed tensors. sw: one scale, or one per output
-    channel; sx: one, or one per channel of a depthwise convolution, as NNCF writes. A bias with another scale, or in
-    f32, is added after the scaling.
+    MatMul and Gemm likewise, by MatMulInteger; so are products of two computed tensors. sw: one scale, or one per
+    output channel; sx: one, or one per channel of a depthwise convolution, as NNCF writes. A bias with another scale,
+    or in f32, is added after the scaling.
 
 The sum is exact in i32, where f32 rounds at each step: answers differ by a few roundings of f32. Weights of any form
 (u8, four bits) become i8 here, where they can without a zero point. Runs after the patterns, which know f32 nodes, and
@@ -13,6 +13,7 @@ before what is left is dequantised.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,7 +70,7 @@ class ProductToIntegers(Rule):
     def rewrite(self, op: Builder, match: Match, found: Product) -> ir.Value:
         node, result = match.root, match.root.outputs[0]
         zero_x = _zero(op, found.x.scheme.zero, found.x.scheme.dtype, f"{node.name}.data_zero")
-        weight, zero_w = _operand(op, found.weight, node.name)
+        weight, zero_w = _operand(op, found.weight, node)
         if node.op_type == "Conv":
             kept = {k: a.value for k, a in node.attributes.items()}
             total = op.ConvInteger(found.x.codes, weight, zero_x, zero_w, **kept)
@@ -104,7 +105,7 @@ def _read(node: ir.Node) -> Product | Skip:
     if refused := _refuse_gemm(node):
         return refused
     other = read_codes(node.inputs[1])
-    if node.op_type == "MatMul" and isinstance(other, Codes) and constant_array(other.codes) is None:
+    if isinstance(other, Codes) and constant_array(other.codes) is None:
         return _of_two(node, x, other)
     weight = _read_weight(node)
     if isinstance(weight, Skip):
@@ -118,36 +119,62 @@ def _read(node: ir.Node) -> Product | Skip:
     room = MOST - _largest_sum(weight, node, _furthest(x.scheme))
     if room < 0:
         return Skip("its sum may not fit 32 bits")
-    return _with_bias(node, x, weight, factor, room)
+    return _with_bias(node, x, weight, weight.codes.ndim, factor, room)
 
 
 def _of_two(node: ir.Node, x: Codes, y: Codes) -> Product | Skip:
-    """A product of two computed tensors, as of attention; each has one scale."""
+    """A product of two computed tensors, as of attention; each has one scale, or the weight one per output channel."""
     for codes in (x, y):
         if codes.scheme.dtype not in EIGHT_BITS:
             return Skip(f"{codes.codes.name} has codes of type {codes.scheme.dtype.name.lower()}, not 8 bits")
-        if codes.scheme.axis is not None:
-            return Skip(f"{codes.codes.name} has a scale for each place on axis {codes.scheme.axis}")
+    if x.scheme.axis is not None:
+        return Skip(f"{x.codes.name} has a scale for each place on axis {x.scheme.axis}")
+    if y.scheme.axis not in (None, _channel_axis(node)):
+        return Skip(f"{y.codes.name} has a scale for each place on axis {y.scheme.axis}")
     shapes = [codes.codes.shape for codes in (x, y)]
     if any(shape is None or len(shape) < 2 for shape in shapes):
         return Skip("one side of it is a vector, or of unknown rank")
-    depth = next((d for d in (shapes[0][-1], shapes[1][-2]) if isinstance(d, int)), None)  # type: ignore[index]
+    depth = _depth(node, *shapes)  # type: ignore[arg-type]
     if depth is None:
         return Skip("both sides are computed, and only a run tells how many products are summed")
-    if depth * _furthest(x.scheme) * _furthest(y.scheme) > MOST:
+    room = MOST - depth * _furthest(x.scheme) * _furthest(y.scheme)
+    if room < 0:
         return Skip("its sum may not fit 32 bits")
-    return Product(x, y, x.scheme.scale * y.scheme.scale, None, None)
+    return _with_bias(node, x, y, len(shapes[1]), x.scheme.scale * y.scheme.scale, room)  # type: ignore[arg-type]
+
+
+def _channel_axis(node: ir.Node) -> int | None:
+    """The axis of a computed second operand along which scales may vary: a convolution's output channels."""
+    return 0 if node.op_type == "Conv" else None
+
+
+def _depth(node: ir.Node, of_x: ir.Shape, of_y: ir.Shape) -> int | None:
+    """The number of products summed for each element; None if only a run tells it."""
+    if node.op_type == "Conv":
+        summed = of_y[1:]
+        return math.prod(n for n in summed if isinstance(n, int)) if all(isinstance(n, int) for n in summed) else None
+    return next((d for d in (of_x[-1], of_y[-1 if _is_turned(node) else -2]) if isinstance(d, int)), None)
+
+
+def _is_turned(node: ir.Node) -> bool:
+    """Is its second operand given as [N, K]?"""
+    return node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1
 
 
 def _furthest(scheme: Scheme) -> int:
     """The largest absolute number that a code stands for, in steps."""
-    return max(abs(limit - int(scheme.zero)) for limit in scheme.limits)
+    return int(np.abs(np.subtract.outer(scheme.limits, scheme.zero)).max())
 
 
-def _operand(op: Builder, weight: Weight | Codes, name: str | None) -> tuple[ir.Value, ir.Value | None]:
+def _operand(op: Builder, weight: Weight | Codes, node: ir.Node) -> tuple[ir.Value, ir.Value | None]:
     """The second operand of the product, and its zero point."""
+    name = node.name
     if isinstance(weight, Codes):
-        return weight.codes, _zero(op, weight.scheme.zero, weight.scheme.dtype, f"{name}.other_zero")
+        codes = weight.codes
+        if _is_turned(node) and codes.shape is not None:
+            codes = op.Transpose(codes, perm=[1, 0])
+            codes.shape, codes.dtype = ir.Shape([*weight.codes.shape][::-1]), weight.codes.dtype  # type: ignore[misc]
+        return codes, _zero(op, weight.scheme.zero, weight.scheme.dtype, f"{name}.other_zero")
     return op.constant(weight.codes, f"{name}.weight"), _zero(op, weight.zero, ir.DataType.INT8, f"{name}.weight_zero")
 
 
@@ -176,13 +203,12 @@ def _read_weight(node: ir.Node) -> Weight | Skip:
     if isinstance(found, Skip):
         return found
     codes = constant_array(found.codes)
-    if codes is None:
-        return Skip(f"{found.codes.name} is no constant: both sides of the product are computed")
+    assert codes is not None, "a product of two computed tensors is another case"
     if found.scheme.dtype not in EIGHT_BITS | {ir.DataType.INT4, ir.DataType.UINT4}:
         return Skip(f"its weight has codes of type {found.scheme.dtype.name.lower()}")
     channels, axis = codes.astype(np.int16), found.scheme.axis
     wanted = 0 if node.op_type == "Conv" else codes.ndim - 1
-    if node.op_type == "Gemm" and "transB" in node.attributes and node.attributes["transB"].as_int():
+    if _is_turned(node):
         channels, axis = channels.T, None if axis is None else 1 - axis
     if node.op_type != "Conv" and codes.ndim != 2:
         return Skip(f"its weight has rank {codes.ndim}, not 2")
@@ -215,10 +241,10 @@ def _largest_sum(weight: Weight, node: ir.Node, largest: int) -> int:
     return int(np.abs(codes - zero).sum(axis=others, dtype=np.int64).max(initial=0)) * largest
 
 
-def _with_bias(node: ir.Node, x: Codes, weight: Weight, factor: Array, room: int) -> Product | Skip:
-    """The bias in steps of the sum if it has its scale and leaves room; otherwise as it is."""
+def _with_bias(node: ir.Node, x: Codes, weight: Weight | Codes, rank: int, factor: Array, room: int) -> Product | Skip:
+    """The bias in steps of the sum if it has its scale and leaves room; otherwise as it is. rank: of the weight."""
     given = node.inputs[2] if len(node.inputs) > 2 else None
-    shape = (-1, *(1,) * (weight.codes.ndim - 2)) if node.op_type == "Conv" else (-1,)
+    shape = (-1, *(1,) * (rank - 2)) if node.op_type == "Conv" else (-1,)
     scale = factor if factor.ndim == 0 else factor.reshape(shape)
     if given is None:
         return Product(x, weight, scale, None, None)

@@ -89,6 +89,22 @@ FORMS: dict[str, tuple[str, str, Mapping[str, Any]]] = {
         READ + OTHER + "y = MatMul(d, v)",
         {**TWO, "z": np.uint8(200)},
     ),
+    "a convolution with computed weights": (
+        f"{IMAGE}, float[6,4,3,3] o",
+        READ + OTHER + "y = Conv<pads=[1,0,1,2], strides=[2,1]>(d, v)",
+        {**TWO, "z": np.uint8(200)},
+    ),
+    "computed weights with a scale per channel, groups, a bias in f32": (
+        f"{IMAGE}, float[6,2,3,3] o",
+        READ + "p = QuantizeLinear<axis=0>(o, s, z) v = DequantizeLinear<axis=0>(p, s, z) y = Conv<group=2>(d, v, b)",
+        {**DATA, "s": S6, "z": np.array([3, -7, 0, 90, -128, 1], np.int8), "b": RNG.standard_normal(6).astype("f4")},
+    ),
+    "gemm of two computed tensors, a bias in steps of the sum": (
+        "float[3,7] x, float[5,7] o",
+        READ + OTHER + "b = DequantizeLinear(c, sc) y = Gemm<transB=1>(d, v, b)",
+        {**TWO, "c": np.arange(5).astype(np.int32), "sc": np.float32(0.03) * np.float32(0.02)},
+    ),
+    "gemm of two computed tensors": ("float[3,7] x, float[7,5] o", READ + OTHER + "y = Gemm(d, v)", TWO),
     "gemm, transposed": (
         ROWS,
         READ + "v = DequantizeLinear<axis=0>(w, sw) b = DequantizeLinear<axis=0>(c, sc) y = Gemm<transB=1>(d, v, b)",
@@ -213,10 +229,20 @@ def test_the_depth_of_a_product_of_two_computed_tensors_is_known_and_limited(sha
     assert why(build(shapes, READ + OTHER + "y = MatMul(d, v)", **TWO), ProductToIntegers(), "MatMul") == reason
 
 
-def test_a_convolution_with_computed_weights_keeps_f32():
+@pytest.mark.parametrize(
+    "shape, given, reason",
+    [
+        ("6,n,3,3", {}, "both sides are computed, and only a run tells how many products are summed"),
+        ("1,120000,1,1", {}, "its sum may not fit 32 bits"),
+        ("6,4,3,3", {"s": S6[:4], "z": np.zeros(4, np.int8)}, "p has a scale for each place on axis 1"),
+    ],
+)
+def test_the_depth_of_a_convolution_with_computed_weights_is_known_and_limited(
+    shape: str, given: Mapping[str, Any], reason: str
+):
     body = READ + OTHER + "y = Conv(d, v)"
-    model = build(f"{IMAGE}, float[6,4,3,3] o", body, **TWO)
-    reason = "p is no constant: both sides of the product are computed"
+    image = IMAGE.replace("4,6,5", "120000,1,1") if "120000" in shape else IMAGE
+    model = build(f"{image}, float[{shape}] o", body, **TWO | given)
     assert why(model, ProductToIntegers(), "Conv") == reason
 
 

@@ -29,7 +29,7 @@ def test_plans_and_data_may_be_files(tmp_path: Path) -> None:
     found = diagnose(
         tmp_path / "m.onnx", tmp_path / "m.plan", tmp_path / "data.npz", threads=1, progress=lambda *a: told.append(a)
     )
-    assert found.samples == 2 and found.precision == "fp16" and told[0] == ("diagnose", 0, 2)
+    assert found.samples == sum(len(d["x"]) for d in DATA) and found.precision == "fp16" and told[0] == ("diagnose", 0, 2)
     assert found.is_healthy and 0 < found.error < found.limit
 
 
@@ -54,4 +54,4 @@ def test_the_batch_may_be_open() -> None:
         value.type.tensor_type.shape.dim[0].dim_param = "n"
     plan = burnish.build(model, precision="fp16", profile={"x": ((1, 32), (4, 32), (16, 32))})
     found = diagnose(model, plan, [{"x": DATA[0]["x"][:3]}, {"x": DATA[1]["x"][:16]}], threads=1)
-    assert found.is_healthy and found.samples == 2
+    assert found.is_healthy and found.samples == 3 + 16

@@ -29,7 +29,8 @@ def test_plans_and_data_may_be_files(tmp_path: Path) -> None:
     found = diagnose(
         tmp_path / "m.onnx", tmp_path / "m.plan", tmp_path / "data.npz", threads=1, progress=lambda *a: told.append(a)
     )
-    assert found.samples == sum(len(d["x"]) for d in DATA) and found.precision == "fp16" and told[0] == ("diagnose", 0, 2)
+    assert found.samples == sum(len(d["x"]) for d in DATA)
+    assert found.precision == "fp16" and told[0] == ("diagnose", 0, 2)
     assert found.is_healthy and 0 < found.error < found.limit
 
 

@@ -42,9 +42,15 @@ def shift_of_sums(point: Point, means: Array, difference: Array) -> Array | None
 
 
 def subtract(graph: ir.Graph, node: ir.Node, shift: Array) -> None:
-    """Lower the bias of a product by a number for each output channel; a Conv or a Gemm that has none gets one."""
+    """Lower the bias of a product by a number for each output channel; a Conv or a Gemm that has none gets one.
+
+    The bias of a MatMul is the constant that alone is added to its result. Without one it keeps its small shift.
+    """
     if node.op_type == "MatMul":
-        _behind(graph, node, shift)
+        if (found := added_constant(node.outputs[0], len(shift))) is not None:
+            add, place, row = found
+            lowered = (row.astype(np.float64) - shift.reshape(row.shape)).astype(np.float32)
+            add.replace_input_with(place, new_initializer(graph, lowered, f"{node.name}/bias"))
         return
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     known = np.zeros(len(shift), np.float32) if bias is None else constant_array(bias)
@@ -57,16 +63,14 @@ def subtract(graph: ir.Graph, node: ir.Node, shift: Array) -> None:
     node.replace_input_with(2, value)
 
 
-def _behind(graph: ir.Graph, node: ir.Node, shift: Array) -> None:
-    """Into the constant that alone is added to the result. A product without one keeps its small shift."""
-    result = node.outputs[0]
+def added_constant(result: ir.Value, size: int) -> tuple[ir.Node, int, Array] | None:
+    """The Add that alone reads a result, the place of its other operand, and that: a row of `size` constants."""
     users = list(result.uses())
-    if len(users) == 1 and users[0].node.op_type == "Add" and not result.is_graph_output():
-        add = users[0].node
-        place = 1 - users[0].idx
-        other = add.inputs[place]
-        known = None if other is None else constant_array(other)
-        if known is not None and known.size == known.shape[-1:][0] == len(shift):
-            new = (known.astype(np.float64) - shift.reshape(known.shape)).astype(np.float32)
-            add.replace_input_with(place, new_initializer(graph, new, f"{node.name}/bias"))
-            return
+    if len(users) != 1 or users[0].node.op_type != "Add" or result.is_graph_output():
+        return None
+    add, place = users[0].node, 1 - users[0].idx
+    other = add.inputs[place]
+    known = None if other is None else constant_array(other)
+    if known is None or not known.ndim or not known.size == known.shape[-1] == size:
+        return None
+    return add, place, known

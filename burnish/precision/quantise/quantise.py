@@ -103,15 +103,18 @@ class Quantising:
 
     def product(self, point: Point, found: Range, kind: str = INT8) -> None:
         """Give a product its operands as codes of a kind."""
-        data = self._data(point, found, kind)
-        point.node.replace_input_with(0, data)
-        means, array = self._ranges.means.get(str(point.data.name)), constant_array(point.weight)
+        data, shift, array = self._data(point, found, kind), self.shift(point, kind), constant_array(point.weight)
         assert array is not None
-        lost = None if means is None else rounding_of(array, point.axis, kind)
-        shift = None if lost is None else shift_of_sums(point, np.array(means, np.float32), lost)
+        point.node.replace_input_with(0, data)
         point.node.replace_input_with(1, self._weight(point, array, kind))
         if shift is not None:
             subtract(self.graph, point.node, shift)
+
+    def shift(self, point: Point, kind: str = INT8) -> Array | None:
+        """What rounded weights add to a product's sums on average, f64 by output channel; None if it is not known."""
+        means, array = self._ranges.means.get(str(point.data.name)), constant_array(point.weight)
+        lost = None if means is None or array is None else rounding_of(array, point.axis, kind)
+        return None if lost is None else shift_of_sums(point, np.array(means, np.float32), lost)
 
     def followers(self, point: Point, found: Range, stay: Collection[ir.Node]) -> None:
         """Let others that read the data read its codes, too, unless they stay f32: it is stored as bytes alone."""

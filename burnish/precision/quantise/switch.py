@@ -2,7 +2,8 @@
 
     y = Conv(x, w)    becomes    y = Where(switches[i], Conv(DQ(Q(x)), DQ(codes of w)), Conv(x, w))
 
-One build serves every choice, at about twice the time of the model in f32.
+One build serves every choice, at about twice the time of the model in f32. What rounded weights add to the sums of a
+MatMul is taken back behind it, where the plan lowers the constant that is added to its result.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import onnx_ir as ir
 
 from burnish.passes.rewrite.constants import new_initializer
 from burnish.precision.precision import Precision
+from burnish.precision.quantise.correct import added_constant
 from burnish.precision.quantise.known import known_ranges
 from burnish.precision.quantise.points import Point, find_points, refuse_float8
 from burnish.precision.quantise.quantise import Quantising
@@ -47,7 +49,9 @@ def _switch(
     graph: ir.Graph, work: Quantising, point: Point, found: Range, switches: ir.Value, number: int, kind: str
 ) -> None:
     """Give one product its other form beside it."""
-    node, result = point.node, point.node.outputs[0]
+    node, result, shift = point.node, point.node.outputs[0], work.shift(point, kind)
+    if shift is not None and (node.op_type != "MatMul" or added_constant(result, len(shift)) is None):
+        shift = None  # the product of codes has a bias of its own, or its plan takes no shift back
     other = ir.node(node.op_type, list(node.inputs), {k: a.value for k, a in node.attributes.items()})
     other.name, other.outputs[0].name = f"{node.name}/codes", f"{result.name}/of_codes"
     place = new_initializer(graph, np.array(number, np.int64), f"{node.name}/switch")
@@ -61,3 +65,9 @@ def _switch(
     where.replace_input_with(2, result)
     graph.insert_after(node, [other, chosen, where])
     work.product(Point(other, point.data, point.weight, point.axis), found, kind)
+    if shift is not None:
+        back = new_initializer(graph, (-shift).astype(np.float32), f"{node.name}/back")
+        add = ir.node("Add", [other.outputs[0], back], name=f"{node.name}/corrected")
+        add.outputs[0].type, add.outputs[0].shape = result.type, result.shape
+        where.replace_input_with(1, add.outputs[0])
+        graph.insert_after(other, [add])

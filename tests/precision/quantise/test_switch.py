@@ -45,3 +45,23 @@ def test_one_switch_moves_one_product() -> None:
 
 def test_kept_products_have_no_switch() -> None:
     assert len(add_switches(named(TEXT).graph, RANGES.keep("a"))) == 2
+
+
+MATMULS = """g (float[5,4] x) => (float[5,3] y) {
+    a = MatMul(x, u)   b = Add(a, p)   r = Relu(b)   y = MatMul(r, v)
+}"""
+
+
+def test_what_rounded_weights_add_is_taken_back_where_the_plan_does_so() -> None:
+    constants = {"u": normal(4, 6, seed=7), "p": normal(6, seed=8), "v": normal(6, 3, seed=9)}
+    means = {"x": tuple(np.full(4, 1e3).tolist()), "r": tuple(np.full(6, 1e3).tolist())}  # shifts that cannot be missed
+    ranges = Ranges({"x": Range(-4, 4), "r": Range(0, 30)}, means=means)
+    quantised, switched, plain = (parse(MATMULS, constants) for _ in range(3))
+    for node, name in zip(switched.graph, "abcd", strict=True):
+        node.name = name
+    quantise(quantised.graph, ranges)
+    quantise(plain.graph, Ranges(ranges.tensors))
+    names = add_switches(switched.graph, ranges)
+    x = normal(5, 4, seed=3)
+    found, wanted = run(switched, x, **{SWITCHES: np.full(len(names), True)}), run(quantised, x)
+    assert np.allclose(found, wanted, rtol=1e-4, atol=1e-4) and np.abs(wanted - run(plain, x)).max() > 1

@@ -18,8 +18,13 @@ from tests.targets.cpu.contractions import matmul
 COLUMNS, WIDTH = 20, 8
 
 
-def words_of(weights: np.ndarray, a: DType = DType.U8) -> Iterator[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Each word of each panel, read as the kernel reads it: its offset in A, and [width, 4]."""
+def words_of(
+    weights: np.ndarray, a: DType = DType.U8, shared: list[int] | None = None
+) -> Iterator[tuple[int, list[tuple[int, np.ndarray]]]]:
+    """Each word of each panel, read as the kernel reads it: its offset in A, and [width, 4].
+
+    shared: gets for each panel how many of its words share 16 bits
+    """
     depth = len(weights)
     case = matmul(4, COLUMNS, depth, dtype=a, b_dtype=DType.I8)
     options = {"form": "bytes", "rows": 4, "vectors": 1, "lanes": WIDTH, "unroll": 8, "axis": 0, "fold": False}
@@ -29,7 +34,10 @@ def words_of(weights: np.ndarray, a: DType = DType.U8) -> Iterator[tuple[int, li
     starts = 64 + (4 * WIDTH if a is DType.I8 else 0)
     for p in range(-(-COLUMNS // WIDTH)):
         panel = packed[64 + p * panel_bytes :][:panel_bytes]
-        count = panel[:4].view(np.int32)[0]
+        count, by_twos = panel[:8].view(np.int32)
+        assert 0 <= by_twos <= count and by_twos % 2 == 0
+        if shared is not None:
+            shared.append(int(by_twos))
         assert count % 2 == 0, "the loop takes two words at once"
         if a is DType.I8:
             columns = np.zeros(WIDTH, np.int64)
@@ -68,6 +76,29 @@ def test_no_pair_leaves_16_bits_and_each_weight_counts_once(a: DType, kind: str,
         expected = weights[:, p * WIDTH : (p + 1) * WIDTH]
         np.testing.assert_array_equal(total[:, : expected.shape[1]], expected)
         assert not total[:, expected.shape[1] :].any()
+
+
+@pytest.mark.parametrize("a", [DType.U8, DType.I8])
+@pytest.mark.parametrize("kind", ["normal", "any", "ends", "small"])
+@pytest.mark.parametrize("depth", [4, 5, 64, 131])
+def test_words_that_share_16_bits_leave_them_for_no_data(a: DType, kind: str, depth: int) -> None:
+    shared: list[int] = []
+    for _, words in words_of(weights_of(kind, depth), a, shared):
+        for (_, first), (_, second) in zip(words[: shared[-1] : 2], words[1 : shared[-1] : 2]):
+            for pair in (slice(0, 2), slice(2, 4)):
+                both = np.concatenate([first[:, pair], second[:, pair]], 1)
+                assert 255 * np.maximum(both, 0).sum(1).max() <= 32767
+                assert 255 * np.minimum(both, 0).sum(1).min() >= -32768
+
+
+def test_nearly_all_words_share_if_weights_are_as_trained_ones() -> None:
+    """Whose largest one is eight times as large as the usual one. Of a normal distribution more than half do."""
+    rng, depth = np.random.default_rng(0), 512
+    for usual, least in ((15, 0.97), (36, 0.5)):
+        weights = np.clip(np.rint(rng.standard_normal((depth, COLUMNS)) * usual), -127, 127).astype(np.int8)
+        shared: list[int] = []
+        for _, words in words_of(weights, shared=shared):
+            assert shared[-1] >= least * len(words)
 
 
 def test_weights_of_seven_bits_need_no_more_words_than_quads() -> None:

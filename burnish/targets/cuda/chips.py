@@ -31,6 +31,7 @@ class Chip:
     overlaps_launches   a launch may begin before the one before it has ended, and waits for it by itself
     has_warpgroups      four warps multiply together, 64 rows or more at once
     has_tensor_memory   sums lie in a memory of their own
+    cuts_float8_sums    keeps about 14 bits of a sum of float8 while it adds; of others that is not measured
     """
 
     processors: int
@@ -53,6 +54,7 @@ class Chip:
     overlaps_launches: bool = True
     has_warpgroups: bool = False
     has_tensor_memory: bool = False
+    cuts_float8_sums: bool = False
 
     def resident(self, threads: int, registers: float, shared_bytes: int = 1) -> int:
         """Programs that a processor holds at a time; 0 if none fits.
@@ -69,7 +71,9 @@ _CHIPS = {
     75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 12.6e3, 2.0, 2.0, has_tensor_cores=False, **_BEFORE_HOPPER),
     80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 25e3, 1.5, 1.5, **_BEFORE_HOPPER),
     89: Chip(142, 1.2e6, 0.8e6, 60e3, 96 << 20, 100 << 10, 25e3, 1.5, 1.5, **_BEFORE_HOPPER),
-    90: Chip(132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 50e3, 1.2, 0.6, has_warpgroups=True),
+    90: Chip(
+        132, 5.9e6, 4.25e6, 100e3, 50 << 20, 227 << 10, 50e3, 1.2, 0.6, has_warpgroups=True, cuts_float8_sums=True
+    ),
     100: Chip(
         148, 11e6, 7.0e6, 100e3, 126 << 20, 227 << 10, 50e3, 1.2, 0.6, has_warpgroups=True, has_tensor_memory=True
     ),

@@ -106,7 +106,7 @@ class Candidates:
             return False
         if tile.split > 1 and self.kernel.totals > 1:
             return False
-        words = max(4, self.shape.accumulator.size_bytes) // 4 * self.kernel.totals
+        words = max(4, self.shape.accumulator.size_bytes) // 4 * self.model.sums
         fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
         return fits and tile.split >= 1 and tile.stages >= 1 and self.model.resident(tile) >= max(1, tile.persistent)
 

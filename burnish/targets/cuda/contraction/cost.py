@@ -252,7 +252,7 @@ class CostModel:
     def registers(self, tile: Tile) -> int:
         """Registers of a thread, as ptxas assigns them; if sums take half, the epilogue's values take the rest."""
         sums = tile.m * tile.n * max(4, self.shape.accumulator.size_bytes) // 4 // (32 * tile.warps)
-        sums *= self.kernel.totals
+        sums *= self.sums
         if tile.registers:
             return tile.registers
         own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
@@ -261,10 +261,16 @@ class CostModel:
             return MOST_REGISTERS
         return min(sums + own + (sums * self.residual_bytes // 4 if tile.early else 0), MOST_REGISTERS)
 
+    @cached_property
+    def sums(self) -> int:
+        """How many sums a program holds: a total for each, and of float8 on Hopper also what is added to it."""
+        has_parts = self.multiplied is DType.F8E4M3 and self.chip.cuts_float8_sums
+        return self.kernel.totals * (2 if has_parts else 1)
+
     def fits_early(self, tile: Tile) -> bool:
         """Are there residuals to load early, and enough registers to hold them?"""
         values = tile.m * tile.n / (32 * tile.warps)
-        words = max(4, self.shape.accumulator.size_bytes) / 4 * self.kernel.totals
+        words = max(4, self.shape.accumulator.size_bytes) / 4 * self.sums
         return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= EARLY_REGISTERS
 
     def resident(self, tile: Tile) -> int:

@@ -1,6 +1,7 @@
 """How a step's operands are multiplied: acc += a b^T, in the type that tensor cores take.
 
-floats of one type     as they are; before sm_80 in f32; float8 on targets with `Abilities.float8` alone
+floats of one type     as they are; before sm_80 in f32; float8 on targets with `Abilities.float8` alone. Tensor cores
+                       of sm_90 cut sums of float8: 128 products lose 1e-4 at most, and are added to the total in f32
 other floats           widened to f32 (f64)
 bytes of either sign   as int8 with i32 sums; the instruction, not the text, says which operand is unsigned
 other small integers   in f32, without tensor cores: values have nine bits at most (lower/quantised.py), so that the sum
@@ -21,6 +22,7 @@ from burnish.targets.cuda.expressions.codes import BYTES
 from burnish.targets.cuda.text import KernelText, Variable
 
 EXACT_DEPTH = 256  # of a step of small integers in f32
+CUT_DEPTH = 128  # of float8: so many products may be summed in 14 bits or so before they are added in f32
 _SMALL = (*BYTES, DType.I16)
 _TRITON = {
     DType.F16: "float16",
@@ -80,4 +82,6 @@ def write_product(
         text.add(acc, f'tl.dot({row}, {column}, input_precision="ieee").to(tl.int32)')
         return
     precision = f', input_precision="{tiling.tile.precision}"' if common is DType.F32 else ""
+    if common is DType.F8E4M3:
+        precision = f", max_num_imprecise_acc={min(tiling.tile.k, CUT_DEPTH)}"
     text.assign(acc, f"tl.dot({row}, {column}, {acc}{precision}, out_dtype=tl.{kind})")

@@ -24,7 +24,7 @@ def lower_attention(form: Attention, into: Placement, placed: Placed) -> tuple[A
     operands.append(into)
     slots = Slots(operands, {len(operands) - 1})
     shapes = tuple(p.slot for p in operands)
-    return AttentionTask(shapes, form.scale, form.causal, form.mask is not None, form.softcap), slots
+    return AttentionTask(shapes, form.scale, form.causal, form.mask is not None, form.softcap, form.codes), slots
 
 
 def lower_recurrent(

@@ -1,12 +1,16 @@
-"""Attention over heads: ONNX's own operator, in the forms that the attention template supports."""
+"""Attention over heads: ONNX's own operator, in the forms that the attention template supports, and one of codes."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from burnish.dtypes import DType
 from burnish.ops.agreement import agree_all, agree_at
-from burnish.ops.language.definition import Attention, NodeView
+from burnish.ops.language.definition import Attention, AttentionCodes, NodeView
 from burnish.ops.registry import Misfit, Undefined, operator
+
+OF_CODES, DOMAIN = "AttentionOfCodes", "ai.burnish"
 
 
 @operator("Attention")
@@ -45,3 +49,11 @@ def attention(node: NodeView) -> Attention:
         agree_all(mask.shape, (*q.shape[:3], k.shape[2]), "mask and scores", "stretch")
     scale = node.attr("scale", 1 / math.sqrt(head_size))
     return Attention(q, k, v, mask, (*q.shape[:3], v.shape[3]), q.dtype, float(scale), causal, softcap)
+
+
+@operator(OF_CODES, DOMAIN)
+def attention_of_codes(node: NodeView) -> Attention:
+    """Of float8 codes; passes/quantised/attention_to_codes.py writes it. Its attributes are `AttentionCodes`."""
+    dtype, out = DType.from_onnx(node.attr("to", 1)), float(node.attr("out_scale", 0.0))
+    scales = float(node.attr("value_scale", 1.0)), float(node.attr("weight_scale", 0.0)), out
+    return replace(attention(node), dtype=DType.F8E4M3 if out else dtype, codes=AttentionCodes(*scales, dtype))

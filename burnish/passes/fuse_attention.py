@@ -11,6 +11,7 @@ Otherwise exact in real arithmetic. Runs after shapes are inferred and Softmax i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -40,7 +41,7 @@ class FuseAttention(Rule):
         axis = node.attributes.get("axis")
         if axis is not None and axis.as_int() not in (-1, 3):
             return Skip(f"{node.name} is over axis {axis.as_int()}, not the last")
-        used = _weighted_sum(node)
+        used = self.weighted_sum(node)
         if isinstance(used, Skip):
             return used
         matmul, after = used
@@ -55,7 +56,11 @@ class FuseAttention(Rule):
         match = matched(matmul, (matmul, *after, node, *scores.nodes, *repeat_nodes), found=found)
         return shared_inner_value(match) or match
 
-    def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
+    def weighted_sum(self, softmax: ir.Node) -> tuple[ir.Node, tuple[ir.Node, ...]] | Skip:
+        """The MatMul of the probabilities with v, and the nodes between the two, users first."""
+        return find_weighted_sum(softmax)
+
+    def rewrite(self, op: Builder, match: Match, found: Any) -> ir.Value:
         plan: Found = match.found
         scores = plan.scores
         key = plan.key
@@ -68,14 +73,14 @@ class FuseAttention(Rule):
             scores.q,
             key,
             plan.value,
-            None if plan.is_causal else _mask(op, scores),
+            None if plan.is_causal else write_mask(op, scores),
             scale=scores.scale,
             softcap=scores.softcap or None,
             is_causal=1 if plan.is_causal else None,
         )
 
 
-def _weighted_sum(softmax: ir.Node) -> tuple[ir.Node, tuple[ir.Node, ...]] | Skip:
+def find_weighted_sum(softmax: ir.Node) -> tuple[ir.Node, tuple[ir.Node, ...]] | Skip:
     """The MatMul of the probabilities with v, and the nodes between them that replace NaN by 0, users first."""
     value = softmax.outputs[0]
     between: tuple[ir.Node, ...] = ()
@@ -149,7 +154,7 @@ def _is_triangle(mask: ir.Value) -> bool:
     return bool((square[~above] == 0).all() and (square[above] <= VERY_NEGATIVE).all())
 
 
-def _mask(op: Builder, scores: Scores) -> ir.Value | None:
+def write_mask(op: Builder, scores: Scores) -> ir.Value | None:
     """All masks as one: the bool condition if nothing else is added and the fill is -inf, otherwise a float."""
     selection, masks = scores.selection, list(scores.masks)
     assert scores.q.dtype is not None

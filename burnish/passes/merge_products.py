@@ -21,7 +21,7 @@ from burnish.passes.forms.slices import write_slice
 from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
 
-_VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Slice", "Split")
+VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Slice", "Split")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MergeProducts(Rule):
             end = start + operand.linear.channels
             rank = rank_of(merged) or 0
             part = write_slice(op, merged, {rank - 1: (start, end)}, str(operand.linear.node.name))
-            inputs[operand.number] = _repeat_views(op, part, operand.views)
+            inputs[operand.number] = repeat_views(op, part, operand.views)
             start = end
         attributes = {k: a.value for k, a in match.root.attributes.items()}
         return op.Attention(*inputs, **attributes)  # type: ignore[no-any-return]
@@ -76,7 +76,7 @@ def _operand(attention: ir.Node, number: int) -> Operand | Skip:
     value, user = attention.inputs[number], attention
     views: list[ir.Node] = []
     assert value is not None
-    while (node := value.producer()) is not None and node.op_type in _VIEWS and not node.domain:
+    while (node := value.producer()) is not None and node.op_type in VIEWS and not node.domain:
         if len(node.outputs) != 1 or node.inputs[0] is None:
             return Skip(f"{node.name} has several results")
         views.append(node)
@@ -130,7 +130,7 @@ def _upright(linear: Linear) -> Array:
     return linear.weight.T if attribute is not None and attribute.as_int() else linear.weight
 
 
-def _repeat_views(op: Builder, value: ir.Value, views: Sequence[ir.Node]) -> ir.Value:
+def repeat_views(op: Builder, value: ir.Value, views: Sequence[ir.Node]) -> ir.Value:
     """Apply the same views to another value."""
     for node in reversed(views):
         attributes = {k: a.value for k, a in node.attributes.items()}

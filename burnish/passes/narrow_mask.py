@@ -9,11 +9,14 @@ that is always true (a constant, or Range from 0 >= 0) is dropped. Exact. Runs a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from burnish.ops.attention import DOMAIN, OF_CODES
 from burnish.passes.rewrite.constants import Array, constant_array, constant_number
+from burnish.passes.rewrite.pattern import PatternBuilder
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 _POINTWISE = frozenset({
@@ -52,7 +55,14 @@ class NarrowMask(Rule):
         inputs = list(match.root.inputs)
         inputs[3] = _write(op, found)
         attributes = {k: a.value for k, a in match.root.attributes.items()}
-        return op.Attention(*inputs, **attributes)  # type: ignore[no-any-return]
+        return op.node(match.root.op_type, *inputs, _domain=match.root.domain, **attributes)  # type: ignore[no-any-return]
+
+
+class NarrowMaskOfCodes(NarrowMask):
+    """Of an attention of float8 codes."""
+
+    def pattern(self, op: PatternBuilder) -> Any:
+        return op.one_of((OF_CODES,), _domain=DOMAIN, _more_inputs=True)
 
 
 def _narrow(value: ir.Value, left: list[int]) -> Narrow | str:

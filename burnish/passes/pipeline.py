@@ -43,12 +43,15 @@ from burnish.passes.lift_constants import lift_constants
 from burnish.passes.merge_equal import merge_equal
 from burnish.passes.merge_products import MergeProducts
 from burnish.passes.move_into_sides import move_into_sides
-from burnish.passes.narrow_mask import NarrowMask
+from burnish.passes.narrow_mask import NarrowMask, NarrowMaskOfCodes
 from burnish.passes.qlinear_to_integer import QLinearToInteger
 from burnish.passes.quantised import sink_dequantize
+from burnish.passes.quantised.attention_to_codes import AttentionIntoCodes, AttentionToCodes, SoftmaxToCodes
 from burnish.passes.quantised.drop_requantisation import RULES as DROPS
 from burnish.passes.quantised.fold_scale_into_quantize import FoldScaleIntoQuantize
+from burnish.passes.quantised.lift_float8 import LiftFloat8
 from burnish.passes.quantised.lift_quantize import LiftQuantize
+from burnish.passes.quantised.merge_float8 import MergeFloat8, MergeFloat8OfCodes
 from burnish.passes.quantised.merge_scales import MergeScales
 from burnish.passes.quantised.pack_tables import PackTables
 from burnish.passes.quantised.pack_weights import PackWeights
@@ -120,12 +123,7 @@ def _pack_weights(model: ir.Model, context: PassContext) -> int:
     return apply_rules(model.graph, PACK, context.report) if context.blocked_weights else 0
 
 
-def _multiply_float8(model: ir.Model, context: PassContext) -> int:
-    return apply_rules(model.graph, FLOAT8, context.report) if context.float8 else 0
-
-
 DEEPEN = (StrideToChannels(),)
-FLOAT8 = (ProductToFloat8(),)
 PACK = (PackWeights(), PackTables())
 QLINEAR = (QLinearToInteger(),)
 
@@ -191,6 +189,30 @@ INTEGERS = Repeat(
     _has_integers,
 )
 
+
+def _has_float8(model: ir.Model, context: PassContext) -> bool:
+    """Is the model quantised, and the target fast at products of float8?"""
+    return context.float8 and any(n.op_type in QUANTISES for n in model.graph.all_nodes())
+
+
+FLOAT8 = Repeat(
+    "float8",
+    (
+        rules("lift_float8", "what computes numbers stores their codes", LiftFloat8()),
+        rules("float8_products", "float8 is multiplied as it is", ProductToFloat8()),
+        rules("float8_attention", "and attended to", SoftmaxToCodes(), AttentionToCodes(), AttentionIntoCodes()),
+        rules("narrow_mask_of_codes", "a mask that is the same for every query is one row", NarrowMaskOfCodes()),
+        rules(
+            "merge_float8",
+            "queries, keys and values are one product, where they have one input",
+            MergeFloat8(),
+            MergeFloat8OfCodes(),
+        ),
+        *CLEAN.passes,
+    ),
+    _has_float8,
+)
+
 Passes = tuple[Pass | Repeat, ...]
 PORTABLE: Passes = (  # the same for every target: what calibration observes, and quantises
     Pass("specialize", "dimensions that the caller fixes become numbers", specialize),
@@ -218,7 +240,7 @@ FOR_TARGET: Passes = (
     ),
     INTEGERS,
     Pass("deepen_codes", "images of codes likewise, once their products are known", _deepen_images, DEEPEN),
-    Pass("float8_products", "float8 is multiplied as it is", _multiply_float8, FLOAT8),
+    FLOAT8,
     rules("raise_dequantize", "products of f32 read numbers where codes would be stored", RaiseDequantize()),
     Pass("pack_weights", "weights and tables of few bits are read as they are", _pack_weights, PACK),
     Pass("dequantize_weights", "what is left of quantised weights has no kernel", dequantize_weights),

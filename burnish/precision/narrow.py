@@ -15,6 +15,7 @@ import onnx
 import onnx_ir as ir
 
 from burnish.dtypes import DType
+from burnish.ops.attention import DOMAIN, OF_CODES
 from burnish.ops.branches import sides_agree, sides_of, subgraphs
 from burnish.ops.inference.infer import Inferred
 from burnish.passes.rewrite.constants import constant_array, is_constant, new_initializer
@@ -101,6 +102,8 @@ class _Narrowing:
 
     def node(self, node: ir.Node) -> Decision | None:
         """Narrow one node, or make sure that it gets f32. None if it does not compute on f32."""
+        if (node.op_type, node.domain) == (OF_CODES, DOMAIN):
+            return self._attention(node)
         inputs = [v for v in node.inputs if v is not None and v in self.wide]
         results = [v for v in node.outputs if v in self.wide]
         if not inputs and not results:
@@ -117,6 +120,19 @@ class _Narrowing:
             self._narrow(node)
         now = "f32" if why else self.precision.values.value
         return Decision(node.name or "", node.op_type, "f32", now, why or _reason(node))
+
+    def _attention(self, node: ir.Node) -> Decision:
+        """An attention of codes: its softmax is narrow where it is no codes, and its result likewise."""
+        self._keep(node)
+        why = ASKED if node in self.kept else ""
+        if not why:
+            node.attributes["to"] = ir.AttrInt64("to", int(self.to))
+            if (result := node.outputs[0]) in self.wide:
+                self.narrow.add(result)
+                result.type = ir.TensorType(self.to)
+        now = "f32" if why else self.precision.values.value
+        told = why or "its products are of codes; a softmax or result that is no codes is narrow"
+        return Decision(node.name or "", node.op_type, "f32", now, told)
 
     def output(self, position: int) -> None:
         """Give an f32 output of the model its type back, or the requested type. Its name stays."""

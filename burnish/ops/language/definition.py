@@ -172,11 +172,27 @@ class Conv:
 
 
 @dataclass(frozen=True)
+class AttentionCodes:
+    """What the float8 codes of an attention stand for. Those of q and k are part of its scale.
+
+    values    the scale of v's codes
+    weights   the scale of the softmax's codes, to which it is rounded; 0: it is not rounded to codes
+    out       the scale of the result's codes; 0: the result is no codes
+    dtype     in which a softmax that is not rounded to codes is multiplied, and of a result that is no codes
+    """
+
+    values: float
+    weights: float
+    out: float
+    dtype: DType
+
+
+@dataclass(frozen=True)
 class Attention:
     """out[b,h,i,:] = sum_j softmax_j(scale * q[b,h,i,:].k[b,h//g,j,:] + mask[b,h,i,j]) * v[b,h//g,j,:]
 
     q, k, v are 4-D. causal: j <= i + past, past = len(k) - len(q). A bool mask keeps True; a float mask is added.
-    A row that may not attend to any key is 0.
+    A row that may not attend to any key is 0. codes: q, k and v are float8, and stand for numbers as it says.
     """
 
     q: Tensor
@@ -188,6 +204,7 @@ class Attention:
     scale: float
     causal: bool = False
     softcap: float = 0.0
+    codes: AttentionCodes | None = None
 
 
 @dataclass(frozen=True)

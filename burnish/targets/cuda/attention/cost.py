@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from burnish.dtypes import DType
 from burnish.kernels.usual_size import usual_size
 from burnish.targets.cuda.attention.kernel import Attention
 from burnish.targets.cuda.chips import chip_of
@@ -50,7 +51,7 @@ def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
 
 def shared_bytes(a: Attention, blocks: int | None = None) -> int:
     """Approximate shared memory of a block: keys and values in flight, queries, exponentials."""
-    item = 4 if a.multiplies_as else a.q.dtype.size_bytes
+    item = 4 if a.multiplies_as else a.weights.size_bytes
     width = sum(p.width for p in (*a.depth, *a.values))
     stages = min(a.options.stages, blocks or 99)
     return item * (stages * a.block_n * width + a.block_m * sum(p.width for p in a.depth) + a.block_m * a.block_n)
@@ -76,7 +77,9 @@ def _products(a: Attention) -> float:
         return flops / (_PLAIN_FLOPS / 4)
     chip = chip_of(a.target)
     half = chip.half_flops
-    if a.q.dtype.size_bytes == 4 or a.multiplies_as:
+    if a.looks_twice:  # scores twice, at twice the rate
+        half *= 1.0 if a.weights is DType.F16 else 4 / 3
+    if a.weights.size_bytes == 4 or a.multiplies_as:
         return flops / (half / 12 if a.options.precision == "tf32x3" else _PLAIN_FLOPS)
     is_group = a.block_m >= 64 or not chip.has_warpgroups or chip.has_tensor_memory  # Hopper's rate needs whole groups
     return flops / (half if is_group else 0.55 * half)
@@ -84,6 +87,12 @@ def _products(a: Attention) -> float:
 
 def _others(a: Attention) -> float:
     """The time for exponentials, rescaling of sums and loads of one block of keys."""
-    work = a.block_m * a.block_n / _SCORES + a.block_m * sum(p.width for p in a.values) / _SUMS + 0.02
+    work = (
+        a.block_m * a.block_n * (2 if a.looks_twice else 1) / _SCORES
+        + a.block_m * sum(p.width for p in a.values) / _SUMS
+        + 0.02
+    )
+    if a.looks_twice and a.weights is DType.F8E4M3 and a.v.strides[2] != 1:  # bytes must be turned in registers
+        work *= 1.25
     loads = a.block_n * sum(p.width for p in (*a.depth, *a.values)) * a.q.dtype.size_bytes
     return work + 0.3 * loads / chip_of(a.target).l2_bandwidth

@@ -31,14 +31,21 @@ class State:
 
 
 def write_finish(text: KernelText, attention: Attention, rows: Rows, total: Name, sums: Sequence[Name]) -> None:
-    """out = sums / total; zeros for a row that has seen no key."""
+    """out = sums / total; zeros for a row that has seen no key. Sums of codes are scaled, and may become codes."""
+    codes, twice = attention.codes, attention.looks_twice
     total = text.let("total", f"tl.where({total} == 0.0, 1.0, {total})")
+    scale = codes.values * (codes.weights if twice else 1.0) if codes else 1.0
     out = text.pointer(len(attention.kernel.slots) - 1)
     out_rows = rows_at(text, attention, rows, out, attention.out)
     for piece, each in zip(attention.values, sums, strict=True):
         exists = both(row_exists_column(text, attention, rows), part_exists(piece))
         part = scaled(text, f"{part_of(piece)}[None, :]", attention.out.strides[3])
-        value = f"({each} / {total}[:, None]).to({out}.dtype.element_ty)"
+        number = each if twice else f"({each} / {total}[:, None])"
+        if codes:
+            number = f"({number} * {scale!r})"
+        if codes and codes.out:
+            number = f"({number} / {codes.out!r})"  # the conversion saturates by itself
+        value = f"{number}.to({out}.dtype.element_ty)"
         where = f", mask={exists}" if exists else ""
         text.line(f"tl.store({out_rows}[:, None] + {part or 0}, {value}{where})")
 

@@ -19,6 +19,7 @@ from burnish.targets.cuda.chips import chip_of
 
 LOG2E = 1.4426950408889634
 SMALLEST_PIECE = 16  # the smallest size that a tensor core multiplies
+SMALLEST_OF_CODES = 32  # and of bytes, along the axis that is summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,11 @@ class Piece:
         return self.first + self.width <= self.extent
 
 
-def pieces_of(size: int) -> tuple[Piece, ...]:
+def pieces_of(size: int, least: int = SMALLEST_PIECE) -> tuple[Piece, ...]:
     """A head's size in one or two powers of two: 64 -> 64; 80 -> 64 + 16; 72 -> 64 + 16; 112 -> 128; 5 -> 16."""
-    full = -(-size // SMALLEST_PIECE) * SMALLEST_PIECE
+    full = -(-size // least) * least
     first = 1 << (full.bit_length() - 1)
-    rest = power_of_two(full - first) if full > first else 0
+    rest = max(least, power_of_two(full - first)) if full > first else 0
     if rest == first:
         return (Piece(0, 2 * first, size),)
     return (Piece(0, first, size), Piece(first, rest, size)) if rest else (Piece(0, first, size),)
@@ -58,7 +59,8 @@ class Attention:
         self.mask = slots[3] if self.kernel.masked else None
         self.batch, self.heads, self.queries, _ = self.q.shape
         self.key_heads, self.keys = self.k.shape[1:3]
-        self.depth = pieces_of(known(self.q.shape[3]))
+        self.codes = self.kernel.codes
+        self.depth = pieces_of(known(self.q.shape[3]), SMALLEST_OF_CODES if self.codes else SMALLEST_PIECE)
         self.values = pieces_of(known(self.v.shape[3]))
         self.block_m, self.block_n = self.options.block_m, self.options.block_n
         self.splits, self.packs, self.copies = self.options.splits, self.options.packs, self.options.copies
@@ -108,6 +110,20 @@ class Attention:
     def multiplies_as(self) -> str | None:
         """The type that tensor cores multiply, if it differs from the type in memory."""
         return "tl.float32" if self.q.dtype is DType.BF16 and not chip_of(self.target).has_tensor_cores else None
+
+    @property
+    def looks_twice(self) -> bool:
+        """Is the softmax rounded to codes? Then a first look at the keys must have found its maximum and its total."""
+        return self.codes is not None and self.codes.weights > 0
+
+    @property
+    def weights(self) -> DType:
+        """The type in which the softmax and the values are multiplied."""
+        if self.codes is None:
+            return self.v.dtype
+        if self.looks_twice:
+            return DType.F16 if self.options.precision == "f16" else DType.F8E4M3
+        return self.codes.dtype
 
     @property
     def names(self) -> tuple[str, ...]:

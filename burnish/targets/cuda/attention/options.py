@@ -18,6 +18,8 @@ class AttentionOptions(Options):
     packs      rows are the queries of all heads that share a head of keys
     copies     keys and values come by the copy engine
     precision  of f32 products: tf32x3: three products of shorter floats; ieee: plain ones; none: not f32
+               f16: codes of a softmax and of values become f16, which holds them exactly, and are multiplied so:
+               tensor cores want bytes of values with the keys innermost, where they seldom lie
     warps      of a program, 32 threads each
     stages     blocks of keys that are under way at once
     """

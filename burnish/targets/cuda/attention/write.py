@@ -1,13 +1,14 @@
 """Writes attention kernels as Triton text: addresses, one block of keys at a time, the end of a row.
 
     m' = max(m, max_j s_j);   p_j = exp2(s_j - m');   total' = total * exp2(m - m') + sum_j p_j;   sums likewise
+    where p is rounded to codes: all blocks once for m and total, then again for p_j = exp2(s_j - m) / total and sums
 
 A row that has seen no key has m = -inf and total = 0; nothing is ever subtracted from -inf.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from burnish.dims import ceildiv
 from burnish.dtypes import DType
@@ -29,6 +30,7 @@ from burnish.targets.cuda.source import Source
 from burnish.targets.cuda.text import KernelText, Name
 
 Q, K, V, MASK = range(4)  # slots
+_TRITON = {DType.F8E4M3: "float8e4nv", DType.F16: "float16", DType.BF16: "bfloat16", DType.F32: "float32"}
 
 
 def write_source(attention: Attention) -> Source:
@@ -36,6 +38,9 @@ def write_source(attention: Attention) -> Source:
     text = KernelText(attention.kernel.slots, attention.target, attention.names)
     rows = write_rows(text, attention)
     loop = _Loop(text, attention, rows, _write_operands(text, attention, rows), _write_state(text, attention))
+    if attention.looks_twice:
+        replace(loop, looks="first").write_all()
+        loop = replace(loop, looks="second", whole=loop.write_whole())
     loop.write_all()
     if attention.splits > 1:
         write_merge(text, attention, rows, loop.state)
@@ -88,14 +93,24 @@ def _write_state(text: KernelText, attention: Attention) -> State:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What the first of two looks has found. shift: the maximum, as an exponent; factor: of exp2, to the codes of p."""
+
+    shift: Name
+    factor: Name
+
+
+@dataclass(frozen=True, slots=True)
 class _Loop:
-    """The loops over blocks of keys."""
+    """The loops over blocks of keys. looks: once; or twice, where the first one finds `whole`."""
 
     text: KernelText
     attention: Attention
     rows: Rows
     operands: Operands
     state: State
+    looks: str = "once"
+    whole: Whole | None = None
 
     def write_all(self) -> None:
         """First the blocks in which every key exists and is seen by every row, then the others."""
@@ -137,15 +152,27 @@ class _Loop:
             exist = f"({numbers} < {text.number(attention.keys, DType.I32)})" if partial else ""
             # all loads are on their way before the first product
             keys = [text.let(f"k{n}", self._operand(K, piece, first, exist)) for n, piece in enumerate(attention.depth)]
-            values = [
-                text.let(f"v{n}", self._operand(V, piece, first, exist)) for n, piece in enumerate(attention.values)
-            ]
+            pieces = () if self.looks == "first" else attention.values
+            values = [text.let(f"v{n}", self._value(piece, first, exist)) for n, piece in enumerate(pieces)]
             score = self._write_scores(keys, numbers, partial, exist)
-            p, fade = self._write_softmax(score)
-            is_wide = attention.v.dtype in (DType.F32, DType.F64) or attention.multiplies_as
-            factor = p if is_wide else f"{p}.to({values[0]}.dtype)"
-            for value, total in zip(values, self.state.sums, strict=True):
-                text.assign(total, _dot(attention, factor, value, f"{total} * {fade}[:, None]"))
+            if self.whole is not None:
+                p, fade = self._write_codes(score, self.whole), ""
+            else:
+                p, grown = self._write_softmax(score)
+                fade = f" * {grown}[:, None]"
+            is_wide = attention.weights in (DType.F32, DType.F64) or attention.multiplies_as
+            rounded = ".to(tl.float8e4nv)" if attention.looks_twice else ""
+            factor = p if is_wide else f"{p}{rounded}.to(tl.{_TRITON[attention.weights]})"
+            for value, total in zip(values, self.state.sums if values else (), strict=True):
+                text.assign(
+                    total, _dot(attention, factor, value, f"{total}{fade}", attention.weights, attention.block_n)
+                )
+
+    def _value(self, piece: Piece, first: Name, exist: str) -> str:
+        """A block of values, in the type in which they are multiplied."""
+        attention = self.attention
+        is_other = attention.weights is not attention.v.dtype
+        return self._operand(V, piece, first, exist) + (f".to(tl.{_TRITON[attention.weights]})" if is_other else "")
 
     def _operand(self, number: int, piece: Piece, first: Name, exist: str) -> str:
         """A block of keys or values, [block_n, width]; elements that do not exist are 0."""
@@ -164,9 +191,10 @@ class _Loop:
     def _write_scores(self, keys: list[Name], numbers: Name, partial: bool, exist: str) -> Name:
         """scale * q k^T, capped and masked; [block_m, block_n]."""
         attention, text = self.attention, self.text
-        score = text.let("score", _dot(attention, self.operands.queries[0], f"{keys[0]}.T", ""))
-        for query, key in zip(self.operands.queries[1:], keys[1:], strict=True):
-            score = text.let("score", _dot(attention, query, f"{key}.T", score))
+        dtype, (first, *others) = attention.q.dtype, zip(self.operands.queries, keys, attention.depth, strict=True)
+        score = text.let("score", _dot(attention, first[0], f"{first[1]}.T", "", dtype, first[2].width))
+        for query, key, piece in others:
+            score = text.let("score", _dot(attention, query, f"{key}.T", score, dtype, piece.width))
         if not attention.scales_late:
             score = text.let("score", f"{score} * {attention.kernel.scale!r}")
         if cap := attention.kernel.softcap:  # cap * tanh(score / cap)
@@ -219,6 +247,25 @@ class _Loop:
         text.assign(state.highest, now)
         return p, fade
 
+    def write_whole(self) -> Whole:
+        """After the first look: softmax_j = exp2(s_j * to_exponent - shift) * factor * the scale of its codes."""
+        attention, text, (highest, total) = self.attention, self.text, (self.state.highest, self.state.total)
+        assert attention.codes is not None
+        shift = text.let("shift", f'tl.where({highest} == float("-inf"), 0.0, {highest})')
+        if attention.scales_late:
+            shift = text.let("shift", f"{shift} * {attention.to_exponent!r}")
+        known = f"tl.where({total} == 0.0, 1.0, {total})"
+        return Whole(shift, text.let("factor", f"{1 / attention.codes.weights!r} / {known}"))
+
+    def _write_codes(self, score: Name, whole: Whole) -> Name:
+        """The softmax over the scale of its codes; the conversion saturates by itself."""
+        attention, text, factor = self.attention, self.text, repr(self.attention.to_exponent)
+        if attention.scales_late:
+            power = f"{score} * {factor} - {whole.shift}[:, None]"
+        else:
+            power = f"({score} - {whole.shift}[:, None]) * {factor}"
+        return text.let("p", f"tl.exp2({power}) * {whole.factor}[:, None]")
+
 
 def _load(address: str, exists: str) -> str:
     return f"tl.load({address}, mask={exists}, other=0.0)" if exists else f"tl.load({address})"
@@ -228,12 +275,14 @@ def _widened(attention: Attention) -> str:
     return f".to({attention.multiplies_as})" if attention.multiplies_as else ""
 
 
-def _dot(attention: Attention, left: str, right: str, onto: str) -> str:
-    """left @ right + onto."""
-    if attention.q.dtype is DType.F64:  # not every tensor core can do this
+def _dot(attention: Attention, left: str, right: str, onto: str, dtype: DType, depth: int) -> str:
+    """left @ right + onto; depth: of the sum. Sums of float8 go on in f32 (`Tile.exact` says why)."""
+    if dtype is DType.F64:  # not every tensor core can do this
         inner = f"tl.sum({left}[:, :, None] * ({right})[None, :, :], 1)"
         return f"{onto} + {inner}" if onto else inner
     exact = ""
-    if attention.q.dtype is DType.F32 or attention.multiplies_as:
+    if dtype is DType.F32 or attention.multiplies_as:
         exact = f', input_precision="{attention.options.precision}"'
+    elif dtype is DType.F8E4M3:
+        exact = f", max_num_imprecise_acc={depth}"
     return f"tl.dot({left}, {right}{', ' + onto if onto else ''}{exact})"

@@ -171,7 +171,6 @@ class AttentionTask:
     """slots: q[b,h,i,d], k[b,h',j,d], v[b,h',j,e], (mask, broadcast to [b,h,i,j] by strides 0), out[b,h,i,e].
 
     out = softmax_j(scale*q.k + mask) v;  h' = h // (heads of q / heads of k);  causal: j <= i + len(k) - len(q).
-    codes: q, k and v are float8; what its codes stand for.
     """
 
     slots: tuple[Slot, ...]
@@ -179,14 +178,12 @@ class AttentionTask:
     causal: bool
     masked: bool
     softcap: float = 0.0
-    codes: AttentionCodes | None = None
+    codes: AttentionCodes | None = None  # what the float8 of q, k and v stands for
 
     @cached_property
     def key(self) -> str:
         options = f"scale={self.scale!r} causal={self.causal} mask={self.masked} cap={self.softcap!r}"
-        if c := self.codes:
-            options += f" v={c.values!r} p={c.weights!r} out={c.out!r} {c.dtype.value}"
-        return f"attention({_slots(self.slots)}){options}"
+        return f"attention({_slots(self.slots)}){options}{self.codes or ''}"
 
 
 @dataclass(frozen=True)

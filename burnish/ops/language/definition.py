@@ -186,6 +186,9 @@ class AttentionCodes:
     out: float
     dtype: DType
 
+    def __str__(self) -> str:
+        return f" v={self.values!r} p={self.weights!r} out={self.out!r} {self.dtype.value}"
+
 
 @dataclass(frozen=True)
 class Attention:

@@ -1,11 +1,12 @@
 """If queries, keys and values of an attention are products of the same float8, they become one product.
 
     q = views(Q(x @ Wq * cq + bq, sq)), k and v likewise
-    ->  y = Q(x @ [Wq Wk Wv] * [cq ck cv] + [bq bk bv], [sq sk sv])
+    ->  y = Q(x @ [Wq Wk Wv] * [cq/sq ck/sk cv/sv] + [bq/sq bk/sk bv/sv], 1)
         q = views(y[..., :N]), k = views(y[..., N:2N]), v = views(y[..., 2N:])
 
-c: the scale of x times that of W, one or one for each column; Q and the bias may be missing. Exact: every column is
-computed as before. Runs after products of float8 are multiplied as codes; `merge_products.py` does the same for floats.
+c: the scale of x times that of W, one or one for each column; Q and the bias may be missing. Without Q it is exact.
+With it, c/s and b/s are rounded to f32, so a code may be the next one where a number lies that near to a tie: no scale
+divides in the kernel. Runs after products of float8 are multiplied as codes; `merge_products.py` merges floats.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner
 class Scaled:
     """Input `number` of the attention: views, the last one first, of Q(x @ weight * factor + bias).
 
-    factor, bias: [columns]; scale: Q's, None without it; nodes: all but the views, the last one first
+    factor, bias: [columns], over the scale of Q; is_codes: there is a Q; nodes: all but the views, the last one first
     """
 
     number: int
@@ -41,7 +42,7 @@ class Scaled:
     weight: Array
     factor: Array
     bias: Array | None
-    scale: float | None
+    is_codes: bool
 
     @property
     def x(self) -> ir.Value | None:
@@ -60,7 +61,7 @@ class MergeFloat8(Rule):
         groups: dict[tuple[object, ...], list[Scaled]] = {}
         for operand in found:
             if isinstance(operand, Scaled):
-                groups.setdefault((id(operand.x), operand.scale is None), []).append(operand)
+                groups.setdefault((id(operand.x), operand.is_codes), []).append(operand)
         group = max(groups.values(), key=len, default=[])
         if len(group) < 2:
             refused = [f.reason for f in found if isinstance(f, Skip)]
@@ -121,7 +122,12 @@ def _operand(attention: ir.Node, number: int) -> Scaled | Skip:
     wide = [None if a is None else _along(constant_array(a), columns) for a in (factor, bias)]
     if wide[0] is None or (bias is not None and wide[1] is None):
         return Skip(f"what is added to {product.name} or scales it differs in more than its columns")
-    return Scaled(number, tuple(views), (*nodes, mul, product), weight, wide[0], wide[1], scale)
+    with np.errstate(over="ignore"):
+        over = [None if a is None else a / np.float32(scale or 1) for a in wide]
+    if not all(a is None or np.isfinite(a).all() for a in over):
+        return Skip(f"the scale of {product.name} is too large for that of its codes")
+    assert over[0] is not None
+    return Scaled(number, tuple(views), (*nodes, mul, product), weight, over[0], over[1], scale is not None)
 
 
 def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:
@@ -167,9 +173,7 @@ def _merged(op: Builder, group: Sequence[Scaled]) -> ir.Value:
     if any(o.bias is not None for o in group):
         every = [np.zeros(o.columns, np.float32) if o.bias is None else o.bias for o in group]
         value = typed(op.Add(value, op.constant(np.concatenate(every), f"{name}.bias")))
-    if first.scale is None:
+    if not first.is_codes:
         return value
-    scales = np.concatenate([np.full(o.columns, o.scale, np.float32) for o in group])
-    is_one = len({o.scale for o in group}) == 1
-    scale, axis = op.constant(scales[0] if is_one else scales, f"{name}.codes"), None if is_one else len(shape) - 1
-    return typed(op.QuantizeLinear(value, scale, axis=axis, output_dtype=int(FLOAT8)), FLOAT8)
+    one = op.constant(np.float32(1), f"{name}.codes")
+    return typed(op.QuantizeLinear(value, one, output_dtype=int(FLOAT8)), FLOAT8)

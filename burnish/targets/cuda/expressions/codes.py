@@ -102,6 +102,8 @@ def _float8(emitter: Emitter, value: Expr) -> Value:
     """The conversion saturates by itself, but a quotient of infinity by products would be a NaN."""
     text = emitter.code.text
     scale = _number(value.args[1]) if value.op == "div" else None
+    if scale == 1:
+        value, scale = value.args[0], None
     if scale is None or not LEAST_SCALE < scale < MOST_SCALE:
         given = named(text, as_written(text, emitter.value(value)))
         return Value(let(text, f"{given.text}.to(tl.float8e4nv)"), "float8e4nv", given.dims)

@@ -22,13 +22,13 @@ from benchmarks.accuracy_quantisers import METHODS, by_nncf, by_onnxruntime
 from benchmarks.accuracy_tasks import TASKS, Array, Run, Sample, Task, minilm
 from burnish.calibration import calibrate
 
-OURS = ("entropy", "minmax", "mse", "percentile:99.99")
+OURS = ("entropy", "minmax", "mse", "percentile:99.99", "mse+asymmetric")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", default=",".join((*TASKS, "minilm")))
-    parser.add_argument("--ours", default="entropy", help=f"methods of ours: {','.join(OURS)}")
+    parser.add_argument("--ours", default="entropy", help=f"methods of ours: {','.join(OURS)}; fp8/mse for float8")
     parser.add_argument("--nncf", default="", help="a Python that has NNCF")
     parser.add_argument("--minilm", type=Path)
     parser.add_argument("--tokenizer", type=Path)
@@ -61,8 +61,10 @@ def _compare(task: Task, ours: list[str], nncf: str, others: bool) -> None:
 
     for method in ours:
         try:
-            ranges = calibrate(task.model, calibration, method=method, profile=task.profile)
-            plan = burnish.build(task.model, precision="int8", ranges=ranges, profile=task.profile)
+            kind, _, how = method.rpartition("/")
+            codes = kind or "int8"
+            ranges = calibrate(task.model, calibration, method=how, precision=codes, profile=task.profile)
+            plan = burnish.build(task.model, precision=codes, ranges=ranges, profile=task.profile)
             with burnish.load(plan) as engine:
                 show(f"burnish {method}", lambda sample: dict(engine(sample)))
         except burnish.BurnishError as error:

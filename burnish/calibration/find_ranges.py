@@ -14,12 +14,13 @@ import onnx_ir as ir
 
 from burnish.arguments import expect_function
 from burnish.building import build
-from burnish.building.analyze import Prepared, prepare
+from burnish.building.analyze import Prepared
 from burnish.calibration.channel_sums import ChannelSums
 from burnish.calibration.checkpoint import Tally, delayed_interrupt, load_tally, model_digest, resume, save_tally
 from burnish.calibration.counting import counting
 from burnish.calibration.histogram import Histogram
 from burnish.calibration.preprocess import Preprocess, load_preprocess
+from burnish.calibration.sample_shapes import prepare_for_samples
 from burnish.calibration.samples import Samples, has_rows, open_samples, rows_of
 from burnish.calibration.thresholds import DEFAULTS, choose_range, parse_method
 from burnish.errors import UserError
@@ -54,7 +55,7 @@ def calibrate(
 ) -> Ranges:
     """Run samples through a model in f32 on this CPU, and choose a range for each tensor that becomes codes.
 
-    model, shapes, profile, batch: as for `build`; the profile must allow the samples' shapes
+    model, shapes, profile, batch: as for `build`; open inputs that none names have the samples' shapes
     data:       a file, a folder of files, or an iterable of samples (calibration/samples.py)
     preprocess: a .toml or .py file that states how images and audio become inputs (calibration/preprocess.py)
     cache:      a file that keeps the histograms (checkpoint.py): an interrupted run goes on after the samples
@@ -75,7 +76,7 @@ def calibrate(
     if progress is not None:
         expect_function("progress", progress, "progress=function")
     stated = None if preprocess is None else load_preprocess(preprocess)
-    found = prepare(model, shapes=shapes, profile=profile, batch=batch)
+    found, data, open_notes = prepare_for_samples(model, data, stated, shapes=shapes, profile=profile, batch=batch)
     given = Data(data, stated, None if cache is None else Path(cache))
     kinds = _kinds_of_tensors(found.imported.model.graph, kind, rules)
     with capturing(found, threads) as capture:
@@ -86,7 +87,7 @@ def calibrate(
         for name, counts in tally.histograms.items()
     }
     means, magnitudes = ({n: tuple(r.tolist()) for n, r in rows.items()} for rows in channel_rows(tally))
-    words = (capture.products, method or DEFAULTS[kind], tally.samples, tuple(notes_of(tally, capture.kept)))
+    words = (capture.products, method or DEFAULTS[kind], tally.samples, (*open_notes, *notes_of(tally, capture.kept)))
     return Ranges(tensors, *words, means=means, magnitudes=magnitudes)
 
 

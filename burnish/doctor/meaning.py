@@ -4,6 +4,7 @@
     y/bf16      bf16    a Cast of y
     y/codes     u8      QuantizeLinear of y: (code - zero) * scale
     y/quantised f32     DequantizeLinear of those codes: still y
+    y/codes     f8      the same by float8: code * scale
 
 A name holds through the passes: a rewrite leaves a value's name to what replaces the value.
 """
@@ -18,11 +19,13 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
+from burnish.ops.quantize import FLOAT8_MOST
 from burnish.passes.rewrite.constants import constant_array
+from burnish.precision.codes import FLOAT8
 
 Array = np.ndarray[Any, Any]
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
-BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
+BYTES = (np.dtype(np.int8), np.dtype(np.uint8), FLOAT8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,8 @@ class Meaning:
             with np.errstate(over="ignore"):
                 return numbers.astype(dtype)
         scale, zero = self.along(numbers.ndim)
+        if dtype == FLOAT8:
+            return np.clip(numbers / scale, -FLOAT8_MOST, FLOAT8_MOST).astype(dtype)
         low, high = int(ml_dtypes.iinfo(dtype).min), int(ml_dtypes.iinfo(dtype).max)
         with np.errstate(invalid="ignore", over="ignore"):
             found = np.clip(np.rint(numbers / scale) + zero, low, high)
@@ -66,6 +71,8 @@ class Meaning:
     def range(self, rank: int) -> tuple[Array, Array]:
         """The least and the greatest number that codes can stand for, to be compared with tensors of a rank."""
         scale, zero = self.along(rank)
+        if self.dtype == FLOAT8:
+            return np.asarray(-FLOAT8_MOST * scale), np.asarray(FLOAT8_MOST * scale)
         ends = np.iinfo(self.dtype)
         return np.asarray((ends.min - zero) * scale), np.asarray((ends.max - zero) * scale)
 
@@ -119,10 +126,11 @@ def _coded(node: ir.Node, given: Meaning) -> Meaning | None:
     scale = constant_array(node.inputs[1])
     if scale is None or given.is_code:
         return None
-    zero = constant_array(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(1, np.uint8)
-    if zero is None or zero.dtype not in BYTES:
+    stored, given_zero = node.outputs[0].dtype, node.inputs[2] if len(node.inputs) > 2 else None
+    kind = BYTES[1] if stored is None else np.dtype(stored.numpy())
+    zero = np.zeros((), kind) if given_zero is None else constant_array(given_zero)
+    if zero is None or kind not in BYTES:
         return None
-    kind = zero.dtype
     axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
     zero = np.broadcast_to(np.asarray(zero, np.float32), scale.shape)
     return Meaning(given.tensor, np.asarray(scale, np.float32), zero, axis, kind)

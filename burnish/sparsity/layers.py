@@ -12,11 +12,11 @@ import onnx_ir as ir
 
 from burnish.building.analyze import prepare
 from burnish.passes.channels.drop_dead_channels import drop_dead_channels
+from burnish.passes.forms.weights import PRODUCTS, weight_axes
 from burnish.passes.pipeline import PORTABLE
 from burnish.passes.rewrite.constants import constant_array, integer_shape
 from burnish.sparsity.masks import Array, share_of_blocks, share_of_groups, zero_rows
 
-PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 DENSE = tuple(p for p in PORTABLE if p.name != "drop_dead_channels")
 
 
@@ -54,10 +54,7 @@ class Weight:
         array = constant_array(node.inputs[1])
         if array is None or array.dtype.kind in "iub" or array.ndim < 2:
             return None
-        transposed = node.attributes.get_int("transB", 0)
-        last = array.ndim - 1
-        axes = {"Conv": (0, 1), "ConvTranspose": (1, 0), "MatMul": (last, last - 1)}
-        return cls(node, *axes.get(node.op_type, (0, 1) if transposed else (1, 0)), array)
+        return cls(node, *weight_axes(node, array.ndim), array)
 
 
 @dataclass(frozen=True)

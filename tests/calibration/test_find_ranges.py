@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 
 import burnish
 from burnish.calibration import calibrate, quantised_model
 from burnish.errors import UserError
+from burnish.precision.precision import Decision
 from tests.end_to_end.architectures import SMALL
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits.onnx"
@@ -101,3 +104,77 @@ def test_what_cannot_be_calibrated_is_refused(data: list, options: dict, code: s
     with pytest.raises(UserError) as caught:
         calibrate(SMALL["resnet"].make(), data, **options)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("method", ["minmax", "mse", "entropy", "percentile:99.9"])
+@pytest.mark.parametrize("name", ["efficientnet", "vit"])
+def test_asymmetric_codes_are_multiplied_as_integers_and_give_the_quantised_models_answers(
+    name: str, method: str
+) -> None:
+    architecture = SMALL[name]
+    samples = [architecture.feeds(1, seed=n) for n in range(3)]
+    ranges = calibrate(architecture.make(), samples, method=f"{method}+asymmetric")
+    assert ranges.method == f"{method}+asymmetric" and any(found.zero for found in ranges.tensors.values())
+    rows = list[Decision]()
+    plan = burnish.build(architecture.make(), precision="int8", ranges=ranges, explain_precision=rows.append)
+    shifted = [row for row in rows if "zero point" in row.why]
+    assert len(shifted) > 2 and {row.now for row in shifted} == {"int8"}
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    quantised = quantised_model(architecture.make(), ranges).SerializeToString()
+    session, plain = onnxruntime.InferenceSession(quantised, options), onnxruntime.InferenceSession(architecture.make())
+    with burnish.load(plan, threads=1) as engine:
+        ours = np.concatenate([next(iter(engine(s).values())).ravel() for s in samples])
+    exact, theirs = (np.concatenate([run.run(None, s)[0].ravel() for s in samples]) for run in (plain, session))
+    assert np.linalg.norm(ours - theirs) <= 0.3 * np.linalg.norm(theirs - exact)  # codes at ties differ by one
+
+
+def test_a_precision_without_codes_has_no_ranges() -> None:
+    with pytest.raises(UserError, match="E610"):
+        calibrate(DIGITS, SAMPLES, precision="fp16")
+
+
+def one_product() -> onnx.ModelProto:
+    text = "g (float[1,16] x) => (float[1,4] y) { y = MatMul(x, w) }"
+    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 17]> {text}')
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((16, 4), np.float32), "w"))
+    return proto
+
+
+@pytest.mark.parametrize("how", [{"precision": "int8"}, {"precision": "fp8"}, {"method": "mse+asymmetric"}])
+def test_bad_data_is_refused_or_told_whichever_codes(how: dict[str, str], tmp_path: Path) -> None:
+    x = np.linspace(-1, 3, 16, dtype=np.float32)[None]
+    x[0, :2] = np.nan, np.inf
+    found = calibrate(one_product(), [{"x": x}], **how)
+    assert any("2 of 16 numbers are NaN or Inf; they were left out" in note for note in found.notes)
+    assert any(note.startswith("one sample") for note in found.notes)
+    assert "x was 0 in every sample" in calibrate(one_product(), [{"x": np.zeros((1, 16), np.float32)}], **how).notes
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "how.toml").write_text(
+        '[image]\nsize = [1, 16]\nfit = "stretch"\ncolour = "grey"\nlayout = "nchw"\nscale = 1.0\n'
+    )
+    for data, code in [
+        ([{"x": x * np.nan}], "E724"),
+        ([], "E721"),
+        ([{"x": x[:, :7]}], "E722"),
+        (tmp_path / "none", "E721"),
+    ]:
+        with pytest.raises(UserError, match=code):
+            calibrate(one_product(), data, **how)
+    with pytest.raises(UserError, match="E721"):
+        calibrate(one_product(), tmp_path / "broken.png", preprocess=tmp_path / "how.toml", **how)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_a_constant_tensor_keeps_its_number_and_ranges_of_another_model_are_refused(precision: str) -> None:
+    x = np.full((1, 16), 3.0, np.float32)
+    ranges = calibrate(one_product(), [{"x": x}, {"x": x}], precision=precision)
+    plan = burnish.build(one_product(), precision=precision, ranges=ranges)
+    with burnish.load(plan, threads=1) as engine:
+        np.testing.assert_allclose(engine({"x": x})["y"], 48, rtol=1e-6)
+    zeros = calibrate(one_product(), [{"x": 0 * x}, {"x": 0 * x}], precision=precision)
+    with burnish.load(burnish.build(one_product(), precision=precision, ranges=zeros), threads=1) as engine:
+        assert np.isfinite(engine({"x": x})["y"]).all()  # what was never seen is clipped, or kept: never a NaN
+    other = replace(ranges, tensors={"other": ranges.tensors["x"]})
+    with pytest.raises(UserError, match="E731"):
+        burnish.build(one_product(), precision=precision, ranges=other)

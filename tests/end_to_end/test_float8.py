@@ -6,6 +6,7 @@ between both and the f32 model.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import pytest
 from onnx import numpy_helper
 
 import burnish
-from burnish.calibration import calibrate, quantised_model
+from burnish.calibration import accuracy_of, calibrate, quantised_model
+from burnish.doctor import diagnose
 from burnish.errors import UserError
 from burnish.precision.precision import Decision
 from burnish.precision.ranges import Range, Ranges
@@ -125,3 +127,45 @@ def test_gpus_before_sm_89_refuse_it(precision: str) -> None:
     with pytest.raises(UserError, match="E733: cuda:sm_80 has no float8"):
         ranges = Ranges({"x": Range(-1, 1)})
         burnish.build(product(np.ones((4, 2), np.float32)), precision=precision, ranges=ranges, target="cuda:sm_80")
+
+
+def test_a_budget_raises_products_of_float8() -> None:
+    architecture = SMALL["resnet"]
+    samples = [architecture.feeds(1, seed=n) for n in range(3)]
+    ranges = calibrate(architecture.make(), samples, precision="fp8")
+    plan = burnish.build_within(
+        architecture.make(), "sqnr=38dB", burnish.Evaluation(samples), precision="fp8", ranges=ranges
+    )
+    measured = accuracy_of(plan)
+    assert measured is not None and {layer.form for layer in measured.layers} == {"fp8", "f32"}
+    (judged,) = measured.budgets
+    assert judged.unraised < 38 <= judged.found
+    exact = answers(onnxruntime.InferenceSession(architecture.make()), samples)
+    noise = np.linalg.norm(ours(plan, samples) - exact) / np.linalg.norm(exact)
+    assert -20 * np.log10(noise) == pytest.approx(judged.found, abs=0.5)
+
+
+def test_the_doctor_finds_a_range_of_float8_that_clips_and_one_that_is_far_too_wide() -> None:
+    architecture = SMALL["resnet"]
+    samples = [architecture.feeds(1, seed=n) for n in range(2)]
+    ranges = calibrate(architecture.make(), samples, precision="fp8")
+    name = list(ranges.tensors)[4]
+    for factor, cause in ((1 / 20, "clipped_range"), (1e6, "wide_range")):
+        planted = Range(ranges.tensors[name].low * factor, ranges.tensors[name].high * factor)
+        tensors = {**ranges.tensors, name: planted}
+        plan = burnish.build(architecture.make(), precision="fp8", ranges=replace(ranges, tensors=tensors))
+        found = diagnose(architecture.make(), plan, samples, remedy=False)
+        assert [(f.cause.name, f.tensor) for f in found.findings] == [(cause, name)]
+    whole = burnish.build(architecture.make(), precision="fp8", ranges=ranges)
+    assert diagnose(architecture.make(), whole, samples, remedy=False).findings == ()
+
+
+def test_a_plan_of_one_rule_alone_is_rebuilt_by_the_doctor() -> None:
+    """The build asks for fp32; a word that counts all rules would make codes of all products."""
+    architecture = SMALL["resnet"]
+    samples = [architecture.feeds(1, seed=n) for n in range(2)]
+    rule = {"layers": [{"operators": ["Gemm"], "precision": "fp8"}]}
+    ranges = calibrate(architecture.make(), samples, precision="fp8")
+    plan = burnish.build(architecture.make(), ranges=ranges, precision_config=rule)
+    assert plan.manifest.options["precision_layers"][0]["precision"] == "fp32"
+    assert diagnose(architecture.make(), plan, samples, remedy=False).findings == ()

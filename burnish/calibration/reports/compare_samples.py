@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from burnish.building.analyze import prepare
 from burnish.building.guard import coded
 from burnish.calibration.find_ranges import Progress, capturing, notes_of, tensor_notes
 from burnish.calibration.preprocess import load_preprocess
 from burnish.calibration.reports.report_samples import observe
 from burnish.calibration.reports.tensor_drift import TensorDrift, drift_of
 from burnish.calibration.reports.tensor_report import percent
+from burnish.calibration.sample_shapes import prepare_for_samples
 from burnish.calibration.thresholds import parse_method
 from burnish.errors import UserError
 
@@ -117,8 +117,8 @@ def compare(
     """
     parse_method(method)
     limit = None if max_clipped is None else parse_share(max_clipped)
-    found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     stated = None if preprocess is None else load_preprocess(preprocess)
+    found, data, _ = prepare_for_samples(model, data, stated, shapes=shapes, profile=profile, batch=batch)
     with capturing(found, threads) as capture:
         first, second = (observe(capture, source, stated, progress) for source in (data, other))
     drifts = (

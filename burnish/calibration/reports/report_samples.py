@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from burnish.building.analyze import prepare
 from burnish.building.guard import coded
 from burnish.calibration.checkpoint import Tally
 from burnish.calibration.find_ranges import Capture, Data, Progress, capturing, count_samples, notes_of
 from burnish.calibration.preprocess import Preprocess, load_preprocess
 from burnish.calibration.reports.tensor_report import MOVED, TensorReport, percent, report_tensor
 from burnish.calibration.reports.watch_coverage import Coverage
+from burnish.calibration.sample_shapes import prepare_for_samples
 from burnish.calibration.thresholds import parse_method
 
 FEWEST = 8  # runs, of which a range can be said to have settled
@@ -106,8 +106,8 @@ def report(
     for 10,000 runs. Whether ranges have settled depends on the order of the samples: mix them.
     """
     parse_method(method)
-    found = prepare(model, shapes=shapes, profile=profile, batch=batch)
     stated = None if preprocess is None else load_preprocess(preprocess)
+    found, data, open_notes = prepare_for_samples(model, data, stated, shapes=shapes, profile=profile, batch=batch)
     with capturing(found, threads) as capture:
         seen = observe(capture, data, stated, progress)
     return CalibrationReport(
@@ -116,7 +116,7 @@ def report(
         seen.tally.samples,
         seen.tally.runs,
         tuple(seen.report(name, method) for name in seen.tally.histograms),
-        tuple(notes_of(seen.tally, capture.kept)),
+        (*open_notes, *notes_of(seen.tally, capture.kept)),
     )
 
 

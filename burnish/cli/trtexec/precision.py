@@ -18,10 +18,10 @@ from burnish.calibration.placeholder_ranges import placeholder_ranges
 from burnish.cli.trtexec.log import info, warning
 from burnish.cli.trtexec.options import Options
 from burnish.errors import UserError
+from burnish.passes.forms.weights import PRODUCTS
 from burnish.precision.layers import keeps_to, matched_by_name, rules_of
 from burnish.precision.precision import Decision
 from burnish.precision.precision_config import PrecisionConfig
-from burnish.precision.quantise.points import PRODUCTS
 from burnish.precision.quantised_products import ON_INTEGERS
 from burnish.precision.ranges import Ranges
 from burnish.precision.words import float_of, kind_of

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from burnish.doctor.case import Case
 from burnish.doctor.finding import Cause, Finding
+from burnish.precision.codes import FLOAT8
 
 CAUSE = Cause(
     "wide_range",
@@ -13,6 +16,7 @@ CAUSE = Cause(
     "The range was chosen for larger numbers than there are, and few of the codes are used.",
 )
 FEW = 32  # codes
+LEAST = 2.0**-6  # of float8: what is smaller has fewer than 3 bits of mantissa
 
 
 def find(case: Case) -> Finding | None:
@@ -24,6 +28,8 @@ def find(case: Case) -> Finding | None:
     used = len(np.unique(np.concatenate([case.codes.encode(a, case.codes.dtype).ravel() for a in case.numbers])))
     if not numbers.size:
         return None
+    if case.codes.dtype == FLOAT8:
+        return _of_float8(case, numbers, scale)
     low, high = float(numbers.min()), float(numbers.max())
     if (high - low) / scale > FEW and used > FEW:
         usual = float(np.quantile(np.abs(numbers), 0.99))
@@ -38,4 +44,13 @@ def find(case: Case) -> Finding | None:
         f"'{case.tensor}' goes from {low:.4g} to {high:.4g}; its range is {least:.4g} to {most:.4g}: "
         f"{used} of 256 codes are used"
     )
+    return case.finding(CAUSE, text, advice="or calibrate again with samples like these: that costs no time")
+
+
+def _of_float8(case: Case, numbers: np.ndarray[Any, Any], scale: float) -> Finding | None:
+    """A wider range costs float8 nothing, until the numbers are smaller than its smallest exponent."""
+    usual = float(np.quantile(np.abs(numbers), 0.99))
+    if usual >= LEAST * scale:
+        return None
+    text = f"99 % of '{case.tensor}' stay below {usual:.4g}; float8 has its full precision from {LEAST * scale:.4g} on"
     return case.finding(CAUSE, text, advice="or calibrate again with samples like these: that costs no time")

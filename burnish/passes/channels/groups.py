@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from burnish.passes.forms.weights import PRODUCTS, weight_axes
 from burnish.passes.rewrite.constants import Array, constant_array, constant_integers, constant_number
 
-PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 KEEPS_ZERO = frozenset({
     "Abs", "Erf", "Flatten", "Gelu", "HardSwish", "Identity", "LeakyRelu", "Neg", "Relu", "Reshape", "Sin", "Softsign",
     "Sqrt", "Swish", "Tan", "Tanh",
@@ -199,7 +199,7 @@ def _made(node: ir.Node) -> _Made | None:
         return None
     if node.op_type in ("Gemm", "MatMul") and weight.ndim != 2:
         return None
-    axis = 0 if node.op_type == "Conv" or node.attributes.get_int("transB", 0) == 1 else 1
+    axis = weight_axes(node, weight.ndim)[0]
     size, slices = weight.shape[axis], [Slice(node, 1, axis)]
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None:
@@ -220,11 +220,12 @@ def _reader(node: ir.Node, number: int, axis: int) -> Slice | None:
     weight, data = constant_array(node.inputs[1]), node.inputs[0]
     if weight is None or weight.dtype.kind in "iub" or data is None or data.shape is None:
         return None
+    inputs = weight_axes(node, weight.ndim)[1]
     if node.op_type in ("Conv", "ConvTranspose"):
-        return Slice(node, 1, 1 if node.op_type == "Conv" else 0) if axis == 1 else None
+        return Slice(node, 1, inputs) if axis == 1 else None
     if weight.ndim != 2 or axis != len(data.shape) - 1 or node.attributes.get_int("transA", 0) == 1:
         return None
-    return Slice(node, 1, 1 if node.attributes.get_int("transB", 0) == 1 else 0)
+    return Slice(node, 1, inputs)
 
 
 def _carried(node: ir.Node, axis: int, size: int) -> tuple[tuple[ir.Value, ...], tuple[Slice, ...]] | None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from burnish.passes.forms.weights import PRODUCTS, weight_axes
 from burnish.passes.rewrite.constants import constant_array, is_constant
 from burnish.precision.precision import Decision
 
-PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 READERS = frozenset({"Add", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Flatten", "Reshape"})
 INSIDE = "it stands inside an If or a Loop, whose tensors calibration does not see"
 NORMS = frozenset({"LayerNormalization", "RMSNormalization"})
@@ -88,11 +88,7 @@ def _point(node: ir.Node) -> Point | str:
     rank = 0 if weight.shape is None else len(weight.shape)
     if rank < 2:
         return f"its weight has rank {rank}"
-    axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": rank - 1}.get(node.op_type)
-    if axis is None:
-        transposed = node.attributes["transB"].as_int() if "transB" in node.attributes else 0
-        axis = 0 if transposed else 1
-    return Point(node, data, weight, axis)
+    return Point(node, data, weight, weight_axes(node, rank)[0])
 
 
 def refuse_float8(point: Point) -> str:

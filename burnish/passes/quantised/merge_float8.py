@@ -175,5 +175,5 @@ def _merged(op: Builder, group: Sequence[Scaled]) -> ir.Value:
         value = typed(op.Add(value, op.constant(np.concatenate(every), f"{name}.bias")))
     if not first.is_codes:
         return value
-    one = op.constant(np.float32(1), f"{name}.codes")
+    one = op.constant(1.0, f"{name}.codes", np.float32)
     return typed(op.QuantizeLinear(value, one, output_dtype=int(FLOAT8)), FLOAT8)

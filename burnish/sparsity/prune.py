@@ -29,7 +29,7 @@ from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.constants import new_initializer
 from burnish.sparsity.activity import Activity, find_activity
 from burnish.sparsity.layers import Weight, each_weight
-from burnish.sparsity.masks import GROUP, Array, largest, two_of_four
+from burnish.sparsity.masks import GROUP, ON_GPUS, Array, largest, two_of_four
 from burnish.sparsity.reconstruct import drop_terms, prune_columns
 
 PATTERNS = ("2:4", "channels", "unstructured")
@@ -78,7 +78,7 @@ def prune(
     if not any(done for _, done, _ in lines):
         raise _nothing(pattern, lines)
     remove_unused(found.imported.model, found.context)  # weights that others took the place of
-    notes = (*found.profile.notes, *activity.notes, *work.unmatched())
+    notes = (*found.profile.notes, *activity.notes, *work.unmatched(), *([ON_GPUS] if pattern == "2:4" else []))
     layers = tuple((name, text) for name, _, text in lines)
     return Pruned(in_oldest_opset(ir.to_proto(found.imported.model)), layers, notes)
 

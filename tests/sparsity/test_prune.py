@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from burnish.errors import UserError
-from burnish.sparsity import find_sparsity, prune
+from burnish.sparsity import ON_GPUS, find_sparsity, prune
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODEL = EXAMPLES / "digits.onnx"
@@ -90,7 +90,7 @@ def test_samples_with_nan_or_inf_are_left_out_and_told(pattern: str) -> None:
     spoilt[-2, 0, 3, 3], spoilt[-1, 0, 3, 3] = np.nan, np.inf
     clean, ours = prune(MODEL, pattern, data=given), prune(MODEL, pattern, data=spoilt)
     np.testing.assert_array_equal(answers(ours.model, others), answers(clean.model, others))
-    assert ours.notes[-1] == "2 samples hold NaN or Inf, or make them in a layer; they were left out"
+    assert "2 samples hold NaN or Inf, or make them in a layer; they were left out" in ours.notes
     with pytest.raises(UserError) as caught:
         prune(MODEL, pattern, data=spoilt[-2:])
     assert caught.value.code == "E721"
@@ -120,4 +120,5 @@ def test_what_a_model_loses_and_what_fits_nothing_is_told() -> None:
     assert notes == (
         "input 'x' is dynamic and no shape was given: fixed at 1x8",
         "no layer is named 'nosuch', which was to be kept",
+        ON_GPUS,
     )

@@ -48,6 +48,8 @@ def sparsity(
 
 def notes(found: Sparsity) -> list[str]:
     """What the zeros give."""
+    from burnish.sparsity import ON_GPUS
+
     if not found.layers:
         return ["the model has no product with constant f32 weights"]
     lines = []
@@ -64,6 +66,8 @@ def notes(found: Sparsity) -> list[str]:
             "weights without their zeros where that is faster, in products of up to 5 rows and models of 64 MB or more "
             "(--measure times it here); all other products are computed as if none were zero"
         )
+        if whole:
+            lines.append(ON_GPUS)
     dead = sum(layer.dead_outputs for layer in found.layers)
     if dead and not found.taken_out:
         lines.append(f"{dead} outputs have no weights, but a bias, or a tensor that bars them, keeps them")

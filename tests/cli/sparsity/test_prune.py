@@ -28,6 +28,14 @@ def test_accuracy_that_was_not_measured_is_said(command: Command, tmp_path: Path
     assert done.code == 0 and "not measured" in done.err
 
 
+def test_two_of_four_gives_nothing_on_gpus_and_is_told_with_what_was_measured(command: Command, tmp_path: Path) -> None:
+    pruned = tmp_path / "p.onnx"
+    for told in (command("prune", MODEL, "-o", pruned, "--pattern", "2:4"), command("inspect", "sparsity", pruned)):
+        assert "no kernel uses sparse tensor cores" in told.err and "1.8 in int8" in told.err
+    assert "sparse tensor cores" not in command("inspect", "sparsity", MODEL).err
+    assert "sparse tensor cores" not in command("prune", MODEL, "-o", pruned, "--pattern", "unstructured").err
+
+
 def test_a_pattern_that_is_none_writes_nothing(command: Command, tmp_path: Path) -> None:
     done = command("prune", MODEL, "-o", tmp_path / "p.onnx", "--pattern", "half")
     assert done.code == 2 and "E770" in done.err and not (tmp_path / "p.onnx").exists()

@@ -1,6 +1,6 @@
-"""Products of few rows whose f32 weights have zeros: kept without them, beside the same weights kept dense.
+"""Products of few rows whose weights have zeros: kept without them, beside the same weights kept dense.
 
-    python benchmarks/sparse_weights.py [--target cpu:x86-64-v4] [--rows 1,2,4,8] [--zeros 2:4,0.9] [--rounds 9]
+    python benchmarks/sparse_weights.py [--target cpu:x86-64-v4] [--rows 1,2,4,8] [--zeros 2:4,0.9] [--dtype bf16]
 
 Weights come from memory: each call reads the next of several copies, 200 MB in all (--warm: always the same one). With
 two threads each has half of every product. Times are medians of turns; beside them the spread, (maximum - minimum) /
@@ -24,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.cpu_kernels import aligned, loaded, product
 from burnish.devices.cpu.processor import best_target
+from burnish.dtypes import DType
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.target import Target, parse_target
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--target", default="")
     parser.add_argument("--rows", default="1,2,4,8")
     parser.add_argument("--zeros", default="2:4,0.9")
+    parser.add_argument("--dtype", default="f32", choices=("f32", "bf16"), help="in which weights are kept")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--warm", action="store_true")
@@ -54,12 +56,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def compare(rows: int, columns: int, depth: int, zeros: str, target: Target, options: argparse.Namespace) -> None:
     """A line for each number of threads."""
-    weights = with_zeros(depth, columns, zeros)
+    dtype = DType(options.dtype)
+    weights = with_zeros(depth, columns, zeros).astype(dtype.numpy)
     kernel = product(rows, columns, depth).kernel
     assert isinstance(kernel, Contraction)
     a, b, *others = kernel.slots
     sixteenths = int(16 * np.mean(weights == 0))
-    kernel = replace(kernel, slots=(a, replace(b, zeros=sixteenths), *others))
+    kernel = replace(kernel, slots=(a, replace(b, dtype=dtype, zeros=sixteenths), *others))
     schedules = template_of(kernel).schedules(kernel, target, {})
     sparse = next((s for s in schedules if s["form"] == "sparse"), None)
     if sparse is None:

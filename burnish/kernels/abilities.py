@@ -20,7 +20,7 @@ class Abilities:
     deep_images      a convolution over few channels is slow: it is better to turn its strides into channels
     integer_products products of 8-bit integers with i32 sums are faster than f32: quantised tensors stay integers
     blocked_weights  a packed constant may be kept in codes of 2 to 8 bits with a scale for each block
-    sparse_weights   a packed constant of f32 may be kept without its zeros, for products of few rows
+    sparse_weights   a packed constant may be kept without its zeros, for products of few rows
     byte_tiles       bytes of either sign are multiplied many times faster than 16-bit integers
     float8           products of float8 (e4m3) with f32 sums are faster than f16
     stores_float8    tensors of float8 have kernels; without products of them, their numbers are multiplied

@@ -1,8 +1,8 @@
 """Products of few rows learn how many of their weights are 0 (`Slot.zeros`), so that a template may leave those out.
 
 Reading weights without their zeros pays where memory gives them: in products of few rows, in a program whose constants
-no cache holds. There it is measured faster; from a cache, dense weights are (benchmarks/README.md). So kernels of other
-programs stay as they are, and so do those with few zeros.
+no cache holds. There it is measured faster; from a cache, dense weights are, and so are those in f16, which are widened
+in more steps (benchmarks/README.md). So kernels of other programs stay as they are, and so do those with few zeros.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Marking:
         if not kernel.packed or kernel.blocks is not None or kernel.more or kernel.windows:
             return False
         return (
-            kernel.slots[1].dtype is DType.F32
+            kernel.slots[1].dtype in (DType.F32, DType.BF16)
             and b.storage in self.program.constants
             and isinstance(b.offset, int)
             and isinstance(kernel.slots[1].span, int)
@@ -75,5 +75,6 @@ class _Marking:
         """How many of the weights are +0. A -0 has a sign, which a product keeps."""
         span, array = kernel.slots[1].span, self.program.constants[b.storage]
         assert isinstance(b.offset, int) and isinstance(span, int)
-        bits: np.ndarray[Any, Any] = np.ascontiguousarray(array).reshape(-1).view(np.uint32)[b.offset : b.offset + span]
+        unsigned = np.dtype(f"u{kernel.slots[1].dtype.size_bytes}")
+        bits: np.ndarray[Any, Any] = np.ascontiguousarray(array).reshape(-1).view(unsigned)[b.offset : b.offset + span]
         return 0 if bits.size < _LEAST_WEIGHTS else PARTS - -(-PARTS * int(np.count_nonzero(bits)) // bits.size)

@@ -1,4 +1,4 @@
-"""What it gives on this machine to leave zeros out of f32 weights: products of few rows, timed with and without."""
+"""What it gives on this machine to leave zeros out of weights: products of few rows, timed with and without."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 import burnish
 from burnish.building.analyze import analyze
+from burnish.dtypes import DType
 from burnish.kernels import mark_zeros
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.task import Contraction, each_launch
@@ -28,11 +29,14 @@ def any_size(monkeypatch):
     monkeypatch.setattr(mark_zeros, "LEAST_BYTES", 0)
 
 
-def product(rows: int | str, share: float, columns: int = COLUMNS, in_branch: bool = False) -> onnx.ModelProto:
-    """y = x w + b; a share of w is 0."""
+def product(
+    rows: int | str, share: float, columns: int = COLUMNS, in_branch: bool = False, halves: bool = False
+) -> onnx.ModelProto:
+    """y = x w + b; a share of w is 0. halves: bf16 holds w."""
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((DEPTH, columns)).astype(np.float32)
     weights[rng.random(weights.shape) < share] = 0
+    weights = weights.astype(DType.BF16.numpy).astype(np.float32) if halves else weights
     constants = [
         numpy_helper.from_array(weights, "w"),
         numpy_helper.from_array(np.ones(columns, np.float32), "b"),
@@ -85,19 +89,20 @@ def test_the_sides_of_an_if_are_marked(any_size):
 
 
 CHECKED = "cpu:x86-64-v4+checked"  # every access is tested
-CASES = [(1, 0.5, str(V4)), (3, 0.9, CHECKED), ("N", 0.75, str(V4))]
+CASES = [(1, 0.5, str(V4), 4), (3, 0.9, CHECKED, 4), ("N", 0.75, str(V4), 4), (1, 0.5, CHECKED, 2)]
 
 
-@pytest.mark.parametrize("rows, share, target", CASES)
-def test_plans_without_zeros_are_smaller_and_answer_as_onnx_runtime_does(any_size, rows, share, target):
+@pytest.mark.parametrize("rows, share, target, item", CASES)
+def test_plans_without_zeros_are_smaller_and_answer_as_onnx_runtime_does(any_size, rows, share, target, item):
     if not runnable(V4):
         pytest.skip("this machine lacks it")
-    model = product(rows, share)
+    columns = 1536 if item == 2 else COLUMNS  # smaller weights are not narrowed
+    model = product(rows, share, columns, halves=item == 2)
     profile = {"x": ((1, DEPTH), (2, DEPTH), (20, DEPTH))} if rows == "N" else None
     plan = burnish.build(model, target=target, profile=profile)
     assert "form=sparse" in str(plan.manifest)
     weight_bytes = sum(len(blob) for name, blob in plan.blobs.items() if name.startswith("weights/"))
-    assert weight_bytes < DEPTH * COLUMNS * 4 * (1 - share + 0.1)
+    assert weight_bytes < DEPTH * columns * (item * (1 - share) + 0.4)
     with burnish.load(plan, threads=2) as engine:
         for count in (1, 2, 7, 20) if rows == "N" else (rows,):
             x = np.random.default_rng(1).standard_normal((count, DEPTH)).astype(np.float32)

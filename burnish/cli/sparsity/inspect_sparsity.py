@@ -62,7 +62,7 @@ def notes(found: Sparsity) -> list[str]:
     if thin:
         whole = sum(layer.groups == 1 for layer in thin)
         lines.append(
-            f"{len(thin)} layers ({whole} of them 2:4) have a quarter of zeros or more: CPUs with AVX-512 read f32 "
+            f"{len(thin)} layers ({whole} of them 2:4) have a quarter of zeros or more: CPUs with AVX-512 read "
             "weights without their zeros where that is faster, in products of up to 5 rows and models of 64 MB or more "
             "(--measure times it here); all other products are computed as if none were zero"
         )
@@ -79,7 +79,7 @@ def gain_notes(gains: Gains) -> list[str]:
     if not gains.is_able:
         return [f"this machine ({gains.target}) has no AVX-512, which puts numbers back between zeros"]
     if not gains.layers:
-        return ["nothing was timed: no product of up to 8 rows has f32 weights a quarter of which are 0"]
+        return ["nothing was timed: no product of up to 8 rows has f32 or bf16 weights a quarter of which are 0"]
     lines = [f"timed on {gains.target}, weights from memory"]
     if gains.constant_bytes < gains.least_bytes:
         lines.append(

@@ -39,7 +39,7 @@ from burnish.targets.cpu.register_tile.quads import QUAD
 Array = np.ndarray[Any, Any]
 
 
-NARROW_FORMS = ("pairs", "narrow", "tiles")  # they keep halves as halves
+NARROW_FORMS = ("pairs", "narrow", "tiles", expand.FORM)  # they keep halves as halves
 
 
 def storage_dtype(dtype: DType, form: str = "tile") -> DType:
@@ -153,12 +153,12 @@ def _sparse(options: ContractionOptions, groups: Array) -> Array:
     count, depth, columns = groups.shape
     vectors, width = options.vectors, options.width
     panels, masks_bytes = -(-columns // width), Sparse(depth, vectors).masks_bytes
-    padded = np.zeros((count, depth, panels * width), np.float32)
+    padded, item = np.zeros((count, depth, panels * width), groups.dtype), groups.dtype.itemsize
     padded[..., :columns] = groups
     split = padded.reshape(count, depth, panels, width).transpose(0, 2, 1, 3).reshape(count * panels, -1)
-    is_kept = np.ascontiguousarray(split).view(np.uint32) != 0
+    is_kept = np.ascontiguousarray(split).view(f"u{item}") != 0
     table_bytes = _lines(8 * len(split))
-    sizes = masks_bytes + _lines(4 * np.count_nonzero(is_kept, 1))
+    sizes = masks_bytes + _lines(item * np.count_nonzero(is_kept, 1))
     begins = table_bytes + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     packed = np.zeros(int(begins[-1]) + READ_BEYOND, np.uint8)
     packed[: 8 * len(split)] = begins[:-1].view(np.uint8)

@@ -1,4 +1,4 @@
-"""The sparse form: a constant B of f32 kept without its zeros (register_tile/expand.py), for products of few rows.
+"""The sparse form: a constant B of f32 or bf16 without its zeros (register_tile/expand.py), for products of few rows.
 
 rows     up to `few_rows` in a tile: weights are expanded in registers, and their zeros never come from memory. More
          (where only a run tells): each thread expands a panel into its scratch memory, which all row tiles read
@@ -28,9 +28,9 @@ from burnish.targets.cpu.register_tile.prefetch import LINE_BYTES
 _REGISTERS, _MOST_ROWS = 31, 8  # registers but one of A
 _VECTORS, _VECTORS_FOR_MANY = (8, 6, 4, 3, 2, 1), (3, 2)
 _AHEAD_BYTES = 2048
-_ITEM = 4
-# cycles: of a byte from memory on one core (26 GB/s at 3.7 GHz); of a product, and to expand a vector, on Zen 4
-_CYCLES_PER_BYTE, _PRODUCT, _EXPAND, _LATENCY, _PANEL = 0.14, 1.0, 2.3, 4.0, 60.0
+# cycles: of a byte from memory on one core (26 GB/s at 3.7 GHz); on Zen 4 of a product, and to expand a vector, by the
+# bytes of an element
+_CYCLES_PER_BYTE, _PRODUCT, _EXPAND, _LATENCY, _PANEL = 0.14, 1.0, {4: 2.3, 2: 2.8}, 4.0, 60.0
 _CLEARLY = 0.95  # of the time of dense weights, to be better
 
 
@@ -51,8 +51,20 @@ def tile_sizes(options: ContractionOptions) -> tuple[int, ...]:
 
 def sparse_of(kernel: Contraction, options: ContractionOptions) -> Sparse:
     """How a panel lies."""
-    row_bytes = options.width * _ITEM * (PARTS - kernel.slots[1].zeros) // PARTS
-    return Sparse(_depth(kernel), options.vectors, options.prefetch * row_bytes, -(-row_bytes // LINE_BYTES))
+    row_bytes = _row_bytes(kernel, options.vectors)
+    return Sparse(
+        _depth(kernel),
+        options.vectors,
+        kernel.slots[1].dtype,
+        options.prefetch * row_bytes,
+        -(-row_bytes // LINE_BYTES),
+    )
+
+
+def _row_bytes(kernel: Contraction, vectors: int) -> int:
+    """Of the numbers that are left of one k of a panel, usually."""
+    b = kernel.slots[1]
+    return vectors * LANES * b.dtype.size_bytes * (PARTS - b.zeros) // PARTS
 
 
 def _depth(kernel: Contraction) -> int:
@@ -61,12 +73,13 @@ def _depth(kernel: Contraction) -> int:
 
 def scratch_bytes(kernel: Contraction, options: ContractionOptions) -> int:
     """An expanded panel, if there may be many rows."""
-    return 0 if options.rows <= few_rows(options.vectors) else _depth(kernel) * options.width * _ITEM
+    return 0 if options.rows <= few_rows(options.vectors) else _depth(kernel) * options.width * DType.F32.size_bytes
 
 
 def fits(kernel: Contraction, shape: Shape) -> bool:
     """May a product be written in this form?"""
-    is_floats = kernel.slots[1].dtype is DType.F32 and shape.accumulator is DType.F32
+    a, b = (slot.dtype for slot in kernel.slots[:2])
+    is_floats = shape.accumulator is DType.F32 and (b is DType.F32 or (a is DType.F32 and b is DType.BF16))
     is_one_run = len(shape.reduce) == 1 and isinstance(shape.depth, int) and isinstance(shape.n.extent, int)
     return kernel.packed and kernel.slots[1].zeros > 0 and is_floats and is_one_run
 
@@ -89,7 +102,8 @@ def with_sparse(model: CostModel, dense: list[Schedule], cycles: float) -> list[
     found = sorted(_choices(model), key=lambda o: _cycles(model, o))
     if not found:
         return dense
-    read = _CYCLES_PER_BYTE * _ITEM * model.groups * model.depth * model.columns
+    item = model.kernel.slots[1].dtype.size_bytes
+    read = _CYCLES_PER_BYTE * item * model.groups * model.depth * model.columns
     busy = _PRODUCT / LANES * model.groups * model.depth * model.columns * model.pixels
     own = [o.schedule for o in found[:2]]
     if _cycles(model, found[0]) < _CLEARLY * max(cycles, read, busy):
@@ -104,19 +118,19 @@ def _choices(model: CostModel) -> Iterator[ContractionOptions]:
         rows = extent if isinstance(extent, int) else _REGISTERS // vectors - 1
         if vectors > most or (isinstance(extent, int) and not 0 < extent <= few_rows(vectors)):
             continue
-        row_bytes = vectors * LANES * _ITEM * (PARTS - model.kernel.slots[1].zeros) // PARTS
-        prefetch = _AHEAD_BYTES // max(1, row_bytes)
+        prefetch = _AHEAD_BYTES // max(1, _row_bytes(model.kernel, vectors))
         yield ContractionOptions(FORM, rows, vectors, LANES, 1, 0, False, 0, prefetch, 0, False)
 
 
 def _cycles(model: CostModel, options: ContractionOptions) -> float:
     """Cycles on one of two cores: to expand and multiply, or to read from memory."""
-    vectors, kept = options.vectors, 1 - model.kernel.slots[1].zeros / PARTS
+    b, vectors = model.kernel.slots[1], options.vectors
+    item, kept = b.dtype.size_bytes, 1 - b.zeros / PARTS
     panels = -(-model.columns // options.width) * model.groups
     tiled = model.expect(rows_of(model.shape, options.axis, False).tiled.extent)
     others = model.pixels // tiled
-    step = tiled * _PRODUCT + _EXPAND * -(-tiled // few_rows(vectors))
+    step = tiled * _PRODUCT + _EXPAND[item] * -(-tiled // few_rows(vectors))
     each = max(step, _LATENCY / vectors if tiled == 1 else 0.0)
     busy = (model.depth * vectors * each * others + _PANEL) * (panels + panels % 2)
-    read = model.groups * model.depth * model.columns * (kept * _ITEM + MASK_BYTES / LANES) * _CYCLES_PER_BYTE
+    read = model.groups * model.depth * model.columns * (kept * item + MASK_BYTES / LANES) * _CYCLES_PER_BYTE
     return max(busy, read) + 0.1 * busy

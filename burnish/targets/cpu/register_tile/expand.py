@@ -8,7 +8,8 @@ their order are those of dense weights, bit for bit, infinities and NaN in the d
 A constant in memory, in bytes; a whole vector may be read at the last numbers, so that READ_BEYOND bytes follow them:
 
     0                  where each panel begins, i64
-    a panel            masks [K][vectors], 16 bits, in whole cache lines; then the numbers, f32, in the same order
+    a panel            masks [K][vectors], 16 bits, in whole cache lines; then the numbers, in the same order: f32, or
+                       bf16, widened and expanded as integers (vpexpandd)
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from llvmlite import ir
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
-from burnish.targets.cpu.builder import F32, I1, I8, I16, I64, KernelBuilder
-from burnish.targets.cpu.expressions.storage import storage_type
+from burnish.targets.cpu.builder import F32, I1, I8, I16, I32, I64, KernelBuilder
+from burnish.targets.cpu.expressions.storage import fill, storage_type
 from burnish.targets.cpu.register_tile.accumulate import Sums, keep_order, multiply_add
 from burnish.targets.cpu.register_tile.codes import RowsOfA
 from burnish.targets.cpu.register_tile.load import load_operand, scaled
@@ -30,6 +31,7 @@ from burnish.targets.cpu.register_tile.prefetch import LINE_BYTES, request_row
 FORM = "sparse"
 LANES, MASK_BYTES, READ_BEYOND = 16, 2, 64
 _VECTOR, _MASK = ir.VectorType(F32, LANES), ir.VectorType(I1, LANES)
+_WORDS, _HALVES = ir.VectorType(I32, LANES), ir.VectorType(I16, LANES)
 _UNROLL = 2
 Add = Callable[[ir.Value, list[ir.Value], Sums], Sums]
 
@@ -40,6 +42,7 @@ class Sparse:
 
     depth: int
     vectors: int
+    dtype: DType = DType.F32
     ahead: int = 0
     lines: int = 0
 
@@ -108,7 +111,17 @@ def _step(
     first: Dim | ir.Value = k.ir.mul(number, k.i64(sparse.vectors))
     for v in range(sparse.vectors):
         bits = k.load(k.address(masks, k.ir.add(first, k.i64(v)), I16), I16, MASK_BYTES)
-        arguments = [k.load(numbers, _VECTOR, 4), ir.Constant(_VECTOR, None), k.ir.bitcast(bits, _MASK)]
-        columns.append(k.call("llvm.x86.avx512.mask.expand.v16f32", _VECTOR, arguments))
-        numbers = k.address(numbers, k.call("llvm.ctpop.i64", I64, [k.ir.zext(bits, I64)]), F32)
+        columns.append(_expanded(k, sparse.dtype, numbers, k.ir.bitcast(bits, _MASK)))
+        count = k.call("llvm.ctpop.i64", I64, [k.ir.zext(bits, I64)])
+        numbers = k.address(numbers, count, storage_type(sparse.dtype))
     return [numbers, *each(number, columns, state[1:])]
+
+
+def _expanded(k: KernelBuilder, dtype: DType, numbers: ir.Value, mask: ir.Value) -> ir.Value:
+    """The next numbers in the lanes of the mask, as f32."""
+    if dtype is DType.F32:
+        arguments = [k.load(numbers, _VECTOR, 4), ir.Constant(_VECTOR, None), mask]
+        return k.call("llvm.x86.avx512.mask.expand.v16f32", _VECTOR, arguments)
+    wide = k.ir.zext(k.load(numbers, _HALVES, 2), _WORDS)
+    lanes = k.call("llvm.x86.avx512.mask.expand.v16i32", _WORDS, [wide, ir.Constant(_WORDS, None), mask])
+    return k.ir.bitcast(k.ir.shl(lanes, fill(lanes, I32, 16)), _VECTOR)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from burnish.dtypes import DType
 from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.contraction import sparse
@@ -32,6 +33,14 @@ def test_it_is_chosen_where_it_was_measured_faster(m: int, zeros: int, is_chosen
     found = contraction.schedules(kernel_of(m, 3072, 768, zeros), V4)
     assert (found[0]["form"] == "sparse") == is_chosen
     assert any(s["form"] == "sparse" for s in found) == (zeros > 0), "a tuner measures it"
+
+
+@pytest.mark.parametrize(("m", "is_chosen"), [(1, True), (4, False)])
+def test_halves_are_half_as_much_to_read_so_that_it_pays_for_fewer_rows(m: int, is_chosen: bool) -> None:
+    kernel = kernel_of(m, 3072, 768, 8)
+    a, b, *others = kernel.slots
+    halves = replace(kernel, slots=(a, replace(b, dtype=DType.BF16), *others))
+    assert (contraction.schedules(halves, V4)[0]["form"] == "sparse") == is_chosen
 
 
 def test_many_rows_are_never_sparse() -> None:

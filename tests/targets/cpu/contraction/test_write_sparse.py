@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ LEVEL = Target("cpu", "x86-64-v4")
 pytestmark = [pytest.mark.parametrize("target", on_machines([LEVEL]))]
 
 
-def sparse_product(m: int, n: int, k: int, share: float = 0.5, symbols: tuple[str, ...] = (), **options: int) -> Case:
+def sparse_product(m: int, n: int, k: int, share: float = 0.5, symbols: tuple[str, ...] = (), **options: Any) -> Case:
     """A product some of whose weights are 0, and one of each 50 is -0."""
     case = matmul(m, n, k, symbols=symbols, **options)
     dense, rng = case.b.copy(), np.random.default_rng(1)
@@ -95,5 +96,17 @@ def test_only_a_kernel_of_the_right_kind_and_level_is_legal(target: Target) -> N
     a, b, *others = case.kernel.slots
     dense = replace(case.kernel, slots=(a, replace(b, zeros=0), *others))
     assert not contraction.legal(dense, schedule, target)
+    halves = replace(case.kernel, slots=(replace(a, dtype=DType.BF16), replace(b, dtype=DType.BF16), *others))
+    assert not contraction.legal(halves, schedule, target), "there are products of pairs"
     halves = replace(case.kernel, slots=(a, replace(b, dtype=DType.F16), *others))
-    assert not contraction.legal(halves, schedule, target)
+    assert not contraction.legal(halves, schedule, target), "it was measured slower"
+
+
+@pytest.mark.parametrize("m", [1, 3, "any"])
+def test_bf16_is_widened_and_its_sums_are_those_of_the_narrow_form(target: Target, m: int | str) -> None:
+    sizes, symbols = ({"m": 2}, ("m",)) if m == "any" else ({}, ())
+    for count in (1, 2, 17) if m == "any" else (m,):
+        case = sparse_product(int(count), 70, 33, 0.6, symbols, b_dtype=DType.BF16)
+        sparse, narrow = (found_in(case, form, target, sizes)[0] for form in ("sparse", "narrow"))
+        found, others = check(case, sparse, target, (2,)), check(case, narrow, target, (2,))
+        np.testing.assert_array_equal(found.view(np.int64), others.view(np.int64))

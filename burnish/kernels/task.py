@@ -132,15 +132,15 @@ class Contraction:
     windows: tuple[Window, ...] = ()
     more: tuple[Term, ...] = ()
     blocks: Blocks | None = None
+    most_depth: int | None = None  # of bytes and a computed B: the maximum of a symbolic depth, if it is known
 
     @cached_property
     def key(self) -> str:
         return (
             f"contraction({_slots(self.slots)})<{_axes(self.pixels)};{_axes((self.n,))};{_axes(self.reduce)}>"
             f"A[{_pairs(self.a_strides)}]B[{_pairs(self.b_strides)}]{'packed' if self.packed else ''}"
-            f"{self.blocks or ''}{''.join(f'W[{w}]' for w in self.windows)}"
-            f"{''.join(f'+{t}' for t in self.more)}"
-            f"{{{_stores(self.stores)}}}"
+            f"{self.blocks or ''}{''.join(f'W[{w}]' for w in self.windows)}{''.join(f'+{t}' for t in self.more)}"
+            f"{'' if self.most_depth is None else f'<={self.most_depth}'}{{{_stores(self.stores)}}}"
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,12 +37,13 @@ class Layout:
 class Buffers:
     """All storages of a program. `from_data`: symbols known only during the run; storages sized by them are dynamic.
 
-    packs_half, byte_tiles: how constants of products are kept (see `Abilities`)
+    packs_half, byte_tiles: how constants of products are kept (see `Abilities`); ranges: of the profile's symbols
     """
 
     from_data: frozenset[str]
     packs_half: bool = False
     byte_tiles: bool = False
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     storages: list[Storage] = field(default_factory=list)
     constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
     geometry: dict[int, str] = field(default_factory=dict)  # storages with a halo

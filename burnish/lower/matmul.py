@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from burnish.dims import Dim, known
+from burnish.dims import Dim, bounds, known, symbols
 from burnish.dtypes import DType
 from burnish.kernels.task import Contraction
 from burnish.lower.buffers import Buffers
@@ -61,7 +61,17 @@ def lower_matmul(
     store = store_of(tensor, body, index, _result(form, tensor, index, buffers, computed), into, place, slots)
     summed = tuple(x for x in reduce if x is reduce[-1] or x in dict(b_strides))
     strides = _nonzero(a_strides), _nonzero(b_strides)
-    return Contraction(slots.flat, pixels, n, summed, *strides, packed, (store,), blocks=blocks), slots
+    most = _most_depth(form, reduce[-1].extent, buffers)
+    kernel = Contraction(slots.flat, pixels, n, summed, *strides, packed, (store,), blocks=blocks, most_depth=most)
+    return kernel, slots
+
+
+def _most_depth(form: MatMul, depth: Dim, buffers: Buffers) -> int | None:
+    """The maximum of a symbolic depth, for products of computed bytes; None if data decides it."""
+    is_bytes = form.a.dtype.is_integer and form.a.dtype.size_bytes == 1 and not is_constant(form.b)
+    if isinstance(depth, int) or not is_bytes or symbols(depth) & buffers.from_data:
+        return None
+    return bounds(depth, buffers.ranges)[1]
 
 
 def depth_of(form: MatMul) -> Dim:

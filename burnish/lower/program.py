@@ -46,7 +46,7 @@ def lower(
     """
     opt = {name: value[1] for name, value in ranges.items()} | dict.fromkeys(inferred.from_data, 1)
     sizes = {name: (low, high) for name, (low, _, high) in ranges.items()}
-    buffers = Buffers(frozenset(inferred.from_data), abilities.packs_half, abilities.byte_tiles)
+    buffers = Buffers(frozenset(inferred.from_data), abilities.packs_half, abilities.byte_tiles, sizes)
     traces = traces_of(inferred, index_checks)
     shared = Lowering(inferred, buffers, opt, dict(graph.opset_imports), abilities, sizes, workspace, traces=traces)
     inputs = [_input(value, shared) for value in graph.inputs if value.name not in graph.initializers]

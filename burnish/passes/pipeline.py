@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from burnish.dims import bounds, symbols
+from burnish.ops.inference.infer import infer
 from burnish.passes import (
     cancel_reshapes,
     cancel_transposes,
@@ -123,7 +126,21 @@ def _pack_weights(model: ir.Model, context: PassContext) -> int:
     return apply_rules(model.graph, PACK, context.report) if context.blocked_weights else 0
 
 
+def _multiply_integers(model: ir.Model, context: PassContext) -> int:
+    """ProductToIntegers, told the most that each symbolic dimension may be."""
+
+    @functools.cache
+    def limits() -> dict[str, int]:
+        found = infer(model.graph, sizes=context.sizes).tensors.values()
+        dims = {d for t in found for d in t.shape if not isinstance(d, int) and symbols(d) <= context.sizes.keys()}
+        return {str(d): bounds(d, context.sizes)[1] for d in dims}
+
+    rule = ProductToIntegers(lambda dim: limits().get(dim))
+    return apply_rules(model.graph, (rule,), context.report)
+
+
 DEEPEN = (StrideToChannels(),)
+PRODUCTS = (ProductToIntegers(),)
 PACK = (PackWeights(), PackTables())
 QLINEAR = (QLinearToInteger(),)
 
@@ -180,7 +197,9 @@ INTEGERS = Repeat(
         rules("lift_quantize", "and before it is quantised", LiftQuantize()),
         rules("drop_requantisation", "codes that come back as they were; clips that codes imply", *DROPS),
         rules("split_transposed", "a transposed convolution of codes is a convolution", SplitTransposedConv()),
-        rules("integer_products", "sums of codes are exact, and faster than sums of numbers", ProductToIntegers()),
+        Pass(
+            "integer_products", "sums of codes are exact, and faster than sums of numbers", _multiply_integers, PRODUCTS
+        ),
         rules("merge_scales", "a scale and a shift per channel, as batch normalisation leaves them", MergeScales()),
         rules("fold_scales", "a sum of codes becomes codes by one factor", FoldScaleIntoQuantize()),
         rules("tabulate_codes", "a look-up is cheaper than what makes codes of codes", TabulateCodes()),

@@ -122,6 +122,35 @@ def test_products_are_exact(data: st.DataObject) -> None:
     np.testing.assert_array_equal(found, left @ (b.astype(np.int64) - b_zero))
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "kinds, is_turned", [(("uint8", "int8"), False), (("int8", "uint8"), False), (("int8",) * 2, True)]
+)
+def test_products_whose_depth_a_run_tells_are_exact(target: str, kinds: tuple[str, str], is_turned: bool) -> None:
+    """As of attention's second product, over any number of tokens: depths around whole words of four bytes."""
+    random, most, columns = np.random.default_rng(3), 70, 21
+    shape, order = (
+        (f"2, {columns}, k", "t = Transpose <perm = [0, 2, 1]> (v)") if is_turned else (f"2, k, {columns}", "")
+    )
+    model = onnx.parser.parse_model(f"""<ir_version: 10, opset_import: ["" : 21]>
+    g ({kinds[0]}[2, m, k] s, {kinds[1]}[{shape}] v) => (float[2, m, {columns}] y)
+    <float one = {{1.0}}, {kinds[0]} p = {{3}}, {kinds[1]} q = {{9}}> {{
+      {order} d = DequantizeLinear (s, one, p) e = DequantizeLinear ({"t" if is_turned else "v"}, one, q)
+      y = MatMul (d, e) }}""")
+    of_v = [(2, columns, n) if is_turned else (2, n, columns) for n in (1, 30, most)]
+    plan = burnish.build(model, target=target, profile={"s": ((2, 1, 1), (2, 12, 30), (2, 19, most)), "v": of_v})
+    tactics = [launch.tactic for launch in plan.manifest.variants[0].launches]
+    assert any("form=quads" in tactic for tactic in tactics), "bytes are multiplied four at a time"
+    with burnish.load(plan, threads=2) as engine:
+        for depth, rows in ((1, 1), (2, 5), (3, 19), (4, 2), (6, 8), (7, 16), (16, 1), (29, 3), (most, 19)):
+            shapes = (2, rows, depth), (2, columns, depth) if is_turned else (2, depth, columns)
+            spans = [(np.iinfo(kind).min, int(np.iinfo(kind).max) + 1) for kind in kinds]
+            s, v = (random.integers(*span, n).astype(kind) for kind, span, n in zip(kinds, spans, shapes))
+            right = v.swapaxes(1, 2) if is_turned else v
+            want = (s.astype(np.int64) - 3) @ (right.astype(np.int64) - 9)
+            np.testing.assert_array_equal(engine({"s": s, "v": v})["y"], want, err_msg=f"{depth}, {rows}")
+
+
 def test_two_convolutions_of_one_image_may_pad_it_with_different_zero_points() -> None:
     random = np.random.default_rng(0)
     x = random.integers(0, 256, (1, 5, 6, 6)).astype(np.uint8)

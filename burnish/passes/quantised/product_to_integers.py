@@ -14,6 +14,7 @@ before what is left is dequantised.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from burnish.passes.rewrite.constants import Array, constant_array
 from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 NOT_QUANTISED = "neither side of it is dequantised"
+Most = Callable[[str], int | None]
 MOST = 2**31 - 1  # of an i32
 CLOSE = 2.0**-22  # how far the scale of a bias may be from sx * sw: they come from several roundings
 
@@ -54,10 +56,15 @@ class Product:
 
 
 class ProductToIntegers(Rule):
+    """most: the maximum of a symbolic dimension, None if it is not known."""
+
     op_types = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
+    def __init__(self, most: Most = lambda dim: None) -> None:
+        self.most = most
+
     def find(self, node: ir.Node) -> Match | Skip:
-        product = _read(node)
+        product = _read(node, self.most)
         if isinstance(product, Skip):
             return product
         before = [v.producer() for v in node.inputs if v is not None]
@@ -91,7 +98,7 @@ def _is_dequantised(before: ir.Node | None, node: ir.Node) -> bool:
     return before is not None and before.op_type == "DequantizeLinear" and before.graph is node.graph
 
 
-def _read(node: ir.Node) -> Product | Skip:
+def _read(node: ir.Node, most: Most) -> Product | Skip:
     if not any(_is_dequantised(v.producer(), node) for v in node.inputs[:2] if v is not None):
         return Skip(NOT_QUANTISED)
     if node.op_type == "ConvTranspose":
@@ -106,7 +113,7 @@ def _read(node: ir.Node) -> Product | Skip:
         return refused
     other = read_codes(node.inputs[1])
     if isinstance(other, Codes) and constant_array(other.codes) is None:
-        return _of_two(node, x, other)
+        return _of_two(node, x, other, most)
     weight = _read_weight(node)
     if isinstance(weight, Skip):
         return weight
@@ -122,7 +129,7 @@ def _read(node: ir.Node) -> Product | Skip:
     return _with_bias(node, x, weight, weight.codes.ndim, factor, room)
 
 
-def _of_two(node: ir.Node, x: Codes, y: Codes) -> Product | Skip:
+def _of_two(node: ir.Node, x: Codes, y: Codes, most: Most) -> Product | Skip:
     """A product of two computed tensors, as of attention; each has one scale, or the weight one per output channel."""
     for codes in (x, y):
         if codes.scheme.dtype not in EIGHT_BITS:
@@ -134,7 +141,7 @@ def _of_two(node: ir.Node, x: Codes, y: Codes) -> Product | Skip:
     shapes = [codes.codes.shape for codes in (x, y)]
     if any(shape is None or len(shape) < 2 for shape in shapes):
         return Skip("one side of it is a vector, or of unknown rank")
-    depth = _depth(node, *shapes)  # type: ignore[arg-type]
+    depth = _depth(node, shapes[0], shapes[1], most)  # type: ignore[arg-type]
     if depth is None:
         return Skip("both sides are computed, and only a run tells how many products are summed")
     room = MOST - depth * _furthest(x.scheme) * _furthest(y.scheme)
@@ -148,12 +155,14 @@ def _channel_axis(node: ir.Node) -> int | None:
     return 0 if node.op_type == "Conv" else None
 
 
-def _depth(node: ir.Node, of_x: ir.Shape, of_y: ir.Shape) -> int | None:
-    """The number of products summed for each element; None if only a run tells it."""
+def _depth(node: ir.Node, of_x: ir.Shape, of_y: ir.Shape, most: Most) -> int | None:
+    """The number of products summed for each element, or its maximum; None if only a run tells it."""
     if node.op_type == "Conv":
         summed = of_y[1:]
         return math.prod(n for n in summed if isinstance(n, int)) if all(isinstance(n, int) for n in summed) else None
-    return next((d for d in (of_x[-1], of_y[-1 if _is_turned(node) else -2]) if isinstance(d, int)), None)
+    dims = of_x[-1], of_y[-1 if _is_turned(node) else -2]
+    limits = [n for d in dims if (n := d if isinstance(d, int) else most(str(d))) is not None]
+    return min(limits, default=None)
 
 
 def _is_turned(node: ir.Node) -> bool:

@@ -10,7 +10,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from burnish.passes.pipeline import optimize
 from burnish.passes.quantised.product_to_integers import NOT_QUANTISED, ProductToIntegers
+from burnish.passes.rewrite.context import PassContext
 from tests.passes.golden import apply, assert_fires_once, build, run_reference, why
 from tests.passes.models import run_ort
 
@@ -227,6 +229,22 @@ def test_it_says_why_a_product_keeps_f32(body: str, weights: Mapping[str, Any], 
 )
 def test_the_depth_of_a_product_of_two_computed_tensors_is_known_and_limited(shapes: str, reason: str):
     assert why(build(shapes, READ + OTHER + "y = MatMul(d, v)", **TWO), ProductToIntegers(), "MatMul") == reason
+
+
+def test_a_depth_that_a_run_tells_is_limited_by_the_most_that_it_may_be():
+    def model() -> ir.Model:
+        return build("float[3,n] x, float[n,4] o", READ + OTHER + "y = MatMul(d, v)", **TWO)
+
+    assert "_ = MatMulInteger(q, p, 77, -7)" in assert_fires_once(model(), ProductToIntegers({"n": 512}.get))
+    reason = why(model(), ProductToIntegers({"n": 120_000}.get), "MatMul")
+    assert reason == "its sum may not fit 32 bits"
+
+
+@pytest.mark.parametrize("sizes, products", [({"n": (1, 512)}, 1), ({"n": (1, 120_000)}, 0), ({}, 0)])
+def test_the_pass_takes_the_most_from_the_profile(sizes: Mapping[str, tuple[int, int]], products: int):
+    model = build("float[3,n] x, float[n,4] o", READ + OTHER + "y = MatMul(d, v)", **TWO)
+    optimize(model, PassContext(sizes=sizes, integer_products=True))
+    assert sum(n.op_type == "MatMulInteger" for n in model.graph) == products
 
 
 @pytest.mark.parametrize(

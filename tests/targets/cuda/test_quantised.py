@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -88,6 +89,23 @@ def test_older_chips_have_the_same_integers(architecture: str):
     model, feeds = PADDED["a zero point"]
     found = run_model(model, feeds, target=parse_target(f"cuda:{architecture}"))
     np.testing.assert_array_equal(found["y"], answers(session(model.SerializeToString()), feeds)["y"])
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90a"])
+def test_two_computed_matrices_of_codes_over_any_number_of_tokens(architecture: str):
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]>
+    g (uint8[2, m, k] s, int8[2, k, 32] v) => (float[2, m, 32] y) <float one = {1.0}, uint8 p = {3}, int8 q = {9}> {
+      d = DequantizeLinear (s, one, p) e = DequantizeLinear (v, one, q) y = MatMul (d, e) }""")
+    profile = {"s": ((2, 1, 1), (2, 16, 40), (2, 20, 70)), "v": ((2, 1, 32), (2, 40, 32), (2, 70, 32))}
+    target = parse_target(f"cuda:{architecture}")
+    program = analyze(model, abilities=compiler_of(target).abilities, profile=profile).program
+    products = [x.kernel for x in each_launch(program.steps) if isinstance(x.kernel, Contraction)]
+    assert products and all(k.slots[0].dtype.is_integer for k in products)
+    for depth, rows in ((1, 20), (37, 5), (64, 16)):
+        s, v = RANDOM.integers(0, 256, (2, rows, depth)), RANDOM.integers(-128, 128, (2, depth, 32))
+        feeds = {"s": s.astype(np.uint8), "v": v.astype(np.int8)}
+        found = run_model(model, feeds, target=target, profile=profile)["y"]
+        np.testing.assert_array_equal(found, (s - 3) @ (v - 9))
 
 
 def quantised(name: str) -> tuple[bytes, dict[str, Array], dict[str, Any]]:

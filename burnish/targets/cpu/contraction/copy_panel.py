@@ -1,9 +1,10 @@
 """Copies a panel of a computed B into scratch memory, as if it were packed, once for all row tiles that read it.
 
 copied          [K][width], columns that lie apart
-quads, tiles    words of four neighbours along k, in the layout of pack.py. Where k lies side by side in memory, words
-                are loaded column by column and transposed in registers; otherwise each byte of a word is a vector of
-                columns. A column that does not exist is a copy of the last one, or zero: its sums are never stored
+quads, tiles    words of four neighbours along k, in the layout of pack.py; quads also where a run tells the depth.
+                Where k lies side by side in memory, words are loaded column by column and transposed in registers;
+                otherwise each byte of a word is a vector of columns. A column that does not exist is a copy of the
+                last one, or zero: its sums are never stored
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from burnish.dims import known, product
+from burnish.dims import DimExpr, floordiv, known, product
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Run, Shape
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.builder import I8, I32, KernelBuilder, vector_type
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import lead_steps, packed_run
-from burnish.targets.cpu.contraction.unit import scheduled_unit
+from burnish.targets.cpu.contraction.unit import COPIED_AT_MOST, scheduled_unit
 from burnish.targets.cpu.expressions.storage import fill, storage_type
 from burnish.targets.cpu.register_tile.load import load_lanes, scaled, widen
 from burnish.targets.cpu.register_tile.quads import QUAD, add_quads, sums_bytes
@@ -64,9 +65,19 @@ def panel_words(kernel: Contraction, shape: Shape, options: ContractionOptions) 
     if options.form == "tiles":
         unit = scheduled_unit(kernel, shape, options)
         return Words(unit.columns, options.lanes, unit.step // QUAD, unit.steps_of_run, unit.runs, 0, False)
-    inner, runs = known(shape.reduce[-1].extent), known(product(r.extent for r in shape.reduce[:-1]))
+    deepest = kernel.most_depth if isinstance(shape.depth, DimExpr) else None
+    inner = known(shape.reduce[-1].extent) if deepest is None else deepest
+    runs = known(product(r.extent for r in shape.reduce[:-1]))
     lead = lead_steps(kernel, options.form) * options.width
     return Words(options.vectors, options.lanes, 1, packed_run(inner, "quads") // QUAD, runs, lead, True)
+
+
+def has_open_words(kernel: Contraction, shape: Shape) -> bool:
+    """Can a computed B of bytes be copied in words, though only a run tells the depth?"""
+    a, b = (s.dtype for s in kernel.slots[:2])
+    is_bytes = a in (DType.U8, DType.I8) and b is DType.I8 and not kernel.packed
+    is_line = len(shape.reduce) == 1 and shape.reduce[0].a_stride == 1
+    return is_bytes and is_line and kernel.most_depth is not None and kernel.most_depth <= COPIED_AT_MOST
 
 
 def copy_bytes_of(kernel: Contraction, shape: Shape, options: ContractionOptions) -> int:
@@ -118,7 +129,7 @@ class WordCopier:
     def __init__(self, k: KernelBuilder, shape: Shape, words: Words, into: ir.Value) -> None:
         self.k, self.shape, self.words, self.into = k, shape, words, into
         self.kind = vector_type(I32, words.lanes)
-        self.inner = known(shape.reduce[-1].extent)
+        self.inner = shape.reduce[-1].extent
         self.k_stride = shape.reduce[-1].b_stride
 
     def copy(self, source: ir.Value, masks: Masks, left: ir.Value) -> None:
@@ -147,10 +158,11 @@ class WordCopier:
 
     def _run(self, first: ir.Value, offset: ir.Value, column: _Column) -> None:
         """One run. first: the number of its first word in the panel."""
-        k, words, whole, rest = self.k, self.words, self.inner // QUAD, self.inner % QUAD
-        single = 0
-        if column.places:
-            single = whole // _AT_ONCE * _AT_ONCE if words.lanes >= _AT_ONCE else 0
+        k, words, inner = self.k, self.words, self.inner
+        whole = k.dim(floordiv(inner, QUAD))
+        single = k.i64(0)
+        if column.places and words.lanes >= _AT_ONCE:
+            single = k.dim(floordiv(inner, QUAD * _AT_ONCE) * _AT_ONCE)
             with k.loop(0, single, _AT_ONCE) as loop:
                 at = k.ir.add(offset, k.ir.mul(loop.index, k.i64(QUAD)))
                 for n, word in enumerate(self._transposed(at, column)):
@@ -158,20 +170,44 @@ class WordCopier:
         with k.loop(single, whole) as loop:
             at = k.ir.add(offset, scaled(k, k.ir.mul(loop.index, k.i64(QUAD)), self.k_stride))
             self._store(k.ir.add(first, loop.index), 0, column.vector, self._word(at, column, range(QUAD)))
-        if rest:
-            self._store(first, whole, column.vector, self._last(offset, column, rest))
-        for n in range(-(-self.inner // QUAD), words.steps * words.of_step):
+        if not isinstance(inner, int):
+            rest = k.ir.sub(k.dim(inner), k.ir.mul(whole, k.i64(QUAD)))
+            with k.when(k.ir.icmp_signed(">", rest, k.i64(0))):
+                word = self._last_of_open(offset, column, k.dim(inner), rest)
+                self._store(k.ir.add(first, whole), 0, column.vector, word)
+            return
+        if inner % QUAD:
+            self._store(first, inner // QUAD, column.vector, self._last(offset, column, inner))
+        for n in range(-(-inner // QUAD), words.steps * words.of_step):
             self._store(first, n, column.vector, ir.Constant(self.kind, None))
 
-    def _last(self, offset: ir.Value, column: _Column, rest: int) -> ir.Value:
-        """A word of the last `rest` k. If words overlap, they are its last bytes, unless there is no word before."""
-        k, ahead = self.k, QUAD - rest
-        overlaps = self.words.overlaps and self.inner >= QUAD
-        if not column.places or self.inner < QUAD:
-            at = k.ir.add(offset, scaled(k, k.i64(self.inner - rest), self.k_stride))
+    def _last_of_open(self, offset: ir.Value, column: _Column, inner: ir.Value, rest: ir.Value) -> ir.Value:
+        """The last `rest` k: the last bytes of a word, or its first ones where there is no word before."""
+        k, word = self.k, ir.Constant(self.kind, None)
+        begin = k.ir.sub(inner, k.minimum(inner, k.i64(QUAD)))
+        for n in range(QUAD):
+            step = k.minimum(k.ir.add(begin, k.i64(n)), k.ir.sub(inner, k.i64(1)))
+            place = k.address(column.first, k.ir.add(offset, scaled(k, step, self.k_stride)), I8)
+            byte = load_lanes(k, place, DType.U8, self.words.lanes, self.shape.n_stride, column.mask)
+            byte = widen(k, byte, DType.U8, DType.I32)
+            word = k.ir.or_(word, k.ir.shl(byte, fill(byte, I32, 8 * n)))
+        bits = k.ir.mul(k.ir.trunc(rest, I32), ir.Constant(I32, 8))
+        low = k.ir.sub(k.ir.shl(ir.Constant(I32, 1), bits), ir.Constant(I32, 1))
+        high = k.ir.shl(ir.Constant(I32, -1), k.ir.sub(ir.Constant(I32, 8 * QUAD), bits))
+        kept = k.ir.select(k.ir.icmp_signed("<", inner, k.i64(QUAD)), low, high)
+        return k.ir.and_(word, k.splat(kept, self.words.lanes))
+
+    def _last(self, offset: ir.Value, column: _Column, inner: int) -> ir.Value:
+        """A word of the last k of a known run, less than four of them. If words overlap, they are its last bytes,
+        unless there is no word before."""
+        k, rest = self.k, inner % QUAD
+        ahead = QUAD - rest
+        overlaps = self.words.overlaps and inner >= QUAD
+        if not column.places or inner < QUAD:
+            at = k.ir.add(offset, scaled(k, k.i64(inner - rest), self.k_stride))
             word = self._word(at, column, range(rest))
             return k.ir.shl(word, fill(word, I32, 8 * ahead)) if overlaps else word
-        word = self._word(k.ir.add(offset, k.i64(self.inner - QUAD)), column, range(QUAD))
+        word = self._word(k.ir.add(offset, k.i64(inner - QUAD)), column, range(QUAD))
         low = k.ir.lshr(word, fill(word, I32, 8 * ahead))
         return k.ir.shl(low, fill(word, I32, 8 * ahead)) if overlaps else low
 

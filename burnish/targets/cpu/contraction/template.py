@@ -32,7 +32,7 @@ from burnish.kernels.task import Contraction
 from burnish.target import Target
 from burnish.targets.cpu.builder import KernelContext
 from burnish.targets.cpu.contraction import cost, few_bits, sparse
-from burnish.targets.cpu.contraction.copy_panel import copies_panel, copy_bytes_of
+from burnish.targets.cpu.contraction.copy_panel import copies_panel, copy_bytes_of, has_open_words
 from burnish.targets.cpu.contraction.cost import CostModel, Tiling
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.pack import pack
@@ -213,8 +213,10 @@ def can_dot(kernel: Contraction, shape: Shape) -> bool:
 def _forms(kernel: Contraction, shape: Shape, has_vnni: bool = False) -> list[str]:
     """The ways to keep a narrow B: widened at build, element by element, or side by side along k for a narrow A."""
     a, b = kernel.slots[0].dtype, kernel.slots[1].dtype
-    if not shape.reduce or not isinstance(shape.depth, int):
+    if not shape.reduce:
         return ["tile"]
+    if not isinstance(shape.depth, int):
+        return ["tile", "quads"] if has_open_words(kernel, shape) else ["tile"]
     is_quads = a in (DType.U8, DType.I8) and b in (DType.I8, DType.I16) and shape.reduce[-1].a_stride == 1
     if not kernel.packed:
         copied = ["copied"] if shape.n_stride != 1 else []

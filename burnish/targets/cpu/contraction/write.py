@@ -68,8 +68,9 @@ class TileWriter:
             self.b_dtype = storage_dtype(self.b_dtype, self.form)
         self.depths: list[Dim] = [r.extent for r in self.shape.reduce]  # as B is packed
         if self.form in ("pairs", "quads"):
-            assert isinstance(self.depths[-1], int)
-            self.depths[-1] = packed_run(self.depths[-1], self.form)
+            inner = self.depths[-1]
+            assert isinstance(inner, int) or self.copies
+            self.depths[-1] = packed_run(inner, self.form) if isinstance(inner, int) else inner
         self.lead = lead_steps(kernel, self.form)
         self.panel_depth = product(self.depths) + self.lead if self.lead else product(self.depths)
 

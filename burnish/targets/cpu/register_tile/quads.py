@@ -30,6 +30,7 @@ _WIDE_PRODUCTS = {4: "sse2.pmadd.wd", 8: "avx2.pmadd.wd", 16: "avx512.pmaddw.d.5
 _SIGNS = 0x80808080  # a signed byte plus 128 is the byte with its first bit turned
 
 
+Count = int | tuple[ir.Value, ...]
 Operand = tuple[ir.Value, ...]  # quads, or the even and the odd bytes of each in 16 bits
 
 
@@ -87,7 +88,8 @@ class _QuadNest:
     def _innermost(self, a: ir.Value, b: ir.Value, sums: Sums) -> Sums:
         """Several quads at once, then the ones left, then a last one for a depth that is no multiple of four."""
         k, tile, level = self.k, self.tile, self.tile.levels[-1]
-        assert isinstance(level.extent, int), "a packed operand has static reduce axes"
+        if not isinstance(level.extent, int):
+            return self._innermost_open(a, b, sums)
         unroll = quads_at_once(tile.unroll)
         quads, rest = divmod(level.extent, QUAD)
         whole = quads // unroll * unroll
@@ -108,8 +110,29 @@ class _QuadNest:
             sums = self._quad(k.address(a, level.extent - overlap, I8), b_at, sums, overlap)
         return sums
 
-    def _quad(self, a: ir.Value, b: ir.Value, sums: Sums, count: int = QUAD) -> Sums:
-        """Four products a sum; count: the bytes of A that exist."""
+    def _innermost_open(self, a: ir.Value, b: ir.Value, sums: Sums) -> Sums:
+        """The same for a depth that only a run tells. Its last quad reads bytes of A that exist, one by one."""
+        k, tile, level = self.k, self.tile, self.tile.levels[-1]
+        extent, at_once = k.index(level.extent), QUAD * quads_at_once(tile.unroll)
+        rest = k.ir.urem(extent, k.i64(QUAD))
+        quads, whole = k.ir.sub(extent, rest), k.ir.sub(extent, k.ir.urem(extent, k.i64(at_once)))
+        for first, end, step in ((k.i64(0), whole, at_once), (whole, quads, QUAD)):
+            with k.loop(first, end, step, carried=sums) as loop:
+                a_at, b_at = advance(k, tile, level, a, b, loop.index)
+                loop.next = loop.carried
+                for u in range(0, step, QUAD):
+                    loop.next = self._quad(*advance(k, tile, level, a_at, b_at, k.i64(u)), loop.next)
+            sums = loop.results
+        begin = k.ir.sub(extent, k.minimum(extent, k.i64(QUAD)))
+        last = k.ir.sub(k.ir.sub(extent, k.i64(1)), begin)
+        _, b_at = advance(k, tile, level, a, b, quads)
+        with k.loop(0, k.minimum(rest, k.i64(1)), carried=sums) as loop:
+            places = tuple(k.minimum(k.i64(n), last) for n in range(QUAD))
+            loop.next = self._quad(k.address(a, begin, I8), b_at, loop.carried, places)
+        return loop.results
+
+    def _quad(self, a: ir.Value, b: ir.Value, sums: Sums, count: Count = QUAD) -> Sums:
+        """Four products a sum; count: the bytes of A that exist, or where each of four lies."""
         k, tile = self.k, self.tile
         keep_order(k)
         if tile.prefetch != 0:
@@ -138,8 +161,8 @@ class _QuadNest:
 
     # ---- operands -----------------------------------------------------------------------------------------------
 
-    def _row(self, a: ir.Value, offset: Dim, count: int) -> ir.Value:
-        """A row's next bytes in all lanes; those that do not exist are zero."""
+    def _row(self, a: ir.Value, offset: Dim, count: Count) -> ir.Value:
+        """A row's next bytes in all lanes; those that do not exist are zero, or are multiplied by zero."""
         k = self.k
         at = k.address(a, k.dim(offset), I8)
         word = k.load(at, I32, 1) if count == QUAD else self._few(at, count)
@@ -147,9 +170,13 @@ class _QuadNest:
         kind, register = ir.FunctionType(self.words, [self.words]), "v" if k.at_least("x86-64-v4") else "x"
         return k.ir.asm(kind, "", f"={register},0", [k.splat(word, self.lanes)], side_effect=False)
 
-    def _few(self, at: ir.Value, count: int) -> ir.Value:
-        """One to three bytes."""
+    def _few(self, at: ir.Value, count: Count) -> ir.Value:
+        """One to three bytes, or four at places of their own."""
         k = self.k
+        if not isinstance(count, int):
+            bytes_ = [k.ir.zext(k.load(k.address(at, place, I8), I8, 1), I32) for place in count]
+            shifted = [k.ir.shl(byte, ir.Constant(I32, 8 * n)) for n, byte in enumerate(bytes_)]
+            return k.ir.or_(k.ir.or_(shifted[0], shifted[1]), k.ir.or_(shifted[2], shifted[3]))
         if count == 1:
             return k.ir.zext(k.load(at, I8, 1), I32)
         pair = k.ir.zext(k.load(at, I16, 1), I32)
@@ -158,11 +185,11 @@ class _QuadNest:
         third = k.ir.zext(k.load(k.address(at, 2, I8), I8, 1), I32)
         return k.ir.or_(pair, k.ir.shl(third, ir.Constant(I32, 16)))
 
-    def _unsigned(self, a: ir.Value, offset: Dim, count: int) -> Operand:
+    def _unsigned(self, a: ir.Value, offset: Dim, count: Count) -> Operand:
         row = self._row(a, offset, count)
         return (self.k.ir.xor(row, fill(row, I32, _SIGNS)) if self.is_signed else row,)
 
-    def _halves_of_a(self, a: ir.Value, offset: Dim, count: int) -> Operand:
+    def _halves_of_a(self, a: ir.Value, offset: Dim, count: Count) -> Operand:
         return self._halves(self._row(a, offset, count), self.is_signed)
 
     def _words(self, b: ir.Value, vector: int) -> ir.Value:

@@ -206,7 +206,7 @@ class Candidates:
         band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
         many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
         prefetch = self.model.is_packed and self.model.chip.has_copy_engine and not many
-        flows = tile.is_copied and tile.split == 1 and not self.model.residual_bytes
+        flows, early = tile.is_copied and tile.split == 1, self.model.residual_bytes > 0
         depths: tuple[int, ...] = (2, 3, 4) if area >= 8192 else (3, 4, 6)
         if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
             depths, steps = (1, *(max(2, s // together) for s in depths)), max(2, steps // together)
@@ -219,7 +219,7 @@ class Candidates:
             if many and flows and self.model.floor > WORTH_MORE:  # its pipeline goes on from tile to tile
                 deep = tuple(s for s in depths if s > 1)
                 for each, stages in product((1, 2, 4) if steps <= 2 else (1, 2), (2, *deep) if steps <= 2 else deep):
-                    flowing = replace(tile, stages=stages, band=band, persistent=each)
+                    flowing = replace(tile, stages=stages, band=band, persistent=each, early=early)
                     yield from self._staggered(flowing)
 
     def _threads(self, area: int) -> list[tuple[int, int]]:

@@ -1,20 +1,23 @@
 """Loads for the epilogue that start before the sum: data arrives while the tensor cores work, and nothing waits for it.
 
 Loads of rows or columns (a bias) are always early. Loads of whole tiles (a residual) are early if the schedule says so,
-because they stay in registers meanwhile. They use addresses (a copy would be waited for at once) and keep their own
+because they stay in registers meanwhile; a program of many tiles loads them for the next one while it computes this
+one, so that memory is never idle. They use addresses (a copy would be waited for at once) and keep their own
 type until used. A load under a `where` is early only if its address lies inside the tensor for certain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from burnish.dims import Dim
 from burnish.dtypes import DType
 from burnish.kernels.facts import Facts
 from burnish.ops.language.expr import Axis, Expr, walk
+from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.contraction.axes import address
+from burnish.targets.cuda.contraction.deal import PIECE, is_dealt, threads_of
 from burnish.targets.cuda.contraction.places import Place, Rows, scaled, write_rows
 from burnish.targets.cuda.contraction.tiling import Tiling
 from burnish.targets.cuda.expressions import arithmetic
@@ -42,7 +45,9 @@ class EarlyLoad:
 
 def early_loads(tiling: Tiling) -> list[EarlyLoad]:
     """The loads that come before the sum, each once, in a fixed order."""
-    if tiling.tile.persistent and not tiling.tile.early:
+    is_late = tiling.tile.persistent and not tiling.tile.early
+    is_long = tiling.tile.n >= 32 * tiling.tile.warps  # then Triton would move the sums to where the columns are
+    if is_late and not (is_long and is_dealt(tiling.kernel, tiling.tile)):
         return []
     nodes = dict.fromkeys(e for s in tiling.kernel.stores for e in walk(s.value))
     loads = [e for e in nodes if e.op == "load"]
@@ -55,21 +60,45 @@ def early_loads(tiling: Tiling) -> list[EarlyLoad]:
     return [e for e in kept if not (columns_only and 0 in e.dims)]
 
 
+def loads_ahead(tiling: Tiling) -> list[EarlyLoad]:
+    """Those that a program of many tiles does for its next tile."""
+    return [e for e in early_loads(tiling) if 0 in e.dims] if tiling.tile.persistent else []
+
+
 def write_early_loads(
     text: KernelText, tiling: Tiling, place: Place, starts: tuple[Name, ...]
 ) -> dict[EarlyLoad, Name]:
-    """Before the loop: the value of each, in its own type."""
-    loads = early_loads(tiling)
+    """Before the sum: the value of each that was not loaded ahead, in its own type."""
+    ahead = loads_ahead(tiling)
+    loads = [e for e in early_loads(tiling) if e not in ahead]
+    return {e: text.let("early", term) for e, term in write_loads(text, tiling, loads, place, starts).items()}
+
+
+def write_loads(
+    text: KernelText, tiling: Tiling, loads: Sequence[EarlyLoad], place: Place, starts: tuple[Name, ...]
+) -> dict[EarlyLoad, str]:
+    """The lines that loads of this tile need, and the loads themselves."""
     if not loads:
         return {}
-    rows = write_rows(text, tiling, place, starts) if any(0 in e.dims for e in loads) else None
-    column = text.let("early_column", f"{place.column} + tl.arange(0, {tiling.tile.n})[None, :]")
-    return {early: _write_load(text, tiling, early, place, rows, column) for early in loads}
+    threads = threads_of(tiling.kernel, tiling.tile) if chip_of(tiling.target).has_warpgroups else None
+    dealt = [e for e in loads if threads and len(e.dims) == 2 and e.column == 1 and e.node.dtype in BYTES]
+    others = [e for e in loads if e not in dealt]
+    found: dict[EarlyLoad, str] = {}
+    if others:
+        rows = write_rows(text, tiling, place, starts) if any(0 in e.dims for e in others) else None
+        column = text.let("early_column", f"{place.column} + tl.arange(0, {tiling.tile.n})[None, :]")
+        found |= {e: _load(text, tiling, e, place, rows, column) for e in others}
+    if dealt and threads:
+        number = text.let("early_row", f"tl.arange(0, {threads.rows})")
+        rows = write_rows(text, tiling, place, starts, order=threads.row(number))
+        first = f"{threads.column(number)}[:, None] + tl.arange(0, {PIECE})[None, :]"
+        column = text.let("early_column", f"{place.column} + {first}")
+        found |= {e: threads.whole(_load(text, tiling, e, place, rows, column)) for e in dealt}
+    return found
 
 
-def _write_load(
-    text: KernelText, tiling: Tiling, early: EarlyLoad, place: Place, rows: Rows | None, column: Name
-) -> Name:
+def _load(text: KernelText, tiling: Tiling, early: EarlyLoad, place: Place, rows: Rows | None, column: Name) -> str:
+    """The load of its rows and these columns, [1, n] or one for each of the rows."""
     terms: list[str] = [text.pointer(early.node.attr)]
     terms += [scaled(text, tiling, name, s) for name, s in zip(place.groups, early.groups, strict=True) if s != 0]
     terms += [text.number(early.offset)] if early.offset != 0 else []
@@ -87,7 +116,7 @@ def _write_load(
         text.line(f"{', '.join(both)} = tl.broadcast({at}, {masking})")
         at, masking = both
     zero = arithmetic.nothing(early.node.dtype)
-    return text.let("early", f"tl.load({at}{f', mask={masking}, other={zero}' if masking else ''})")
+    return f"tl.load({at}{f', mask={masking}, other={zero}' if masking else ''})"
 
 
 def know_early_loads(emitter: Emitter, values: Mapping[EarlyLoad, Name]) -> None:

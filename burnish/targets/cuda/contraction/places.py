@@ -86,14 +86,16 @@ def write_rows(
     starts: Sequence[Name],
     inside: bool = False,
     part: Slice | None = None,
+    order: str = "",
 ) -> Rows:
     """The tile's rows.
 
     starts  of a copied tile, see `write_starts`
     inside  rows that do not exist are the last one, so that they can be read (flattened pixels only)
     part    these rows alone
+    order   their numbers in the tile, if not 0, 1 ...
     """
-    every = f"tl.arange(0, {tiling.tile.m})"
+    every = order or f"tl.arange(0, {tiling.tile.m})"
     row = text.let("row", every if part is None else f"{part.number} * {part.rows} + tl.arange(0, {part.rows})")
     if len(tiling.box) > 1:
         return _write_box(text, tiling, row, starts)

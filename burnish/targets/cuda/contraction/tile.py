@@ -27,7 +27,8 @@ class Tile(Options):
     stages      steps whose loads are in flight at the same time
     band        pixel tiles that neighbouring programs compute before they move to other columns, to reuse the L2 cache
     persistent  programs per multiprocessor, each of which computes many tiles; 0: one program per tile
-    early       residuals are loaded before the sum starts, and stay in registers until the epilogue
+    early       residuals are loaded before the sum starts, and stay in registers until the epilogue; with persistent
+                they are loaded while the tile before is computed
     prefetch    the program's packed B is fetched into the L2 cache before the program waits for the previous launch
     precision   of f32 products: tf32x3: three products of shorter floats; tf32: one; ieee: plain ones
     apart       with several products: one loop for each product. Without it one loop covers all of them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.kernels.task import Contraction
+from burnish.targets.cuda.chips import chip_of
 from burnish.targets.cuda.contraction.deal import dealt_columns, is_dealt, named_again
 from burnish.targets.cuda.contraction.pack import pack
 from burnish.targets.cuda.contraction.tile import Tile
 from tests.targets.cuda.contraction_tasks import matmul
-from tests.targets.cuda.whole_program import run_model
+from tests.targets.cuda.whole_program import H200, run_model
 
 Array = np.ndarray[Any, Any]
 RANDOM = np.random.default_rng(0)
@@ -54,6 +56,7 @@ FORMS = {
     "copies": Tile("copy", 64, 64, 64, stages=1),
     "copies, swapped": Tile("copy", 64, 128, 64, swap=True, stages=2),
     "copies, residuals early": Tile("copy", 64, 64, 32, stages=2, early=True),
+    "copies, residuals early, in pieces": Tile("copy", 64, 128, 32, stages=2, early=True),
     "copies, many tiles a program": Tile("copy", 64, 256, 64, warps=8, persistent=1),
     "addresses": Tile("load", 32, 32, 32),
     "addresses, swapped": Tile("load", 16, 64, 64, swap=True),
@@ -67,6 +70,16 @@ def test_codes_are_those_of_the_arithmetic_with_every_form_of_tile(form: str, ze
     model, feeds = residual_of_codes(70, zero)
     found = run_model(model, feeds, choose=lambda kernel, _: FORMS[form].schedule)["y"]
     np.testing.assert_array_equal(found, answer(feeds, zero))
+
+
+@pytest.mark.parametrize("m", [16, 64])  # residuals by columns, and as threads hold the sums
+def test_residuals_of_the_next_tile_are_those_of_the_next_tile(m: int, monkeypatch):
+    few = replace(chip_of(H200), processors=2)
+    monkeypatch.setattr("burnish.targets.cuda.contraction.tiling.chip_of", lambda target: few)
+    model, feeds = residual_of_codes(5 * m - 3)  # five tiles for two programs
+    tile = Tile("copy", m, 256, 64, warps=4, persistent=1, early=True)
+    found = run_model(model, feeds, choose=lambda kernel, _: tile.schedule)["y"]
+    np.testing.assert_array_equal(found, answer(feeds, 0))
 
 
 class Sums(np.ndarray):
@@ -87,10 +100,14 @@ def test_sums_of_dealt_columns_get_their_order_back(tile: Tile):
     )
 
 
-def test_a_thread_of_four_holds_a_quarter_of_a_rows_columns():
-    columns = dealt_columns(Tile("copy", 64, 64, 32)).reshape(8, 4, 2)  # every eight columns have two of each thread
-    for thread in range(4):
-        np.testing.assert_array_equal(columns[:, thread].reshape(-1), np.arange(16 * thread, 16 * thread + 16))
+def test_a_thread_of_four_holds_a_quarter_of_64_columns_of_a_row():
+    columns = dealt_columns(Tile("copy", 64, 128, 32)).reshape(
+        2, 8, 4, 2
+    )  # every eight columns have two of each thread
+    for piece in (0, 1):
+        for thread in range(4):
+            first = 64 * piece + 16 * thread
+            np.testing.assert_array_equal(columns[piece, :, thread].reshape(-1), np.arange(first, first + 16))
 
 
 def test_a_thread_of_a_swapped_tile_holds_neighbours_too():

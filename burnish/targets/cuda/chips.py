@@ -29,6 +29,7 @@ class Chip:
     has_tensor_cores    that Triton uses: products of f16, bf16, tf32 and int8; without them operands are widened to f32
     has_copy_engine     loads and stores of whole boxes through tensor maps, zeros outside a tensor
     overlaps_launches   a launch may begin before the one before it has ended, and waits for it by itself
+    has_pairs           the larger of two 16-bit integers and of two others in one instruction
     has_warpgroups      four warps multiply together, 64 rows or more at once
     has_tensor_memory   sums lie in a memory of their own
     cuts_float8_sums    keeps about 14 bits of a sum of float8 while it adds; of others that is not measured
@@ -52,6 +53,7 @@ class Chip:
     has_tensor_cores: bool = True
     has_copy_engine: bool = True
     overlaps_launches: bool = True
+    has_pairs: bool = True
     has_warpgroups: bool = False
     has_tensor_memory: bool = False
     cuts_float8_sums: bool = False
@@ -66,7 +68,7 @@ class Chip:
 
 
 COPY_US = 10.0  # to start one copy between host and chip and to wait for it: two in a call of 28 us, benchmarks/gpu.md
-_BEFORE_HOPPER = {"has_copy_engine": False, "overlaps_launches": False}
+_BEFORE_HOPPER = {"has_copy_engine": False, "overlaps_launches": False, "has_pairs": False}
 _CHIPS = {
     75: Chip(40, 1.0e6, 0.28e6, 30e3, 4 << 20, 64 << 10, 12.6e3, 2.0, 2.0, has_tensor_cores=False, **_BEFORE_HOPPER),
     80: Chip(108, 2.4e6, 1.4e6, 60e3, 40 << 20, 100 << 10, 25e3, 1.5, 1.5, **_BEFORE_HOPPER),

@@ -47,12 +47,13 @@ class KernelText:
 
     slots     of the kernel; names: the names of their pointers (default: slot0 ...)
     overlaps  may a launch begin before the previous one has ended, so that it must wait?
+    has_pairs may 16-bit integers be compared two at a time?
     origins   for each line: the function of a template that wrote it
     """
 
     def __init__(self, slots: Sequence[Slot], target: Target, names: Sequence[str] = ()) -> None:
         self.slots = tuple(slots)
-        self.overlaps = chip_of(target).overlaps_launches
+        self.overlaps, self.has_pairs = chip_of(target).overlaps_launches, chip_of(target).has_pairs
         self.lines: list[str] = []
         self.origins: list[str] = []
         self.depth = 1  # of the block that lines are written in

@@ -42,6 +42,11 @@ def _permuted(a: Array, b: Array, selector: Array) -> Array:
     return found.astype(np.uint32)
 
 
+def _pairs(larger: Callable[..., Array], dtype: type) -> Callable[..., Array]:
+    """Of the 16-bit integers in two registers."""
+    return lambda a, b: larger(_bits(a).view(dtype), _bits(b).view(dtype)).view(np.uint32)
+
+
 _INSTRUCTIONS: dict[str, Callable[..., Array]] = {
     "cvt.rni.s32.f32": _rounded,
     "cvt.pack.sat.u8.s32.b32": _packed(0, 255),
@@ -50,6 +55,11 @@ _INSTRUCTIONS: dict[str, Callable[..., Array]] = {
     "xor.b32": lambda a, b: _bits(a) ^ _bits(b),
     "mov.b32": _bits,
     "prmt.b32": _permuted,
+    "shl.b32": lambda a, n: _bits(a) << _bits(n),
+    "max.u16x2": _pairs(np.maximum, np.uint16),
+    "max.s16x2": _pairs(np.maximum, np.int16),
+    "min.u16x2": _pairs(np.minimum, np.uint16),
+    "min.s16x2": _pairs(np.minimum, np.int16),
 }
 
 

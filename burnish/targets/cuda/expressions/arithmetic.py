@@ -20,6 +20,7 @@ import math
 from burnish.dtypes import DType
 from burnish.errors import InternalError
 from burnish.ops.language.expr import COMBINES
+from burnish.targets.cuda.expressions import packed_bytes
 from burnish.targets.cuda.text import Function, KernelText
 
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -229,6 +230,8 @@ def binary(text: KernelText, op: str, dtype: DType, x: str, y: str, exact: bool 
         return f"({x} {_BOOL[op]} {y})"
     if op in _INFIX:
         return f"({x} {_INFIX[op]} {y})"
+    if op in ("max", "min") and text.has_pairs and dtype in (DType.U8, DType.I8):
+        return packed_bytes.extreme(text, op, dtype, x, y)
     if op in ("max", "min"):
         function = MAXIMUM if op == "max" else MINIMUM
         return text.call(function, x, y) if dtype.is_float else f"tl.{function.name}({x}, {y})"

@@ -3,6 +3,7 @@
     byte_of     saturate(round(x) + zero)     rounded, limited and packed: without a zero point one instruction for two
                                               elements on sm_90a
     float_of    2^15 + code                   a permutation puts the code into the middle of the float 2^15
+    extreme     max(x, y), min(x, y)          in 16 bits, of which the upper byte decides: even bytes, then odd ones
     times       code * scale                  2^15 * scale leaves the product exactly, so that it is rounded once
 
 An instruction that converts one float or one integer runs at an eighth of the usual rate. A block of less than four
@@ -64,6 +65,17 @@ def number_of(text: KernelText, code: str, kind: str, zero: str | int) -> str:
 def times(text: KernelText, code: str, scale: str) -> str:
     """f32(code) * scale, of u8 codes and one scale, so small that 2^15 * scale is finite."""
     return f"tl.fma({_float_of(text, code, 'uint8')}, {scale}, {scale} * {float(-START)!r})"
+
+
+def extreme(text: KernelText, op: str, dtype: DType, x: str, y: str) -> str:
+    """The larger or the smaller byte of each two, on a chip that has pairs. op: max or min"""
+    kind = "u8" if dtype is DType.U8 else "s8"
+    pair = f"{op}.{'u' if dtype is DType.U8 else 's'}16x2"
+    even = ["shl.b32 a, $1, 8;", "shl.b32 b, $2, 8;", f"{pair} a, a, b;"]
+    body = [".reg .b32 a, b;", *even, f"{pair} b, $1, $2;", "prmt.b32 $0, a, b, 0x7351;"]
+    register = "uint8" if dtype is DType.U8 else "int8"
+    single = f"tl.{op}imum(x, y)"
+    return text.call(_function(f"{op}imum_{kind}", "x, y", body, "=r,r,r", register, single), x, y)
 
 
 def _float_of(text: KernelText, code: str, kind: str) -> str:

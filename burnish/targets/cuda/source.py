@@ -70,6 +70,7 @@ class Source:
 
     signs: of 8-bit operands of products: how the first and the second one are read ("u8" or "i8"). In the text they
            are int8, as Triton's `dot` wants them; () if there are none
+    near: asynchronous loads go through a processor's own cache, which they otherwise pass by
     registers: that a thread may have; the assembler then orders loads as if it had them all. 0: it decides itself
     name: template and schedule, for messages
     origins: for each line of the text the function that wrote it, or ""
@@ -83,6 +84,7 @@ class Source:
     overlaps: bool = False
     registers: int = 0
     signs: tuple[str, ...] = ()
+    near: bool = field(default=False, repr=False)
     name: str = field(default="", compare=False)
     origins: tuple[str, ...] = field(default=(), compare=False, repr=False)
 

@@ -210,6 +210,7 @@ class KernelText:
         stages: int,
         registers: int = 0,
         signs: tuple[str, ...] = (),
+        near: bool = False,
         name: str = "",
         order: Order | None = None,
     ) -> Source:
@@ -227,6 +228,7 @@ class KernelText:
             overlaps=self.overlaps,
             registers=registers,
             signs=signs,
+            near=near,
             name=name,
             origins=("",) * first.count("\n") + tuple(self.origins),
         )

@@ -61,7 +61,7 @@ def compile_one(source: Source, target: Target) -> Cubin:
     from triton.compiler import ASTSource
 
     corrected: list[int] = []
-    settings = _private_settings(triton, source.signs, corrected)
+    settings = _private_settings(triton, source, corrected)
     with _own_environment(), _kernel_of(source, triton) as function, settings:
         tree = ASTSource(function, signature=_signature(source, target), attrs=_attributes(source.parameters))
         options = {"num_warps": source.warps, "num_stages": source.stages, "maxnreg": source.registers or None}
@@ -126,8 +126,8 @@ def _kernel_of(source: Source, triton: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _private_settings(triton: Any, signs: Sequence[str], corrected: list[int]) -> Iterator[None]:
-    """Triton's cache in a folder that goes away, no lines of files in the code, products of bytes by their signs.
+def _private_settings(triton: Any, source: Source, corrected: list[int]) -> Iterator[None]:
+    """Triton's cache in a folder that goes away, no lines of files in the code, and what Triton has no words for.
 
     One part of its cache keys is left out: a digest of all of Triton's files, which takes 0.7 s in each process.
     """
@@ -140,32 +140,37 @@ def _private_settings(triton: Any, signs: Sequence[str], corrected: list[int]) -
             triton.knobs.compilation.disable_line_info = True
             triton.knobs.compilation.always_compile = True
             triton.knobs.compilation.store_binary_only = True
-            if signs:
-                triton.knobs.runtime.add_stages_inspection_hook = partial(_read_signs, signs, corrected)
+            if source.signs or source.near:
+                triton.knobs.runtime.add_stages_inspection_hook = partial(_change_ptx, source, corrected)
             yield
     finally:
         caches.triton_key = digest
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_signs(signs: Sequence[str], corrected: list[int], backend: Any, stages: dict[str, Any], *others: Any) -> None:
-    """Products of bytes read their operands by these signs, and sums wrap: Triton takes int8 alone, and saturates.
+def _change_ptx(source: Source, corrected: list[int], backend: Any, stages: dict[str, Any], *others: Any) -> None:
+    """What Triton has no words for.
 
-    mma....satfinite.s32.s8.s8.s32  ->  mma....s32.u8.s8.s32        wgmma....s32.s8.s8  ->  wgmma....s32.u8.s8
+    Products of bytes read their operands by their signs, and sums wrap: Triton takes int8 alone, and saturates.
 
-    corrected: gets how many there were
+        mma....satfinite.s32.s8.s8.s32  ->  mma....s32.u8.s8.s32        wgmma....s32.s8.s8  ->  wgmma....s32.u8.s8
+
+    Near loads: cp.async.cg passes the processor's own cache by, cp.async.ca does not.
+
+    corrected: gets how many products there were
     """
     del backend, others
-    wanted = ".".join(sign.replace("i8", "s8") for sign in signs)
+    wanted = ".".join(sign.replace("i8", "s8") for sign in source.signs)
     make = stages["ptx"]
 
-    def make_with_signs(source: Any, metadata: Any) -> str:
-        text: str = make(source, metadata)
-        signed, count = _PRODUCT_OF_BYTES.subn(rf"\g<1>.s32.{wanted}", text)
-        corrected.append(count)
-        return signed
+    def make_and_change(module: Any, metadata: Any) -> str:
+        text: str = make(module, metadata)
+        if wanted:
+            text, count = _PRODUCT_OF_BYTES.subn(rf"\g<1>.s32.{wanted}", text)
+            corrected.append(count)
+        return text.replace("cp.async.cg.", "cp.async.ca.") if source.near else text
 
-    stages["ptx"] = make_with_signs
+    stages["ptx"] = make_and_change
 
 
 @contextlib.contextmanager

@@ -94,6 +94,8 @@ class Candidates:
             return False
         if tile.persistent and (tile.split > 1 or len(self.model.loops(tile)) > 1):
             return False
+        if tile.near and (tile.is_copied or not self.model.chip.overlaps_launches):
+            return False
         if tile.stagger and (tile.split > 1 or tile.stagger < 0):
             return False
         if tile.early and not self.model.fits_early(tile):
@@ -206,7 +208,8 @@ class Candidates:
         band = 1 if self.model.operand_bytes[1] // self.model.groups <= self.model.chip.l2_bytes // 3 else 8
         many = self.model.tiles(tile) * tile.split > 2.8 * self.model.chip.processors
         prefetch = self.model.is_packed and self.model.chip.has_copy_engine and not many
-        flows, early = tile.is_copied and tile.split == 1, self.model.residual_bytes > 0
+        adds = self.model.residual_bytes > 0
+        flows = tile.is_copied and tile.split == 1 and (not adds or self.model.stored_bytes == 1)
         depths: tuple[int, ...] = (2, 3, 4) if area >= 8192 else (3, 4, 6)
         if (together := self.model.together(tile)) > 1:  # a round is that many steps ahead
             depths, steps = (1, *(max(2, s // together) for s in depths)), max(2, steps // together)
@@ -219,7 +222,7 @@ class Candidates:
             if many and flows and self.model.floor > WORTH_MORE:  # its pipeline goes on from tile to tile
                 deep = tuple(s for s in depths if s > 1)
                 for each, stages in product((1, 2, 4) if steps <= 2 else (1, 2), (2, *deep) if steps <= 2 else deep):
-                    flowing = replace(tile, stages=stages, band=band, persistent=each, early=early)
+                    flowing = replace(tile, stages=stages, band=band, persistent=each, early=adds)
                     yield from self._staggered(flowing)
 
     def _threads(self, area: int) -> list[tuple[int, int]]:

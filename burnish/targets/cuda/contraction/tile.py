@@ -34,6 +34,7 @@ class Tile(Options):
     apart       with several products: one loop for each product. Without it one loop covers all of them
     stagger     cycles that the second program of each multiprocessor waits before its first tile. Programs that start
                 together also leave the tensor cores idle at the same time
+    near        load: operands come through the processor's own cache, where the taps of a window find most of them
     registers   that a thread may have, so that more programs fit on a multiprocessor; 0: the assembler decides
     """
 
@@ -57,12 +58,13 @@ class Tile(Options):
     apart: bool = False
     stagger: int = 0
     registers: int = 0
+    near: bool = False
 
     @property
     def schedule(self) -> Schedule:
         """The form that is stored; options that few tiles use are stored only if they are set."""
         options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("apart", "stagger", "registers"):
+        for name in ("apart", "stagger", "registers", "near"):
             if not options[name]:
                 del options[name]
         return Schedule.of(self.template, **(options | {"box": "x".join(map(str, self.box))}))

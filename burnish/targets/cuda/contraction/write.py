@@ -75,6 +75,7 @@ def write_source(kernel: Contraction, tile: Tile, target: Target) -> Source:
         stages=tile.stages,
         registers=tile.registers,
         signs=signs,
+        near=tile.near,
         order=lambda p: p.name,
     )
 

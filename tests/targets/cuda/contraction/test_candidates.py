@@ -95,8 +95,11 @@ def test_a_large_product_has_large_tiles_and_no_split():
     assert first.split == 1
 
 
-def test_a_residual_is_never_persistent():
+def test_a_residual_is_persistent_in_bytes_alone_and_is_then_loaded_a_tile_ahead():
     assert not any(t.persistent for t in tiles(KERNELS["3x3 with a residual"]))
+    kernel = convolution(128, 64, (56, 56), 256, (1, 1), DType.U8, residual=True, out_dtype=DType.U8)
+    persistent = [t for t in tiles(kernel) if t.persistent]
+    assert persistent and all(t.early for t in persistent)
     assert any(t.persistent for t in tiles(convolution(128, 64, (56, 56), 64, (3, 3), pads=(1, 1))))
 
 

@@ -74,6 +74,8 @@ def compile_one(source: Source, target: Target) -> Cubin:
         if source.signs and not any(corrected):
             missing = RuntimeError("its PTX holds no product of bytes in the form in which operands get their signs")
             raise _refused(source, target, missing)
+        if (needed := found.metadata.shared) > chip_of(target).shared_bytes:
+            raise _refused(source, target, RuntimeError(f"it needs {needed:,} bytes of shared memory"))
         return _cubin(found, source)
 
 

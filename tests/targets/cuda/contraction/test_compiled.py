@@ -124,6 +124,20 @@ def test_a_product_of_bytes_whose_signs_could_not_be_written_is_refused(monkeypa
     assert "signs" in caught.value.why
 
 
+def test_a_kernel_that_needs_more_shared_memory_than_there_is_is_refused():
+    target, tile = parse_target("cuda:sm_90a"), Tile("copy", 128, 128, 128, stages=4)
+    with pytest.raises(InternalError, match="E920") as caught:
+        compile_one(contraction.emit(MORE["large"], tile.schedule, target), target)
+    assert "shared memory" in caught.value.why
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_near_loads_do_not_pass_the_processors_own_cache_by(near: bool, monkeypatch):
+    target, tile = parse_target("cuda:sm_90a"), Tile("load", 64, 64, 64, near=near)
+    (made,) = compiled(contraction.emit(SMALL["bytes, 3x3"], tile.schedule, target), target, monkeypatch)
+    assert set(re.findall(r"cp\.async\.c[ag]", made.asm["ptx"])) == {"cp.async.ca" if near else "cp.async.cg"}
+
+
 def test_a_thread_makes_four_bytes_of_a_residual_in_few_instructions_and_stores_sixteen():
     """Of 64 elements a thread on sm_90a: fifteen instructions each, the product and the addresses included."""
     model, _ = residual_of_codes(4096)

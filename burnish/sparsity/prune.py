@@ -12,6 +12,7 @@ that stay are fitted anew to what the layer gave (reconstruct.py). Nothing is tr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,9 +21,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from burnish.building.analyze import prepare
+from burnish.building.analyze import Prepared, prepare
 from burnish.calibration.quantised_model import SPELLED_OUT, in_oldest_opset
 from burnish.errors import UserError
+from burnish.importers.load import load_model
+from burnish.importers.profile import Range
+from burnish.ops.registry import is_defined
 from burnish.passes.channels.drop_dead_channels import STEP, keep_channels
 from burnish.passes.channels.groups import Group, find_groups
 from burnish.passes.remove_unused import remove_unused
@@ -33,6 +37,7 @@ from burnish.sparsity.masks import GROUP, ON_GPUS, Array, largest, two_of_four
 from burnish.sparsity.reconstruct import drop_terms, prune_columns
 
 PATTERNS = ("2:4", "channels", "unstructured")
+LARGEST_SIZE = 4096  # of an axis that is open in the model, and stays so
 SPAN = 16  # terms of an output among which unstructured pruning chooses at a time
 Progress = Callable[[str, int, int], None]
 
@@ -71,7 +76,7 @@ def prune(
         why = "it takes half of each layer's weights" if pattern == "2:4" else "it must lie between 0 and 1"
         raise _unusable(f"a share of {share} with pattern {pattern}", why)
     activity = find_activity(model, data, preprocess, shapes, threads, progress) if data is not None else Activity()
-    found = prepare(model, shapes=shapes, passes=SPELLED_OUT)
+    found = _prepared(model, shapes)
     graph = found.imported.model.graph
     work = _Pruning(graph, activity, tuple(keep), 0.5 if share is None else share)
     lines = work.channels() if pattern == "channels" else work.weights(pattern)
@@ -81,6 +86,21 @@ def prune(
     notes = (*found.profile.notes, *activity.notes, *work.unmatched(), *([ON_GPUS] if pattern == "2:4" else []))
     layers = tuple((name, text) for name, _, text in lines)
     return Pruned(in_oldest_opset(ir.to_proto(found.imported.model)), layers, notes)
+
+
+def _prepared(model: Any, shapes: Mapping[str, Any] | None) -> Prepared:
+    """The optimised model. Open sizes stay open where passes can leave them so; else a note names the fixed ones."""
+    given: dict[str, Range] = {name: (shape,) * 3 for name, shape in (shapes or {}).items()}
+    opened: dict[str, Range] = {}
+    for value in load_model(model, is_defined).model.graph.inputs:
+        sizes = [] if value.shape is None else list(value.shape)
+        if value.name not in given and any(not isinstance(size, int) for size in sizes):
+            least, most = ([n if isinstance(n, int) else end for n in sizes] for end in (1, LARGEST_SIZE))
+            opened[str(value.name)] = least, least, most
+    if opened:
+        with suppress(UserError):  # sizes that must agree, or are counted on: one shape has them all
+            return prepare(model, profile={**given, **opened}, passes=SPELLED_OUT)
+    return prepare(model, shapes=shapes, passes=SPELLED_OUT)
 
 
 Line = tuple[str, bool, str]

@@ -117,8 +117,22 @@ def test_what_a_model_loses_and_what_fits_nothing_is_told() -> None:
     graph = f"agraph (float[N,8] x) => (float[N,8] y) <float[8,8] w = {{{weights}}}> {{ y = MatMul(x, w) }}"
     model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {graph}')
     notes = prune(model, "2:4", keep=["nosuch"]).notes
-    assert notes == (
-        "input 'x' is dynamic and no shape was given: fixed at 1x8",
-        "no layer is named 'nosuch', which was to be kept",
-        ON_GPUS,
-    )
+    assert notes == ("no layer is named 'nosuch', which was to be kept", ON_GPUS)
+
+
+def test_sizes_that_are_open_stay_open_unless_a_shape_is_given() -> None:
+    given, others = samples()
+    pruned = prune(MODEL, "channels", data=given).model
+    session = onnxruntime.InferenceSession(pruned.SerializeToString())
+    together = session.run(None, {"image": others})[0]  # batches of 1 gave the fitted weights
+    apart = np.concatenate([session.run(None, {"image": image[None]})[0] for image in others])
+    assert len(together) == len(others) > 1 and np.allclose(together, apart, atol=1e-4)
+    fixed = prune(MODEL, "2:4", shapes={"image": (2, 1, 8, 8)}).model.graph.input[0].type.tensor_type.shape
+    assert [size.dim_value for size in fixed.dim] == [2, 1, 8, 8]
+
+
+def test_a_model_that_is_too_large_in_all_open_sizes_is_fixed_and_says_so() -> None:
+    weights = ",".join(["1"] * 64)
+    graph = f"g (float[A,B,C,D,8] x) => (float[A,B,C,D,8] y) <float[8,8] w = {{{weights}}}> {{ y = MatMul(x, w) }}"
+    found = prune(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {graph}'), "2:4")
+    assert found.notes == ("input 'x' is dynamic and no shape was given: fixed at 1x1x1x1x8", ON_GPUS)

@@ -23,6 +23,7 @@ from burnish.plan import Plan, read
 from burnish.runtime import Engine, load
 
 Array = np.ndarray[Any, Any]
+OF_CODES = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLSTM"})
 
 
 def diagnose(
@@ -61,10 +62,11 @@ def diagnose(
                 return locate(model, one, on, exact, samples, step)
 
             located = look(found, engine)
+            notes = _notes_on(exact, reference is not None)
             cure = None
             if remedy and located.findings:
                 cure = _remedy(model, found, engine, located, look, exact, samples)
-    return _diagnosis(found, located, cure)
+    return _diagnosis(found, located, cure, notes)
 
 
 def _remedy(
@@ -89,9 +91,24 @@ def _remedy(
     return find_remedy(located, rebuilt, opened, look, reference, samples, engine)
 
 
-def _diagnosis(plan: Plan, located: Located, cure: Remedy | None) -> Diagnosis:
-    outputs = {name: difference.whole for name, difference in located.seen.outputs.items()}
+def _notes_on(exact: Reference, is_given: bool) -> list[str]:
+    """What the f32 model cannot say. is_given: is it another one than the plan's?"""
     notes = []
+    names = [node.op_type for node in exact.graph if node.op_type in OF_CODES]
+    if names and not is_given:
+        kinds = ", ".join(dict.fromkeys(names))
+        notes.append(
+            f"{len(names)} products are written on codes ({kinds}), and compared with themselves: what these have lost "
+            "shows only beside the f32 model that they came from (--reference)"
+        )
+    hidden = len(list(exact.graph.all_nodes())) - len(exact.graph)
+    if hidden:
+        notes.append(f"{hidden} nodes stand in a branch of an If or in a Loop: tensors inside are not looked at")
+    return notes
+
+
+def _diagnosis(plan: Plan, located: Located, cure: Remedy | None, notes: list[str]) -> Diagnosis:
+    outputs = {name: difference.whole for name, difference in located.seen.outputs.items()}
     if located.width == "f32":
         notes.append("the plan keeps every number in f32: there is no precision to diagnose")
     return Diagnosis(

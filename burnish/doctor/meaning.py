@@ -22,6 +22,7 @@ import onnx_ir as ir
 from burnish.ops.quantize import FLOAT8_MOST
 from burnish.passes.rewrite.constants import constant_array
 from burnish.precision.codes import FLOAT8
+from burnish.precision.quantise.write_codes import is_one_code
 
 Array = np.ndarray[Any, Any]
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
@@ -118,7 +119,9 @@ def _of_node(node: ir.Node, found: dict[str, Meaning]) -> None:
     elif node.op_type == "QuantizeLinear" and (codes := _coded(node, given)) is not None:
         found[name] = codes
     elif node.op_type == "DequantizeLinear" and given.is_code:
-        found[name] = Meaning(given.tensor, coded=given)
+        maker = source.producer()
+        if maker is not None and is_one_code(maker, node):
+            found[name] = Meaning(given.tensor, coded=given)
 
 
 def _coded(node: ir.Node, given: Meaning) -> Meaning | None:

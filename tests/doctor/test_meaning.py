@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ml_dtypes
 import numpy as np
+import onnx_ir as ir
 import onnxruntime
 import pytest
 
@@ -57,3 +58,15 @@ def test_names_in_a_plan_lead_to_the_models_tensors() -> None:
     kept = back.encode(numbers, np.dtype(np.float32))
     assert np.array_equal(kept, meanings["b/codes"].decode(meanings["b/codes"].encode(numbers, np.dtype(np.uint8))))
     assert meanings["y"].tensor == "y" and meanings["x"].scale is None
+
+
+@pytest.mark.parametrize(("scale", "zero", "is_known"), [(0.5, 3, True), (0.25, 3, False), (0.5, 4, False)])
+def test_codes_that_are_read_by_another_scale_are_not_the_tensor_any_more(
+    scale: float, zero: int, is_known: bool
+) -> None:
+    text = """g (float[2,4] x) => (float[2,4] y) {
+        q = QuantizeLinear(x, s, z)   d = DequantizeLinear(q, t, u)   y = Relu(d)
+    }"""
+    constants = {"s": np.float32(0.5), "z": np.uint8(3), "t": np.float32(scale), "u": np.uint8(zero)}
+    graph = ir.from_proto(model_of(text, **constants)).graph
+    assert ("d" in meanings_of(graph, graph)) is is_known

@@ -61,3 +61,14 @@ def test_a_relu_that_codes_stand_for_is_there_in_the_f32_model() -> None:
     want = np.maximum(DATA[0]["x"] @ WEIGHTS["w"], 0)
     np.testing.assert_allclose(found["b"], want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["y"], want @ WEIGHTS["v"], rtol=1e-4, atol=1e-4)
+
+
+def test_codes_that_are_read_by_another_scale_stay() -> None:
+    """QLinearAdd reads its operands by the ratio of two scales; taken for x itself, they are off by that ratio."""
+    constants = {"s": np.float32(0.04), "z": np.uint8(100), "t": np.float32(0.08)}
+    text = """g (float[8,16] x) => (float[8,16] y) {
+        q = QuantizeLinear(x, s, z)   d = DequantizeLinear(q, t, z)   y = Relu(d)
+    }"""
+    model, x = model_of(text, **constants), normal(8, 16, seed=3)
+    with open_reference(model, burnish.build(model).manifest, {"x": ((8, 16),) * 3}, 1) as reference:
+        np.testing.assert_allclose(reference({"x": x})["y"], np.maximum(2 * x, 0), atol=0.05)

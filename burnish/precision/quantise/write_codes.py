@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import onnx_ir as ir
 
+from burnish.passes.rewrite.constants import constant_array
 from burnish.precision.precision import Decision, Precision
 from burnish.precision.quantise.quantise import quantise
 
@@ -35,11 +37,31 @@ def take_codes_away(nodes: Iterable[ir.Node]) -> None:
 
 
 def numbers_behind(value: ir.Value) -> ir.Value:
-    """x of DequantizeLinear(QuantizeLinear(x)); any other value is itself."""
+    """x of DequantizeLinear(QuantizeLinear(x)) of one scale and zero point; any other value is itself."""
     back = value.producer()
     if back is None or (back.op_type, back.domain) != ("DequantizeLinear", "") or back.inputs[0] is None:
         return value
     there = back.inputs[0].producer()
     if there is None or (there.op_type, there.domain) != ("QuantizeLinear", "") or there.inputs[0] is None:
         return value
-    return there.inputs[0]
+    return there.inputs[0] if is_one_code(there, back) else value
+
+
+def is_one_code(there: ir.Node, back: ir.Node) -> bool:
+    """Do both mean the same by a code? QLinearAdd, for one, reads codes by the ratio of two scales."""
+    for place in (1, 2):
+        own, other = (node.inputs[place] if len(node.inputs) > place else None for node in (there, back))
+        first, second = (None if v is None else constant_array(v) for v in (own, other))
+        if place == 2:  # a zero point that is left out is 0
+            first, second = (np.zeros(1) if v is None else a for v, a in zip((own, other), (first, second)))
+        is_equal = (
+            first is not None and second is not None and bool(np.all(first.astype(float) == second.astype(float)))
+        )
+        if own is not other and not is_equal:
+            return False
+    return there.attributes.get_int("axis", 1) == back.attributes.get_int("axis", 1) or _is_of_one(back)
+
+
+def _is_of_one(back: ir.Node) -> bool:
+    scale = back.inputs[1]
+    return scale is not None and scale.shape is not None and scale.shape.rank() == 0

@@ -310,6 +310,20 @@ def tensor_notes(tally: Tally) -> list[str]:
     for name, counts in tally.histograms.items():
         if counts.bad:
             notes.append(f"{name}: {counts.bad} of {counts.count} numbers are NaN or Inf; they were left out")
-        elif not counts.largest:
-            notes.append(f"{name} was 0 in every sample")
+        elif counts.low == counts.high:
+            notes.append(f"{name} was {counts.low:.4g} in every sample")
+    silent = {name: count for name in tally.histograms if (count := _silent_channels(tally, name))}
+    if silent:
+        count, some = sum(silent.values()), f"tensors such as '{next(iter(silent))}'"
+        notes.append(f"channels that were 0 in every sample: {count}, of {some}; burnish calib report names them")
     return notes
+
+
+def _silent_channels(tally: Tally, name: str) -> int:
+    """How many channels were 0 in every sample, though the tensor was not; 0 where that is not known."""
+    counts, found = tally.histograms[name], tally.channels.get(name)
+    if found is None or not found.count or not counts.largest:
+        return 0
+    if found.has_ends:
+        return int(np.count_nonzero((found.ends == 0).all(0)))
+    return int(np.count_nonzero(found.sums == 0)) if counts.low >= 0 else 0

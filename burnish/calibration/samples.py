@@ -164,6 +164,15 @@ def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str, is_only: b
     array = np.asarray(arrays[spec.name])
     if array.ndim == len(spec.shape) - 1:
         array = array[None]
+    if (
+        array.ndim == len(spec.shape) > 0 == len(array)
+        and spec.shape[0] != 0
+        and (
+            is_only or isinstance(spec.shape[0], int)
+        )  # of several inputs one may have no rows: a picture without boxes
+    ):
+        why = f"the array for input '{spec.name}' has no rows: it is {'x'.join(map(str, array.shape))}"
+        raise UserError("E721", f"{where} holds no samples", why=why, hint="give some")
     if not _fits(array, spec):
         wanted = "x".join(map(str, spec.shape))
         why = f"it is {'x'.join(map(str, array.shape)) or 'a scalar'}; a run takes {wanted}"

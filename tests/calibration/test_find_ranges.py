@@ -15,6 +15,7 @@ import burnish
 from burnish.calibration import calibrate, quantised_model
 from burnish.errors import UserError
 from burnish.precision.precision import Decision
+from tests.calibration.reports.models import product, rows
 from tests.end_to_end.architectures import SMALL
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits.onnx"
@@ -178,3 +179,25 @@ def test_a_constant_tensor_keeps_its_number_and_ranges_of_another_model_are_refu
     other = replace(ranges, tensors={"other": ranges.tensors["x"]})
     with pytest.raises(UserError, match="E731"):
         burnish.build(one_product(), precision=precision, ranges=other)
+
+
+def test_what_is_constant_in_all_samples_is_told() -> None:
+    kinds = [np.full((64, 16), 0.5, np.float32), np.zeros((64, 16), np.float32), np.abs(rows(1)[0])]
+    kinds[2][:, 3:5] = 0
+    told = [calibrate(product(), [k, k], batch="1:64:64", threads=1).notes for k in kinds]
+    silent = "channels that were 0 in every sample: 2, of tensors such as 'x'; burnish calib report names them"
+    assert told == [("x was 0.5 in every sample",), ("x was 0 in every sample",), (silent,)]
+
+
+def test_channels_with_a_scale_of_their_own_that_were_0_are_told() -> None:
+    weight = onnx.numpy_helper.from_array(np.ones((4, 1, 3, 3), np.float32), "w")
+    node = onnx.helper.make_node("Conv", ["r", "w"], ["y"], group=4)
+    ends = [
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4, s, s]) for n, s in (("x", 5), ("y", 3))
+    ]
+    nodes = [onnx.helper.make_node("Neg", ["x"], ["r"]), node]
+    graph = onnx.helper.make_graph(nodes, "depthwise", ends[:1], ends[1:], [weight])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    x = np.random.default_rng(0).normal(size=(1, 4, 5, 5)).astype(np.float32)
+    x[:, 2] = 0
+    assert calibrate(model, [x, x], threads=1).notes[-1].startswith("channels that were 0 in every sample: 1,")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,3 +97,14 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no file of the kinds \.npz") as caught:
         open_samples(tmp_path, [X])
     assert caught.value.code == "E721"
+
+
+@pytest.mark.parametrize("first", [1, symbol("n")])
+def test_an_array_without_rows_is_no_sample(first: Any) -> None:
+    inputs = (TensorSpec("x", DType.F32, (first, 3), 0),)
+    with pytest.raises(UserError, match="holds no samples") as caught:
+        list(open_samples({"x": np.zeros((0, 3), np.float32)}, inputs))
+    assert caught.value.code == "E721" and "no rows" in caught.value.why
+    boxes = (X, TensorSpec("boxes", DType.F32, (symbol("k"), 4), 1))
+    (sample,) = open_samples({"x": np.ones((1, 3), np.float32), "boxes": np.zeros((0, 4), np.float32)}, boxes)
+    assert sample["boxes"].shape == (0, 4)

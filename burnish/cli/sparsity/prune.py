@@ -63,6 +63,8 @@ def prune(
     print_facts({"written": str(output), **({} if measured is None else _facts(measured))})
     for line in found.notes:
         note(line)
+    if pattern != "channels":
+        note(f"products of few rows may be faster on CPUs: burnish inspect sparsity {output} --measure times them")
     if measured is None:
         note("the accuracy was not measured: give samples with --compare")
 

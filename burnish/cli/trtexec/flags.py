@@ -70,7 +70,7 @@ SWITCHES: dict[str, str] = {
 WARNED: dict[str, str] = {
     "int4": "it is not there yet, and changes nothing",
     "layerOutputTypes": "a tensor's type follows from the layers beside it; use --layerPrecisions",
-    "sparsity": "sparse weights are computed as dense ones",
+    "sparsity": "CPUs leave zeros out of weights where that is faster, with it or without it",
     "useManagedMemory": "a CPU plan's memory is the host's",
 }
 TAKES_VALUE = {

@@ -15,6 +15,7 @@ def test_a_model_is_pruned_compared_and_inspected(command: Command, tmp_path: Pa
     pruned = tmp_path / "p.onnx"
     done = command("prune", MODEL, "-o", pruned, "--pattern", "channels", "--data", SAMPLES, "--compare", SAMPLES)
     assert done.code == 0 and "16 of 32 channels stay" in done.out and "1 - cosine" in done.out, done.err
+    assert "--measure" not in done.err, "fewer channels need no such kernels"
     shown = command("inspect", "sparsity", pruned)
     assert shown.code == 0 and "16x16x3x3" in shown.out and "no zeros that give anything" in shown.err
     two = command("prune", MODEL, "-o", pruned, "--pattern", "2:4", "--json")
@@ -25,7 +26,7 @@ def test_a_model_is_pruned_compared_and_inspected(command: Command, tmp_path: Pa
 
 def test_accuracy_that_was_not_measured_is_said(command: Command, tmp_path: Path) -> None:
     done = command("prune", MODEL, "-o", tmp_path / "p.onnx", "--pattern", "2:4")
-    assert done.code == 0 and "not measured" in done.err
+    assert done.code == 0 and "not measured" in done.err and "p.onnx --measure times them" in done.err
 
 
 def test_two_of_four_gives_nothing_on_gpus_and_is_told_with_what_was_measured(command: Command, tmp_path: Path) -> None:

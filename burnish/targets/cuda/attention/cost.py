@@ -20,6 +20,7 @@ _PLAIN_FLOPS = 0.4e6  # a us, without tensor cores
 _START_US = 2.0  # addresses, queries, the first keys, the output
 _BLOCK_US = 0.35  # a block of keys: the chain from loads over products and reductions
 _PROGRAM_US = 0.01  # to start a program
+_WIDE_KEYS, _FEW_KEYS = 64, 1.3  # of codes, blocks of fewer keys take so much longer (H200, 384 and 2,048 keys)
 _MERGE_US = 2.5  # the cost of splits: partial sums out and in, and an atomic
 
 
@@ -46,6 +47,8 @@ def estimate(a: Attention, sizes: Mapping[str, int]) -> float:
         rows = min(a.block_m, usual_size(a.rows, sizes))
         left = a.splits * rows * sum(p.width for p in a.values) * 8
         total += _MERGE_US + left / chip.l2_bandwidth
+    if a.codes is not None and chip.has_warpgroups and a.block_n < _WIDE_KEYS:
+        total *= _FEW_KEYS
     return total + 0.1 * busy * programs / chip.processors
 
 

@@ -109,7 +109,8 @@ class Candidates:
         if tile.split > 1 and self.kernel.totals > 1:
             return False
         words = max(4, self.shape.accumulator.size_bytes) // 4 * self.model.sums
-        fits = tile.m * tile.n * words <= MOST_ACCUMULATORS * 32 * tile.warps
+        most = min(MOST_ACCUMULATORS, tile.registers or MOST_ACCUMULATORS)
+        fits = tile.m * tile.n * words <= most * 32 * tile.warps
         return fits and tile.split >= 1 and tile.stages >= 1 and self.model.resident(tile) >= max(1, tile.persistent)
 
     @property

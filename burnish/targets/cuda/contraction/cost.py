@@ -42,6 +42,7 @@ MOST_REGISTERS = 255  # of a thread
 COPY_REGISTERS, LOAD_REGISTERS = 28, 64  # of a thread, besides accumulators: what ptxas gave for 24 kernels on sm_90a
 EARLY_REGISTERS = 240  # of a thread, with what came early
 CROWDED_SUMS = 128  # accumulators of a thread
+LARGE_AREA = 16384  # of a tile: with parts of sums, of each of two warp groups
 LIGHT_INSTRUCTIONS = 16  # an element's, that wait for nothing
 SWAPPED_BYTE = 3.5  # instructions of each byte that a swapped tile stores: its threads hold few neighbours
 PIECE = 128  # bytes: a line of L2
@@ -70,6 +71,7 @@ class Fit:
     add: float = 1.4  # the parts of a split, besides their bytes
     add_rate: float = 40e3
     power: float = 2.5
+    parts: float = 0.7  # of sums in parts, in large tiles: their two halves wait in turns
     # the tensor cores' share of their rate, by the tile's area; by the columns of an instruction
     areas: tuple[float, ...] = (1.0, 0.76, 0.52)
     widths: tuple[float, ...] = (1.0, 0.92, 0.6)
@@ -252,14 +254,14 @@ class CostModel:
     def registers(self, tile: Tile) -> int:
         """Registers of a thread, as ptxas assigns them; if sums take half, the epilogue's values take the rest."""
         sums = tile.m * tile.n * max(4, self.shape.accumulator.size_bytes) // 4 // (32 * tile.warps)
-        sums *= self.sums
+        held, sums = sums * self.sums, sums * self.kernel.totals
         if tile.registers:
             return tile.registers
         own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
         is_heavy = self.residual_bytes + self.strewn_bytes > 0 or self.instructions > LIGHT_INSTRUCTIONS
         if sums >= CROWDED_SUMS and is_heavy:
             return MOST_REGISTERS
-        return min(sums + own + (sums * self.residual_bytes // 4 if tile.early else 0), MOST_REGISTERS)
+        return min(held + own + (sums * self.residual_bytes // 4 if tile.early else 0), MOST_REGISTERS)
 
     @cached_property
     def sums(self) -> int:
@@ -285,6 +287,8 @@ class CostModel:
         time = sum(part**fit.power for part in parts) ** (1 / fit.power) + self._prefetch(tile, steps)
         if tile.split > 1:
             time += fit.add + tile.m * tile.n * 4 * (1 if tile.shared else tile.split) / fit.add_rate
+        if self.sums > self.kernel.totals and tile.m * tile.n >= LARGE_AREA:
+            time *= fit.parts
         return float(time) + fit.launch
 
     def life(self, tile: Tile) -> float:

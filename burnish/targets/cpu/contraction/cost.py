@@ -38,6 +38,7 @@ _UNITS_OF_BLOCK, _FEW_UNITS = 8, 6
 _FLAT_ROW = 4.0  # cycles in which a flat row becomes a pixel, or not
 # of a constant that comes from memory while the sums run; 0.1 to 0.13 were measured, but 16 bits must win clearly
 _COLD_CYCLES_PER_BYTE = 0.08
+_WORTH_PARTS = 1.15  # parts must be better by that much, since constants take half as much memory again
 _COLD_PARTS = 0.14  # of parts, added to the cycles of products: tiles and prefetches seem to share the way to memory
 
 
@@ -96,7 +97,8 @@ class CostModel:
             located = _FLAT_ROW * unit.rows * unit.height if is_flat else 0.0
             if tiling.form == "parts":
                 constants = _COLD_PARTS * PARTS * unit.item * self.groups * self.depth * self.columns
-                return units * (parts_cycles(unit, self.columns) + located) + constants
+                is_near = self._a_bytes <= 2 * _LEVEL2_BYTES
+                return _WORTH_PARTS * (units * (parts_cycles(unit, self.columns, is_near) + located) + constants)
             return units * (unit_cycles(unit, self.columns) + located) + self._copying(tiling) * self.groups
         rows = self._rows(tiling)
         whole, tail = divmod(self.columns, tiling.vectors * tiling.lanes)
@@ -168,8 +170,7 @@ class CostModel:
             return 0
         if tiling.form == "parts":
             return min(_UNITS_OF_BLOCK, self._row_tiles(tiling))
-        a_slot = self.kernel.slots[0]  # of a convolution, A has fewer elements than pixels times depth
-        a_bytes = min(self.pixels * self.depth, self.expect(product(a_slot.shape))) * a_slot.dtype.size_bytes
+        a_bytes = self._a_bytes
         b_bytes = self.depth * self.columns * self.b_item(tiling)
         if tiling.form == "tiles" and b_bytes <= _LEVEL2_BYTES // 2:
             if self.unit(tiling).pieces > 1:
@@ -184,6 +185,12 @@ class CostModel:
             return 0
         tile_bytes = max(1, tiling.rows * self._rows(tiling).per_step * a_bytes // self.pixels)
         return max(1, _LEVEL2_BYTES // tile_bytes)
+
+    @property
+    def _a_bytes(self) -> int:
+        """Bytes of A; of a convolution, it has fewer elements than pixels times depth."""
+        a = self.kernel.slots[0]
+        return min(self.pixels * self.depth, self.expect(product(a.shape))) * a.dtype.size_bytes
 
     def _units_of_block(self, tiling: Tiling, b_bytes: int) -> int:
         """Units that share a panel where A is the larger side: few, so that threads take rows and not columns.

@@ -31,7 +31,7 @@ _LEVEL1_BYTES = 40 * 1024
 COPIED_AT_MOST = 4096  # k of a panel that is copied: it stays in the second cache level
 _MOST_PIECES = 64  # their copies are written out
 _STORED, _BEGUN = 4, 120  # cycles of a vector of results (loaded, finished, stored), and of a unit's begin and end
-_SPLIT, _LOADED_PARTS = 115, 3  # cycles of a row of 32 numbers that are split, and tiles of A loaded in a step of parts
+_SPLIT, _FETCHED, _LOADED_PARTS = 40, 40, 3  # cycles of 32 numbers of a row that are split, more if they are far
 _ROW = 2  # and of a row of codes, whose vectors are finished soon
 _WORD_BYTES = 4  # a lane of a product: two bf16 or four bytes along k
 
@@ -108,7 +108,7 @@ class Unit:
 
     @property
     def split_bytes(self) -> int:
-        """Bytes of the parts of a row tile in a slab: [step][part][16 rows][64 bytes]."""
+        """Bytes of the parts of a row tile in a slab: [step][16 rows][part][64 bytes], in the order of writing."""
         return self.slab_steps * self.parts * TILE_BYTES
 
     @property
@@ -247,12 +247,16 @@ def rows_along(run: Run, row_tiles: int, is_alone: bool) -> int:
     return row_tiles * -(-run.extent // tiles)
 
 
-def parts_cycles(unit: Unit, columns: int) -> float:
-    """Cycles of one unit of f32 numbers in parts; its rows are split once for all panels."""
+def parts_cycles(unit: Unit, columns: int, is_near: bool = True) -> float:
+    """Cycles of one unit of f32 numbers in parts; its rows are split once for all panels.
+
+    is_near: does all of A lie in the second cache level?
+    measured on Sapphire Rapids, one thread and two, 25 products
+    """
     panels = -(-columns // (unit.columns * ROWS))
     products = len(TERMS) * unit.rows * unit.columns * ROWS * max(0.58, 0.58 + (unit.height - 7) * 0.047)
     lines = 1.3 * (_LOADED_PARTS * unit.rows * unit.height + unit.step_bytes / ROW_BYTES)
-    split = _SPLIT * unit.rows * unit.height * unit.steps / panels
+    split = (_SPLIT if is_near else _SPLIT + _FETCHED) * unit.rows * unit.height * unit.steps / panels
     stored = unit.rows * unit.height * min(unit.columns, -(-columns // ROWS)) * _STORED
     return 1.12 * unit.steps * max(products, lines) + split + _BEGUN + max(0.0, stored - unit.steps * products / 2)
 

@@ -32,6 +32,7 @@ from burnish.targets.cpu.register_tile.matrix import ROW_BYTES, ROWS, TILE_BYTES
 from burnish.targets.cpu.register_tile.parts import PARTS, split
 from burnish.targets.cpu.register_tile.prefetch import Ahead, request_next, share_of_next
 
+_ROW_OF_PARTS, _STEP_BYTES = len(PARTS) * ROW_BYTES, len(PARTS) * TILE_BYTES  # of A's parts: [step][row][part]
 _LANES = ROW_BYTES // 2  # numbers that are split at once: a row of a tile
 _EXPONENTS = ir.Constant(ir.VectorType(I32, ROWS), [0x7F800000] * ROWS)  # all ones: infinity or NaN
 
@@ -120,10 +121,9 @@ class PartsWriter(UnitWriter):
         b = k.address(panel.b, k.ir.mul(step, k.i64(unit.step_bytes)), I8)
         if ahead is not None:
             request_next(k, ahead, b)
-        copies = [k.address(p, k.ir.mul(at, k.i64(unit.parts * TILE_BYTES)), I8) for p in parts]
-        row_bytes = k.i64(ROW_BYTES)
+        copies = [k.address(p, k.ir.mul(at, k.i64(_STEP_BYTES)), I8) for p in parts]
         self.code.step_of_parts(
-            [[Rows(k.address(c, part * TILE_BYTES, I8), row_bytes) for c in copies] for part in PARTS],
+            [[Rows(k.address(c, part * ROW_BYTES, I8), k.i64(_ROW_OF_PARTS)) for c in copies] for part in PARTS],
             [k.address(b, part * self.part_bytes, I8) for part in PARTS],
             sums,
         )
@@ -132,32 +132,31 @@ class PartsWriter(UnitWriter):
         """Where the parts of each row tile lie; they are made when the unit comes for the first time."""
         k, unit, pending = self.k, self.unit, self.pending
         first = k.ir.mul(place, k.i64(unit.rows * unit.split_bytes))
-        copies = [k.address(k.scratch, k.ir.add(first, k.i64(unit.copies_at + r * unit.split_bytes)), I8)
-                  for r in range(len(tiles))]  # fmt: skip
+        at = (k.ir.add(first, k.i64(unit.copies_at + r * unit.split_bytes)) for r in range(unit.rows))
+        copies = [k.address(k.scratch, each, I8) for each in at]
         done, bit = pending.read(self.split), k.ir.shl(k.i64(1), place)
         with k.when(k.ir.icmp_signed("==", k.ir.and_(done, bit), k.i64(0))):
             pending.write(self.split, k.ir.or_(done, bit))
             for tile, copy in zip(tiles, copies):
                 source = self._place(tile, bound)
-                with k.loop(0, self.height) as rows:
-                    row = k.address(source, k.ir.mul(rows.index, self._stride), I8)
-                    target = k.address(copy, k.ir.mul(rows.index, k.i64(ROW_BYTES)), I8)
-                    with k.loop(0, unit.slab_steps) as steps:
-                        self._split_step(row, target, steps.index)
+                with k.loop(0, unit.slab_steps) as steps, k.loop(0, self.height) as rows:
+                    self._split_step(source, copy, rows.index, steps.index)
         return copies
 
-    def _split_step(self, row: ir.Value, target: ir.Value, at: ir.Value) -> None:
+    def _split_step(self, source: ir.Value, copy: ir.Value, row: ir.Value, at: ir.Value) -> None:
         """The numbers of a row in a step, as three rows of tiles; zeros fill up the step."""
         k, unit = self.k, self.unit
         step, offset = self._depth_at(k.ir.add(k.ir.mul(self.slab, k.i64(unit.slab_steps)), at))
-        place, kind = k.address(row, offset, F32), ir.VectorType(F32, _LANES)
+        place = k.address(k.address(source, k.ir.mul(row, self._stride), I8), offset, F32)
+        kind = ir.VectorType(F32, _LANES)
         if (count := self._count(step)) is None:
             value = k.load(place, kind, 4)
         else:
             value = masked_load(k, place, kind, lanes_below(k, k.i64(0), count, _LANES), 4)
-        copy = k.address(target, k.ir.mul(at, k.i64(unit.parts * TILE_BYTES)), I8)
+        target = k.ir.add(k.ir.mul(at, k.i64(_STEP_BYTES)), k.ir.mul(row, k.i64(_ROW_OF_PARTS)))
+        target = k.address(copy, target, I8)
         for part, words in enumerate(split(k, value)):
-            k.ir.store(words, k.address(copy, part * TILE_BYTES, I8), align=ROW_BYTES)
+            k.ir.store(words, k.address(target, part * ROW_BYTES, I8), align=ROW_BYTES)
 
     def _count(self, step: ir.Value) -> ir.Value | None:
         """The numbers of a step that exist; None: a whole row of a tile, always."""

@@ -8,7 +8,15 @@ import pytest
 
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import analyse
-from burnish.targets.cpu.contraction.unit import Unit, rows_along, step_of, unit_cycles, unit_of
+from burnish.targets.cpu.contraction.unit import (
+    Unit,
+    in_slabs,
+    parts_cycles,
+    rows_along,
+    step_of,
+    unit_cycles,
+    unit_of,
+)
 from tests.targets.cpu.contractions import convolution, matmul
 
 UNIT = Unit(rows=2, columns=2, height=16, step=32, item=2, inner=768, runs=1)
@@ -67,3 +75,27 @@ def test_low_tiles_rests_and_long_epilogues_cost_more() -> None:
     assert unit_cycles(dataclasses.replace(UNIT, inner=737), 768) > unit_cycles(UNIT, 768)
     shallow = dataclasses.replace(UNIT, inner=32)
     assert unit_cycles(shallow, 768) > unit_cycles(UNIT, 768) / 24
+
+
+@pytest.mark.parametrize(
+    ("depth", "held", "slabs"), [(768, 8, 1), (3072, 8, 4), (3072, 1, 1), (1024, 8, 2), (800, 8, 1)]
+)
+def test_a_deep_product_of_parts_is_cut_so_that_split_rows_stay_in_a_cache(depth: int, held: int, slabs: int) -> None:
+    unit = in_slabs(dataclasses.replace(UNIT, inner=depth), 768, held)
+    assert unit.slabs == slabs and unit.slabs * unit.slab_steps == unit.steps and unit.copies_bytes < 1.4 * 2**20
+    sums = 2 if slabs == 1 else unit.panels * held  # those that wait for the next slab
+    assert unit.scratch_bytes == 64 + sums * 4096 + unit.copies_bytes
+
+
+def test_a_depth_that_has_no_even_cut_stays_whole() -> None:
+    assert in_slabs(dataclasses.replace(UNIT, inner=32 * 97), 768, 8).slabs == 1
+
+
+def test_constants_of_three_parts_are_six_bytes() -> None:
+    unit = in_slabs(UNIT, 768, 8)
+    assert unit.steps * unit.step_bytes * unit.panels == 6 * 768 * 768
+
+
+def test_few_columns_pay_for_rows_that_are_split() -> None:
+    unit = in_slabs(UNIT, 768, 8)
+    assert parts_cycles(unit, 32) > 1.1 * parts_cycles(unit, 768) > 1.1 * 6 * unit_cycles(UNIT, 768) / 1.5

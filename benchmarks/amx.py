@@ -1,8 +1,8 @@
 """The tile unit (AMX) of this machine: permission, the bits of its products, its peak, and layers as a share of that.
 
-    python benchmarks/amx.py [--only 3x3] [--seconds 120] [--no-bits] [--cold-mb 128] [--all] [--pairs] [--bytes]
+    python benchmarks/amx.py [--only 3x3] [--seconds 120] [--no-bits] [--cold-mb 128] [--all] [--pairs|--bytes|--parts]
 
-Bits: each case of tests/targets/cpu/tile_cases.py by tiles and by their emulation must agree.
+Bits: each case of tests/targets/cpu/tile_cases.py and part_cases.py by tiles and by their emulation must agree.
 Speed: layers of BERT and ResNet-50 by f32 tiles of registers, by pairs (vdpbf16ps) and by tiles; on one thread and on
 two (each its half, without a barrier), the weights in the caches or in rotation through memory. All layers are asked in
 turns again and again for the given time, and minima are told, beside the peak of the same turns.
@@ -45,13 +45,16 @@ from burnish.targets.cpu.contraction import template as contraction
 from burnish.targets.cpu.contraction.pack import pack
 from burnish.targets.cpu.contraction.tile_rows import flat_rows
 from burnish.targets.cpu.register_tile.matrix import Matrix, Rows, TileRegisters
-from tests.targets.cpu.contractions import check
+from burnish.targets.cpu.register_tile.parts import TERMS
+from tests.targets.cpu.contractions import Case, check
+from tests.targets.cpu.part_cases import PART_CASES, PART_SHAPES, in_parts
 from tests.targets.cpu.tile_cases import CASES, SHAPES, in_tiles
 
 F32, BF16, U8 = DType.F32, DType.BF16, DType.U8
 TILES = parse_target("cpu:x86-64-v4+amx")
 PLAIN = Target("cpu", "x86-64-v4")
 PAIRS = Target("cpu", "x86-64-v4", ("bf16", "vnni"))
+LARGE = [(1024, 768, 768, "none"), (1024, 3072, 768, "gelu"), (1024, 768, 3072, "none"), (1568, 256, 1024, "relu")]
 PRODUCTS = [  # rows, columns, depth, epilogue
     (128, 3072, 768, "gelu"), (128, 768, 3072, "none"), (128, 768, 768, "none"), (128, 512, 768, "none"),
     (197, 768, 768, "none"), (196, 256, 1024, "relu"), (196, 1024, 256, "relu"), (49, 512, 2048, "relu"),
@@ -271,13 +274,24 @@ def bits() -> None:
         flat = flat_rows(analyse(case.kernel)) is not None
         for n, (rows, vectors) in enumerate(SHAPES):
             schedule = in_tiles(case, rows, vectors, block=n % 3, spread=(0, 2)[n % 2], fold=flat and n < 4)
-            emulated = check(case, schedule, PLAIN, (1,))
-            try:
-                check(dataclasses.replace(case, expected=emulated, tolerance=0.0), schedule, TILES, (1, 2))
-            except AssertionError as error:
-                wrong += 1
-                print(f"  DIFFERS: {name} {schedule}: {str(error).splitlines()[:4]}")
-    print(f"bits: {len(CASES) * len(SHAPES)} products by tiles, {wrong} differ from their emulation", flush=True)
+            wrong += differs(name, case, schedule)
+    for name, case in PART_CASES.items():
+        for n, (rows, vectors) in enumerate(PART_SHAPES):
+            schedule = in_parts(case, rows, vectors, block=1 + n, spread=(0, 2)[n % 2])
+            wrong += differs(name, case, schedule)
+    count = len(CASES) * len(SHAPES) + len(PART_CASES) * len(PART_SHAPES)
+    print(f"bits: {count} products by tiles, {wrong} differ from their emulation", flush=True)
+
+
+def differs(name: str, case: Case, schedule: Schedule) -> bool:
+    """Do tiles give other bits than their emulation? If so, say which."""
+    emulated = check(case, schedule, PLAIN, (1,))
+    try:
+        check(dataclasses.replace(case, expected=emulated, tolerance=0.0), schedule, TILES, (1, 2))
+    except AssertionError as error:
+        print(f"  DIFFERS: {name} {schedule}: {str(error).splitlines()[:4]}")
+        return True
+    return False
 
 
 def in_form(kernel: Contraction, target: Target, forms: Sequence[str]) -> Schedule:
@@ -293,6 +307,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="every schedule in tiles, not the first alone")
     parser.add_argument("--pairs", action="store_true", help="vdpbf16ps too")
     parser.add_argument("--bytes", action="store_true", help="u8 by i8 to u8 too")
+    parser.add_argument("--parts", action="store_true", help="f32 by three bf16 parts too: six products of tiles each")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
@@ -311,7 +326,9 @@ def main() -> None:
         told = "bytes " * (layer.kernel.slots[0].dtype is U8)
         told += f"{schedule['form']} {schedule['rows']}x{schedule['vectors']}"
         told += ("", " fold", " flat")[bool(schedule["fold"]) * (2 - schedule["axis"])]
-        shown.append((layer.name, f"{told} spread {schedule['spread']} block {schedule['block']}", layer.flops))
+        terms = len(TERMS) if schedule["form"] == "parts" else 1
+        told += f" spread {schedule['spread']} block {schedule['block']}"
+        shown.append((layer.name, told, layer.flops * terms))
         every += runs(layer, schedule, target, weights)
     one, two, bytes_one, bytes_two, *times = best_of(every, options.seconds)
     for name, work, alone, both in (("bf16", products, one, two), ("bytes", bytes_products, bytes_one, bytes_two)):
@@ -330,12 +347,15 @@ def main() -> None:
 def chosen(options: argparse.Namespace) -> list[tuple[Layer, Target, Schedule]]:
     """What is measured: each layer in f32, and in bf16 by the forms that were asked for."""
     found = []
-    for make, rows in ((product, PRODUCTS), (convolution, CONVOLUTIONS)):
+    for make, rows in ((product, [*PRODUCTS, *(LARGE if options.parts else ())]), (convolution, CONVOLUTIONS)):
         for row in rows:
             wide, narrow = make(F32, *row), make(BF16, *row)
             if options.only not in wide.name:
                 continue
             found.append((wide, PLAIN, in_form(wide.kernel, PLAIN, ("tile",))))
+            if options.parts:
+                parts = (s for s in contraction.schedules(wide.kernel, TILES, {}) if s["form"] == "parts")
+                found += [(wide, TILES, s) for s in list(parts)[: None if options.all else 1]]
             if options.pairs:
                 found.append((narrow, PAIRS, in_form(narrow.kernel, PAIRS, ("pairs",))))
             for layer in (narrow, make(U8, *row)) if options.bytes else (narrow,):

@@ -1,6 +1,7 @@
 """Choose the largest magnitude that codes keep, from a tensor's histogram. What is larger is clipped.
 
-    entropy      the clip whose codes say most like the numbers: least Kullback-Leibler divergence
+    entropy      the clip whose codes say most like the numbers: least Kullback-Leibler divergence, of the clips whose
+                 expected squared error is at most a tenth above the least
     mse          least expected squared error, of clipping and of rounding together
     percentile   a share of the numbers stays inside: percentile:99.9
     minmax       nothing is clipped
@@ -28,6 +29,7 @@ PERCENTILE = 99.99
 FLOAT8_STRIDE = 8  # bins between the ends that are tried for float8, whose errors change slowly
 ASYMMETRIC = "asymmetric"
 DEFAULTS = {INT8: "entropy", FP8: "minmax"}
+SLACK = 1.1  # of the least squared error: divergence alone counts how many numbers are clipped, not how far
 NONE = 1e-4  # the count that Q has where it has none and P has some: such a clip is dear, not impossible
 
 
@@ -94,6 +96,7 @@ def choose_range(found: Histogram | Folded, method: str, kind: str = INT8) -> Ra
         most = mse_of_float8(counts) * largest
     else:
         most = METHODS[name](counts, _steps(low, high, len(counts), is_asymmetric)) * largest
+    most = max(most, low, -high)  # of a tensor away from 0, the number that is nearest to it stays inside
     return Range(max(low, -most), min(high, most), is_asymmetric and low < 0)
 
 
@@ -108,6 +111,9 @@ def _steps(low: float, high: float, bins: int, is_asymmetric: bool) -> Array:
 
 def entropy(counts: Array, steps: Array | int) -> float:
     """The share of the range to keep, by least divergence; candidates end in the middle of a bin.
+
+    Those whose squared error is more than SLACK times the least one of a candidate are left out: the few large numbers
+    of a detector's last layers are what it finds, and divergence alone would cut them to a fifth.
 
     Of each candidate of i bins, P is its counts, with all that lies outside added to the last; Q is the counts in
     steps + 1 groups of bins (those of the whole range), each shared out over those of its bins that are not empty in P.
@@ -132,19 +138,31 @@ def entropy(counts: Array, steps: Array | int) -> float:
         cross = np.where(p_sums > 0, p_sums * heights, 0.0).sum(1)
     own = content[ends] - _x_log_x(last) + _x_log_x(last + outside)
     divergence = (own - cross) / total - np.log(total)
-    divergence[~np.isfinite(divergence)] = np.inf
-    best = int(ends[int(np.argmin(divergence))])
-    return 1.0 if best == len(counts) else (best + 0.5) / len(counts)
+    kept = np.where(ends == len(counts), 1.0, (ends + 0.5) / len(counts))
+    errors = _squared_errors(counts, np.broadcast_to(steps, len(counts))[ends - 1], kept)
+    divergence[~np.isfinite(divergence)] = np.finfo(np.float64).max
+    divergence[errors > SLACK * errors.min()] = np.inf
+    return float(kept[int(np.argmin(divergence))])
 
 
 def mse(counts: Array, steps: Array | int) -> float:
-    """The share of the range to keep, by least expected squared error; each bin counts as its middle."""
-    middles = (np.arange(len(counts)) + 0.5) / len(counts)
+    """The share of the range to keep, by least expected squared error."""
     kept = (np.arange(len(counts)) + 1) / len(counts)
-    above = [np.cumsum((counts * middles**p)[::-1])[::-1] - counts * middles**p for p in (0, 1, 2)]
+    return float(kept[int(np.argmin(_squared_errors(counts, steps, kept)))])
+
+
+def _squared_errors(counts: Array, steps: Array | int, kept: Array) -> Array:
+    """The squared errors in sum, of clipping and rounding, for each share that is kept; a bin counts as its middle.
+
+    steps: between 0 and that share
+    """
+    middles = (np.arange(len(counts)) + 0.5) / len(counts)
+    first = np.searchsorted(middles, kept, "right")  # of the bins that are clipped
+    sums = [np.concatenate([[0.0], np.cumsum(counts * middles**p)]) for p in (0, 1, 2)]
+    inside, above = sums[0][first], [total[-1] - total[first] for total in sums]
     clipped = above[2] - 2 * kept * above[1] + kept**2 * above[0]
-    rounded = np.cumsum(counts) * (kept / steps) ** 2 / 12
-    return float(kept[int(np.argmin(clipped + rounded))])
+    found: Array = np.maximum(clipped, 0) + inside * (kept / steps) ** 2 / 12
+    return found
 
 
 def mse_of_float8(counts: Array) -> float:

@@ -60,7 +60,8 @@ def test_a_plan_gives_the_answers_of_its_quantised_model(name: str) -> None:
             exact = plain.run(None, sample)[0]
             distance = np.linalg.norm(theirs - exact)
             assert 0 < distance < 0.2 * np.linalg.norm(exact)
-            assert np.linalg.norm(ours - theirs) <= 0.3 * distance  # codes at ties differ by one
+            one_code = 0.003 * np.linalg.norm(exact)  # at a tie, in one of the first layers
+            assert np.linalg.norm(ours - theirs) <= max(0.3 * distance, one_code)
 
 
 def test_the_same_samples_in_another_order_give_the_same_ranges() -> None:

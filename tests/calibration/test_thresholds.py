@@ -29,13 +29,21 @@ def divergence(counts: np.ndarray, end: int, levels: int) -> float:
         return float((p[used] * np.log(p[used] / q[used])).sum())
 
 
+def squared_error(counts: np.ndarray, end: int, levels: int) -> float:
+    """Of every bin's middle: clipped to the middle of bin `end`, or a twelfth of a step squared."""
+    kept = 1.0 if end == len(counts) else (end + 0.5) / len(counts)
+    middles = (np.arange(len(counts)) + 0.5) / len(counts)
+    return float((counts * np.where(middles > kept, (middles - kept) ** 2, (kept / (levels - 1)) ** 2 / 12)).sum())
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("steps", [127, 255])
 def test_entropy_finds_what_a_plain_search_finds(seed: int, steps: int) -> None:
     random = np.random.default_rng(seed)
     counts = np.histogram(np.abs(random.standard_t(3, 20_000)), 400)[0].astype(float)
     found = {end: divergence(counts, end, steps + 1) for end in range(steps + 1, 401)}
-    best = min(found, key=lambda end: found[end])
+    errors = {end: squared_error(counts, end, steps + 1) for end in found}
+    best = min((end for end in found if errors[end] <= 1.1 * min(errors.values())), key=lambda end: found[end])
     share = 1.0 if best == 400 else (best + 0.5) / 400
     assert entropy(counts, steps) == pytest.approx(share)
 
@@ -44,10 +52,21 @@ def test_entropy_clips_a_lone_outlier_and_keeps_even_numbers() -> None:
     body = np.random.default_rng(0).standard_normal(200_000).astype(np.float32)
     found = Histogram()
     found.add(np.append(body, np.float32(100)))
-    assert choose_range(found, "entropy").high < 20
+    assert choose_range(found, "entropy").high < 50  # of 100: one number of 200,000
     even = Histogram()
     even.add(np.linspace(-1, 1, 100_000, dtype=np.float32))
     assert choose_range(even, "entropy").high > 0.98
+
+
+def test_entropy_keeps_the_few_large_numbers_that_carry_a_tensor() -> None:
+    """What a detector's last layer reads: 1 number of 500 is a tenth of the sum of squares, and 40 steps away."""
+    random = np.random.default_rng(5)
+    numbers = np.abs(np.append(random.normal(0, 0.02, 500_000), random.normal(1.0, 0.1, 1_000))).astype(np.float32)
+    found = Histogram()
+    found.add(numbers)
+    chosen = choose_range(found, "entropy").high
+    codes = np.clip(np.rint(numbers / (chosen / 255)), 0, 255) * (chosen / 255)
+    assert ((codes - numbers) ** 2).sum() < 0.01 * (numbers.astype(np.float64) ** 2).sum()
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 300.0])
@@ -97,7 +116,7 @@ def test_zeros_alone_have_the_range_zero() -> None:
 def test_one_number_is_kept() -> None:
     counts = np.zeros(BINS)
     counts[-1] = 5
-    assert entropy(counts, 127) == 1.0 and mse(counts, 127) > 0.999
+    assert entropy(counts, 127) > 0.999 and mse(counts, 127) > 0.999
 
 
 def kept_error(numbers: np.ndarray, kept: Range, kind: str) -> float:

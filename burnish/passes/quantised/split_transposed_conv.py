@@ -50,7 +50,8 @@ class SplitTransposedConv(Rule):
 
     def rewrite(self, op: Builder, match: Match, found: Transposed) -> ir.Value:
         node, stride = match.root, found.stride
-        weight = _dequantize(op, _by_place(found), found.weight.scheme, found, f"{node.name}.weight")
+        codes = by_place(found.codes, found.groups, stride, found.weight.scheme.zero)
+        weight = _dequantize(op, codes, found.weight.scheme, found, f"{node.name}.weight")
         before = [taps - 1 for taps in found.taps]
         after = [taps - 1 + extra for taps, extra in zip(found.taps, found.extra)]
         inputs = [node.inputs[0], weight, *_bias(op, found, f"{node.name}.bias")]
@@ -108,19 +109,21 @@ def _read_bias(node: ir.Node) -> Array | Codes | Skip | None:
     return array if isinstance(found, Skip) else found
 
 
-def _by_place(found: Transposed) -> Array:
-    """[C, O / groups, k, k] codes as [O * s * s, C / groups, T, T], each channel's s * s places side by side."""
-    codes, groups, s = found.codes, found.groups, found.stride
-    (rows, columns), (high, wide) = codes.shape[2:], found.taps
-    inputs, outputs = codes.shape[0] // groups, codes.shape[1]
-    zero = found.weight.scheme.zero if found.weight.scheme.axis is None else found.weight.scheme.zero[:, None, None]
-    full = np.empty((codes.shape[0], outputs, high * s, wide * s), codes.dtype)
-    full[...] = np.broadcast_to(zero, (outputs, 1, 1)).astype(codes.dtype)
-    full[:, :, :rows, :columns] = codes
-    split = full.reshape(groups, inputs, outputs, high, s, wide, s)[:, :, :, ::-1, :, ::-1, :]
+def by_place(weight: Array, groups: int, stride: int, zero: Array | int = 0) -> Array:
+    """[C, O / groups, k, ...] as [O * places, C / groups, T, ...], each channel's stride^axes places side by side.
+
+    zero: what taps are that the weight does not have: one number, or one for each channel of a group
+    """
+    axes, kernel = weight.ndim - 2, weight.shape[2:]
+    inputs, outputs, taps = weight.shape[0] // groups, weight.shape[1], [-(-k // stride) for k in kernel]
+    full = np.empty((*weight.shape[:2], *(t * stride for t in taps)), weight.dtype)
+    full[...] = np.asarray(zero, weight.dtype).reshape(-1, *(1,) * axes)
+    full[(slice(None), slice(None), *(slice(k) for k in kernel))] = weight
+    split = full.reshape(groups, inputs, outputs, *(n for t in taps for n in (t, stride)))
+    split = np.flip(split, tuple(range(3, 3 + 2 * axes, 2)))
     # groups, inputs, outputs, t, f, u, g  ->  groups, outputs, f, g, inputs, t, u
-    placed = split.transpose(0, 2, 4, 6, 1, 3, 5)
-    return np.ascontiguousarray(placed.reshape(groups * outputs * s * s, inputs, high, wide))
+    order = (0, 2, *range(4, 4 + 2 * axes, 2), 1, *range(3, 3 + 2 * axes, 2))
+    return np.ascontiguousarray(split.transpose(order).reshape(groups * outputs * stride**axes, inputs, *taps))
 
 
 def _dequantize(op: Builder, codes: Array, scheme: Scheme, found: Transposed, name: str) -> ir.Value:

@@ -23,6 +23,7 @@ from burnish.precision.precision import ASKED, Decision
 from burnish.precision.quantise.correct import shift_of_sums, subtract
 from burnish.precision.quantise.known import known_ranges
 from burnish.precision.quantise.points import Point, find_points, only_depthwise, readers_of_codes, refuse_float8
+from burnish.precision.quantise.untranspose import as_convolution
 from burnish.precision.quantise.weights import quantise_weight, rounding_of
 from burnish.precision.ranges import SMALLEST, Range, Ranges
 from burnish.precision.words import FP8, INT8, KINDS
@@ -103,7 +104,8 @@ class Quantising:
 
     def product(self, point: Point, found: Range, kind: str = INT8) -> None:
         """Give a product its operands as codes of a kind."""
-        data, shift, array = self._data(point, found, kind), self.shift(point, kind), constant_array(point.weight)
+        data, point = self._data(point, found, kind), as_convolution(self.graph, point)
+        shift, array = self.shift(point, kind), constant_array(point.weight)
         assert array is not None
         point.node.replace_input_with(0, data)
         point.node.replace_input_with(1, self._weight(point, array, kind))

@@ -288,7 +288,7 @@ class CostModel:
         if tile.split > 1:
             time += fit.add + tile.m * tile.n * 4 * (1 if tile.shared else tile.split) / fit.add_rate
         if self.sums > self.kernel.totals and tile.m * tile.n >= LARGE_AREA:
-            time *= fit.parts
+            time *= fit.parts * (1.25 if tile.persistent else 1.0)
         return float(time) + fit.launch
 
     def life(self, tile: Tile) -> float:

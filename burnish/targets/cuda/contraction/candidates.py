@@ -98,7 +98,9 @@ class Candidates:
             return False
         if tile.stagger and (tile.split > 1 or tile.stagger < 0):
             return False
-        if tile.early and not self.model.fits_early(tile):
+        if tile.early and not self.model.fits_early(tile, 2 if tile.persistent else 1):
+            return False
+        if tile.early and tile.persistent and tile.registers:
             return False
         if self.model.chip.has_tensor_memory and not self._suits_sm_100(tile):
             return False
@@ -153,7 +155,16 @@ class Candidates:
                     for n in SIDES:
                         if self._is_sensible(form, swap, m, n):
                             for k, flat in self._depths(form):
-                                yield Tile(form, m, n, k, box, swap, flat, precision=precision)
+                                tile = Tile(form, m, n, k, box, swap, flat, precision=precision)
+                                yield tile
+                                if form == "load" and not flat and self._rereads:
+                                    yield replace(tile, near=True)
+
+    @cached_property
+    def _rereads(self) -> bool:
+        """Do the taps of a window read the same bytes again? (Halves have not been measured so.)"""
+        taps = self.model.usual(reduction_of(self.kernel, self.shape, 16).tap_count)
+        return self.model.element_bytes == 1 and taps > 1 and self.model.chip.has_copy_engine
 
     def _is_sensible(self, form: str, swap: bool, m: int, n: int) -> bool:
         """Is the tile not much larger than the work, and of a form that suits tensor cores?"""

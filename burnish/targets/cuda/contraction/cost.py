@@ -58,7 +58,7 @@ class Fit:
     step: tuple[float, float] = (0.22, 0.16)  # the least time of a step: barriers, then requests, then products
     latency: float = 0.5  # of L2
     l2_share: float = 1.26  # 64 bytes a cycle
-    l2_by_address: float = 0.43  # of that
+    l2_by_address: tuple[float, float] = (0.43, 0.6)  # of that; near (not measured)
     by_address: float = 1.2  # of a program's time without the copy engine: addresses, and registers that hold them
     clock: float = 1.37  # of the rate that holds under a long load, as long as power allows
     epilogue: float = 0.17  # of each tile, besides what follows
@@ -259,8 +259,8 @@ class CostModel:
             return tile.registers
         own = COPY_REGISTERS if tile.is_copied else LOAD_REGISTERS
         is_heavy = self.residual_bytes + self.strewn_bytes > 0 or self.instructions > LIGHT_INSTRUCTIONS
-        if sums >= CROWDED_SUMS and is_heavy:
-            return MOST_REGISTERS
+        if (sums >= CROWDED_SUMS and is_heavy) or (tile.persistent and tile.early):
+            return min(4 * sums, MOST_REGISTERS)  # of 32 sums and the residuals of two tiles: 127
         return min(held + own + (sums * self.residual_bytes // 4 if tile.early else 0), MOST_REGISTERS)
 
     @cached_property
@@ -269,11 +269,12 @@ class CostModel:
         has_parts = self.multiplied is DType.F8E4M3 and self.chip.cuts_float8_sums
         return self.kernel.totals * (2 if has_parts else 1)
 
-    def fits_early(self, tile: Tile) -> bool:
-        """Are there residuals to load early, and enough registers to hold them?"""
+    def fits_early(self, tile: Tile, tiles: int = 1) -> bool:
+        """Are there residuals to load early, and enough registers to hold those of so many tiles?"""
         values = tile.m * tile.n / (32 * tile.warps)
         words = max(4, self.shape.accumulator.size_bytes) / 4 * self.sums
-        return self.residual_bytes > 0 and values * (words + self.residual_bytes / 4) + 40 <= EARLY_REGISTERS
+        fits = values * (words + tiles * self.residual_bytes / 4) + 40 <= EARLY_REGISTERS
+        return self.residual_bytes > 0 and fits and (tiles == 1 or values * words < CROWDED_SUMS)  # else they spill
 
     def resident(self, tile: Tile) -> int:
         """Programs that a processor holds at a time; 0 if none fits."""
@@ -297,8 +298,8 @@ class CostModel:
         time = (
             self._steps(tile) * max(self._multiply(tile), self._wait(tile)) + fit.epilogue + sum(self._epilogue(tile))
         )
-        if self.residual_bytes and not tile.early:
-            time += fit.residual
+        if self.residual_bytes and (tile.persistent or not tile.early):
+            time += fit.residual * (2 if tile.persistent else 1)  # not measured: the tuner tries them, behind others
         return time * (1.0 if tile.is_copied else fit.by_address)
 
     def goes_in_step(self, tile: Tile) -> bool:
@@ -377,7 +378,7 @@ class CostModel:
         rate = self.chip.l2_bandwidth * self.fit.l2_share * (0.5 if tile.flat else 1.0)
         if tile.is_copied:
             return (tile.m + tile.n) * max(row, PIECE) / rate
-        return (tile.m + tile.n) * row / (rate * self.fit.l2_by_address)
+        return (tile.m + tile.n) * row / (rate * self.fit.l2_by_address[tile.near])
 
     def _wait(self, tile: Tile) -> float:
         """us of a step of one program; the stages in flight share its latency."""

@@ -16,7 +16,6 @@ ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90a", "sm_100", "sm_120")
 LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 EXTENSIONS = ("vnni", "bf16", "amx")
 INTEGER_EXTENSIONS = ("vnni", "amx")  # those with instructions for products of bytes
-TILES = ("amx",)  # for large products of f32
 CHECKED = "checked"  # for tests: code that compares every address with the slot it belongs to
 VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "x86-64-v4": 64}
 # what each level needs beyond the one before, by Linux's names (/proc/cpuinfo)

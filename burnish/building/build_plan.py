@@ -22,7 +22,7 @@ from burnish.errors import InternalError, UserError
 from burnish.importers.profile import Range, Shape
 from burnish.kernels.abilities import Abilities
 from burnish.kernels.schedule import Schedule
-from burnish.kernels.task import Program, each_launch
+from burnish.kernels.task import Program
 from burnish.kernels.work import multiplies_integers
 from burnish.lower.program import plan_memory
 from burnish.plan.manifest import DefaultSpec, LaunchSpec, Manifest, SymbolRange, TensorSpec, Variant
@@ -32,7 +32,7 @@ from burnish.precision.precision import Decision, Precision, parse_precision
 from burnish.precision.precision_config import PrecisionConfig, read_precision_config
 from burnish.precision.range_text import RANGES, range_bytes
 from burnish.precision.ranges import Ranges
-from burnish.target import INTEGER_EXTENSIONS, TILES, Target
+from burnish.target import INTEGER_EXTENSIONS, Target
 from burnish.targets import Compiler, compiler_of
 from burnish.targets.fallback import fallbacks
 from burnish.tune import TimingCache, Tuner, TuningOptions
@@ -139,15 +139,10 @@ class Request:
     explain_precision: Callable[[Decision], None]
 
     def target_of(self, name: str, program: Program) -> Target:
-        """The target of a name. `cpu` gets the extensions for products of integers too, if the program has any.
-
-        And it gets tiles, if the cost model takes them for products of f32.
-        """
-        if name != "cpu":
+        """The target of a name. `cpu` gets the extensions for products of integers too, if the program has any."""
+        if name != "cpu" or not multiplies_integers(program):
             return self.targets[name]
-        integers = INTEGER_EXTENSIONS if multiplies_integers(program) else ()
-        target, with_tiles = (target_by_name(name, (*self.precision.extensions, *integers, *t)) for t in ((), TILES))
-        return with_tiles if with_tiles != target and _wants_tiles(program, with_tiles) else target
+        return target_by_name(name, (*self.precision.extensions, *INTEGER_EXTENSIONS))
 
 
 def _build(request: Request, analyze: Callable[..., Analysis]) -> Plan:
@@ -238,16 +233,6 @@ def _decisions(found: Analysis, abilities: Abilities, targets: Sequence[Target])
     own = [str(t) for t in targets if compiler_of(t).abilities == abilities]
     name = "" if len(own) == len(targets) else ", ".join(own)
     return [replace(decision, target=name) for decision in found.decisions]
-
-
-def _wants_tiles(program: Program, target: Target) -> bool:
-    """Is a product of f32 best on the tile unit?"""
-    compiler = compiler_of(target)
-    for kernel in {launch.kernel.key: launch.kernel for launch in each_launch(program.steps)}.values():
-        best = compiler.schedules(kernel, program.sizes)[0]
-        if compiler.options[best.template].read(best).wants_tiles:
-            return True
-    return False
 
 
 def _widens_weights(launch: LaunchSpec, compiler: Compiler) -> bool:

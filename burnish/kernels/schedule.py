@@ -61,11 +61,6 @@ class Options:
         """Does the kernel read a constant in 16 bits, to compute in f32?"""
         return False
 
-    @property
-    def wants_tiles(self) -> bool:
-        """Does it multiply f32 by the tile unit, so that a build for this machine takes the unit if it has one?"""
-        return False
-
     @classmethod
     def read(cls, schedule: Schedule) -> Self:
         """Read the options from the stored form."""

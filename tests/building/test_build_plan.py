@@ -81,20 +81,6 @@ def test_the_cpu_has_instructions_for_bytes_where_the_model_multiplies_bytes(mon
         assert plan.manifest.options["targets"] == [wanted, "cpu:x86-64-v2"]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_cpu_has_tiles_where_they_are_best_for_products_of_f32(
-    precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(this_machine, "best_target", lambda: parse_target("cpu:x86-64-v4+amx"))
-    monkeypatch.setattr(this_machine, "pays", lambda extension: extension != "bf16")
-    for rows, wanted in ((512, "cpu:x86-64-v4+amx+bf16+vnni"), (1, "cpu:x86-64-v4")):
-        text = f"m (float[{rows},256] x) => (float[{rows},256] y) {{ y = MatMul (x, w) }}"
-        plan = burnish.build(model(text, w=np.ones((256, 256), np.float32)), target="cpu", precision=precision)
-        (variant,) = plan.manifest.variants
-        assert variant.target == wanted and ("form=parts" in variant.launches[0].tactic) == (rows == 512)
-        assert any("AMX" in note for note in plan.manifest.notes) == (rows == 512)
-
-
 def test_a_target_named_twice_counts_once() -> None:
     plan = burnish.build(mlp(), shapes={"x": (3, 16)}, target="cpu:x86-64-v3,cpu:x86-64-v2, cpu:x86-64-v3")
     assert [v.target for v in plan.manifest.variants] == ["cpu:x86-64-v3", "cpu:x86-64-v2"]

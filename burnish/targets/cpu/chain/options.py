@@ -35,16 +35,8 @@ class ChainOptions(CpuOptions):
 
     @property
     def widens_weights(self) -> bool:
-        return any(options.widens_weights for options in self._products)
-
-    @property
-    def wants_tiles(self) -> bool:
-        return any(options.wants_tiles for options in self._products)
-
-    @property
-    def _products(self) -> list[ContractionOptions]:
-        named = ContractionOptions.template
-        return [ContractionOptions.read(s) for s in self.schedules if s.template == named]
+        products = (s for s in self.schedules if s.template == ContractionOptions.template)
+        return any(ContractionOptions.read(s).widens_weights for s in products)
 
     @property
     def is_serial(self) -> bool:

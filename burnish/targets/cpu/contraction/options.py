@@ -59,7 +59,3 @@ class ContractionOptions(CpuOptions):
     @property
     def widens_weights(self) -> bool:
         return self.form == "narrow"
-
-    @property
-    def wants_tiles(self) -> bool:
-        return self.form == "parts"

@@ -27,7 +27,7 @@ from burnish.lower.program import lower
 from burnish.ops.inference.infer import Inferred, infer
 from burnish.ops.registry import is_defined
 from burnish.passes.flatten_outputs import flatten_outputs
-from burnish.passes.pipeline import FOR_TARGET, PORTABLE, Passes, optimize
+from burnish.passes.pipeline import FOR_TARGET, FUSE_ATTENTION, PORTABLE, SPELLED_OUT, Passes, optimize
 from burnish.passes.rewrite.constants import Array
 from burnish.passes.rewrite.context import PassContext, PassReport
 from burnish.passes.rewrite.graph_text import graph_text
@@ -152,13 +152,14 @@ def analyze(
         stages=stages,
         abilities=abilities,
         overridable=overridable,
+        passes=passes_for(precision),
     )
     imported, resolved, report, graph = found.imported, found.profile, found.report, found.imported.model.graph
     with stages.stage("passes"), _doubting(resolved.notes):
         strays = () if precision.ranges is None else stray_notes(graph, precision.ranges)
         unmatched = (*unmatched_notes(graph, precision.layers), *strays)
         quantised = write_codes(graph, precision)
-        optimize(imported.model, found.context, FOR_TARGET)
+        optimize(imported.model, found.context, passes_after(precision))
         shape_outputs = flatten_outputs(imported.model, found.context)
         stages.explain_passes(report)
         decisions, told = _decide(imported.model, report, found.sizes, abilities, precision, quantised)
@@ -183,6 +184,16 @@ def analyze(
         imported.presentations,
         imported.defaults,
     )
+
+
+def passes_for(precision: Precision) -> Passes:
+    """The passes before quantisation: float8 is written into attention, too, which must be spelled out for that."""
+    return SPELLED_OUT if precision.multiplies_float8 else PORTABLE
+
+
+def passes_after(precision: Precision) -> Passes:
+    """Those after it: what is not float8 of attention becomes one operator again."""
+    return (*FUSE_ATTENTION, *FOR_TARGET) if precision.multiplies_float8 else FOR_TARGET
 
 
 @dataclass(eq=False)

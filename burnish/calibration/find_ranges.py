@@ -24,9 +24,11 @@ from burnish.calibration.sample_shapes import prepare_for_samples
 from burnish.calibration.samples import Samples, has_rows, open_samples, rows_of
 from burnish.calibration.thresholds import DEFAULTS, choose_range, parse_method
 from burnish.errors import UserError
+from burnish.passes.pipeline import PORTABLE, SPELLED_OUT
 from burnish.precision.layers import LayerRule, precision_of_nodes
 from burnish.precision.precision import Decision
 from burnish.precision.precision_config import PrecisionConfig, read_precision_config
+from burnish.precision.quantise.attention import find_attention
 from burnish.precision.quantise.points import Point, digest_of, find_points, only_depthwise
 from burnish.precision.quantise.quantise import nothing_to_quantise
 from burnish.precision.ranges import Ranges
@@ -71,12 +73,16 @@ def calibrate(
                 E748 for a cache that is none, or of another model or other data; E1xx and E2xx for the model
     """
     kind, rules = _kind(precision), read_precision_config(precision_config)
-    for each in {kind, *(kind_of(rule.precision) for rule in rules)} - {""}:
+    asked = {kind, *(kind_of(rule.precision) for rule in rules)} - {""}
+    for each in asked:
         parse_method(method or DEFAULTS[each], each)
+    passes = SPELLED_OUT if FP8 in asked else PORTABLE
     if progress is not None:
         expect_function("progress", progress, "progress=function")
     stated = None if preprocess is None else load_preprocess(preprocess)
-    found, data, open_notes = prepare_for_samples(model, data, stated, shapes=shapes, profile=profile, batch=batch)
+    found, data, open_notes = prepare_for_samples(
+        model, data, stated, shapes=shapes, profile=profile, batch=batch, passes=passes
+    )
     given = Data(data, stated, None if cache is None else Path(cache))
     kinds = _kinds_of_tensors(found.imported.model.graph, kind, rules)
     with capturing(found, threads) as capture:
@@ -105,6 +111,9 @@ def _kinds_of_tensors(graph: ir.Graph, kind: str, rules: Sequence[LayerRule]) ->
     read: dict[str, set[str]] = {}
     for point in find_points(graph)[0]:
         read.setdefault(str(point.data.name), set()).add(own.get(point.node, kind))
+    for attention in find_attention(graph):
+        for value in attention.data:
+            read.setdefault(str(value.name), {FP8})
     return {name: INT8 if INT8 in found else FP8 for name, found in read.items()}
 
 
@@ -128,6 +137,7 @@ class Capture(NamedTuple):
     products: their digest; kept: why other products have no point
     is_batched: is the first axis of its inputs that of samples?
     depthwise: the tensors that depthwise convolutions alone read
+    attended: q, k and v of attentions that are spelled out, which float8 multiplies
     """
 
     engine: Engine
@@ -137,11 +147,12 @@ class Capture(NamedTuple):
     model: str
     is_batched: bool
     depthwise: frozenset[str]
+    attended: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """The tensors, each once."""
-        return list(dict.fromkeys(str(point.data.name) for point in self.points))
+        return list(dict.fromkeys((*(str(point.data.name) for point in self.points), *self.attended)))
 
 
 class Watch(Protocol):
@@ -163,11 +174,13 @@ def capturing(found: Prepared, threads: int | None) -> Iterator[Capture]:
     depthwise = frozenset(str(p.data.name) for p in points if only_depthwise(p.data))
     outputs = model.graph.outputs
     firsts = {value.shape[0] if value.shape else None for value in outputs}
-    captured = [v for v in dict.fromkeys(p.data for p in points) if not v.is_graph_input()]
+    attended = [value for attention in find_attention(model.graph) for value in attention.data]
+    captured = [v for v in dict.fromkeys((*(p.data for p in points), *attended)) if not v.is_graph_input()]
     outputs[:] = captured or outputs[:1]  # what leads to other outputs alone need not run
+    names = tuple(str(value.name) for value in attended)
     with load(build(model, profile=found.profile.ranges), threads=threads) as engine:
         inputs = engine.manifest.inputs
-        yield Capture(engine, points, kept, products, digest, has_rows(inputs, firsts), depthwise)
+        yield Capture(engine, points, kept, products, digest, has_rows(inputs, firsts), depthwise, names)
 
 
 def _channel_sums(capture: Capture) -> dict[str, ChannelSums]:

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from onnx.external_data_helper import set_external_data
 
 from burnish.building.analyze import prepare
-from burnish.passes.pipeline import PORTABLE
+from burnish.passes.pipeline import SPELLED_OUT
 from burnish.passes.remove_unused import remove_unused
 from burnish.plan import write_atomically
 from burnish.precision.precision import parse_precision
@@ -21,7 +21,6 @@ from burnish.precision.quantise.write_codes import write_codes
 from burnish.precision.ranges import Ranges
 from burnish.precision.words import INT8
 
-SPELLED_OUT = tuple(p for p in PORTABLE if p.name not in ("fuse_attention", "narrow_mask"))  # few tools run Attention
 LARGEST = (1 << 31) - (1 << 26)  # bytes of weights in a protobuf message, which holds 2 GiB with its nodes
 PAGE = 4096  # where weights begin in a file of their own, so that they can be mapped
 SMALL = 1024  # bytes of a constant that shape inference may read

@@ -22,6 +22,7 @@ from burnish.importers import load_model
 from burnish.importers.load import Imported
 from burnish.ops.inference.infer import input_dim
 from burnish.ops.registry import is_defined
+from burnish.passes.pipeline import PORTABLE, Passes
 from burnish.plan.manifest import TensorSpec
 
 Sizes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -43,13 +44,14 @@ def prepare_for_samples(
     shapes: Mapping[str, Any] | None = None,
     profile: Mapping[str, Any] | None = None,
     batch: Sequence[int] | str | None = None,
+    passes: Passes = PORTABLE,
 ) -> Fitted:
     """`prepare`, with the samples' shapes for open inputs that no argument names; E721, E722, E745 for the samples."""
     named = {*(shapes or ()), *(profile or ())}
     specs = _inputs(load_model(model, is_defined)) if batch is None and _has_open_inputs(model, named) else []
     is_open = {spec.name: any(not isinstance(n, int) for n in spec.shape) for spec in specs}
     if not any(is_open[name] for name in is_open.keys() - named) or batch_symbol(specs) is not None:
-        return Fitted(prepare(model, shapes=shapes, profile=profile, batch=batch), data, ())
+        return Fitted(prepare(model, shapes=shapes, profile=profile, batch=batch, passes=passes), data, ())
     looked, data = _looked_at(data, specs, stated)
     found: dict[str, Sizes] = {}
     for spec in specs:
@@ -58,7 +60,7 @@ def prepare_for_samples(
             low, high = (tuple(map(int, end)) for end in (seen.min(0), seen.max(0)))
             found[spec.name] = low, tuple(map(int, seen[0])), high
     notes = tuple(f"input '{name}' is open: {_text(sizes)}, as in the samples" for name, sizes in found.items())
-    return Fitted(prepare(model, shapes=shapes, profile={**(profile or {}), **found}), data, notes)
+    return Fitted(prepare(model, shapes=shapes, profile={**(profile or {}), **found}, passes=passes), data, notes)
 
 
 def _has_open_inputs(model: Any, named: Collection[str]) -> bool:

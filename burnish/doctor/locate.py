@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from burnish.building.analyze import prepare
+from burnish.building.analyze import passes_for, prepare
 from burnish.doctor import long_sum, stored_codes
 from burnish.doctor.case import take_cases
 from burnish.doctor.causes.cancellation import CAUSE as CANCELLATION
@@ -101,9 +101,11 @@ def written_graph(model: Any, plan: Plan, found: Rebuilt) -> ir.Graph:
     """The graph of a plan where quantisation is written as QuantizeLinear and DequantizeLinear around f32 operators."""
     own = build_arguments(plan)
     abilities = compiler_of(parse_target(found.variant.target)).abilities
-    prepared = prepare(model, profile=own["profile"], overridable=own["overridable"], abilities=abilities)
+    precision = precision_of(plan)
+    bounds = {"profile": own["profile"], "overridable": own["overridable"]}
+    prepared = prepare(model, **bounds, abilities=abilities, passes=passes_for(precision))
     graph = prepared.imported.model.graph
-    write_codes(graph, precision_of(plan))
+    write_codes(graph, precision)
     return graph
 
 

@@ -252,6 +252,10 @@ PORTABLE: Passes = (  # the same for every target: what calibration observes, an
     FINISH,
 )
 
+_WITH_ATTENTION = ("fuse_attention", "narrow_mask", "merge_products")
+SPELLED_OUT: Passes = tuple(p for p in PORTABLE if p.name not in _WITH_ATTENTION[:2])  # few tools run Attention
+FUSE_ATTENTION: Passes = tuple(p for p in PORTABLE if p.name in _WITH_ATTENTION)  # what SPELLED_OUT left
+
 FOR_TARGET: Passes = (
     Pass("deepen_images", "matrix units want many channels, and a strided image has few", _deepen_images, DEEPEN),
     Pass(

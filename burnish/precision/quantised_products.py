@@ -20,6 +20,7 @@ from burnish.precision.words import FP8, INT8, KINDS
 
 ON_INTEGERS = frozenset({"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 FEW_BITS = "-bit codes"  # how the types of such products end
+THROUGH = ("Mul", "Div", "Reshape", "Transpose")  # what may scale and move the queries of an attention
 READS_FLOAT8 = "it reads float8"
 NO_FLOAT8 = "this target multiplies its numbers in f32, for accuracy alone"
 
@@ -52,6 +53,10 @@ def _rows(model: ir.Model, report: PassReport) -> Iterator[Decision]:
 def _reads_float8(node: ir.Node) -> bool:
     """Are its operands float8, or numbers that float8 codes stand for?"""
     data = node.inputs[0]
+    while (
+        data is not None and (before := data.producer()) is not None and before.op_type in THROUGH and not before.domain
+    ):
+        data = before.inputs[0]
     return data is not None and (data.dtype == FLOAT8 or not isinstance(read_float8(data), Skip))
 
 

@@ -18,9 +18,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from burnish.building import build
 from burnish.building.analyze import prepare
 from burnish.calibration.preprocess import load_preprocess
-from burnish.calibration.quantised_model import SPELLED_OUT
 from burnish.calibration.samples import open_samples
 from burnish.errors import UserError
+from burnish.passes.pipeline import SPELLED_OUT
 from burnish.passes.rewrite.constants import constant_array
 from burnish.runtime import load
 from burnish.sparsity.layers import each_weight

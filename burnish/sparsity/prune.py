@@ -22,13 +22,14 @@ import onnx
 import onnx_ir as ir
 
 from burnish.building.analyze import Prepared, prepare
-from burnish.calibration.quantised_model import SPELLED_OUT, in_oldest_opset
+from burnish.calibration.quantised_model import in_oldest_opset
 from burnish.errors import UserError
 from burnish.importers.load import load_model
 from burnish.importers.profile import Range
 from burnish.ops.registry import is_defined
 from burnish.passes.channels.drop_dead_channels import STEP, keep_channels
 from burnish.passes.channels.groups import Group, find_groups
+from burnish.passes.pipeline import SPELLED_OUT
 from burnish.passes.remove_unused import remove_unused
 from burnish.passes.rewrite.constants import new_initializer
 from burnish.sparsity.activity import Activity, find_activity

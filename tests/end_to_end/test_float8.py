@@ -18,11 +18,14 @@ import pytest
 from onnx import numpy_helper
 
 import burnish
+from burnish.building.analyze import analyze
 from burnish.calibration import accuracy_of, calibrate, quantised_model
 from burnish.doctor import diagnose
 from burnish.errors import UserError
-from burnish.precision.precision import Decision
+from burnish.precision.precision import Decision, parse_precision
 from burnish.precision.ranges import Range, Ranges
+from burnish.target import parse_target
+from burnish.targets import compiler_of
 from tests.end_to_end.architectures import SMALL
 
 Array = np.ndarray[Any, Any]
@@ -58,6 +61,22 @@ def test_a_plan_and_onnx_runtime_give_the_answers_of_the_saved_graph(name: str) 
     found, distance = ours(plan, samples), np.linalg.norm(theirs - exact)
     assert 0 < distance < 0.15 * np.linalg.norm(exact)
     assert np.linalg.norm(found - theirs) <= 0.5 * distance  # one code of float8 is a step of 6 % to 12 %
+
+
+@pytest.mark.parametrize("name", ["vit", "distilbert"])
+def test_attention_is_float8_on_gpus_and_f32_where_ranges_do_not_know_it(name: str) -> None:
+    architecture = SMALL[name]
+    samples = [architecture.feeds(1, seed=n) for n in range(2)]
+    shapes = {n: a.shape for n, a in samples[0].items()}
+    own = calibrate(architecture.make(), samples, shapes=shapes, precision="fp8")
+    old = calibrate(architecture.make(), samples, shapes=shapes)  # of int8, which leaves attention
+    hopper = compiler_of(parse_target("cuda:sm_90a")).abilities
+    for ranges, op_type in ((own, "AttentionOfCodes"), (old, "Attention")):
+        wanted = parse_precision("fp8+fp16", None, ranges)
+        found = analyze(architecture.make(), shapes=shapes, abilities=hopper, precision=wanted)
+        kinds = [node.op_type for node in found.model.graph]
+        assert kinds.count(op_type) == 2 and "Softmax" not in kinds and not found.fallbacks
+        assert not any("other weights" in note for note in found.notes)
 
 
 def product(weight: Array) -> onnx.ModelProto:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from burnish.building import build
-from burnish.building.analyze import prepare
+from burnish.building.analyze import passes_for, prepare
 from burnish.errors import EnvironmentProblem, UserError
 from burnish.plan import Plan
 from burnish.precision.precision import Decision, parse_precision
@@ -70,12 +70,10 @@ class Codes:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        prepared = prepare(self._source, **self._bounds)
-        graph = prepared.imported.model.graph
         wanted = parse_precision(self._precision, None, self._ranges, read_precision_config(self._config))
-        kept = (
-            str(node.name) for node in wanted.kept_from_codes(graph)
-        )  # a configuration keeps them from codes anyway
+        prepared = prepare(self._source, **self._bounds, passes=passes_for(wanted))
+        graph = prepared.imported.model.graph
+        kept = (str(node.name) for node in wanted.kept_from_codes(graph))  # as a configuration says
         self.layers = add_switches(graph, self._ranges.keep(*kept), wanted)
         limits = {**prepared.profile.ranges, SWITCHES: ((len(self.layers),),) * 3}
         with load(build(prepared.imported.model, profile=limits), threads=self._threads) as engine:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from burnish.errors import UserError
 from burnish.passes.rewrite.rule import sources
+from burnish.precision.quantise.attention import find_attention
 from burnish.precision.quantise.points import Point, digest_of, find_points
 from burnish.precision.ranges import Range, Ranges
 
@@ -44,7 +45,8 @@ def known_ranges(points: Sequence[Point], ranges: Ranges) -> dict[ir.Value, Rang
 def stray_notes(graph: ir.Graph, ranges: Ranges) -> Iterator[str]:
     """Lines about ranges of another model, and about names that the graph does not have. Call it before `quantise`."""
     points, _ = find_points(graph)
-    if points and ranges.graph and ranges.graph != digest_of(points):
+    is_spelled_out = bool(find_attention(graph))  # then ranges of int8 saw queries, keys and values as one product
+    if points and ranges.graph and ranges.graph != digest_of(points) and not is_spelled_out:
         yield "the ranges were found on other weights than this model's: calibrate again, if that is not meant"
     values = (value for node in graph.all_nodes() for value in (*node.inputs, *node.outputs))
     known = {str(value.name) for value in values if value is not None}

@@ -20,6 +20,7 @@ import onnx_ir as ir
 from burnish.passes.rewrite.constants import Array, constant_array, new_initializer
 from burnish.precision.codes import Codes, codes_of
 from burnish.precision.precision import ASKED, Decision
+from burnish.precision.quantise.attention import SOFTMAX, AttentionPoint, find_attention, float8_attention
 from burnish.precision.quantise.correct import shift_of_sums, subtract
 from burnish.precision.quantise.known import known_ranges
 from burnish.precision.quantise.points import Point, find_points, only_depthwise, readers_of_codes, refuse_float8
@@ -43,9 +44,14 @@ def quantise(
     raises: E731 if the ranges are those of another model
     """
     points, decisions = find_points(graph)
+    attentions = find_attention(graph) if FP8 in (codes, *(others or {}).values()) else ()
     stay = {node for node in graph if node in kept or str(node.name) in ranges.kept}
     known = known_ranges([point for point in points if point.node not in stay], ranges)
     work, rows = Quantising(graph, ranges), list(decisions)
+    for attention, found_ranges, told in float8_attention(attentions, ranges, stay, others or {}, codes):
+        rows = [row for row in rows if row.node not in {own.node for own in told}] + list(told)
+        if found_ranges:
+            work.attention(attention, found_ranges)
     for point in points:
         name, kind = str(point.node.name), (others or {}).get(point.node, codes)
         found = known.get(point.data)
@@ -104,7 +110,7 @@ class Quantising:
 
     def product(self, point: Point, found: Range, kind: str = INT8) -> None:
         """Give a product its operands as codes of a kind."""
-        data, point = self._data(point, found, kind), as_convolution(self.graph, point)
+        data, point = self._data(point.data, found, kind, point.node), as_convolution(self.graph, point)
         shift, array = self.shift(point, kind), constant_array(point.weight)
         assert array is not None
         point.node.replace_input_with(0, data)
@@ -118,17 +124,25 @@ class Quantising:
         lost = None if means is None or array is None else rounding_of(array, point.axis, kind)
         return None if lost is None else shift_of_sums(point, np.array(means, np.float32), lost)
 
+    def attention(self, point: AttentionPoint, found: Sequence[Range]) -> None:
+        """Let the products of an attention read float8, and so its softmax."""
+        for value, own in zip((*point.data, point.softmax), (*found, SOFTMAX), strict=True):
+            uses = [(use.node, use.idx) for use in value.uses() if use.node in point.nodes]
+            numbers = self._data(value, own, FP8, point.scores)
+            for node, index in uses:
+                node.replace_input_with(index, numbers)
+
     def followers(self, point: Point, found: Range, stay: Collection[ir.Node]) -> None:
         """Let others that read the data read its codes, too, unless they stay f32: it is stored as bytes alone."""
         for node, index in readers_of_codes(point.data):
             if node not in stay:
-                node.replace_input_with(index, self._data(point, found, INT8))
+                node.replace_input_with(index, self._data(point.data, found, INT8, point.node))
 
-    def _data(self, point: Point, found: Range, kind: str) -> ir.Value:
-        key = point.data, kind
+    def _data(self, value: ir.Value, found: Range, kind: str, first: ir.Node) -> ir.Value:
+        key = value, kind
         if key not in self._numbers:
-            again = f"/{kind}" if any(value is point.data for value, _ in self._numbers) else ""  # a name is taken
-            self._numbers[key] = self._quantised(point.data, found, kind, point.node, f"{point.data.name}{again}")
+            again = f"/{kind}" if any(own is value for own, _ in self._numbers) else ""  # a name is taken
+            self._numbers[key] = self._quantised(value, found, kind, first, f"{value.name}{again}")
         return self._numbers[key]
 
     def _quantised(self, value: ir.Value, found: Range, kind: str, first: ir.Node, name: str) -> ir.Value:
@@ -137,9 +151,7 @@ class Quantising:
         scales = np.array(codes.scale, np.float32) if own is None else own
         scale = new_initializer(self.graph, scales, f"{name}/scale")
         zeros, how = list[ir.Value](), dict[str, int]({"axis": 1} if scales.ndim else {})
-        if (
-            kind == FP8
-        ):  # by its type alone: beside a zero point of float8, ONNX Runtime 1.32 takes a Relu before it out
+        if kind == FP8:  # by its type: beside a zero point of float8, ONNX Runtime 1.32 takes a Relu before it out
             how["output_dtype"] = ir.DataType.FLOAT8E4M3FN
         else:
             zeros = [new_initializer(self.graph, np.full(scales.shape, codes.zero, codes.dtype), f"{name}/zero")]

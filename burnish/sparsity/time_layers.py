@@ -14,6 +14,7 @@ from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction, Program
 from burnish.kernels.usual_size import usual_count
 from burnish.targets import compiler_of
+from burnish.targets.cpu.contraction.sparse import is_for
 from burnish.targets.cpu.register_tile.expand import FORM
 from burnish.tune.measure import make_measure
 from burnish.tune.task import Task, tasks_of
@@ -56,7 +57,7 @@ def time_products(model: Any, *, shapes: Mapping[str, Any] | None = None, thread
     abilities = compiler_of(target).abilities
     program = analyze(model, shapes=shapes, abilities=replace(abilities, sparse_weights=False)).program
     size = constant_bytes(program)
-    if not abilities.sparse_weights:
+    if not is_for(target):
         return Gains(str(target), False, size, LEAST_BYTES, ())
     measure = make_measure(device_for(target), threads)
     marked, gains = mark_zeros(program, 0), list[Gain]()

@@ -41,7 +41,6 @@ from burnish.targets.constants import Constants
 from burnish.targets.cpu.builder import I8, I32, POINTER, KernelContext
 from burnish.targets.cpu.check_accesses import LEAD_BYTES, check_accesses, slot_bytes
 from burnish.targets.cpu.codegen import compile_module
-from burnish.targets.cpu.contraction import sparse
 from burnish.targets.cpu.hazards import Bytes, private_slots
 from burnish.targets.cpu.segment import Call, Segment
 from burnish.targets.cpu.team import declare_run, emit_team
@@ -68,7 +67,7 @@ class CpuCompiler:
             bf16_codes="bf16" in self.target.extensions and not self.target.has_tiles,
             integer_products=True,
             blocked_weights=True,
-            sparse_weights=sparse.is_for(self.target),
+            sparse_weights=True,  # of all levels, so that one analysis serves them; templates know which have the form
             byte_tiles=self.target.has_tiles,
             stores_float8=True,
             quotients=LEVELS.index(self.target.level) >= LEVELS.index("x86-64-v3"),

@@ -30,7 +30,7 @@ __all__ = ["IBuilderConfig", "ITimingCache"]
 
 NOT_THERE_YET = (
     BuilderFlag.INT4, BuilderFlag.FP4,
-    BuilderFlag.SPARSE_WEIGHTS, BuilderFlag.REFIT, BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING,
+    BuilderFlag.REFIT, BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-from burnish.passes.rewrite.constants import constant_array
+from burnish.passes.rewrite.constants import Array, constant_array
 from burnish.precision.precision import Decision, Precision
 from burnish.precision.quantise.quantise import quantise
 
@@ -54,12 +54,15 @@ def is_one_code(there: ir.Node, back: ir.Node) -> bool:
         first, second = (None if v is None else constant_array(v) for v in (own, other))
         if place == 2:  # a zero point that is left out is 0
             first, second = (np.zeros(1) if v is None else a for v, a in zip((own, other), (first, second)))
-        is_equal = (
-            first is not None and second is not None and bool(np.all(first.astype(float) == second.astype(float)))
-        )
-        if own is not other and not is_equal:
+        if own is not other and (first is None or second is None or not _are_equal(first, second)):
             return False
     return there.attributes.get_int("axis", 1) == back.attributes.get_int("axis", 1) or _is_of_one(back)
+
+
+def _are_equal(first: Array, second: Array) -> bool:
+    """One number for all channels may stand beside a number for each; of other shapes, axes differ."""
+    is_alike = first.shape == second.shape or 1 in (first.size, second.size)
+    return is_alike and bool(np.all(first.astype(float) == second.astype(float)))
 
 
 def _is_of_one(back: ir.Node) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxruntime
 import pytest
 
 import burnish
+from burnish.precision.quantise.write_codes import is_one_code
 from burnish.precision.ranges import Range, Ranges
 from tests.doctor.planted import model_of, normal, quantised
 
@@ -50,3 +52,23 @@ def test_a_rule_for_int8_takes_nothing_away() -> None:
     plan = burnish.build(model(), precision="int8", ranges=Ranges({"none": Range(0, 1)}), precision_config=rules)
     with burnish.load(plan, threads=1) as engine:
         assert not engine(x=normal(8, 16, seed=3))["y"].any()
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero", "axis", "is_one"),
+    [
+        (np.full(3, 0.5, np.float32), np.full(3, 7, np.uint8), 1, True),
+        (np.float32(0.5), np.uint8(7), 1, True),
+        (np.full(4, 0.5, np.float32), np.full(4, 7, np.uint8), 2, False),
+    ],
+    ids=["the same", "one for all channels", "along another axis"],
+)
+def test_codes_are_one_if_each_channel_is_read_as_it_was_written(
+    scale: np.ndarray, zero: np.ndarray, axis: int, is_one: bool
+) -> None:
+    text = f"""g (float[2,3,4] x) => (float[2,3,4] y) {{
+        q = QuantizeLinear<axis = 1>(x, s, z)   y = DequantizeLinear<axis = {axis}>(q, t, u)
+    }}"""
+    written = {"s": np.full(3, 0.5, np.float32), "z": np.full(3, 7, np.uint8)}
+    there, back = ir.from_proto(model_of(text, **written, t=scale, u=zero)).graph
+    assert is_one_code(there, back) is is_one

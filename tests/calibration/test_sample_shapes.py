@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 import burnish
-from burnish.calibration import calibrate, report
+from burnish.calibration import calibrate, compare, report
 from burnish.errors import UserError
 
 Samples = list[dict[str, np.ndarray]]
@@ -43,6 +43,8 @@ def test_a_list_may_hold_several_shapes() -> None:
     assert "input 'x' is open: 3x2x8 to 3x9x8, as in the samples" in found.notes
     assert "input 's' is open: 2x3x8, as in the samples" in found.notes
     assert report(model(), data).samples >= 3
+    notes = compare(model(), data, data, method="minmax").notes
+    assert "first data: input 'x' is open: 3x2x8 to 3x9x8, as in the samples" in notes
 
 
 def test_the_first_sample_of_an_iterator_is_not_lost() -> None:

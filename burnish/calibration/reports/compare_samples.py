@@ -118,7 +118,7 @@ def compare(
     parse_method(method)
     limit = None if max_clipped is None else parse_share(max_clipped)
     stated = None if preprocess is None else load_preprocess(preprocess)
-    found, data, _ = prepare_for_samples(model, data, stated, shapes=shapes, profile=profile, batch=batch)
+    found, data, open_notes = prepare_for_samples(model, data, stated, shapes=shapes, profile=profile, batch=batch)
     with capturing(found, threads) as capture:
         first, second = (observe(capture, source, stated, progress) for source in (data, other))
     drifts = (
@@ -132,7 +132,7 @@ def compare(
         for name in first.tally.histograms
     )
     samples = (first.tally.samples, second.tally.samples)
-    notes = [f"first data: {line}" for line in notes_of(first.tally, capture.kept)]
+    notes = [f"first data: {line}" for line in (*open_notes, *notes_of(first.tally, capture.kept))]
     notes += [f"second data: {line}" for line in tensor_notes(second.tally)]
     return Comparison(found.imported.name, method, samples, tuple(drifts), limit, tuple(notes))
 

@@ -164,13 +164,9 @@ def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str, is_only: b
     array = np.asarray(arrays[spec.name])
     if array.ndim == len(spec.shape) - 1:
         array = array[None]
-    if (
-        array.ndim == len(spec.shape) > 0 == len(array)
-        and spec.shape[0] != 0
-        and (
-            is_only or isinstance(spec.shape[0], int)
-        )  # of several inputs one may have no rows: a picture without boxes
-    ):
+    # of several inputs an open one may have no rows: a picture without boxes
+    needs_rows = bool(spec.shape) and spec.shape[0] != 0 and (is_only or isinstance(spec.shape[0], int))
+    if needs_rows and array.ndim == len(spec.shape) and not len(array):
         why = f"the array for input '{spec.name}' has no rows: it is {'x'.join(map(str, array.shape))}"
         raise UserError("E721", f"{where} holds no samples", why=why, hint="give some")
     if not _fits(array, spec):

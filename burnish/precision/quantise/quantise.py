@@ -150,7 +150,8 @@ class Quantising:
         codes = codes_of(found, kind) if own is None else Codes(found.symmetric.codes, found.scale)
         scales = np.array(codes.scale, np.float32) if own is None else own
         scale = new_initializer(self.graph, scales, f"{name}/scale")
-        zeros, how = list[ir.Value](), dict[str, int]({"axis": 1} if scales.ndim else {})
+        axis, zeros = dict[str, int]({"axis": 1} if scales.ndim else {}), list[ir.Value]()
+        how = dict(axis)
         if kind == FP8:  # by its type: beside a zero point of float8, ONNX Runtime 1.32 takes a Relu before it out
             how["output_dtype"] = ir.DataType.FLOAT8E4M3FN
         else:
@@ -159,7 +160,6 @@ class Quantising:
         stored = quantize.outputs[0]
         stored.name, stored.shape = f"{name}/codes", value.shape
         stored.type = ir.TensorType(ir.DataType.from_numpy(codes.dtype))
-        axis = {"axis": 1} if scales.ndim else {}
         back = ir.node("DequantizeLinear", [stored, scale, *zeros], axis, name=f"{name}/dequantize")
         back.outputs[0].name, back.outputs[0].shape = f"{name}/quantised", value.shape
         back.outputs[0].type = value.type

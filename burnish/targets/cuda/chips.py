@@ -67,6 +67,7 @@ class Chip:
         return min(self.threads // threads, self.programs, by_registers, self.shared_bytes // shared_bytes)
 
 
+FLOAT8_CAPABILITY = 89  # the first with tensor cores for float8
 COPY_US = 10.0  # to start one copy between host and chip and to wait for it: two in a call of 28 us, benchmarks/gpu.md
 _BEFORE_HOPPER = {"has_copy_engine": False, "overlaps_launches": False, "has_pairs": False}
 _CHIPS = {

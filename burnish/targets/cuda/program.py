@@ -33,6 +33,7 @@ from burnish.plan.manifest import (
 from burnish.plan.native_abi import GPU_ALIGN_BYTES
 from burnish.target import Target
 from burnish.targets.constants import Constants
+from burnish.targets.cuda.chips import FLOAT8_CAPABILITY
 from burnish.targets.cuda.choose import Choice, choose
 from burnish.targets.cuda.compiler.ahead import Ahead
 from burnish.targets.cuda.compiler.compile import Cubin
@@ -42,8 +43,6 @@ from burnish.targets.cuda.source import Pointer, Size, Source, TensorMap, Worksp
 from burnish.targets.cuda.templates import TEMPLATES, schedules_of, template_of
 from burnish.targets.keep import Keep, keep_nothing
 from burnish.targets.steps import Parts, make_steps, place_storages
-
-FLOAT8_CAPABILITY = 89  # the first with tensor cores for float8
 
 
 @dataclass(frozen=True, slots=True)

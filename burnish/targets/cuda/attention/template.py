@@ -34,12 +34,11 @@ from burnish.targets.cuda.attention.cost import estimate, registers, shared_byte
 from burnish.targets.cuda.attention.kernel import SMALLEST_OF_CODES, Attention, dense_strides
 from burnish.targets.cuda.attention.options import AttentionOptions
 from burnish.targets.cuda.attention.write import write_source
-from burnish.targets.cuda.chips import chip_of
+from burnish.targets.cuda.chips import FLOAT8_CAPABILITY, chip_of
 from burnish.targets.cuda.cuda_template import CudaTemplate
 from burnish.targets.cuda.source import Source
 
 _DTYPES = (DType.F16, DType.BF16, DType.F32, DType.F64)
-_FLOAT8_CAPABILITY = 89  # the first with tensor cores for float8
 _LARGEST_HEAD = 256
 _MOST_REGISTERS = 190  # of a thread; more are spilled, or leave a processor to one program
 _KEPT = 24  # schedules that are worth measuring
@@ -118,7 +117,7 @@ def _is_possible(kernel: AttentionTask, target: Target) -> bool:
     q, k, v = kernel.slots[:3]
     head_sizes = (q.shape[3], v.shape[3])
     known = all(isinstance(n, int) and 1 <= n <= _LARGEST_HEAD for n in head_sizes)
-    is_float8 = kernel.codes is not None and target.capability >= _FLOAT8_CAPABILITY and q.dtype is DType.F8E4M3
+    is_float8 = kernel.codes is not None and target.capability >= FLOAT8_CAPABILITY and q.dtype is DType.F8E4M3
     return known and (is_float8 or q.dtype in _DTYPES) and k.dtype is q.dtype and v.dtype is q.dtype
 
 

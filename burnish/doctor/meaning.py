@@ -62,11 +62,12 @@ class Meaning:
             with np.errstate(over="ignore"):
                 return numbers.astype(dtype)
         scale, zero = self.along(numbers.ndim)
-        if dtype == FLOAT8:
-            return np.clip(numbers / scale, -FLOAT8_MOST, FLOAT8_MOST).astype(dtype)
-        low, high = int(ml_dtypes.iinfo(dtype).min), int(ml_dtypes.iinfo(dtype).max)
         with np.errstate(invalid="ignore", over="ignore"):
-            found = np.clip(np.rint(numbers / scale) + zero, low, high)
+            steps = numbers / scale
+        if dtype == FLOAT8:
+            return np.clip(steps, -FLOAT8_MOST, FLOAT8_MOST).astype(dtype)
+        low, high = int(ml_dtypes.iinfo(dtype).min), int(ml_dtypes.iinfo(dtype).max)
+        found = np.clip(np.rint(steps) + zero, low, high)
         return np.where(np.isnan(found), low, found).astype(dtype)
 
     def range(self, rank: int) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ import pytest
 
 from burnish.building.analyze import prepare
 from burnish.doctor.meaning import Meaning, meanings_of
+from burnish.precision.codes import FLOAT8
 from burnish.precision.precision import parse_precision
 from burnish.precision.quantise.write_codes import write_codes
 from tests.doctor.planted import fitting_ranges, mlp, model_of, normal
@@ -28,6 +29,15 @@ def test_codes_are_those_of_onnx(dtype: type) -> None:
     meaning = Meaning("x", np.array(0.02, np.float32), zero.astype(np.float32), dtype=np.dtype(dtype))
     assert np.array_equal(meaning.encode(x, np.dtype(dtype)), want)
     np.testing.assert_allclose(meaning.decode(want), (want.astype(np.float64) - 3) * np.float32(0.02), rtol=1e-6)
+
+
+def test_codes_of_float8_are_those_of_onnx_also_of_what_is_past_their_end() -> None:
+    text = "g (float[4,8] x) => (float8e4m3fn[4,8] q) { q = QuantizeLinear<output_dtype = 17>(x, s) }"
+    model, x = model_of(text, s=np.array(0.02, np.float32)), normal(4, 8, seed=1, scale=5)
+    x[0, :3] = np.inf, -3e38, np.nan
+    want = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+    meaning = Meaning("x", np.array(0.02, np.float32), np.zeros((), np.float32), dtype=FLOAT8)
+    assert np.array_equal(meaning.encode(x, FLOAT8).view(np.uint8), want)
 
 
 def test_a_scale_for_each_channel_and_what_is_no_number() -> None:

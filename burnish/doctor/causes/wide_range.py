@@ -25,11 +25,11 @@ def find(case: Case) -> Finding | None:
         return None
     scale = float(case.codes.scale.max())
     numbers = np.concatenate([a[np.isfinite(a)].ravel() for a in case.numbers])
-    used = len(np.unique(np.concatenate([case.codes.encode(a, case.codes.dtype).ravel() for a in case.numbers])))
     if not numbers.size:
         return None
     if case.codes.dtype == FLOAT8:
         return _of_float8(case, numbers, scale)
+    used = len(np.unique(np.concatenate([case.codes.encode(a, case.codes.dtype).ravel() for a in case.numbers])))
     low, high = float(numbers.min()), float(numbers.max())
     if (high - low) / scale > FEW and used > FEW:
         usual = float(np.quantile(np.abs(numbers), 0.99))

@@ -26,3 +26,14 @@ def test_a_few_rare_numbers_that_make_the_range_are_told_from_wrong_samples(surg
     found = surgery.diagnose(model, data, CPU, precision="int8", ranges=planted, remedy=False)
     told = {(finding.cause.name, finding.tensor): finding.evidence for finding in found.findings}
     assert "of 256 codes are used" in told["wide_range", "b"], told
+
+
+@pytest.mark.parametrize(("high", "is_told"), [(100.0, False), (1e7, True)])
+def test_float8_loses_nothing_until_numbers_are_smaller_than_its_exponents(
+    surgery: Surgery, high: float, is_told: bool
+) -> None:
+    model = mlp()
+    planted = fitting_ranges(model, b=Range(0.0, high))
+    found = surgery.diagnose(model, DATA, CPU, precision="fp8", ranges=planted, remedy=False)
+    assert [(f.cause.name, f.tensor) for f in found.findings] == ([("wide_range", "b")] if is_told else [])
+    assert all(f"full precision from {high / 448 / 64:.4g} on" in finding.evidence for finding in found.findings)

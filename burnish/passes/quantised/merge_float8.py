@@ -118,8 +118,8 @@ def _operand(attention: ir.Node, number: int) -> Scaled | Skip:
     weight = None if product is None else constant_array(product.inputs[1])
     if mul is None or product is None or weight is None or weight.ndim != 2 or product.inputs[1].dtype != FLOAT8:  # type: ignore[union-attr]
         return Skip(f"{'a missing input' if value is None else value.name} is no scaled product of float8")
-    columns = weight.shape[1]
-    wide = [None if a is None else _along(constant_array(a), columns) for a in (factor, bias)]
+    columns, rank = weight.shape[1], rank_of(product.outputs[0]) or 1
+    wide = [None if a is None else _along(constant_array(a), columns, rank) for a in (factor, bias)]
     if wide[0] is None or (bias is not None and wide[1] is None):
         return Skip(f"what is added to {product.name} or scales it differs in more than its columns")
     with np.errstate(over="ignore"):
@@ -147,9 +147,9 @@ def _other(node: ir.Node, constant: ir.Value | None) -> ir.Value | None:
     return node.inputs[1] if node.inputs[0] is constant else node.inputs[0]
 
 
-def _along(array: Array | None, columns: int) -> Array | None:
-    """A constant as f32 of each column; None if it differs along another axis."""
-    if array is None or array.dtype != np.float32 or array.size not in (1, columns):
+def _along(array: Array | None, columns: int, rank: int) -> Array | None:
+    """A constant as f32 of each column; None if it differs along another axis, or gives the product more axes."""
+    if array is None or array.dtype != np.float32 or array.size not in (1, columns) or array.ndim > rank:
         return None
     if array.size != 1 and array.shape[-1] != columns:
         return None

@@ -77,6 +77,7 @@ def test_for_an_attention_of_floats_there_are_no_codes():
 SKIPS = {
     "another input": "a0k = MatMul(x2, wk) ak = Mul(ck, a0k)",
     "a bias for each row": "a0k = MatMul(x, wk) a1k = Mul(ck, a0k) ak = Add(a1k, rows)",
+    "a bias of more axes than the product": "a0k = MatMul(x, wk) a1k = Mul(ck, a0k) ak = Add(a1k, deep)",
     "a scale that leaves the range of f32": "a0k = MatMul(x, wk) a1k = Mul(big, a0k) ak = Add(a1k, bq)",
     "no scale": "ak0 = MatMul(x, wk) ak = Relu(ak0)",
 }
@@ -86,7 +87,8 @@ SKIPS = {
 def test_what_does_not_fit_stays_while_the_other_two_merge(name: str):
     inputs = "float8e4m3fn[2,5,8] x, float8e4m3fn[2,5,8] x2"
     rows = RANDOM.standard_normal((5, 1)).astype(np.float32)
-    model = build(inputs, attention(True, SKIPS[name]), **DATA, rows=rows, big=np.float32(3e38))
+    others = {"rows": rows, "deep": DATA["bq"].reshape(1, 1, 1, 6), "big": np.float32(3e38)}
+    model = build(inputs, attention(True, SKIPS[name]), **DATA, **others)
     lines = assert_fires_once(model, MergeFloat8OfCodes())
     assert sum(" = MatMul" in line for line in lines) == 2 and sum(" = Slice" in line for line in lines) == 2
 

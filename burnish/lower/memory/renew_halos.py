@@ -63,6 +63,8 @@ def _worth_renewing(lifetimes: Sequence[Lifetime], possible: set[int]) -> set[in
     for x in lifetimes:
         if x.storage in possible and x.geometry:
             kinds.setdefault((x.fill, x.geometry), []).append(x)
+    if not kinds:
+        return set()
     renewed = {x.storage for group in kinds.values() for x in group}
     smallest = size(renewed)
     if size(set()) - smallest < LEAST_SAVED_BYTES:

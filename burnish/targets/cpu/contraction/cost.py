@@ -20,8 +20,9 @@ from burnish.target import Target
 from burnish.targets.cpu.contraction.copy_panel import copies_panel
 from burnish.targets.cpu.contraction.pack import storage_dtype
 from burnish.targets.cpu.contraction.tile_rows import Rows, dot_lanes, rows_of
-from burnish.targets.cpu.contraction.unit import PARTS, Unit, parts_cycles, step_of, unit_cycles, unit_of
+from burnish.targets.cpu.contraction.unit import Unit, parts_cycles, step_of, unit_cycles, unit_of
 from burnish.targets.cpu.register_tile.byte_words import FORM as BYTES
+from burnish.targets.cpu.register_tile.parts import PARTS
 from burnish.targets.cpu.register_tile.quads import QUAD, sums_bytes
 from burnish.targets.cpu.register_tile.rows import dynamic_sizes
 
@@ -96,7 +97,7 @@ class CostModel:
             unit, is_flat = self.unit(tiling), tiling.fold and tiling.axis == 0
             located = _FLAT_ROW * unit.rows * unit.height if is_flat else 0.0
             if tiling.form == "parts":
-                constants = _COLD_PARTS * PARTS * unit.item * self.groups * self.depth * self.columns
+                constants = _COLD_PARTS * unit.parts * unit.item * self.groups * self.depth * self.columns
                 is_near = self._a_bytes <= 2 * _LEVEL2_BYTES
                 return _WORTH_PARTS * (units * (parts_cycles(unit, self.columns, is_near) + located) + constants)
             return units * (unit_cycles(unit, self.columns) + located) + self._copying(tiling) * self.groups
@@ -144,7 +145,7 @@ class CostModel:
         """The unit of a tiling in the tiles form."""
         step, by_runs = step_of(self.kernel, self.shape), tiling.fold and tiling.axis == 1
         unit = unit_of(self.kernel, self.shape, tiling.rows, tiling.vectors, step, by_runs)
-        return replace(unit, parts=PARTS) if tiling.form == "parts" else unit
+        return replace(unit, parts=len(PARTS)) if tiling.form == "parts" else unit
 
     def b_item(self, tiling: Tiling) -> int:
         """The size of an element of B as the tiles of a form read it, in bytes."""
@@ -152,7 +153,7 @@ class CostModel:
 
     def _packed_item(self, tiling: Tiling) -> int:
         size = storage_dtype(self.kernel.slots[1].dtype, tiling.form).size_bytes
-        return size * PARTS if tiling.form == "parts" else size
+        return size * len(PARTS) if tiling.form == "parts" else size
 
     def imbalance(self, tiling: Tiling) -> float:
         """How much longer the busiest thread works than the average thread, for two and for four threads."""

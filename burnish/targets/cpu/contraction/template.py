@@ -138,7 +138,7 @@ def scratch_bytes(kernel: Contraction, schedule: Schedule) -> int:
     if options.form == expand.FORM:
         return sparse.scratch_bytes(kernel, options)
     panel = copy_bytes_of(kernel, shape, options) if copies_panel(kernel, options.form) else 0
-    if options.form in ("tiles", "parts"):
+    if options.form in cost.UNIT_FORMS:
         return scheduled_unit(kernel, shape, options).scratch_bytes + panel
     return panel + (sums_in_memory(shape, options) if options.form in STORED_IN_LOOPS else 0)
 
@@ -193,7 +193,7 @@ def _tiles(model: CostModel, axis: int, fold: bool) -> list[Tiling]:
 
 def _may_fold(shape: Shape, options: ContractionOptions) -> bool:
     if options.axis == 0:
-        return options.form in ("tiles", "parts") and flat_rows(shape) is not None
+        return options.form in cost.UNIT_FORMS and flat_rows(shape) is not None
     return options.axis == 1 and (1, True) in _row_axes(shape)
 
 
@@ -276,7 +276,7 @@ def _unroll(model: CostModel, tiling: Tiling) -> int:
     shape = model.shape
     if not shape.reduce:
         return 1
-    if tiling.form in ("tiles", "parts"):
+    if tiling.form in cost.UNIT_FORMS:
         return step_of(model.kernel, shape)
     rows = rows_of(shape, tiling.axis, tiling.fold)
     between = (rows.folded or rows.tiled).a_stride

@@ -21,10 +21,9 @@ from burnish.kernels.contraction_runs import Run, Shape
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.register_tile.matrix import REGISTERS, ROW_BYTES, ROWS, TILE_BYTES
-from burnish.targets.cpu.register_tile.parts import TERMS
+from burnish.targets.cpu.register_tile.parts import PARTS, TERMS
 
 _BYTES = (DType.U8, DType.I8)
-PARTS = 3  # of an f32 number
 HELD_AT_MOST = 32  # units whose rows are copied at once: a bit each says whether they are
 _HELD_BYTES, _FEWEST_STEPS = 1280 * 1024, 8  # of those copies, and steps of a slab
 _LEVEL1_BYTES = 40 * 1024
@@ -146,7 +145,7 @@ def scheduled_unit(kernel: Contraction, shape: Shape, options: ContractionOption
 
 def in_slabs(unit: Unit, columns: int, held: int) -> Unit:
     """The unit of f32 numbers in parts, where `held` units are copied at once: in as few slabs as fit the cache."""
-    unit = replace(unit, parts=PARTS, held=held, panels=-(-columns // (unit.columns * ROWS)))
+    unit = replace(unit, parts=len(PARTS), held=held, panels=-(-columns // (unit.columns * ROWS)))
     if unit.panels * held == 1:
         return unit
     cuts = (n for n in range(1, unit.steps // _FEWEST_STEPS + 1) if unit.steps % n == 0)

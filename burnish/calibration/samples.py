@@ -176,7 +176,12 @@ def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str, is_only: b
     if array.dtype != spec.dtype.numpy and not np.can_cast(array.dtype, spec.dtype.numpy, "same_kind"):
         why = f"it is {array.dtype}; the input takes {spec.dtype.value}"
         raise UserError("E722", f"an array is of another type than input '{spec.name}'", where=where, why=why)
-    return np.asarray(array, spec.dtype.numpy, order="C")  # ascontiguousarray would make a scalar 1-d
+    with np.errstate(over="ignore"):  # a number beyond f32 becomes Inf, which calibration counts and names
+        cast = np.asarray(array, spec.dtype.numpy, order="C")  # ascontiguousarray would make a scalar 1-d
+    if cast.dtype.kind in "iu" and cast.dtype != array.dtype and not np.array_equal(cast, array):
+        why = f"it has {array.min()} to {array.max()}, which {spec.dtype.value} does not hold"
+        raise UserError("E722", f"an array does not fit input '{spec.name}'", where=where, why=why)
+    return cast
 
 
 def _fits(array: Array, spec: TensorSpec) -> bool:

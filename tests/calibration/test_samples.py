@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,23 @@ def test_a_model_of_one_input_takes_the_array_that_fits_whatever_its_name() -> N
     assert sample["x"].sum() == 3
     with pytest.raises(UserError, match="no array for input 'x'"):
         list(open_samples({"a": np.ones((1, 3)), "b": np.zeros((1, 3))}, [X]))
+
+
+def test_integers_that_the_input_does_not_hold_are_refused_and_not_wrapped() -> None:
+    spec = TensorSpec("bytes", DType.I32, (1, 2), 0)
+    (sample,) = open_samples([np.array([[-(2**31), 2**31 - 1]])], [spec])
+    assert sample["bytes"].tolist() == [[-(2**31), 2**31 - 1]]
+    for array in (np.array([[5, 2**32 + 7]]), np.array([[0, 2**31]], np.uint32)):
+        with pytest.raises(UserError, match="which i32 does not hold") as caught:
+            list(open_samples([array], [spec]))
+        assert caught.value.code == "E722"
+
+
+def test_a_number_beyond_f32_becomes_infinite_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (sample,) = open_samples([np.array([[1e300, -1e300, 2.0]])], [X])
+    assert sample["x"].tolist() == [[np.inf, -np.inf, 2.0]]
 
 
 def test_inputs_for_different_numbers_of_runs_are_refused() -> None:

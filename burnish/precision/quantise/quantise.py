@@ -86,7 +86,7 @@ def range_notes(decisions: Iterable[Decision], ranges: Ranges) -> Iterator[str]:
 def _float8_notes(ranges: Ranges) -> Iterator[str]:
     if "entropy" in ranges.method.lower():
         how = "which weighs equal steps; float8 needs no clip: --calib-method minmax keeps all numbers"
-        yield f"the ranges of float8 were chosen by entropy ({ranges.method}), {how}"
+        yield f"the ranges of float8 were chosen by '{ranges.method}', {how}"
     if any(found.is_asymmetric for found in ranges.tensors.values()):
         yield "float8 has no zero point: of asymmetric ranges, the larger end counts"
 

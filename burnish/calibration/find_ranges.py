@@ -210,8 +210,10 @@ def count_samples(
         _run_from(data.cache, capture, tally, samples, progress)
     for name, counts in tally.histograms.items():
         if counts.bad == counts.count:
-            why = "each of its numbers is NaN or Inf, in every sample"
-            raise UserError("E724", f"tensor '{name}' has no range", why=why, hint="look at the data: a NaN stays one")
+            why, hint = "each of its numbers is NaN or Inf, in every sample", "look at the data: a NaN stays one"
+            if not counts.count:
+                why, hint = "it holds no numbers, in any sample", "look at the data: an axis of it has the size 0"
+            raise UserError("E724", f"tensor '{name}' has no range", why=why, hint=hint)
     return tally
 
 

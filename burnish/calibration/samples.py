@@ -136,7 +136,8 @@ def _split_rows(found: Sample, rows: SymbolRange) -> Iterator[Sample]:
 
 
 def _split(found: Sample, inputs: Sequence[TensorSpec], where: str) -> Iterator[Sample]:
-    runs = {s.name: len(found[s.name]) // s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int)}
+    firsts = {s.name: s.shape[0] for s in inputs if s.shape and isinstance(s.shape[0], int) and s.shape[0]}
+    runs = {name: len(found[name]) // size for name, size in firsts.items()}
     count = max(runs.values(), default=1)
     if count == 1:
         yield found
@@ -187,7 +188,7 @@ def _fitting(arrays: Mapping[str, Any], spec: TensorSpec, where: str, is_only: b
 def _fits(array: Array, spec: TensorSpec) -> bool:
     """Has it the shape of one run, or of several on its first axis?"""
     return array.ndim == len(spec.shape) and all(
-        not isinstance(wanted, int) or (size % wanted == 0 and size > 0 if axis == 0 else size == wanted)
+        not isinstance(wanted, int) or (size % wanted == 0 and size > 0 if axis == 0 and wanted else size == wanted)
         for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True))
     )
 

@@ -84,3 +84,10 @@ def test_no_samples_and_what_does_not_fit_keep_their_codes() -> None:
         calibrate(model(), [{"x": np.ones((3, 4, 7), np.float32), "s": np.ones((2, 3, 8), np.float32)}])
     with pytest.raises(burnish.BurnishError, match="E1"):
         calibrate(b"no model", [])
+
+
+@pytest.mark.parametrize(("rows", "length"), [(3, 0), (0, 2)])
+def test_samples_without_any_number_have_no_range_and_are_told_so(rows: int, length: int) -> None:
+    empty = {"x": np.zeros((rows, length, 8), np.float32), "s": np.zeros((2, rows, 8), np.float32)}
+    with pytest.raises(UserError, match=r"E724(.|\n)*it holds no numbers, in any sample"):
+        calibrate(model(), [empty], method="minmax")

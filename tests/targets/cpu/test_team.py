@@ -16,7 +16,7 @@ from burnish.devices.cpu.threads import ThreadTeam
 from burnish.target import Target
 from burnish.targets.cpu.builder import I64
 from burnish.targets.cpu.codegen import compile_module
-from burnish.targets.cpu.team import declare_run, emit_barrier, emit_team
+from burnish.targets.cpu.team import HASTE, MOST_HASTE, declare_run, emit_barrier, emit_team
 
 TARGET = Target("cpu", "x86-64-v2")
 ROUNDS = 200
@@ -96,7 +96,6 @@ def test_a_team_without_enough_cores_stops_spinning_and_spins_again_when_it_has_
     cores = os.sched_getaffinity(0)
     if len(cores) < 2:
         pytest.skip("one core: a team never has enough")
-    haste = 49
     os.sched_setaffinity(0, {min(cores)})
     try:
         team = ThreadTeam(relay(), 2)
@@ -104,16 +103,20 @@ def test_a_team_without_enough_cores_stops_spinning_and_spins_again_when_it_has_
         begin = time.process_time()
         launch(team, 2)
         used = time.process_time() - begin
-        assert team._block[haste] > 0
+        assert team._block[HASTE] > 0
         assert used < ROUNDS * 2e-3, f"{1e6 * used / ROUNDS:.0f} us of processor time a barrier"
     finally:
         for thread in os.listdir("/proc/self/task"):
             os.sched_setaffinity(int(thread), cores)
+    team._block[HASTE] = MOST_HASTE
     end = time.monotonic() + 20
-    while team._block[haste] and time.monotonic() < end:
+    while team._block[HASTE] > MOST_HASTE // 2 and time.monotonic() < end:
         launch(team, 2)
-    assert not team._block[haste]
+    left = team._block[HASTE]
     team.close()
+    if left > MOST_HASTE // 2 and os.getloadavg()[0] > len(cores):
+        pytest.skip("other processes keep the cores busy, so that haste rightly stays")
+    assert left <= MOST_HASTE // 2, "waits of ordinary length take haste away"
 
 
 def test_no_thread_spins_after_a_launch():

@@ -53,19 +53,21 @@ def resolve_profile(
 
     defaults: the shapes of inputs that neither names
     batch:    min, opt and max of the first axis of all other inputs that are dynamic; on it alone they may be
-    raises: E601 for a name that is no input, E602 for a shape that does not fit the input, E605, E613, E615, E627, E734
+    raises: E601 for a name that is no input, E602 for a shape that does not fit the input, E605, E613, E615, E627
     """
     wanted = {name: (shape,) * 3 for name, shape in (defaults or {}).items()} | _asked_for(shapes, ranges)
     inputs = {v.name or "": v for v in model.graph.inputs if v.name not in model.graph.initializers}
     for name in wanted:
         if name not in inputs:
             raise _unknown(name, list(inputs))
+    notes: list[str] = []
     if batch is not None:
         others = {name: value for name, value in inputs.items() if name not in wanted}
-        sizes = parse_batch(batch)
-        wanted |= _batched(others, sizes) or _of_fixed(others, sizes)
+        batched = _batched(others, parse_batch(batch))
+        if others and not batched:
+            notes.append("a batch was given, but all inputs have fixed shapes: it changes nothing")
+        wanted |= batched
     resolved: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
-    notes: list[str] = []
     for name, value in inputs.items():
         declared = list(value.shape) if value.shape is not None else []
         if name in wanted:
@@ -115,18 +117,6 @@ def _batched(inputs: Mapping[str, ir.Value], batch: Sequence[int]) -> dict[str, 
             raise _without_size(name, 0, shape, f"it is no batch, for input '{other}' has none")
         found[name] = tuple((n, *shape[1:]) for n in batch)  # type: ignore[assignment]
     return found
-
-
-def _of_fixed(inputs: Mapping[str, ir.Value], batch: Sequence[int]) -> dict[str, Sizes]:
-    """Nothing, if all these inputs are fixed at just that batch. E734 if one has another."""
-    for name, value in inputs.items():
-        first = value.shape[0] if value.shape else None
-        if not all(n == first for n in batch):
-            asked = ":".join(map(str, batch))
-            why = "it is a scalar" if first is None else f"its first axis is {first} in the model"
-            hint = "export the model with an open first axis, or leave the batch out"
-            raise UserError("E734", f"the batch {asked} does not fit input '{name}'", why=why, hint=hint)
-    return {}
 
 
 def _without_size(name: str, axis: int, shape: Sequence[object] | None, why: str) -> UserError:

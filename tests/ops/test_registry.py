@@ -16,6 +16,7 @@ def node(op_type, *inputs, outputs=("y",), **attributes):
 
 WITHOUT_CASES = {
     "GlobalLpPool",
+    "ai.burnish.AttentionOfCodes",
     "ai.onnx.ml.Scaler",
     "ai.onnx.ml.TreeEnsembleClassifier",
     "ai.onnx.ml.TreeEnsembleRegressor",

@@ -67,7 +67,7 @@ def test_float8_takes_a_cache_and_samples(command: Command, folder: Path) -> Non
         assert any(note.startswith("2 products read float8") for note in notes)
         ranges = ranges_of(read(folder / "m.engine"))
         assert ranges.method == method
-        assert any("by entropy" in note for note in notes) == (calib == "m.cache")
+        assert any("which weighs equal steps" in note for note in notes) == (calib == "m.cache")
 
 
 def test_one_layer_may_be_float8_beside_int8(command: Command, folder: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -33,67 +34,107 @@ class Operand:
     linear: Linear
 
     @property
-    def source(self) -> ir.Value:
-        return self.linear.nodes[0].outputs[0]
+    def nodes(self) -> tuple[ir.Node, ...]:
+        return tuple(self.linear.nodes)
+
+    @property
+    def columns(self) -> int:
+        return self.linear.channels
+
+    @property
+    def name(self) -> str:
+        return str(self.linear.node.name)
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """The properties in which products must agree."""
+        node = self.linear.node
+        given = [(name, node.attributes[name].value) for name in ("alpha", "transA") if name in node.attributes]
+        return id(node.inputs[0]), node.op_type, *given, self.linear.weight.dtype
+
+
+class Part(Protocol):
+    """An operand as it is merged: its number and views; its other nodes, the last one first; what it must agree in."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def views(self) -> tuple[ir.Node, ...]: ...
+    @property
+    def nodes(self) -> tuple[ir.Node, ...]: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> tuple[object, ...]: ...
 
 
 class MergeProducts(Rule):
     op_types = ("Attention",)
 
     def find(self, node: ir.Node) -> Match | Skip:
-        found = [_operand(node, number) for number in range(3)]
-        operands = [f for f in found if isinstance(f, Operand)]
-        groups: dict[tuple[object, ...], list[Operand]] = {}
-        for operand in operands:
-            groups.setdefault(_kind(operand.linear), []).append(operand)
-        group = max(groups.values(), key=len, default=[])
-        if len(group) < 2:
-            refused = [f.reason for f in found if isinstance(f, Skip)]
-            return Skip("; ".join(refused) or "its operands are products of different inputs")
-        if len({id(o.source) for o in group}) != len(group):
-            return Skip("its operands are parts of one product already")
-        inner = [n for o in group for n in (*o.views, *o.linear.nodes)]
-        match = matched(node, (node, *inner), group=tuple(group))
-        return shared_inner_value(match) or match
+        return find_group(node, [_operand(node, number) for number in range(3)])
 
     def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
         group: tuple[Operand, ...] = match.group
-        merged = _product(op, [o.linear for o in group])
-        inputs = list(match.root.inputs)
-        start = 0
-        for operand in group:
-            end = start + operand.linear.channels
-            rank = rank_of(merged) or 0
-            part = write_slice(op, merged, {rank - 1: (start, end)}, str(operand.linear.node.name))
-            inputs[operand.number] = repeat_views(op, part, operand.views)
-            start = end
+        inputs = split_among(op, _product(op, [o.linear for o in group]), match.root, group)
         attributes = {k: a.value for k, a in match.root.attributes.items()}
         return op.Attention(*inputs, **attributes)  # type: ignore[no-any-return]
 
 
-def _operand(attention: ir.Node, number: int) -> Operand | Skip:
-    """Read an input of the attention as views of a linear node's result."""
-    value, user = attention.inputs[number], attention
+def find_group(attention: ir.Node, found: Sequence[Part | Skip]) -> Match | Skip:
+    """The most operands that can be one product, as `group` of the match."""
+    groups: dict[tuple[object, ...], list[Part]] = {}
+    for operand in found:
+        if not isinstance(operand, Skip):
+            groups.setdefault(operand.kind, []).append(operand)
+    group = max(groups.values(), key=len, default=[])
+    if len(group) < 2:
+        refused = [f.reason for f in found if isinstance(f, Skip)]
+        return Skip("; ".join(refused) or "its operands are products of different inputs")
+    if len({id(o.nodes[0]) for o in group}) != len(group):
+        return Skip("its operands are parts of one product already")
+    inner = [n for o in group for n in (*o.views, *o.nodes)]
+    match = matched(attention, (attention, *inner), group=tuple(group))
+    return shared_inner_value(match) or match
+
+
+def split_among(op: Builder, merged: ir.Value, attention: ir.Node, group: Sequence[Part]) -> list[ir.Value | None]:
+    """The inputs of the attention; those of the group are columns of the merged product, through their views."""
+    inputs, start, last = list(attention.inputs), 0, (rank_of(merged) or 0) - 1
+    for operand in group:
+        end = start + operand.columns
+        part = write_slice(op, merged, {last: (start, end)}, operand.name)
+        inputs[operand.number] = repeat_views(op, part, operand.views)
+        start = end
+    return inputs
+
+
+def through_views(value: ir.Value | None) -> tuple[ir.Value | None, tuple[ir.Node, ...]] | Skip:
+    """What a value is a view of, and the views, the last one first."""
     views: list[ir.Node] = []
-    assert value is not None
-    while (node := value.producer()) is not None and node.op_type in VIEWS and not node.domain:
-        if len(node.outputs) != 1 or node.inputs[0] is None:
+    while value is not None and (node := value.producer()) is not None and node.op_type in VIEWS and not node.domain:
+        if len(node.outputs) != 1:
             return Skip(f"{node.name} has several results")
         views.append(node)
-        value, user = node.inputs[0], node
-    linear = find_linear(value, user)
+        value = node.inputs[0]
+    return value, tuple(views)
+
+
+def _operand(attention: ir.Node, number: int) -> Operand | Skip:
+    """Read an input of the attention as views of a linear node's result."""
+    found = through_views(attention.inputs[number])
+    if isinstance(found, Skip):
+        return found
+    value, views = found
+    assert value is not None
+    linear = find_linear(value, views[-1] if views else attention)
     if isinstance(linear, Skip):
         return linear
     if linear.node.op_type not in ("MatMul", "Gemm") or rank_of(value) is None:
         return Skip(f"{linear.node.name} is a {linear.node.op_type}, no product of known rank")
-    return Operand(number, tuple(views), linear)
-
-
-def _kind(linear: Linear) -> tuple[object, ...]:
-    """The properties in which products must agree."""
-    node = linear.node
-    given = [(name, node.attributes[name].value) for name in ("alpha", "transA") if name in node.attributes]
-    return id(node.inputs[0]), node.op_type, *given, linear.weight.dtype
+    return Operand(number, views, linear)
 
 
 def _product(op: Builder, parts: Sequence[Linear]) -> ir.Value:

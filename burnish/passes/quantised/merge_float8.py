@@ -19,14 +19,13 @@ import numpy as np
 import onnx_ir as ir
 
 from burnish.ops.attention import DOMAIN, OF_CODES
-from burnish.passes.forms.products import is_shared, matched, rank_of
-from burnish.passes.forms.slices import write_slice
-from burnish.passes.merge_products import VIEWS, repeat_views
+from burnish.passes.forms.products import is_shared, rank_of
+from burnish.passes.merge_products import find_group, split_among, through_views
 from burnish.passes.quantised.attention_to_codes import float8_scale
 from burnish.passes.quantised.product_to_float8 import FLOAT8
 from burnish.passes.rewrite.constants import Array, constant_array
 from burnish.passes.rewrite.pattern import PatternBuilder
-from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip, shared_inner_value
+from burnish.passes.rewrite.rule import Builder, Match, Rule, Skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,15 @@ class Scaled:
         return self.nodes[-1].inputs[0]
 
     @property
+    def name(self) -> str:
+        return str(self.nodes[-1].name)
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """The properties in which products must agree."""
+        return id(self.x), self.is_codes
+
+    @property
     def columns(self) -> int:
         return int(self.weight.shape[1])
 
@@ -57,30 +65,10 @@ class MergeFloat8(Rule):
     op_types = ("Attention",)
 
     def find(self, node: ir.Node) -> Match | Skip:
-        found = [_operand(node, number) for number in range(3)]
-        groups: dict[tuple[object, ...], list[Scaled]] = {}
-        for operand in found:
-            if isinstance(operand, Scaled):
-                groups.setdefault((id(operand.x), operand.is_codes), []).append(operand)
-        group = max(groups.values(), key=len, default=[])
-        if len(group) < 2:
-            refused = [f.reason for f in found if isinstance(f, Skip)]
-            return Skip("; ".join(refused) or "its operands are products of different inputs")
-        if len({id(o.nodes[0]) for o in group}) != len(group):
-            return Skip("its operands are parts of one product already")
-        inner = [n for o in group for n in (*o.views, *o.nodes)]
-        match = matched(node, (node, *inner), group=tuple(group))
-        return shared_inner_value(match) or match
+        return find_group(node, [_operand(node, number) for number in range(3)])
 
     def rewrite(self, op: Builder, match: Match, found: None) -> ir.Value:
-        group: tuple[Scaled, ...] = match.group
-        merged = _merged(op, group)
-        inputs, start, root = list(match.root.inputs), 0, match.root
-        for operand in group:
-            end = start + operand.columns
-            part = write_slice(op, merged, {(rank_of(merged) or 0) - 1: (start, end)}, str(operand.nodes[-1].name))
-            inputs[operand.number] = repeat_views(op, part, operand.views)
-            start = end
+        root, inputs = match.root, split_among(op, _merged(op, match.group), match.root, match.group)
         attributes = {k: a.value for k, a in root.attributes.items()}
         return op.node(root.op_type, *inputs, _domain=root.domain, _name=root.name, **attributes)  # type: ignore[no-any-return]
 
@@ -94,13 +82,10 @@ class MergeFloat8OfCodes(MergeFloat8):
 
 def _operand(attention: ir.Node, number: int) -> Scaled | Skip:
     """Read an input of the attention from its end to the product."""
-    value = attention.inputs[number]
-    views: list[ir.Node] = []
-    while value is not None and (node := value.producer()) is not None and node.op_type in VIEWS and not node.domain:
-        if len(node.outputs) != 1:
-            return Skip(f"{node.name} has several results")
-        views.append(node)
-        value = node.inputs[0]
+    found = through_views(attention.inputs[number])
+    if isinstance(found, Skip):
+        return found
+    value, views = found
     nodes: list[ir.Node] = []
     quantise = _producer(value, "QuantizeLinear")
     scale = None if quantise is None else float8_scale(quantise)
@@ -127,7 +112,7 @@ def _operand(attention: ir.Node, number: int) -> Scaled | Skip:
     if not all(a is None or np.isfinite(a).all() for a in over):
         return Skip(f"the scale of {product.name} is too large for that of its codes")
     assert over[0] is not None
-    return Scaled(number, tuple(views), (*nodes, mul, product), weight, over[0], over[1], scale is not None)
+    return Scaled(number, views, (*nodes, mul, product), weight, over[0], over[1], scale is not None)
 
 
 def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:

@@ -16,12 +16,13 @@ never touches another one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llvmlite import ir
 
 from burnish.kernels.task import Contraction
 from burnish.targets.cpu.builder import F32, I1, I8, I32, I64, KernelContext
-from burnish.targets.cpu.contraction.drain import RowTile
+from burnish.targets.cpu.contraction.drain import FinishedUnit, RowTile
 from burnish.targets.cpu.contraction.options import ContractionOptions
 from burnish.targets.cpu.contraction.write import Bound, Panel, pieces
 from burnish.targets.cpu.contraction.write_tiles import UnitWriter
@@ -166,6 +167,9 @@ class PartsWriter(UnitWriter):
         return k.minimum(k.i64(unit.step), k.ir.sub(k.i64(unit.inner), k.ir.mul(step, k.i64(unit.step))))
 
     # -- rows that are no numbers ---------------------------------------------------------------------------------
+
+    def _finished_unit(self) -> FinishedUnit:
+        return replace(super()._finished_unit(), mend=self._mend)
 
     def _mend(self, tile: RowTile, row: ir.Value, place: ir.Value) -> None:
         """Compute a row of the unit before once more, if one of its sums is not finite."""

@@ -335,15 +335,11 @@ class UnitWriter(TileWriter):
             sums=self._finished_sums(),
             kind=vector_type(register_type(self.shape.accumulator), ROWS),
             store=store,
-            mend=self._mend if self.unit.parts > 1 else None,
         )
 
     def _finished_sums(self) -> Rows:
         """Where the sums of the unit before lie."""
         return self._sums_at(self.k.ir.xor(self.pending.read(self.pending.turn), self.k.i64(1)))
-
-    def _mend(self, tile: RowTile, row: ir.Value, place: ir.Value) -> None:
-        """Replace a row's sums at `place`, if they are wrong."""
 
     def _pixel(self, row: ir.Value) -> tuple[dict[Axis, ir.Value], ir.Value | None]:
         """The axes of a row, and whether it is a pixel, if it may lie between two."""

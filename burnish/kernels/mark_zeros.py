@@ -17,7 +17,7 @@ from burnish.dtypes import DType
 from burnish.kernels.task import Binding, Branch, Contraction, Launch, Program, Step
 from burnish.kernels.usual_size import usual_count
 
-PARTS = 16  # a share of zeros is a number of these
+SHARES = 16  # a share of zeros is a number of sixteenths
 LEAST_BYTES = 64 << 20  # of a program's constants: twice a large cache, which other programs use as well
 _FEWEST, _MOST_ROWS, _LEAST_WEIGHTS = 4, 16, 1 << 16
 
@@ -77,4 +77,4 @@ class _Marking:
         assert isinstance(b.offset, int) and isinstance(span, int)
         unsigned = np.dtype(f"u{kernel.slots[1].dtype.size_bytes}")
         bits: np.ndarray[Any, Any] = np.ascontiguousarray(array).reshape(-1).view(unsigned)[b.offset : b.offset + span]
-        return 0 if bits.size < _LEAST_WEIGHTS else PARTS - -(-PARTS * int(np.count_nonzero(bits)) // bits.size)
+        return 0 if bits.size < _LEAST_WEIGHTS else SHARES - -(-SHARES * int(np.count_nonzero(bits)) // bits.size)

@@ -9,7 +9,7 @@ from typing import Any
 from burnish.building.analyze import analyze
 from burnish.devices.cpu.processor import best_target
 from burnish.devices.this_machine import device_for
-from burnish.kernels.mark_zeros import LEAST_BYTES, PARTS, constant_bytes, mark_zeros
+from burnish.kernels.mark_zeros import LEAST_BYTES, SHARES, constant_bytes, mark_zeros
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction, Program
 from burnish.kernels.usual_size import usual_count
@@ -68,7 +68,7 @@ def time_products(model: Any, *, shapes: Mapping[str, Any] | None = None, thread
         trial = make_trial(marked, task, target)
         dense, sparse = measure(trial, [trial.plan(schedule, target) for schedule in pair])
         taken = size >= LEAST_BYTES and _offered(task, marked)[0] == pair[1]
-        zeros = task.kernel.slots[1].zeros / PARTS
+        zeros = task.kernel.slots[1].zeros / SHARES
         gains.append(Gain(_names(task), _rows(task, marked), zeros, dense.ns / 1e3, sparse.ns / 1e3, taken))
     return Gains(str(target), True, size, LEAST_BYTES, tuple(gains))
 

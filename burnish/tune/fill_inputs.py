@@ -15,7 +15,7 @@ import numpy as np
 
 from burnish.dims import evaluate
 from burnish.dtypes import DType
-from burnish.kernels.mark_zeros import PARTS
+from burnish.kernels.mark_zeros import SHARES
 from burnish.kernels.task import Contraction, Kernel, Loops, RecurrentTask
 from burnish.ops.language.expr import Expr, linear, walk
 
@@ -62,7 +62,7 @@ def _thinned(values: Array, zeros: int) -> Array:
     """The values with so many sixteenths of zeros, anywhere."""
     if not zeros:
         return values
-    block = np.random.default_rng(1).random(min(len(values), _BLOCK)) < zeros / PARTS
+    block = np.random.default_rng(1).random(min(len(values), _BLOCK)) < zeros / SHARES
     return np.where(_repeated(block, len(values)), values.dtype.type(0), values)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from burnish.dims import known
 from burnish.dtypes import DType
 from burnish.kernels.contraction_runs import Shape
-from burnish.kernels.mark_zeros import PARTS
+from burnish.kernels.mark_zeros import SHARES
 from burnish.kernels.schedule import Schedule
 from burnish.kernels.task import Contraction
 from burnish.target import LEVELS, Target
@@ -64,7 +64,7 @@ def sparse_of(kernel: Contraction, options: ContractionOptions) -> Sparse:
 def _row_bytes(kernel: Contraction, vectors: int) -> int:
     """Of the numbers that are left of one k of a panel, usually."""
     b = kernel.slots[1]
-    return vectors * LANES * b.dtype.size_bytes * (PARTS - b.zeros) // PARTS
+    return vectors * LANES * b.dtype.size_bytes * (SHARES - b.zeros) // SHARES
 
 
 def _depth(kernel: Contraction) -> int:
@@ -125,7 +125,7 @@ def _choices(model: CostModel) -> Iterator[ContractionOptions]:
 def _cycles(model: CostModel, options: ContractionOptions) -> float:
     """Cycles on one of two cores: to expand and multiply, or to read from memory."""
     b, vectors = model.kernel.slots[1], options.vectors
-    item, kept = b.dtype.size_bytes, 1 - b.zeros / PARTS
+    item, kept = b.dtype.size_bytes, 1 - b.zeros / SHARES
     panels = -(-model.columns // options.width) * model.groups
     tiled = model.expect(rows_of(model.shape, options.axis, False).tiled.extent)
     others = model.pixels // tiled
